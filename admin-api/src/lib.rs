@@ -1,0 +1,1 @@
+//! The admin API: rules, audit, dead letters, providers

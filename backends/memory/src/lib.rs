@@ -1,0 +1,1 @@
+//! State and audit in the memory of one process

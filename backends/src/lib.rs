@@ -1,0 +1,1 @@
+//! All backends behind one registry

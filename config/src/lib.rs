@@ -1,0 +1,1 @@
+//! Reads, layers, resolves and explains the configuration

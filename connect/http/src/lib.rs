@@ -1,0 +1,1 @@
+//! The manners of the HTTP API: errors, bodies, request ids

@@ -1,0 +1,264 @@
+//! What a producer asks for. How it is read from bytes stands in `decode`.
+
+use std::fmt;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::de::{MapAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// One action: who asks, through which provider, what kind, and the payload.
+///
+/// Every name is 1 to 256 bytes without control characters; [`crate::decode`] sees to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// The producer's id, or one that Acteon made.
+    pub id: CompactString,
+    /// The first part of the isolation boundary.
+    pub namespace: CompactString,
+    /// The second part of the isolation boundary.
+    pub tenant: CompactString,
+    /// The configured name of the sink to use.
+    pub provider: CompactString,
+    /// What kind of action this is.
+    pub action_type: CompactString,
+    /// Any JSON, kept as the bytes it came in.
+    pub payload: Payload,
+    /// The labels; `metadata` on the wire.
+    pub labels: Labels,
+    /// What a dedup rule without a key of its own uses.
+    pub dedup_key: Option<CompactString>,
+    /// The state an event asks to move to.
+    pub status: Option<CompactString>,
+    /// Overrides the computed fingerprint.
+    pub fingerprint: Option<CompactString>,
+    /// When the event began.
+    pub starts_at: Option<Timestamp>,
+    /// When the event ended.
+    pub ends_at: Option<Timestamp>,
+    /// When the producer made it, else when Acteon received it.
+    pub created_at: Timestamp,
+    /// W3C `traceparent` and `tracestate`.
+    pub trace_context: Labels,
+}
+
+impl Action {
+    /// The trace id of `traceparent`: 32 hex digits, if it is well formed.
+    pub fn trace_id(&self) -> Option<&str> {
+        let id = self.trace_context.get("traceparent")?.split('-').nth(1)?;
+        (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+    }
+}
+
+impl Serialize for Action {
+    /// The wire form of an action, each field present, absent ones as `null`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Action", 14)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("namespace", &self.namespace)?;
+        out.serialize_field("tenant", &self.tenant)?;
+        out.serialize_field("provider", &self.provider)?;
+        out.serialize_field("action_type", &self.action_type)?;
+        out.serialize_field("payload", &self.payload)?;
+        out.serialize_field("metadata", &self.labels)?;
+        out.serialize_field("dedup_key", &self.dedup_key)?;
+        out.serialize_field("status", &self.status)?;
+        out.serialize_field("fingerprint", &self.fingerprint)?;
+        out.serialize_field("starts_at", &self.starts_at)?;
+        out.serialize_field("ends_at", &self.ends_at)?;
+        out.serialize_field("created_at", &self.created_at)?;
+        out.serialize_field("trace_context", &self.trace_context)?;
+        out.end()
+    }
+}
+
+/// A JSON value as the bytes it came in: well formed, UTF-8, at most [`Payload::DEPTH_MAX`] deep.
+///
+/// Cloning shares the bytes. `Debug` shows the length only: payloads do not belong in logs.
+#[derive(Clone, PartialEq)]
+pub struct Payload(Bytes);
+
+impl Payload {
+    /// How deep lists and objects may be nested.
+    pub const DEPTH_MAX: usize = 64;
+
+    /// The JSON value `null`.
+    pub fn null() -> Self {
+        Self(Bytes::from_static(b"null"))
+    }
+
+    /// Takes bytes that a JSON parser has already accepted.
+    pub(crate) fn from_parsed(json: Bytes) -> Self {
+        Self(json)
+    }
+
+    /// Writes `value` as compact JSON.
+    ///
+    /// # Errors
+    /// When a map key of `value` is not a string.
+    pub fn from_value<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_vec(value).map(|json| Self(json.into()))
+    }
+
+    /// The JSON text as bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The length of the JSON text in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never true: the shortest JSON value has one byte.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the whole payload into a `T`.
+    ///
+    /// # Errors
+    /// When the payload does not have the shape of a `T`.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+/// String keys to string values, sorted by key, each key once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(Vec<(CompactString, CompactString)>);
+
+impl Labels {
+    /// The value under `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok()?;
+        Some(self.0[at].1.as_str())
+    }
+
+    /// Sets `key`, replacing what stood there.
+    pub fn insert(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
+        let key = key.into();
+        match self.0.binary_search_by(|(k, _)| k.cmp(&key)) {
+            Ok(at) => self.0[at].1 = value.into(),
+            Err(at) => self.0.insert(at, (key, value.into())),
+        }
+    }
+
+    /// All pairs in the order of their keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<K: Into<CompactString>, V: Into<CompactString>> FromIterator<(K, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut labels = Self::default();
+        for (key, value) in pairs {
+            labels.insert(key, value);
+        }
+        labels
+    }
+}
+
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    /// Reads a flat object of strings; `{"labels": {...}}` as the only key means its content.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = Labels;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+            fn visit_unit<E>(self) -> Result<Labels, E> {
+                Ok(Labels::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+                let mut labels = Labels::default();
+                let mut nested = None;
+                while let Some(key) = map.next_key::<CompactString>()? {
+                    match map.next_value::<LabelValue>()? {
+                        LabelValue::Text(value) => labels.insert(key, value),
+                        LabelValue::Nested(inner) if key == "labels" => nested = Some(inner),
+                        LabelValue::Nested(_) => {
+                            return Err(serde::de::Error::custom(format_args!(
+                                "`{key}`: expected a string, found an object"
+                            )));
+                        }
+                    }
+                }
+                match nested {
+                    None => Ok(labels),
+                    Some(inner) if labels.is_empty() => Ok(inner),
+                    Some(_) => Err(serde::de::Error::custom(
+                        "`labels` holds an object, which is accepted only when it is the only key",
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_any(LabelsVisitor)
+    }
+}
+
+enum LabelValue {
+    Text(CompactString),
+    Nested(Labels),
+}
+
+impl<'de> Deserialize<'de> for LabelValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValueVisitor;
+        impl<'de> Visitor<'de> for ValueVisitor {
+            type Value = LabelValue;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<LabelValue, E> {
+                Ok(LabelValue::Text(text.into()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelValue, A::Error> {
+                let mut labels = Labels::default();
+                while let Some((key, value)) = map.next_entry::<CompactString, CompactString>()? {
+                    labels.insert(key, value);
+                }
+                Ok(LabelValue::Nested(labels))
+            }
+        }
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}

@@ -1,0 +1,336 @@
+//! The port to the audit trail, and what one record says.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::action::{Labels, Payload};
+use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
+use crate::registry::Family;
+use crate::scope::Scope;
+use crate::verdict::Verdict;
+
+/// An audit backend.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Answers when the backend can be asked.
+    async fn ping(&self) -> Result<(), AuditError>;
+
+    /// Stores records. Storing one of an id that is already there changes nothing.
+    async fn append(&self, records: &[Arc<AuditRecord>]) -> Result<(), AuditError>;
+
+    /// Records inside the query's scope, newest first, ties broken by id.
+    async fn query(&self, query: &AuditQuery) -> Result<AuditPage, AuditError>;
+
+    /// The newest record of an action, if it is inside the scope.
+    async fn newest_of(
+        &self,
+        scope: &Scope,
+        action_id: &str,
+    ) -> Result<Option<Arc<AuditRecord>>, AuditError>;
+
+    /// Deletes records that expired before `now`, at most `limit`; answers how many.
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, AuditError>;
+}
+
+/// Why the audit backend gave no answer.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// It cannot be reached or is overloaded: asking again later may help.
+    #[error("the audit backend does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It answered what we cannot read.
+    #[error("the audit backend holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// One decision or administrative change. Redacted before it is made: no backend sees what may not be shown.
+#[derive(Clone, Debug)]
+pub struct AuditRecord {
+    /// UUID v7; writing is idempotent by it.
+    pub id: Uuid,
+    /// The action, or for an administrative change its own id.
+    pub action_id: CompactString,
+    /// Empty for an administrative change that belongs to no namespace.
+    pub namespace: CompactString,
+    /// Empty for an administrative change that belongs to no tenant.
+    pub tenant: CompactString,
+    /// The provider that was used.
+    pub provider: CompactString,
+    /// The action's type, or the name of the administrative change, such as `acteon.rules.reload`.
+    pub action_type: CompactString,
+    /// What the rules said.
+    pub verdict: Verdict,
+    /// The rule that decided, for every verdict but allow.
+    pub matched_rule: Option<Arc<str>>,
+    /// What became of it.
+    pub outcome: AuditedOutcome,
+    /// As delivered, redacted; `None` when payloads are not stored.
+    pub payload: Option<Payload>,
+    /// The labels, plus `__dedup_key`, `__fingerprint` and `__status` where the action has them.
+    pub metadata: Labels,
+    /// When the action was read.
+    pub dispatched_at: Timestamp,
+    /// When it was settled.
+    pub completed_at: Timestamp,
+    /// When the record may go; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// Who asked.
+    pub caller_id: Option<Arc<str>>,
+    /// `jwt`, `api_key`, `anonymous` or `source`.
+    pub auth_method: &'static str,
+    /// The place in the source, such as `kafka:orders/3@1042`.
+    pub source: CompactString,
+    /// The generation of the rules that decided.
+    pub rules_generation: u64,
+    /// 32 hex digits.
+    pub trace_id: Option<CompactString>,
+}
+
+/// What became of an action, in the words of the audit trail: the provider's body and headers are left out.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum AuditedOutcome {
+    Executed {
+        status: ResponseStatus,
+    },
+    Failed {
+        code: FailureCode,
+        message: CompactString,
+        retryable: bool,
+        attempts: u32,
+    },
+    Suppressed {
+        rule: Arc<str>,
+    },
+    Rerouted {
+        original_provider: CompactString,
+        new_provider: CompactString,
+    },
+    Throttled {
+        retry_after_secs: f64,
+    },
+    Grouped {
+        group_id: CompactString,
+        group_size: u32,
+        notify_at: Timestamp,
+    },
+    StateChanged {
+        fingerprint: CompactString,
+        previous_state: CompactString,
+        new_state: CompactString,
+        notify: bool,
+    },
+    CircuitOpen {
+        provider: CompactString,
+        fallback_chain: Vec<CompactString>,
+    },
+    Deduplicated {},
+    /// An administrative change, or what a backend read back from its store: a name and a JSON object.
+    Noted(#[serde(skip)] CompactString, Arc<RawValue>),
+}
+
+impl AuditedOutcome {
+    /// The outcome's name in lower snake case.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Executed { .. } => "executed",
+            Self::Failed { .. } => "failed",
+            Self::Suppressed { .. } => "suppressed",
+            Self::Rerouted { .. } => "rerouted",
+            Self::Throttled { .. } => "throttled",
+            Self::Grouped { .. } => "grouped",
+            Self::StateChanged { .. } => "state_changed",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::Deduplicated {} => "deduplicated",
+            Self::Noted(name, _) => name,
+        }
+    }
+}
+
+impl From<&ActionOutcome> for AuditedOutcome {
+    fn from(outcome: &ActionOutcome) -> Self {
+        match outcome.clone() {
+            ActionOutcome::Executed(response) => Self::Executed {
+                status: response.status,
+            },
+            ActionOutcome::Deduplicated(()) => Self::Deduplicated {},
+            ActionOutcome::Suppressed { rule } => Self::Suppressed { rule },
+            ActionOutcome::Rerouted {
+                original_provider,
+                new_provider,
+                ..
+            } => Self::Rerouted {
+                original_provider,
+                new_provider,
+            },
+            ActionOutcome::Throttled { retry_after } => Self::Throttled {
+                retry_after_secs: retry_after.as_secs_f64(),
+            },
+            ActionOutcome::Failed(f) => Self::Failed {
+                code: f.code,
+                message: f.message,
+                retryable: f.retryable,
+                attempts: f.attempts,
+            },
+            ActionOutcome::Grouped {
+                group_id,
+                group_size,
+                notify_at,
+            } => Self::Grouped {
+                group_id,
+                group_size,
+                notify_at,
+            },
+            ActionOutcome::StateChanged {
+                fingerprint,
+                previous_state,
+                new_state,
+                notify,
+            } => Self::StateChanged {
+                fingerprint,
+                previous_state,
+                new_state,
+                notify,
+            },
+            ActionOutcome::CircuitOpen {
+                provider,
+                fallback_chain,
+            } => Self::CircuitOpen {
+                provider,
+                fallback_chain,
+            },
+            ActionOutcome::DryRun { .. } => {
+                Self::Noted("dry_run".into(), Arc::from(RawValue::NULL.to_owned()))
+            }
+        }
+    }
+}
+
+/// Which records to list. Every filter that is given must hold.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct AuditQuery {
+    pub scope: Scope,
+    pub namespace: Option<CompactString>,
+    pub tenant: Option<CompactString>,
+    pub provider: Option<CompactString>,
+    pub action_type: Option<CompactString>,
+    /// Compared without regard to case.
+    pub outcome: Option<CompactString>,
+    /// Compared without regard to case.
+    pub verdict: Option<CompactString>,
+    pub matched_rule: Option<CompactString>,
+    pub caller_id: Option<CompactString>,
+    /// Dispatched at this time or later.
+    pub from: Option<Timestamp>,
+    /// Dispatched before this time.
+    pub to: Option<Timestamp>,
+    pub start: PageStart,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl AuditQuery {
+    /// The newest `limit` records of a scope.
+    pub fn newest(scope: Scope, limit: usize) -> Self {
+        Self {
+            scope,
+            namespace: None,
+            tenant: None,
+            provider: None,
+            action_type: None,
+            outcome: None,
+            verdict: None,
+            matched_rule: None,
+            caller_id: None,
+            from: None,
+            to: None,
+            start: PageStart::Offset(0),
+            limit,
+        }
+    }
+
+    /// True when the record is inside the scope and every filter holds: for backends that filter in memory, and
+    /// the naive model of the contract suite.
+    pub fn matches(&self, record: &AuditRecord) -> bool {
+        let is = |filter: &Option<CompactString>, value: &str| {
+            filter.as_deref().is_none_or(|wanted| wanted == value)
+        };
+        let like = |filter: &Option<CompactString>, value: &str| {
+            filter
+                .as_deref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(value))
+        };
+        let some = |filter: &Option<CompactString>, value: Option<&str>| {
+            filter.as_deref().is_none_or(|wanted| value == Some(wanted))
+        };
+        is(&self.namespace, &record.namespace)
+            && is(&self.tenant, &record.tenant)
+            && is(&self.provider, &record.provider)
+            && is(&self.action_type, &record.action_type)
+            && like(&self.outcome, record.outcome.name())
+            && like(&self.verdict, record.verdict.as_str())
+            && some(&self.matched_rule, record.matched_rule.as_deref())
+            && some(&self.caller_id, record.caller_id.as_deref())
+            && self.from.is_none_or(|from| record.dispatched_at >= from)
+            && self.to.is_none_or(|to| record.dispatched_at < to)
+            && self
+                .scope
+                .covers(&record.namespace, &record.tenant, &record.action_type)
+    }
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageStart {
+    /// After so many records.
+    Offset(u64),
+    /// After the record of this place.
+    After(AuditCursor),
+}
+
+/// The place of a record in the order of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub struct AuditCursor {
+    pub dispatched_at: Timestamp,
+    pub id: Uuid,
+}
+
+impl AuditCursor {
+    /// The place of `record`.
+    pub fn of(record: &AuditRecord) -> Self {
+        Self {
+            dispatched_at: record.dispatched_at,
+            id: record.id,
+        }
+    }
+}
+
+/// One page of records.
+#[derive(Clone, Debug, Default)]
+pub struct AuditPage {
+    /// Newest first.
+    pub records: Vec<Arc<AuditRecord>>,
+    /// How many match in all.
+    pub total: u64,
+    /// Where the next page begins, when there is one.
+    pub next: Option<AuditCursor>,
+}
+
+/// The family of audit backends.
+pub struct Audits;
+
+impl Family for Audits {
+    const NAME: &'static str = "audit backend";
+    type Context = ();
+    type Product = Arc<dyn Audit>;
+}

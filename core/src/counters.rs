@@ -1,0 +1,74 @@
+//! How many actions ended how, since the start of the process. Shown by `/health` and `/metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::outcome::ActionOutcome;
+
+macro_rules! counters {
+    ($($name:ident: $what:literal),+ $(,)?) => {
+        /// One counter for each way an action can end, and some beside.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(#[doc = $what] pub $name: AtomicU64,)+
+        }
+
+        /// The counters at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+        pub struct CountersSnapshot {
+            $(#[doc = $what] pub $name: u64,)+
+        }
+
+        impl Counters {
+            /// Reads all of them.
+            pub fn snapshot(&self) -> CountersSnapshot {
+                CountersSnapshot { $($name: self.$name.load(Relaxed),)+ }
+            }
+        }
+
+        impl CountersSnapshot {
+            /// Names and values, in the order of the wire contract.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),+].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    dispatched: "Actions taken in, retries of their source not counted again.",
+    executed: "Accepted by their sink.",
+    deduplicated: "Delivered before, inside the window.",
+    suppressed: "Ended by a suppress or deny rule.",
+    rerouted: "Delivered by another sink than the one asked for.",
+    throttled: "Over a limit.",
+    failed: "Ended without delivery, all attempts used.",
+    grouped: "Joined a group.",
+    state_changed: "Moved an event through its state machine.",
+    circuit_open: "Ended at an open breaker.",
+    dry_run: "Only asked what would happen.",
+    replayed: "Answered again from memory by their id.",
+    rule_errors: "Rules that could not be evaluated for an action.",
+    dead_lettered: "Put among the dead letters.",
+}
+
+impl Counters {
+    /// Counts `outcome`.
+    pub fn count(&self, outcome: &ActionOutcome) {
+        let counter = match outcome {
+            ActionOutcome::Executed(_) => &self.executed,
+            ActionOutcome::Deduplicated(()) => &self.deduplicated,
+            ActionOutcome::Suppressed { .. } => &self.suppressed,
+            ActionOutcome::Rerouted { .. } => &self.rerouted,
+            ActionOutcome::Throttled { .. } => &self.throttled,
+            ActionOutcome::Failed(_) => &self.failed,
+            ActionOutcome::Grouped { .. } => &self.grouped,
+            ActionOutcome::StateChanged { .. } => &self.state_changed,
+            ActionOutcome::CircuitOpen { .. } => &self.circuit_open,
+            ActionOutcome::DryRun { .. } => &self.dry_run,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}

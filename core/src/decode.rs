@@ -1,0 +1,366 @@
+//! From bytes to an [`Action`]: one pass over the JSON, the payload left raw.
+//!
+//! The fast reader says little about what is wrong, so bytes that it refuses are read again by the slow one,
+//! whose errors name the place.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use sonic_rs::LazyValue;
+use thiserror::Error;
+
+use crate::action::{Action, Labels, Payload};
+
+/// The longest name, in bytes.
+pub const NAME_BYTES_MAX: usize = 256;
+/// The longest `dedup_key`, `status` or `fingerprint`, in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Why bytes are not an action. The message names what and where, never the content.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// Not JSON at all.
+    #[error("invalid JSON at line {line} column {column}: {message}")]
+    #[allow(missing_docs)]
+    Json {
+        message: String,
+        line: usize,
+        column: usize,
+    },
+    /// JSON, but not an action.
+    #[error("{}{message}", At(path))]
+    #[allow(missing_docs)]
+    Action { path: String, message: String },
+}
+
+struct At<'a>(&'a str);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "`{}`: ", self.0)
+        }
+    }
+}
+
+impl DecodeError {
+    fn action(path: &str, message: impl Into<String>) -> Self {
+        Self::Action {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// What a source puts in for fields that its messages lack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Defaults {
+    pub namespace: Option<CompactString>,
+    pub tenant: Option<CompactString>,
+    pub provider: Option<CompactString>,
+    pub action_type: Option<CompactString>,
+}
+
+/// A decoded action that may still lack what the source knows: see [`Draft::complete`].
+#[derive(Debug)]
+pub struct Draft(Wire<Payload>);
+
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
+struct Wire<P> {
+    #[serde(default)]
+    id: Option<CompactString>,
+    #[serde(default)]
+    namespace: Option<CompactString>,
+    #[serde(default)]
+    tenant: Option<CompactString>,
+    #[serde(default)]
+    provider: Option<CompactString>,
+    #[serde(default)]
+    action_type: Option<CompactString>,
+    #[serde(default, deserialize_with = "present")]
+    payload: Option<P>,
+    #[serde(default)]
+    metadata: Option<Labels>,
+    #[serde(default)]
+    dedup_key: Option<CompactString>,
+    #[serde(default)]
+    status: Option<CompactString>,
+    #[serde(default)]
+    fingerprint: Option<CompactString>,
+    #[serde(default)]
+    starts_at: Option<Timestamp>,
+    #[serde(default)]
+    ends_at: Option<Timestamp>,
+    #[serde(default)]
+    created_at: Option<Timestamp>,
+    #[serde(default)]
+    trace_context: Option<Labels>,
+}
+
+/// Reads an explicit `null` as a value, so that only an absent field is `None`.
+fn present<'de, P: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<P>, D::Error> {
+    P::deserialize(d).map(Some)
+}
+
+impl<P> Wire<P> {
+    fn with_payload(self, bytes: &Bytes, text: impl Fn(&P) -> &str) -> Draft {
+        let payload = self.payload.as_ref().map(|raw| share(bytes, text(raw)));
+        Draft(Wire {
+            payload: payload.map(Payload::from_parsed),
+            id: self.id,
+            namespace: self.namespace,
+            tenant: self.tenant,
+            provider: self.provider,
+            action_type: self.action_type,
+            metadata: self.metadata,
+            dedup_key: self.dedup_key,
+            status: self.status,
+            fingerprint: self.fingerprint,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            created_at: self.created_at,
+            trace_context: self.trace_context,
+        })
+    }
+}
+
+/// Reads a struct from an object only; serde would take an array in its place.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an action object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+/// Reads one action. The payload shares `bytes`.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
+    check_depth(bytes, Payload::DEPTH_MAX + 1)?;
+    match sonic_rs::from_slice::<Object<Wire<LazyValue<'_>>>>(bytes) {
+        Ok(Object(wire)) => Ok(wire.with_payload(bytes, |lazy| lazy.as_raw_str())),
+        Err(_) => decode_slowly(bytes, bytes),
+    }
+}
+
+/// Reads a JSON array of actions. Items fail one by one; the payloads share `bytes`.
+///
+/// # Errors
+/// When `bytes` is not a JSON array.
+pub fn decode_batch(bytes: &Bytes) -> Result<Vec<Result<Draft, DecodeError>>, DecodeError> {
+    check_depth(bytes, Payload::DEPTH_MAX + 2)?;
+    if let Ok(wires) = sonic_rs::from_slice::<Vec<Object<Wire<LazyValue<'_>>>>>(bytes) {
+        let draft = |Object(wire): Object<Wire<LazyValue<'_>>>| {
+            Ok(wire.with_payload(bytes, |lazy| lazy.as_raw_str()))
+        };
+        return Ok(wires.into_iter().map(draft).collect());
+    }
+    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => {
+            DecodeError::action("", "expected a JSON array of actions")
+        }
+        _ => json_error(&e),
+    })?;
+    Ok(items
+        .into_iter()
+        .map(|item| decode_slowly(bytes, item.get().as_bytes()))
+        .collect())
+}
+
+/// Reads `json`, a part of `bytes`, by the reader whose errors name the place.
+fn decode_slowly(bytes: &Bytes, json: &[u8]) -> Result<Draft, DecodeError> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let Object(wire): Object<Wire<&RawValue>> = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|e| {
+            let path = e.path().to_string();
+            let inner = e.into_inner();
+            if inner.is_data() {
+                let path = if path == "." { String::new() } else { path };
+                let message = inner.to_string();
+                let message = message.split(" at line ").next().unwrap_or_default();
+                DecodeError::action(&path, message)
+            } else {
+                json_error(&inner)
+            }
+        })?;
+    reader.end().map_err(|e| json_error(&e))?;
+    Ok(wire.with_payload(bytes, |raw| raw.get()))
+}
+
+fn json_error(error: &serde_json::Error) -> DecodeError {
+    let text = error.to_string();
+    let message = text
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    DecodeError::Json {
+        message,
+        line: error.line(),
+        column: error.column(),
+    }
+}
+
+/// `part` as a slice of `bytes` when it lies inside, else as a copy.
+fn share(bytes: &Bytes, part: &str) -> Bytes {
+    if bytes.as_ptr_range().contains(&part.as_ptr()) {
+        bytes.slice_ref(part.as_bytes())
+    } else {
+        Bytes::copy_from_slice(part.as_bytes())
+    }
+}
+
+/// Refuses text in which lists and objects are nested deeper than `max`, before any parser recurses into it. The
+/// text need not be well formed.
+fn check_depth(json: &[u8], max: usize) -> Result<(), DecodeError> {
+    let opening = json
+        .iter()
+        .filter(|byte| matches!(byte, b'[' | b'{'))
+        .count();
+    if opening <= max || depth_within(json, max) {
+        return Ok(());
+    }
+    let message = format!("nested deeper than {} levels", Payload::DEPTH_MAX);
+    Err(DecodeError::action("", message))
+}
+
+fn depth_within(json: &[u8], max: usize) -> bool {
+    let (mut depth, mut at) = (0usize, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => at = end_of_string(json, at + 1),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > max {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Where the string that begins at `at` has its closing quote.
+fn end_of_string(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
+        at += found;
+        if json[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    json.len()
+}
+
+impl Draft {
+    /// True when the producer gave an id.
+    pub fn has_id(&self) -> bool {
+        self.0.id.is_some()
+    }
+
+    /// Fills what is missing from `defaults`, `make_id` and `now`, and checks every name.
+    ///
+    /// # Errors
+    /// The first field that is missing or malformed.
+    pub fn complete(
+        self,
+        defaults: &Defaults,
+        make_id: impl FnOnce() -> CompactString,
+        now: Timestamp,
+    ) -> Result<Action, DecodeError> {
+        let wire = self.0;
+        let named = |field, value: Option<_>, default: &Option<_>| {
+            let value: CompactString = value
+                .or_else(|| default.clone())
+                .ok_or_else(|| DecodeError::action(field, "is missing"))?;
+            checked(field, value, NAME_BYTES_MAX)
+        };
+        let optional = |field, value: Option<CompactString>| {
+            value
+                .map(|text| checked(field, text, KEY_BYTES_MAX))
+                .transpose()
+        };
+        let id = match wire.id {
+            Some(id) => checked("id", id, NAME_BYTES_MAX)?,
+            None => make_id(),
+        };
+        Ok(Action {
+            id,
+            namespace: named("namespace", wire.namespace, &defaults.namespace)?,
+            tenant: named("tenant", wire.tenant, &defaults.tenant)?,
+            provider: named("provider", wire.provider, &defaults.provider)?,
+            action_type: named("action_type", wire.action_type, &defaults.action_type)?,
+            payload: wire
+                .payload
+                .ok_or_else(|| DecodeError::action("payload", "is missing"))?,
+            labels: wire.metadata.unwrap_or_default(),
+            dedup_key: optional("dedup_key", wire.dedup_key)?,
+            status: optional("status", wire.status)?,
+            fingerprint: optional("fingerprint", wire.fingerprint)?,
+            starts_at: wire.starts_at,
+            ends_at: wire.ends_at,
+            created_at: wire.created_at.unwrap_or(now),
+            trace_context: wire.trace_context.unwrap_or_default(),
+        })
+    }
+}
+
+fn checked(field: &str, text: CompactString, max: usize) -> Result<CompactString, DecodeError> {
+    if text.is_empty() {
+        return Err(DecodeError::action(field, "must not be empty"));
+    }
+    if text.len() > max {
+        let message = format!("is {} bytes long, {max} are allowed", text.len());
+        return Err(DecodeError::action(field, message));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(DecodeError::action(field, "holds a control character"));
+    }
+    Ok(text)
+}
+
+/// A fresh UUID v7 in its usual text form.
+pub fn new_id(now: Timestamp) -> CompactString {
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    id_from(millis, rand::random())
+}
+
+/// A UUID v7 of these milliseconds since the epoch and these ten bytes in place of chance: the same input
+/// gives the same id, so that a message read again keeps the id it was given.
+pub fn id_from(millis: u64, chance: [u8; 10]) -> CompactString {
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    CompactString::from(&*id.hyphenated().encode_lower(&mut text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use super::*;
+
+fn draft(json: &str) -> Result<Draft, DecodeError> {
+    decode(&Bytes::copy_from_slice(json.as_bytes()))
+}
+
+fn action(json: &str) -> Result<Action, DecodeError> {
+    draft(json)?.complete(
+        &Defaults::default(),
+        || "made".into(),
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
+const SMALLEST: &str =
+    r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":null}"#;
+
+#[test]
+fn the_smallest_action_gets_an_id_and_the_time() {
+    let action = action(SMALLEST).unwrap();
+    assert_eq!(action.id, "made");
+    assert_eq!(action.created_at, Timestamp::UNIX_EPOCH);
+    assert_eq!(action.payload, Payload::null());
+    assert!(action.labels.is_empty());
+}
+
+#[test]
+fn a_payload_shares_the_bytes_it_came_in() {
+    let json = SMALLEST.replace("null", r#"{"b": [1, 2.50, "\u00e9"]}"#);
+    let bytes = Bytes::from(json);
+    let payload = decode(&bytes).unwrap().0.payload.unwrap();
+    assert_eq!(&payload.as_bytes()[..], br#"{"b": [1, 2.50, "\u00e9"]}"#);
+    assert!(
+        bytes.as_ptr_range().contains(&payload.as_bytes().as_ptr()),
+        "it was copied"
+    );
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_optional_ones_may_be_null() {
+    let json = SMALLEST.replace(
+        "\"payload\"",
+        r#""metadata":null,"id":null,"x":{"y":1},"payload""#,
+    );
+    assert_eq!(action(&json).unwrap().id, "made");
+}
+
+#[test]
+fn labels_are_accepted_flat_and_as_the_only_key_labels() {
+    let flat = SMALLEST.replace("\"payload\"", r#""metadata":{"z":"1","a":"2"},"payload""#);
+    let nested = SMALLEST.replace(
+        "\"payload\"",
+        r#""metadata":{"labels":{"a":"2","z":"1"}},"payload""#,
+    );
+    let labels = action(&flat).unwrap().labels;
+    assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "2"), ("z", "1")]);
+    assert_eq!(action(&nested).unwrap().labels, labels);
+}
+
+#[test]
+fn every_error_names_what_and_where() {
+    let table = [
+        (
+            "{",
+            "invalid JSON at line 1 column 1: EOF while parsing an object",
+        ),
+        (
+            "{\"payload\": {\"a\": nope}}",
+            "invalid JSON at line 1 column 20: expected ident",
+        ),
+        ("[1]", "invalid type: sequence, expected an action object"),
+        (
+            "{\"id\": 3}",
+            "`id`: invalid type: integer `3`, expected a string",
+        ),
+        (
+            "{\"metadata\": {\"a\": 1}}",
+            "`metadata.a`: invalid type: integer `1`, expected a string",
+        ),
+        (
+            "{\"metadata\": []}",
+            "`metadata`: invalid type: sequence, expected an object of strings",
+        ),
+        ("{\"namespace\":\"n\"}", "`tenant`: is missing"),
+        ("{\"namespace\":\"\"}", "`namespace`: must not be empty"),
+        (
+            "{\"namespace\":\"a\\u0007\"}",
+            "`namespace`: holds a control character",
+        ),
+    ];
+    for (json, expected) in table {
+        let message = action(json).unwrap_err().to_string();
+        assert!(
+            message.starts_with(expected),
+            "{json}\n gave {message}\n not {expected}"
+        );
+    }
+    let long = SMALLEST.replace("\"t\"", &format!("\"{}\"", "t".repeat(257)));
+    let expected = "`tenant`: is 257 bytes long, 256 are allowed";
+    assert_eq!(action(&long).unwrap_err().to_string(), expected);
+    let no_payload = SMALLEST.replace("\"payload\"", "\"other\"");
+    assert_eq!(
+        action(&no_payload).unwrap_err().to_string(),
+        "`payload`: is missing"
+    );
+}
+
+#[test]
+fn a_payload_may_be_64_levels_deep_and_no_deeper() {
+    let deep = |n: usize| SMALLEST.replace("null", &format!("{}{}", "[".repeat(n), "]".repeat(n)));
+    assert!(action(&deep(64)).is_ok());
+    let message = action(&deep(65)).unwrap_err().to_string();
+    assert_eq!(message, "nested deeper than 64 levels");
+    let brackets_in_text = SMALLEST.replace(
+        "null",
+        &format!("\"{}\\\"{}\"", "[".repeat(99), "{".repeat(9)),
+    );
+    assert!(action(&brackets_in_text).is_ok());
+    let abyss = action(&deep(100_000)).unwrap_err();
+    assert!(matches!(
+        abyss,
+        DecodeError::Action { .. } | DecodeError::Json { .. }
+    ));
+}
+
+#[test]
+fn a_batch_fails_item_by_item_in_order() {
+    let body = format!("[{SMALLEST}, 7, {SMALLEST}, {{\"id\": false}}]");
+    let items = decode_batch(&Bytes::from(body)).unwrap();
+    let fine: Vec<bool> = items.iter().map(Result::is_ok).collect();
+    assert_eq!(fine, [true, false, true, false]);
+    let not_a_list = decode_batch(&Bytes::from_static(b"{}")).unwrap_err();
+    assert_eq!(not_a_list.to_string(), "expected a JSON array of actions");
+}
+
+#[test]
+fn an_id_made_from_the_same_bytes_is_the_same_and_a_version_7() {
+    let id = id_from(1_700_000_000_000, [7; 10]);
+    assert_eq!(id, id_from(1_700_000_000_000, [7; 10]));
+    assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
+    assert_ne!(new_id(Timestamp::UNIX_EPOCH), new_id(Timestamp::UNIX_EPOCH));
+}

@@ -1,0 +1,270 @@
+//! An action on loan. Whoever holds a [`Loan`] settles it exactly once; dropping it unsettled (a panic, a
+//! cancelled task) gives it back to its source to be tried again.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+use crate::action::Action;
+use crate::admission::Permit;
+use crate::dead_letter::DeadLetter;
+use crate::disposition::{Policy, Refusal};
+use crate::outcome::ActionOutcome;
+
+/// An action with where it came from.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// The action itself.
+    pub action: Action,
+    /// True when the producer gave the id: only such an id is leased.
+    pub id_given: bool,
+    /// Where it stood in its source.
+    pub position: Position,
+    /// Who sent it.
+    pub caller: Caller,
+    /// When it was read.
+    pub received_at: Timestamp,
+    /// The original bytes, for the dead letters. Shared with the payload.
+    pub raw: Bytes,
+    /// What the source wants done with outcomes that are not a delivery.
+    pub policy: Policy,
+}
+
+/// A message that is not an action.
+#[derive(Clone, Debug)]
+pub struct Poison {
+    /// The original bytes.
+    pub raw: Bytes,
+    /// Why they could not be decoded; names the place, not the content.
+    pub reason: String,
+    /// Where it stood in its source.
+    pub position: Position,
+    /// When it was read.
+    pub received_at: Timestamp,
+}
+
+/// Where a message stood: a stream such as `kafka:orders/3`, and the offset in it where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The source and the place inside it; shared by all its messages.
+    pub stream: Arc<str>,
+    /// The offset in the stream.
+    pub offset: Option<u64>,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            Some(offset) => write!(f, "{}@{offset}", self.stream),
+            None => f.write_str(&self.stream),
+        }
+    }
+}
+
+/// Who sent an action, or made an administrative change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user, API key, or source.
+    pub id: Option<Arc<str>>,
+    /// How the caller was known: `jwt`, `api_key`, `anonymous` or `source`.
+    pub auth_method: &'static str,
+}
+
+impl Caller {
+    /// A caller of an API without authentication.
+    pub fn anonymous() -> Self {
+        Self {
+            id: None,
+            auth_method: "anonymous",
+        }
+    }
+
+    /// A configured source.
+    pub fn source(name: Arc<str>) -> Self {
+        Self {
+            id: Some(name),
+            auth_method: "source",
+        }
+    }
+}
+
+/// How a loan ended.
+#[derive(Debug)]
+pub enum Settled {
+    /// It came to its end; the source acknowledges it.
+    Done(ActionOutcome),
+    /// It is among the dead letters, durably as far as the state backend is; the source acknowledges it.
+    DeadLettered(Arc<DeadLetter>),
+    /// Nothing final has happened; the source offers it again.
+    Retry {
+        /// What was on loan.
+        returned: Returned,
+        /// How long to wait first.
+        after: Duration,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What comes back to a source that shall offer it again.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Returned {
+    Action(Box<Envelope>),
+    Poison(Box<Poison>),
+}
+
+impl From<Box<Envelope>> for Returned {
+    fn from(envelope: Box<Envelope>) -> Self {
+        Self::Action(envelope)
+    }
+}
+
+impl From<Box<Poison>> for Returned {
+    fn from(poison: Box<Poison>) -> Self {
+        Self::Poison(poison)
+    }
+}
+
+/// The side of a source that learns how its loans ended.
+pub trait Origin: Send + Sync {
+    /// Called once per receipt, from any task, possibly while unwinding: quick, never blocking, no panic.
+    fn settled(&self, token: u64, settled: Settled);
+}
+
+/// The source's own name for a message, and whom to tell.
+pub struct Receipt {
+    origin: Arc<dyn Origin>,
+    token: u64,
+}
+
+impl Receipt {
+    /// A receipt that reports to `origin` under `token`.
+    pub fn new(origin: Arc<dyn Origin>, token: u64) -> Self {
+        Self { origin, token }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receipt({})", self.token)
+    }
+}
+
+/// Something on loan from a source: settle it, ask for a retry, or drop it, which is a retry too.
+#[derive(Debug)]
+pub struct Loan<T>(Option<Parts<T>>)
+where
+    Box<T>: Into<Returned>;
+
+/// An action on loan.
+pub type Delivery = Loan<Envelope>;
+
+#[derive(Debug)]
+struct Parts<T> {
+    content: Box<T>,
+    receipt: Receipt,
+    permit: Permit,
+}
+
+impl<T> Loan<T>
+where
+    Box<T>: Into<Returned>,
+{
+    /// Lends out `content`. The permit is given back when the loan ends, before the source is told.
+    pub fn new(content: T, receipt: Receipt, permit: Permit) -> Self {
+        Self(Some(Parts {
+            content: Box::new(content),
+            receipt,
+            permit,
+        }))
+    }
+
+    /// Ends the loan: the source acknowledges.
+    pub fn done(mut self, outcome: ActionOutcome) {
+        self.end(|_| Settled::Done(outcome));
+    }
+
+    /// Ends the loan: `letter` is stored, the source acknowledges.
+    pub fn dead_lettered(mut self, letter: Arc<DeadLetter>) {
+        self.end(|_| Settled::DeadLettered(letter));
+    }
+
+    /// Ends the loan: the source offers it again after `after`.
+    pub fn retry(mut self, after: Duration, refusal: Refusal) {
+        self.end(|content| Settled::Retry {
+            returned: content.into(),
+            after,
+            refusal,
+        });
+    }
+
+    fn end(&mut self, settled: impl FnOnce(Box<T>) -> Settled) {
+        if let Some(Parts {
+            content,
+            receipt,
+            permit,
+        }) = self.0.take()
+        {
+            drop(permit);
+            receipt.origin.settled(receipt.token, settled(content));
+        }
+    }
+}
+
+impl<T> Drop for Loan<T>
+where
+    Box<T>: Into<Returned>,
+{
+    fn drop(&mut self) {
+        self.end(|content| Settled::Retry {
+            returned: content.into(),
+            after: Duration::ZERO,
+            refusal: Refusal::Abandoned,
+        });
+    }
+}
+
+const ENDED: &str = "a loan is used only before it ends: ending it takes it by value";
+
+impl<T> Deref for Loan<T>
+where
+    Box<T>: Into<Returned>,
+{
+    type Target = T;
+
+    #[expect(clippy::expect_used, reason = "methods that end a loan consume it")]
+    fn deref(&self) -> &T {
+        &self.0.as_ref().expect(ENDED).content
+    }
+}
+
+impl<T> DerefMut for Loan<T>
+where
+    Box<T>: Into<Returned>,
+{
+    #[expect(clippy::expect_used, reason = "methods that end a loan consume it")]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0.as_mut().expect(ENDED).content
+    }
+}
+
+/// The id under which `position` of a source always finds the same dead letter.
+pub fn position_id(position: &Position, at: Timestamp) -> CompactString {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(position.to_string().as_bytes());
+    let mut chance = [0; 10];
+    chance.copy_from_slice(&digest[..10]);
+    crate::decode::id_from(
+        u64::try_from(at.as_millisecond()).unwrap_or_default(),
+        chance,
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! How the parts of the process feel: readiness, and the health of each provider.
+
+use async_trait::async_trait;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One part of the process in `/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Part {
+    /// Such as `state`, `audit` or `source:orders`.
+    #[schema(value_type = String)]
+    pub name: CompactString,
+    /// True when it does its work.
+    pub ready: bool,
+    /// What is wrong, without secrets; nothing when all is well.
+    pub detail: Option<String>,
+}
+
+impl Part {
+    /// A part that does its work.
+    pub fn ready(name: impl Into<CompactString>) -> Self {
+        Self {
+            name: name.into(),
+            ready: true,
+            detail: None,
+        }
+    }
+
+    /// A part that does not.
+    pub fn unready(name: impl Into<CompactString>, detail: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ready: false,
+            detail: Some(detail.into()),
+        }
+    }
+}
+
+/// Whoever can say how the parts are.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// All parts, each asked for a bounded time.
+    async fn parts(&self) -> Vec<Part>;
+}
+
+/// Whoever can say how the providers are.
+pub trait Providers: Send + Sync {
+    /// All providers, sorted by name.
+    fn health(&self) -> Vec<ProviderHealth>;
+}
+
+/// How one provider is.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct ProviderHealth {
+    #[schema(value_type = String)]
+    pub name: CompactString,
+    pub breaker: BreakerState,
+    /// Actions waiting in its queue, waiting for a retry included.
+    pub queued: usize,
+    /// Attempts running now.
+    pub in_flight: usize,
+    pub deliveries: u64,
+    pub failures: u64,
+    /// Of the last hundred attempts; `null` before the first.
+    pub success_rate: Option<f64>,
+    /// Of the last hundred attempts, in milliseconds.
+    pub latency_p50_ms: Option<f64>,
+    pub latency_p95_ms: Option<f64>,
+    pub latency_p99_ms: Option<f64>,
+    pub last_error: Option<LastError>,
+}
+
+/// What went wrong last.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct LastError {
+    #[schema(value_type = String)]
+    pub message: CompactString,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// Whether deliveries are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// They are.
+    Closed,
+    /// They are not.
+    Open,
+    /// One is, to see.
+    HalfOpen,
+}

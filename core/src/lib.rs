@@ -1,0 +1,46 @@
+//! The words and the ports of Acteon.
+//!
+//! This crate knows no other crate of the workspace and does no I/O. It holds the vocabulary (what an
+//! [`Action`] is, what can become of it) and the ports that the families of adapters implement: [`Sink`],
+//! [`Source`], [`State`] and [`Audit`]. A type stands here only when two families need it.
+#![deny(missing_docs)]
+
+pub mod action;
+pub mod admission;
+pub mod audit;
+pub mod clock;
+pub mod counters;
+pub mod dead_letter;
+pub mod decode;
+pub mod delivery;
+pub mod disposition;
+pub mod health;
+pub mod intake;
+pub mod outcome;
+pub mod registry;
+pub mod reply;
+pub mod rules;
+pub mod scope;
+pub mod secret;
+pub mod sink;
+pub mod source;
+pub mod state;
+pub mod verdict;
+
+pub use action::{Action, Labels, Payload};
+pub use admission::{Admission, Permit};
+pub use audit::{Audit, AuditRecord};
+pub use clock::Clock;
+pub use counters::Counters;
+pub use dead_letter::{DeadLetter, DeadLetterKind};
+pub use delivery::{Caller, Delivery, Envelope, Loan, Origin, Poison, Receipt, Returned, Settled};
+pub use disposition::{Disposition, Policy, Refusal, ThrottledPolicy};
+pub use intake::Intake;
+pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
+pub use registry::{BuildError, Factory, Family, Plan, Registry};
+pub use scope::Scope;
+pub use secret::Secret;
+pub use sink::{Attempt, Sink, SinkError, Sinks};
+pub use source::{Shutdown, Source, Sources};
+pub use state::{State, StateError};
+pub use verdict::Verdict;

@@ -1,0 +1,175 @@
+//! How adapters are found: each implements a typed [`Factory`], a [`Registry`] maps its kind to it. Nothing lists
+//! the adapters but the `register` lines of their facade.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+
+/// A family of adapters: what is built, and from what besides its options.
+pub trait Family: 'static {
+    /// The family's name in messages, such as `provider`.
+    const NAME: &'static str;
+    /// What every adapter of the family may know when it is built.
+    type Context: Send + Sync;
+    /// What is built.
+    type Product: Send;
+}
+
+/// What an adapter implements.
+#[async_trait]
+pub trait Factory<F: Family>: Send + Sync + 'static {
+    /// The value of `type` or `backend` in the configuration.
+    const KIND: &'static str;
+    /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
+    type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
+
+    /// Builds it. It may connect but must not insist: the server starts without its backends.
+    async fn build(
+        &self,
+        config: Self::Config,
+        context: F::Context,
+    ) -> Result<F::Product, BuildError>;
+}
+
+/// Why an adapter could not be built from options that have the right shape.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct BuildError {
+    /// What is wrong and what to change, naming the option.
+    pub message: String,
+    /// The library's own error.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl BuildError {
+    /// An error without a cause below it.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+}
+
+/// The adapters of one family by kind. A value that is passed on, never a global.
+pub struct Registry<F: Family>(BTreeMap<&'static str, Arc<dyn Erased<F>>>);
+
+impl<F: Family> Default for Registry<F> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<F: Family> Registry<F> {
+    /// Adds an adapter; a later one of the same kind takes its place.
+    pub fn register<A: Factory<F>>(&mut self, factory: A) -> &mut Self {
+        self.0.insert(A::KIND, Arc::new(Entry(Arc::new(factory))));
+        self
+    }
+
+    /// The known kinds, sorted.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// The JSON Schema of a kind's own options.
+    pub fn schema(&self, kind: &str) -> Option<Schema> {
+        self.0.get(kind).map(|entry| entry.schema())
+    }
+
+    /// Reads options without touching anything outside.
+    ///
+    /// # Errors
+    /// When the kind is unknown or the options do not have its shape.
+    pub fn plan(&self, kind: &str, options: Value) -> Result<Plan<F>, PlanError> {
+        let entry = self.0.get(kind).ok_or_else(|| PlanError::UnknownKind {
+            family: F::NAME,
+            found: kind.to_owned(),
+            known: self.kinds().collect(),
+        })?;
+        Ok(Plan {
+            entry: entry.clone(),
+            config: entry.parse(options)?,
+        })
+    }
+}
+
+/// Why options name no adapter or do not fit it.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum PlanError {
+    #[error("there is no {family} `{found}`; known: {}", known.join(", "))]
+    UnknownKind {
+        family: &'static str,
+        found: String,
+        known: Vec<&'static str>,
+    },
+    #[error("{message}")]
+    Options { path: String, message: String },
+}
+
+/// An adapter with its options, ready to be built.
+pub struct Plan<F: Family> {
+    entry: Arc<dyn Erased<F>>,
+    config: Box<dyn Any + Send + Sync>,
+}
+
+impl<F: Family> Plan<F> {
+    /// Builds it.
+    ///
+    /// # Errors
+    /// When the options have the right shape but cannot work.
+    pub async fn build(self, context: F::Context) -> Result<F::Product, BuildError> {
+        self.entry.build(self.config, context).await
+    }
+}
+
+#[async_trait]
+trait Erased<F: Family>: Send + Sync {
+    fn schema(&self) -> Schema;
+    fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
+    async fn build(
+        &self,
+        config: Box<dyn Any + Send + Sync>,
+        context: F::Context,
+    ) -> Result<F::Product, BuildError>;
+}
+
+struct Entry<A>(Arc<A>);
+
+#[async_trait]
+impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
+    fn schema(&self) -> Schema {
+        schema_for!(A::Config)
+    }
+
+    fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError> {
+        let config: A::Config =
+            serde_path_to_error::deserialize(options).map_err(|e| PlanError::Options {
+                path: e.path().to_string(),
+                message: e.into_inner().to_string(),
+            })?;
+        Ok(Box::new(config))
+    }
+
+    async fn build(
+        &self,
+        config: Box<dyn Any + Send + Sync>,
+        context: F::Context,
+    ) -> Result<F::Product, BuildError> {
+        let config = config
+            .downcast()
+            .map_err(|_| BuildError::new("options of another kind"))?;
+        self.0.build(*config, context).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

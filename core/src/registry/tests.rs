@@ -1,0 +1,60 @@
+use serde::Deserialize;
+
+use super::*;
+
+struct Greeters;
+
+impl Family for Greeters {
+    const NAME: &'static str = "greeter";
+    type Context = &'static str;
+    type Product = String;
+}
+
+struct Polite;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    greeting: String,
+}
+
+#[async_trait]
+impl Factory<Greeters> for Polite {
+    const KIND: &'static str = "polite";
+    type Config = Options;
+
+    async fn build(&self, config: Options, name: &'static str) -> Result<String, BuildError> {
+        Ok(format!("{}, {name}", config.greeting))
+    }
+}
+
+fn registry() -> Registry<Greeters> {
+    let mut registry = Registry::default();
+    registry.register(Polite);
+    registry
+}
+
+#[tokio::test]
+async fn an_adapter_is_planned_from_its_options_and_built_later() {
+    let options = serde_json::json!({"greeting": "good morning"});
+    let plan = registry().plan("polite", options).unwrap();
+    assert_eq!(plan.build("world").await.unwrap(), "good morning, world");
+}
+
+#[test]
+fn an_unknown_kind_names_the_known_ones() {
+    let error = registry().plan("rude", Value::Null).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "there is no greeter `rude`; known: polite"
+    );
+}
+
+#[test]
+fn options_of_the_wrong_shape_name_the_place() {
+    let error = registry()
+        .plan("polite", serde_json::json!({"greeting": 3}))
+        .err()
+        .unwrap();
+    assert!(matches!(error, PlanError::Options { ref path, .. } if path == "greeting"));
+}

@@ -1,0 +1,60 @@
+//! For callers who wait for the answer: collects how a batch of loans ended, in the order of the batch.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::delivery::{Origin, Settled};
+
+/// The origin of a batch whose caller waits. Tokens are the places in the batch, from 0.
+pub struct Replies(Mutex<Slots>);
+
+struct Slots {
+    ended: Vec<Option<Settled>>,
+    missing: usize,
+    whole: Option<oneshot::Sender<Vec<Settled>>>,
+}
+
+impl Replies {
+    /// An origin for `count` loans, and where all their ends arrive together. The caller may go away: the work
+    /// goes on.
+    pub fn expect(count: usize) -> (Arc<Self>, oneshot::Receiver<Vec<Settled>>) {
+        let (whole, receiver) = oneshot::channel();
+        let ended = std::iter::repeat_with(|| None).take(count).collect();
+        let slots = Slots {
+            ended,
+            missing: count,
+            whole: Some(whole),
+        };
+        (Arc::new(Self(Mutex::new(slots))), receiver)
+    }
+}
+
+impl Origin for Replies {
+    fn settled(&self, token: u64, settled: Settled) {
+        let mut slots = self.0.lock();
+        let place = usize::try_from(token)
+            .ok()
+            .and_then(|at| slots.ended.get_mut(at));
+        let Some(slot @ None) = place else {
+            debug_assert!(
+                false,
+                "a loan of this batch was settled twice, or is not of this batch"
+            );
+            return;
+        };
+        *slot = Some(settled);
+        slots.missing -= 1;
+        if slots.missing == 0
+            && let Some(whole) = slots.whole.take()
+        {
+            let ended = std::mem::take(&mut slots.ended)
+                .into_iter()
+                .flatten()
+                .collect();
+            // The caller hung up: nobody wants the answer, and the work is done all the same.
+            drop(whole.send(ended));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What the admin API and the HTTP source may ask of the rules. How rules are read and evaluated is the
+//! pipeline's.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::action::Action;
+use crate::outcome::ActionOutcome;
+use crate::state::StateError;
+use crate::verdict::Verdict;
+
+/// The rules in force.
+#[async_trait]
+pub trait Rulebook: Send + Sync {
+    /// The rules in the order of evaluation.
+    fn rules(&self) -> RulesInForce;
+
+    /// Loads a directory, the configured one when none is given, as a whole or not at all.
+    async fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, RulesError>;
+
+    /// Enables or disables a rule on every node, across restarts and reloads.
+    async fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), RulesError>;
+
+    /// Evaluates and explains; changes nothing. State is not read: rules that need it see `mock_state`.
+    fn evaluate(&self, action: &Action, options: &EvaluateOptions) -> Evaluation;
+
+    /// What dispatching the action would do.
+    fn dry_run(&self, action: &Action) -> ActionOutcome;
+}
+
+/// A generation of rules.
+#[derive(Clone, Debug)]
+pub struct RulesInForce {
+    /// Counts the sets loaded by this process, from 1.
+    pub generation: u64,
+    /// SHA-256 over the files, hex.
+    pub content_hash: CompactString,
+    /// In the order of evaluation.
+    pub rules: Vec<RuleSummary>,
+    /// What was wrong with the set that was tried last, if it was refused.
+    pub last_errors: Vec<RuleProblem>,
+}
+
+/// One rule as the API lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct RuleSummary {
+    #[schema(value_type = String)]
+    pub name: Arc<str>,
+    pub priority: i64,
+    pub enabled: bool,
+    pub description: Option<String>,
+    /// The type of the rule's action, such as `suppress`.
+    pub action_type: &'static str,
+    /// The file it stands in.
+    pub source: String,
+}
+
+/// One thing that is wrong with a rule file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleProblem {
+    /// The file's name.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+impl std::fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.file, self.line, self.column, self.message
+        )
+    }
+}
+
+/// A set that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Reloaded {
+    pub rules: usize,
+    pub directory: PathBuf,
+    pub generation: u64,
+}
+
+/// Why the rules stay as they are.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum RulesError {
+    #[error("the rules have {} errors: {}", .0.len(), joined(.0))]
+    Invalid(Vec<RuleProblem>),
+    #[error("no rules directory is configured")]
+    NoDirectory,
+    #[error("`{0}` is not below the configured rules directory")]
+    OutsideDirectory(String),
+    #[error("no rule is named \"{0}\"")]
+    NotFound(String),
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+fn joined(problems: &[RuleProblem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What the playground may vary.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct EvaluateOptions {
+    /// Disabled rules take part.
+    pub include_disabled: bool,
+    /// Later rules are tried even after one has decided.
+    pub evaluate_all: bool,
+    /// The time that `time.*` and `now` show.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub evaluate_at: Option<Timestamp>,
+    /// What the state holds for rules that read it: key to value.
+    #[schema(value_type = Option<Object>)]
+    pub mock_state: Option<Value>,
+}
+
+/// What the rules say about an action, and why.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Evaluation {
+    pub verdict: Verdict,
+    #[schema(value_type = Option<String>)]
+    pub matched_rule: Option<Arc<str>>,
+    pub has_errors: bool,
+    pub total_rules_evaluated: usize,
+    pub total_rules_skipped: usize,
+    pub evaluation_duration_us: u64,
+    pub trace: Vec<RuleTrace>,
+    /// What the rules could see beside the action: the times they were given.
+    #[schema(value_type = Object)]
+    pub context: Value,
+    /// The payload after modify rules; `null` when none changed it.
+    #[schema(value_type = Option<Object>)]
+    pub modified_payload: Option<Value>,
+}
+
+/// One rule in the trace.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct RuleTrace {
+    #[schema(value_type = String)]
+    pub rule: Arc<str>,
+    pub priority: i64,
+    pub enabled: bool,
+    pub result: RuleResult,
+    /// The condition that did not hold, with the value it saw.
+    pub reason: Option<String>,
+    pub action_type: &'static str,
+    pub duration_us: u64,
+    pub metadata: std::collections::BTreeMap<String, String>,
+}
+
+/// What one rule did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum RuleResult {
+    Matched,
+    NotMatched,
+    Skipped,
+    Error,
+}

@@ -1,0 +1,257 @@
+//! The port to the state that all instances share: leases, claims, quotas, dead letters, rule toggles.
+//!
+//! Its operations are domain operations over a slice, so that a backend answers a whole batch in one round trip
+//! in the best way it has. Time is the backend's own clock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use compact_str::{CompactString, format_compact};
+use jiff::Timestamp;
+use std::sync::Arc;
+use thiserror::Error;
+
+use crate::dead_letter::{DeadLetter, DeadLetterKind};
+use crate::outcome::ActionOutcome;
+use crate::registry::Family;
+use crate::scope::Scope;
+
+/// A state backend. Every method is atomic per reservation and safe to call from many tasks.
+#[async_trait]
+pub trait State: Send + Sync {
+    /// What this backend promises, printed at start.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Answers when the backend can be asked.
+    async fn ping(&self) -> Result<(), StateError>;
+
+    /// Tries to take everything each action needs, in the order of the slice, as if one came after the other. An
+    /// action gets all it asks for or nothing; the answers stand in the order of the questions. What is taken is
+    /// held for `lease` and then falls free unless renewed.
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        lease: Duration,
+    ) -> Result<Vec<Reserved>, StateError>;
+
+    /// Ends reservations and stores dead letters, in one round trip. Repeating a call changes nothing. A settlement
+    /// whose fence is no longer in force (its lease was lost) confirms or releases nothing that belongs to another.
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError>;
+
+    /// Prolongs what is held to `lease` from now. `false` where the lease was already lost.
+    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError>;
+
+    /// Dead letters inside the query's scope, newest first.
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError>;
+
+    /// One dead letter, if it is inside the scope.
+    async fn dead_letter(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<DeadLetter>>, StateError>;
+
+    /// Deletes one dead letter inside the scope. `false` when there was none.
+    async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError>;
+
+    /// Overrides whether the rule of this name is enabled, for every node, across restarts and reloads.
+    async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError>;
+
+    /// All overrides.
+    async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError>;
+}
+
+/// What a backend promises beyond the contract that all keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Dead letters and confirmed claims outlive the process.
+    pub durable: bool,
+    /// Several processes may share it.
+    pub shared: bool,
+}
+
+/// Why the state backend gave no answer.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// It cannot be reached or is overloaded: asking again later may help.
+    #[error("the state backend does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is at its bound and holds nothing that may be evicted.
+    #[error("the state backend is full: {0}")]
+    Full(String),
+    /// It answered what we cannot read.
+    #[error("the state backend holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// A name in the state that one namespace and tenant can never share with another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateKey(CompactString);
+
+impl StateKey {
+    /// A key inside a namespace and tenant. `owner` is the rule it belongs to, empty for an action's id. Each part
+    /// but the last is preceded by its length, so no content of one part can look like another.
+    pub fn new(namespace: &str, tenant: &str, owner: &str, name: &str) -> Self {
+        let (n, t, o) = (namespace.len(), tenant.len(), owner.len());
+        Self(format_compact!(
+            "{n}:{namespace}{t}:{tenant}{o}:{owner}{name}"
+        ))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// All that one action needs before it may be delivered: the lease on its id first, then the claims, then the
+/// quotas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reservation {
+    /// The producer's id, when it gave one.
+    pub lease: Option<StateKey>,
+    /// Dedup keys, all to be had.
+    pub claims: Vec<Claim>,
+    /// Throttles, all to have room, in order.
+    pub quotas: Vec<Quota>,
+}
+
+impl Reservation {
+    /// True when there is nothing to ask the backend for.
+    pub fn is_empty(&self) -> bool {
+        self.lease.is_none() && self.claims.is_empty() && self.quotas.is_empty()
+    }
+}
+
+/// A dedup key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The key, owned by its rule.
+    pub key: StateKey,
+    /// How long a delivery is remembered.
+    pub ttl: Duration,
+}
+
+/// A place in a throttle window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The key, owned by its rule.
+    pub key: StateKey,
+    /// At most so many in any window.
+    pub max_count: u32,
+    /// The window's length.
+    pub window: Duration,
+    /// What no room means for the whole reservation.
+    pub when_full: WhenFull,
+}
+
+/// What no room in a quota means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The reservation is refused.
+    Refuse,
+    /// The reservation goes on without this place, and the grant says so.
+    Note,
+}
+
+/// The answer to a [`Reservation`].
+#[derive(Clone, Debug)]
+pub enum Reserved {
+    /// All is held.
+    Granted(Grant),
+    /// The id was settled before, with this outcome.
+    Remembered(Box<ActionOutcome>),
+    /// Another holds the id or a dedup key and has not settled yet.
+    Busy(Busy),
+    /// A dedup key was delivered inside its window.
+    Duplicate {
+        /// Which of the claims.
+        claim: usize,
+    },
+    /// A quota is full.
+    Throttled {
+        /// Which of the quotas.
+        quota: usize,
+        /// When the next one would really pass.
+        retry_after: Duration,
+    },
+}
+
+/// What holds a granted reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Grows with every grant of the backend: an older holder can be told from a younger one.
+    pub fence: u64,
+    /// When the quotas were charged, on the backend's clock.
+    pub charged_at: Timestamp,
+    /// Bit `i` is set when quota `i` was full and only noted.
+    pub noted_full: u64,
+}
+
+/// What to wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The key somebody else holds.
+    pub key: StateKey,
+    /// When it falls free at the latest, unless it is renewed.
+    pub expires_in: Duration,
+}
+
+/// A reservation in force.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What was asked for; shared between its holder and who renews it.
+    pub reservation: Arc<Reservation>,
+    /// What was granted.
+    pub grant: Grant,
+}
+
+/// The end of one action.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// What to end, if something was reserved.
+    pub held: Option<Held>,
+    /// True: claims are confirmed for their ttl. False: claims are released and quotas refunded.
+    pub delivered: bool,
+    /// An outcome to answer again under the leased id, and for how long.
+    pub remember: Option<(ActionOutcome, Duration)>,
+    /// What to keep among the dead letters.
+    pub dead_letter: Option<Arc<DeadLetter>>,
+}
+
+/// Which dead letters to list.
+#[derive(Clone, Debug)]
+pub struct DeadLetterQuery {
+    /// What the caller may see.
+    pub scope: Scope,
+    /// Only this kind.
+    pub kind: Option<DeadLetterKind>,
+    /// Only this namespace.
+    pub namespace: Option<CompactString>,
+    /// Only this tenant.
+    pub tenant: Option<CompactString>,
+    /// Go on after this id.
+    pub after: Option<CompactString>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One page of dead letters.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterPage {
+    /// Newest first: by falling id.
+    pub letters: Vec<Arc<DeadLetter>>,
+    /// How many match in all.
+    pub total: u64,
+    /// True when there are more after the last one.
+    pub more: bool,
+}
+
+/// The family of state backends.
+pub struct States;
+
+impl Family for States {
+    const NAME: &'static str = "state backend";
+    type Context = ();
+    type Product = Arc<dyn State>;
+}

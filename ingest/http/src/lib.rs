@@ -1,0 +1,1 @@
+//! The HTTP source: dispatch one action or a batch

@@ -1,0 +1,1 @@
+//! All sources behind one registry

@@ -1,0 +1,1 @@
+//! Admit, gather, decide, reserve, deliver, settle

@@ -1,0 +1,1 @@
+//! What every HTTP sink needs: client, status table, redaction

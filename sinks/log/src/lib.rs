@@ -1,0 +1,1 @@
+//! Writes each action to the log

@@ -1,0 +1,1 @@
+//! All sinks behind one registry

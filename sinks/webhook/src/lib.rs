@@ -1,0 +1,1 @@
+//! Posts each action to a URL

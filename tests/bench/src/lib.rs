@@ -1,0 +1,1 @@
+//! Speed, cost and scale, each against its floor

@@ -1,0 +1,1 @@
+//! Contract suites and recording doubles for the ports
