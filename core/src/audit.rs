@@ -39,6 +39,15 @@ pub trait Audit: Send + Sync {
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, AuditError>;
 }
 
+/// Where records are handed in on their way to the backend. When and in what batches they are written, and how
+/// long they are kept, is settled behind it.
+#[async_trait]
+pub trait Trail: Send + Sync {
+    /// Takes records; waits while there is no room. With `confirmed` delivery it returns when they are durable.
+    /// Sets `expires_at` of each.
+    async fn record(&self, records: Vec<AuditRecord>) -> Result<(), AuditError>;
+}
+
 /// Why the audit backend gave no answer.
 #[derive(Debug, Error)]
 pub enum AuditError {

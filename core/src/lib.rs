@@ -17,6 +17,7 @@ pub mod disposition;
 pub mod health;
 pub mod intake;
 pub mod outcome;
+pub mod redact;
 pub mod registry;
 pub mod reply;
 pub mod rules;
@@ -29,7 +30,7 @@ pub mod verdict;
 
 pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
-pub use audit::{Audit, AuditRecord};
+pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
 pub use dead_letter::{DeadLetter, DeadLetterKind};
@@ -37,6 +38,7 @@ pub use delivery::{Caller, Delivery, Envelope, Loan, Origin, Poison, Receipt, Re
 pub use disposition::{Disposition, Policy, Refusal, ThrottledPolicy};
 pub use intake::Intake;
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
+pub use redact::Redactor;
 pub use registry::{BuildError, Factory, Family, Plan, Registry};
 pub use scope::Scope;
 pub use secret::Secret;

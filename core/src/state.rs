@@ -76,9 +76,6 @@ pub enum StateError {
     /// It cannot be reached or is overloaded: asking again later may help.
     #[error("the state backend does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It is at its bound and holds nothing that may be evicted.
-    #[error("the state backend is full: {0}")]
-    Full(String),
     /// It answered what we cannot read.
     #[error("the state backend holds something unreadable: {0}")]
     Corrupt(String),
@@ -175,6 +172,8 @@ pub enum Reserved {
         /// When the next one would really pass.
         retry_after: Duration,
     },
+    /// The backend is at its bound and holds nothing that may be evicted.
+    Full,
 }
 
 /// What holds a granted reservation.

@@ -1,0 +1,109 @@
+//! Takes out of a payload what may not leave the process other than to its provider.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::action::Payload;
+
+/// Replaces configured fields. Cloning shares the list; without fields it returns what it was given.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    names: Arc<[String]>,
+    paths: Arc<[String]>,
+    placeholder: Arc<str>,
+}
+
+impl Redactor {
+    /// A name matches a key at any depth; one with dots matches a full path from the root, array positions left
+    /// out. Case does not count. The whole value is replaced by `placeholder`.
+    pub fn new(fields: impl IntoIterator<Item = String>, placeholder: &str) -> Self {
+        let (paths, names): (Vec<_>, Vec<_>) = fields
+            .into_iter()
+            .map(|field| field.to_lowercase())
+            .partition(|f| f.contains('.'));
+        Self {
+            names: names.into(),
+            paths: paths.into(),
+            placeholder: placeholder.into(),
+        }
+    }
+
+    /// True when there is nothing to replace.
+    pub fn is_idle(&self) -> bool {
+        self.names.is_empty() && self.paths.is_empty()
+    }
+
+    /// The payload without the configured fields; shares the bytes when there are none configured.
+    pub fn payload(&self, payload: &Payload) -> Payload {
+        if self.is_idle() {
+            return payload.clone();
+        }
+        let Ok(mut value) = payload.parse::<Value>() else {
+            return Payload::null();
+        };
+        self.value(&mut value);
+        Payload::from_value(&value).unwrap_or_else(|_| Payload::null())
+    }
+
+    /// Replaces the configured fields in place.
+    pub fn value(&self, value: &mut Value) {
+        if !self.is_idle() {
+            self.visit(value, &mut String::new());
+        }
+    }
+
+    fn visit(&self, value: &mut Value, path: &mut String) {
+        match value {
+            Value::Object(fields) => {
+                for (key, inner) in fields {
+                    let parent = path.len();
+                    let name = key.to_lowercase();
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(&name);
+                    if self.names.contains(&name) || self.paths.contains(path) {
+                        *inner = Value::String(self.placeholder.to_string());
+                    } else {
+                        self.visit(inner, path);
+                    }
+                    path.truncate(parent);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.visit(item, path)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_matches_at_any_depth_and_a_path_only_from_the_root() {
+        let redactor = Redactor::new(["Token".into(), "card.number".into()], "***");
+        let mut value = json!({
+            "a": [{"TOKEN": {"x": 1}, "kept": 1}],
+            "card": [{"Number": 42}],
+            "b": {"card": {"number": 7}},
+        });
+        redactor.value(&mut value);
+        let expected = json!({
+            "a": [{"TOKEN": "***", "kept": 1}],
+            "card": [{"Number": "***"}],
+            "b": {"card": {"number": 7}},
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn without_fields_the_bytes_are_shared() {
+        let payload = Payload::from_value(&json!({"token": 1})).unwrap();
+        let same = Redactor::default().payload(&payload);
+        assert_eq!(same.as_bytes().as_ptr(), payload.as_bytes().as_ptr());
+    }
+}

@@ -1,0 +1,1 @@
+//! Rules: read, compiled, decided and explained.
