@@ -1,0 +1,188 @@
+//! What no schema can say: names that must be unique, names that must name something, one address twice.
+
+use std::collections::HashMap;
+
+use jiff::tz::TimeZone;
+
+use crate::document::Document;
+use crate::errors::{Complaint, hint};
+use crate::settings::ServerSettings;
+use crate::tree::{Body, Node, Path, Step};
+
+/// Complains about values that do not go together.
+pub(crate) fn check(root: &Node, document: &Document) -> Vec<Complaint> {
+    let mut cross = Cross {
+        root,
+        document,
+        complaints: Vec::new(),
+    };
+    cross.unique_names("sources");
+    cross.unique_names("providers");
+    cross.providers_named();
+    cross.fallbacks_end();
+    cross.time_zone();
+    cross.admin_address();
+    cross.complaints
+}
+
+struct Cross<'a> {
+    root: &'a Node,
+    document: &'a Document,
+    complaints: Vec<Complaint>,
+}
+
+impl<'a> Cross<'a> {
+    fn unique_names(&mut self, list: &str) {
+        let mut seen: HashMap<&str, &Node> = HashMap::new();
+        for (index, item) in self.list(list).iter().enumerate() {
+            let Some(node) = item.get("name") else {
+                continue;
+            };
+            let Some(name) = node.text() else { continue };
+            let path = path_to(list, index, &["name"]);
+            if name.contains(char::is_control) {
+                self.complain(&path, node, "expected a name without control characters");
+            }
+            if let Some(first) = seen.insert(name, node) {
+                let place = self.document.place(&first.origin);
+                self.complain(&path, node, format!("the one at {place} has the same name"));
+                seen.insert(name, first);
+            }
+        }
+    }
+
+    /// Every provider that is named somewhere must exist, unless none is configured.
+    fn providers_named(&mut self) {
+        let names = self.names();
+        for index in 0..self.list("providers").len() {
+            self.must_exist(&path_to("providers", index, &["fallback_provider"]), &names);
+        }
+        if names.is_empty() {
+            return;
+        }
+        for index in 0..self.list("sources").len() {
+            self.must_exist(
+                &path_to("sources", index, &["defaults", "provider"]),
+                &names,
+            );
+        }
+        let path = keys(&["circuit_breaker", "providers"]);
+        let breakers = self.root.at(&path).and_then(Node::as_table);
+        for (name, entry) in breakers.into_iter().flatten() {
+            if !names.contains(&name.as_str()) {
+                let path = [path.clone(), keys(&[name])].concat();
+                let message = unknown_provider(name, &names);
+                self.complaints
+                    .push(Complaint::new(&path, &entry.key, message));
+            }
+        }
+    }
+
+    fn must_exist(&mut self, path: &[Step], names: &[&str]) {
+        let Some(node) = self.root.at(path) else {
+            return;
+        };
+        if let Some(name) = node.text().filter(|name| !names.contains(name)) {
+            self.complain(path, node, unknown_provider(name, names));
+        }
+    }
+
+    /// Following fallbacks from any provider must come to an end.
+    fn fallbacks_end(&mut self) {
+        let providers = self.list("providers");
+        let text = |item: &'a Node, key| item.get(key).and_then(Node::text);
+        let next: HashMap<_, _> = providers
+            .iter()
+            .filter_map(|p| Some((text(p, "name")?, text(p, "fallback_provider")?)))
+            .collect();
+        for (index, provider) in providers.iter().enumerate() {
+            let start = text(provider, "name");
+            let mut at = start;
+            for _ in 0..next.len() {
+                at = at.and_then(|name| next.get(name).copied());
+                if at.is_some() && at == start {
+                    let path = path_to("providers", index, &["fallback_provider"]);
+                    let node = provider.get("fallback_provider").unwrap_or(provider);
+                    self.complain(
+                        &path,
+                        node,
+                        "the chain of fallbacks comes back to its start",
+                    );
+                    break;
+                }
+            }
+        }
+    }
+
+    fn time_zone(&mut self) {
+        let path = keys(&["rules", "default_timezone"]);
+        let Some(node) = self.root.at(&path) else {
+            return;
+        };
+        if let Some(name) = node.text().filter(|name| TimeZone::get(name).is_err()) {
+            self.complain(&path, node, format!("there is no time zone `{name}`"));
+        }
+    }
+
+    fn admin_address(&mut self) {
+        let default = ServerSettings::default();
+        let server = self.address("server", (&default.host, i64::from(default.port)));
+        let admin = self.address("admin", server);
+        let said = self
+            .root
+            .get("admin")
+            .filter(|table| table.get("host").is_some() || table.get("port").is_some());
+        if let Some(node) = said.filter(|_| admin == server && server.1 != 0) {
+            self.complain(
+                &keys(&["admin"]),
+                node,
+                "the address is the same as that of `server`",
+            );
+        }
+    }
+
+    fn address<'b>(&self, section: &str, default: (&'b str, i64)) -> (&'b str, i64)
+    where
+        'a: 'b,
+    {
+        let value = |key| self.root.get(section)?.get(key);
+        let host = value("host").and_then(Node::text);
+        let port = value("port").and_then(|node| match node.body {
+            Body::Integer(port) => Some(port),
+            _ => None,
+        });
+        (host.unwrap_or(default.0), port.unwrap_or(default.1))
+    }
+
+    fn list(&self, section: &str) -> &'a [Node] {
+        self.root.get(section).map_or(&[], Node::items)
+    }
+
+    fn names(&self) -> Vec<&'a str> {
+        let providers = self.list("providers").iter();
+        providers.filter_map(|p| p.get("name")?.text()).collect()
+    }
+
+    fn complain(&mut self, path: &[Step], node: &Node, message: impl Into<String>) {
+        self.complaints
+            .push(Complaint::new(path, &node.origin, message));
+    }
+}
+
+fn unknown_provider(name: &str, names: &[&str]) -> String {
+    format!(
+        "there is no provider `{name}`{}",
+        hint(name, names.iter().copied())
+    )
+}
+
+fn keys(keys: &[&str]) -> Path {
+    keys.iter()
+        .map(|key| Step::Key((*key).to_owned()))
+        .collect()
+}
+
+fn path_to(list: &str, index: usize, inside: &[&str]) -> Path {
+    let item = [Step::Key(list.to_owned()), Step::Item(index)];
+    item.into_iter().chain(keys(inside)).collect()
+}

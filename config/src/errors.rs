@@ -1,0 +1,159 @@
+//! What is wrong with a configuration, and where: the public errors, and the complaints from which they are made.
+
+use std::fmt;
+
+use crate::document::Document;
+use crate::tree::{Node, Origin, Path, Step, spell};
+
+/// All that is wrong with a configuration; never empty. Shown one per line, none holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<Problem>);
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was said.
+    pub place: Place,
+    /// The key it is about, such as `providers.hook.url`; empty when it is about no key.
+    pub key: String,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file, at a line and a column in characters, both from 1.
+    #[allow(missing_docs)]
+    File {
+        file: String,
+        line: usize,
+        column: usize,
+    },
+    /// Nowhere in particular in this file.
+    WholeFile(String),
+    /// In this environment variable.
+    Variable(String),
+    /// On the command line, for this dotted key.
+    Flag(String),
+}
+
+impl ConfigErrors {
+    /// The problems, in the order of the file, then of the environment, then of the command line.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+
+    /// Turns complaints about `root` into errors that people can read.
+    pub(crate) fn new(mut complaints: Vec<Complaint>, root: &Node, document: &Document) -> Self {
+        complaints.sort_by(|a, b| a.origin.cmp(&b.origin));
+        let problems = complaints.into_iter().map(|complaint| Problem {
+            place: document.place(&complaint.origin),
+            key: spell(root, &complaint.path),
+            message: one_line(&complaint.message),
+        });
+        let mut problems: Vec<_> = problems.collect();
+        problems.dedup();
+        Self(problems)
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::WholeFile(file) => f.write_str(file),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(key) => {
+                let last = key.rsplit('.').next().unwrap_or(key);
+                write!(f, "--{}", last.replace('_', "-"))
+            }
+        }
+    }
+}
+
+/// A problem before its place is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    pub(crate) path: Path,
+    pub(crate) origin: Origin,
+    pub(crate) message: String,
+}
+
+impl Complaint {
+    pub(crate) fn new(path: &[Step], origin: &Origin, message: impl Into<String>) -> Self {
+        Self {
+            path: path.to_vec(),
+            origin: origin.clone(),
+            message: message.into(),
+        }
+    }
+}
+
+/// `; did you mean ...?` with the nearest of the known names, else the list of them.
+pub(crate) fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let mut known: Vec<&str> = known.into_iter().collect();
+    known.sort_unstable();
+    known.dedup();
+    let found = found.to_lowercase();
+    let nearest = known
+        .iter()
+        .map(|name| (distance(&found, &name.to_lowercase()), *name))
+        .min()
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1));
+    match nearest {
+        Some((_, name)) => format!("; did you mean `{name}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; known: {}", quoted(&known).join(", ")),
+    }
+}
+
+/// How many slips of the pen lie between two names; a forgotten ending, such as a unit, counts as one.
+fn distance(found: &str, known: &str) -> usize {
+    let shortest = found.len().min(known.len());
+    if shortest >= 3 && (known.starts_with(found) || found.starts_with(known)) {
+        return usize::from(found != known);
+    }
+    strsim::damerau_levenshtein(found, known)
+}
+
+/// What users and libraries wrote into a message may hold line breaks and worse.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_debug()),
+            false => line.push(character),
+        }
+    }
+    line
+}
+
+/// The names in back quotes.
+pub(crate) fn quoted(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
+}

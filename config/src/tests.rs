@@ -1,0 +1,210 @@
+//! How inputs become settings. What is said about mistakes stands in `tests/mistakes.rs`.
+
+mod adapters;
+mod examples;
+mod layers;
+mod mistakes;
+mod mutations;
+mod secrets;
+
+use std::time::Duration;
+
+use self::adapters::Registries;
+use super::*;
+
+/// Loads `text` as the file, with these variables and flags.
+fn load_text(
+    text: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Settings, ConfigErrors> {
+    let owned = |pairs: &[(&str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        pairs.collect()
+    };
+    let inputs = Inputs {
+        path: None,
+        environment: owned(environment),
+        flags: owned(flags),
+    };
+    let registries = Registries::new();
+    load_document(
+        &Document::new(DEFAULT_FILE, text),
+        &inputs,
+        &registries.adapters(),
+    )
+}
+
+fn loaded(text: &str) -> Settings {
+    load_text(text, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn errors(text: &str) -> String {
+    load_text(text, &[], &[]).unwrap_err().to_string()
+}
+
+#[test]
+fn without_a_default_file_everything_has_its_default() {
+    let registries = Registries::new();
+    let settings = load(&Inputs::default(), &registries.adapters()).unwrap();
+    assert_eq!(settings.server, ServerSettings::default());
+    assert_eq!(
+        (settings.server.host.as_str(), settings.server.port),
+        ("127.0.0.1", 8080)
+    );
+    assert_eq!(settings.admin.listener(&settings.server), None);
+    assert_eq!(settings.state.backend, "memory");
+    assert_eq!(settings.audit.keys, AuditKeys::default());
+    assert_eq!(
+        settings.audit.ttl,
+        Some(Duration::from_secs(30 * 24 * 3600))
+    );
+    assert_eq!(settings.pipeline, PipelineSettings::default());
+    assert_eq!(settings.rules, RulesSettings::default());
+    assert!(settings.sources.is_empty() && settings.providers.is_empty());
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let inputs = Inputs {
+        path: Some("nowhere/acteon.toml".into()),
+        ..Inputs::default()
+    };
+    let registries = Registries::new();
+    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    let expected = "nowhere/acteon.toml: cannot be read: No such file or directory (os error 2)";
+    assert_eq!(errors.to_string(), expected);
+}
+
+#[test]
+fn a_named_file_is_read() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, b"[server]\nport = 1234\n").unwrap();
+    let inputs = Inputs {
+        path: Some(file.path().to_owned()),
+        ..Inputs::default()
+    };
+    let registries = Registries::new();
+    assert_eq!(
+        load(&inputs, &registries.adapters()).unwrap().server.port,
+        1234
+    );
+}
+
+#[test]
+fn a_file_that_is_not_text_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"a = \"\xff\"").unwrap();
+    let inputs = Inputs {
+        path: Some(file.path().to_owned()),
+        ..Inputs::default()
+    };
+    let registries = Registries::new();
+    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    assert!(
+        errors.to_string().ends_with(": is not UTF-8 text"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn giving_one_key_of_a_section_leaves_the_others_alone() {
+    let settings = loaded("[audit]\ndelivery = \"confirmed\"\n[audit.redact]\nenabled = true\n");
+    let expected = AuditKeys {
+        delivery: AuditDelivery::Confirmed,
+        redact: RedactSettings {
+            enabled: true,
+            ..RedactSettings::default()
+        },
+        ..AuditKeys::default()
+    };
+    assert_eq!(settings.audit.keys, expected);
+}
+
+#[test]
+fn zero_seconds_keep_audit_records_for_ever() {
+    assert_eq!(loaded("audit.ttl_seconds = 0").audit.ttl, None);
+}
+
+#[test]
+fn a_provider_does_as_the_executor_does_unless_it_says_otherwise() {
+    let settings = loaded(
+        "[executor]\nmax_retries = 7\ntimeout_seconds = 9\n\
+         [[providers]]\nname = \"a\"\ntype = \"log\"\nmax_retries = 1\nfallback_provider = \"b\"\n\
+         [[providers]]\nname = \"b\"\ntype = \"log\"\n",
+    );
+    let [a, b] = settings.providers.as_slice() else {
+        panic!("two providers were configured");
+    };
+    assert_eq!((a.max_retries, a.timeout), (1, Duration::from_secs(9)));
+    assert_eq!((b.max_retries, b.max_concurrent, b.queue), (7, 100, 1000));
+    assert_eq!((a.name.as_str(), a.kind.as_str()), ("a", "log"));
+    assert_eq!(a.fallback_provider.as_deref(), Some("b"));
+}
+
+#[test]
+fn a_breaker_differs_for_one_provider_only_where_it_says_so() {
+    let settings = loaded(
+        "[circuit_breaker]\nsuccess_threshold = 3\n\
+         [circuit_breaker.providers.a]\nfailure_threshold = 9\nrecovery_timeout_seconds = 1\n\
+         [circuit_breaker.providers.b]\nenabled = false\n",
+    );
+    let breaker = |name| settings.circuit_breaker.for_provider(name);
+    let expected = |failure_threshold, seconds| Breaker {
+        failure_threshold,
+        success_threshold: 3,
+        recovery_timeout: Duration::from_secs(seconds),
+    };
+    assert_eq!(breaker("a"), Some(expected(9, 1)));
+    assert_eq!(breaker("b"), None);
+    assert_eq!(breaker("c"), Some(expected(5, 60)));
+}
+
+#[test]
+fn the_admin_listener_takes_from_the_server_what_it_does_not_say() {
+    let settings = loaded("[server]\nhost = \"0.0.0.0\"\n[admin]\nport = 9000\n");
+    assert_eq!(
+        settings.admin.listener(&settings.server),
+        Some(("0.0.0.0", 9000))
+    );
+}
+
+#[test]
+fn a_source_has_our_keys_and_its_own() {
+    let settings = loaded(
+        "[[sources]]\nname = \"orders\"\ntype = \"kafka\"\nbrokers = \"b:1\"\ntopics = [\"t\"]\n\
+         group_id = \"g\"\nthrottled = \"drop\"\nmax_in_flight = 5\ndefaults = { tenant = \"t1\" }\n",
+    );
+    let source = &settings.sources[0];
+    assert_eq!(source.throttled, acteon_core::ThrottledPolicy::Drop);
+    assert_eq!(source.max_in_flight, Some(5));
+    assert_eq!(source.defaults.tenant.as_deref(), Some("t1"));
+    assert_eq!(source.defaults.namespace, None);
+}
+
+#[test]
+fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
+    let registries = Registries::new();
+    let schema = schema(&registries.adapters());
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(
+        schema["properties"]["server"]["properties"]["port"]["default"],
+        8080
+    );
+    let provider = &schema["properties"]["providers"]["items"];
+    assert_eq!(
+        provider["properties"]["type"]["enum"],
+        serde_json::json!(["log", "strict", "webhook"])
+    );
+    let webhook = &provider["allOf"][2];
+    assert_eq!(webhook["if"]["properties"]["type"]["const"], "webhook");
+    let auth = webhook["then"]["properties"]["auth"].to_string();
+    assert!(auth.contains("#/$defs/provider.webhook.Auth"), "{auth}");
+    assert!(schema["$defs"]["provider.webhook.Auth"].is_object());
+    assert_eq!(
+        schema["properties"]["audit"]["properties"]["ttl_seconds"]["default"],
+        2_592_000
+    );
+}

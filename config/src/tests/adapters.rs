@@ -1,0 +1,223 @@
+//! Adapters with the kinds and options of the real ones, which nobody builds.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use acteon_core::audit::Audits;
+use acteon_core::sink::Sinks;
+use acteon_core::source::Sources;
+use acteon_core::state::States;
+use acteon_core::{BuildError, Factory, Family, Registry, Secret};
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use crate::Adapters;
+
+/// All registries a server has.
+#[derive(Default)]
+pub(super) struct Registries {
+    sources: Registry<Sources>,
+    sinks: Registry<Sinks>,
+    states: Registry<States>,
+    audits: Registry<Audits>,
+}
+
+impl Registries {
+    pub(super) fn new() -> Self {
+        let mut all = Self::default();
+        all.sources.register(Kafka);
+        all.sinks.register(Log).register(Webhook).register(Strict);
+        all.states.register(Memory).register(Remote);
+        all.audits.register(Memory);
+        all
+    }
+
+    pub(super) fn adapters(&self) -> Adapters<'_> {
+        Adapters {
+            sources: &self.sources,
+            sinks: &self.sinks,
+            states: &self.states,
+            audits: &self.audits,
+        }
+    }
+}
+
+macro_rules! adapter {
+    ($name:ident, $kind:literal, $options:ty, $($family:ty),+) => {
+        struct $name;
+        $(#[async_trait]
+        impl Factory<$family> for $name {
+            const KIND: &'static str = $kind;
+            type Config = $options;
+
+            async fn build(
+                &self,
+                _: $options,
+                _: <$family as Family>::Context,
+            ) -> Result<<$family as Family>::Product, BuildError> {
+                Err(BuildError::new("only its options are looked at"))
+            }
+        })+
+    };
+}
+
+adapter!(Kafka, "kafka", KafkaOptions, Sources);
+adapter!(Log, "log", NoOptions, Sinks);
+adapter!(Webhook, "webhook", WebhookOptions, Sinks);
+adapter!(Strict, "strict", StrictOptions, Sinks);
+adapter!(Memory, "memory", NoOptions, States, Audits);
+adapter!(Remote, "remote", RemoteOptions, States);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct KafkaOptions {
+    brokers: String,
+    topics: Vec<String>,
+    group_id: String,
+    #[serde(default)]
+    start: Start,
+    #[serde(default)]
+    codec: Codec,
+    #[serde(default)]
+    ordered: bool,
+    #[serde(default)]
+    retry_topic: Option<String>,
+    #[serde(default)]
+    dead_letter_topic: Option<String>,
+    #[serde(default)]
+    client: BTreeMap<String, Secret>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Start {
+    /// At the oldest.
+    #[default]
+    Earliest,
+    /// At what comes next.
+    Latest,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Codec {
+    #[default]
+    Json,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct WebhookOptions {
+    url: String,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    body: Body,
+    #[serde(default)]
+    auth: Option<Auth>,
+    #[serde(default)]
+    success_codes: Vec<u16>,
+    #[serde(default)]
+    allow_cidrs: Vec<String>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    #[default]
+    Action,
+    Payload,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(dead_code)]
+enum Auth {
+    Bearer { token: Secret },
+    Basic { username: String, password: Secret },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct RemoteOptions {
+    url: Secret,
+    #[serde(default = "prefix")]
+    prefix: String,
+}
+
+fn prefix() -> String {
+    "acteon".into()
+}
+
+/// Options that only their own reader can judge, and alternatives of all sorts.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct StrictOptions {
+    #[serde(default, deserialize_with = "address")]
+    #[schemars(with = "Option<String>")]
+    first: Option<IpAddr>,
+    #[serde(default)]
+    second: Option<IpAddr>,
+    #[serde(default)]
+    third: Vec<IpAddr>,
+    #[serde(default)]
+    password: Option<Password>,
+    #[serde(default)]
+    to: Option<OneOrMany>,
+    #[serde(default)]
+    scheme: Option<Scheme>,
+    #[serde(default)]
+    anything: Option<serde_json::Value>,
+}
+
+/// A reader that is careless with what it refuses.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address = text
+        .parse()
+        .map_err(|_| serde::de::Error::custom(format!("no address: {text}")));
+    address.map(Some)
+}
+
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+#[allow(dead_code)]
+struct Password(Secret);
+
+impl<'de> Deserialize<'de> for Password {
+    /// A reader that gives its secret away.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let secret = Secret::deserialize(deserializer)?;
+        let text = secret.expose();
+        Err(serde::de::Error::custom(format!(
+            "{text} is too weak, choose a better one than {text:?}"
+        )))
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code)]
+enum Scheme {
+    Plain,
+    Signed { key: Secret },
+}

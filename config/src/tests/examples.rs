@@ -1,0 +1,71 @@
+//! The files that users begin with.
+
+use super::*;
+
+fn example(name: &str, environment: &[(&str, &str)]) -> Settings {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    load_text(&text, environment, &[]).unwrap_or_else(|errors| panic!("{name}:\n{errors}"))
+}
+
+#[test]
+fn the_minimal_example_has_rules_and_nothing_else() {
+    let settings = example("minimal.toml", &[]);
+    assert_eq!(
+        settings.rules.directory.as_deref(),
+        Some(Path::new("examples/rules"))
+    );
+    assert!(settings.sources.is_empty() && settings.providers.is_empty());
+}
+
+#[test]
+fn the_example_from_kafka_to_a_webhook_names_both() {
+    let settings = example("kafka-to-webhook.toml", &[]);
+    assert_eq!(settings.sources[0].kind, "kafka");
+    let kinds: Vec<_> = settings.providers.iter().map(|p| p.kind.as_str()).collect();
+    assert_eq!(kinds, ["webhook", "log"]);
+}
+
+#[test]
+fn the_full_example_says_the_defaults_where_it_claims_to() {
+    let settings = example("full.toml", &[("CRM_TOKEN", "x")]);
+    assert_eq!(settings.server, ServerSettings::default());
+    assert_eq!(settings.audit.keys, AuditKeys::default());
+    assert_eq!(settings.state.keys, StateKeys::default());
+    assert_eq!(settings.executor, ExecutorSettings::default());
+    assert_eq!(settings.pipeline, PipelineSettings::default());
+    assert_eq!(settings.log.level, LogLevel::default());
+    let breakers = CircuitBreakerSettings {
+        providers: settings.circuit_breaker.providers.clone(),
+        ..CircuitBreakerSettings::default()
+    };
+    assert_eq!(settings.circuit_breaker, breakers);
+    let rules = RulesSettings {
+        directory: settings.rules.directory.clone(),
+        environment: settings.rules.environment.clone(),
+        ..RulesSettings::default()
+    };
+    assert_eq!(settings.rules, rules);
+}
+
+#[test]
+fn the_full_example_leaves_out_no_key_of_ours() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let root = Document::new("full.toml", text).parse(&mut Vec::new());
+    let registries = Registries::new();
+    let schema = schema(&registries.adapters());
+    let sections = schema["properties"].as_object().unwrap();
+    for (section, shape) in sections {
+        let node = root.get(section).unwrap_or_else(|| panic!("no {section}"));
+        let (node, shape) = match node.items().first() {
+            Some(first) => (first, &shape["items"]),
+            None => (node, shape),
+        };
+        for key in shape["properties"].as_object().unwrap().keys() {
+            assert!(node.get(key).is_some(), "{section}.{key} is left out");
+        }
+    }
+}
