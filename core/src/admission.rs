@@ -93,6 +93,11 @@ impl Admission {
         self.actions_max
     }
 
+    /// The bound on bytes.
+    pub fn bytes_max(&self) -> u32 {
+        self.bytes_max
+    }
+
     fn clamp(&self, bytes: u64) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max)
     }

@@ -3,6 +3,7 @@
 //! The fast reader says little about what is wrong, so bytes that it refuses are read again by the slow one,
 //! whose errors name the place.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sonic_rs::LazyValue;
@@ -171,23 +172,101 @@ pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
 /// # Errors
 /// When `bytes` is not a JSON array.
 pub fn decode_batch(bytes: &Bytes) -> Result<Vec<Result<Draft, DecodeError>>, DecodeError> {
+    Ok(decode_batch_up_to(bytes, usize::MAX)?.unwrap_or_default())
+}
+
+/// As [`decode_batch`], but gives up and says `None` when there are more than `actions_max`: two bytes of a body can
+/// be an item, and each item that is kept costs some hundred.
+///
+/// # Errors
+/// When `bytes` is not a JSON array.
+pub fn decode_batch_up_to(
+    bytes: &Bytes,
+    actions_max: usize,
+) -> Result<Option<Vec<Result<Draft, DecodeError>>>, DecodeError> {
     check_depth(bytes, Payload::DEPTH_MAX + 2)?;
-    if let Ok(wires) = sonic_rs::from_slice::<Vec<Object<Wire<LazyValue<'_>>>>>(bytes) {
+    let too_many = Cell::new(false);
+    let list = UpTo::new(actions_max, &too_many);
+    if let Some(wires) = batch_at_once(bytes, list) {
         let draft = |Object(wire): Object<Wire<LazyValue<'_>>>| {
             Ok(wire.with_payload(bytes, |lazy| lazy.as_raw_str()))
         };
-        return Ok(wires.into_iter().map(draft).collect());
+        return Ok(Some(wires.into_iter().map(draft).collect()));
     }
-    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|e| match e.classify() {
-        serde_json::error::Category::Data => {
-            DecodeError::action("", "expected a JSON array of actions")
+    if too_many.get() {
+        return Ok(None);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let items: Result<Vec<&RawValue>, _> = UpTo::new(actions_max, &too_many)
+        .deserialize(&mut reader)
+        .and_then(|items| reader.end().map(|()| items));
+    match items {
+        Ok(items) => Ok(Some(
+            items
+                .into_iter()
+                .map(|item| decode_slowly(bytes, item.get().as_bytes()))
+                .collect(),
+        )),
+        Err(_) if too_many.get() => Ok(None),
+        Err(error) if error.is_data() => {
+            Err(DecodeError::action("", "expected a JSON array of actions"))
         }
-        _ => json_error(&e),
-    })?;
-    Ok(items
-        .into_iter()
-        .map(|item| decode_slowly(bytes, item.get().as_bytes()))
-        .collect())
+        Err(error) => Err(json_error(&error)),
+    }
+}
+
+/// The whole batch by the fast reader, if nothing at all is wrong with it.
+fn batch_at_once<'a>(
+    bytes: &'a [u8],
+    list: UpTo<'_, Object<Wire<LazyValue<'a>>>>,
+) -> Option<Vec<Object<Wire<LazyValue<'a>>>>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut reader = sonic_rs::Deserializer::from_str(text);
+    let wires = list.deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    Some(wires)
+}
+
+/// Reads a list up to a number of items; at the first beyond it fails, and notes that this was why.
+struct UpTo<'a, T> {
+    max: usize,
+    exceeded: &'a Cell<bool>,
+    items: PhantomData<T>,
+}
+
+impl<'a, T> UpTo<'a, T> {
+    fn new(max: usize, exceeded: &'a Cell<bool>) -> Self {
+        Self {
+            max,
+            exceeded,
+            items: PhantomData,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for UpTo<'_, T> {
+    type Value = Vec<T>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for UpTo<'_, T> {
+    type Value = Vec<T>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of actions")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            if items.len() == self.max {
+                self.exceeded.set(true);
+                return Err(serde::de::Error::custom("too many actions"));
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
 }
 
 /// Reads `json`, a part of `bytes`, by the reader whose errors name the place.

@@ -134,6 +134,33 @@ fn a_batch_fails_item_by_item_in_order() {
 }
 
 #[test]
+fn a_batch_that_is_too_long_is_given_up() {
+    let batch = |items: &[&str]| Bytes::from(format!("[{}]", items.join(",")));
+    for items in [["7"; 5], ["{}"; 5], [SMALLEST; 5]] {
+        let bytes = batch(&items);
+        for too_few in [0, 3, 4] {
+            let given_up = decode_batch_up_to(&bytes, too_few).unwrap();
+            assert!(given_up.is_none(), "{items:?}");
+        }
+        let all = decode_batch_up_to(&bytes, 5).unwrap().unwrap();
+        assert_eq!(all.len(), 5, "{items:?}");
+    }
+    assert!(
+        decode_batch_up_to(&batch(&[]), 0)
+            .unwrap()
+            .unwrap()
+            .is_empty()
+    );
+    for torn in ["[7,7", "[7,7] x", "[\"\u{fffd}", ""] {
+        let refused = decode_batch_up_to(&Bytes::from(torn), 2).unwrap_err();
+        assert!(
+            matches!(refused, DecodeError::Json { .. }),
+            "{torn}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn an_id_made_from_the_same_bytes_is_the_same_and_a_version_7() {
     let id = id_from(1_700_000_000_000, [7; 10]);
     assert_eq!(id, id_from(1_700_000_000_000, [7; 10]));

@@ -1,0 +1,63 @@
+//! The options of the two backends. All of them are bounds, and every default is a working one.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Options of the state backend `memory`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// How many leases, dedup records and throttle keys are kept at most, together. At the bound, new ones are
+    /// refused.
+    pub max_keys: NonZeroUsize,
+    /// How many bytes of outcomes are remembered at most, to be answered again under their ids. At the bound,
+    /// actions with an id are refused.
+    pub max_remembered_bytes: usize,
+    /// How many dead letters are kept at most. At the bound, the oldest goes.
+    pub max_dead_letters: NonZeroUsize,
+    /// How many bytes of original messages the dead letters keep at most. At the bound, the oldest goes.
+    pub max_dead_letter_bytes: usize,
+    /// How long a dead letter is kept.
+    pub dead_letter_retention_seconds: u64,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self {
+            max_keys: at_least_one(4_000_000),
+            max_remembered_bytes: 512 << 20,
+            max_dead_letters: at_least_one(10_000),
+            max_dead_letter_bytes: 256 << 20,
+            dead_letter_retention_seconds: 7 * 24 * 60 * 60,
+        }
+    }
+}
+
+impl StateConfig {
+    pub(crate) fn dead_letter_retention(&self) -> Duration {
+        Duration::from_secs(self.dead_letter_retention_seconds)
+    }
+}
+
+/// Options of the audit backend `memory`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// How many records are kept at most. At the bound, the oldest goes.
+    pub max_records: NonZeroUsize,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            max_records: at_least_one(100_000),
+        }
+    }
+}
+
+fn at_least_one(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
+}

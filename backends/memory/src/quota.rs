@@ -1,0 +1,215 @@
+//! One throttle key: when its last deliveries were, so that "at most so many in any window" can be answered.
+//!
+//! A sliding log whose entries stand for groups of deliveries. Up to [`GROUPS`] places each delivery is its own group
+//! and the answer is exact. Above, `max_count / GROUPS` share a group that counts until its last one has left the
+//! window: never over the bound, and at most one group short of it.
+
+use smallvec::SmallVec;
+
+use crate::key::Key;
+use crate::table::Perishable;
+
+/// How finely a window is told apart. One group less is lost at most, so that 97.5 % of the places are always there.
+const GROUPS: u32 = 40;
+/// Ticks of a window. With less than half of 32 bits, the difference of any two live ticks is never ambiguous.
+const WINDOW_TICKS: u64 = 1 << 30;
+
+/// The bound of a key, as its rule has it now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) max_count: u32,
+    window: u64,
+    /// Nanoseconds of a tick: a 2^30th of the window, rounded up.
+    tick: u64,
+}
+
+impl Bound {
+    pub(crate) fn new(max_count: u32, window_nanos: u64) -> Self {
+        let window = window_nanos.clamp(1, u64::MAX / 4);
+        Self {
+            max_count,
+            window,
+            tick: window.div_ceil(WINDOW_TICKS),
+        }
+    }
+
+    /// How many deliveries share a group.
+    fn stride(self) -> u32 {
+        self.max_count.div_ceil(GROUPS).max(1)
+    }
+
+    /// The low 32 bits: ticks wrap around.
+    #[expect(clippy::cast_possible_truncation, reason = "see WINDOW_TICKS")]
+    fn tick_of(self, nanos: u64) -> u32 {
+        (nanos / self.tick) as u32
+    }
+
+    fn has_left(self, tick: u32, now: u64) -> bool {
+        u64::from(self.tick_of(now).wrapping_sub(tick)) >= self.window / self.tick
+    }
+
+    /// Nanoseconds from `now` until what happened at `tick` has left the window.
+    fn left_in(self, tick: u32, now: u64) -> u64 {
+        let age = u64::from(self.tick_of(now).wrapping_sub(tick));
+        let leaves = now / self.tick + (self.window / self.tick).saturating_sub(age);
+        (leaves * self.tick).saturating_sub(now)
+    }
+}
+
+/// The deliveries of one key that are still inside the window.
+#[derive(Debug)]
+pub(crate) struct QuotaLog {
+    key: Key,
+    /// When the newest delivery leaves the window, in nanoseconds.
+    until: u64,
+    /// When the last delivery of each group was, oldest first.
+    ticks: SmallVec<[u32; 4]>,
+    total: u32,
+    /// How many are in the newest group. The oldest has any number, those between the two are full.
+    newest: u32,
+    stride: u32,
+}
+
+impl QuotaLog {
+    pub(crate) fn new(key: Key) -> Self {
+        Self {
+            key,
+            until: 0,
+            ticks: SmallVec::new(),
+            total: 0,
+            newest: 0,
+            stride: 1,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        if self.ticks.spilled() {
+            4 * self.ticks.capacity()
+        } else {
+            0
+        }
+    }
+
+    /// Nanoseconds until there is room for one more beside `more` others; `None` when there is now.
+    pub(crate) fn wait(&mut self, bound: Bound, now: u64, more: u32) -> Option<u64> {
+        self.catch_up(bound, now);
+        let wanted = self.total.saturating_add(more).saturating_add(1);
+        if wanted <= bound.max_count {
+            return None;
+        }
+        let mut missing = wanted - bound.max_count;
+        for (at, tick) in self.ticks.iter().enumerate() {
+            let freed = self.count_of(at);
+            if freed >= missing {
+                return Some(bound.left_in(*tick, now).max(1));
+            }
+            missing -= freed;
+        }
+        Some(bound.window)
+    }
+
+    /// Takes a place, whether there is room or not.
+    pub(crate) fn charge(&mut self, bound: Bound, now: u64) {
+        self.catch_up(bound, now);
+        let tick = bound.tick_of(now);
+        match self.ticks.last_mut() {
+            Some(last) if self.newest < self.stride => *last = tick,
+            _ => {
+                self.make_room();
+                self.ticks.push(tick);
+                self.newest = 0;
+            }
+        }
+        self.newest += 1;
+        self.total += 1;
+        self.until = now + bound.window;
+    }
+
+    /// Gives back the place taken at `charged`, if it still counts.
+    pub(crate) fn refund(&mut self, bound: Bound, now: u64, charged: u64) {
+        self.catch_up(bound, now);
+        if self.total == 0 || now >= charged.saturating_add(bound.window) {
+            return;
+        }
+        let tick = bound.tick_of(charged);
+        let alone = self.ticks.iter().rposition(|there| *there == tick);
+        match alone.filter(|at| self.stride == 1 && self.count_of(*at) == 1) {
+            Some(at) => {
+                self.ticks.remove(at);
+                self.total -= 1;
+            }
+            None => self.shift_one(),
+        }
+        if self.ticks.len() == 1 {
+            self.newest = self.total;
+        }
+    }
+
+    /// Grows by half, and not beyond what a full log needs: doubling would waste a third of all memory.
+    fn make_room(&mut self) {
+        let length = self.ticks.len();
+        if length == self.ticks.capacity() {
+            let full = (GROUPS as usize + 2).saturating_sub(length).max(1);
+            self.ticks.reserve_exact((length / 2).clamp(1, full));
+        }
+    }
+
+    /// Takes one out of a group of many. The group is refilled from the one before it, whose deliveries leave earlier
+    /// than the group's time says, and so on down to the oldest, which has one less. So the bound still holds.
+    fn shift_one(&mut self) {
+        self.total -= 1;
+        if self.total == 0 || (self.ticks.len() > 1 && self.count_of(0) == 0) {
+            self.ticks.remove(0);
+        }
+    }
+
+    fn count_of(&self, group: usize) -> u32 {
+        let groups = self.ticks.len();
+        let full = u32::try_from(groups.saturating_sub(2)).unwrap_or(u32::MAX);
+        match group {
+            at if at + 1 == groups => self.newest,
+            0 => self.total - self.newest - full * self.stride,
+            _ => self.stride,
+        }
+    }
+
+    /// Forgets what has left the window.
+    fn catch_up(&mut self, bound: Bound, now: u64) {
+        if now >= self.until {
+            self.ticks.clear();
+            (self.total, self.newest) = (0, 0);
+        }
+        let left = self
+            .ticks
+            .iter()
+            .take_while(|tick| bound.has_left(**tick, now))
+            .count();
+        self.total -= (0..left).map(|group| self.count_of(group)).sum::<u32>();
+        self.ticks.drain(..left);
+        if self.stride != bound.stride() {
+            self.regroup(bound);
+        }
+    }
+
+    /// The rule's `max_count` has changed: everything is taken to be as new as the newest, in one group.
+    fn regroup(&mut self, bound: Bound) {
+        self.stride = bound.stride();
+        self.newest = self.total;
+        let older = self.ticks.len().saturating_sub(1);
+        self.ticks.drain(..older);
+    }
+}
+
+impl Perishable for QuotaLog {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn is_over(&self, now: u64) -> bool {
+        now >= self.until
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! What becomes of one reservation under locked shards: it is granted whole or refused whole, prolonged, and ended.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use acteon_core::state::{Busy, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull};
+
+use crate::key::Key;
+use crate::quota::Bound;
+use crate::shard::{Charge, Record, Slot};
+use crate::shards::{Keys, Locked};
+use crate::time::nanos;
+
+/// As many quotas can be noted as full as a grant has bits.
+const NOTES_MAX: usize = 64;
+
+impl Locked<'_> {
+    pub(crate) fn reserve(
+        &mut self,
+        asked: &Reservation,
+        keys: Keys<'_>,
+        lease: Duration,
+    ) -> Reserved {
+        if let Some(refusal) = self.taken(asked, keys) {
+            return refusal;
+        }
+        let noted_full = match self.room(asked, keys) {
+            Ok(noted_full) => noted_full,
+            Err(throttled) => return throttled,
+        };
+        if !self.fits(keys) {
+            return Reserved::Full;
+        }
+        let grant = Grant {
+            fence: self.fences.fetch_add(1, Relaxed) + 1,
+            charged_at: self.at,
+            noted_full,
+        };
+        self.take(asked, keys, grant, lease);
+        Reserved::Granted(grant)
+    }
+
+    pub(crate) fn renew(&mut self, held: &Held, keys: Keys<'_>, lease: Duration) -> bool {
+        let (fence, now) = (held.grant.fence, self.now);
+        let until = now.saturating_add(nanos(lease));
+        let mut all = true;
+        for key in names(keys) {
+            all &= self.shard(key).prolong(key, fence, now, until);
+        }
+        all
+    }
+
+    /// `charged` is when its quotas were charged, in nanoseconds since the start.
+    pub(crate) fn settle(
+        &mut self,
+        settlement: &Settlement,
+        held: &Held,
+        keys: Keys<'_>,
+        charged: u64,
+    ) {
+        let fence = held.grant.fence;
+        if let Some(key) = keys.lease {
+            let remember = settlement.remember.as_ref();
+            let slot =
+                remember.map(|(outcome, ttl)| (Slot::Remembered(outcome.clone().into()), *ttl));
+            self.end(key, fence, slot);
+        }
+        for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
+            let slot = settlement.delivered.then_some((Slot::Confirmed, claim.ttl));
+            self.end(*key, fence, slot);
+        }
+        if !settlement.delivered {
+            self.refund(held, keys, charged);
+        }
+    }
+
+    /// Who has one of the names already.
+    fn taken(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
+        let now = self.now;
+        let claims = asked.claims.iter().map(|claim| &claim.key);
+        let named = asked.lease.iter().chain(claims).zip(names(keys));
+        for (at, (name, key)) in named.enumerate() {
+            let Some(record) = self.shard(key).in_force(key, now) else {
+                continue;
+            };
+            return Some(match &record.slot {
+                Slot::Pending(_) => Reserved::Busy(Busy {
+                    key: name.clone(),
+                    expires_in: Duration::from_nanos(record.until - now),
+                }),
+                Slot::Remembered(outcome) => Reserved::Remembered(outcome.clone()),
+                Slot::Confirmed => Reserved::Duplicate {
+                    claim: at - usize::from(asked.lease.is_some()),
+                },
+            });
+        }
+        None
+    }
+
+    /// Which quotas are only noted as full, or how long to wait until none refuses.
+    fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, Reserved> {
+        let (now, mut noted, mut refused) = (self.now, 0, None);
+        for (at, (quota, key)) in asked.quotas.iter().zip(keys.quotas).enumerate() {
+            // The same key twice in one reservation takes two places.
+            let before = keys
+                .quotas
+                .iter()
+                .take(at)
+                .filter(|other| *other == key)
+                .count();
+            let before = u32::try_from(before).unwrap_or(u32::MAX);
+            let Some(wait) = self
+                .shard(*key)
+                .quota_wait(*key, bound_of(quota), now, before)
+            else {
+                continue;
+            };
+            if quota.when_full == WhenFull::Note && at < NOTES_MAX {
+                noted |= 1 << at;
+            } else {
+                let (first, longest) = refused.unwrap_or((at, wait));
+                refused = Some((first, longest.max(wait)));
+            }
+        }
+        match refused {
+            None => Ok(noted),
+            Some((quota, wait)) => Err(Reserved::Throttled {
+                quota,
+                retry_after: Duration::from_nanos(wait),
+            }),
+        }
+    }
+
+    fn fits(&mut self, keys: Keys<'_>) -> bool {
+        let now = self.now;
+        keys.lease
+            .is_none_or(|key| self.shard(key).fits_outcome(now))
+            && names(keys).all(|key| self.shard(key).fits_record(key, now))
+            && keys
+                .quotas
+                .iter()
+                .all(|key| self.shard(*key).fits_quota(*key, now))
+    }
+
+    fn take(&mut self, asked: &Reservation, keys: Keys<'_>, grant: Grant, lease: Duration) {
+        let now = self.now;
+        let until = now.saturating_add(nanos(lease));
+        for key in names(keys) {
+            let slot = Slot::Pending(grant.fence);
+            self.shard(key).put(Record { key, until, slot });
+        }
+        for (at, key) in charged(asked, keys, grant) {
+            self.shard(key)
+                .charge(key, bound_of(&asked.quotas[at]), now);
+        }
+    }
+
+    /// Ends what the grant of `fence` holds under `key`: leaves `slot` there for its time, or nothing.
+    fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) {
+        let now = self.now;
+        let shard = self.shard(key);
+        if !shard.belongs_to(key, fence) {
+            return;
+        }
+        match slot {
+            Some((slot, ttl)) => {
+                let until = now.saturating_add(nanos(ttl));
+                shard.put(Record { key, until, slot });
+            }
+            None => shard.release(key),
+        }
+    }
+
+    fn refund(&mut self, held: &Held, keys: Keys<'_>, at: u64) {
+        let (now, fence) = (self.now, held.grant.fence);
+        for (quota, key) in charged(&held.reservation, keys, held.grant) {
+            let charge = Charge { fence, quota, at };
+            let bound = bound_of(&held.reservation.quotas[quota]);
+            self.shard(key).refund(key, bound, now, charge);
+        }
+    }
+}
+
+/// The lease and the claims.
+fn names(keys: Keys<'_>) -> impl Iterator<Item = Key> {
+    keys.lease.into_iter().chain(keys.claims.iter().copied())
+}
+
+/// The quotas that took a place, and their keys.
+fn charged<'a>(
+    asked: &'a Reservation,
+    keys: Keys<'a>,
+    grant: Grant,
+) -> impl Iterator<Item = (usize, Key)> {
+    let keys = keys
+        .quotas
+        .iter()
+        .copied()
+        .enumerate()
+        .take(asked.quotas.len());
+    keys.filter(move |(at, _)| *at >= NOTES_MAX || grant.noted_full >> at & 1 == 0)
+}
+
+fn bound_of(quota: &Quota) -> Bound {
+    Bound::new(quota.max_count, nanos(quota.window))
+}

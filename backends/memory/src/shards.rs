@@ -1,0 +1,188 @@
+//! All shards, and how a slice of questions is put to them: in chunks, each of which locks the shards it needs, always
+//! in the same order, so that it sees and changes all its keys at one moment.
+
+use std::sync::atomic::AtomicU64;
+
+use acteon_core::state::Reservation;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use crate::config::StateConfig;
+use crate::key::{Hashing, Key, Kind};
+use crate::shard::{Limits, Shard};
+use crate::time::nanos;
+
+/// A power of two. Twice as many would make a call for a whole batch take twice as many locks.
+const SHARDS: usize = 16;
+/// Below so many keys there is one shard, whose bound is exact. Above, keys spread evenly enough.
+const SHARDED_FROM: usize = 65_536;
+/// How many reservations are answered under one set of locks: some microseconds.
+const CHUNK: usize = 64;
+
+pub(crate) struct Shards {
+    shards: Box<[Mutex<Shard>]>,
+    hashing: Hashing,
+    /// The last fence that was given out.
+    pub(crate) fences: AtomicU64,
+    started: Instant,
+    started_at: Timestamp,
+}
+
+/// The keys of one reservation.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys<'a> {
+    pub(crate) lease: Option<Key>,
+    pub(crate) claims: &'a [Key],
+    pub(crate) quotas: &'a [Key],
+}
+
+/// The shards of one chunk, locked.
+pub(crate) struct Locked<'a> {
+    guards: [Option<MutexGuard<'a, Shard>>; SHARDS],
+    count: usize,
+    /// Nanoseconds since the start, read after the locks were taken: in any one shard it never goes back.
+    pub(crate) now: u64,
+    /// The same as wall-clock time.
+    pub(crate) at: Timestamp,
+    /// Where fences come from. They are drawn under the locks: under any one key they only grow.
+    pub(crate) fences: &'a AtomicU64,
+}
+
+impl Shards {
+    pub(crate) fn new(config: &StateConfig, started_at: Timestamp) -> Self {
+        let keys = config.max_keys.get();
+        let count = if keys < SHARDED_FROM { 1 } else { SHARDS };
+        let limits = Limits {
+            keys: keys / count,
+            remembered_bytes: config.max_remembered_bytes / count,
+        };
+        Self {
+            shards: (0..count).map(|_| Mutex::new(Shard::new(limits))).collect(),
+            hashing: Hashing::default(),
+            fences: AtomicU64::new(0),
+            started: Instant::now(),
+            started_at,
+        }
+    }
+
+    /// Puts each of `items` that has a reservation to `each`, in order, with its keys.
+    pub(crate) fn visit<'r, T>(
+        &self,
+        items: &'r [T],
+        reservation_of: impl Fn(&'r T) -> Option<&'r Reservation>,
+        mut each: impl FnMut(&mut Locked<'_>, &'r T, Keys<'_>),
+    ) {
+        let mut keys = Vec::with_capacity(2 * items.len().min(CHUNK));
+        for chunk in items.chunks(CHUNK) {
+            keys.clear();
+            for reservation in chunk.iter().filter_map(&reservation_of) {
+                self.hash(reservation, &mut keys);
+            }
+            let mut locked = self.lock(&keys);
+            let mut rest = keys.as_slice();
+            for item in chunk {
+                if let Some(reservation) = reservation_of(item) {
+                    let own = split_off(reservation, &mut rest);
+                    each(&mut locked, item, own);
+                }
+            }
+            locked.tidy(keys.len());
+        }
+    }
+
+    /// How many keys there are, and the bytes they take.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let sizes = self.shards.iter().map(|shard| {
+            let shard = shard.lock();
+            (shard.keys(), shard.bytes())
+        });
+        sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// The time `at` of a grant in nanoseconds since the start.
+    pub(crate) fn nanos_at(&self, at: Timestamp) -> u64 {
+        u64::try_from(at.duration_since(self.started_at).as_nanos()).unwrap_or_default()
+    }
+
+    fn hash(&self, reservation: &Reservation, into: &mut Vec<Key>) {
+        let name = |kind, name| self.hashing.key(kind, name);
+        into.extend(reservation.lease.iter().map(|key| name(Kind::Lease, key)));
+        into.extend(
+            reservation
+                .claims
+                .iter()
+                .map(|claim| name(Kind::Claim, &claim.key)),
+        );
+        into.extend(reservation.quotas.iter().map(|quota| {
+            let window = nanos(quota.window);
+            name(Kind::Quota(window), &quota.key)
+        }));
+    }
+
+    fn lock(&self, keys: &[Key]) -> Locked<'_> {
+        let mut needed = [false; SHARDS];
+        for key in keys {
+            needed[place(*key, self.shards.len())] = true;
+        }
+        let mut guards = [const { None }; SHARDS];
+        for ((shard, needed), guard) in self.shards.iter().zip(needed).zip(&mut guards) {
+            *guard = needed.then(|| shard.lock());
+        }
+        let passed = self.started.elapsed();
+        let since = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        Locked {
+            guards,
+            count: self.shards.len(),
+            now: nanos(passed),
+            at: self
+                .started_at
+                .saturating_add(since)
+                .unwrap_or(Timestamp::MAX),
+            fences: &self.fences,
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// The shard of a key of this chunk.
+    #[expect(
+        clippy::expect_used,
+        reason = "the shards of all keys of a chunk are locked first"
+    )]
+    pub(crate) fn shard(&mut self, key: Key) -> &mut Shard {
+        self.guards[place(key, self.count)]
+            .as_deref_mut()
+            .expect("a locked shard")
+    }
+
+    fn tidy(&mut self, keys: usize) {
+        let locked = self.guards.iter().flatten().count().max(1);
+        for shard in self.guards.iter_mut().flatten() {
+            shard.tidy(self.now, keys.div_ceil(locked));
+        }
+    }
+}
+
+/// The upper bits choose the shard, the lower ones the place in its table.
+#[expect(clippy::cast_possible_truncation, reason = "it is below `count`")]
+fn place(key: Key, count: usize) -> usize {
+    (key.high % count as u64) as usize
+}
+
+/// Takes the keys of `reservation` off the front of `keys`.
+fn split_off<'a>(reservation: &Reservation, keys: &mut &'a [Key]) -> Keys<'a> {
+    let mut take = |count: usize| {
+        let (taken, rest) = keys.split_at(count.min(keys.len()));
+        *keys = rest;
+        taken
+    };
+    Keys {
+        lease: take(usize::from(reservation.lease.is_some()))
+            .first()
+            .copied(),
+        claims: take(reservation.claims.len()),
+        quotas: take(reservation.quotas.len()),
+    }
+}

@@ -1,0 +1,147 @@
+//! The state port over the shards, the dead letters and the rule toggles of this process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::registry::{BuildError, Factory};
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Capabilities, DeadLetterPage, DeadLetterQuery, Held, Reservation, Reserved, Settlement, State,
+    StateError, States,
+};
+use acteon_core::{Clock, DeadLetter};
+use async_trait::async_trait;
+use compact_str::CompactString;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::config::StateConfig;
+use crate::events;
+use crate::letters::Letters;
+use crate::shards::Shards;
+
+/// State in the memory of this process.
+pub struct MemoryState {
+    pub(crate) shards: Shards,
+    letters: Mutex<Letters>,
+    toggles: Mutex<BTreeMap<CompactString, bool>>,
+}
+
+impl MemoryState {
+    /// Empty state with these bounds.
+    pub fn new(config: &StateConfig) -> Self {
+        Self {
+            shards: Shards::new(config, Clock::system().now()),
+            letters: Mutex::new(Letters::new(config)),
+            toggles: Mutex::default(),
+        }
+    }
+}
+
+impl Default for MemoryState {
+    fn default() -> Self {
+        Self::new(&StateConfig::default())
+    }
+}
+
+#[async_trait]
+impl State for MemoryState {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            durable: false,
+            shared: false,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        lease: Duration,
+    ) -> Result<Vec<Reserved>, StateError> {
+        let mut answers = Vec::with_capacity(reservations.len());
+        self.shards
+            .visit(reservations, Some, |locked, asked, keys| {
+                answers.push(locked.reserve(asked, keys, lease));
+            });
+        Ok(answers)
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError> {
+        let mut letters = settlements
+            .iter()
+            .filter_map(|end| end.dead_letter.as_ref())
+            .peekable();
+        if letters.peek().is_some() {
+            let evicted = self.letters.lock().store(letters, Instant::now());
+            events::dead_letters_evicted(evicted);
+        }
+        self.shards.visit(
+            settlements,
+            |end| end.held.as_ref().map(|held| &*held.reservation),
+            |locked, end, keys| {
+                if let Some(held) = &end.held {
+                    let charged = self.shards.nanos_at(held.grant.charged_at);
+                    locked.settle(end, held, keys, charged);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+        let mut kept = Vec::with_capacity(held.len());
+        self.shards.visit(
+            held,
+            |held| Some(&*held.reservation),
+            |locked, held, keys| kept.push(locked.renew(held, keys, lease)),
+        );
+        Ok(kept)
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
+        Ok(self.letters.lock().list(query, Instant::now()))
+    }
+
+    async fn dead_letter(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<DeadLetter>>, StateError> {
+        Ok(self.letters.lock().find(scope, id, Instant::now()))
+    }
+
+    async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
+        Ok(self.letters.lock().delete(scope, id, Instant::now()))
+    }
+
+    async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
+        self.toggles.lock().insert(name.into(), enabled);
+        Ok(())
+    }
+
+    async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
+        let toggles = self.toggles.lock();
+        Ok(toggles
+            .iter()
+            .map(|(name, enabled)| (name.clone(), *enabled))
+            .collect())
+    }
+}
+
+/// Builds [`MemoryState`] from `[state]` with `backend = "memory"`.
+pub struct MemoryStates;
+
+#[async_trait]
+impl Factory<States> for MemoryStates {
+    const KIND: &'static str = "memory";
+    type Config = StateConfig;
+
+    async fn build(&self, config: StateConfig, (): ()) -> Result<Arc<dyn State>, BuildError> {
+        Ok(Arc::new(MemoryState::new(&config)))
+    }
+}

@@ -1,0 +1,68 @@
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::audit::Audit;
+use acteon_core::state::State;
+use acteon_testkit::contract::Pace;
+use acteon_testkit::contract::audit::AuditHarness;
+use acteon_testkit::contract::state::StateHarness;
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use crate::{MemoryAudit, MemoryState, StateConfig};
+
+mod bounds;
+
+/// Built on first use: inside the runtime whose time it goes by.
+#[derive(Default)]
+struct Memory {
+    state: OnceCell<Arc<MemoryState>>,
+    audit: OnceCell<Arc<MemoryAudit>>,
+}
+
+#[async_trait]
+impl StateHarness for Memory {
+    const PACE: Pace = Pace::Virtual;
+    const UNIT: Duration = Duration::from_secs(1);
+
+    async fn state(&self) -> Arc<dyn State> {
+        self.state
+            .get_or_init(async || Arc::default())
+            .await
+            .clone()
+    }
+
+    async fn keeping(&self, letters_max: usize, retention: Duration) -> Arc<dyn State> {
+        let config = StateConfig {
+            max_dead_letters: NonZeroUsize::new(letters_max).unwrap(),
+            dead_letter_retention_seconds: retention.as_secs(),
+            ..StateConfig::default()
+        };
+        Arc::new(MemoryState::new(&config))
+    }
+}
+
+#[async_trait]
+impl AuditHarness for Memory {
+    const PACE: Pace = Pace::Virtual;
+
+    async fn audit(&self) -> Arc<dyn Audit> {
+        self.audit
+            .get_or_init(async || Arc::default())
+            .await
+            .clone()
+    }
+}
+
+mod state_contract {
+    use super::Memory;
+
+    acteon_testkit::state_contract!(Memory::default());
+}
+
+mod audit_contract {
+    use super::Memory;
+
+    acteon_testkit::audit_contract!(Memory::default());
+}

@@ -1,0 +1,338 @@
+//! What this backend does at its bounds, and what a key takes.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::audit::{Audit, AuditQuery, Audits};
+use acteon_core::registry::Registry;
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Claim, DeadLetterQuery, Held, Quota, Reservation, Reserved, Settlement, State, StateKey,
+    States, WhenFull,
+};
+use acteon_core::{ActionOutcome, DeadLetter, ProviderResponse};
+use acteon_testkit::{audit_record, dead_letter};
+use tokio::time::advance;
+
+use crate::{AuditConfig, MemoryAudit, MemoryAudits, MemoryState, MemoryStates, StateConfig};
+
+const LEASE: Duration = Duration::from_secs(30);
+const TTL: Duration = Duration::from_secs(300);
+
+fn bounded(max_keys: usize) -> MemoryState {
+    MemoryState::new(&StateConfig {
+        max_keys: NonZeroUsize::new(max_keys).unwrap(),
+        ..StateConfig::default()
+    })
+}
+
+/// A dedup key as long as they are in practice.
+fn claim(number: usize) -> Reservation {
+    let name = format!("order-{number:012}/2026-01-01");
+    Reservation {
+        claims: vec![Claim {
+            key: StateKey::new("production", "customer-1", "dedup-orders", &name),
+            ttl: TTL,
+        }],
+        ..Reservation::default()
+    }
+}
+
+fn id(name: &str) -> Reservation {
+    Reservation {
+        lease: Some(StateKey::new("ns", "t1", "", name)),
+        ..Reservation::default()
+    }
+}
+
+fn quota(number: usize, max_count: u32) -> Reservation {
+    Reservation {
+        quotas: vec![Quota {
+            key: StateKey::new("ns", "t1", "throttle", &number.to_string()),
+            max_count,
+            window: Duration::from_secs(60),
+            when_full: WhenFull::Refuse,
+        }],
+        ..Reservation::default()
+    }
+}
+
+async fn ask(state: &MemoryState, asked: &[Reservation]) -> Vec<Reserved> {
+    state.reserve(asked, LEASE).await.unwrap()
+}
+
+fn settlement(asked: &Reservation, answer: &Reserved) -> Settlement {
+    let Reserved::Granted(grant) = answer else {
+        panic!("{answer:?}");
+    };
+    Settlement {
+        held: Some(Held {
+            reservation: Arc::new(asked.clone()),
+            grant: *grant,
+        }),
+        delivered: true,
+        remember: None,
+        dead_letter: None,
+    }
+}
+
+/// Asks for all of these and delivers them.
+async fn deliver(state: &MemoryState, asked: &[Reservation]) {
+    let answers = ask(state, asked).await;
+    let settlements: Vec<_> = asked
+        .iter()
+        .zip(&answers)
+        .map(|(a, b)| settlement(a, b))
+        .collect();
+    state.settle(&settlements).await.unwrap();
+}
+
+fn is_full(answer: &Reserved) -> bool {
+    matches!(answer, Reserved::Full)
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_bound_new_keys_are_refused_and_no_record_in_force_goes() {
+    let state = bounded(10);
+    let records: Vec<_> = (0..5).map(claim).collect();
+    deliver(&state, &records).await;
+    let held: Vec<_> = (5..9).map(claim).collect();
+    ask(&state, &held).await;
+    ask(&state, &[quota(0, 5)]).await;
+    for refused in [claim(9), id("a"), quota(1, 5)] {
+        assert!(is_full(&ask(&state, &[refused]).await[0]));
+    }
+    let duplicates = ask(&state, &records).await;
+    assert!(
+        duplicates
+            .iter()
+            .all(|answer| matches!(answer, Reserved::Duplicate { .. }))
+    );
+    let busy = ask(&state, &held).await;
+    assert!(
+        busy.iter()
+            .all(|answer| matches!(answer, Reserved::Busy(_)))
+    );
+    assert!(matches!(
+        ask(&state, &[quota(0, 5)]).await[0],
+        Reserved::Granted(_)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_makes_room_for_new_keys() {
+    let state = bounded(10);
+    let records: Vec<_> = (0..10).map(claim).collect();
+    deliver(&state, &records).await;
+    assert!(is_full(&ask(&state, &[claim(10)]).await[0]));
+    advance(TTL).await;
+    let fresh: Vec<_> = (10..20).map(claim).collect();
+    deliver(&state, &fresh).await;
+    assert!(is_full(&ask(&state, &[claim(20)]).await[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_at_the_bound_leaves_nothing_behind() {
+    let state = bounded(2);
+    deliver(&state, &[claim(0)]).await;
+    let mut greedy = id("a");
+    greedy.claims = claim(0).claims;
+    assert!(matches!(
+        ask(&state, &[greedy]).await[0],
+        Reserved::Duplicate { claim: 0 }
+    ));
+    assert!(matches!(
+        ask(&state, &[id("a")]).await[0],
+        Reserved::Granted(_)
+    ));
+    assert!(is_full(&ask(&state, &[id("b")]).await[0]));
+    assert_eq!(state.shards.size().0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_over_are_swept_while_others_come() {
+    let state = MemoryState::default();
+    let mut most = 0;
+    for batch in 0..600 {
+        let asked: Vec<_> = (0..100).map(|n| claim(batch * 100 + n)).collect();
+        deliver(&state, &asked).await;
+        advance(TTL / 100).await;
+        most = most.max(state.shards.size().0);
+    }
+    assert!(
+        most < 13_000,
+        "10,000 keys are in force at a time, but {most} were kept"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn remembered_outcomes_are_bounded_in_bytes() {
+    let state = MemoryState::new(&StateConfig {
+        max_keys: NonZeroUsize::new(1000).unwrap(),
+        max_remembered_bytes: 10_000,
+        ..StateConfig::default()
+    });
+    let body = serde_json::json!({"text": "x".repeat(4000)});
+    let outcome = ActionOutcome::Executed(ProviderResponse::success(&body).unwrap());
+    let mut settled = 0;
+    for name in ["a", "b", "c", "d"] {
+        let answer = &ask(&state, &[id(name)]).await[0];
+        if is_full(answer) {
+            break;
+        }
+        let mut end = settlement(&id(name), answer);
+        end.remember = Some((outcome.clone(), TTL));
+        state.settle(&[end]).await.unwrap();
+        settled += 1;
+    }
+    assert_eq!(
+        settled, 3,
+        "the third goes over the bound, the fourth is refused"
+    );
+    assert!(matches!(
+        ask(&state, &[claim(0)]).await[0],
+        Reserved::Granted(_)
+    ));
+    assert!(matches!(
+        ask(&state, &[id("a")]).await[0],
+        Reserved::Remembered(_)
+    ));
+    advance(TTL).await;
+    assert!(matches!(
+        ask(&state, &[id("d")]).await[0],
+        Reserved::Granted(_)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_are_bounded_in_bytes() {
+    let state = MemoryState::new(&StateConfig {
+        max_dead_letter_bytes: 2500,
+        ..StateConfig::default()
+    });
+    for number in 0..5 {
+        let letter = DeadLetter {
+            raw: vec![0; 1000].into(),
+            ..dead_letter(number)
+        };
+        let settlement = Settlement {
+            held: None,
+            delivered: false,
+            remember: None,
+            dead_letter: Some(letter.into()),
+        };
+        state.settle(&[settlement]).await.unwrap();
+    }
+    let query = DeadLetterQuery {
+        scope: Scope::everything(),
+        kind: None,
+        namespace: None,
+        tenant: None,
+        after: None,
+        limit: 100,
+    };
+    let kept = state.dead_letters(&query).await.unwrap().letters;
+    let ids: Vec<_> = kept.iter().map(|letter| letter.id.clone()).collect();
+    assert_eq!(ids, [dead_letter(4).id, dead_letter(3).id]);
+}
+
+#[tokio::test]
+async fn a_dedup_key_takes_at_most_200_bytes_however_full_its_table_is() {
+    let state = MemoryState::default();
+    for batch in 0..1000 {
+        let asked: Vec<_> = (0..256).map(|n| claim(batch * 256 + n)).collect();
+        ask(&state, &asked).await;
+        let (keys, bytes) = state.shards.size();
+        assert!(
+            keys < 2000 || bytes <= 110 * keys,
+            "{bytes} bytes for {keys} keys"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_key_takes_at_most_200_bytes() {
+    // A Zipf distribution: the key of rank r is asked for 1/r as often as the first.
+    let state = MemoryState::default();
+    for key in 0..20_000_usize {
+        let asked = vec![quota(key, 100); (20_000 / (key + 1)).clamp(1, 200)];
+        ask(&state, &asked).await;
+    }
+    let (keys, bytes) = state.shards.size();
+    assert_eq!(keys, 20_000);
+    assert!(bytes <= 200 * keys, "{} bytes a key", bytes / keys);
+}
+
+#[tokio::test]
+async fn at_its_bound_the_audit_trail_lets_the_oldest_go() {
+    let audit = MemoryAudit::new(&AuditConfig {
+        max_records: NonZeroUsize::new(5).unwrap(),
+    });
+    let records: Vec<_> = [3, 9, 1, 7, 5, 8, 2, 6, 4]
+        .map(|n| Arc::new(audit_record(n)))
+        .into();
+    audit.append(&records[..4]).await.unwrap();
+    audit.append(&records[4..]).await.unwrap();
+    audit.append(&records[..4]).await.unwrap();
+    let page = audit
+        .query(&AuditQuery::newest(Scope::everything(), 100))
+        .await
+        .unwrap();
+    let kept: Vec<_> = page
+        .records
+        .iter()
+        .map(|record| record.action_id.clone())
+        .collect();
+    assert_eq!(
+        kept,
+        ["action-9", "action-8", "action-7", "action-6", "action-5"]
+    );
+    assert_eq!(page.total, 5);
+}
+
+#[tokio::test]
+async fn more_records_than_one_look_takes_are_walked_to_their_end() {
+    let audit = MemoryAudit::default();
+    let records: Vec<_> = (0..5000).map(|n| Arc::new(audit_record(n))).collect();
+    audit.append(&records).await.unwrap();
+    let page = audit
+        .query(&AuditQuery::newest(Scope::everything(), 4500))
+        .await
+        .unwrap();
+    assert_eq!((page.records.len(), page.total), (4500, 5000));
+    assert_eq!(
+        page.next.map(|cursor| cursor.id),
+        Some(audit_record(500).id)
+    );
+    let oldest = audit
+        .newest_of(&Scope::everything(), "action-0")
+        .await
+        .unwrap();
+    assert!(oldest.is_some());
+}
+
+#[tokio::test]
+async fn both_are_built_by_their_kind_from_options_that_may_be_left_out() {
+    let (mut states, mut audits) = (Registry::<States>::default(), Registry::<Audits>::default());
+    states.register(MemoryStates);
+    audits.register(MemoryAudits);
+    let state = states
+        .plan("memory", serde_json::json!({"max_keys": 1}))
+        .unwrap();
+    let state = state.build(()).await.unwrap();
+    assert!(!state.capabilities().durable && !state.capabilities().shared);
+    let audit = audits
+        .plan("memory", serde_json::json!({}))
+        .unwrap()
+        .build(())
+        .await
+        .unwrap();
+    audit.ping().await.unwrap();
+    for wrong in [
+        serde_json::json!({"max_keys": 0}),
+        serde_json::json!({"url": "x"}),
+    ] {
+        assert!(states.plan("memory", wrong).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! The contract of the state port. What each clause holds a backend to stands in its name; the times they measure are
+//! multiples of the harness's unit.
+
+mod claims;
+mod leases;
+mod letters;
+mod model;
+mod quotas;
+mod subject;
+mod throttle;
+mod toggles;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::State;
+use async_trait::async_trait;
+
+pub use claims::*;
+pub use leases::*;
+pub use letters::*;
+pub use model::random_interleavings_follow_the_naive_model;
+pub use quotas::*;
+pub use throttle::*;
+pub use toggles::*;
+
+use super::Pace;
+
+/// What a backend supplies to be held to the contract. Each clause gets a harness of its own.
+#[async_trait]
+pub trait StateHarness: Send + Sync {
+    /// Whose clock the backend goes by.
+    const PACE: Pace;
+    /// The shortest time a clause measures: many round trips long. Clauses take up to 30 of them.
+    const UNIT: Duration;
+
+    /// The backend, empty at first; each call answers the same one.
+    async fn state(&self) -> Arc<dyn State>;
+
+    /// The same store as another instance would see it: for a shared backend a connection of its own.
+    async fn peer(&self) -> Arc<dyn State> {
+        self.state().await
+    }
+
+    /// The same store after a restart. Asked for only when its capabilities say durable.
+    async fn reopened(&self) -> Arc<dyn State> {
+        self.state().await
+    }
+
+    /// Another backend, empty, that keeps so many dead letters at most, for so long.
+    async fn keeping(&self, letters_max: usize, retention: Duration) -> Arc<dyn State>;
+
+    /// Lets the backend's time pass.
+    async fn pass(&self, time: Duration) {
+        Self::PACE.pass(time).await;
+    }
+}
+
+/// The pace of a harness.
+pub fn pace_of<H: StateHarness>(_: &H) -> Pace {
+    H::PACE
+}
+
+/// Makes one test of each clause of the state contract, over a harness made anew for each:
+/// `state_contract!(MyHarness::default());`
+#[macro_export]
+macro_rules! state_contract {
+    ($harness:expr) => {
+        $crate::contract_tests!(state, $harness, [
+            a_free_id_is_granted_and_then_busy_until_it_is_settled
+            a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence
+            a_late_settlement_changes_nothing_of_what_another_has_taken
+            a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key
+            renewal_keeps_what_is_held
+            renewal_of_what_was_lost_says_so_and_takes_nothing_back
+            an_outcome_is_answered_again_as_it_was_and_for_its_time
+            an_outcome_is_remembered_although_nothing_was_delivered
+            settling_again_changes_nothing
+            every_grant_has_a_greater_fence_than_those_before
+            answers_stand_in_the_order_of_the_questions
+            nothing_asked_is_nothing_refused
+            instances_see_what_others_hold
+            a_pending_key_is_busy_and_a_delivered_one_a_duplicate
+            a_delivery_is_remembered_for_its_ttl_which_duplicates_do_not_prolong
+            a_failed_delivery_releases_its_key
+            the_same_key_twice_in_one_slice_goes_to_the_first
+            a_refused_claim_leaves_nothing_held_and_nothing_charged
+            all_claims_of_a_reservation_are_held_and_ended_together
+            names_of_other_tenants_namespaces_and_rules_never_meet
+            what_was_confirmed_survives_where_it_is_durable
+            no_more_than_the_bound_pass_and_a_slice_is_served_in_order
+            refused_actions_do_not_push_the_window_out
+            retry_after_is_when_the_next_one_really_passes
+            retry_after_waits_for_all_quotas_that_are_full
+            the_same_quota_twice_in_one_reservation_takes_two_places
+            a_failed_delivery_gives_its_place_back_once
+            a_place_that_has_left_the_window_is_not_given_back
+            a_full_quota_that_is_only_noted_is_passed_over
+            a_refused_quota_leaves_nothing_held_and_nothing_charged
+            a_greater_or_smaller_bound_applies_to_what_was_delivered_before
+            places_come_back_one_by_one_as_they_leave_the_window
+            dead_letters_come_back_as_they_were
+            a_dead_letter_is_stored_once
+            dead_letters_are_listed_newest_first_and_page_by_page
+            dead_letters_are_filtered
+            nobody_sees_or_deletes_a_dead_letter_outside_their_scope
+            a_deleted_dead_letter_is_gone
+            dead_letters_are_bounded_in_number
+            dead_letters_are_bounded_in_age
+            dead_letters_survive_where_they_are_durable
+            a_toggle_holds_until_it_is_set_anew
+        ]);
+        $crate::contract_tests!(parallel state, $harness, [
+            of_64_tasks_that_want_the_same_key_one_wins
+            a_quota_holds_against_64_tasks_at_once
+        ]);
+        $crate::contract_tests!(property state, $harness, [
+            random_interleavings_follow_the_naive_model
+            no_window_ever_holds_more_than_the_bound
+            at_twice_the_rate_every_window_is_used
+            a_refused_one_passes_after_its_retry_after_and_not_before
+        ]);
+    };
+}

@@ -1,0 +1,309 @@
+//! Clauses about leases: one instance at a time, and what is answered again under an id.
+
+use std::sync::Arc;
+
+use acteon_core::outcome::FailureCode;
+use acteon_core::state::{Held, Reserved};
+use acteon_core::{ActionOutcome, ProviderResponse, State};
+use serde_json::json;
+
+use super::StateHarness;
+use super::subject::*;
+
+/// An id that nobody holds is granted; whoever asks then is told who to wait for and how long at most.
+pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let held = subject.take(&id("a")).await;
+    let Reserved::Busy(busy) = subject.ask(&id("a")).await else {
+        panic!("it is held");
+    };
+    assert_eq!(Some(&busy.key), id("a").lease.as_ref());
+    assert!(
+        busy.expires_in <= H::UNIT * LEASE && !busy.expires_in.is_zero(),
+        "{busy:?}"
+    );
+    assert_granted(&subject.ask(&id("b")).await);
+    subject.deliver(&held).await;
+    assert_granted(&subject.ask(&id("a")).await);
+}
+
+/// What is not renewed falls free when its time is over.
+pub async fn a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let first = subject.take(&whole).await;
+    subject.pass(f64::from(LEASE) - 1.0).await;
+    assert_busy(&subject.ask(&whole).await, whole.lease.as_ref().unwrap());
+    subject.pass(1.5).await;
+    let second = subject.take(&whole).await;
+    assert!(second.grant.fence > first.grant.fence);
+}
+
+/// Whoever lost a lease neither confirms nor releases nor answers for the one who has it now.
+pub async fn a_late_settlement_changes_nothing_of_what_another_has_taken<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let first = subject.take(&whole).await;
+    subject.pass(f64::from(LEASE) + 0.5).await;
+    let second = subject.take(&whole).await;
+    let late = remembered(&first, &ActionOutcome::Deduplicated(()), H::UNIT * TTL);
+    subject.settle(late).await;
+    assert_busy(&subject.ask(&id("a")).await, whole.lease.as_ref().unwrap());
+    assert_busy(&subject.ask(&key::<H>("k")).await, &whole.claims[0].key);
+    subject.fail(&first).await;
+    assert_busy(&subject.ask(&id("a")).await, whole.lease.as_ref().unwrap());
+    assert_busy(&subject.ask(&key::<H>("k")).await, &whole.claims[0].key);
+    subject.deliver(&second).await;
+    assert_granted(&subject.ask(&id("a")).await);
+    assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
+}
+
+/// A delivery that took longer than its lease has happened all the same: it is confirmed for at least as long
+/// again as the lease, unless another took the key.
+pub async fn a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key<
+    H: StateHarness,
+>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let held = subject.take(&whole).await;
+    subject.pass(f64::from(LEASE) * 1.5).await;
+    let outcome = ActionOutcome::Deduplicated(());
+    subject
+        .settle(remembered(&held, &outcome, H::UNIT * TTL))
+        .await;
+    assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
+    let answer = subject.ask(&id("a")).await;
+    assert!(matches!(answer, Reserved::Remembered(_)), "{answer:?}");
+}
+
+/// While it is renewed, nobody else gets it.
+pub async fn renewal_keeps_what_is_held<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k"), place::<H>("q", 9)]);
+    let held = subject.take(&whole).await;
+    for _ in 0..3 {
+        subject.pass(f64::from(LEASE) - 1.5).await;
+        assert!(subject.renew(&held).await);
+    }
+    assert_busy(&subject.ask(&id("a")).await, whole.lease.as_ref().unwrap());
+    assert_busy(&subject.ask(&key::<H>("k")).await, &whole.claims[0].key);
+    subject.pass(f64::from(LEASE) + 0.5).await;
+    assert_granted(&subject.ask(&whole).await);
+}
+
+/// Neither a lease that ran out nor one that another has is prolonged.
+pub async fn renewal_of_what_was_lost_says_so_and_takes_nothing_back<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let first = subject.take(&id("a")).await;
+    subject.pass(f64::from(LEASE) + 0.5).await;
+    assert!(!subject.renew(&first).await, "it ran out");
+    let second = subject.take(&id("a")).await;
+    assert!(!subject.renew(&first).await, "another has it");
+    assert!(subject.renew(&second).await);
+    subject.deliver(&second).await;
+    assert!(!subject.renew(&second).await, "it is settled");
+    assert_granted(&subject.ask(&id("a")).await);
+}
+
+fn outcomes() -> Vec<ActionOutcome> {
+    let mut response = ProviderResponse::success(&json!({"ok": true, "n": [1, 2.5, "é"]})).unwrap();
+    response.headers = vec![("x-request-id".into(), "abc".into())];
+    let rerouted = ActionOutcome::Rerouted {
+        original_provider: "a".into(),
+        new_provider: "b".into(),
+        response: response.clone(),
+    };
+    let failed = ActionOutcome::Failed(acteon_core::Failure {
+        code: FailureCode::ExecutionFailed,
+        message: "no such address".into(),
+        retryable: false,
+        attempts: 1,
+    });
+    let suppressed = ActionOutcome::Suppressed {
+        rule: "mute".into(),
+    };
+    let executed = ActionOutcome::Executed(response);
+    vec![
+        executed,
+        rerouted,
+        failed,
+        suppressed,
+        ActionOutcome::Deduplicated(()),
+    ]
+}
+
+/// Every kind of outcome, to the byte; and when its time is over, the id is free.
+pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let outcomes = outcomes();
+    for (at, outcome) in outcomes.iter().enumerate() {
+        let held = subject.take(&id(&at.to_string())).await;
+        subject
+            .settle(remembered(&held, outcome, H::UNIT * TTL))
+            .await;
+    }
+    for round in 0..2 {
+        for (at, outcome) in outcomes.iter().enumerate() {
+            let Reserved::Remembered(again) = subject.ask(&id(&at.to_string())).await else {
+                panic!("{outcome:?} is remembered in round {round}");
+            };
+            let text = |outcome| serde_json::to_string(outcome).unwrap();
+            assert_eq!(text(&*again), text(outcome));
+        }
+        subject.pass(f64::from(TTL) / 2.0 - 1.0).await;
+    }
+    subject.pass(3.0).await;
+    assert_granted(&subject.ask(&id("0")).await);
+}
+
+/// What rules ended without a delivery has an outcome too.
+pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let held = subject.take(&whole).await;
+    let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
+    settlement.delivered = false;
+    subject.settle(settlement).await;
+    assert!(matches!(
+        subject.ask(&id("a")).await,
+        Reserved::Remembered(_)
+    ));
+    assert_granted(&subject.ask(&key::<H>("k")).await);
+}
+
+/// The answer to a settlement may be lost, so it comes again: at once, later, and when another holds the key.
+pub async fn settling_again_changes_nothing<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let delivery = subject.take(&all(&[id("a"), key::<H>("k")])).await;
+    subject.deliver(&delivery).await;
+    subject.pass(f64::from(TTL) - 2.0).await;
+    subject.deliver(&delivery).await;
+    subject.fail(&delivery).await;
+    assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
+    subject.pass(2.5).await;
+    let next = subject.take(&all(&[id("a"), key::<H>("k")])).await;
+    subject.deliver(&delivery).await;
+    subject.fail(&delivery).await;
+    assert!(subject.renew(&next).await, "it still holds both");
+    subject.fail(&next).await;
+    let after = subject.take(&all(&[id("a"), key::<H>("k")])).await;
+    subject.fail(&next).await;
+    assert!(subject.renew(&after).await, "it still holds both");
+}
+
+/// An older holder can be told from a younger one.
+pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let mut last = 0;
+    for round in 0..3 {
+        let asked: Vec<_> = (0..5).map(|n| id(&format!("{round}-{n}"))).collect();
+        for answer in subject.reserve(&asked).await {
+            let Reserved::Granted(grant) = answer else {
+                panic!("all are free");
+            };
+            assert!(grant.fence > last, "{} after {last}", grant.fence);
+            last = grant.fence;
+        }
+    }
+}
+
+/// However large the slice, and whatever becomes of each.
+pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let every_third: Vec<_> = (0..1000).step_by(3).map(|n| id(&n.to_string())).collect();
+    let granted = subject.reserve(&every_third).await;
+    let held: Vec<Held> = every_third
+        .iter()
+        .zip(granted)
+        .map(|(asked, answer)| match answer {
+            Reserved::Granted(grant) => Held {
+                reservation: Arc::new(asked.clone()),
+                grant,
+            },
+            refused => panic!("{refused:?}"),
+        })
+        .collect();
+    let everyone: Vec<_> = (0..1000).map(|n| id(&n.to_string())).collect();
+    for (n, answer) in subject.reserve(&everyone).await.iter().enumerate() {
+        match n % 3 {
+            0 => assert_busy(answer, everyone[n].lease.as_ref().unwrap()),
+            _ => assert_granted(answer),
+        }
+    }
+    let settlements: Vec<_> = held.iter().map(delivered).collect();
+    subject.state.settle(&settlements).await.expect("settled");
+    subject
+        .reserve(&every_third)
+        .await
+        .iter()
+        .for_each(assert_granted);
+}
+
+/// Empty slices, and reservations that need nothing.
+pub async fn nothing_asked_is_nothing_refused<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    assert!(subject.reserve(&[]).await.is_empty());
+    subject.state.settle(&[]).await.expect("settled");
+    let kept = subject.state.renew(&[], H::UNIT).await.expect("an answer");
+    assert!(kept.is_empty());
+    let held = subject.take(&all(&[])).await;
+    subject.deliver(&held).await;
+    subject.state.ping().await.expect("an answer");
+}
+
+/// Whatever one instance holds or has delivered, the others know.
+pub async fn instances_see_what_others_hold<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let peer = subject.through(harness.peer().await);
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let held = subject.take(&whole).await;
+    assert_busy(&peer.ask(&whole).await, whole.lease.as_ref().unwrap());
+    subject.deliver(&held).await;
+    assert_duplicate(&peer.ask(&whole).await, 0);
+}
+
+/// Whoever comes at the same moment: one gets it, all others are told to wait for it.
+pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let states = [subject.state.clone(), harness.peer().await];
+    for round in 0..20 {
+        let name = round.to_string();
+        let whole = all(&[id(&name), key::<H>(&name), place::<H>(&name, 64)]);
+        let answers = in_parallel(&states, 64, |state| {
+            let whole = whole.clone();
+            async move {
+                state
+                    .reserve(&[whole], H::UNIT * LEASE)
+                    .await
+                    .expect("an answer")
+            }
+        });
+        let mut granted = 0;
+        for answer in answers.await.iter().flatten() {
+            match answer {
+                Reserved::Granted(_) => granted += 1,
+                other => assert_busy(other, whole.lease.as_ref().unwrap()),
+            }
+        }
+        assert_eq!(granted, 1);
+    }
+}
+
+/// Runs `count` calls side by side, on all threads there are.
+pub(super) async fn in_parallel<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    states: &[Arc<dyn State>],
+    count: usize,
+    call: impl Fn(Arc<dyn State>) -> F,
+) -> Vec<T> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for state in states.iter().cycle().take(count) {
+        tasks.spawn(call(state.clone()));
+    }
+    tasks.join_all().await
+}

@@ -1,0 +1,260 @@
+//! Clauses about dead letters: kept once, shown to whom they concern, bounded.
+
+use std::sync::Arc;
+
+use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::{DeadLetter, DeadLetterKind, State};
+use bytes::Bytes;
+
+use super::StateHarness;
+use super::subject::*;
+use crate::records::dead_letter;
+
+fn everything() -> Scope {
+    Scope::everything()
+}
+
+async fn stored<H: StateHarness>(subject: &Subject<'_, H>, letters: &[Arc<DeadLetter>]) {
+    let settlements: Vec<_> = letters.iter().map(buried).collect();
+    subject.state.settle(&settlements).await.expect("settled");
+}
+
+async fn listed(state: &dyn State, scope: Scope) -> Vec<Arc<DeadLetter>> {
+    state
+        .dead_letters(&all_letters(scope))
+        .await
+        .expect("a page")
+        .letters
+}
+
+fn ids(letters: &[Arc<DeadLetter>]) -> Vec<&str> {
+    letters.iter().map(|letter| letter.id.as_str()).collect()
+}
+
+fn some(numbers: impl IntoIterator<Item = u32>) -> Vec<Arc<DeadLetter>> {
+    numbers
+        .into_iter()
+        .map(|number| Arc::new(dead_letter(number)))
+        .collect()
+}
+
+/// Bytes that are no text included, and with the settlement of what was held.
+pub async fn dead_letters_come_back_as_they_were<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let exhausted = Arc::new(dead_letter(1));
+    let held = subject.take(&key::<H>("k")).await;
+    let mut settlement = failed(&held);
+    settlement.dead_letter = Some(exhausted.clone());
+    subject.settle(settlement).await;
+    assert_granted(&subject.ask(&key::<H>("k")).await);
+    let poison = Arc::new(DeadLetter {
+        kind: DeadLetterKind::Poison,
+        namespace: "".into(),
+        tenant: "".into(),
+        provider: "".into(),
+        action_type: "".into(),
+        action_id: "".into(),
+        code: "INVALID_JSON".into(),
+        message: "expected `,` at line 1 column 2 — “{'é'”".into(),
+        attempts: 0,
+        raw: Bytes::from_static(b"\0\xff{\xc3\x28'\"\\"),
+        ..dead_letter(2)
+    });
+    subject.bury(&poison).await;
+    for letter in [&exhausted, &poison] {
+        let found = subject
+            .state
+            .dead_letter(&everything(), &letter.id)
+            .await
+            .expect("an answer");
+        assert_eq!(found.as_ref(), Some(letter));
+    }
+    assert_eq!(
+        listed(&*subject.state, everything()).await,
+        [poison, exhausted]
+    );
+}
+
+/// A message that is read twice is one dead letter.
+pub async fn a_dead_letter_is_stored_once<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let letters = some([1, 2, 1]);
+    stored(&subject, &letters).await;
+    stored(&subject, &letters[..1]).await;
+    let page = subject
+        .state
+        .dead_letters(&all_letters(everything()))
+        .await
+        .expect("a page");
+    assert_eq!((page.letters.len(), page.total, page.more), (2, 2, false));
+}
+
+/// Each once, although others come in between.
+pub async fn dead_letters_are_listed_newest_first_and_page_by_page<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    stored(&subject, &some([3, 1, 5, 2, 4])).await;
+    let mut query = all_letters(everything());
+    query.limit = 2;
+    let mut seen = Vec::new();
+    for (page_number, expected_more) in [true, true, false].into_iter().enumerate() {
+        let page = subject.state.dead_letters(&query).await.expect("a page");
+        assert_eq!(page.more, expected_more, "page {page_number}");
+        assert_eq!(page.total, 5 + page_number as u64);
+        query.after = page.letters.last().map(|letter| letter.id.clone());
+        seen.extend(page.letters);
+        stored(&subject, &some([10 + page_number as u32])).await;
+    }
+    assert_eq!(ids(&seen), ids(&some([5, 4, 3, 2, 1])));
+}
+
+/// By kind, namespace and tenant; `total` counts what matches.
+pub async fn dead_letters_are_filtered<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let letters = [
+        dead_letter(1),
+        DeadLetter {
+            kind: DeadLetterKind::Poison,
+            ..dead_letter(2)
+        },
+        DeadLetter {
+            namespace: "other".into(),
+            ..dead_letter(3)
+        },
+        DeadLetter {
+            tenant: "t2".into(),
+            ..dead_letter(4)
+        },
+    ]
+    .map(Arc::new);
+    stored(&subject, &letters).await;
+    let mut queries = vec![all_letters(everything()); 4];
+    queries[1].kind = Some(DeadLetterKind::Poison);
+    queries[2].namespace = Some("other".into());
+    queries[3].tenant = Some("t1".into());
+    let expected: [&[usize]; 4] = [&[3, 2, 1, 0], &[1], &[2], &[2, 1, 0]];
+    for (query, expected) in queries.iter().zip(expected) {
+        let page = subject.state.dead_letters(query).await.expect("a page");
+        let expected: Vec<_> = expected.iter().map(|at| letters[*at].clone()).collect();
+        assert_eq!(ids(&page.letters), ids(&expected), "{query:?}");
+        assert_eq!(page.total, expected.len() as u64);
+    }
+}
+
+fn scope(namespace: &str, tenant: &str, action_type: &str) -> Scope {
+    Scope::new([grant(namespace, tenant, action_type)])
+}
+
+fn grant(namespace: &str, tenant: &str, action_type: &str) -> Grant {
+    let pattern = |text: &str| vec![Pattern::from(text)];
+    Grant {
+        tenants: pattern(tenant),
+        namespaces: pattern(namespace),
+        action_types: pattern(action_type),
+    }
+}
+
+/// Not by listing, counting, naming or deleting; grants of a scope are not mixed with each other.
+pub async fn nobody_sees_or_deletes_a_dead_letter_outside_their_scope<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let letter = dead_letter(1);
+    stored(&subject, &[Arc::new(letter.clone())]).await;
+    let foreign = [
+        scope("ns", "t2", "*"),
+        scope("n", "t1", "*"),
+        scope("other*", "t1", "*"),
+        scope("ns", "t1", "tes"),
+        scope("ns", "T1", "*"),
+        scope("ns", "t_", "*"),
+        scope("ns", "t%", "*"),
+        Scope::new([]),
+        Scope::new([grant("ns", "t2", "*"), grant("other", "t1", "*")]),
+    ];
+    for scope in foreign {
+        let page = subject
+            .state
+            .dead_letters(&all_letters(scope.clone()))
+            .await
+            .expect("a page");
+        assert_eq!((page.letters.len(), page.total), (0, 0), "{scope:?}");
+        let found = subject
+            .state
+            .dead_letter(&scope, &letter.id)
+            .await
+            .expect("an answer");
+        assert_eq!(found, None, "{scope:?}");
+        let deleted = subject.state.delete_dead_letter(&scope, &letter.id).await;
+        assert!(!deleted.expect("an answer"), "{scope:?}");
+    }
+    for scope in [
+        scope("ns", "t1", "*"),
+        scope("n*", "t*", "te*"),
+        scope("*", "*", "test"),
+    ] {
+        assert_eq!(
+            listed(&*subject.state, scope.clone()).await.len(),
+            1,
+            "{scope:?}"
+        );
+    }
+}
+
+/// Once; the second time there was none.
+pub async fn a_deleted_dead_letter_is_gone<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let letters = some([1, 2]);
+    stored(&subject, &letters).await;
+    let scope = everything();
+    let delete = || subject.state.delete_dead_letter(&scope, &letters[0].id);
+    assert!(delete().await.expect("an answer"));
+    assert!(!delete().await.expect("an answer"));
+    assert_eq!(
+        ids(&listed(&*subject.state, everything()).await),
+        ids(&letters[1..])
+    );
+}
+
+/// The oldest goes.
+pub async fn dead_letters_are_bounded_in_number<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let subject = subject.through(harness.keeping(3, H::UNIT * 1000).await);
+    stored(&subject, &some(1..=2)).await;
+    stored(&subject, &some(3..=5)).await;
+    assert_eq!(
+        ids(&listed(&*subject.state, everything()).await),
+        ids(&some([5, 4, 3]))
+    );
+}
+
+/// What is too old is neither listed nor found.
+pub async fn dead_letters_are_bounded_in_age<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let subject = subject.through(harness.keeping(100, H::UNIT * 5).await);
+    let letters = some(1..=2);
+    stored(&subject, &letters[..1]).await;
+    subject.pass(3.0).await;
+    stored(&subject, &letters[1..]).await;
+    subject.pass(2.5).await;
+    assert_eq!(
+        ids(&listed(&*subject.state, everything()).await),
+        ids(&letters[1..])
+    );
+    let old = subject
+        .state
+        .dead_letter(&everything(), &letters[0].id)
+        .await
+        .expect("an answer");
+    assert_eq!(old, None);
+}
+
+/// A backend that says durable has them after a restart.
+pub async fn dead_letters_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    stored(&subject, &some([1])).await;
+    let after = match subject.state.capabilities().durable {
+        true => harness.reopened().await,
+        false => subject.state,
+    };
+    assert_eq!(listed(&*after, everything()).await, some([1]));
+}

@@ -1,0 +1,280 @@
+//! Leases and claims against a naive model: random interleavings of reserve, settle, renew and time.
+//!
+//! What holds ends half-way between two units and time passes in whole units, so that a real backend, which takes a
+//! little time for each call, agrees with the model about what is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::ActionOutcome;
+use acteon_core::state::{Claim, Held, Reservation, Reserved, Settlement, StateKey};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::{Pace, StateHarness};
+use crate::contract::for_all;
+
+/// In half units.
+const LEASE: u32 = 5;
+const TTL: u32 = 11;
+const MEMORY: u32 = 7;
+
+/// One step of an interleaving. Numbers that name something in the past count from the newest.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A slice of an id, or none, with some keys each.
+    Reserve(Vec<(Option<u8>, Vec<u8>)>),
+    Settle {
+        which: usize,
+        delivered: bool,
+        remember: bool,
+    },
+    Renew(usize),
+    /// Whole units.
+    Pass(u32),
+}
+
+fn steps(pace: Pace) -> impl Strategy<Value = Vec<Step>> {
+    let keys = proptest::collection::vec(0_u8..4, 0..3);
+    let asked = (proptest::option::of(0_u8..4), keys);
+    let settle = (0_usize..6, any::<bool>(), any::<bool>());
+    let step = prop_oneof![
+        4 => proptest::collection::vec(asked, 1..5).prop_map(Step::Reserve),
+        4 => settle.prop_map(|(which, delivered, remember)| Step::Settle {
+            which,
+            delivered,
+            remember,
+        }),
+        1 => (0_usize..6).prop_map(Step::Renew),
+        2 => (1_u32..4).prop_map(Step::Pass),
+    ];
+    let length = match pace {
+        Pace::Virtual => 60,
+        Pace::Real => 20,
+    };
+    proptest::collection::vec(step, 1..length)
+}
+
+/// Whatever order things happen in, backend and model answer the same.
+pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl Fn() -> H) {
+    for_all(H::PACE, &steps(H::PACE), |steps| {
+        H::PACE.run(async {
+            let harness = make();
+            let state = harness.state().await;
+            let mut walk = Walk::new(&harness, state);
+            for step in &steps {
+                walk.step(step).await?;
+            }
+            Ok(())
+        })
+    });
+}
+
+/// What stands under a key.
+#[derive(Clone, Debug)]
+enum Record {
+    Pending(u64),
+    Confirmed,
+    Remembered(String),
+}
+
+struct Walk<'a, H> {
+    harness: &'a H,
+    state: Arc<dyn acteon_core::State>,
+    /// In half units.
+    now: u32,
+    /// With the half unit at which each is over.
+    model: BTreeMap<StateKey, (Record, u32)>,
+    /// With the half unit at which each is over unless renewed.
+    held: Vec<(Held, u32)>,
+    last_fence: u64,
+}
+
+impl<'a, H: StateHarness> Walk<'a, H> {
+    fn new(harness: &'a H, state: Arc<dyn acteon_core::State>) -> Self {
+        Self {
+            harness,
+            state,
+            now: 0,
+            model: BTreeMap::new(),
+            held: Vec::new(),
+            last_fence: 0,
+        }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Reserve(asked) => self.reserve(asked).await,
+            Step::Settle {
+                which,
+                delivered,
+                remember,
+            } => {
+                self.settle(*which, *delivered, *remember).await;
+                Ok(())
+            }
+            Step::Renew(which) => self.renew(*which).await,
+            Step::Pass(units) => {
+                self.harness.pass(half_units::<H>(2 * units)).await;
+                self.now += 2 * units;
+                Ok(())
+            }
+        }
+    }
+
+    async fn reserve(&mut self, asked: &[(Option<u8>, Vec<u8>)]) -> Result<(), TestCaseError> {
+        let asked: Vec<_> = asked
+            .iter()
+            .map(|(id, keys)| reservation::<H>(*id, keys))
+            .collect();
+        let answers = self.state.reserve(&asked, half_units::<H>(LEASE)).await;
+        let answers = answers.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(answers.len(), asked.len());
+        for (asked, answer) in asked.into_iter().zip(answers) {
+            let expected = self.expected(&asked);
+            prop_assert_eq!(describe(&answer), expected, "for {:?}", asked);
+            if let Reserved::Granted(grant) = answer {
+                prop_assert!(grant.fence > self.last_fence, "fences grow");
+                self.last_fence = grant.fence;
+                let until = self.now + LEASE;
+                for key in names(&asked) {
+                    self.model
+                        .insert(key.clone(), (Record::Pending(grant.fence), until));
+                }
+                let reservation = Arc::new(asked);
+                self.held.push((Held { reservation, grant }, until));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the model says to this.
+    fn expected(&self, asked: &Reservation) -> String {
+        let in_force = |key| self.model.get(key).filter(|(_, until)| self.now < *until);
+        for (at, key) in names(asked).enumerate() {
+            match in_force(key) {
+                None => {}
+                Some((Record::Pending(_), _)) => return format!("busy {}", key.as_str()),
+                Some((Record::Remembered(outcome), _)) => return format!("remembered {outcome}"),
+                Some((Record::Confirmed, _)) => {
+                    return format!("duplicate {}", at - usize::from(asked.lease.is_some()));
+                }
+            }
+        }
+        "granted".to_owned()
+    }
+
+    /// Settles what was held at some time, perhaps for the second time, perhaps too late.
+    async fn settle(&mut self, which: usize, delivered: bool, remember: bool) {
+        let Some((held, until)) = self.nth_newest(which) else {
+            return;
+        };
+        // How much longer than its lease it may still be confirmed is the backend's own affair.
+        if self.now >= until + LEASE {
+            return;
+        }
+        let rule = format!("fence {}", held.grant.fence);
+        let outcome = ActionOutcome::Suppressed {
+            rule: rule.as_str().into(),
+        };
+        let settlement = Settlement {
+            held: Some(held.clone()),
+            delivered,
+            remember: remember.then(|| (outcome, half_units::<H>(MEMORY))),
+            dead_letter: None,
+        };
+        self.state.settle(&[settlement]).await.expect("settled");
+        let lease_end = remember.then_some((Record::Remembered(rule), MEMORY));
+        let claim_end = delivered.then_some((Record::Confirmed, TTL));
+        for key in names(&held.reservation) {
+            let is_lease = held.reservation.lease.as_ref() == Some(key);
+            let end = if is_lease { &lease_end } else { &claim_end };
+            self.end(key, held.grant.fence, end.clone());
+        }
+    }
+
+    fn end(&mut self, key: &StateKey, fence: u64, end: Option<(Record, u32)>) {
+        match self.model.get(key) {
+            Some((Record::Pending(holder), _)) if *holder == fence => {}
+            _ => return,
+        }
+        match end {
+            Some((record, time)) => self.model.insert(key.clone(), (record, self.now + time)),
+            None => self.model.remove(key),
+        };
+    }
+
+    async fn renew(&mut self, which: usize) -> Result<(), TestCaseError> {
+        let Some((held, _)) = self.nth_newest(which) else {
+            return Ok(());
+        };
+        let answer = self
+            .state
+            .renew(std::slice::from_ref(&held), half_units::<H>(LEASE))
+            .await;
+        let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let (now, until) = (self.now, self.now + LEASE);
+        let mut all = true;
+        for key in names(&held.reservation) {
+            match self.model.get_mut(key) {
+                Some((Record::Pending(fence), end)) if *fence == held.grant.fence && now < *end => {
+                    *end = until;
+                }
+                _ => all = false,
+            }
+        }
+        prop_assert_eq!(answer, [all], "renewal of {:?}", held);
+        if let Some(entry) = self.held.iter_mut().find(|(h, _)| h.grant == held.grant) {
+            entry.1 = if all { until } else { entry.1 };
+        }
+        Ok(())
+    }
+
+    fn nth_newest(&self, which: usize) -> Option<(Held, u32)> {
+        self.held.iter().rev().nth(which).cloned()
+    }
+}
+
+fn half_units<H: StateHarness>(count: u32) -> Duration {
+    H::UNIT * count / 2
+}
+
+/// The lease and the claims, each once.
+fn names(asked: &Reservation) -> impl Iterator<Item = &StateKey> {
+    asked
+        .lease
+        .iter()
+        .chain(asked.claims.iter().map(|claim| &claim.key))
+}
+
+fn reservation<H: StateHarness>(id: Option<u8>, keys: &[u8]) -> Reservation {
+    let key = |owner, n: u8| StateKey::new("ns", "t1", owner, &n.to_string());
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    Reservation {
+        lease: id.map(|n| key("", n)),
+        claims: keys
+            .iter()
+            .map(|n| Claim {
+                key: key("dedup", *n),
+                ttl: half_units::<H>(TTL),
+            })
+            .collect(),
+        quotas: Vec::new(),
+    }
+}
+
+fn describe(answer: &Reserved) -> String {
+    match answer {
+        Reserved::Granted(_) => "granted".to_owned(),
+        Reserved::Busy(busy) => format!("busy {}", busy.key.as_str()),
+        Reserved::Duplicate { claim } => format!("duplicate {claim}"),
+        Reserved::Remembered(outcome) => match &**outcome {
+            ActionOutcome::Suppressed { rule } => format!("remembered {rule}"),
+            other => format!("remembered {other:?}"),
+        },
+        other => format!("{other:?}"),
+    }
+}

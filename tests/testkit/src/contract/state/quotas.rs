@@ -1,0 +1,217 @@
+//! Clauses about throttling: at most so many in any window, and only deliveries count.
+
+use acteon_core::state::Reserved;
+
+use super::StateHarness;
+use super::leases::in_parallel;
+use super::subject::*;
+
+/// Inside one slice too; other keys are not touched.
+pub async fn no_more_than_the_bound_pass_and_a_slice_is_served_in_order<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let five = vec![place::<H>("q", 3); 5];
+    let answers = subject.reserve(&five).await;
+    answers[..3].iter().for_each(assert_granted);
+    for answer in &answers[3..] {
+        let wait = assert_throttled(answer, 0);
+        assert!(wait <= H::UNIT * WINDOW && !wait.is_zero(), "{wait:?}");
+    }
+    assert_granted(&subject.ask(&place::<H>("other", 3)).await);
+}
+
+/// Whoever keeps asking gets in at the same time as one who waited.
+pub async fn refused_actions_do_not_push_the_window_out<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let asked = place::<H>("q", 2);
+    subject.take(&asked).await;
+    subject.take(&asked).await;
+    for _ in 1..WINDOW {
+        subject.pass(1.0).await;
+        assert_throttled(&subject.ask(&asked).await, 0);
+    }
+    subject.pass(1.5).await;
+    subject.take(&asked).await;
+    subject.take(&asked).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+}
+
+/// Not the length of the window, not a guess.
+pub async fn retry_after_is_when_the_next_one_really_passes<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let asked = place::<H>("q", 2);
+    subject.take(&asked).await;
+    subject.pass(3.0).await;
+    subject.take(&asked).await;
+    subject.pass(3.0).await;
+    let wait = assert_throttled(&subject.ask(&asked).await, 0);
+    let units = wait.as_secs_f64() / H::UNIT.as_secs_f64();
+    assert!(
+        (3.5..=4.05).contains(&units),
+        "the first leaves 4 units from now, not {units}"
+    );
+    subject.pass(units - 0.5).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+    subject.pass(0.55).await;
+    subject.take(&asked).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+}
+
+/// The first that is full is named, the wait is for the last.
+pub async fn retry_after_waits_for_all_quotas_that_are_full<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let both = all(&[place::<H>("a", 1), place::<H>("b", 1)]);
+    subject.take(&place::<H>("a", 1)).await;
+    subject.pass(4.0).await;
+    subject.take(&place::<H>("b", 1)).await;
+    let wait = assert_throttled(&subject.ask(&both).await, 0);
+    subject
+        .pass(wait.as_secs_f64() / H::UNIT.as_secs_f64() - 0.5)
+        .await;
+    assert_throttled(&subject.ask(&both).await, 1);
+    subject.pass(0.55).await;
+    assert_granted(&subject.ask(&both).await);
+}
+
+/// And is refused where only one is left.
+pub async fn the_same_quota_twice_in_one_reservation_takes_two_places<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let twice = all(&[place::<H>("q", 3), place::<H>("q", 3)]);
+    let held = subject.take(&twice).await;
+    assert_throttled(&subject.ask(&twice).await, 1);
+    assert_granted(&subject.ask(&place::<H>("q", 3)).await);
+    subject.fail(&held).await;
+    assert_granted(&subject.ask(&twice).await);
+}
+
+/// One place for one failure, however often it is told.
+pub async fn a_failed_delivery_gives_its_place_back_once<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let asked = place::<H>("q", 3);
+    let first = subject.take(&asked).await;
+    let second = subject.take(&asked).await;
+    subject.take(&asked).await;
+    subject.deliver(&second).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+    subject.fail(&first).await;
+    subject.fail(&first).await;
+    subject.take(&asked).await;
+    subject.fail(&first).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+}
+
+/// It does not count any more, so there is nothing to give back.
+pub async fn a_place_that_has_left_the_window_is_not_given_back<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let asked = place::<H>("q", 1);
+    let first = subject.take(&asked).await;
+    subject.pass(f64::from(WINDOW) + 0.5).await;
+    subject.take(&asked).await;
+    subject.fail(&first).await;
+    assert_throttled(&subject.ask(&asked).await, 0);
+}
+
+/// Granted all the same, and the grant says which quota was full; what was not charged is not given back.
+pub async fn a_full_quota_that_is_only_noted_is_passed_over<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let both = all(&[noted::<H>("a", 1), noted::<H>("b", 3)]);
+    let notes = [0b00, 0b01, 0b01, 0b11, 0b11];
+    let mut held = Vec::new();
+    for expected in notes {
+        held.push(subject.take(&both).await);
+        assert_eq!(held.last().unwrap().grant.noted_full, expected);
+    }
+    subject.fail(&held[4]).await;
+    assert_eq!(
+        subject.take(&both).await.grant.noted_full,
+        0b11,
+        "it had taken no place"
+    );
+    subject.fail(&held[2]).await;
+    assert_eq!(
+        subject.take(&both).await.grant.noted_full,
+        0b01,
+        "it had a place in b only"
+    );
+    let mixed = all(&[noted::<H>("a", 1), place::<H>("c", 1)]);
+    assert_eq!(subject.take(&mixed).await.grant.noted_full, 0b01);
+    assert_throttled(&subject.ask(&mixed).await, 1);
+}
+
+/// All or nothing: an id, a key and a place in another quota are free afterwards.
+pub async fn a_refused_quota_leaves_nothing_held_and_nothing_charged<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    subject.take(&place::<H>("full", 1)).await;
+    let wanted = [id("a"), key::<H>("k"), place::<H>("q", 1)];
+    let mut greedy = all(&wanted);
+    greedy.quotas.extend(place::<H>("full", 1).quotas);
+    assert_throttled(&subject.ask(&greedy).await, 1);
+    assert_granted(&subject.ask(&all(&wanted)).await);
+}
+
+/// Rules are reloaded with other bounds while windows are running.
+pub async fn a_greater_or_smaller_bound_applies_to_what_was_delivered_before<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    for _ in 0..4 {
+        subject.take(&place::<H>("q", 4)).await;
+    }
+    assert_throttled(&subject.ask(&place::<H>("q", 2)).await, 0);
+    subject.pass(f64::from(WINDOW) + 0.5).await;
+    for _ in 0..2 {
+        subject.take(&place::<H>("q", 2)).await;
+    }
+    assert_throttled(&subject.ask(&place::<H>("q", 2)).await, 0);
+    let raised = subject.reserve(&vec![place::<H>("q", 500); 600]).await;
+    let granted = raised
+        .iter()
+        .filter(|answer| matches!(answer, Reserved::Granted(_)))
+        .count();
+    assert!(
+        (473..=498).contains(&granted),
+        "498 are left, {granted} were granted"
+    );
+}
+
+/// Places are freed when the delivery that took them leaves, not all at once.
+pub async fn places_come_back_one_by_one_as_they_leave_the_window<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let asked = place::<H>("q", 3);
+    for _ in 0..3 {
+        subject.take(&asked).await;
+        subject.pass(2.0).await;
+    }
+    subject.pass(f64::from(WINDOW) - 5.5).await;
+    for _ in 0..3 {
+        subject.take(&asked).await;
+        assert_throttled(&subject.ask(&asked).await, 0);
+        subject.pass(2.0).await;
+    }
+}
+
+/// One atomic operation: no two of them see the same last place.
+pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let states = [subject.state.clone(), harness.peer().await];
+    let answers = in_parallel(&states, 64, |state| async move {
+        let asked = [place::<H>("one", 10), noted::<H>("two", 20)];
+        state
+            .reserve(&asked, H::UNIT * LEASE)
+            .await
+            .expect("an answer")
+    });
+    let answers = answers.await;
+    let count = |which: usize, is: fn(&Reserved) -> bool| {
+        answers.iter().filter(|answer| is(&answer[which])).count()
+    };
+    assert_eq!(
+        count(0, |answer| matches!(answer, Reserved::Granted(_))),
+        10
+    );
+    let has_place = |answer: &Reserved| matches!(answer, Reserved::Granted(g) if g.noted_full == 0);
+    assert_eq!(count(1, has_place), 20);
+}

@@ -1,0 +1,218 @@
+//! The backend under test with short words for what clauses do to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Claim, DeadLetterQuery, Held, Quota, Reservation, Reserved, Settlement, StateKey, WhenFull,
+};
+use acteon_core::{ActionOutcome, DeadLetter, State};
+
+use super::StateHarness;
+
+/// In units: how long a grant holds.
+pub(super) const LEASE: u32 = 4;
+/// In units: how long a delivery is remembered.
+pub(super) const TTL: u32 = 10;
+/// In units: the window of quotas.
+pub(super) const WINDOW: u32 = 10;
+
+pub(super) struct Subject<'a, H> {
+    harness: &'a H,
+    pub(super) state: Arc<dyn State>,
+}
+
+impl<'a, H: StateHarness> Subject<'a, H> {
+    pub(super) async fn of(harness: &'a H) -> Self {
+        let state = harness.state().await;
+        Self { harness, state }
+    }
+
+    /// The same clause through another handle.
+    pub(super) fn through(&self, state: Arc<dyn State>) -> Self {
+        let harness = self.harness;
+        Self { harness, state }
+    }
+
+    pub(super) async fn reserve(&self, asked: &[Reservation]) -> Vec<Reserved> {
+        let answers = self
+            .state
+            .reserve(asked, H::UNIT * LEASE)
+            .await
+            .expect("an answer");
+        assert_eq!(answers.len(), asked.len(), "one answer for each question");
+        answers
+    }
+
+    pub(super) async fn ask(&self, asked: &Reservation) -> Reserved {
+        self.reserve(std::slice::from_ref(asked)).await.remove(0)
+    }
+
+    /// Asks, and fails the clause when it is refused.
+    pub(super) async fn take(&self, asked: &Reservation) -> Held {
+        match self.ask(asked).await {
+            Reserved::Granted(grant) => Held {
+                reservation: Arc::new(asked.clone()),
+                grant,
+            },
+            refused => panic!("expected a grant, but got {refused:?}"),
+        }
+    }
+
+    pub(super) async fn settle(&self, settlement: Settlement) {
+        self.state.settle(&[settlement]).await.expect("settled");
+    }
+
+    pub(super) async fn deliver(&self, held: &Held) {
+        self.settle(delivered(held)).await;
+    }
+
+    pub(super) async fn fail(&self, held: &Held) {
+        self.settle(failed(held)).await;
+    }
+
+    pub(super) async fn bury(&self, letter: &Arc<DeadLetter>) {
+        self.settle(buried(letter)).await;
+    }
+
+    pub(super) async fn renew(&self, held: &Held) -> bool {
+        let held = std::slice::from_ref(held);
+        let kept = self
+            .state
+            .renew(held, H::UNIT * LEASE)
+            .await
+            .expect("an answer");
+        assert_eq!(kept.len(), 1, "one answer for each question");
+        kept[0]
+    }
+
+    /// Lets so many units pass.
+    pub(super) async fn pass(&self, units: f64) {
+        self.harness.pass(H::UNIT.mul_f64(units)).await;
+    }
+}
+
+pub(super) fn delivered(held: &Held) -> Settlement {
+    Settlement {
+        held: Some(held.clone()),
+        delivered: true,
+        remember: None,
+        dead_letter: None,
+    }
+}
+
+pub(super) fn failed(held: &Held) -> Settlement {
+    Settlement {
+        delivered: false,
+        ..delivered(held)
+    }
+}
+
+pub(super) fn remembered(held: &Held, outcome: &ActionOutcome, time: Duration) -> Settlement {
+    Settlement {
+        remember: Some((outcome.clone(), time)),
+        ..delivered(held)
+    }
+}
+
+pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
+    Settlement {
+        held: None,
+        delivered: false,
+        remember: None,
+        dead_letter: Some(letter.clone()),
+    }
+}
+
+pub(super) fn all_letters(scope: Scope) -> DeadLetterQuery {
+    DeadLetterQuery {
+        scope,
+        kind: None,
+        namespace: None,
+        tenant: None,
+        after: None,
+        limit: 1000,
+    }
+}
+
+/// Needs the lease of this id.
+pub(super) fn id(name: &str) -> Reservation {
+    Reservation {
+        lease: Some(StateKey::new("ns", "t1", "", name)),
+        ..Reservation::default()
+    }
+}
+
+/// Needs this dedup key, remembered for [`TTL`].
+pub(super) fn key<H: StateHarness>(name: &str) -> Reservation {
+    Reservation {
+        claims: vec![Claim {
+            key: StateKey::new("ns", "t1", "dedup", name),
+            ttl: H::UNIT * TTL,
+        }],
+        ..Reservation::default()
+    }
+}
+
+/// Needs a place in this quota, of `max_count` per [`WINDOW`].
+pub(super) fn place<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
+    Reservation {
+        quotas: vec![Quota {
+            key: StateKey::new("ns", "t1", "throttle", name),
+            max_count,
+            window: H::UNIT * WINDOW,
+            when_full: WhenFull::Refuse,
+        }],
+        ..Reservation::default()
+    }
+}
+
+/// The same, but a full quota is only noted.
+pub(super) fn noted<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
+    let mut reservation = place::<H>(name, max_count);
+    reservation.quotas[0].when_full = WhenFull::Note;
+    reservation
+}
+
+/// All that these need, as one reservation.
+pub(super) fn all(parts: &[Reservation]) -> Reservation {
+    let mut whole = Reservation::default();
+    for part in parts {
+        whole.lease = whole.lease.or_else(|| part.lease.clone());
+        whole.claims.extend(part.claims.iter().cloned());
+        whole.quotas.extend(part.quotas.iter().cloned());
+    }
+    whole
+}
+
+#[track_caller]
+pub(super) fn assert_granted(answer: &Reserved) {
+    assert!(
+        matches!(answer, Reserved::Granted(_)),
+        "expected a grant, but got {answer:?}"
+    );
+}
+
+#[track_caller]
+pub(super) fn assert_busy(answer: &Reserved, key: &StateKey) {
+    let is_busy = matches!(answer, Reserved::Busy(busy) if busy.key == *key);
+    assert!(is_busy, "expected {key:?} to be busy, but got {answer:?}");
+}
+
+#[track_caller]
+pub(super) fn assert_duplicate(answer: &Reserved, which: usize) {
+    let is_duplicate = matches!(answer, Reserved::Duplicate { claim } if *claim == which);
+    assert!(
+        is_duplicate,
+        "expected claim {which} to be a duplicate, but got {answer:?}"
+    );
+}
+
+#[track_caller]
+pub(super) fn assert_throttled(answer: &Reserved, which: usize) -> Duration {
+    match answer {
+        Reserved::Throttled { quota, retry_after } if *quota == which => *retry_after,
+        _ => panic!("expected quota {which} to be full, but got {answer:?}"),
+    }
+}

@@ -1,0 +1,189 @@
+//! Stands where the pipeline would: takes what a source hands in, and settles it as a test wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::delivery::position_id;
+use acteon_core::{
+    ActionOutcome, DeadLetter, DeadLetterKind, Delivery, Envelope, Intake, Loan, Poison, Refusal,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::actions::epoch;
+use crate::tally::Tally;
+
+/// How a [`FakeIntake`] ends a delivery.
+#[derive(Debug)]
+pub enum End {
+    /// With this outcome.
+    Done(ActionOutcome),
+    /// Offered again after this time.
+    Retry(Duration, Refusal),
+    /// Among the dead letters.
+    DeadLetter,
+    /// Not yet: it is held until [`FakeIntake::take_held`].
+    Hold,
+}
+
+type Choose = dyn Fn(&Envelope) -> End + Send + Sync;
+
+/// Remembers what was handed in.
+pub struct FakeIntake {
+    choose: Box<Choose>,
+    batches: Mutex<Vec<Vec<Envelope>>>,
+    held: Mutex<Vec<Delivery>>,
+    buried: Mutex<Vec<Poison>>,
+    submitted_tally: Tally,
+    buried_tally: Tally,
+    open: watch::Sender<bool>,
+}
+
+impl FakeIntake {
+    /// Ends each delivery at once, as `choose` says.
+    pub fn settling(choose: impl Fn(&Envelope) -> End + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            choose: Box::new(choose),
+            batches: Mutex::default(),
+            held: Mutex::default(),
+            buried: Mutex::default(),
+            submitted_tally: Tally::default(),
+            buried_tally: Tally::default(),
+            open: watch::Sender::new(true),
+        })
+    }
+
+    /// Ends each delivery at once as deduplicated: an outcome without content.
+    pub fn done() -> Arc<Self> {
+        Self::settling(|_| End::Done(ActionOutcome::Deduplicated(())))
+    }
+
+    /// Keeps all deliveries for the test to settle.
+    pub fn holding() -> Arc<Self> {
+        Self::settling(|_| End::Hold)
+    }
+
+    /// From now on [`Intake::submit`] does not return until [`FakeIntake::open`]: back-pressure. What is handed in
+    /// is taken all the same.
+    pub fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Lets callers hand in more.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Waits until `count` deliveries were handed in in all.
+    pub async fn wait_for_submitted(&self, count: usize) {
+        self.submitted_tally.reach(count, "deliveries").await;
+    }
+
+    /// Waits until `count` messages were buried in all.
+    pub async fn wait_for_buried(&self, count: usize) {
+        self.buried_tally.reach(count, "buried messages").await;
+    }
+
+    /// What was handed in, in order.
+    pub fn submitted(&self) -> Vec<Envelope> {
+        self.batches.lock().iter().flatten().cloned().collect()
+    }
+
+    /// The ids of what was handed in, in order.
+    pub fn submitted_ids(&self) -> Vec<String> {
+        let batches = self.batches.lock();
+        batches
+            .iter()
+            .flatten()
+            .map(|envelope| envelope.action.id.to_string())
+            .collect()
+    }
+
+    /// How many were handed in together, call by call.
+    pub fn batch_sizes(&self) -> Vec<usize> {
+        self.batches.lock().iter().map(Vec::len).collect()
+    }
+
+    /// Takes out the deliveries that are held. Dropping them is a retry.
+    pub fn take_held(&self) -> Vec<Delivery> {
+        std::mem::take(&mut *self.held.lock())
+    }
+
+    /// What was buried, in order.
+    pub fn buried(&self) -> Vec<Poison> {
+        self.buried.lock().clone()
+    }
+}
+
+#[async_trait]
+impl Intake for FakeIntake {
+    async fn submit(&self, batch: Vec<Delivery>) {
+        let envelopes: Vec<Envelope> = batch.iter().map(|delivery| (**delivery).clone()).collect();
+        let count = envelopes.len();
+        self.batches.lock().push(envelopes);
+        for delivery in batch {
+            match (self.choose)(&delivery) {
+                End::Done(outcome) => delivery.done(outcome),
+                End::Retry(after, refusal) => delivery.retry(after, refusal),
+                End::DeadLetter => {
+                    let letter = letter_of(&delivery);
+                    delivery.dead_lettered(letter);
+                }
+                End::Hold => self.held.lock().push(delivery),
+            }
+        }
+        self.submitted_tally.add(count);
+        let mut open = self.open.subscribe();
+        // The sender lives in `self`, so this ends by opening only.
+        let _ = open.wait_for(|open| *open).await;
+    }
+
+    async fn bury(&self, poison: Vec<Loan<Poison>>) {
+        let count = poison.len();
+        for loan in poison {
+            self.buried.lock().push((*loan).clone());
+            let letter = letter_of_poison(&loan);
+            loan.dead_lettered(letter);
+        }
+        self.buried_tally.add(count);
+    }
+}
+
+fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
+    let action = &envelope.action;
+    Arc::new(DeadLetter {
+        id: position_id(&envelope.position, envelope.received_at),
+        kind: DeadLetterKind::Exhausted,
+        namespace: action.namespace.clone(),
+        tenant: action.tenant.clone(),
+        provider: action.provider.clone(),
+        action_type: action.action_type.clone(),
+        action_id: action.id.clone(),
+        code: "EXECUTION_FAILED".into(),
+        message: "the test said so".into(),
+        attempts: 1,
+        source: envelope.position.to_string().into(),
+        raw: envelope.raw.clone(),
+        created_at: epoch(),
+    })
+}
+
+fn letter_of_poison(poison: &Poison) -> Arc<DeadLetter> {
+    Arc::new(DeadLetter {
+        id: position_id(&poison.position, poison.received_at),
+        kind: DeadLetterKind::Poison,
+        namespace: "".into(),
+        tenant: "".into(),
+        provider: "".into(),
+        action_type: "".into(),
+        action_id: "".into(),
+        code: "INVALID_JSON".into(),
+        message: poison.reason.as_str().into(),
+        attempts: 0,
+        source: poison.position.to_string().into(),
+        raw: Bytes::clone(&poison.raw),
+        created_at: epoch(),
+    })
+}

@@ -1,0 +1,60 @@
+//! Plain dead letters and audit records for tests, told apart by a number.
+
+use acteon_core::audit::{AuditRecord, AuditedOutcome};
+use acteon_core::decode::id_from;
+use acteon_core::{DeadLetter, DeadLetterKind, Labels, Payload, ResponseStatus, Verdict};
+use bytes::Bytes;
+use compact_str::format_compact;
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use crate::actions::epoch;
+
+/// An exhausted dead letter of `ns`/`t1`; a greater number makes a younger one, with a greater id.
+pub fn dead_letter(number: u32) -> DeadLetter {
+    let created_at = epoch() + SignedDuration::from_secs(number.into());
+    let millis = u64::try_from(created_at.as_millisecond()).unwrap();
+    DeadLetter {
+        id: id_from(millis, [7; 10]),
+        kind: DeadLetterKind::Exhausted,
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        provider: "log".into(),
+        action_type: "test".into(),
+        action_id: format_compact!("action-{number}"),
+        code: "EXECUTION_FAILED".into(),
+        message: "the test said so".into(),
+        attempts: 4,
+        source: format_compact!("kafka:orders/0@{number}"),
+        raw: Bytes::from_static(br#"{"id":"x"}"#),
+        created_at,
+    }
+}
+
+/// A record of an executed action of `ns`/`t1`; a greater number makes a younger one, with a greater id.
+pub fn audit_record(number: u32) -> AuditRecord {
+    let dispatched_at = epoch() + SignedDuration::from_secs(number.into());
+    AuditRecord {
+        id: Uuid::from_u128(0x019b_0000_0000_7000_8000_0000_0000_0000 + u128::from(number)),
+        action_id: format_compact!("action-{number}"),
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        provider: "log".into(),
+        action_type: "test".into(),
+        verdict: Verdict::Allow,
+        matched_rule: None,
+        outcome: AuditedOutcome::Executed {
+            status: ResponseStatus::Success,
+        },
+        payload: Some(Payload::from_value(&serde_json::json!({"n": number})).unwrap()),
+        metadata: Labels::default(),
+        dispatched_at,
+        completed_at: dispatched_at + SignedDuration::from_millis(5),
+        expires_at: None,
+        caller_id: None,
+        auth_method: "anonymous",
+        source: "http".into(),
+        rules_generation: 1,
+        trace_id: None,
+    }
+}

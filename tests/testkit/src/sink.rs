@@ -1,0 +1,179 @@
+//! A sink that remembers its attempts and answers as a test has told it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use acteon_core::outcome::FailureCode;
+use acteon_core::{Action, Attempt, ProviderResponse, Sink, SinkError};
+use async_trait::async_trait;
+use compact_str::CompactString;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::tally::Tally;
+
+/// How a [`RecordingSink`] answers one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Success with the body `{}`.
+    Succeed,
+    /// Success after this time.
+    SucceedAfter(Duration),
+    /// A failure that another attempt may mend, with the wait the provider names.
+    Transient(Option<Duration>),
+    /// A failure that no attempt mends.
+    Permanent,
+    /// Nothing, until [`RecordingSink::release`]; then success.
+    Hang,
+}
+
+/// One attempt that was made.
+#[derive(Clone, Debug)]
+pub struct SeenAttempt {
+    /// The action as it was to be delivered.
+    pub action: Action,
+    /// The idempotency key of the attempt.
+    pub idempotency_key: CompactString,
+    /// 1 for the first.
+    pub number: u32,
+    /// When it began.
+    pub at: Instant,
+}
+
+type Choose = dyn Fn(&SeenAttempt) -> Answer + Send + Sync;
+
+/// Remembers every attempt. Answers with what is scripted, in order, and then as its closure says.
+pub struct RecordingSink {
+    choose: Box<Choose>,
+    script: Mutex<VecDeque<Answer>>,
+    attempts: Mutex<Vec<SeenAttempt>>,
+    tally: Tally,
+    released: watch::Sender<bool>,
+    in_flight: AtomicUsize,
+    in_flight_max: AtomicUsize,
+}
+
+impl RecordingSink {
+    /// Succeeds, once its script is used up.
+    pub fn succeeding() -> Arc<Self> {
+        Self::answering(|_| Answer::Succeed)
+    }
+
+    /// Answers as `choose` says, once its script is used up.
+    pub fn answering(choose: impl Fn(&SeenAttempt) -> Answer + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            choose: Box::new(choose),
+            script: Mutex::default(),
+            attempts: Mutex::default(),
+            tally: Tally::default(),
+            released: watch::Sender::new(false),
+            in_flight: AtomicUsize::new(0),
+            in_flight_max: AtomicUsize::new(0),
+        })
+    }
+
+    /// Answers the next attempts so, in this order, whatever action they are for.
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.script.lock().extend(answers);
+    }
+
+    /// Lets all hanging attempts succeed, and those that would hang later.
+    pub fn release(&self) {
+        self.released.send_replace(true);
+    }
+
+    /// Waits until `count` attempts have begun in all.
+    pub async fn wait_for_attempts(&self, count: usize) {
+        self.tally.reach(count, "attempts").await;
+    }
+
+    /// All attempts so far.
+    pub fn attempts(&self) -> Vec<SeenAttempt> {
+        self.attempts.lock().clone()
+    }
+
+    /// The ids of the attempted actions, in the order of the attempts.
+    pub fn attempted_ids(&self) -> Vec<String> {
+        self.attempts
+            .lock()
+            .iter()
+            .map(|seen| seen.action.id.to_string())
+            .collect()
+    }
+
+    /// How many attempts are running.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(SeqCst)
+    }
+
+    /// How many attempts ran side by side at most.
+    pub fn in_flight_max(&self) -> usize {
+        self.in_flight_max.load(SeqCst)
+    }
+
+    fn next_answer(&self, seen: &SeenAttempt) -> Answer {
+        let scripted = self.script.lock().pop_front();
+        scripted.unwrap_or_else(|| (self.choose)(seen))
+    }
+
+    async fn hang(&self) {
+        let mut released = self.released.subscribe();
+        // The sender lives in `self`, so this ends by the release only.
+        let _ = released.wait_for(|released| *released).await;
+    }
+}
+
+#[async_trait]
+impl Sink for RecordingSink {
+    async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError> {
+        let seen = SeenAttempt {
+            action: attempt.action.clone(),
+            idempotency_key: attempt.idempotency_key.into(),
+            number: attempt.number,
+            at: Instant::now(),
+        };
+        let answer = self.next_answer(&seen);
+        let _running = Running::begin(self);
+        self.attempts.lock().push(seen);
+        self.tally.add(1);
+        match answer {
+            Answer::Succeed => {}
+            Answer::SucceedAfter(wait) => sleep(wait).await,
+            Answer::Hang => self.hang().await,
+            Answer::Transient(retry_after) => return Err(transient(retry_after)),
+            Answer::Permanent => {
+                let code = FailureCode::ExecutionFailed;
+                return Err(SinkError::permanent(code, "scripted permanent failure"));
+            }
+        }
+        Ok(ProviderResponse::success(&serde_json::json!({})).expect("an object"))
+    }
+}
+
+fn transient(retry_after: Option<Duration>) -> SinkError {
+    let error = SinkError::transient(FailureCode::Connection, "scripted transient failure");
+    match retry_after {
+        Some(wait) => error.after(wait),
+        None => error,
+    }
+}
+
+/// Counts an attempt as running until it ends or is given up.
+struct Running<'a>(&'a RecordingSink);
+
+impl<'a> Running<'a> {
+    fn begin(sink: &'a RecordingSink) -> Self {
+        let now = sink.in_flight.fetch_add(1, SeqCst) + 1;
+        sink.in_flight_max.fetch_max(now, SeqCst);
+        Self(sink)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, SeqCst);
+    }
+}

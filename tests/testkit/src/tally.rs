@@ -1,0 +1,40 @@
+//! A count that tests can wait for, so that no test has to sleep until something has come.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// So long a test waits for what it expects before it fails. Generous, because paused time runs ahead.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Grows by one at a time.
+#[derive(Debug)]
+pub(crate) struct Tally(watch::Sender<usize>);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Tally {
+    pub(crate) fn add(&self, more: usize) {
+        self.0.send_modify(|count| *count += more);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Waits until `wanted` have come in all. Panics when they do not come.
+    pub(crate) async fn reach(&self, wanted: usize, what: &str) {
+        let mut seen = self.0.subscribe();
+        let reached = timeout(PATIENCE, seen.wait_for(|count| *count >= wanted)).await;
+        assert!(
+            reached.is_ok(),
+            "waited for {wanted} {what}, but only {} came",
+            self.count()
+        );
+    }
+}

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use acteon_core::{ActionOutcome, Attempt, Intake, Refusal, Sink};
+
+use crate::{Answer, End, FakeIntake, Lender, RecordingSink, action};
+
+#[tokio::test]
+async fn an_intake_ends_each_delivery_as_the_test_says() {
+    let lender = Lender::new();
+    let intake = FakeIntake::settling(|envelope| match envelope.action.id.as_str() {
+        "a" => End::Done(ActionOutcome::Deduplicated(())),
+        "b" => End::DeadLetter,
+        "c" => End::Retry(Duration::from_secs(1), Refusal::Busy),
+        _ => End::Hold,
+    });
+    let batch = ["a", "b", "c", "d"].map(|id| action(id).lent_by(&lender));
+    intake.submit(batch.into()).await;
+    intake.bury(vec![lender.lend_poison("p", b"{")]).await;
+    assert_eq!(lender.on_loan(), 1);
+    drop(intake.take_held());
+    let expected = [
+        "a: deduplicated",
+        "b: dead_lettered EXECUTION_FAILED",
+        "c: retry Busy",
+        "p: dead_lettered INVALID_JSON",
+        "d: retry Abandoned",
+    ];
+    assert_eq!(lender.ends(), expected);
+    assert_eq!(intake.submitted_ids(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_follows_its_script_and_then_its_closure() {
+    let sink = RecordingSink::succeeding();
+    let hour = Duration::from_secs(3600);
+    sink.script([
+        Answer::Transient(Some(hour)),
+        Answer::Permanent,
+        Answer::SucceedAfter(hour),
+    ]);
+    let action = action("a").build();
+    let mut answers = Vec::new();
+    for number in 1..=4 {
+        let attempt = Attempt {
+            action: &action,
+            idempotency_key: "a",
+            number,
+        };
+        answers.push(
+            sink.deliver(attempt)
+                .await
+                .map(|_| ())
+                .map_err(|e| e.is_transient()),
+        );
+    }
+    assert_eq!(answers, [Err(true), Err(false), Ok(()), Ok(())]);
+    let attempts = sink.attempts();
+    assert_eq!(attempts[3].at - attempts[2].at, hour);
+    assert_eq!((sink.in_flight(), sink.in_flight_max()), (0, 1));
+}
+
+/// The names of the clauses that these files define.
+fn clauses(sources: &[&str]) -> Vec<String> {
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let named = lines.filter_map(|line| {
+        let rest = line
+            .strip_prefix("pub async fn ")
+            .or_else(|| line.strip_prefix("pub fn "))?;
+        Some(rest.split(['<', '(']).next()?.to_owned())
+    });
+    let mut names: Vec<_> = named.collect();
+    names.sort();
+    names
+}
+
+/// The names that the macro of this file runs.
+fn listed(source: &str) -> Vec<String> {
+    let lists = source
+        .split(", [")
+        .skip(1)
+        .filter_map(|rest| rest.split(']').next());
+    let mut names: Vec<_> = lists
+        .flat_map(str::split_whitespace)
+        .map(|name| name.trim().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_clause_of_the_state_contract_is_run() {
+    let sources = [
+        include_str!("contract/state/leases.rs"),
+        include_str!("contract/state/claims.rs"),
+        include_str!("contract/state/quotas.rs"),
+        include_str!("contract/state/letters.rs"),
+        include_str!("contract/state/toggles.rs"),
+        include_str!("contract/state/model.rs"),
+        include_str!("contract/state/throttle.rs"),
+    ];
+    assert_eq!(listed(include_str!("contract/state.rs")), clauses(&sources));
+}
+
+#[test]
+fn every_clause_of_the_audit_contract_is_run() {
+    let sources = [
+        include_str!("contract/audit/records.rs"),
+        include_str!("contract/audit/listing.rs"),
+    ];
+    assert_eq!(listed(include_str!("contract/audit.rs")), clauses(&sources));
+}

@@ -1,0 +1,157 @@
+//! Stands before a state backend: counts its calls, and cuts it off when a test says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::DeadLetter;
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Capabilities, DeadLetterPage, DeadLetterQuery, Held, Reservation, Reserved, Settlement, State,
+    StateError,
+};
+use async_trait::async_trait;
+use compact_str::CompactString;
+use parking_lot::Mutex;
+
+/// Whether calls reach the backend behind an [`UnreachableState`], and their answers the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Both.
+    #[default]
+    Whole,
+    /// Neither: the backend sees nothing.
+    CutOff,
+    /// The call takes effect, but its answer is lost.
+    AnswersLost,
+}
+
+/// How often each method was called, calls that failed included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct StateCalls {
+    pub ping: usize,
+    pub reserve: usize,
+    pub settle: usize,
+    pub renew: usize,
+    pub dead_letters: usize,
+    pub dead_letter: usize,
+    pub delete_dead_letter: usize,
+    pub set_rule_enabled: usize,
+    pub rule_toggles: usize,
+}
+
+/// Hands every call on to the state behind it, unless told otherwise.
+pub struct UnreachableState {
+    inner: Arc<dyn State>,
+    reach: Mutex<Reach>,
+    calls: Mutex<StateCalls>,
+}
+
+impl UnreachableState {
+    /// Stands before `inner`, which is reached at first.
+    pub fn before(inner: Arc<dyn State>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            reach: Mutex::default(),
+            calls: Mutex::default(),
+        })
+    }
+
+    /// From now on.
+    pub fn set_reach(&self, reach: Reach) {
+        *self.reach.lock() = reach;
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> StateCalls {
+        *self.calls.lock()
+    }
+
+    /// The calls since the last time this was asked.
+    pub fn take_calls(&self) -> StateCalls {
+        std::mem::take(&mut *self.calls.lock())
+    }
+
+    async fn pass<T>(
+        &self,
+        count: impl FnOnce(&mut StateCalls),
+        call: impl Future<Output = Result<T, StateError>> + Send,
+    ) -> Result<T, StateError> {
+        count(&mut self.calls.lock());
+        let reach = *self.reach.lock();
+        let lost = || StateError::Unavailable("the test cut the state off".into());
+        match reach {
+            Reach::Whole => call.await,
+            Reach::CutOff => Err(lost()),
+            Reach::AnswersLost => call.await.and_then(|_| Err(lost())),
+        }
+    }
+}
+
+#[async_trait]
+impl State for UnreachableState {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn ping(&self) -> Result<(), StateError> {
+        self.pass(|calls| calls.ping += 1, self.inner.ping()).await
+    }
+
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        lease: Duration,
+    ) -> Result<Vec<Reserved>, StateError> {
+        self.pass(
+            |calls| calls.reserve += 1,
+            self.inner.reserve(reservations, lease),
+        )
+        .await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError> {
+        self.pass(|calls| calls.settle += 1, self.inner.settle(settlements))
+            .await
+    }
+
+    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+        self.pass(|calls| calls.renew += 1, self.inner.renew(held, lease))
+            .await
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
+        self.pass(
+            |calls| calls.dead_letters += 1,
+            self.inner.dead_letters(query),
+        )
+        .await
+    }
+
+    async fn dead_letter(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<DeadLetter>>, StateError> {
+        self.pass(
+            |calls| calls.dead_letter += 1,
+            self.inner.dead_letter(scope, id),
+        )
+        .await
+    }
+
+    async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
+        let call = self.inner.delete_dead_letter(scope, id);
+        self.pass(|calls| calls.delete_dead_letter += 1, call).await
+    }
+
+    async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
+        let call = self.inner.set_rule_enabled(name, enabled);
+        self.pass(|calls| calls.set_rule_enabled += 1, call).await
+    }
+
+    async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
+        self.pass(|calls| calls.rule_toggles += 1, self.inner.rule_toggles())
+            .await
+    }
+}
