@@ -1,1 +1,30 @@
-//! All sinks behind one registry
+//! All sinks behind one registry. What a sink does stands in its own crate; nothing but the lines below lists them.
+
+use acteon_core::{Registry, Sinks};
+
+/// Adds every sink there is.
+pub fn register(registry: &mut Registry<Sinks>) {
+    registry.register(acteon_sinks_log::Log);
+    registry.register(acteon_sinks_webhook::Webhook::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sink_is_found_by_its_kind_and_describes_its_options() {
+        let mut registry = Registry::default();
+        register(&mut registry);
+        let kinds: Vec<_> = registry.kinds().collect();
+        assert_eq!(kinds, ["log", "webhook"]);
+        for kind in kinds {
+            let schema = registry.schema(kind).unwrap();
+            assert_eq!(
+                schema.get("additionalProperties"),
+                Some(&false.into()),
+                "{kind}"
+            );
+        }
+    }
+}

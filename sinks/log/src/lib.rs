@@ -1,1 +1,10 @@
-//! Writes each action to the log
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod sink;
+
+pub use config::{Level, LogConfig};
+pub use sink::{Log, LogSink};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! Posts each action to a URL
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod request;
+mod sink;
+
+pub use config::{Auth, Body, Method, WebhookConfig};
+pub use sink::{Webhook, WebhookSink};
+
+#[cfg(test)]
+mod tests;

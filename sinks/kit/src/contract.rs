@@ -1,0 +1,354 @@
+//! What every HTTP sink must do, as plain functions over a [`Harness`]: an adapter writes a harness and one line,
+//! `acteon_sinks_kit::http_sink_contract!(MyHarness);`, which makes a test of each clause.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a clause fails by panicking, as tests do"
+)]
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::sink::{Attempt, SinkContext, SinkErrorClass};
+use acteon_core::{Action, BuildError, FailureCode, ProviderResponse, Sink, SinkError};
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+mod receiver;
+
+pub use receiver::{Answer, Received, Receiver};
+
+/// What a clause must know about the sink.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// Builds the sink, with every credential it can have, so that it sends to `url` on 127.0.0.1.
+    async fn sink(&self, url: &str, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError>;
+
+    /// An action that the sink can deliver.
+    fn action(&self) -> Action;
+
+    /// The body of a 200 that means the provider took the action.
+    fn accepted(&self) -> &'static str;
+
+    /// The credentials given to the sink. They must never show.
+    fn secrets(&self) -> &'static [&'static str];
+
+    /// Where the idempotency key stands in a request; `None` if the provider has no place for one.
+    fn idempotency_key(&self, request: &Received) -> Option<String>;
+}
+
+/// Makes a test of every clause for the harness given, by its name.
+#[macro_export]
+macro_rules! http_sink_contract {
+    ($harness:expr) => {
+        $crate::http_sink_contract!($harness;
+            an_answer_of_2xx_is_a_success_whose_body_is_an_object,
+            statuses_that_may_pass_are_transient_and_others_permanent,
+            the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms,
+            redirects_are_not_followed,
+            a_success_whose_body_cannot_be_read_stays_a_success,
+            a_refusal_whose_body_hangs_is_still_that_refusal,
+            every_attempt_carries_the_same_idempotency_key,
+            a_given_up_attempt_closes_its_connection,
+            a_refused_connection_is_transient,
+            a_connection_that_breaks_before_the_answer_is_transient,
+            attempts_one_after_another_share_a_connection,
+            secrets_do_not_show_in_errors,
+            credentials_of_the_provider_are_left_out_of_the_answer,
+        );
+    };
+    ($harness:expr; $($clause:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $clause() {
+                $crate::contract::$clause(&$harness).await;
+            }
+        )+
+    };
+}
+
+/// How long a clause waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The time of an attempt that is meant to run out of it.
+const SHORT: Duration = Duration::from_secs(2);
+const KEY: &str = "0198c0de-0000-7000-8000-00000000000a";
+
+/// A sink under test, its receiver, and the action it delivers.
+struct Stage {
+    receiver: Receiver,
+    sink: Arc<dyn Sink>,
+    action: Action,
+}
+
+impl Stage {
+    async fn set(harness: &dyn Harness, answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::with_timeout(harness, answers, PATIENCE).await
+    }
+
+    async fn with_timeout(
+        harness: &dyn Harness,
+        answers: impl IntoIterator<Item = Answer>,
+        limit: Duration,
+    ) -> Self {
+        let receiver = Receiver::start(answers).await;
+        let sink = harness.sink(&receiver.url(), context(limit)).await.unwrap();
+        let action = harness.action();
+        Self {
+            receiver,
+            sink,
+            action,
+        }
+    }
+
+    async fn deliver(&self, number: u32) -> Result<ProviderResponse, SinkError> {
+        deliver(&*self.sink, &self.action, number).await
+    }
+}
+
+async fn deliver(
+    sink: &dyn Sink,
+    action: &Action,
+    number: u32,
+) -> Result<ProviderResponse, SinkError> {
+    let attempt = Attempt {
+        action,
+        idempotency_key: KEY,
+        number,
+    };
+    timeout(PATIENCE, sink.deliver(attempt)).await.unwrap()
+}
+
+fn context(limit: Duration) -> SinkContext {
+    SinkContext {
+        name: "under-test".into(),
+        timeout: limit,
+        max_concurrent: 4,
+    }
+}
+
+fn accepted(harness: &dyn Harness) -> Answer {
+    Answer::of(200).body(harness.accepted())
+}
+
+/// 2xx is a success, and what clients see of it is an object.
+pub async fn an_answer_of_2xx_is_a_success_whose_body_is_an_object(harness: &dyn Harness) {
+    let stage = Stage::set(harness, [accepted(harness)]).await;
+    let response = stage.deliver(1).await.unwrap();
+    assert_eq!(response.status.as_str(), "success");
+    assert!(response.body.get().starts_with('{'));
+    assert_eq!(stage.receiver.received().len(), 1);
+}
+
+/// The table of statuses, with the codes of the wire contract.
+pub async fn statuses_that_may_pass_are_transient_and_others_permanent(harness: &dyn Harness) {
+    let transient = [408, 425, 429, 500, 501, 502, 503, 504, 507, 599];
+    let permanent = [
+        300, 304, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 426, 451,
+    ];
+    for status in transient.into_iter().chain(permanent) {
+        let stage = Stage::set(harness, [Answer::of(status)]).await;
+        let error = stage.deliver(1).await.unwrap_err();
+        assert_eq!(
+            error.is_transient(),
+            transient.contains(&status),
+            "{status}"
+        );
+        let code = match status {
+            408 => FailureCode::Timeout,
+            429 => FailureCode::RateLimited,
+            _ => FailureCode::ExecutionFailed,
+        };
+        assert_eq!(error.code, code, "{status}");
+        assert!(error.message.contains(&status.to_string()), "{error}");
+    }
+}
+
+/// `Retry-After` as seconds and as a date.
+pub async fn the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms(harness: &dyn Harness) {
+    let date = "Thu, 01 Jan 2026 00:00:00 GMT";
+    let later = "Thu, 01 Jan 2026 00:00:42 GMT";
+    let cases = [
+        (Answer::of(503).header("retry-after", "7"), Some(7)),
+        (
+            Answer::of(429)
+                .header("retry-after", later)
+                .header("date", date),
+            Some(42),
+        ),
+        (Answer::of(503).header("retry-after", "soon"), None),
+        (Answer::of(503), None),
+    ];
+    for (answer, secs) in cases {
+        let stage = Stage::set(harness, [answer]).await;
+        let error = stage.deliver(1).await.unwrap_err();
+        let retry_after = secs.map(Duration::from_secs);
+        assert_eq!(error.class, SinkErrorClass::Transient { retry_after });
+    }
+}
+
+/// A redirect is a failure for good, and nothing goes where it points.
+pub async fn redirects_are_not_followed(harness: &dyn Harness) {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Receiver::start([accepted(harness)]).await;
+        let answer = Answer::of(status).header("location", &elsewhere.url());
+        let stage = Stage::set(harness, [answer]).await;
+        let error = stage.deliver(1).await.unwrap_err();
+        assert!(!error.is_transient(), "{status}");
+        assert_eq!(error.code, FailureCode::ExecutionFailed);
+        assert_eq!(elsewhere.received().len(), 0, "{status}");
+    }
+}
+
+/// A second delivery would be worse than an answer with a note.
+pub async fn a_success_whose_body_cannot_be_read_stays_a_success(harness: &dyn Harness) {
+    for answer in [
+        Answer::broken_body(200),
+        Answer::long_body(200),
+        Answer::hung_body(200),
+    ] {
+        let stage = Stage::with_timeout(harness, [answer], SHORT).await;
+        let response = timeout(SHORT, stage.deliver(1)).await;
+        let response = response
+            .expect("an end before the attempt is cut off")
+            .unwrap();
+        assert_eq!(response.status.as_str(), "success");
+        assert!(
+            response.body.get().contains("\"note\""),
+            "{}",
+            response.body
+        );
+    }
+}
+
+/// The status decides, whatever becomes of the body.
+pub async fn a_refusal_whose_body_hangs_is_still_that_refusal(harness: &dyn Harness) {
+    for answer in [
+        Answer::broken_body(400),
+        Answer::long_body(400),
+        Answer::hung_body(400),
+    ] {
+        let stage = Stage::with_timeout(harness, [answer], SHORT).await;
+        let error = timeout(SHORT, stage.deliver(1)).await.unwrap().unwrap_err();
+        assert_eq!(error.class, SinkErrorClass::Permanent);
+        assert_eq!(error.code, FailureCode::ExecutionFailed);
+    }
+}
+
+/// Where the provider has a place for it.
+pub async fn every_attempt_carries_the_same_idempotency_key(harness: &dyn Harness) {
+    let stage = Stage::set(
+        harness,
+        [Answer::of(503), Answer::of(503), accepted(harness)],
+    )
+    .await;
+    assert!(stage.deliver(1).await.is_err());
+    assert!(stage.deliver(2).await.is_err());
+    assert!(stage.deliver(3).await.is_ok());
+    let received = stage.receiver.received();
+    let keys: Vec<_> = received
+        .iter()
+        .map(|r| harness.idempotency_key(r))
+        .collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|key| key == &keys[0]), "{keys:?}");
+    if let Some(key) = &keys[0] {
+        assert!(key.contains(KEY), "{key}");
+    }
+}
+
+/// The provider sees that nobody waits any more.
+pub async fn a_given_up_attempt_closes_its_connection(harness: &dyn Harness) {
+    let stage = Stage::set(harness, [Answer::Hang]).await;
+    {
+        let attempt = stage.deliver(1);
+        tokio::pin!(attempt);
+        tokio::select! {
+            _ = &mut attempt => panic!("an answer from a server that hangs"),
+            () = stage.receiver.received_one() => {}
+        }
+    }
+    let closed = timeout(PATIENCE, stage.receiver.hung_up()).await;
+    assert!(closed.is_ok(), "the connection stayed open");
+}
+
+/// Nobody listens: it may come back.
+pub async fn a_refused_connection_is_transient(harness: &dyn Harness) {
+    let receiver = Receiver::start([]).await;
+    let url = receiver.url();
+    receiver.stop().await;
+    let sink = harness.sink(&url, context(PATIENCE)).await.unwrap();
+    let error = deliver(&*sink, &harness.action(), 1).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
+    assert_eq!(error.code, FailureCode::Connection);
+    assert!(error.message.contains("connection refused"), "{error}");
+}
+
+/// Whether the provider took the action is not known: try again, under the same key.
+pub async fn a_connection_that_breaks_before_the_answer_is_transient(harness: &dyn Harness) {
+    let stage = Stage::set(harness, [Answer::HangUp]).await;
+    let error = stage.deliver(1).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
+    assert_eq!(error.code, FailureCode::Connection);
+}
+
+/// Connections are kept, after refusals too.
+pub async fn attempts_one_after_another_share_a_connection(harness: &dyn Harness) {
+    let refusal = || Answer::of(503).body("{\"why\": \"busy\"}");
+    let answers = [refusal(), accepted(harness), refusal(), accepted(harness)];
+    let stage = Stage::set(harness, answers).await;
+    for number in 1..=4 {
+        let _ = stage.deliver(number).await;
+    }
+    let received = stage.receiver.received();
+    assert_eq!(received.len(), 4);
+    assert!(
+        received
+            .iter()
+            .all(|request| request.from == received[0].from)
+    );
+}
+
+/// Neither in messages nor in `Debug`, causes included.
+pub async fn secrets_do_not_show_in_errors(harness: &dyn Harness) {
+    let answers = [Answer::of(401), Answer::of(503), Answer::HangUp];
+    let stage = Stage::set(harness, answers).await;
+    let mut shown = String::new();
+    for number in 1..=3 {
+        show(&stage.deliver(number).await.unwrap_err(), &mut shown);
+    }
+    stage.receiver.stop().await;
+    show(
+        &deliver(&*stage.sink, &stage.action, 4).await.unwrap_err(),
+        &mut shown,
+    );
+    for secret in harness.secrets() {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+fn show(error: &SinkError, shown: &mut String) {
+    write!(shown, "{error} {error:?}").unwrap();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(shown, "{error} {error:?}").unwrap();
+        cause = error.source();
+    }
+}
+
+/// The caller of Acteon is not the one they are for.
+pub async fn credentials_of_the_provider_are_left_out_of_the_answer(harness: &dyn Harness) {
+    let answer = accepted(harness)
+        .header("set-cookie", "sid=1")
+        .header("authorization", "Bearer echo")
+        .header("x-api-key", "echo")
+        .header("x-request-id", "r-1");
+    let stage = Stage::set(harness, [answer]).await;
+    let headers = stage.deliver(1).await.unwrap().headers;
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"x-request-id"), "{names:?}");
+    for secret in ["set-cookie", "authorization", "x-api-key"] {
+        assert!(!names.contains(&secret), "{names:?}");
+    }
+}

@@ -1,0 +1,73 @@
+//! `Retry-After`, in both its forms: seconds, or a date. Capping it is the pipeline's.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{DATE, HeaderName, RETRY_AFTER};
+
+/// How long the provider asks to wait. A date is taken against the answer's own `Date`, so that clocks which
+/// disagree do not matter; `now` is for an answer without one. A date in the past means no wait.
+pub(crate) fn retry_after(
+    headers: &HeaderMap,
+    now: impl FnOnce() -> SystemTime,
+) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let since = date(headers, DATE).unwrap_or_else(now);
+    Some(until.duration_since(since).unwrap_or_default())
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
+
+    fn wait(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, value.parse().unwrap());
+        retry_after(&headers, || httpdate::parse_http_date(NOW).unwrap())
+    }
+
+    #[test]
+    fn seconds_and_all_three_forms_of_a_date_are_read() {
+        let secs = |n| Some(Duration::from_secs(n));
+        assert_eq!(wait("120"), secs(120));
+        assert_eq!(wait(" 0 "), secs(0));
+        assert_eq!(wait("Thu, 01 Jan 2026 00:01:30 GMT"), secs(90));
+        assert_eq!(wait("Thursday, 01-Jan-26 00:01:30 GMT"), secs(90));
+        assert_eq!(wait("Thu Jan  1 00:01:30 2026"), secs(90));
+        assert_eq!(wait("Wed, 31 Dec 2025 23:00:00 GMT"), secs(0));
+        assert_eq!(wait("99999999999999999999999"), secs(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_neither_is_left_out() {
+        for value in ["", "soon", "-5", "1.5", "+3", "5 minutes"] {
+            assert_eq!(wait(value), None, "{value}");
+        }
+        assert_eq!(
+            retry_after(&HeaderMap::new(), || SystemTime::UNIX_EPOCH),
+            None
+        );
+    }
+
+    #[test]
+    fn a_date_is_taken_against_the_providers_own_clock() {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, "Thu, 01 Jan 2026 09:00:00 GMT".parse().unwrap());
+        headers.insert(
+            RETRY_AFTER,
+            "Thu, 01 Jan 2026 09:00:10 GMT".parse().unwrap(),
+        );
+        let wait = retry_after(&headers, || httpdate::parse_http_date(NOW).unwrap());
+        assert_eq!(wait, Some(Duration::from_secs(10)));
+    }
+}

@@ -1,0 +1,67 @@
+//! From an error of the HTTP library to what the caller may do. The message is made of our own words and the host;
+//! the library's error goes along for the log, without the URL.
+
+use std::error::Error;
+use std::io;
+
+use acteon_core::{FailureCode, SinkError};
+
+use crate::address::Refused;
+
+/// Why no answer came from `host`.
+pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
+    let error = error.without_url();
+    let failure = if let Some(refused) = find::<Refused>(&error) {
+        let message = format!("{host} may not be connected to: {refused}");
+        SinkError::permanent(FailureCode::Configuration, message)
+    } else if error.is_builder() {
+        let message = format!("no request to {host} can be made of these options");
+        SinkError::permanent(FailureCode::Configuration, message)
+    } else if error.is_timeout() {
+        SinkError::transient(
+            FailureCode::Timeout,
+            format!("{host} did not answer in time"),
+        )
+    } else {
+        SinkError::transient(FailureCode::Connection, unreachable(&error, host))
+    };
+    failure.with_source(error)
+}
+
+fn unreachable(error: &reqwest::Error, host: &str) -> String {
+    if error.is_dns() {
+        format!("the name of {host} could not be resolved")
+    } else if find::<rustls::Error>(error).is_some() {
+        format!(
+            "no TLS connection to {host}: the handshake failed, or its certificate is not trusted"
+        )
+    } else if error.is_connect() {
+        let io = |cause: &'_ (dyn Error + 'static)| Some(cause.downcast_ref::<io::Error>()?.kind());
+        match causes(error).filter_map(io).last() {
+            Some(kind) => format!("no connection to {host}: {kind}"),
+            None => format!("no connection to {host}"),
+        }
+    } else {
+        format!("the connection to {host} broke before an answer came")
+    }
+}
+
+/// The first `E` among `error` and its causes.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
+/// An I/O error made of another error counts that one's cause as its own, so the other has to be asked for.
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}

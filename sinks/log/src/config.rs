@@ -1,0 +1,38 @@
+//! The options of the `log` sink.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What is written, and how loudly.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The level of the line.
+    pub level: Level,
+    /// Whether the line holds the payload.
+    pub payload: bool,
+    /// `false`: accept every action and write nothing, for load tests.
+    pub write: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            payload: true,
+            write: true,
+        }
+    }
+}
+
+/// The level of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}

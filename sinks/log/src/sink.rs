@@ -1,0 +1,126 @@
+//! Writes the line, which is what this sink delivers, and answers at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use acteon_core::sink::SinkContext;
+use acteon_core::{
+    Attempt, BuildError, Factory, Payload, ProviderResponse, ResponseStatus, Sink, SinkError, Sinks,
+};
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::config::{Level, LogConfig};
+
+/// The factory of the `log` sink.
+pub struct Log;
+
+#[async_trait]
+impl Factory<Sinks> for Log {
+    const KIND: &'static str = "log";
+    type Config = LogConfig;
+
+    async fn build(
+        &self,
+        config: LogConfig,
+        context: SinkContext,
+    ) -> Result<Arc<dyn Sink>, BuildError> {
+        Ok(Arc::new(LogSink::new(config, context)?))
+    }
+}
+
+/// Writes one line per attempt.
+pub struct LogSink {
+    config: LogConfig,
+    context: SinkContext,
+    /// The same for every action.
+    answer: Arc<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Answered {
+    logged: bool,
+}
+
+impl LogSink {
+    /// A sink that needs nothing from outside.
+    ///
+    /// # Errors
+    /// None that can be caused by options.
+    pub fn new(config: LogConfig, context: SinkContext) -> Result<Self, BuildError> {
+        let answered = Answered {
+            logged: config.write,
+        };
+        let answer = to_raw_value(&answered).map_err(|error| BuildError {
+            message: "the answer of a `log` provider could not be made".to_owned(),
+            source: Some(error.into()),
+        })?;
+        Ok(Self {
+            config,
+            context,
+            answer: answer.into(),
+        })
+    }
+
+    fn write(&self, attempt: Attempt<'_>) {
+        // The level of a line is part of its call site, so each level has its own.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "acteon::log_sink",
+                    tracing::Level::$level,
+                    id = attempt.action.id.as_str(),
+                    namespace = attempt.action.namespace.as_str(),
+                    tenant = attempt.action.tenant.as_str(),
+                    provider = self.context.name.as_str(),
+                    action_type = attempt.action.action_type.as_str(),
+                    attempt = attempt.number,
+                    payload_bytes = attempt.action.payload.len(),
+                    payload = self.shown(&attempt.action.payload),
+                    "action"
+                )
+            };
+        }
+        match self.config.level {
+            Level::Trace => line!(TRACE),
+            Level::Debug => line!(DEBUG),
+            Level::Info => line!(INFO),
+            Level::Warn => line!(WARN),
+            Level::Error => line!(ERROR),
+        }
+    }
+
+    fn shown<'a>(&self, payload: &'a Payload) -> Option<tracing::field::DisplayValue<OneLine<'a>>> {
+        let line = OneLine(payload.as_bytes());
+        self.config.payload.then(|| tracing::field::display(line))
+    }
+}
+
+#[async_trait]
+impl Sink for LogSink {
+    async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError> {
+        if self.config.write {
+            self.write(attempt);
+        }
+        Ok(ProviderResponse {
+            status: ResponseStatus::Success,
+            body: self.answer.clone(),
+            headers: Vec::new(),
+        })
+    }
+}
+
+/// JSON without line breaks: in JSON they stand only between values, where a space means the same.
+struct OneLine<'a>(&'a [u8]);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+            write!(f, "{} ", String::from_utf8_lossy(&rest[..at]))?;
+            rest = &rest[at + 1..];
+        }
+        f.write_str(&String::from_utf8_lossy(rest))
+    }
+}

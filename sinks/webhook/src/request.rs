@@ -1,0 +1,135 @@
+//! The headers of a request: those that are the same for every action, made once, and those of an attempt.
+
+use acteon_core::{Action, Attempt, BuildError, Secret};
+use acteon_sinks_kit::{USER_AGENT, header_text};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::{Auth, WebhookConfig};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const ACTION_ID: HeaderName = HeaderName::from_static("x-acteon-action-id");
+const ATTEMPT: HeaderName = HeaderName::from_static("x-acteon-attempt");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// How many headers an attempt adds at most.
+const OF_AN_ATTEMPT: usize = 5;
+/// W3C asks to pass on at least half of this.
+const TRACESTATE_BYTES_MAX: usize = 1024;
+
+/// Headers that the options may not set: they are Acteon's, or belong to the connection.
+const TAKEN: &[&str] = &[
+    "idempotency-key",
+    "x-acteon-action-id",
+    "x-acteon-attempt",
+    "traceparent",
+    "tracestate",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The headers that every request has.
+pub(crate) fn constant(config: &WebhookConfig) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    for (name, value) in &config.headers {
+        let wrong = |what| BuildError::new(format!("`headers.{name}`: {what}"));
+        let header =
+            HeaderName::try_from(name).map_err(|_| wrong("is not the name of a header"))?;
+        if TAKEN.contains(&header.as_str()) {
+            return Err(wrong("this header is set by Acteon; leave it out"));
+        }
+        if header == header::AUTHORIZATION && config.auth.is_some() {
+            return Err(wrong("`auth` sets this header too; give one of them"));
+        }
+        let value = sensitive(value.expose());
+        headers.insert(
+            header,
+            value.ok_or_else(|| wrong("the value is not one line of text"))?,
+        );
+    }
+    if let Some(auth) = &config.auth {
+        headers.insert(header::AUTHORIZATION, authorization(auth)?);
+    }
+    Ok(headers)
+}
+
+/// `constant` and what belongs to this attempt.
+pub(crate) fn headers(constant: &HeaderMap, attempt: Attempt<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(constant.len() + OF_AN_ATTEMPT);
+    for (name, value) in constant {
+        headers.insert(name.clone(), value.clone());
+    }
+    let id = header_text(&attempt.action.id);
+    let is_id = attempt.idempotency_key == attempt.action.id;
+    let key = if is_id {
+        id.clone()
+    } else {
+        header_text(attempt.idempotency_key)
+    };
+    headers.insert(IDEMPOTENCY_KEY, key);
+    headers.insert(ACTION_ID, id);
+    headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
+    trace(attempt.action, &mut headers);
+    headers
+}
+
+fn trace(action: &Action, headers: &mut HeaderMap) {
+    if action.trace_id().is_none() {
+        return;
+    }
+    for (name, bytes_max) in [
+        (TRACEPARENT, usize::MAX),
+        (TRACESTATE, TRACESTATE_BYTES_MAX),
+    ] {
+        if let Some(text) = action.trace_context.get(name.as_str())
+            && text.len() <= bytes_max
+            && let Ok(value) = HeaderValue::from_str(text)
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
+    let wrong = |option| {
+        let message = format!("`auth.{option}`: must be one line of text, and not empty");
+        BuildError::new(message)
+    };
+    match auth {
+        Auth::Bearer(token) => Some(token.expose())
+            .filter(|token| !token.is_empty())
+            .and_then(|token| sensitive(&format!("Bearer {token}")))
+            .ok_or_else(|| wrong("bearer")),
+        Auth::Basic { username, .. } if username.is_empty() || username.contains(':') => {
+            let message = "`auth.basic.username`: must not be empty nor hold a colon";
+            Err(BuildError::new(message))
+        }
+        Auth::Basic { username, password } => {
+            basic(username, password).ok_or_else(|| wrong("basic"))
+        }
+    }
+}
+
+fn basic(username: &str, password: &Secret) -> Option<HeaderValue> {
+    let pair = format!("{username}:{}", password.expose());
+    sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
+}
+
+/// A value that neither `Debug` nor the tables of HTTP/2's header compression show.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

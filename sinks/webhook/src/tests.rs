@@ -1,0 +1,287 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::decode::{Defaults, decode};
+use acteon_core::sink::{SinkContext, SinkErrorClass};
+use acteon_core::{
+    Action, Attempt, BuildError, FailureCode, Labels, Registry, Sink, SinkError, Sinks,
+};
+use acteon_sinks_kit::contract::{Answer, Harness, Received, Receiver};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{Webhook, WebhookConfig};
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const PAYLOAD: &str = r#"{"amount":  1.50, "note":"\u00e4"}"#;
+
+fn action() -> Action {
+    let json = format!(
+        r#"{{"id": "order 7", "namespace": "ns", "tenant": "t", "provider": "orders", "action_type": "paid",
+            "payload": {PAYLOAD}, "metadata": {{"k": "v"}},
+            "trace_context": {{"traceparent": "{TRACE}", "tracestate": "a=1"}}}}"#
+    );
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let draft = decode(&Bytes::from(json)).unwrap();
+    draft
+        .complete(&Defaults::default(), || "made".into(), now)
+        .unwrap()
+}
+
+fn context() -> SinkContext {
+    SinkContext {
+        name: "orders".into(),
+        timeout: Duration::from_secs(20),
+        max_concurrent: 4,
+    }
+}
+
+async fn build(options: Value, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError> {
+    let mut registry = Registry::<Sinks>::default();
+    registry.register(Webhook::default());
+    registry
+        .plan("webhook", options)
+        .unwrap()
+        .build(context)
+        .await
+}
+
+/// Why options of the right shape cannot work.
+async fn refusal(options: Value) -> String {
+    let error = build(options, context()).await.err().unwrap();
+    format!("{error}")
+}
+
+/// What arrives when `action` is sent under these options and its own id as key.
+async fn sent(mut options: Value, action: &Action) -> Received {
+    let receiver = Receiver::start([]).await;
+    options["url"] = receiver.url().into();
+    options["allow_cidrs"] = json!(["127.0.0.0/8"]);
+    let sink = build(options, context()).await.unwrap();
+    deliver(&*sink, action).await.unwrap();
+    receiver.received().remove(0)
+}
+
+async fn deliver(sink: &dyn Sink, action: &Action) -> Result<(), SinkError> {
+    let attempt = Attempt {
+        action,
+        idempotency_key: &action.id,
+        number: 3,
+    };
+    sink.deliver(attempt).await.map(drop)
+}
+
+struct Webhooks;
+
+#[async_trait]
+impl Harness for Webhooks {
+    async fn sink(&self, url: &str, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError> {
+        let options = json!({
+            "url": format!("{url}&token=in-the-query"),
+            "headers": {"X-Key": "in-a-header"},
+            "auth": {"basic": {"username": "u", "password": "in-the-password"}},
+            "allow_cidrs": ["127.0.0.0/8"],
+        });
+        build(options, context).await
+    }
+
+    fn action(&self) -> Action {
+        action()
+    }
+
+    fn accepted(&self) -> &'static str {
+        r#"{"received": true}"#
+    }
+
+    fn secrets(&self) -> &'static [&'static str] {
+        &[
+            "in-the-query",
+            "in-a-header",
+            "in-the-password",
+            "dTppbi10aGUtcGFzc3dvcmQ",
+            "hook?",
+        ]
+    }
+
+    fn idempotency_key(&self, request: &Received) -> Option<String> {
+        Some(request.header("idempotency-key").unwrap().to_owned())
+    }
+}
+
+acteon_sinks_kit::http_sink_contract!(Webhooks);
+
+#[tokio::test]
+async fn an_action_is_sent_whole_with_its_ids_and_its_trace() {
+    let action = action();
+    let received = sent(json!({}), &action).await;
+    assert_eq!(received.method, "POST");
+    assert_eq!(received.uri, "/hook?from=acteon");
+    assert_eq!(received.body, serde_json::to_vec(&action).unwrap());
+    let expected = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "order%207"),
+        ("x-acteon-action-id", "order%207"),
+        ("x-acteon-attempt", "3"),
+        ("traceparent", TRACE),
+        ("tracestate", "a=1"),
+        ("user-agent", concat!("acteon/", env!("CARGO_PKG_VERSION"))),
+    ];
+    for (name, value) in expected {
+        assert_eq!(received.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_alone_is_sent_byte_for_byte() {
+    let received = sent(json!({"body": "payload", "method": "PUT"}), &action()).await;
+    assert_eq!(received.method, "PUT");
+    assert_eq!(received.body, PAYLOAD);
+}
+
+#[tokio::test]
+async fn configured_headers_and_credentials_are_sent() {
+    let options = json!({
+        "headers": {"X-Key": "k", "Content-Type": "application/x+json", "user-agent": "mine"},
+        "auth": {"bearer": "t0ken"},
+    });
+    let received = sent(options, &action()).await;
+    assert_eq!(received.header("x-key"), Some("k"));
+    assert_eq!(received.header("content-type"), Some("application/x+json"));
+    assert_eq!(received.header("user-agent"), Some("mine"));
+    assert_eq!(received.header("authorization"), Some("Bearer t0ken"));
+    let basic = json!({"auth": {"basic": {"username": "Aladdin", "password": "open sesame"}}});
+    let received = sent(basic, &action()).await;
+    let expected = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    assert_eq!(received.header("authorization"), expected);
+}
+
+#[tokio::test]
+async fn a_trace_that_is_not_well_formed_is_left_out() {
+    let mut action = action();
+    action.trace_context = Labels::from_iter([("traceparent", "nonsense"), ("tracestate", "a=1")]);
+    let received = sent(json!({}), &action).await;
+    assert_eq!(received.header("traceparent"), None);
+    assert_eq!(received.header("tracestate"), None);
+    let long = "a".repeat(2000);
+    action.trace_context = Labels::from_iter([("traceparent", TRACE), ("tracestate", &long)]);
+    let received = sent(json!({}), &action).await;
+    assert_eq!(received.header("traceparent"), Some(TRACE));
+    assert_eq!(received.header("tracestate"), None);
+}
+
+#[tokio::test]
+async fn named_success_codes_take_the_place_of_2xx() {
+    let receiver = Receiver::start([Answer::of(409), Answer::of(204)]).await;
+    let options = json!({
+        "url": receiver.url(), "allow_cidrs": ["127.0.0.0/8"], "success_codes": [200, 409],
+    });
+    let sink = build(options, context()).await.unwrap();
+    deliver(&*sink, &action()).await.unwrap();
+    let error = deliver(&*sink, &action()).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Permanent);
+    assert_eq!(error.code, FailureCode::ExecutionFailed);
+}
+
+#[tokio::test]
+async fn a_url_on_this_machine_says_which_network_to_allow() {
+    let literal = refusal(json!({"url": "http://127.0.0.1:9/hook"})).await;
+    assert!(
+        literal.starts_with("`url`: 127.0.0.1 is a loopback address"),
+        "{literal}"
+    );
+    assert!(
+        literal.ends_with("add `allow_cidrs = [\"127.0.0.0/8\"]`"),
+        "{literal}"
+    );
+    let named = build(json!({"url": "http://localhost:9/hook"}), context())
+        .await
+        .unwrap();
+    let error = deliver(&*named, &action()).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Permanent);
+    assert_eq!(error.code, FailureCode::Configuration);
+    assert!(error.message.contains("allow_cidrs"), "{error}");
+}
+
+#[tokio::test]
+async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
+    let url = "https://example.com/";
+    let cases = [
+        (json!({"url": "s3cret"}), "`url`: not a URL"),
+        (
+            json!({"url": "https://u:s3cret@example.com/"}),
+            "`url`: a URL holds no user",
+        ),
+        (
+            json!({"url": url, "allow_cidrs": ["10/8"]}),
+            "`allow_cidrs`: \"10/8\" is not a network",
+        ),
+        (
+            json!({"url": url, "success_codes": []}),
+            "`success_codes`: name at least one",
+        ),
+        (
+            json!({"url": url, "headers": {"a b": "s3cret"}}),
+            "`headers.a b`: is not the name",
+        ),
+        (
+            json!({"url": url, "headers": {"X-A": "s3cret\n"}}),
+            "`headers.X-A`: the value is not",
+        ),
+        (
+            json!({"url": url, "headers": {"Host": "s3cret"}}),
+            "`headers.Host`: this header is set",
+        ),
+        (
+            json!({"url": url, "headers": {"Idempotency-Key": "s3cret"}}),
+            "`headers.Idempotency-Key`",
+        ),
+        (
+            json!({"url": url, "headers": {"Authorization": "s3cret"}, "auth": {"bearer": "s3cret"}}),
+            "`headers.Authorization`: `auth` sets",
+        ),
+        (
+            json!({"url": url, "auth": {"bearer": "s3cret\r\n"}}),
+            "`auth.bearer`: must be one line",
+        ),
+        (
+            json!({"url": url, "auth": {"bearer": ""}}),
+            "`auth.bearer`: must be one line",
+        ),
+        (
+            json!({"url": url, "auth": {"basic": {"username": "a:b", "password": "s3cret"}}}),
+            "`auth.basic.username`",
+        ),
+    ];
+    for (options, expected) in cases {
+        let message = refusal(options).await;
+        assert!(message.starts_with(expected), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+}
+
+#[test]
+fn options_of_the_wrong_shape_name_what_is_known() {
+    let mut registry = Registry::<Sinks>::default();
+    registry.register(Webhook::default());
+    let refusal = |options| registry.plan("webhook", options).err().unwrap().to_string();
+    assert!(refusal(json!({})).contains("missing field `url`"));
+    assert!(refusal(json!({"url": "u", "method": "GET"})).contains("`POST`, `PUT`, `PATCH`"));
+    assert!(refusal(json!({"url": "u", "signing_secret": "s"})).contains("unknown field"));
+    assert!(refusal(json!({"url": "u", "auth": {"digest": "s"}})).contains("`bearer` or `basic`"));
+}
+
+#[test]
+fn debug_of_the_options_shows_no_secret() {
+    let config: WebhookConfig = serde_json::from_value(json!({
+        "url": "https://example.com/s3cret",
+        "headers": {"X-Key": "s3cret"},
+        "auth": {"basic": {"username": "u", "password": "s3cret"}},
+    }))
+    .unwrap();
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("s3cret") && shown.contains("X-Key"),
+        "{shown}"
+    );
+}
