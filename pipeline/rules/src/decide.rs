@@ -1,0 +1,271 @@
+//! What the rules say of an action: rules by priority, the first match decides, matches that continue add up.
+//! Pure: nothing is read but the action and the time given.
+
+use std::sync::Arc;
+
+use acteon_core::outcome::{Failure, FailureCode};
+use acteon_core::state::{Claim, Quota, WhenFull};
+use acteon_core::{Action, Payload, Verdict};
+use compact_str::{CompactString, format_compact};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::facts::Facts;
+use crate::fault::Fault;
+use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
+use crate::set::RuleSet;
+
+/// How many quotas one action may need: a grant notes full ones in 64 bits.
+pub(crate) const QUOTAS_MAX: usize = 64;
+
+/// What shall happen to an action. Nothing has happened yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// That of the last rule that matched; allow when none did.
+    pub verdict: Verdict,
+    /// The last rule that matched, whatever its verdict.
+    pub matched_rule: Option<Arc<str>>,
+    /// How many rules matched but could not do what they say.
+    pub rule_errors: u32,
+    /// What to do.
+    pub effect: Effect,
+}
+
+/// What to do with an action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Deliver, once its gates are passed.
+    Deliver(Plan),
+    /// Deliver nothing.
+    #[allow(missing_docs)]
+    Suppress { rule: Arc<str> },
+    /// Deliver nothing: a rule with `on_error: fail` could not do what it says.
+    Fail(Failure),
+}
+
+impl Eq for Effect {}
+
+/// How to deliver.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The provider to use in place of the action's own.
+    pub provider: Option<CompactString>,
+    /// The payload to deliver in place of the action's own.
+    pub payload: Option<Payload>,
+    /// Dedup keys, all to be had, before the quotas.
+    pub claims: Vec<ClaimGate>,
+    /// Throttles, all to have room; at most 64.
+    pub quotas: Vec<QuotaGate>,
+}
+
+/// A dedup rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ClaimGate {
+    pub rule: Arc<str>,
+    pub claim: Claim,
+}
+
+/// A throttle rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaGate {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// Only noted when full if there is another provider for that case.
+    pub quota: Quota,
+    /// The provider to use when the quota is full.
+    pub on_full: Option<CompactString>,
+}
+
+impl RuleSet {
+    /// Decides about an action as of `now`.
+    pub fn decide(&self, action: &Action, now: Timestamp) -> Decision {
+        let mut progress = Progress::default();
+        let mut candidates = self.index.candidates(action);
+        let mut next = candidates.next();
+        while next.is_some() {
+            let payload = progress.plan.payload.clone();
+            let json = payload.as_ref().unwrap_or(&action.payload).as_bytes();
+            let mut facts = Facts::new(action, json, now, self.zones());
+            let step = loop {
+                let Some(rule) = next.and_then(|number| self.rule(number)) else {
+                    break Step::End;
+                };
+                next = candidates.next();
+                if rule.condition.holds(&mut facts) {
+                    match progress.take(rule, &mut facts) {
+                        Step::Next => {}
+                        other => break other,
+                    }
+                }
+            };
+            match step {
+                Step::Modified => {}
+                Step::Next | Step::End => break,
+            }
+        }
+        progress.into_decision()
+    }
+}
+
+/// What the rules up to here add up to.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) matched: Option<(Verdict, Arc<str>)>,
+    pub(crate) rule_errors: u32,
+    pub(crate) plan: Plan,
+    /// An end other than delivery.
+    ended: Option<Effect>,
+}
+
+/// How to go on after a rule that matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// With the next rule.
+    Next,
+    /// With the next rule, which sees another payload: that of the plan.
+    Modified,
+    /// Not at all: it is decided.
+    End,
+}
+
+impl Progress {
+    /// Does what a rule that matched says.
+    pub(crate) fn take(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Step {
+        match self.try_take(rule, facts) {
+            Ok(step) => step,
+            Err(fault) => self.fault(rule, &fault),
+        }
+    }
+
+    /// As [`Progress::take`], but a fault is left to the caller and has changed nothing.
+    pub(crate) fn try_take(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Result<Step, Fault> {
+        let mut modified = false;
+        match &rule.action {
+            RuleAction::Allow => {}
+            RuleAction::Deny(_) | RuleAction::Suppress(_) => {
+                self.end(rule, rule.action.verdict());
+                return Ok(Step::End);
+            }
+            RuleAction::Deduplicate { ttl, key } => {
+                let key = key.of_claim(&rule.name, facts);
+                self.plan.claims.push(ClaimGate {
+                    rule: rule.name.clone(),
+                    claim: Claim { key, ttl: *ttl },
+                });
+            }
+            RuleAction::Throttle { .. } => self.throttle(rule, facts)?,
+            RuleAction::Reroute(targets) => {
+                self.plan.provider = Some(targets.choose(facts.action()));
+            }
+            RuleAction::Modify(patch) => {
+                self.plan.payload = Some(patch.apply(facts)?);
+                modified = true;
+            }
+        }
+        self.matched = Some((rule.action.verdict(), rule.name.clone()));
+        Ok(match (rule.after_match, modified) {
+            (AfterMatch::Stop, _) => Step::End,
+            (AfterMatch::Continue, true) => Step::Modified,
+            (AfterMatch::Continue, false) => Step::Next,
+        })
+    }
+
+    /// Does what the rule's `on_error` says.
+    pub(crate) fn fault(&mut self, rule: &Rule, fault: &Fault) -> Step {
+        self.rule_errors += 1;
+        match rule.on_error {
+            OnError::Skip => Step::Next,
+            OnError::Deny => {
+                self.end(rule, Verdict::Deny);
+                Step::End
+            }
+            OnError::Fail => {
+                self.matched = Some((rule.action.verdict(), rule.name.clone()));
+                self.ended = Some(Effect::Fail(Failure {
+                    code: FailureCode::ExecutionFailed,
+                    message: format_compact!(
+                        "rule \"{}\" could not be applied: {fault}",
+                        rule.name
+                    ),
+                    retryable: false,
+                    attempts: 0,
+                }));
+                Step::End
+            }
+        }
+    }
+
+    pub(crate) fn into_decision(self) -> Decision {
+        let (verdict, matched_rule) = match self.matched {
+            Some((verdict, rule)) => (verdict, Some(rule)),
+            None => (Verdict::Allow, None),
+        };
+        Decision {
+            verdict,
+            matched_rule,
+            rule_errors: self.rule_errors,
+            effect: self.ended.unwrap_or(Effect::Deliver(self.plan)),
+        }
+    }
+
+    fn throttle(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Result<(), Fault> {
+        let RuleAction::Throttle {
+            max_count,
+            window,
+            key,
+            on_full,
+        } = &rule.action
+        else {
+            return Ok(());
+        };
+        if self.plan.quotas.len() == QUOTAS_MAX {
+            return Err(Fault::TooManyQuotas);
+        }
+        let when_full = match on_full {
+            Some(_) => WhenFull::Note,
+            None => WhenFull::Refuse,
+        };
+        let key = key.of_quota(&rule.name, facts);
+        self.plan.quotas.push(QuotaGate {
+            rule: rule.name.clone(),
+            quota: Quota {
+                key,
+                max_count: *max_count,
+                window: *window,
+                when_full,
+            },
+            on_full: on_full.clone(),
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, rule: &Rule, verdict: Verdict) {
+        self.matched = Some((verdict, rule.name.clone()));
+        self.ended = Some(Effect::Suppress {
+            rule: rule.name.clone(),
+        });
+    }
+}
+
+impl Targets {
+    /// The same target for the same id, on every node.
+    fn choose(&self, action: &Action) -> CompactString {
+        match self {
+            Self::One(provider) => provider.clone(),
+            Self::Weighted(targets) => {
+                let sum = targets.last().map_or(1, |(sum, _)| *sum);
+                let hash = Sha256::digest(action.id.as_bytes());
+                let number = hash
+                    .iter()
+                    .take(8)
+                    .fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+                let at = targets.partition_point(|(up_to, _)| *up_to <= number % sum);
+                targets
+                    .get(at)
+                    .map(|(_, provider)| provider.clone())
+                    .unwrap_or_default()
+            }
+        }
+    }
+}

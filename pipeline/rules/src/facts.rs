@@ -1,0 +1,262 @@
+//! What the rules can see of one action: its fields, its payload read from the raw bytes, the time, the environment.
+//! A payload path is read when a rule first asks for it and then remembered; nothing is read that no rule names.
+
+use std::borrow::Cow;
+
+use acteon_core::Action;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use crate::json::{self, Members};
+use crate::moment::{Moment, TimeField};
+use crate::number::Number;
+use crate::path::{ActionField, Path, PayloadPath, Segment, Source};
+
+/// How many payload paths are remembered; a path shares its place with those whose number differs by a multiple.
+const SLOTS: usize = 32;
+
+/// A value as a rule sees it. Null and absent are the same; texts are UTF-8 without quotes and escapes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen<'s> {
+    Nothing,
+    Bool(bool),
+    Number(Number),
+    Text(&'s [u8]),
+    /// The list's JSON text.
+    List(&'s [u8]),
+    /// The object's JSON text.
+    Object(&'s [u8]),
+}
+
+impl<'s> Seen<'s> {
+    fn text(text: Option<&'s str>) -> Self {
+        text.map_or(Self::Nothing, |text| Self::Text(text.as_bytes()))
+    }
+
+    /// The value as JSON.
+    ///
+    /// # Errors
+    /// When a list or object holds what no JSON value can (a number out of range, half a surrogate pair).
+    pub(crate) fn to_json(self) -> Result<Value, serde_json::Error> {
+        match self {
+            Self::Nothing => Ok(Value::Null),
+            Self::Bool(flag) => Ok(flag.into()),
+            Self::Number(number) => Ok(number.to_json()),
+            Self::Text(text) => Ok(String::from_utf8_lossy(text).into()),
+            Self::List(json) | Self::Object(json) => serde_json::from_slice(json),
+        }
+    }
+}
+
+/// A value taken from JSON text.
+enum Read<'a> {
+    Plain(Seen<'a>),
+    Unescaped(Vec<u8>),
+}
+
+impl<'a> Read<'a> {
+    fn new(json: &'a [u8]) -> Self {
+        match json.first() {
+            Some(b'"') => match json::unescaped(json::content(json)) {
+                Cow::Borrowed(text) => Self::Plain(Seen::Text(text)),
+                Cow::Owned(text) => Self::Unescaped(text),
+            },
+            Some(b'{') => Self::Plain(Seen::Object(json)),
+            Some(b'[') => Self::Plain(Seen::List(json)),
+            Some(b't') => Self::Plain(Seen::Bool(true)),
+            Some(b'f') => Self::Plain(Seen::Bool(false)),
+            Some(b'n') | None => Self::Plain(Seen::Nothing),
+            Some(_) => Self::Plain(Number::parse(json).map_or(Seen::Nothing, Seen::Number)),
+        }
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        match self {
+            Self::Plain(seen) => *seen,
+            Self::Unescaped(text) => Seen::Text(text),
+        }
+    }
+}
+
+/// Calls `look` with a value that is not part of an action, such as the item of a list.
+pub(crate) fn look_at<T>(json: &[u8], look: impl FnOnce(Seen<'_>) -> T) -> T {
+    look(Read::new(json).seen())
+}
+
+/// One action under evaluation.
+pub(crate) struct Facts<'a> {
+    action: &'a Action,
+    payload: &'a [u8],
+    now: Timestamp,
+    zones: &'a [TimeZone],
+    moments: SmallVec<[(u32, Moment); 1]>,
+    members: Members<'a>,
+    /// Where in `reads` a path's number modulo [`SLOTS`] stands, plus one.
+    slots: [u8; SLOTS],
+    reads: SmallVec<[(u32, Read<'a>); 8]>,
+    scratch: String,
+}
+
+impl<'a> Facts<'a> {
+    /// `payload` is the JSON text of the working copy: the action's own, or what a rule made of it.
+    pub(crate) fn new(
+        action: &'a Action,
+        payload: &'a [u8],
+        now: Timestamp,
+        zones: &'a [TimeZone],
+    ) -> Self {
+        Self {
+            action,
+            payload: payload.trim_ascii_start(),
+            now,
+            zones,
+            moments: SmallVec::new(),
+            members: Members::default(),
+            slots: [0; SLOTS],
+            reads: SmallVec::new(),
+            scratch: String::new(),
+        }
+    }
+
+    pub(crate) fn action(&self) -> &'a Action {
+        self.action
+    }
+
+    /// The JSON text of the working copy of the payload.
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// The value a path leads to.
+    pub(crate) fn read<'s>(&'s mut self, path: &'s Path) -> Seen<'s> {
+        match &path.source {
+            Source::Field(field) => self.field(*field),
+            Source::Label(label) => Seen::text(self.action.labels.get(label)),
+            Source::TraceItem(item) => Seen::text(self.action.trace_context.get(item)),
+            Source::Payload(path) => self.payload_at(path),
+            Source::Time(zone, field) => self.time(*zone, *field),
+            Source::Now => Seen::Number(self.now.as_second().into()),
+            Source::Environment(value) => Seen::Text(value.as_bytes()),
+        }
+    }
+
+    fn field(&mut self, field: ActionField) -> Seen<'_> {
+        let action = self.action;
+        match field {
+            ActionField::Id => Seen::text(Some(&action.id)),
+            ActionField::Namespace => Seen::text(Some(&action.namespace)),
+            ActionField::Tenant => Seen::text(Some(&action.tenant)),
+            ActionField::Provider => Seen::text(Some(&action.provider)),
+            ActionField::ActionType => Seen::text(Some(&action.action_type)),
+            ActionField::DedupKey => Seen::text(action.dedup_key.as_deref()),
+            ActionField::Status => Seen::text(action.status.as_deref()),
+            ActionField::Fingerprint => Seen::text(action.fingerprint.as_deref()),
+            ActionField::StartsAt => self.timestamp(action.starts_at),
+            ActionField::EndsAt => self.timestamp(action.ends_at),
+            ActionField::CreatedAt => self.timestamp(Some(action.created_at)),
+            ActionField::Metadata => self.pairs(&action.labels),
+            ActionField::TraceContext => self.pairs(&action.trace_context),
+        }
+    }
+
+    /// As the wire writes it.
+    fn timestamp(&mut self, at: Option<Timestamp>) -> Seen<'_> {
+        let Some(at) = at else {
+            return Seen::Nothing;
+        };
+        self.scratch = at.to_string();
+        Seen::Text(self.scratch.as_bytes())
+    }
+
+    fn pairs(&mut self, labels: &acteon_core::Labels) -> Seen<'_> {
+        self.scratch = serde_json::to_string(labels).unwrap_or_default();
+        Seen::Object(self.scratch.as_bytes())
+    }
+
+    fn time(&mut self, zone: u32, field: TimeField) -> Seen<'static> {
+        let known = self.moments.iter().find(|(known, _)| *known == zone);
+        if let Some((_, moment)) = known {
+            return moment.get(field);
+        }
+        let utc = TimeZone::UTC;
+        let moment = Moment::new(self.now, self.zones.get(zone as usize).unwrap_or(&utc));
+        self.moments.push((zone, moment));
+        moment.get(field)
+    }
+
+    fn payload_at(&mut self, path: &PayloadPath) -> Seen<'_> {
+        let slot = path.number as usize % SLOTS;
+        let known = usize::from(self.slots[slot]);
+        if known > 0 && self.reads[known - 1].0 == path.number {
+            return self.reads[known - 1].1.seen();
+        }
+        let found = self.find(&path.segments);
+        let read = (
+            path.number,
+            found.map_or(Read::Plain(Seen::Nothing), Read::new),
+        );
+        let at = if known > 0 {
+            self.reads[known - 1] = read;
+            known - 1
+        } else {
+            self.reads.push(read);
+            self.slots[slot] = u8::try_from(self.reads.len()).unwrap_or_default();
+            self.reads.len() - 1
+        };
+        self.reads[at].1.seen()
+    }
+
+    fn find(&mut self, segments: &[Segment]) -> Option<&'a [u8]> {
+        let mut value = self.payload;
+        for segment in segments {
+            value = match (value.first()?, segment.index) {
+                (b'{', _) => self.members.get(value, segment.key.as_bytes())?,
+                (b'[', Some(index)) => json::items(value).nth(index)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    /// Appends the value as text: strings as they are, numbers as they are written, lists and objects as JSON with
+    /// sorted keys, nothing for null and absent. False when there was nothing.
+    pub(crate) fn write_text(&mut self, path: &Path, out: &mut Vec<u8>) -> bool {
+        match self.raw(path) {
+            Some([b'n', ..]) => return false,
+            Some(json @ [b'"', ..]) => out.extend_from_slice(&json::unescaped(json::content(json))),
+            Some(json) => json::write_sorted(json, out),
+            None => match self.read(path) {
+                Seen::Nothing => return false,
+                Seen::Text(text) => out.extend_from_slice(text),
+                Seen::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                Seen::Bool(flag) => out.extend_from_slice(flag.to_string().as_bytes()),
+                Seen::List(json) | Seen::Object(json) => json::write_sorted(json, out),
+            },
+        }
+        true
+    }
+
+    /// Appends the value as JSON, what stands in the payload byte for byte.
+    pub(crate) fn write_json(&mut self, path: &Path, out: &mut Vec<u8>) {
+        match self.raw(path) {
+            Some(json) => out.extend_from_slice(json),
+            None => match self.read(path) {
+                Seen::Text(text) => json::write_text(text, out),
+                Seen::List(json) | Seen::Object(json) => out.extend_from_slice(json),
+                Seen::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                Seen::Bool(flag) => out.extend_from_slice(flag.to_string().as_bytes()),
+                Seen::Nothing => out.extend_from_slice(b"null"),
+            },
+        }
+    }
+
+    /// The JSON text behind a path into the payload, if it leads somewhere.
+    fn raw(&mut self, path: &Path) -> Option<&'a [u8]> {
+        match &path.source {
+            Source::Payload(path) => self.find(&path.segments),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Why a rule that matched could not do what it says. What follows is the rule's `on_error`.
+
+use thiserror::Error;
+
+/// Names no content of the payload.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error(
+        "its templates write more than {} bytes",
+        crate::modify::OUTPUT_BYTES_MAX
+    )]
+    TooLong,
+    #[error(
+        "the changed payload would be nested deeper than {} levels",
+        acteon_core::Payload::DEPTH_MAX
+    )]
+    TooDeep,
+    #[error("the payload is not well-formed JSON")]
+    Unreadable(#[source] serde_json::Error),
+    #[error(
+        "more than {} throttle rules matched this action",
+        crate::decide::QUOTAS_MAX
+    )]
+    TooManyQuotas,
+}

@@ -1,0 +1,113 @@
+//! Reads typed values out of the tree of a file, and says what was expected where something else stands.
+
+use crate::problems::{Place, Problems, one_of, unknown};
+use crate::yaml::{Data, Key, Node};
+
+/// A mapping with known keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'n> {
+    pub(crate) place: Place,
+    entries: &'n [(Key, Node)],
+}
+
+impl<'n> Fields<'n> {
+    pub(crate) fn of(node: &'n Node, what: &str, problems: &mut Problems) -> Option<Self> {
+        match &node.data {
+            Data::Map(entries) => Some(Self {
+                place: node.place,
+                entries,
+            }),
+            _ => expected(node, what, problems),
+        }
+    }
+
+    /// Reports each key that is not among `known`.
+    pub(crate) fn only(&self, what: &str, known: &[&str], problems: &mut Problems) {
+        for (key, _) in self.entries {
+            if !known.contains(&key.text.as_str()) {
+                problems.at(key.place, unknown(what, &key.text, known));
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
+        let mut entries = self.entries.iter();
+        entries.find_map(|(key, node)| (key.text == name).then_some(node))
+    }
+
+    pub(crate) fn required(&self, name: &str, problems: &mut Problems) -> Option<&'n Node> {
+        let found = self.get(name);
+        if found.is_none() {
+            problems.at(self.place, format!("the key `{name}` is missing"));
+        }
+        found
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> {
+        self.entries.iter().map(|(key, node)| (key, node))
+    }
+}
+
+impl Node {
+    pub(crate) fn text(&self, what: &str, problems: &mut Problems) -> Option<&str> {
+        match &self.data {
+            Data::Text(text) => Some(text),
+            _ => expected(self, what, problems),
+        }
+    }
+
+    pub(crate) fn flag(&self, problems: &mut Problems) -> Option<bool> {
+        match self.data {
+            Data::Bool(flag) => Some(flag),
+            _ => expected(self, "`true` or `false`", problems),
+        }
+    }
+
+    pub(crate) fn list(&self, what: &str, problems: &mut Problems) -> Option<&[Node]> {
+        match &self.data {
+            Data::List(items) => Some(items),
+            _ => expected(self, what, problems),
+        }
+    }
+
+    /// An integer between `least` and `most`.
+    pub(crate) fn integer(&self, least: i64, most: i64, problems: &mut Problems) -> Option<i64> {
+        let value = match self.data {
+            Data::Number(crate::number::Number::Signed(value)) => Some(value),
+            Data::Number(crate::number::Number::Unsigned(value)) => i64::try_from(value).ok(),
+            _ => None,
+        };
+        let value = value.filter(|value| (least..=most).contains(value));
+        if value.is_none() {
+            let what = match (least, most) {
+                (i64::MIN, _) => "an integer".to_owned(),
+                _ => format!("an integer from {least} to {most}"),
+            };
+            return expected(self, &what, problems);
+        }
+        value
+    }
+
+    /// One of a closed set of words.
+    pub(crate) fn word<T: Copy>(
+        &self,
+        what: &str,
+        words: &[(&str, T)],
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        let text = self.text(&one_of(&names), problems)?;
+        let found = words.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            problems.at(self.place, unknown(what, text, &names));
+        }
+        found.map(|(_, value)| *value)
+    }
+}
+
+/// Reports that `what` was expected here.
+pub(crate) fn expected<T>(node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
+    let message = format!("expected {what}, found {}", node.describe());
+    problems.at(node.place, message);
+    None
+}

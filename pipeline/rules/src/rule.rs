@@ -1,0 +1,114 @@
+//! A rule in its native form: a condition and what to do. How it is read from a file stands in `rule/`.
+
+mod action;
+mod read;
+
+pub(crate) use read::RuleReader;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::Verdict;
+use acteon_core::rules::RuleSummary;
+use compact_str::CompactString;
+
+use crate::condition::Condition;
+use crate::key::Key;
+use crate::modify::Patch;
+
+/// The longest name of a rule, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) priority: i64,
+    pub(crate) description: Option<String>,
+    /// As the file says; a toggle may say otherwise.
+    pub(crate) enabled: bool,
+    pub(crate) condition: Condition,
+    pub(crate) action: RuleAction,
+    pub(crate) after_match: AfterMatch,
+    pub(crate) on_error: OnError,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) source: String,
+}
+
+/// What a match means for later rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterMatch {
+    Stop,
+    Continue,
+}
+
+/// What a fault means for the action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    Skip,
+    Deny,
+    Fail,
+}
+
+#[derive(Debug)]
+pub(crate) enum RuleAction {
+    Allow,
+    Deny(Option<String>),
+    Suppress(Option<String>),
+    Deduplicate {
+        ttl: Duration,
+        key: Key,
+    },
+    Throttle {
+        max_count: u32,
+        window: Duration,
+        key: Key,
+        /// The target of `on_exceeded: reroute`.
+        on_full: Option<CompactString>,
+    },
+    Reroute(Targets),
+    Modify(Patch),
+}
+
+/// Where a reroute goes.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    One(CompactString),
+    /// Each with the sum of the weights up to and with its own.
+    Weighted(Box<[(u64, CompactString)]>),
+}
+
+impl Rule {
+    pub(crate) fn summary(&self, enabled: bool) -> RuleSummary {
+        RuleSummary {
+            name: self.name.clone(),
+            priority: self.priority,
+            enabled,
+            description: self.description.clone(),
+            action_type: self.action.verdict().as_str(),
+            source: self.source.clone(),
+        }
+    }
+}
+
+impl RuleAction {
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Deny(_) => Verdict::Deny,
+            Self::Suppress(_) => Verdict::Suppress,
+            Self::Deduplicate { .. } => Verdict::Deduplicate,
+            Self::Throttle { .. } => Verdict::Throttle,
+            Self::Reroute(_) => Verdict::Reroute,
+            Self::Modify(_) => Verdict::Modify,
+        }
+    }
+
+    /// The `reason` of a refusal.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Deny(reason) | Self::Suppress(reason) => reason.as_deref(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! From the tree of a file to what a rule does: every parameter known, of its type and within its bounds.
+
+use std::time::Duration;
+
+use compact_str::CompactString;
+
+use super::{RuleAction, Targets};
+use crate::fields::{Fields, expected};
+use crate::key::Key;
+use crate::modify::PatchReader;
+use crate::path::Known;
+use crate::problems::{Problems, unknown};
+use crate::settings::KnownProviders;
+use crate::yaml::{Data, Node};
+
+/// The longest window or memory of a key: ten years.
+const SECONDS_MAX: i64 = 10 * 366 * 24 * 60 * 60;
+const DEDUP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const KEY_PATHS_MAX: usize = 32;
+const TARGETS_MAX: usize = 1000;
+
+const ACTION_TYPES: [(&str, Kind); 10] = [
+    ("allow", Kind::Allow),
+    ("deny", Kind::Deny),
+    ("suppress", Kind::Suppress),
+    ("deduplicate", Kind::Deduplicate),
+    ("dedup", Kind::Deduplicate),
+    ("throttle", Kind::Throttle),
+    ("reroute", Kind::Reroute),
+    ("modify", Kind::Modify),
+    ("group", Kind::NotYet),
+    ("state_machine", Kind::NotYet),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Allow,
+    Deny,
+    Suppress,
+    Deduplicate,
+    Throttle,
+    Reroute,
+    Modify,
+    NotYet,
+}
+
+impl Kind {
+    /// The parameters beside `type`.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Allow | Self::NotYet => &["type"],
+            Self::Deny | Self::Suppress => &["type", "reason"],
+            Self::Deduplicate => &["type", "ttl_seconds", "key"],
+            Self::Throttle => &[
+                "type",
+                "max_count",
+                "window_seconds",
+                "key",
+                "on_exceeded",
+                "target_provider",
+            ],
+            Self::Reroute => &["type", "target_provider", "targets"],
+            Self::Modify => &["type", "changes"],
+        }
+    }
+}
+
+/// Reads the action of one rule.
+pub(super) struct ActionReader<'r> {
+    pub(super) known: &'r mut Known,
+    pub(super) providers: &'r KnownProviders,
+    pub(super) zone: u32,
+    pub(super) problems: &'r mut Problems,
+}
+
+impl ActionReader<'_> {
+    /// None when anything was wrong; what it was is among the problems.
+    pub(super) fn read(&mut self, node: &Node) -> Option<RuleAction> {
+        let fields = Fields::of(node, "a mapping with the key `type`", self.problems)?;
+        let type_node = fields.required("type", self.problems)?;
+        let kind = type_node.word("action type", &ACTION_TYPES, self.problems)?;
+        if kind == Kind::NotYet {
+            let message = format!(
+                "the action type {} is not supported yet",
+                type_node.describe()
+            );
+            self.problems
+                .at(type_node.place, message.replace("the string ", ""));
+            return None;
+        }
+        fields.only("parameter", kind.parameters(), self.problems);
+        match kind {
+            Kind::Allow | Kind::NotYet => Some(RuleAction::Allow),
+            Kind::Deny => Some(RuleAction::Deny(self.reason(&fields))),
+            Kind::Suppress => Some(RuleAction::Suppress(self.reason(&fields))),
+            Kind::Deduplicate => self.deduplicate(&fields),
+            Kind::Throttle => self.throttle(&fields),
+            Kind::Reroute => self.reroute(&fields).map(RuleAction::Reroute),
+            Kind::Modify => self.modify(&fields),
+        }
+    }
+
+    fn reason(&mut self, fields: &Fields<'_>) -> Option<String> {
+        let node = fields.get("reason")?;
+        node.text("a string", self.problems).map(str::to_owned)
+    }
+
+    fn deduplicate(&mut self, fields: &Fields<'_>) -> Option<RuleAction> {
+        let ttl = match fields.get("ttl_seconds") {
+            None => Some(DEDUP_TTL),
+            Some(node) => self.seconds(node),
+        };
+        let key = self.key(fields);
+        Some(RuleAction::Deduplicate {
+            ttl: ttl?,
+            key: key?,
+        })
+    }
+
+    fn throttle(&mut self, fields: &Fields<'_>) -> Option<RuleAction> {
+        let max_count = fields
+            .required("max_count", self.problems)
+            .and_then(|node| node.integer(1, u32::MAX.into(), self.problems))
+            .and_then(|count| u32::try_from(count).ok());
+        let window = fields.required("window_seconds", self.problems);
+        let window = window.and_then(|node| self.seconds(node));
+        let key = self.key(fields);
+        let on_full = self.on_exceeded(fields);
+        Some(RuleAction::Throttle {
+            max_count: max_count?,
+            window: window?,
+            key: key?,
+            on_full: on_full?,
+        })
+    }
+
+    /// The target of `reroute`; an inner none is `reject`.
+    fn on_exceeded(&mut self, fields: &Fields<'_>) -> Option<Option<CompactString>> {
+        let words = [("reject", false), ("reroute", true)];
+        let reroutes = match fields.get("on_exceeded") {
+            None => false,
+            Some(node) => node.word("value of `on_exceeded`", &words, self.problems)?,
+        };
+        match (reroutes, fields.get("target_provider")) {
+            (false, None) => Some(None),
+            (true, Some(node)) => self.provider(node).map(Some),
+            (true, None) => {
+                let message = "`on_exceeded: reroute` needs a `target_provider`";
+                self.problems.at(fields.place, message);
+                None
+            }
+            (false, Some(node)) => {
+                let message = "`target_provider` needs `on_exceeded: reroute`";
+                self.problems.at(node.place, message);
+                None
+            }
+        }
+    }
+
+    fn reroute(&mut self, fields: &Fields<'_>) -> Option<Targets> {
+        match (fields.get("target_provider"), fields.get("targets")) {
+            (Some(one), None) => self.provider(one).map(Targets::One),
+            (None, Some(many)) => self.targets(many),
+            (Some(_), Some(many)) => {
+                let message = "`targets` stands beside `target_provider`; expected one of the two";
+                self.problems.at(many.place, message);
+                None
+            }
+            (None, None) => {
+                let message = "the key `target_provider` is missing (or `targets`)";
+                self.problems.at(fields.place, message);
+                None
+            }
+        }
+    }
+
+    fn targets(&mut self, node: &Node) -> Option<Targets> {
+        let items = node.list("a list of `{provider, weight}`", self.problems)?;
+        if items.is_empty() || items.len() > TARGETS_MAX {
+            let message = format!("expected 1 to {TARGETS_MAX} targets, found {}", items.len());
+            self.problems.at(node.place, message);
+            return None;
+        }
+        let read: Vec<_> = items.iter().map(|item| self.target(item)).collect();
+        let mut sum = 0;
+        let targets: Option<Vec<_>> = read
+            .into_iter()
+            .map(|target| {
+                let (weight, provider) = target?;
+                sum += weight;
+                Some((sum, provider))
+            })
+            .collect();
+        targets.map(|targets| Targets::Weighted(targets.into()))
+    }
+
+    fn target(&mut self, node: &Node) -> Option<(u64, CompactString)> {
+        let fields = Fields::of(
+            node,
+            "a mapping with `provider` and `weight`",
+            self.problems,
+        )?;
+        fields.only("key", &["provider", "weight"], self.problems);
+        let provider = fields.required("provider", self.problems);
+        let provider = provider.and_then(|node| self.provider(node));
+        let weight = fields
+            .required("weight", self.problems)
+            .and_then(|node| node.integer(1, 1_000_000, self.problems))
+            .and_then(|weight| u64::try_from(weight).ok());
+        Some((weight?, provider?))
+    }
+
+    fn modify(&mut self, fields: &Fields<'_>) -> Option<RuleAction> {
+        let node = fields.required("changes", self.problems)?;
+        if let Data::Null = node.data {
+            return expected(node, "the changes (a mapping)", self.problems);
+        }
+        let mut reader = PatchReader {
+            known: self.known,
+            zone: self.zone,
+            problems: self.problems,
+        };
+        reader.read(node).map(RuleAction::Modify)
+    }
+
+    fn seconds(&mut self, node: &Node) -> Option<Duration> {
+        let seconds = node.integer(1, SECONDS_MAX, self.problems)?;
+        u64::try_from(seconds).ok().map(Duration::from_secs)
+    }
+
+    fn key(&mut self, fields: &Fields<'_>) -> Option<Key> {
+        let Some(node) = fields.get("key") else {
+            return Some(Key::Default);
+        };
+        if let Data::Text(_) = node.data {
+            let message = "CEL is not supported yet; expected a list of paths";
+            self.problems.at(node.place, message);
+            return None;
+        }
+        let items = node.list("a list of paths", self.problems)?;
+        if items.is_empty() || items.len() > KEY_PATHS_MAX {
+            let message = format!("expected 1 to {KEY_PATHS_MAX} paths, found {}", items.len());
+            self.problems.at(node.place, message);
+            return None;
+        }
+        let mut paths = Vec::new();
+        for item in items {
+            let text = item.text("a path, such as `payload.order_id`", self.problems);
+            match text.map(|text| self.known.short_path(text, self.zone)) {
+                Some(Ok(path)) => paths.push(path),
+                Some(Err(message)) => self.problems.at(item.place, message),
+                None => {}
+            }
+        }
+        (paths.len() == items.len()).then(|| Key::Paths(paths.into()))
+    }
+
+    fn provider(&mut self, node: &Node) -> Option<CompactString> {
+        let name = node.text("the name of a provider", self.problems)?;
+        if let KnownProviders::Only(known) = self.providers
+            && !known.contains(name)
+        {
+            let names: Vec<_> = known.iter().map(CompactString::as_str).collect();
+            self.problems
+                .at(node.place, unknown("provider", name, &names));
+            return None;
+        }
+        if name.is_empty() || name.len() > acteon_core::decode::NAME_BYTES_MAX {
+            return expected(node, "the name of a provider", self.problems);
+        }
+        Some(name.into())
+    }
+}

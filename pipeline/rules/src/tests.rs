@@ -1,0 +1,94 @@
+//! Tests over whole rule sets, and what they share.
+
+mod decisions;
+mod errors;
+mod explanations;
+mod limits;
+mod naive;
+mod operators;
+mod properties;
+mod sets;
+
+use acteon_core::rules::RuleProblem;
+use acteon_core::{Action, Labels, Payload};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{Decision, RuleFile, RuleSet, Settings};
+
+/// A Thursday, 2026-01-01 22:30:15 UTC.
+fn new_year() -> Timestamp {
+    "2026-01-01T22:30:15Z".parse().unwrap()
+}
+
+fn action(payload: impl Into<Value>) -> Action {
+    Action {
+        id: "a-1".into(),
+        namespace: "shop".into(),
+        tenant: "acme".into(),
+        provider: "mail".into(),
+        action_type: "order".into(),
+        payload: Payload::from_value(&payload.into()).unwrap(),
+        labels: Labels::from_iter([("env", "prod"), ("a.b", "dotted")]),
+        dedup_key: None,
+        status: None,
+        fingerprint: None,
+        starts_at: None,
+        ends_at: None,
+        created_at: new_year(),
+        trace_context: Labels::default(),
+    }
+}
+
+/// An action with a payload that is exactly this text.
+fn raw_action(payload: &str) -> Action {
+    let message = format!(
+        r#"{{"id":"a-1","namespace":"shop","tenant":"acme","provider":"mail","action_type":"order","payload":{payload}}}"#
+    );
+    let draft = acteon_core::decode::decode(&message.into()).unwrap();
+    let made = || unreachable!("it has an id");
+    draft
+        .complete(&Default::default(), made, new_year())
+        .unwrap()
+}
+
+fn file(name: &str, text: &str) -> RuleFile {
+    RuleFile {
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+fn compile(text: &str) -> Result<RuleSet, Vec<RuleProblem>> {
+    RuleSet::compile(&[file("rules.yaml", text)], &Settings::default())
+}
+
+fn set(text: &str) -> RuleSet {
+    compile(text).unwrap_or_else(|problems| panic!("{}", listed(&problems)))
+}
+
+fn listed(problems: &[RuleProblem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Whether a condition, written in flow style, holds.
+fn holds(condition: &str, action: &Action) -> bool {
+    let text = format!("rules: [{{name: r, condition: {condition}, action: {{type: suppress}}}}]");
+    set(&text).decide(action, new_year()).matched_rule.is_some()
+}
+
+fn decide(text: &str, action: &Action) -> Decision {
+    set(text).decide(action, new_year())
+}
+
+#[test]
+fn without_rules_everything_is_allowed() {
+    let decision = RuleSet::empty().decide(&action(json!({})), new_year());
+    assert_eq!(decision.verdict, acteon_core::Verdict::Allow);
+    assert_eq!(decision.matched_rule, None);
+    assert_eq!(
+        decision.effect,
+        crate::Effect::Deliver(crate::Plan::default())
+    );
+}

@@ -1,0 +1,132 @@
+//! What is said of broken files, word for word.
+
+use compact_str::CompactString;
+
+use super::{compile, file, listed};
+use crate::{KnownProviders, RuleFile, RuleSet, Settings};
+
+fn problems(files: &[RuleFile]) -> String {
+    let settings = Settings {
+        environment: vec![("REGION".into(), "eu".into())],
+        providers: KnownProviders::Only(["mail", "slack"].map(CompactString::from).into()),
+        ..Settings::default()
+    };
+    listed(&RuleSet::compile(files, &settings).expect_err("the files are broken"))
+}
+
+const SHAPES: &str = r#"version: 1
+rules:
+  - name: typo
+    priorty: 1
+    condition: { field: action.payload.amount, start_with: x }
+    action: { type: supress }
+  - priority: high
+    enabled: maybe
+    continue: 1
+    on_error: ignore
+    timezone: Europe/Berln
+    metadata: { team: 7 }
+    condition: {}
+    action: suppress
+  - just text
+  - name: ""
+    condition:
+      all: { field: now, gt: 1 }
+      gt: 5
+      alll: []
+    action: {}
+  - name: typo
+    description: 5
+    condition: { field: payload.amount }
+    action: { type: allow, reason: no }
+  - name: twice
+    name: twice
+    condition: { not: [ { field: time.hours, gt: 3 } ] }
+    action: { type: allow }
+"#;
+
+const CONDITIONS: &str = r#"
+rules:
+  - name: operands
+    action: { type: allow }
+    condition:
+      all:
+        - { field: action.payload.a, eq: [1] }
+        - { field: action.payload.a, gt: true }
+        - { field: action.payload.a, in: x, exists: "yes" }
+        - { field: action.payload.a, in: [x, {}] }
+        - { field: action.payload.a, starts_with: 5 }
+        - { field: action.payload.a, contains: null }
+        - { field: action.payload.a, matches: "(open" }
+        - { field: action.payload.a, regex: "(?:x{1000}){1000}" }
+        - { field: action.tenent, eq: x }
+        - { field: env.REGIN, eq: x }
+        - { field: action.metadata.a.b, eq: x }
+        - { field: "action.payload.items[0]", eq: x }
+        - { field: 7, eq: x }
+        - { field: action.payload.a, eq: .nan }
+  - name: later
+    condition: "action.payload.amount > 5"
+    action: { type: group, group_by: [metadata.cluster] }
+  - name: later too
+    action: { type: state_machine, state_machine: m }
+    condition:
+      any:
+        - { call: has_active_event, args: [x] }
+        - { cel: "1 > 0" }
+        - { state_seen: "k", within_seconds: 60 }
+        - { state_counter: "k", gte: 5 }
+"#;
+
+const ACTIONS: &str = r#"
+rules:
+  - { name: a, condition: { all: [] }, action: { type: throttle, max_count: 0, window_seconds: -1, key: [] } }
+  - { name: b, condition: { all: [] }, action: { type: throttle, key: "action.tenant", on_exceeded: reroute } }
+  - { name: c, condition: { all: [] }, action: { type: throttle, max_count: 1, window_seconds: 1.5, on_exceeded: wait, target_provider: mail } }
+  - { name: d, condition: { all: [] }, action: { type: reroute, target_provider: mial, targets: [] } }
+  - { name: e, condition: { all: [] }, action: { type: reroute, targets: [{ provider: mail, weight: 0 }, { provider: slak, wieght: 1 }, mail] } }
+  - { name: f, condition: { all: [] }, action: { type: reroute } }
+  - { name: g, condition: { all: [] }, action: { type: dedup, ttl_seconds: 0, keys: [id], key: [5, metdata.x] } }
+  - { name: h, condition: { all: [] }, action: { type: modify } }
+  - { name: i, condition: { all: [] }, action: { type: modify, changes: { a: "{{ payload.x }}", b: ["{{ action.id"] } } }
+  - { name: j, condition: { all: [] }, action: { type: modify, changes: null } }
+  - { name: k, condition: { all: [] }, action: { type: modify, changes: { a: &x 1, b: *x, c: !!str 1 } } }
+  - { name: typo, condition: { all: [] }, action: { type: allow } }
+"#;
+
+#[test]
+fn all_problems_of_three_files_are_told_at_once_each_with_its_place() {
+    let files = [
+        file("30-actions.yaml", ACTIONS),
+        file("10-shapes.yaml", SHAPES),
+        file("20-conditions.yaml", CONDITIONS),
+    ];
+    insta::assert_snapshot!(problems(&files));
+}
+
+#[test]
+fn a_file_that_is_no_rule_file_is_told_so() {
+    let files = [
+        file("a-empty.yaml", "# nothing\n"),
+        file("b-list.yaml", "- name: x\n"),
+        file("c-broken.yaml", "rules:\n  - name: [x\n"),
+        file("d-two.yaml", "rules: []\n---\nrules: []\n"),
+        file("e-key.yaml", "rules: []\n? [a]\n: 1\n"),
+        file("f-null.yaml", "rules:\n"),
+        file("g-tab.yaml", "rules:\n\t- name: x\n"),
+        file("h-text.yaml", "just text"),
+        file("i-rule.yaml", "rule: []\n"),
+    ];
+    insta::assert_snapshot!(problems(&files));
+}
+
+#[test]
+fn messages_do_not_repeat_long_values() {
+    let long = "x".repeat(10_000);
+    let text = format!(
+        "rules:\n  - {{ name: r, {long}: 1, condition: {{ field: {long}, {long}: 1 }}, action: {{ type: {long} }} }}"
+    );
+    for problem in compile(&text).unwrap_err() {
+        assert!(problem.message.len() < 600, "{}", problem.message);
+    }
+}

@@ -1,0 +1,241 @@
+//! A rule file as a tree in which every node knows its place. Built from the parser's events without recursion,
+//! so that no file can exhaust the stack. Aliases and tags are refused: one line could stand for millions.
+
+use hashbrown::HashSet;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+
+use crate::number::Number;
+use crate::problems::{Place, Problems, quoted};
+
+/// How deep lists and mappings may be nested in a file. A condition of its full depth needs two levels for each.
+const DEPTH_MAX: usize = 80;
+
+/// A value in a file.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) data: Data,
+}
+
+#[derive(Debug)]
+pub(crate) enum Data {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping, as it is written.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) text: String,
+}
+
+impl Node {
+    /// What was found, for a message.
+    pub(crate) fn describe(&self) -> String {
+        match &self.data {
+            Data::Null => "nothing".to_owned(),
+            Data::Bool(flag) => format!("`{flag}`"),
+            Data::Number(number) => format!("the number `{number}`"),
+            Data::Text(text) => format!("the string {}", quoted(text)),
+            Data::List(_) => "a list".to_owned(),
+            Data::Map(_) => "a mapping".to_owned(),
+        }
+    }
+}
+
+/// Reads the one document of a file. None when it is not YAML, or not YAML that rules may be written in.
+pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => tree.take(event, place(&span.start), problems)?,
+            Err(error) => {
+                let at = place(error.marker());
+                problems.at(at, format!("this is not YAML: {}", error.info()));
+                return None;
+            }
+        }
+    }
+    tree.root.or_else(|| {
+        let start = Place { line: 1, column: 1 };
+        problems.at(start, "the file is empty; expected the key `rules`");
+        None
+    })
+}
+
+fn place(marker: &Marker) -> Place {
+    Place {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
+}
+
+#[derive(Default)]
+struct Tree {
+    open: Vec<Open>,
+    root: Option<Node>,
+}
+
+/// A list or mapping whose end has not come yet.
+enum Open {
+    List(Place, Vec<Node>),
+    Map(Place, OpenMap),
+}
+
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<(Key, Node)>,
+    /// The key whose value has not come yet.
+    key: Option<Key>,
+    keys: HashSet<String>,
+}
+
+impl Tree {
+    /// None when reading cannot go on.
+    fn take(&mut self, event: Event<'_>, place: Place, problems: &mut Problems) -> Option<()> {
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => {
+                problems.at(place, "a second document; one file holds one document");
+                None
+            }
+            Event::Alias(_) => {
+                problems.at(place, "YAML aliases are not supported; write the value out");
+                self.put(place, Data::Null, problems)
+            }
+            Event::Scalar(text, style, _, tag) => {
+                refuse_tag(tag.is_some(), place, problems);
+                let plain = style == ScalarStyle::Plain;
+                if self.expects_key() {
+                    self.key(place, &text, plain, problems)
+                } else {
+                    self.put(place, scalar(&text, plain), problems)
+                }
+            }
+            Event::SequenceStart(_, tag) => {
+                refuse_tag(tag.is_some(), place, problems);
+                self.begin(Open::List(place, Vec::new()), place, problems)
+            }
+            Event::MappingStart(_, tag) => {
+                refuse_tag(tag.is_some(), place, problems);
+                self.begin(Open::Map(place, OpenMap::default()), place, problems)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(problems),
+            _ => Some(()),
+        }
+    }
+
+    fn expects_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Map(_, map)) if map.key.is_none())
+    }
+
+    fn key(
+        &mut self,
+        place: Place,
+        text: &str,
+        plain: bool,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let Some(Open::Map(_, map)) = self.open.last_mut() else {
+            return Some(());
+        };
+        if plain && matches!(text, "" | "~") {
+            problems.at(place, "a key is missing before the colon");
+        } else if !map.keys.insert(text.to_owned()) {
+            problems.at(place, format!("the key {} stands here twice", quoted(text)));
+        }
+        map.key = Some(Key {
+            place,
+            text: text.to_owned(),
+        });
+        Some(())
+    }
+
+    fn begin(&mut self, open: Open, place: Place, problems: &mut Problems) -> Option<()> {
+        if self.expects_key() {
+            problems.at(place, "a key must be a string, found a list or a mapping");
+            return None;
+        }
+        if self.open.len() == DEPTH_MAX {
+            let message = format!("nested deeper than {DEPTH_MAX} levels");
+            problems.at(place, message);
+            return None;
+        }
+        self.open.push(open);
+        Some(())
+    }
+
+    fn end(&mut self, problems: &mut Problems) -> Option<()> {
+        match self.open.pop()? {
+            Open::List(place, items) => self.put(place, Data::List(items), problems),
+            Open::Map(place, map) => self.put(place, Data::Map(map.entries), problems),
+        }
+    }
+
+    fn put(&mut self, place: Place, data: Data, problems: &mut Problems) -> Option<()> {
+        if let Data::Number(Number::Float(float)) = data
+            && !float.is_finite()
+        {
+            problems.at(place, "this number is out of range");
+        }
+        let node = Node { place, data };
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open::List(_, items)) => items.push(node),
+            Some(Open::Map(_, map)) => map.entries.push((map.key.take()?, node)),
+        }
+        Some(())
+    }
+}
+
+fn refuse_tag(tagged: bool, place: Place, problems: &mut Problems) {
+    if tagged {
+        problems.at(
+            place,
+            "YAML tags are not supported; quote a value to make it a string",
+        );
+    }
+}
+
+/// The value of a scalar by the YAML 1.2 core schema.
+fn scalar(text: &str, plain: bool) -> Data {
+    if !plain {
+        return Data::Text(text.to_owned());
+    }
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Data::Null,
+        "true" | "True" | "TRUE" => Data::Bool(true),
+        "false" | "False" | "FALSE" => Data::Bool(false),
+        _ => number(text).map_or_else(|| Data::Text(text.to_owned()), Data::Number),
+    }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let based = |prefix, radix| {
+        let digits: &str = text.strip_prefix(prefix)?;
+        let unsigned = digits.starts_with(|c: char| c.is_ascii_hexdigit());
+        unsigned.then(|| u64::from_str_radix(digits, radix).ok())?
+    };
+    if let Some(value) = based("0x", 16).or_else(|| based("0o", 8)) {
+        return Some(Number::Unsigned(value));
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(
+        unsigned,
+        ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
+    ) {
+        return Some(Number::Float(f64::NAN));
+    }
+    let digits_first = unsigned
+        .trim_start_matches('.')
+        .starts_with(|c: char| c.is_ascii_digit());
+    let only_digits = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    if !digits_first || !unsigned.chars().all(only_digits) {
+        return None;
+    }
+    Number::parse(text.strip_prefix('+').unwrap_or(text).as_bytes())
+}
