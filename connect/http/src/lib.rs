@@ -1,1 +1,22 @@
-//! The manners of the HTTP API: errors, bodies, request ids
+//! The manners of the HTTP API, shared by the HTTP source and the admin API: one shape for every error, bodies that
+//! are read with a bound, a request id on every answer.
+//!
+//! [`with_manners`] wraps a whole router; [`Json`], [`Query`] and [`Path`] take the place of axum's extractors,
+//! whose refusals are plain text. What the endpoints do is left to their crates.
+
+mod body;
+pub mod code;
+mod error;
+mod events;
+mod extract;
+mod manners;
+mod request_id;
+
+pub use body::{declared_bytes, discard_body, is_json, read_body};
+pub use error::{ApiError, ErrorBody};
+pub use extract::{Json, Path, Query, read_json};
+pub use manners::{Manners, with_manners};
+pub use request_id::{REQUEST_ID, RequestId};
+
+#[cfg(test)]
+mod tests;

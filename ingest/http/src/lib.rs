@@ -1,1 +1,18 @@
-//! The HTTP source: dispatch one action or a batch
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod batch;
+mod config;
+mod dispatch;
+mod events;
+mod gather;
+mod openapi;
+mod request;
+mod source;
+
+pub use config::HttpContext;
+pub use openapi::openapi;
+pub use source::HttpSource;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Extractors whose refusals have the one shape of errors.
+
+use axum::body::HttpBody;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::body::{discard_body, is_json, read_body};
+use crate::code;
+use crate::error::ApiError;
+
+/// A JSON body of a request, or the JSON body of a 200 answer. `Option<Json<T>>` takes an empty body, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        read_json(request)
+            .await
+            .and_then(|body| parse(&body))
+            .map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Option<Self>, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        let body = read_json(request).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        parse(&body).map(|value| Some(Self(value)))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(json) => {
+                let kind = HeaderValue::from_static("application/json");
+                ([(CONTENT_TYPE, kind)], json).into_response()
+            }
+            Err(error) => ApiError::internal(&error).into_response(),
+        }
+    }
+}
+
+/// A body that is declared to be JSON.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE`, and those of [`read_body`].
+pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
+    if is_json(request.headers()) {
+        return read_body(request).await;
+    }
+    discard_body(request).await;
+    let message = "send the body as `content-type: application/json`";
+    Err(ApiError::unsupported_media_type(message))
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+        let path = e.path().to_string();
+        invalid_json(&path, e.inner())
+    })?;
+    reader.end().map_err(|e| invalid_json(".", &e))?;
+    Ok(value)
+}
+
+fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    let message = text.split(" at line ").next().unwrap_or_default();
+    let place = format!("line {} column {}", error.line(), error.column());
+    ApiError::invalid_json(match (error.is_data(), path) {
+        (false, _) => format!("invalid JSON at {place}: {message}"),
+        (true, ".") => format!("{} at {place}", without_value(message)),
+        (true, path) => format!("`{path}`: {} at {place}", without_value(message)),
+    })
+}
+
+/// `invalid type: string "secret", expected a map` without the value that was found: it may be what nobody shall
+/// read in a log.
+fn without_value(message: &str) -> String {
+    let found = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+    match (message.find(['`', '"']), message.rfind(", expected ")) {
+        (Some(from), Some(to)) if found && from < to => {
+            format!("{}{}", message[..from].trim_end(), &message[to..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// The query parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        read.map(|axum::extract::Query(value)| Self(value))
+            .map_err(|refusal| {
+                let error: &dyn std::error::Error = &refusal;
+                let why = error
+                    .source()
+                    .map_or_else(|| refusal.to_string(), ToString::to_string);
+                ApiError::invalid_query(why)
+            })
+    }
+}
+
+/// The parameters in the path. What cannot be one is not there: 404.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(refusal))
+                if refusal.status().is_client_error() =>
+            {
+                let message = format!("no such path: {}", refusal.kind());
+                Err(ApiError::not_found(code::NOT_FOUND, message))
+            }
+            // The route and the handler do not agree on the parameters: a bug.
+            Err(refusal) => Err(ApiError::internal(&refusal)),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What wraps every endpoint: the request id, the bound on bodies, JSON for every refusal, an answer even to a
+//! panic. One hand-written layer instead of a stack, because each level costs every request an allocation.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::HttpBody;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use axum::{Router, body::Body};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Uri};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::body::Cap;
+use crate::error::{ApiError, Cause};
+use crate::request_id::{REQUEST_ID, assign};
+use crate::{code, events};
+
+/// What the manners depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// The largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+}
+
+/// Gives every route of `router` and every path without one the manners of the API. Replaces the router's fallback.
+pub fn with_manners(router: Router, manners: Manners) -> Router {
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(Mannered {
+            body_bytes_max: manners.body_bytes_max as u64,
+        })
+}
+
+async fn not_found(uri: Uri) -> ApiError {
+    ApiError::not_found(code::NOT_FOUND, format!("no such path: {}", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::method_not_allowed(format!("{} does not take {method}", uri.path()))
+}
+
+#[derive(Clone, Copy)]
+struct Mannered {
+    body_bytes_max: u64,
+}
+
+impl Layer<Route> for Mannered {
+    type Service = MannerService;
+
+    fn layer(&self, inner: Route) -> MannerService {
+        let body_bytes_max = self.body_bytes_max;
+        MannerService {
+            inner,
+            body_bytes_max,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct MannerService {
+    inner: Route,
+    body_bytes_max: u64,
+}
+
+impl Service<Request> for MannerService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer<<Route as Service<Request>>::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        <Route as Service<Request>>::poll_ready(&mut self.inner, cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = assign(request.headers_mut());
+        // A body that declares its size cannot have more: the server holds it to that.
+        let size = request.body().size_hint().upper();
+        if size.is_none_or(|bytes| bytes > self.body_bytes_max) {
+            request.extensions_mut().insert(Cap(self.body_bytes_max));
+        }
+        Answer {
+            answer: self.inner.call(request),
+            id,
+        }
+    }
+}
+
+pin_project! {
+    struct Answer<F> {
+        #[pin]
+        answer: F,
+        id: HeaderValue,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Answer<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let id = &*this.id;
+        let response = match catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx))) {
+            Ok(poll) => ready!(poll)?,
+            Err(panic) => after_panic(panic.as_ref(), id),
+        };
+        Poll::Ready(Ok(finish(response, id)))
+    }
+}
+
+fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue) -> Response {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let id = id.to_str().unwrap_or_default();
+    events::panicked(id, text.unwrap_or("no message"));
+    ApiError::internal_of(id).into_response()
+}
+
+fn finish(mut response: Response, id: &HeaderValue) -> Response {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        complete(&mut response, id);
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Logs an internal error, which has waited for the request id, and turns refusals of other making into JSON.
+fn complete(response: &mut Response, id: &HeaderValue) {
+    let id = id.to_str().unwrap_or_default();
+    let error = if let Some(Cause(cause)) = response.extensions_mut().remove() {
+        events::failed(id, &cause);
+        ApiError::internal_of(id)
+    } else if has_no_shape(response) {
+        ApiError::of_status(response.status())
+    } else {
+        return;
+    };
+    let (parts, body) = error.into_response().into_parts();
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.headers_mut().extend(parts.headers);
+    *response.body_mut() = body;
+}
+
+/// True for what frameworks answer: plain text, or nothing. JSON, and pages for people, are somebody's intention.
+fn has_no_shape(response: &Response<Body>) -> bool {
+    match response.headers().get(CONTENT_TYPE) {
+        None => true,
+        Some(kind) => kind.as_bytes().starts_with(b"text/plain"),
+    }
+}

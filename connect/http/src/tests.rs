@@ -1,0 +1,293 @@
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use tower::ServiceExt;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+struct Toggle {
+    enabled: bool,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    limit: Option<u32>,
+}
+
+fn api() -> Router {
+    let overloaded = || async { ApiError::overloaded(Duration::from_millis(1200)) };
+    let limited = || async { ApiError::rate_limited("30 a minute", Duration::from_secs(7)) };
+    let broken = || async { ApiError::internal(&io::Error::other("dsn=postgres://u:pw@db")) };
+    let toggle = |Json(toggle): Json<Toggle>| async move {
+        format!("{} {}", toggle.enabled, toggle.note.unwrap_or_default())
+    };
+    let optional = |body: Option<Json<Toggle>>| async move { body.is_some().to_string() };
+    let routes = Router::new()
+        .route("/toggle", put(toggle))
+        .route("/optional", post(optional))
+        .route(
+            "/size",
+            post(|body: Bytes| async move { body.len().to_string() }),
+        )
+        .route(
+            "/page",
+            get(|Query(page): Query<Page>| async move { format!("{:?}", page.limit) }),
+        )
+        .route(
+            "/page/{number}",
+            get(|Path(number): Path<u32>| async move { number.to_string() }),
+        )
+        .route("/overloaded", get(overloaded))
+        .route("/limited", get(limited))
+        .route("/state", get(|| async { ApiError::state_unavailable() }))
+        .route("/stopping", get(|| async { ApiError::shutting_down() }))
+        .route("/busy", get(|| async { ApiError::busy(Duration::ZERO) }))
+        .route("/broken", get(broken))
+        .route("/panics", get(|| async { panicking() }))
+        .route(
+            "/plain",
+            get(|| async { (StatusCode::BAD_REQUEST, "some framework's words") }),
+        )
+        .route("/bare", get(|| async { StatusCode::BAD_GATEWAY }))
+        .route("/id", get(|RequestId(id): RequestId| async move { id }));
+    with_manners(
+        routes,
+        Manners {
+            body_bytes_max: 100,
+        },
+    )
+}
+
+fn panicking() -> &'static str {
+    panic!("the secret is 42")
+}
+
+async fn send(request: Request) -> Response {
+    api().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response) -> String {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+fn request(line: &str, kind: &str, body: impl Into<Body>) -> Request {
+    let (method, path) = line.split_once(' ').unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("x-request-id", "r-1");
+    let request = match kind {
+        "" => request,
+        kind => request.header("content-type", kind),
+    };
+    request.body(body.into()).unwrap()
+}
+
+/// A body that does not say how large it is.
+fn pieces(sizes: &'static [usize]) -> Body {
+    let pieces = sizes
+        .iter()
+        .map(|size| Ok::<_, Infallible>(Bytes::from(vec![b' '; *size])));
+    Body::from_stream(stream::iter(pieces))
+}
+
+fn shown(headers: &HeaderMap) -> String {
+    [
+        "content-type",
+        "retry-after",
+        "allow",
+        "x-request-id",
+        "x-content-type-options",
+    ]
+    .iter()
+    .filter_map(|name| Some((name, headers.get(*name)?.to_str().unwrap())))
+    .fold(String::new(), |text, (name, value)| {
+        format!("{text}  {name}: {value}\n")
+    })
+}
+
+#[tokio::test]
+async fn every_refusal_is_json_of_one_shape() {
+    const JSON: &str = "application/json";
+    let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("reset"))]));
+    let requests = [
+        request("GET /nothing/here?key=secret", "", ""),
+        request("DELETE /toggle", "", ""),
+        request("PUT /toggle", JSON, "{\"enabled\": tru}"),
+        request("PUT /toggle", JSON, ""),
+        request("PUT /toggle", JSON, "{}\n"),
+        request("PUT /toggle", JSON, "{\"enabled\": true} x"),
+        request(
+            "PUT /toggle",
+            JSON,
+            "{\"enabled\": true,\n \"note\": 12345}",
+        ),
+        request(
+            "PUT /toggle",
+            JSON,
+            "{\"enabled\": \"hunter2, expected a secret\"}",
+        ),
+        request("PUT /toggle", JSON, "[1"),
+        request("PUT /toggle", "", "{}"),
+        request("PUT /toggle", "text/json", "{}"),
+        request("PUT /toggle", JSON, vec![b' '; 101]),
+        request("PUT /toggle", JSON, pieces(&[60, 41])),
+        request("PUT /toggle", JSON, broken),
+        request("GET /page?limit=many", "", ""),
+        request("GET /page/many", "", ""),
+        request("GET /page/%FF", "", ""),
+        request("GET /overloaded", "", ""),
+        request("GET /limited", "", ""),
+        request("GET /state", "", ""),
+        request("GET /stopping", "", ""),
+        request("GET /busy", "", ""),
+        request("GET /broken", "", ""),
+        request("GET /panics", "", ""),
+        request("GET /plain", "", ""),
+        request("GET /bare", "", ""),
+    ];
+    let mut seen = String::new();
+    for request in requests {
+        let line = format!("{} {}", request.method(), request.uri());
+        let response = send(request).await;
+        let (status, headers) = (response.status(), shown(response.headers()));
+        let body = text(response).await;
+        serde_json::from_str::<serde_json::Value>(&body).unwrap();
+        writeln!(seen, "{line}\n  {status}\n{headers}  {body}\n").unwrap();
+    }
+    insta::assert_snapshot!("refusals", seen);
+}
+
+#[tokio::test]
+async fn a_json_body_is_taken_under_each_of_its_names() {
+    for kind in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/ld+json",
+    ] {
+        let response = send(request("PUT /toggle", kind, "{\"enabled\": true}")).await;
+        assert_eq!(text(response).await, "true ", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_optional_body_may_be_missing_but_not_wrong() {
+    let sent = [
+        ("", ""),
+        ("application/json", ""),
+        ("application/json", "{\"enabled\": true}"),
+    ];
+    let mut taken = Vec::new();
+    for (kind, body) in sent {
+        taken.push(text(send(request("POST /optional", kind, body)).await).await);
+    }
+    assert_eq!(taken, ["false", "false", "true"]);
+    let chunked = request("POST /optional", "application/json", pieces(&[0]));
+    assert_eq!(text(send(chunked).await).await, "false");
+    let wrong = send(request("POST /optional", "application/json", "{")).await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_put_together_up_to_the_last_byte_allowed() {
+    let parts = ["{\"ena", "bled\":", " true", ", \"note\": \"in pieces\"}"];
+    let parts = parts.map(|part| Ok::<_, Infallible>(Bytes::from(part)));
+    let body = Body::from_stream(stream::iter(parts));
+    let response = send(request("PUT /toggle", "application/json", body)).await;
+    assert_eq!(text(response).await, "true in pieces");
+
+    let mut exact = b"{\"enabled\": true}".to_vec();
+    exact.resize(100, b' ');
+    let response = send(request("PUT /toggle", "application/json", exact)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_arrives_is_not_waited_for_for_ever() {
+    let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    let response = send(request("PUT /toggle", "application/json", never)).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let expected = "the body did not arrive within 30 seconds";
+    assert!(text(response).await.contains(expected));
+}
+
+#[tokio::test]
+async fn a_sane_request_id_is_kept_and_any_other_replaced() {
+    let asked = |id: Option<&str>| {
+        let request = Request::builder().uri("/id");
+        let request = id
+            .into_iter()
+            .fold(request, |r, id| r.header(REQUEST_ID, id));
+        request.body(Body::empty()).unwrap()
+    };
+    let kept = send(asked(Some("trace-7/b"))).await;
+    assert_eq!(kept.headers()[REQUEST_ID], "trace-7/b");
+    assert_eq!(text(kept).await, "trace-7/b", "the endpoint sees the same");
+    let long = "x".repeat(129);
+    for id in [None, Some(""), Some("with space"), Some(long.as_str())] {
+        let replaced = send(asked(id)).await;
+        let made = replaced.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        assert_eq!(made.len(), 36, "{made}");
+        assert_eq!(text(replaced).await, made, "the endpoint sees the same");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_an_internal_error_names_the_request_and_not_the_cause() {
+    for path in ["GET /broken", "GET /panics"] {
+        let body = text(send(request(path, "", "")).await).await;
+        assert!(body.contains("r-1"), "{body}");
+        assert!(!body.contains("pw@db") && !body.contains("42"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_fine_is_left_alone() {
+    let response = send(request("GET /page?limit=3&other=x", "", "")).await;
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; charset=utf-8"
+    );
+    assert!(
+        response
+            .headers()
+            .keys()
+            .all(|name| !name.as_str().contains("access-control"))
+    );
+    assert_eq!(text(response).await, "Some(3)");
+}
+
+#[test]
+fn what_was_found_in_a_body_stays_out_of_messages() {
+    let refused = |json: &str| {
+        let refusal = extract::parse::<Toggle>(json.as_bytes()).unwrap_err();
+        refusal.message
+    };
+    let message = refused("{\"enabled\": true, \"note\": 4711}");
+    assert_eq!(
+        message,
+        "`note`: invalid type: integer, expected a string at line 1 column 30"
+    );
+    let message = refused("\"tok`en\\\"\"");
+    assert_eq!(
+        message,
+        "invalid type: string, expected struct Toggle at line 1 column 10"
+    );
+}

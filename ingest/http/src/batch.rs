@@ -1,0 +1,128 @@
+//! `POST /v1/dispatch/batch`: many actions in, their outcomes out, in the order of the input. A bad item does not
+//! fail its neighbours.
+
+use std::sync::Arc;
+
+use acteon_connect_http::{ApiError, ErrorBody, Query, RequestId};
+use acteon_core::decode::decode_batch_up_to;
+use acteon_core::delivery::{Receipt, Settled};
+use acteon_core::reply::Replies;
+use acteon_core::{Delivery, Envelope};
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::answer::{Outcomes, Unanswered, outcome_of};
+use crate::events;
+use crate::openapi;
+use crate::request::{Asked, refusal_of};
+use crate::source::HttpSource;
+
+/// Dispatch many actions
+///
+/// The outcomes stand in the order of the actions. An action that could not be taken is answered by its error, and
+/// does not fail its neighbours.
+#[utoipa::path(
+    post,
+    path = "/v1/dispatch/batch",
+    tag = "dispatch",
+    params(("dry_run" = Option<bool>, Query, description = "Evaluate the rules, and change nothing.")),
+    request_body = Vec<openapi::Action>,
+    responses(
+        (status = 200, description = "What became of each action", body = Vec<openapi::BatchItem>),
+        (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
+        (status = 413, description = "Too many bytes, or too many actions", body = ErrorBody),
+        (status = 415, description = "Not declared as JSON", body = ErrorBody),
+        (status = 422, description = "JSON, but not an array", body = ErrorBody),
+        (status = 500, description = "A bug; the log has it under the request id", body = ErrorBody),
+        (status = 503, description = "No room for the batch, or shutting down", body = ErrorBody),
+    )
+)]
+pub(crate) async fn dispatch_batch(
+    State(source): State<Arc<HttpSource>>,
+    asked: Result<Query<Asked>, ApiError>,
+    RequestId(id): RequestId,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let answer = async { source.dispatch_batch(asked?.0, request, &id).await };
+    answer
+        .await
+        .inspect_err(|error| events::refused(error.code))
+}
+
+/// The actions of a batch that are worth an attempt, and the errors that stand in for the others.
+struct Sorted {
+    good: Vec<Envelope>,
+    /// As long as the batch; `None` where the next of the good ones stood.
+    refused: Vec<Option<ApiError>>,
+}
+
+impl HttpSource {
+    async fn dispatch_batch(
+        &self,
+        asked: Asked,
+        request: Request,
+        request_id: &str,
+    ) -> Result<Response, ApiError> {
+        let from = self.read(request).await?;
+        let _work = self.begin()?;
+        let max = self.context.batch_actions_max;
+        let drafts = decode_batch_up_to(&from.body, max).map_err(|error| refusal_of(&error))?;
+        let Some(drafts) = drafts else {
+            let message = format!("the batch has more than {max} actions");
+            return Err(ApiError::payload_too_large(message));
+        };
+        let items = drafts.into_iter().map(|draft| match draft {
+            Ok(draft) => self.envelope(draft, &from),
+            Err(error) => Err(refusal_of(&error)),
+        });
+        let Sorted { good, refused } = sorted(items);
+        let mut outcomes = Outcomes::new(refused.len(), request_id);
+        if asked.dry_run {
+            let mut good = good.iter().map(|envelope| Ok(self.dry_run(envelope)));
+            outcomes.write_all(refused, &mut good);
+        } else {
+            let ended = self.deliver(good, from.body.len()).await?;
+            outcomes.write_all(refused, &mut ended.into_iter().map(outcome_of));
+        }
+        Ok(outcomes.into_response())
+    }
+
+    /// How each of these ended, in order.
+    async fn deliver(
+        &self,
+        good: Vec<Envelope>,
+        body_bytes: usize,
+    ) -> Result<Vec<Settled>, ApiError> {
+        if good.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = good.len();
+        let mut permit = self.admit(count, body_bytes as u64).await?;
+        let share = (body_bytes / count) as u64;
+        let (origin, ended) = Replies::expect(count);
+        let lend = |(token, envelope)| {
+            let receipt = Receipt::new(origin.clone(), token);
+            Delivery::new(envelope, receipt, permit.split_one(share))
+        };
+        let deliveries = (0..).zip(good).map(lend).collect();
+        self.gather.push_in_order(deliveries);
+        ended.await.map_err(|_| ApiError::internal(&Unanswered))
+    }
+}
+
+fn sorted(items: impl ExactSizeIterator<Item = Result<Envelope, ApiError>>) -> Sorted {
+    let mut sorted = Sorted {
+        good: Vec::with_capacity(items.len()),
+        refused: Vec::with_capacity(items.len()),
+    };
+    for item in items {
+        match item {
+            Ok(envelope) => {
+                sorted.good.push(envelope);
+                sorted.refused.push(None);
+            }
+            Err(error) => sorted.refused.push(Some(error)),
+        }
+    }
+    sorted
+}

@@ -1,0 +1,85 @@
+//! `POST /v1/dispatch`: one action in, its outcome out.
+
+use std::sync::Arc;
+
+use acteon_connect_http::{ApiError, ErrorBody, Query};
+use acteon_core::decode::decode;
+use acteon_core::delivery::Receipt;
+use acteon_core::reply::Replies;
+use acteon_core::{ActionOutcome, Delivery, Envelope};
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::answer::{Unanswered, json, outcome_of};
+use crate::events;
+use crate::openapi;
+use crate::request::{Asked, refusal_of};
+use crate::source::HttpSource;
+
+/// Dispatch one action
+///
+/// The answer is the outcome, whatever it is. Work goes on when the client hangs up; the same `id` again does not
+/// deliver twice.
+#[utoipa::path(
+    post,
+    path = "/v1/dispatch",
+    tag = "dispatch",
+    params(("dry_run" = Option<bool>, Query, description = "Evaluate the rules, and change nothing.")),
+    request_body = openapi::Action,
+    responses(
+        (status = 200, description = "What became of the action", body = openapi::ActionOutcome),
+        (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
+        (status = 413, description = "Too many bytes", body = ErrorBody),
+        (status = 415, description = "Not declared as JSON", body = ErrorBody),
+        (status = 422, description = "JSON, but not an action", body = ErrorBody),
+        (status = 500, description = "A bug; the log has it under the request id", body = ErrorBody),
+        (status = 503, description = "No room, no state backend, or shutting down", body = ErrorBody),
+    )
+)]
+pub(crate) async fn dispatch(
+    State(source): State<Arc<HttpSource>>,
+    asked: Result<Query<Asked>, ApiError>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let answer = async { source.dispatch(asked?.0, request).await };
+    answer
+        .await
+        .inspect_err(|error| events::refused(error.code))
+}
+
+impl HttpSource {
+    async fn dispatch(&self, asked: Asked, request: Request) -> Result<Response, ApiError> {
+        let from = self.read(request).await?;
+        let _work = self.begin()?;
+        let draft = decode(&from.body).map_err(|error| refusal_of(&error))?;
+        let envelope = self.envelope(draft, &from)?;
+        if asked.dry_run {
+            return json(&self.dry_run(&envelope));
+        }
+        let permit = self.admit(1, from.body.len() as u64).await?;
+        let (origin, ended) = Replies::expect(1);
+        self.gather
+            .push(Delivery::new(envelope, Receipt::new(origin, 0), permit));
+        let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
+        match ended.into_iter().next() {
+            Some(settled) => json(&outcome_of(settled)?),
+            None => Err(ApiError::internal(&Unanswered)),
+        }
+    }
+
+    /// What dispatching would do.
+    pub(crate) fn dry_run(&self, envelope: &Envelope) -> ActionOutcome {
+        let outcome = self.context.rulebook.dry_run(&envelope.action);
+        self.context.counters.count(&outcome);
+        outcome
+    }
+
+    /// From here on the shutdown waits for this request, unless it has begun already.
+    pub(crate) fn begin(&self) -> Result<impl Sized + use<>, ApiError> {
+        let work = self.work.token();
+        if self.context.stop.is_cancelled() {
+            return Err(ApiError::shutting_down());
+        }
+        Ok(work)
+    }
+}
