@@ -1,1 +1,27 @@
-//! Admit, gather, decide, reserve, deliver, settle
+//! The pipeline: admit, gather, decide, reserve, deliver, settle.
+//!
+//! [`Pipeline`] takes batches from any source, asks the rules what shall happen, reserves in the shared state what
+//! that needs, has the providers do it, and settles: state, audit trail, source. Begin reading in `process.rs`.
+//! It knows ports only: no broker, no database and no HTTP.
+
+mod events;
+mod job;
+mod leases;
+mod options;
+mod process;
+mod provider;
+mod record;
+mod reserve;
+mod rulebook;
+mod settle;
+mod trail;
+mod waiting;
+
+pub use options::{BreakerOptions, OnStateError, PipelineOptions, ProviderOptions};
+pub use process::{Parts, Pipeline};
+pub use provider::{DuplicateProvider, Providers};
+pub use rulebook::{Follow, Generation, Rules, RulesOptions, read_rule_files};
+pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
+
+#[cfg(test)]
+mod tests;

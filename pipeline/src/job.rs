@@ -1,0 +1,89 @@
+//! An action on its way through the pipeline, with what has been decided about it so far.
+
+use std::sync::Arc;
+
+use acteon_core::verdict::Verdict;
+use acteon_core::{Action, ActionOutcome, Delivery};
+use compact_str::CompactString;
+use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
+
+use crate::leases::Lease;
+
+/// An action between decision and settlement.
+pub(crate) struct Job {
+    /// The action on loan; its payload is as the rules left it.
+    pub(crate) delivery: Delivery,
+    pub(crate) verdict: Verdict,
+    pub(crate) matched_rule: Option<Arc<str>>,
+    pub(crate) generation: u64,
+    /// What is held for it in the state.
+    pub(crate) lease: Option<Lease>,
+    /// The name of the provider that is to deliver it.
+    pub(crate) target: CompactString,
+    /// Providers whose breaker was open, in the order they were asked.
+    pub(crate) refused_by: SmallVec<[CompactString; 2]>,
+    /// How often a sink was asked.
+    pub(crate) attempts: u32,
+    /// How often the present target was asked.
+    pub(crate) attempts_at_target: u32,
+}
+
+/// A job whose outcome is known and which is to be settled.
+pub(crate) struct Ended {
+    pub(crate) job: Job,
+    pub(crate) outcome: ActionOutcome,
+}
+
+impl Job {
+    /// A job that nothing is known of yet.
+    pub(crate) fn new(delivery: Delivery, generation: u64) -> Self {
+        let target = delivery.action.provider.clone();
+        Self {
+            delivery,
+            verdict: Verdict::Allow,
+            matched_rule: None,
+            generation,
+            lease: None,
+            target,
+            refused_by: SmallVec::new(),
+            attempts: 0,
+            attempts_at_target: 0,
+        }
+    }
+
+    /// Sends it to another provider, whose attempts are counted from the start.
+    pub(crate) fn redirect(&mut self, target: CompactString) {
+        self.target = target;
+        self.attempts_at_target = 0;
+    }
+
+    /// Blames a rule for what becomes of it.
+    pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &Arc<str>) {
+        self.verdict = verdict;
+        self.matched_rule = Some(rule.clone());
+    }
+
+    pub(crate) fn ended(self, outcome: ActionOutcome) -> Ended {
+        Ended { job: self, outcome }
+    }
+
+    /// The key that every attempt carries. An id that Acteon made is unique by itself. One that a producer gave is
+    /// unique only inside its namespace and tenant, and may hold what no header can: it is hashed with both.
+    pub(crate) fn idempotency_key(&self) -> CompactString {
+        let action: &Action = &self.delivery.action;
+        if !self.delivery.id_given {
+            return action.id.clone();
+        }
+        let mut hash = Sha256::new();
+        for part in [&action.namespace, &action.tenant, &action.id] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        let id = uuid::Uuid::new_v8(bytes);
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        CompactString::from(&*id.hyphenated().encode_lower(&mut text))
+    }
+}

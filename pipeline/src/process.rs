@@ -1,0 +1,225 @@
+//! The story of a batch: decide, reserve, deliver, settle. Each step takes the whole batch; results stay per action.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use acteon_core::{
+    ActionOutcome, Clock, Counters, Delivery, Failure, FailureCode, Intake, Loan, Poison, Redactor,
+    Refusal, State, Trail,
+};
+use acteon_rules::{Effect, Plan};
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::job::{Ended, Job};
+use crate::leases::Leases;
+use crate::options::PipelineOptions;
+use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Work};
+use crate::reserve::Asking;
+use crate::rulebook::Rules;
+use crate::waiting::WaitingRoom;
+
+/// How long a source waits before it offers again what found a full queue.
+const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+
+/// Takes batches from sources and sees each action through to its end.
+pub struct Pipeline {
+    pub(crate) parts: Parts,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) waiting: WaitingRoom,
+    pub(crate) closing: CancellationToken,
+}
+
+/// What the pipeline is made of.
+pub struct Parts {
+    /// Its settings.
+    pub options: PipelineOptions,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// Who delivers.
+    pub providers: Arc<Providers>,
+    /// What all instances share.
+    pub state: Arc<dyn State>,
+    /// Where records go; `None`: there is no audit trail.
+    pub trail: Option<Arc<dyn Trail>>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What records hide.
+    pub redactor: Redactor,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Pipeline {
+    /// Puts the parts together. Nothing runs yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            leases: Arc::default(),
+            waiting: WaitingRoom::default(),
+            closing: CancellationToken::new(),
+        })
+    }
+
+    /// Runs the providers' tasks, the renewal of leases and the waiting room until `closing`. What is unfinished then
+    /// goes back to its source.
+    pub async fn run(self: Arc<Self>, closing: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for provider in self.parts.providers.all() {
+            if let Some(lane) = Lane::new(self.clone(), provider.clone()) {
+                tasks.spawn(lane.run(closing.clone()));
+            }
+        }
+        let keeping = self
+            .leases
+            .renew(&*self.parts.state, self.parts.options.lease);
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = keeping => {}
+            () = self.wait_turns() => {}
+        }
+        self.closing.cancel();
+        let parked = self.waiting.empty();
+        self.give_back(parked).await;
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// What the rules say of each action. Pure but for the counting of errors.
+    fn decide(&self, batch: Vec<Delivery>) -> Vec<Asking> {
+        let generation = self.parts.rules.generation();
+        let now = self.parts.clock.now();
+        let (mut errors, mut asked) = (0, Vec::with_capacity(batch.len()));
+        for mut delivery in batch {
+            let decision = generation.set.decide(&delivery.action, now);
+            errors += u64::from(decision.rule_errors);
+            if let Effect::Deliver(Plan {
+                payload: Some(payload),
+                ..
+            }) = &decision.effect
+            {
+                delivery.action.payload = payload.clone();
+            }
+            let mut job = Job::new(delivery, generation.number);
+            job.verdict = decision.verdict;
+            job.matched_rule = decision.matched_rule;
+            asked.push(Asking::new(job, decision.effect, &self.parts.options));
+        }
+        if errors > 0 {
+            self.parts.counters.rule_errors.fetch_add(errors, Relaxed);
+        }
+        asked
+    }
+
+    /// Reserves what these need and begins what is granted; returns what has ended already.
+    pub(crate) async fn reserve_and_begin(&self, asked: Vec<Asking>) -> Vec<Ended> {
+        let mut ended = Vec::with_capacity(asked.len());
+        let granted = self.reserve(asked, &mut ended).await;
+        for job in granted {
+            self.begin(job, &mut ended).await;
+        }
+        ended
+    }
+
+    /// Has a provider deliver: what its sink does without waiting is done here, the rest goes to its lane.
+    async fn begin(&self, job: Job, ended: &mut Vec<Ended>) {
+        let Some(provider) = self.parts.providers.get(&job.target).cloned() else {
+            ended.push(without_provider(job));
+            return;
+        };
+        let answered = if job.delivery.policy.answered {
+            Answered::Yes
+        } else {
+            Answered::No
+        };
+        if !provider.enter(answered).await {
+            self.send_back(job, OVERLOAD_WAIT, Refusal::Overloaded)
+                .await;
+            return;
+        }
+        match provider.begin(job).await {
+            Begun::Landed(landed) => match provider.landed(landed) {
+                Next::Ended(done) => {
+                    provider.leave();
+                    ended.push(done);
+                }
+                Next::Again(job, wait) => {
+                    hand(&provider, Work::Again(Box::new(job), Instant::now() + wait));
+                }
+            },
+            Begun::Flying(flight) => hand(&provider, Work::Flight(flight)),
+            Begun::Later(job) => hand(&provider, Work::Job(Box::new(job))),
+            Begun::Refused(job) => {
+                provider.leave();
+                self.divert(job, ended);
+            }
+        }
+    }
+
+    /// Takes a job to the next provider of the fallback chain, or ends it at the open breaker.
+    pub(crate) fn divert(&self, mut job: Job, ended: &mut Vec<Ended>) {
+        job.refused_by.push(job.target.clone());
+        let next = self.parts.providers.get(&job.target).and_then(|refusing| {
+            let name = refusing.options.fallback.as_ref()?;
+            let fallback = self.parts.providers.get(name)?;
+            (!job.refused_by.contains(name)).then_some(fallback)
+        });
+        match next {
+            None => ended.push(at_open_breaker(job)),
+            Some(provider) if provider.try_enter() => {
+                job.redirect(provider.name().clone());
+                hand(provider, Work::Job(Box::new(job)));
+            }
+            // The chain ends at a full queue: nothing final, so the source offers it again.
+            Some(_) => job.delivery.retry(OVERLOAD_WAIT, Refusal::Overloaded),
+        }
+    }
+}
+
+#[async_trait]
+impl Intake for Pipeline {
+    async fn submit(&self, batch: Vec<Delivery>) {
+        let asked = self.decide(batch);
+        let ended = self.reserve_and_begin(asked).await;
+        self.settle(ended).await;
+    }
+
+    async fn bury(&self, poison: Vec<Loan<Poison>>) {
+        self.bury_poison(poison).await;
+    }
+}
+
+/// Hands work to a provider's lane. Only a lane that has ended refuses, and then the process is stopping.
+fn hand(provider: &Provider, mut work: Work) {
+    if let Work::Job(job) | Work::Again(job, _) = &mut work
+        && let Some(lease) = &mut job.lease
+    {
+        lease.keep();
+    }
+    if let Err(Work::Job(job) | Work::Again(job, _)) = provider.hand(work) {
+        job.delivery.retry(Duration::ZERO, Refusal::ShuttingDown);
+    }
+}
+
+fn without_provider(job: Job) -> Ended {
+    let message = format!("no provider is named \"{}\"", job.target);
+    let failure = Failure {
+        code: FailureCode::ProviderNotFound,
+        message: message.into(),
+        retryable: false,
+        attempts: 0,
+    };
+    job.ended(ActionOutcome::Failed(failure))
+}
+
+fn at_open_breaker(job: Job) -> Ended {
+    let mut refused_by = job.refused_by.iter().cloned();
+    let provider = refused_by.next().unwrap_or_default();
+    let fallback_chain = refused_by.collect();
+    job.ended(ActionOutcome::CircuitOpen {
+        provider,
+        fallback_chain,
+    })
+}

@@ -1,0 +1,200 @@
+//! Whole sets or nothing, toggles that hold, and files that are followed.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_backends_memory::MemoryState;
+use acteon_core::rules::{Rulebook, RulesError};
+use acteon_core::{Clock, Redactor, State};
+use acteon_rules::{KnownProviders, Settings};
+use acteon_testkit::{Reach, UnreachableState, epoch};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Rules, RulesOptions};
+use crate::Follow;
+
+fn rule(name: &str) -> String {
+    format!("rules: [{{ name: {name}, condition: {{ all: [] }}, action: {{ type: allow }} }}]")
+}
+
+async fn load(folder: &Path, state: &Arc<dyn State>) -> Result<Arc<Rules>, RulesError> {
+    let options = RulesOptions {
+        directory: Some(folder.to_owned()),
+        settings: Settings {
+            default_timezone: jiff::tz::TimeZone::UTC,
+            environment: Vec::new(),
+            providers: KnownProviders::Any,
+        },
+        redactor: Redactor::default(),
+        clock: Clock::starting_at(epoch()),
+    };
+    Rules::load(options, state.clone()).await
+}
+
+fn memory() -> Arc<dyn State> {
+    Arc::new(MemoryState::default())
+}
+
+async fn one_rule() -> (TempDir, Arc<dyn State>, Arc<Rules>) {
+    let (folder, state) = (tempfile::tempdir().unwrap(), memory());
+    fs::write(folder.path().join("a.yaml"), rule("one")).unwrap();
+    let rules = load(folder.path(), &state).await.unwrap();
+    (folder, state, rules)
+}
+
+fn names(rules: &Rules) -> Vec<String> {
+    rules
+        .rules()
+        .rules
+        .iter()
+        .map(|rule| rule.name.to_string())
+        .collect()
+}
+
+/// Follows the rules in the background, in virtual time.
+fn follow(rules: &Arc<Rules>) -> JoinSet<()> {
+    let (rules, mut tasks) = (rules.clone(), JoinSet::new());
+    tasks.spawn(async move {
+        rules
+            .watch(Follow::TogglesAndFiles, CancellationToken::new())
+            .await
+    });
+    tasks
+}
+
+/// Lets virtual time pass until the names are these; at most the two seconds a change may take.
+async fn until_named(rules: &Rules, wanted: &[&str]) {
+    let reached = async {
+        while names(rules) != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(2), reached).await;
+    assert!(reached.is_ok(), "{:?} instead of {wanted:?}", names(rules));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_does_not_start_with_broken_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), "rules: 3").unwrap();
+    let error = load(folder.path(), &memory()).await.err().unwrap();
+    assert!(matches!(error, RulesError::Invalid(ref problems) if problems.len() == 1));
+    let missing = load(&folder.path().join("nowhere"), &memory())
+        .await
+        .err()
+        .unwrap();
+    assert!(missing.to_string().contains("nowhere"), "{missing}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_reload_changes_nothing_and_is_told() {
+    let (folder, _state, rules) = one_rule().await;
+    fs::write(folder.path().join("b.yaml"), "rules: [{}]").unwrap();
+    assert!(rules.reload(None).await.is_err());
+    assert_eq!(
+        (names(&rules), rules.generation().number),
+        (vec!["one".to_owned()], 1)
+    );
+    assert!(!rules.rules().last_errors.is_empty());
+    fs::write(folder.path().join("b.yaml"), rule("two")).unwrap();
+    assert_eq!(rules.reload(None).await.unwrap().generation, 2);
+    assert!(rules.rules().last_errors.is_empty());
+    assert_eq!(names(&rules), ["one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_lies_below_the_configured_directory_can_be_loaded() {
+    let (folder, _state, rules) = one_rule().await;
+    let below = folder.path().join("night");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("n.yaml"), rule("night")).unwrap();
+    rules.reload(Some(Path::new("night"))).await.unwrap();
+    assert_eq!(names(&rules), ["night"]);
+    for outside in ["..", "/", "night/../.."] {
+        let error = rules.reload(Some(Path::new(outside))).await.unwrap_err();
+        assert!(
+            matches!(error, RulesError::OutsideDirectory(_)),
+            "{outside}: {error}"
+        );
+    }
+    symlink("/", folder.path().join("out")).unwrap();
+    assert!(rules.reload(Some(Path::new("out"))).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn toggles_hold_across_reloads_and_on_other_nodes() {
+    let (folder, state, rules) = one_rule().await;
+    rules.set_enabled("one", false).await.unwrap();
+    assert!(!rules.rules().rules[0].enabled);
+    rules.reload(None).await.unwrap();
+    assert!(!rules.rules().rules[0].enabled);
+    let other = load(folder.path(), &state).await.unwrap();
+    assert!(!other.rules().rules[0].enabled);
+    let _tasks = follow(&other);
+    rules.set_enabled("one", true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(other.rules().rules[0].enabled);
+    assert!(matches!(
+        rules.set_enabled("nobody", true).await,
+        Err(RulesError::NotFound(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_file_is_loaded_within_two_seconds() {
+    let (folder, _state, rules) = one_rule().await;
+    let _tasks = follow(&rules);
+    fs::write(folder.path().join("a.yaml"), rule("another")).unwrap();
+    until_named(&rules, &["another"]).await;
+    fs::remove_file(folder.path().join("a.yaml")).unwrap();
+    until_named(&rules, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swapped_link_is_seen() {
+    let (folder, state) = (tempfile::tempdir().unwrap(), memory());
+    for name in ["red", "blue"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("r.yaml"), rule(name)).unwrap();
+    }
+    let link = folder.path().join("current");
+    symlink(folder.path().join("red"), &link).unwrap();
+    let rules = load(&link, &state).await.unwrap();
+    assert_eq!(names(&rules), ["red"]);
+    let _tasks = follow(&rules);
+    let next = folder.path().join("next");
+    symlink(folder.path().join("blue"), &next).unwrap();
+    fs::rename(next, &link).unwrap();
+    until_named(&rules, &["blue"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_file_is_told_once_and_changes_nothing() {
+    let (folder, _state, rules) = one_rule().await;
+    let _tasks = follow(&rules);
+    fs::write(folder.path().join("b.yaml"), "rules: [{ name: two }]").unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(rules.generation().number, 1);
+    assert!(!rules.rules().last_errors.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_state_a_process_starts_and_learns_the_toggles_later() {
+    let (folder, inner) = (tempfile::tempdir().unwrap(), memory());
+    fs::write(folder.path().join("a.yaml"), rule("one")).unwrap();
+    inner.set_rule_enabled("one", false).await.unwrap();
+    let away = UnreachableState::before(inner);
+    away.set_reach(Reach::CutOff);
+    let state: Arc<dyn State> = away.clone();
+    let rules = load(folder.path(), &state).await.unwrap();
+    assert!(rules.rules().rules[0].enabled);
+    let _tasks = follow(&rules);
+    away.set_reach(Reach::Whole);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!rules.rules().rules[0].enabled);
+}

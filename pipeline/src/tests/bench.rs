@@ -1,0 +1,180 @@
+//! A pipeline on the bench: rules from text, providers that record, a lender in place of a source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_backends_memory::MemoryState;
+use acteon_core::disposition::ThrottledPolicy;
+use acteon_core::{Clock, Counters, Delivery, Intake, Policy, Redactor};
+use acteon_rules::{KnownProviders, Settings};
+use acteon_testkit::{
+    ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
+};
+use compact_str::CompactString;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BreakerOptions, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers, Rules,
+    RulesOptions,
+};
+
+pub(super) struct Bench {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) lender: Lender,
+    pub(super) state: Arc<UnreachableState>,
+    pub(super) trail: Arc<RecordingTrail>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) closing: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// A provider of the bench.
+pub(super) struct Provider {
+    options: ProviderOptions,
+}
+
+impl Provider {
+    /// Named so, with the defaults of the configuration but no breaker.
+    pub(super) fn new(name: &str, sink: &Arc<RecordingSink>) -> Self {
+        let mut options = ProviderOptions::new(name, sink.clone());
+        options.breaker = None;
+        Self { options }
+    }
+
+    pub(super) fn retries(mut self, max_retries: u32) -> Self {
+        self.options.max_retries = max_retries;
+        self
+    }
+
+    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
+    pub(super) fn bounds(mut self, max_concurrent: u32, queue: u32) -> Self {
+        self.options.max_concurrent = max_concurrent;
+        self.options.queue = queue;
+        self
+    }
+
+    pub(super) fn fallback(mut self, name: &str) -> Self {
+        self.options.fallback = Some(name.into());
+        self
+    }
+
+    pub(super) fn breaker(mut self, failure_threshold: u32) -> Self {
+        self.options.breaker = Some(BreakerOptions {
+            failure_threshold,
+            ..BreakerOptions::default()
+        });
+        self
+    }
+}
+
+impl Bench {
+    /// With these rules, and one provider `log`.
+    pub(super) async fn with_rules(rules: &str, sink: &Arc<RecordingSink>) -> Self {
+        Self::new(
+            rules,
+            [Provider::new("log", sink)],
+            PipelineOptions::default(),
+        )
+        .await
+    }
+
+    pub(super) async fn new(
+        rules: &str,
+        providers: impl IntoIterator<Item = Provider>,
+        options: PipelineOptions,
+    ) -> Self {
+        let clock = Clock::starting_at(epoch());
+        let state = UnreachableState::before(Arc::new(MemoryState::default()));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+        let rules = RulesOptions {
+            directory: Some(folder.path().to_owned()),
+            settings: Settings {
+                default_timezone: jiff::tz::TimeZone::UTC,
+                environment: Vec::new(),
+                providers: KnownProviders::Any,
+            },
+            redactor: Redactor::default(),
+            clock,
+        };
+        let rules = Rules::load(rules, state.clone()).await.unwrap();
+        let providers = providers.into_iter().map(|provider| provider.options);
+        let (trail, counters) = (RecordingTrail::new(), Arc::new(Counters::default()));
+        state.take_calls();
+        let pipeline = Pipeline::new(Parts {
+            options,
+            rules,
+            providers: Arc::new(Providers::named(providers, clock).unwrap()),
+            state: state.clone(),
+            trail: Some(trail.clone()),
+            counters: counters.clone(),
+            redactor: Redactor::new(["secret".to_owned()], "[REDACTED]"),
+            clock,
+        });
+        let (closing, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        tasks.spawn(pipeline.clone().run(closing.clone()));
+        Self {
+            pipeline,
+            lender: Lender::new(),
+            state,
+            trail,
+            counters,
+            closing,
+            tasks,
+        }
+    }
+
+    /// Hands in one batch; returns when the pipeline takes more.
+    pub(super) async fn submit(&self, actions: impl IntoIterator<Item = ActionBuilder>) {
+        let batch: Vec<Delivery> = actions
+            .into_iter()
+            .map(|action| action.lent_by(&self.lender))
+            .collect();
+        self.pipeline.submit(batch).await;
+    }
+
+    /// Hands in one batch, waits until all that was ever lent has ended, and returns how this batch ended.
+    pub(super) async fn finish(
+        &self,
+        actions: impl IntoIterator<Item = ActionBuilder>,
+    ) -> Vec<String> {
+        let before = self.lender.ended_count();
+        let actions: Vec<_> = actions.into_iter().collect();
+        let count = actions.len();
+        self.submit(actions).await;
+        self.lender.wait_for_ended(before + count).await;
+        self.lender.ends().split_off(before)
+    }
+
+    /// Ends the pipeline and waits for its tasks.
+    pub(super) async fn close(mut self) -> Lender {
+        self.closing.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.lender
+    }
+}
+
+/// An action as a broker would hand it in: the id is made, failures become dead letters.
+pub(super) fn record(id: &str) -> ActionBuilder {
+    let offset = id.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
+    action(id)
+        .id_made()
+        .position("kafka:orders/0", offset)
+        .policy(Policy::broker(ThrottledPolicy::Retry))
+}
+
+/// The ids in an order that does not depend on when each ended.
+pub(super) fn sorted(mut ends: Vec<String>) -> Vec<String> {
+    ends.sort();
+    ends
+}
+
+/// A name for each number, for batches.
+pub(super) fn name(number: usize) -> CompactString {
+    compact_str::format_compact!("a{number}")
+}

@@ -1,0 +1,112 @@
+//! What one provider does is felt by nobody else, and everything is bounded.
+
+use std::time::Duration;
+
+use acteon_testkit::{Answer, RecordingSink, action};
+use tokio::time::Instant;
+
+use super::bench::{name, record};
+use super::{Bench, Provider};
+use crate::PipelineOptions;
+
+async fn beside_a_hung_one() -> (Bench, std::sync::Arc<RecordingSink>) {
+    let hung = RecordingSink::answering(|_| Answer::Hang);
+    let well = RecordingSink::succeeding();
+    let providers = [
+        Provider::new("hung", &hung)
+            .bounds(2, 3)
+            .timeout(Duration::from_secs(3600)),
+        Provider::new("well", &well),
+    ];
+    (
+        Bench::new("rules: []", providers, PipelineOptions::default()).await,
+        hung,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_is_told_at_once_that_a_queue_is_full() {
+    let (bench, hung) = beside_a_hung_one().await;
+    bench
+        .submit((0..6).map(|number| action(&name(number)).provider("hung")))
+        .await;
+    assert_eq!(bench.lender.ends(), ["a5: retry Overloaded"]);
+    hung.release();
+    bench.lender.wait_for_ended(6).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_waits_once_for_a_queue_that_does_not_move_and_then_goes_on_with_the_others() {
+    let (bench, hung) = beside_a_hung_one().await;
+    let start = Instant::now();
+    let batch = (0..100).map(|number| {
+        let provider = if number % 2 == 0 { "hung" } else { "well" };
+        record(&name(number)).provider(provider)
+    });
+    bench.submit(batch).await;
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
+    let ends = bench.lender.ends();
+    assert_eq!(
+        ends.iter().filter(|end| end.ends_with("executed")).count(),
+        50
+    );
+    assert_eq!(
+        ends.iter()
+            .filter(|end| end.ends_with("Overloaded"))
+            .count(),
+        45
+    );
+    hung.release();
+    bench.lender.wait_for_ended(100).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_waits_for_a_queue_that_moves() {
+    let slow = RecordingSink::answering(|_| Answer::SucceedAfter(Duration::from_millis(50)));
+    let provider = Provider::new("log", &slow).bounds(2, 2);
+    let bench = Bench::new("rules: []", [provider], PipelineOptions::default()).await;
+    let ends = bench
+        .finish((0..50).map(|number| record(&name(number))))
+        .await;
+    assert!(ends.iter().all(|end| end.ends_with("executed")), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_gives_back_what_is_unfinished() {
+    let (bench, _hung) = beside_a_hung_one().await;
+    bench
+        .submit((0..5).map(|number| record(&name(number)).provider("hung")))
+        .await;
+    let lender = bench.close().await;
+    assert_eq!(lender.on_loan(), 0);
+    let mut ends = lender.ends();
+    ends.sort();
+    assert_eq!(
+        ends.iter()
+            .filter(|end| end.ends_with("ShuttingDown"))
+            .count(),
+        3
+    );
+    assert_eq!(
+        ends.iter().filter(|end| end.ends_with("Abandoned")).count(),
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_fails_its_action_and_nothing_else() {
+    let sink = RecordingSink::answering(|seen| {
+        assert!(seen.action.id != "bad", "the sink's own bug");
+        Answer::Succeed
+    });
+    let bench = Bench::with_rules("rules: []", &sink).await;
+    let ends = bench.finish([action("bad"), action("good")]).await;
+    assert_eq!(
+        super::bench::sorted(ends),
+        ["bad: failed", "good: executed"]
+    );
+}

@@ -1,0 +1,13 @@
+//! Features of the pipeline, through its front door: real memory state, recording sinks, virtual time.
+
+mod audit;
+mod bench;
+mod dedup;
+mod delivery;
+mod isolation;
+mod leases;
+mod property;
+mod state_loss;
+mod throttle;
+
+use self::bench::{Bench, Provider};

@@ -1,0 +1,104 @@
+//! At most so many deliveries per key and window.
+
+use std::time::Duration;
+
+use acteon_core::disposition::ThrottledPolicy;
+use acteon_core::{ActionOutcome, Policy, Settled};
+use acteon_testkit::{Answer, RecordingSink, action};
+use tokio::time::advance;
+
+use super::bench::record;
+use super::{Bench, Provider};
+use crate::PipelineOptions;
+
+const TWO_A_MINUTE: &str = "
+rules:
+  - name: calm
+    condition: { all: [] }
+    action: { type: throttle, max_count: 2, window_seconds: 60 }
+";
+
+#[tokio::test(start_paused = true)]
+async fn the_third_in_the_window_is_told_when_it_would_pass() {
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
+    bench.finish([action("a"), action("b"), action("c")]).await;
+    let ended = bench.lender.take_ended();
+    let throttled = ended
+        .iter()
+        .find(|(name, _)| name == "c")
+        .map(|(_, settled)| settled);
+    let Some(Settled::Done(ActionOutcome::Throttled { retry_after })) = throttled else {
+        panic!("{ended:?}");
+    };
+    advance(*retry_after).await;
+    bench.submit([action("d")]).await;
+    bench.lender.wait_for_ended(4).await;
+    assert_eq!(bench.lender.ends(), ["d: executed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_offers_a_throttled_action_again_and_no_record_is_made_of_that() {
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
+    let ends = bench.finish([record("a"), record("b"), record("c")]).await;
+    assert!(ends.contains(&"c: retry Throttled".to_owned()), "{ends:?}");
+    assert_eq!(bench.trail.records().len(), 2);
+    assert_eq!(bench.counters.snapshot().dispatched, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_drop_or_bury_what_is_throttled() {
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
+    bench.finish([record("a"), record("b")]).await;
+    let drop = record("c").policy(Policy::broker(ThrottledPolicy::Drop));
+    assert_eq!(bench.finish([drop]).await, ["c: throttled"]);
+    let bury = record("d").policy(Policy::broker(ThrottledPolicy::DeadLetter));
+    assert_eq!(bench.finish([bury]).await, ["d: dead_lettered THROTTLED"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_fails_for_good_gives_its_place_back() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::Permanent]);
+    let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
+    assert_eq!(bench.finish([action("a")]).await, ["a: failed"]);
+    let ends = bench.finish([action("b"), action("c")]).await;
+    assert_eq!(ends, ["b: executed", "c: executed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_exceeds_the_limit_may_go_to_another_provider() {
+    let rules = "
+rules:
+  - name: calm
+    condition: { all: [] }
+    action: { type: throttle, max_count: 1, window_seconds: 60, on_exceeded: reroute, target_provider: spare }
+";
+    let (sink, spare) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let providers = [Provider::new("log", &sink), Provider::new("spare", &spare)];
+    let bench = Bench::new(rules, providers, PipelineOptions::default()).await;
+    let ends = bench.finish([action("a"), action("b")]).await;
+    assert_eq!(ends, ["a: executed", "b: rerouted"]);
+    assert_eq!(spare.attempted_ids(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_window_does_not_keep_the_dedup_key() {
+    let rules = "
+rules:
+  - { name: once, continue: true, condition: { all: [] }, action: { type: deduplicate } }
+  - { name: calm, condition: { all: [] }, action: { type: throttle, max_count: 1, window_seconds: 60 } }
+";
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(rules, &sink).await;
+    bench
+        .finish([action("a").dedup_key("x"), action("b").dedup_key("y")])
+        .await;
+    advance(Duration::from_secs(61)).await;
+    assert_eq!(
+        bench.finish([action("c").dedup_key("y")]).await,
+        ["c: executed"]
+    );
+}

@@ -1,0 +1,224 @@
+//! The way of records to the audit backend: a bounded queue, written in batches, tried again until it works. When the
+//! queue is full the pipeline waits. What the end of the process cuts off is counted and logged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::{Audit, AuditRecord, Clock, Trail, audit::AuditError};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::events;
+
+/// How many records one write holds at most.
+const WRITE_MAX: usize = 1000;
+/// How many expired records one slice of the clean-up deletes.
+const PURGE_MAX: usize = 1000;
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// When an action may be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrailDelivery {
+    /// When its record is in the queue.
+    Buffered,
+    /// When its record is durable.
+    Confirmed,
+}
+
+/// How records are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct TrailOptions {
+    /// When an action may be acknowledged.
+    pub delivery: TrailDelivery,
+    /// How many records may wait.
+    pub buffer_records: u32,
+    /// How long a record is kept; `None`: for ever.
+    pub ttl: Option<Duration>,
+    /// How often expired records are deleted.
+    pub cleanup_interval: Duration,
+}
+
+/// The queue before the audit backend.
+pub struct AuditTrail {
+    audit: Arc<dyn Audit>,
+    options: TrailOptions,
+    clock: Clock,
+    room: Semaphore,
+    sender: mpsc::Sender<Entry>,
+    receiver: Mutex<Option<mpsc::Receiver<Entry>>>,
+}
+
+struct Entry {
+    records: Vec<Arc<AuditRecord>>,
+    written: Option<oneshot::Sender<()>>,
+}
+
+/// The trail has ended before it could write.
+#[derive(Debug, thiserror::Error)]
+#[error("the process is stopping")]
+struct Ended;
+
+impl AuditTrail {
+    /// A trail to this backend. Nothing is written before [`AuditTrail::run`].
+    pub fn new(audit: Arc<dyn Audit>, options: TrailOptions, clock: Clock) -> Arc<Self> {
+        let room = options.buffer_records.max(1) as usize;
+        let (sender, receiver) = mpsc::channel(room);
+        Arc::new(Self {
+            audit,
+            options,
+            clock,
+            room: Semaphore::new(room),
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        })
+    }
+
+    /// Writes until `closing`, then what is still queued until `abandon`; deletes what has expired beside it.
+    pub async fn run(self: Arc<Self>, closing: CancellationToken, abandon: CancellationToken) {
+        let Some(mut receiver) = self.receiver.lock().take() else {
+            return;
+        };
+        let mut batch = Vec::new();
+        tokio::select! {
+            () = self.purge_for_ever() => {}
+            () = self.write_for_ever(&mut receiver, &mut batch) => {}
+            () = closing.cancelled() => {}
+        }
+        receiver.close();
+        tokio::select! {
+            () = self.write_rest(&mut receiver, &mut batch) => {}
+            () = abandon.cancelled() => {}
+        }
+        while let Ok(entry) = receiver.try_recv() {
+            batch.push(entry);
+        }
+        events::records_lost(batch.iter().map(|entry: &Entry| entry.records.len()).sum());
+    }
+
+    async fn write_for_ever(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
+        while receiver.recv_many(batch, WRITE_MAX).await > 0 {
+            self.write(batch).await;
+        }
+    }
+
+    async fn write_rest(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
+        self.write(batch).await;
+        self.write_for_ever(receiver, batch).await;
+    }
+
+    /// Writes the batch and empties it; tries again until it works. Dropped half-way it leaves the batch whole: the
+    /// backend knows records by their ids.
+    async fn write(&self, batch: &mut Vec<Entry>) {
+        let records: Vec<_> = batch
+            .iter()
+            .flat_map(|entry| &entry.records)
+            .cloned()
+            .collect();
+        for slice in records.chunks(WRITE_MAX) {
+            let mut wait = FIRST_WAIT;
+            while let Err(error) = self.audit.append(slice).await {
+                events::audit_unavailable(&error, records.len());
+                sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+        self.room
+            .add_permits(records.len().min(Semaphore::MAX_PERMITS));
+        for entry in batch.drain(..) {
+            if let Some(written) = entry.written {
+                // Whoever waited may have gone; the record is written all the same.
+                let _ = written.send(());
+            }
+        }
+    }
+
+    async fn purge_for_ever(&self) {
+        let mut ticks = interval(self.options.cleanup_interval.max(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = self.clock.now();
+            loop {
+                match self.audit.purge(now, PURGE_MAX).await {
+                    Ok(PURGE_MAX..) => tokio::task::yield_now().await,
+                    Ok(_) => break,
+                    Err(error) => {
+                        events::purge_failed(&error);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn enter(&self, records: Vec<Arc<AuditRecord>>) -> Result<Option<Written>, Ended> {
+        let places = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        self.room
+            .acquire_many(places)
+            .await
+            .map_err(|_| Ended)?
+            .forget();
+        let (written, confirmation) = match self.options.delivery {
+            TrailDelivery::Buffered => (None, None),
+            TrailDelivery::Confirmed => {
+                let (sender, receiver) = oneshot::channel();
+                (Some(sender), Some(receiver))
+            }
+        };
+        self.sender
+            .send(Entry { records, written })
+            .await
+            .map_err(|_| Ended)?;
+        Ok(confirmation)
+    }
+
+    /// The process is stopping. Who waits for confirmation hears so; else the loss is counted.
+    fn cut_off(&self, ended: Ended, records: usize) -> Result<(), AuditError> {
+        match self.options.delivery {
+            TrailDelivery::Confirmed => Err(AuditError::Unavailable(Box::new(ended))),
+            TrailDelivery::Buffered => {
+                events::records_lost(records);
+                Ok(())
+            }
+        }
+    }
+
+    fn expiry(&self, record: &AuditRecord) -> Option<Timestamp> {
+        let ttl = SignedDuration::try_from(self.options.ttl?).ok()?;
+        record.completed_at.checked_add(ttl).ok()
+    }
+}
+
+type Written = oneshot::Receiver<()>;
+
+#[async_trait]
+impl Trail for AuditTrail {
+    async fn record(&self, mut records: Vec<AuditRecord>) -> Result<(), AuditError> {
+        let (most, count) = (self.options.buffer_records.max(1) as usize, records.len());
+        let mut confirmations = Vec::new();
+        while !records.is_empty() {
+            let rest = records.split_off(most.min(records.len()));
+            let part = std::mem::replace(&mut records, rest)
+                .into_iter()
+                .map(|mut record| {
+                    record.expires_at = self.expiry(&record);
+                    Arc::new(record)
+                });
+            match self.enter(part.collect()).await {
+                Ok(confirmation) => confirmations.extend(confirmation),
+                Err(ended) => return self.cut_off(ended, count),
+            }
+        }
+        for confirmation in confirmations {
+            if confirmation.await.is_err() {
+                return self.cut_off(Ended, count);
+            }
+        }
+        Ok(())
+    }
+}
