@@ -1,0 +1,156 @@
+//! One audit record on the wire: all fields, those that are not there yet as `null`.
+
+use acteon_core::audit::AuditedOutcome;
+use acteon_core::{AuditRecord, Labels, Payload, Verdict};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// One decision or administrative change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRecord)]
+pub(super) struct Record<'a> {
+    /// UUID v7.
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    /// The action, or for an administrative change its own id.
+    action_id: &'a str,
+    /// Empty for an administrative change that belongs to no namespace.
+    namespace: &'a str,
+    /// Empty for an administrative change that belongs to no tenant.
+    tenant: &'a str,
+    /// The provider that was used.
+    provider: &'a str,
+    /// The action's type, or the name of the administrative change.
+    action_type: &'a str,
+    /// Reserved.
+    #[schema(required)]
+    chain_id: Option<String>,
+    verdict: Verdict,
+    /// The rule that decided, for every verdict but `allow`.
+    #[schema(required)]
+    matched_rule: Option<&'a str>,
+    /// The outcome in lower snake case.
+    outcome: &'a str,
+    /// As delivered, redacted; `null` when payloads are not stored.
+    #[schema(required, value_type = Value)]
+    action_payload: Option<&'a Payload>,
+    /// Reserved.
+    #[schema(required, value_type = Option<Object>)]
+    verdict_details: Option<Value>,
+    /// What belongs to the outcome.
+    #[schema(value_type = Object)]
+    outcome_details: Details<'a>,
+    /// The labels, with `__dedup_key`, `__fingerprint` and `__status` where the action had them.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: &'a Labels,
+    #[schema(value_type = String, format = DateTime)]
+    dispatched_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    completed_at: Timestamp,
+    /// From `dispatched_at` to `completed_at`.
+    duration_ms: i64,
+    /// When the record may go; `null`: never.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[schema(required)]
+    caller_id: Option<&'a str>,
+    /// `jwt`, `api_key`, `anonymous` or `source`.
+    auth_method: &'static str,
+    /// The place in the source; `admin` for an administrative change.
+    source: &'a str,
+    /// The generation of the rules that decided.
+    rules_generation: u64,
+    /// Of the action's W3C trace context: 32 hex digits.
+    #[schema(required)]
+    trace_id: Option<&'a str>,
+    /// Reserved for the hash chain.
+    #[schema(required)]
+    record_hash: Option<String>,
+    /// Reserved for the hash chain.
+    #[schema(required)]
+    previous_hash: Option<String>,
+    /// Reserved for the hash chain.
+    #[schema(required)]
+    sequence_number: Option<u64>,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn of(record: &'a AuditRecord) -> Self {
+        let took = record.completed_at.duration_since(record.dispatched_at);
+        Self {
+            id: record.id,
+            action_id: &record.action_id,
+            namespace: &record.namespace,
+            tenant: &record.tenant,
+            provider: &record.provider,
+            action_type: &record.action_type,
+            chain_id: None,
+            verdict: record.verdict,
+            matched_rule: record.matched_rule.as_deref(),
+            outcome: record.outcome.name(),
+            action_payload: record.payload.as_ref(),
+            verdict_details: None,
+            outcome_details: Details(&record.outcome),
+            metadata: &record.metadata,
+            dispatched_at: record.dispatched_at,
+            completed_at: record.completed_at,
+            duration_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+            expires_at: record.expires_at,
+            caller_id: record.caller_id.as_deref(),
+            auth_method: record.auth_method,
+            source: &record.source,
+            rules_generation: record.rules_generation,
+            trace_id: record.trace_id.as_deref(),
+            record_hash: None,
+            previous_hash: None,
+            sequence_number: None,
+        }
+    }
+}
+
+/// An outcome without its name.
+struct Details<'a>(&'a AuditedOutcome);
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            AuditedOutcome::Noted(_, details) => details.serialize(serializer),
+            known => known.serialize(serializer),
+        }
+    }
+}
+
+/// A record for the document.
+pub(super) fn example() -> Value {
+    json!({
+        "id": "0198c0de-0000-7000-8000-000000000000",
+        "action_id": "order-7",
+        "namespace": "shop",
+        "tenant": "acme",
+        "provider": "email",
+        "action_type": "order_placed",
+        "chain_id": null,
+        "verdict": "throttle",
+        "matched_rule": "not-too-many",
+        "outcome": "executed",
+        "action_payload": {"amount": 120, "token": "[REDACTED]"},
+        "verdict_details": null,
+        "outcome_details": {"status": "success"},
+        "metadata": {"env": "prod"},
+        "dispatched_at": "2026-01-01T00:00:00.000123Z",
+        "completed_at": "2026-01-01T00:00:00.012456Z",
+        "duration_ms": 12,
+        "expires_at": "2026-01-31T00:00:00.012456Z",
+        "caller_id": null,
+        "auth_method": "anonymous",
+        "source": "http",
+        "rules_generation": 3,
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "record_hash": null,
+        "previous_hash": null,
+        "sequence_number": null,
+    })
+}

@@ -1,0 +1,84 @@
+//! Cursors on the wire: opaque text that says where the next page begins.
+
+use acteon_connect_http::ApiError;
+use acteon_core::audit::AuditCursor;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A place in the audit trail: sixteen bytes of nanoseconds since the epoch, sixteen of the id.
+pub(super) fn of_record(place: AuditCursor) -> String {
+    let mut bytes = place.dispatched_at.as_nanosecond().to_be_bytes().to_vec();
+    bytes.extend_from_slice(place.id.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The place that [`of_record`] wrote.
+pub(super) fn to_record(text: &str) -> Result<AuditCursor, ApiError> {
+    place(text).ok_or_else(foreign)
+}
+
+/// A place in the dead letters: the id of the last one shown.
+pub(super) fn of_letter(id: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(id)
+}
+
+/// The place that [`of_letter`] wrote.
+pub(super) fn to_letter(text: &str) -> Result<CompactString, ApiError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+    let id = bytes.and_then(|bytes| CompactString::from_utf8(bytes).ok());
+    id.filter(|id| Uuid::parse_str(id).is_ok())
+        .ok_or_else(foreign)
+}
+
+fn place(text: &str) -> Option<AuditCursor> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (time, id) = bytes.split_first_chunk()?;
+    Some(AuditCursor {
+        dispatched_at: Timestamp::from_nanosecond(i128::from_be_bytes(*time)).ok()?,
+        id: Uuid::from_slice(id).ok()?,
+    })
+}
+
+fn foreign() -> ApiError {
+    ApiError::invalid_query("`cursor`: not one that this endpoint gave out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_comes_back_as_it_was_to_the_nanosecond() {
+        let place = AuditCursor {
+            dispatched_at: "2026-01-01T00:00:00.123456789Z".parse().unwrap(),
+            id: Uuid::from_u128(7),
+        };
+        let text = of_record(place);
+        assert_eq!(to_record(&text).unwrap(), place);
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        );
+        let id = Uuid::from_u128(7).to_string();
+        assert_eq!(to_letter(&of_letter(&id)).unwrap(), id);
+    }
+
+    #[test]
+    fn what_this_endpoint_never_gave_out_is_refused() {
+        for text in [
+            "",
+            "!",
+            "AAAA",
+            &"A".repeat(43),
+            &"_".repeat(43),
+            &of_letter("x"),
+        ] {
+            let fine = to_record(text).is_ok_and(|place| of_record(place) == text);
+            assert!(to_record(text).is_err() || fine, "{text}");
+            assert!(to_letter(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `/v1/rules/evaluate`: the playground. The action and what to vary stand in one object; each is read from the same
+//! bytes by who knows it.
+#![allow(
+    dead_code,
+    reason = "the fields of an action stand here for the document only"
+)]
+
+use std::collections::BTreeMap;
+
+use acteon_connect_http::{ApiError, ErrorBody, Json, is_json, read_body};
+use acteon_core::rules::{EvaluateOptions, Evaluation};
+use axum::extract::{Request, State};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::refusals::{Any, Body};
+use crate::service::{Access, AdminApi};
+
+/// An action to try, and beside its own fields what to vary.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({
+    "namespace": "shop",
+    "tenant": "acme",
+    "provider": "email",
+    "action_type": "order_placed",
+    "payload": {"amount": 120},
+    "metadata": {"env": "prod"},
+    "evaluate_all": true,
+    "evaluate_at": "2026-01-01T09:00:00Z",
+}))]
+struct EvaluateRequest {
+    #[serde(flatten)]
+    action: ActionToTry,
+    #[serde(flatten)]
+    options: Options,
+}
+
+/// An action as it is dispatched.
+#[derive(Deserialize, ToSchema)]
+struct ActionToTry {
+    /// 1 to 256 bytes.
+    id: Option<String>,
+    /// 1 to 256 bytes, no control characters.
+    namespace: String,
+    /// 1 to 256 bytes, no control characters.
+    tenant: String,
+    /// 1 to 256 bytes, no control characters.
+    provider: String,
+    /// 1 to 256 bytes, no control characters.
+    action_type: String,
+    /// Any JSON, `null` too; at most 64 levels deep.
+    #[schema(value_type = Value)]
+    payload: Value,
+    /// The labels.
+    metadata: Option<BTreeMap<String, String>>,
+    /// What a dedup rule without a key of its own uses.
+    dedup_key: Option<String>,
+    /// The state an event asks to move to.
+    status: Option<String>,
+    /// Overrides the computed one.
+    fingerprint: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ends_at: Option<Timestamp>,
+    /// Now, when it is not given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<Timestamp>,
+    /// W3C `traceparent` and `tracestate`.
+    trace_context: Option<BTreeMap<String, String>>,
+}
+
+/// What to vary.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EvaluateOptions)]
+struct Options {
+    /// Disabled rules take part.
+    include_disabled: Option<bool>,
+    /// Later rules are tried even after one has decided.
+    evaluate_all: Option<bool>,
+    /// The time that `time.*` and `now` show; now, when it is not given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    evaluate_at: Option<Timestamp>,
+    /// What the state holds for rules that read it: key to value.
+    #[schema(value_type = Option<Object>)]
+    mock_state: Option<Value>,
+}
+
+impl From<Options> for EvaluateOptions {
+    fn from(options: Options) -> Self {
+        Self {
+            include_disabled: options.include_disabled.unwrap_or_default(),
+            evaluate_all: options.evaluate_all.unwrap_or_default(),
+            evaluate_at: options.evaluate_at,
+            mock_state: options.mock_state,
+        }
+    }
+}
+
+/// What the rules in force say about an action, and why; changes nothing
+///
+/// Nothing is delivered, reserved, recorded or counted, and no state is read: rules that need it see `mock_state`.
+#[utoipa::path(
+    post,
+    path = "/v1/rules/evaluate",
+    operation_id = "evaluate_rules",
+    tag = "rules",
+    request_body = EvaluateRequest,
+    responses(
+        (status = 200, description = "The verdict, and what each rule did.", body = Evaluation, example = json!({
+            "verdict": "suppress",
+            "matched_rule": "mute-tests",
+            "has_errors": false,
+            "total_rules_evaluated": 2,
+            "total_rules_skipped": 8,
+            "evaluation_duration_us": 3,
+            "trace": [{
+                "rule": "mute-tests",
+                "priority": 10,
+                "enabled": true,
+                "result": "matched",
+                "reason": null,
+                "action_type": "suppress",
+                "duration_us": 1,
+                "metadata": {},
+            }],
+            "context": {"time": {"hour": 9, "weekday": "Thursday"}},
+            "modified_payload": null,
+        })),
+        Body,
+        (status = 403, description = "The action belongs to a namespace, tenant or type that you may not touch.",
+            body = ErrorBody, example = json!({
+            "code": "FORBIDDEN",
+            "message": "the action lies outside of what you may touch",
+            "retryable": false,
+        })),
+        (status = 422, description = "JSON, but not an action; the message names the field.",
+            body = ErrorBody, example = json!({
+            "code": "INVALID_ACTION", "message": "`tenant`: is missing", "retryable": false,
+        })),
+        Any,
+    )
+)]
+pub(super) async fn evaluate(
+    State(api): State<AdminApi>,
+    access: Access,
+    request: Request,
+) -> Result<Json<Evaluation>, ApiError> {
+    if !is_json(request.headers()) {
+        let message = "send the body as `content-type: application/json`";
+        return Err(ApiError::unsupported_media_type(message));
+    }
+    let body = read_body(request).await?;
+    let action = api.read_action(&body)?;
+    let evaluation = api.evaluate(&access, &action, &options(&body)?)?;
+    Ok(Json(evaluation))
+}
+
+fn options(body: &[u8]) -> Result<EvaluateOptions, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let options: Options = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let text = error.inner().to_string();
+        let message = text.split(" at line ").next().unwrap_or_default();
+        ApiError::invalid_json(format!("`{}`: {message}", error.path()))
+    })?;
+    Ok(options.into())
+}

@@ -1,0 +1,103 @@
+//! The rules in force: list, reload, toggle, and the playground.
+
+use std::path::PathBuf;
+
+use acteon_core::Action;
+use acteon_core::decode::{self, Defaults};
+use acteon_core::rules::{EvaluateOptions, Evaluation, Reloaded, RulesInForce};
+use bytes::Bytes;
+use serde_json::json;
+
+use super::changes::{Change, Changed};
+use super::{Access, AdminApi, AdminError};
+
+impl AdminApi {
+    /// The rules in the order of evaluation, and what was wrong with the set that was tried last. They belong to no
+    /// tenant: whoever has access sees all.
+    pub fn rules(&self, _access: &Access) -> RulesInForce {
+        self.ports.rulebook.rules()
+    }
+
+    /// Loads the configured directory, or one below it, as a whole or not at all.
+    ///
+    /// # Errors
+    /// What is wrong with the rules; the old ones stay in force.
+    pub async fn reload(
+        &self,
+        access: &Access,
+        directory: Option<PathBuf>,
+    ) -> Result<Reloaded, AdminError> {
+        let ports = self.ports.clone();
+        let work = async move {
+            let reloaded = ports.rulebook.reload(directory.as_deref()).await?;
+            let details = json!({
+                "rules": reloaded.rules,
+                "directory": reloaded.directory.display().to_string(),
+                "generation": reloaded.generation,
+            });
+            Ok(Changed {
+                outcome: "reloaded",
+                details,
+                answer: reloaded,
+            })
+        };
+        let change = Change::shared("acteon.rules.reload");
+        self.change(access.caller.clone(), change, work).await
+    }
+
+    /// Enables or disables a rule on every node, across restarts and reloads.
+    ///
+    /// # Errors
+    /// When there is no such rule, or the state cannot be asked.
+    pub async fn set_rule_enabled(
+        &self,
+        access: &Access,
+        name: &str,
+        enabled: bool,
+    ) -> Result<(), AdminError> {
+        let (ports, name) = (self.ports.clone(), name.to_owned());
+        let work = async move {
+            ports.rulebook.set_enabled(&name, enabled).await?;
+            Ok(Changed {
+                outcome: if enabled { "enabled" } else { "disabled" },
+                details: json!({ "rule": name }),
+                answer: (),
+            })
+        };
+        let change = Change::shared("acteon.rules.toggle");
+        self.change(access.caller.clone(), change, work).await
+    }
+
+    /// The action in `body`, to be evaluated. Fields beside the action's own are ignored.
+    ///
+    /// # Errors
+    /// When the body is not an action.
+    pub fn read_action(&self, body: &Bytes) -> Result<Action, AdminError> {
+        let now = self.ports.clock.now();
+        let draft = decode::decode(body)?;
+        Ok(draft.complete(&Defaults::default(), || decode::new_id(now), now)?)
+    }
+
+    /// What the rules say about an action, and why; changes nothing.
+    ///
+    /// # Errors
+    /// When the caller may not touch the action.
+    pub fn evaluate(
+        &self,
+        access: &Access,
+        action: &Action,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, AdminError> {
+        if !access
+            .scope
+            .covers(&action.namespace, &action.tenant, &action.action_type)
+        {
+            return Err(AdminError::Forbidden);
+        }
+        let mut evaluation = self.ports.rulebook.evaluate(action, options);
+        if let Some(payload) = &mut evaluation.modified_payload {
+            self.ports.redactor.value(payload);
+        }
+        Ok(evaluation)
+    }
+}

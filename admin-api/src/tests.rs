@@ -1,0 +1,11 @@
+mod audit;
+mod dead_letters;
+mod document;
+mod errors;
+mod replay;
+mod rules;
+mod scopes;
+mod status;
+mod world;
+
+use world::{Answer, World};

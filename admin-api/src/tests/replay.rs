@@ -1,0 +1,220 @@
+//! Dead letters that are offered to the pipeline once more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::audit::AuditedOutcome;
+use acteon_core::{
+    ActionOutcome, Admission, Failure, FailureCode, Policy, ProviderResponse, Refusal,
+};
+use acteon_testkit::{End, FakeIntake, Reach};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::World;
+use super::world::{exhausted, letter_id, poison};
+
+fn executed() -> ActionOutcome {
+    ActionOutcome::Executed(ProviderResponse::success(&json!({"logged": true})).unwrap())
+}
+
+fn over(intake: Arc<FakeIntake>) -> World {
+    World::with(|ports| ports.intake = intake)
+}
+
+fn path(number: u32) -> String {
+    format!("/v1/dead-letters/{}/replay", letter_id(number))
+}
+
+async fn left(world: &World) -> Value {
+    world.get("/v1/dead-letters").await.json()["total"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted() {
+    let intake = FakeIntake::settling(|_| End::Done(executed()));
+    let world = over(intake.clone());
+    world.keep_letters([exhausted(1)]).await;
+    let answer = world.ask("POST", &path(1), &[], "").await;
+    insta::assert_snapshot!(answer.shown());
+    assert_eq!(left(&world).await, 0);
+    let envelope = intake.submitted().remove(0);
+    assert_eq!(
+        (envelope.action.id.as_str(), envelope.id_given),
+        ("a-1", true)
+    );
+    assert_eq!(envelope.policy, Policy::ANSWER);
+    assert_eq!(envelope.position.to_string(), "replay:kafka:orders/3@1");
+    assert_eq!(envelope.caller.auth_method, "anonymous");
+    assert_eq!(envelope.raw, exhausted(1).raw);
+    let record = world.trail.records().remove(0);
+    assert_eq!(record.action_type, "acteon.dead_letters.replay");
+    assert_eq!(
+        (record.namespace.as_str(), record.tenant.as_str()),
+        ("ns", "t1")
+    );
+    let AuditedOutcome::Noted(name, details) = &record.outcome else {
+        panic!("an administrative change is noted")
+    };
+    let expected =
+        json!({"dead_letter_id": letter_id(1), "action_id": "a-1", "outcome": "executed"});
+    assert_eq!(
+        (name.as_str(), details.get()),
+        ("replayed", expected.to_string().as_str())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_source_had_put_in_is_put_in_again() {
+    let intake = FakeIntake::done();
+    let world = over(intake.clone());
+    let mut bare = exhausted(1);
+    bare.raw = br#"{"payload":{"n":1}}"#.as_slice().into();
+    world.keep_letters([bare]).await;
+    let answer = world.ask("POST", &path(1), &[], "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let action = intake.submitted().remove(0).action;
+    assert_eq!(
+        (action.id.as_str(), action.namespace.as_str()),
+        ("a-1", "ns")
+    );
+    assert_eq!(
+        (action.tenant.as_str(), action.provider.as_str()),
+        ("t1", "log")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_stays_only_when_its_action_has_not_come_to_its_end() {
+    let failed = Failure {
+        code: FailureCode::Timeout,
+        message: "no answer within 30s".into(),
+        retryable: true,
+        attempts: 4,
+    };
+    let table = [
+        (executed(), true),
+        (ActionOutcome::Deduplicated(()), true),
+        (
+            ActionOutcome::Suppressed {
+                rule: "mute".into(),
+            },
+            true,
+        ),
+        (ActionOutcome::Failed(failed), false),
+        (
+            ActionOutcome::Throttled {
+                retry_after: Duration::from_secs(3),
+            },
+            false,
+        ),
+        (
+            ActionOutcome::CircuitOpen {
+                provider: "log".into(),
+                fallback_chain: vec![],
+            },
+            false,
+        ),
+    ];
+    for (outcome, deleted) in table {
+        let name = outcome.name();
+        let world = over(FakeIntake::settling(move |_| End::Done(outcome.clone())));
+        world.keep_letters([exhausted(1)]).await;
+        let answer = world.ask("POST", &path(1), &[], "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        assert_eq!(answer.json()["deleted"], deleted, "{name}");
+        assert_eq!(left(&world).await, u8::from(!deleted), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_replayed_says_why_and_its_letter_stays() {
+    let mut seen = Vec::new();
+    let world = World::new();
+    world
+        .keep_letters([poison(1, b"{oops"), poison(2, br#"{"payload":1}"#)])
+        .await;
+    seen.push(world.ask("POST", &path(1), &[], "").await.shown());
+    seen.push(world.ask("POST", &path(2), &[], "").await.shown());
+    seen.push(world.ask("POST", &path(3), &[], "").await.shown());
+    assert_eq!(left(&world).await, 2);
+    let names: Vec<_> = world
+        .trail
+        .records()
+        .iter()
+        .map(|r| r.outcome.name().to_owned())
+        .collect();
+    assert_eq!(names, ["failed", "failed"]);
+    for refusal in [
+        Refusal::Overloaded,
+        Refusal::Busy,
+        Refusal::StateUnavailable,
+        Refusal::ShuttingDown,
+        Refusal::Abandoned,
+    ] {
+        let after = Duration::from_secs(2);
+        let world = over(FakeIntake::settling(move |_| End::Retry(after, refusal)));
+        world.keep_letters([exhausted(1)]).await;
+        let answer = world.ask("POST", &path(1), &[], "").await;
+        seen.push(format!("{refusal:?}: {}", answer.shown()));
+        assert_eq!(left(&world).await, 1);
+    }
+    insta::assert_snapshot!(seen.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_waits_for_room_and_not_for_long() {
+    let admission = Admission::new(1, 1 << 20);
+    let world = World::with(|ports| ports.admission = admission.clone());
+    world.keep_letters([exhausted(1)]).await;
+    let taken = admission.admit(1, 1).await;
+    let full = world.ask("POST", &path(1), &[], "").await;
+    assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (full.json()["code"].clone(), &full.headers["retry-after"]),
+        (json!("OVERLOADED"), &"1".parse().unwrap())
+    );
+    drop(taken);
+    assert_eq!(
+        world.ask("POST", &path(1), &[], "").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(admission.actions_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_goes_to_its_end_when_the_client_hangs_up() {
+    let intake = FakeIntake::holding();
+    let world = over(intake.clone());
+    world.keep_letters([exhausted(1)]).await;
+    let path = path(1);
+    tokio::select! {
+        _ = world.ask("POST", &path, &[], "") => panic!("nothing was settled"),
+        () = intake.wait_for_submitted(1) => {}
+    }
+    for delivery in intake.take_held() {
+        delivery.done(executed());
+    }
+    world.api.drain().await;
+    assert_eq!(left(&world).await, 0);
+    assert_eq!(world.trail.records()[0].outcome.name(), "replayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_fails_after_the_delivery_takes_nothing_from_the_answer() {
+    let intake = FakeIntake::holding();
+    let world = over(intake.clone());
+    world.keep_letters([exhausted(1)]).await;
+    let path = path(1);
+    let settle = async {
+        intake.wait_for_submitted(1).await;
+        world.state.set_reach(Reach::CutOff);
+        intake
+            .take_held()
+            .into_iter()
+            .for_each(|delivery| delivery.done(executed()));
+    };
+    let (answer, ()) = tokio::join!(world.ask("POST", &path, &[], ""), settle);
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.json()["deleted"], false);
+}

@@ -1,0 +1,100 @@
+//! What a caller with a narrow scope may see and touch. Requests have none yet, so the use cases are asked.
+
+use acteon_core::audit::AuditQuery;
+use acteon_core::rules::EvaluateOptions;
+use acteon_core::scope::Grant;
+use acteon_core::state::DeadLetterQuery;
+use acteon_core::{Caller, Scope};
+use acteon_testkit::action;
+
+use super::World;
+use super::world::{exhausted, letter_id, poison, record};
+use crate::{Access, AdminError};
+
+/// Tenant `t1` only.
+fn narrow() -> Access {
+    let grant = Grant {
+        tenants: vec!["t1".into()],
+        namespaces: vec!["*".into()],
+        action_types: vec!["*".into()],
+    };
+    Access {
+        scope: Scope::new([grant]),
+        caller: Caller {
+            id: Some("ann".into()),
+            auth_method: "jwt",
+        },
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_another_tenant_is_not_there() {
+    let world = World::new();
+    let access = narrow();
+    let (mut foreign, mut letter) = (record(2, 1), exhausted(2));
+    foreign.tenant = "t2".into();
+    letter.tenant = "t2".into();
+    world.keep_records([record(1, 0), foreign]).await;
+    world
+        .keep_letters([exhausted(1), letter, poison(3, b"{oops")])
+        .await;
+
+    let query = AuditQuery::newest(access.scope.clone(), 10);
+    assert_eq!(world.api.audit(&query).await.unwrap().total, 1);
+    let record = world.api.audit_record(&access, "a-2").await;
+    assert!(matches!(record, Err(AdminError::AuditRecordNotFound(_))));
+
+    let query = DeadLetterQuery {
+        scope: access.scope.clone(),
+        kind: None,
+        namespace: None,
+        tenant: None,
+        after: None,
+        limit: 10,
+    };
+    assert_eq!(world.api.dead_letters(&query).await.unwrap().total, 1);
+    for number in [2, 3] {
+        let id = letter_id(number);
+        let shown = world.api.dead_letter(&access, &id).await.map(drop);
+        let deleted = world.api.delete_dead_letter(&access, &id).await;
+        let replayed = world.api.replay(&access, &id).await.map(drop);
+        for refused in [shown, deleted, replayed] {
+            assert!(matches!(refused, Err(AdminError::DeadLetterNotFound(_))));
+        }
+    }
+    assert!(world.trail.records().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_of_another_tenant_may_not_be_tried() {
+    let world = World::new();
+    let try_of = |tenant| {
+        let action = action("a-1").tenant(tenant).build();
+        world
+            .api
+            .evaluate(&narrow(), &action, &EvaluateOptions::default())
+    };
+    assert!(try_of("t1").is_ok());
+    assert!(matches!(try_of("t2"), Err(AdminError::Forbidden)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_recorded_under_the_name_of_its_caller() {
+    let world = World::new();
+    world.keep_letters([exhausted(1)]).await;
+    world
+        .api
+        .set_rule_enabled(&narrow(), "mute-tests", false)
+        .await
+        .unwrap();
+    world.api.reload(&narrow(), None).await.unwrap();
+    world.api.replay(&narrow(), &letter_id(1)).await.unwrap();
+    let records = world.trail.records();
+    assert_eq!(records.len(), 3);
+    for record in records {
+        assert_eq!(
+            (record.caller_id.as_deref(), record.auth_method),
+            (Some("ann"), "jwt")
+        );
+    }
+}

@@ -1,0 +1,410 @@
+//! What the tests of the endpoints share: the API over memory backends and doubles, asked as a client asks.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use acteon_backends_memory::{MemoryAudit, MemoryState};
+use acteon_connect_http::{Manners, with_manners};
+use acteon_core::audit::AuditedOutcome;
+use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
+use acteon_core::outcome::ResponseStatus;
+use acteon_core::rules::{
+    EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary, RuleTrace,
+    Rulebook, RulesError, RulesInForce,
+};
+use acteon_core::state::Settlement;
+use acteon_core::{
+    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter,
+    DeadLetterKind, Labels, Payload, Redactor, State, Verdict,
+};
+use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::SignedDuration;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use utoipa::openapi::OpenApi;
+use uuid::Uuid;
+
+use crate::{AdminApi, Ports, openapi, routers, swagger};
+
+/// The API and all that stands behind it.
+pub(super) struct World {
+    pub(super) api: AdminApi,
+    pub(super) rulebook: Arc<FakeRulebook>,
+    pub(super) audit: Arc<MemoryAudit>,
+    pub(super) trail: Arc<RecordingTrail>,
+    pub(super) state: Arc<UnreachableState>,
+    pub(super) readiness: Arc<FakeReadiness>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) router: Router,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world with some ports changed before the API is built over them.
+    pub(super) fn with(change: impl FnOnce(&mut Ports)) -> Self {
+        let rulebook = Arc::new(FakeRulebook::default());
+        let audit = Arc::new(MemoryAudit::default());
+        let trail = RecordingTrail::new();
+        let state = UnreachableState::before(Arc::new(MemoryState::default()));
+        let readiness = Arc::new(FakeReadiness::default());
+        let counters = Arc::new(Counters::default());
+        let mut ports = Ports {
+            rulebook: rulebook.clone(),
+            audit: Some(audit.clone()),
+            trail: Some(trail.clone()),
+            state: state.clone(),
+            intake: FakeIntake::done(),
+            admission: Admission::new(10, 1 << 20),
+            readiness: readiness.clone(),
+            providers: Arc::new(FakeProviders),
+            counters: counters.clone(),
+            redactor: Redactor::default(),
+            clock: Clock::starting_at(epoch()),
+            prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
+        };
+        change(&mut ports);
+        let api = AdminApi::new(ports);
+        let routers = routers(&api);
+        let all = routers
+            .health
+            .merge(routers.admin)
+            .merge(swagger(openapi(OpenApi::default())));
+        let manners = Manners {
+            body_bytes_max: 10_000,
+        };
+        Self {
+            router: with_manners(all, manners),
+            api,
+            rulebook,
+            audit,
+            trail,
+            state,
+            readiness,
+            counters,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], "").await
+    }
+
+    pub(super) async fn send(&self, method: &str, path: &str, json: &str) -> Answer {
+        self.ask(method, path, &[("content-type", "application/json")], json)
+            .await
+    }
+
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-request-id", "r-1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            asked: format!("{method} {path}"),
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
+    pub(super) async fn keep_letters(&self, letters: impl IntoIterator<Item = DeadLetter>) {
+        let keep = |letter| Settlement {
+            held: None,
+            delivered: false,
+            remember: None,
+            dead_letter: Some(Arc::new(letter)),
+        };
+        let settlements: Vec<_> = letters.into_iter().map(keep).collect();
+        self.state.settle(&settlements).await.unwrap();
+    }
+
+    pub(super) async fn keep_records(&self, records: impl IntoIterator<Item = AuditRecord>) {
+        let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+        self.audit.append(&records).await.unwrap();
+    }
+}
+
+/// What a client got.
+pub(super) struct Answer {
+    asked: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The answer for people to read, with the headers that are not on every answer.
+    pub(super) fn shown(&self) -> String {
+        let mut text = format!("{}\n{}\n", self.asked, self.status);
+        for name in [
+            "content-type",
+            "retry-after",
+            "allow",
+            "x-rules-generation",
+            "x-rules-hash",
+            "x-rules-errors",
+        ] {
+            if let Some(value) = self.headers.get(name) {
+                writeln!(text, "{name}: {}", value.to_str().unwrap()).unwrap();
+            }
+        }
+        assert_eq!(self.headers["x-request-id"], "r-1");
+        match serde_json::from_slice::<Value>(&self.body) {
+            Ok(json) => writeln!(text, "{}", serde_json::to_string_pretty(&json).unwrap()),
+            Err(_) => writeln!(text, "{}", String::from_utf8_lossy(&self.body)),
+        }
+        .unwrap();
+        text
+    }
+}
+
+type Reload = dyn Fn(Option<&Path>) -> Result<Reloaded, RulesError> + Send + Sync;
+
+/// Rules that are only told of.
+pub(super) struct FakeRulebook {
+    pub(super) in_force: Mutex<RulesInForce>,
+    pub(super) on_reload: Mutex<Box<Reload>>,
+    pub(super) toggles: Mutex<Vec<(String, bool)>>,
+    pub(super) evaluated: Mutex<Vec<(Action, EvaluateOptions)>>,
+}
+
+impl Default for FakeRulebook {
+    fn default() -> Self {
+        let rule = |name: &str, priority| RuleSummary {
+            name: name.into(),
+            priority,
+            enabled: true,
+            description: None,
+            action_type: "suppress",
+            source: "10-mute.yaml".into(),
+        };
+        let in_force = RulesInForce {
+            generation: 3,
+            content_hash: "9f86d081".into(),
+            rules: vec![rule("mute-tests", 1), rule("mute all", 2)],
+            last_errors: vec![],
+        };
+        let reloaded = |directory: Option<&Path>| {
+            Ok(Reloaded {
+                rules: 2,
+                directory: directory.unwrap_or(Path::new("/rules")).to_owned(),
+                generation: 4,
+            })
+        };
+        Self {
+            in_force: Mutex::new(in_force),
+            on_reload: Mutex::new(Box::new(reloaded)),
+            toggles: Mutex::default(),
+            evaluated: Mutex::default(),
+        }
+    }
+}
+
+pub(super) fn problem(line: usize, message: &str) -> RuleProblem {
+    RuleProblem {
+        file: "20-routes.yaml".into(),
+        line,
+        column: 7,
+        message: message.into(),
+    }
+}
+
+#[async_trait]
+impl Rulebook for FakeRulebook {
+    fn rules(&self) -> RulesInForce {
+        self.in_force.lock().clone()
+    }
+
+    async fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, RulesError> {
+        self.on_reload.lock()(directory)
+    }
+
+    async fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), RulesError> {
+        let known = self
+            .in_force
+            .lock()
+            .rules
+            .iter()
+            .any(|rule| &*rule.name == name);
+        if !known {
+            return Err(RulesError::NotFound(name.into()));
+        }
+        self.toggles.lock().push((name.into(), enabled));
+        Ok(())
+    }
+
+    fn evaluate(&self, action: &Action, options: &EvaluateOptions) -> Evaluation {
+        self.evaluated
+            .lock()
+            .push((action.clone(), options.clone()));
+        Evaluation {
+            verdict: Verdict::Modify,
+            matched_rule: Some("mute-tests".into()),
+            has_errors: false,
+            total_rules_evaluated: 2,
+            total_rules_skipped: 0,
+            evaluation_duration_us: 3,
+            trace: vec![RuleTrace {
+                rule: "mute-tests".into(),
+                priority: 1,
+                enabled: true,
+                result: RuleResult::Matched,
+                reason: None,
+                action_type: "modify",
+                duration_us: 1,
+                metadata: [("owner".into(), "ops".into())].into(),
+            }],
+            context: json!({"now": 1_767_225_600}),
+            modified_payload: Some(json!({"token": "t-1", "amount": 3})),
+        }
+    }
+
+    fn dry_run(&self, _: &Action) -> ActionOutcome {
+        unreachable!("the admin API has no dry run")
+    }
+}
+
+/// Says what it is told to.
+#[derive(Default)]
+pub(super) struct FakeReadiness(pub(super) Mutex<Vec<Part>>);
+
+#[async_trait]
+impl Readiness for FakeReadiness {
+    async fn parts(&self) -> Vec<Part> {
+        self.0.lock().clone()
+    }
+}
+
+struct FakeProviders;
+
+impl Providers for FakeProviders {
+    fn health(&self) -> Vec<ProviderHealth> {
+        let new = ProviderHealth {
+            name: "email".into(),
+            breaker: BreakerState::Closed,
+            queued: 0,
+            in_flight: 0,
+            deliveries: 0,
+            failures: 0,
+            success_rate: None,
+            latency_p50_ms: None,
+            latency_p95_ms: None,
+            latency_p99_ms: None,
+            last_error: None,
+        };
+        let tried = ProviderHealth {
+            name: "hook".into(),
+            breaker: BreakerState::HalfOpen,
+            queued: 7,
+            in_flight: 1,
+            deliveries: 90,
+            failures: 10,
+            success_rate: Some(0.9),
+            latency_p50_ms: Some(1.5),
+            latency_p95_ms: Some(3.25),
+            latency_p99_ms: Some(30.0),
+            last_error: Some(LastError {
+                message: "no answer within 30s".into(),
+                at: epoch(),
+            }),
+        };
+        vec![new, tried]
+    }
+}
+
+/// The record of an action that was executed `millis` after the epoch.
+pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
+    let at = epoch() + SignedDuration::from_millis(millis);
+    AuditRecord {
+        id: Uuid::from_u128(number.into()),
+        action_id: format!("a-{number}").into(),
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        provider: "hook".into(),
+        action_type: "test".into(),
+        verdict: Verdict::Allow,
+        matched_rule: None,
+        outcome: AuditedOutcome::Executed {
+            status: ResponseStatus::Success,
+        },
+        payload: Some(Payload::from_value(&json!({"n": number})).unwrap()),
+        metadata: [("env", "prod")].into_iter().collect::<Labels>(),
+        dispatched_at: at,
+        completed_at: at + SignedDuration::from_millis(12),
+        expires_at: None,
+        caller_id: None,
+        auth_method: "anonymous",
+        source: "http".into(),
+        rules_generation: 3,
+        trace_id: None,
+    }
+}
+
+pub(super) fn letter_id(number: u32) -> String {
+    format!("01900000-0000-7000-8000-{number:012}")
+}
+
+/// What is left of an action that could not be delivered.
+pub(super) fn exhausted(number: u32) -> DeadLetter {
+    let id = format!("a-{number}");
+    let payload = json!({"n": number, "token": "t-1"});
+    DeadLetter {
+        id: letter_id(number).into(),
+        kind: DeadLetterKind::Exhausted,
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        provider: "log".into(),
+        action_type: "test".into(),
+        action_id: id.as_str().into(),
+        code: "TIMEOUT".into(),
+        message: "no answer within 30s".into(),
+        attempts: 4,
+        source: format!("kafka:orders/3@{number}").into(),
+        raw: action(&id).payload(&payload).json(),
+        created_at: epoch(),
+    }
+}
+
+/// What is left of a message that could not be decoded.
+pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
+    DeadLetter {
+        id: letter_id(number).into(),
+        kind: DeadLetterKind::Poison,
+        namespace: "".into(),
+        tenant: "".into(),
+        provider: "".into(),
+        action_type: "".into(),
+        action_id: "".into(),
+        code: "INVALID_JSON".into(),
+        message: "invalid JSON at line 1 column 2: key must be a string".into(),
+        attempts: 0,
+        source: format!("kafka:orders/3@{number}").into(),
+        raw: raw.into(),
+        created_at: epoch(),
+    }
+}
