@@ -1,0 +1,31 @@
+//! Waiting for something that will be true, by asking for it.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Asks until `wanted` accepts the answer and returns it.
+///
+/// # Panics
+/// After `patience`, with the last answer.
+pub async fn eventually<T: Debug>(
+    patience: Duration,
+    ask: impl AsyncFn() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        let answer = ask().await;
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "not so after {patience:?}; the last answer was {answer:?}"
+        );
+        sleep(ASK_EVERY).await;
+    }
+}
