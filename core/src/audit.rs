@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use compact_str::CompactString;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use uuid::Uuid;
@@ -143,7 +143,16 @@ pub enum AuditedOutcome {
     },
     Deduplicated {},
     /// An administrative change, or what a backend read back from its store: a name and a JSON object.
-    Noted(#[serde(skip)] CompactString, Arc<RawValue>),
+    #[serde(serialize_with = "details_only")]
+    Noted(CompactString, Arc<RawValue>),
+}
+
+fn details_only<S: Serializer>(
+    _name: &CompactString,
+    details: &Arc<RawValue>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    details.serialize(serializer)
 }
 
 impl AuditedOutcome {
@@ -342,4 +351,16 @@ impl Family for Audits {
     const NAME: &'static str = "audit backend";
     type Context = ();
     type Product = Arc<dyn Audit>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_written_as_the_object_it_is() {
+        let details = RawValue::from_string(r#"{"loaded":3}"#.to_owned()).unwrap();
+        let noted = AuditedOutcome::Noted("reloaded".into(), details.into());
+        assert_eq!(serde_json::to_string(&noted).unwrap(), r#"{"loaded":3}"#);
+    }
 }

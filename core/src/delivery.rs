@@ -44,8 +44,9 @@ pub struct Poison {
     pub reason: String,
     /// Where it stood in its source.
     pub position: Position,
-    /// When it was read.
-    pub received_at: Timestamp,
+    /// When the broker says it was made, else when it was read. With the position it makes the id of the dead letter,
+    /// so that what is read twice is kept once.
+    pub made_at: Timestamp,
 }
 
 /// Where a message stood: a stream such as `kafka:orders/3`, and the offset in it where it has one.

@@ -80,7 +80,10 @@ impl Rules {
             }
         };
         let toggles = match state.rule_toggles().await {
-            Ok(toggles) => toggles,
+            Ok(mut toggles) => {
+                toggles.sort();
+                toggles
+            }
             Err(error) => {
                 events::toggles_unknown(&error);
                 Vec::new()

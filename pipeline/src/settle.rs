@@ -63,9 +63,10 @@ impl Pipeline {
 
     /// Puts what cannot be decoded among the dead letters.
     pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
+        let now = self.parts.clock.now();
         let letters: Vec<_> = poison
             .iter()
-            .map(|loan| Arc::new(poison_letter(loan)))
+            .map(|loan| Arc::new(poison_letter(loan, now)))
             .collect();
         let settlements: Vec<_> = letters
             .iter()
@@ -257,7 +258,7 @@ fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadL
     };
     events::dead_lettered(code, &action.id);
     DeadLetter {
-        id: position_id(&delivery.position, delivery.received_at),
+        id: position_id(&delivery.position, action.created_at),
         kind: DeadLetterKind::Exhausted,
         namespace: action.namespace.clone(),
         tenant: action.tenant.clone(),
@@ -273,10 +274,10 @@ fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadL
     }
 }
 
-fn poison_letter(poison: &Poison) -> DeadLetter {
+fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
     events::dead_lettered("POISON", &poison.reason);
     DeadLetter {
-        id: position_id(&poison.position, poison.received_at),
+        id: position_id(&poison.position, poison.made_at),
         kind: DeadLetterKind::Poison,
         namespace: "".into(),
         tenant: "".into(),
@@ -288,6 +289,6 @@ fn poison_letter(poison: &Poison) -> DeadLetter {
         attempts: 0,
         source: poison.position.to_string().into(),
         raw: poison.raw.clone(),
-        created_at: poison.received_at,
+        created_at: now,
     }
 }

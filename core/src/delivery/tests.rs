@@ -25,7 +25,7 @@ fn lend(seen: &Arc<Seen>, admission: &Arc<Admission>, token: u64) -> Loan<Poison
             stream: "test".into(),
             offset: Some(token),
         },
-        received_at: Timestamp::UNIX_EPOCH,
+        made_at: Timestamp::UNIX_EPOCH,
     };
     let permit = admission.try_admit(1, 1).unwrap();
     Loan::new(poison, Receipt::new(seen.clone(), token), permit)

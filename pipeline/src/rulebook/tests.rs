@@ -62,7 +62,7 @@ fn follow(rules: &Arc<Rules>) -> JoinSet<()> {
     tasks.spawn(async move {
         rules
             .watch(Follow::TogglesAndFiles, CancellationToken::new())
-            .await
+            .await;
     });
     tasks
 }
@@ -197,4 +197,40 @@ async fn without_its_state_a_process_starts_and_learns_the_toggles_later() {
     away.set_reach(Reach::Whole);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!rules.rules().rules[0].enabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_broken_reloads_never_changes_the_set_and_toggles_hold_through_it() {
+    let (folder, _state, rules) = one_rule().await;
+    rules.set_enabled("one", false).await.unwrap();
+    let before = rules.generation();
+    let _tasks = follow(&rules);
+    for round in 0..100 {
+        let file = folder
+            .path()
+            .join(format!("{}.yaml", ["b", "c", "d"][round % 3]));
+        fs::write(file, format!("rules: [{{ name: r{round} }}]")).unwrap();
+        let error = rules.reload(None).await.unwrap_err();
+        assert!(matches!(error, RulesError::Invalid(_)), "{error}");
+        assert!(Arc::ptr_eq(&before, &rules.generation()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for name in ["b.yaml", "c.yaml", "d.yaml"] {
+        fs::write(folder.path().join(name), rule(&name[..1])).unwrap();
+    }
+    until_named(&rules, &["one", "b", "c", "d"]).await;
+    let enabled: Vec<_> = rules.rules().rules.iter().map(|r| r.enabled).collect();
+    assert_eq!(enabled, [false, true, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn toggles_in_any_order_make_no_new_generation() {
+    let (folder, state, _) = one_rule().await;
+    for name in ["z", "one", "m", "a"] {
+        state.set_rule_enabled(name, true).await.unwrap();
+    }
+    let rules = load(folder.path(), &state).await.unwrap();
+    let _tasks = follow(&rules);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(rules.generation().number, 1);
 }

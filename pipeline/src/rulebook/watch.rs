@@ -13,6 +13,8 @@ use super::{Rules, events, files};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the files must look the same before they are read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// Files that never look the same twice are read after so many looks all the same.
+const LOOKS_MAX: usize = 4;
 
 /// What is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Rules {
         if seen == loading.stamp {
             return;
         }
-        loop {
+        for _ in 0..LOOKS_MAX {
             sleep(SETTLE).await;
             let now = files::stamp(&directory).await;
             if now == seen {

@@ -56,10 +56,11 @@ pub enum Body {
 
 /// Credentials for the `Authorization` header.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Auth {
     /// A token.
-    Bearer(Secret),
+    #[allow(missing_docs)]
+    Bearer { token: Secret },
     /// A user and a password.
     #[allow(missing_docs)]
     Basic { username: String, password: Secret },

@@ -108,16 +108,16 @@ fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
         BuildError::new(message)
     };
     match auth {
-        Auth::Bearer(token) => Some(token.expose())
+        Auth::Bearer { token } => Some(token.expose())
             .filter(|token| !token.is_empty())
             .and_then(|token| sensitive(&format!("Bearer {token}")))
-            .ok_or_else(|| wrong("bearer")),
+            .ok_or_else(|| wrong("token")),
         Auth::Basic { username, .. } if username.is_empty() || username.contains(':') => {
-            let message = "`auth.basic.username`: must not be empty nor hold a colon";
+            let message = "`auth.username`: must not be empty nor hold a colon";
             Err(BuildError::new(message))
         }
         Auth::Basic { username, password } => {
-            basic(username, password).ok_or_else(|| wrong("basic"))
+            basic(username, password).ok_or_else(|| wrong("password"))
         }
     }
 }

@@ -80,7 +80,7 @@ impl Harness for Webhooks {
         let options = json!({
             "url": format!("{url}&token=in-the-query"),
             "headers": {"X-Key": "in-a-header"},
-            "auth": {"basic": {"username": "u", "password": "in-the-password"}},
+            "auth": {"type": "basic", "username": "u", "password": "in-the-password"},
             "allow_cidrs": ["127.0.0.0/8"],
         });
         build(options, context).await
@@ -143,14 +143,15 @@ async fn a_payload_alone_is_sent_byte_for_byte() {
 async fn configured_headers_and_credentials_are_sent() {
     let options = json!({
         "headers": {"X-Key": "k", "Content-Type": "application/x+json", "user-agent": "mine"},
-        "auth": {"bearer": "t0ken"},
+        "auth": {"type": "bearer", "token": "t0ken"},
     });
     let received = sent(options, &action()).await;
     assert_eq!(received.header("x-key"), Some("k"));
     assert_eq!(received.header("content-type"), Some("application/x+json"));
     assert_eq!(received.header("user-agent"), Some("mine"));
     assert_eq!(received.header("authorization"), Some("Bearer t0ken"));
-    let basic = json!({"auth": {"basic": {"username": "Aladdin", "password": "open sesame"}}});
+    let basic =
+        json!({"auth": {"type": "basic", "username": "Aladdin", "password": "open sesame"}});
     let received = sent(basic, &action()).await;
     let expected = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert_eq!(received.header("authorization"), expected);
@@ -237,20 +238,20 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
             "`headers.Idempotency-Key`",
         ),
         (
-            json!({"url": url, "headers": {"Authorization": "s3cret"}, "auth": {"bearer": "s3cret"}}),
+            json!({"url": url, "headers": {"Authorization": "s3cret"}, "auth": {"type": "bearer", "token": "s3cret"}}),
             "`headers.Authorization`: `auth` sets",
         ),
         (
-            json!({"url": url, "auth": {"bearer": "s3cret\r\n"}}),
-            "`auth.bearer`: must be one line",
+            json!({"url": url, "auth": {"type": "bearer", "token": "s3cret\r\n"}}),
+            "`auth.token`: must be one line",
         ),
         (
-            json!({"url": url, "auth": {"bearer": ""}}),
-            "`auth.bearer`: must be one line",
+            json!({"url": url, "auth": {"type": "bearer", "token": ""}}),
+            "`auth.token`: must be one line",
         ),
         (
-            json!({"url": url, "auth": {"basic": {"username": "a:b", "password": "s3cret"}}}),
-            "`auth.basic.username`",
+            json!({"url": url, "auth": {"type": "basic", "username": "a:b", "password": "s3cret"}}),
+            "`auth.username`",
         ),
     ];
     for (options, expected) in cases {
@@ -268,7 +269,9 @@ fn options_of_the_wrong_shape_name_what_is_known() {
     assert!(refusal(json!({})).contains("missing field `url`"));
     assert!(refusal(json!({"url": "u", "method": "GET"})).contains("`POST`, `PUT`, `PATCH`"));
     assert!(refusal(json!({"url": "u", "signing_secret": "s"})).contains("unknown field"));
-    assert!(refusal(json!({"url": "u", "auth": {"digest": "s"}})).contains("`bearer` or `basic`"));
+    assert!(
+        refusal(json!({"url": "u", "auth": {"type": "digest"}})).contains("`bearer` or `basic`")
+    );
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn debug_of_the_options_shows_no_secret() {
     let config: WebhookConfig = serde_json::from_value(json!({
         "url": "https://example.com/s3cret",
         "headers": {"X-Key": "s3cret"},
-        "auth": {"basic": {"username": "u", "password": "s3cret"}},
+        "auth": {"type": "basic", "username": "u", "password": "s3cret"},
     }))
     .unwrap();
     let shown = format!("{config:?}");

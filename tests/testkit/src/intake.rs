@@ -172,7 +172,7 @@ fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
 
 fn letter_of_poison(poison: &Poison) -> Arc<DeadLetter> {
     Arc::new(DeadLetter {
-        id: position_id(&poison.position, poison.received_at),
+        id: position_id(&poison.position, poison.made_at),
         kind: DeadLetterKind::Poison,
         namespace: "".into(),
         tenant: "".into(),

@@ -64,7 +64,7 @@ impl Lender {
                 stream: name.into(),
                 offset: Some(0),
             },
-            received_at: epoch(),
+            made_at: epoch(),
         };
         self.lend(name, poison)
     }

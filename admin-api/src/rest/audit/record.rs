@@ -3,7 +3,7 @@
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::{AuditRecord, Labels, Payload, Verdict};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(super) struct Record<'a> {
     verdict_details: Option<Value>,
     /// What belongs to the outcome.
     #[schema(value_type = Object)]
-    outcome_details: Details<'a>,
+    outcome_details: &'a AuditedOutcome,
     /// The labels, with `__dedup_key`, `__fingerprint` and `__status` where the action had them.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     metadata: &'a Labels,
@@ -93,7 +93,7 @@ impl<'a> Record<'a> {
             outcome: record.outcome.name(),
             action_payload: record.payload.as_ref(),
             verdict_details: None,
-            outcome_details: Details(&record.outcome),
+            outcome_details: &record.outcome,
             metadata: &record.metadata,
             dispatched_at: record.dispatched_at,
             completed_at: record.completed_at,
@@ -107,18 +107,6 @@ impl<'a> Record<'a> {
             record_hash: None,
             previous_hash: None,
             sequence_number: None,
-        }
-    }
-}
-
-/// An outcome without its name.
-struct Details<'a>(&'a AuditedOutcome);
-
-impl Serialize for Details<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            AuditedOutcome::Noted(_, details) => details.serialize(serializer),
-            known => known.serialize(serializer),
         }
     }
 }
