@@ -14,3 +14,17 @@ pub fn register_states(states: &mut Registry<States>) {
 pub fn register_audits(audits: &mut Registry<Audits>) {
     audits.register(acteon_backends_memory::MemoryAudits);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_is_found_by_its_kind() {
+        let (mut states, mut audits) = (Registry::default(), Registry::default());
+        register_states(&mut states);
+        register_audits(&mut audits);
+        assert_eq!(states.kinds().collect::<Vec<_>>(), ["memory"]);
+        assert_eq!(audits.kinds().collect::<Vec<_>>(), ["memory"]);
+    }
+}

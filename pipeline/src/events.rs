@@ -63,13 +63,6 @@ pub(crate) fn state_full() {
     tracing::debug!("the state backend is full");
 }
 
-pub(crate) fn waited_in_vain(actions: usize) {
-    if actions > 0 {
-        counter!("acteon_returned_total", "reason" => "busy").increment(actions as u64);
-        tracing::debug!(actions, "ids or keys were held by others for too long");
-    }
-}
-
 pub(crate) fn returned(refusal: Refusal) {
     let reason = match refusal {
         Refusal::Overloaded => "overloaded",

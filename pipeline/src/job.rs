@@ -1,13 +1,15 @@
 //! An action on its way through the pipeline, with what has been decided about it so far.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acteon_core::verdict::Verdict;
-use acteon_core::{Action, ActionOutcome, Delivery};
+use acteon_core::{Action, ActionOutcome, Delivery, Payload, Refusal};
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
+use crate::events;
 use crate::leases::Lease;
 
 /// An action between decision and settlement.
@@ -17,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) verdict: Verdict,
     pub(crate) matched_rule: Option<Arc<str>>,
     pub(crate) generation: u64,
+    /// The payload as it came, when a rule has changed it.
+    original: Option<Payload>,
     /// What is held for it in the state.
     pub(crate) lease: Option<Lease>,
     /// The name of the provider that is to deliver it.
@@ -44,12 +48,28 @@ impl Job {
             verdict: Verdict::Allow,
             matched_rule: None,
             generation,
+            original: None,
             lease: None,
             target,
             refused_by: SmallVec::new(),
             attempts: 0,
             attempts_at_target: 0,
         }
+    }
+
+    /// Changes the payload for this delivery.
+    pub(crate) fn modify(&mut self, payload: Payload) {
+        let original = std::mem::replace(&mut self.delivery.action.payload, payload);
+        self.original.get_or_insert(original);
+    }
+
+    /// Gives it back to its source, as it came: the rules will see it again.
+    pub(crate) fn retry(mut self, after: Duration, refusal: Refusal) {
+        if let Some(original) = self.original.take() {
+            self.delivery.action.payload = original;
+        }
+        events::returned(refusal);
+        self.delivery.retry(after, refusal);
     }
 
     /// Sends it to another provider, whose attempts are counted from the start.

@@ -8,7 +8,7 @@ use acteon_core::{
     ActionOutcome, Clock, Counters, Delivery, Failure, FailureCode, Intake, Loan, Poison, Redactor,
     Refusal, State, Trail,
 };
-use acteon_rules::{Effect, Plan};
+use acteon_rules::Effect;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -92,17 +92,15 @@ impl Pipeline {
         let generation = self.parts.rules.generation();
         let now = self.parts.clock.now();
         let (mut errors, mut asked) = (0, Vec::with_capacity(batch.len()));
-        for mut delivery in batch {
-            let decision = generation.set.decide(&delivery.action, now);
+        for delivery in batch {
+            let mut decision = generation.set.decide(&delivery.action, now);
             errors += u64::from(decision.rule_errors);
-            if let Effect::Deliver(Plan {
-                payload: Some(payload),
-                ..
-            }) = &decision.effect
-            {
-                delivery.action.payload = payload.clone();
-            }
             let mut job = Job::new(delivery, generation.number);
+            if let Effect::Deliver(plan) = &mut decision.effect
+                && let Some(payload) = plan.payload.take()
+            {
+                job.modify(payload);
+            }
             job.verdict = decision.verdict;
             job.matched_rule = decision.matched_rule;
             asked.push(Asking::new(job, decision.effect, &self.parts.options));
@@ -173,7 +171,7 @@ impl Pipeline {
                 hand(provider, Work::Job(Box::new(job)));
             }
             // The chain ends at a full queue: nothing final, so the source offers it again.
-            Some(_) => job.delivery.retry(OVERLOAD_WAIT, Refusal::Overloaded),
+            Some(_) => job.retry(OVERLOAD_WAIT, Refusal::Overloaded),
         }
     }
 }
@@ -199,7 +197,7 @@ fn hand(provider: &Provider, mut work: Work) {
         lease.keep();
     }
     if let Err(Work::Job(job) | Work::Again(job, _)) = provider.hand(work) {
-        job.delivery.retry(Duration::ZERO, Refusal::ShuttingDown);
+        job.retry(Duration::ZERO, Refusal::ShuttingDown);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use acteon_core::action::{Labels, Payload};
 use acteon_core::audit::AuditedOutcome;
+use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, AuditRecord};
 use compact_str::format_compact;
 use jiff::Timestamp;
@@ -25,7 +26,11 @@ pub(crate) fn of(
         provider: job.target.clone(),
         action_type: action.action_type.clone(),
         verdict: job.verdict,
-        matched_rule: job.matched_rule.clone(),
+        // A rule that allows has changed nothing; the trail names those that did.
+        matched_rule: job
+            .matched_rule
+            .clone()
+            .filter(|_| job.verdict != Verdict::Allow),
         outcome: AuditedOutcome::from(outcome),
         payload,
         metadata: metadata(action),

@@ -161,7 +161,7 @@ impl Pipeline {
             }
             Reserved::Full => {
                 events::state_full();
-                asking.job.delivery.retry(STATE_WAIT, Refusal::Overloaded);
+                asking.job.retry(STATE_WAIT, Refusal::Overloaded);
             }
         }
     }
@@ -192,10 +192,7 @@ impl Pipeline {
             match self.parts.options.on_state_error {
                 OnStateError::Deliver => asking.proceed(granted, ended),
                 OnStateError::Retry => {
-                    asking
-                        .job
-                        .delivery
-                        .retry(STATE_WAIT, Refusal::StateUnavailable);
+                    asking.job.retry(STATE_WAIT, Refusal::StateUnavailable);
                 }
             }
         }

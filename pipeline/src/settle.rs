@@ -55,7 +55,7 @@ impl Pipeline {
         if self.record_all(&closings, now).await.is_err() {
             // Nothing is acknowledged without its record: the sources offer these again.
             let jobs = closings.into_iter().map(|closing| closing.job);
-            jobs.for_each(|job| job.delivery.retry(Duration::ZERO, Refusal::ShuttingDown));
+            jobs.for_each(|job| job.retry(Duration::ZERO, Refusal::ShuttingDown));
             return;
         }
         closings.into_iter().for_each(|closing| self.close(closing));
@@ -95,7 +95,7 @@ impl Pipeline {
         if let Err(error) = self.settle_state(&release).await {
             events::left_to_expire(&error, 1);
         }
-        job.delivery.retry(after, refusal);
+        job.retry(after, refusal);
     }
 
     /// Gives jobs that no attempt is running for back to their sources, because the process is stopping.
@@ -107,7 +107,7 @@ impl Pipeline {
             events::left_to_expire(&error, releases.len());
         }
         for job in jobs {
-            job.delivery.retry(Duration::ZERO, Refusal::ShuttingDown);
+            job.retry(Duration::ZERO, Refusal::ShuttingDown);
         }
     }
 
@@ -168,23 +168,18 @@ impl Pipeline {
     }
 
     fn close(&self, closing: Closing) {
+        if let Disposition::Retry { after } = closing.disposition {
+            return closing.job.retry(after, Refusal::Throttled);
+        }
         let counters = &self.parts.counters;
+        counters.dispatched.fetch_add(1, Relaxed);
+        counters.count(&closing.outcome);
         let delivery = closing.job.delivery;
-        match (closing.disposition, closing.letter) {
-            (Disposition::Retry { after }, _) => {
-                events::returned(Refusal::Throttled);
-                delivery.retry(after, Refusal::Throttled);
-            }
-            (_, Some(letter)) => {
-                counters.dispatched.fetch_add(1, Relaxed);
-                counters.count(&closing.outcome);
+        match closing.letter {
+            None => delivery.done(closing.outcome),
+            Some(letter) => {
                 counters.dead_lettered.fetch_add(1, Relaxed);
                 delivery.dead_lettered(letter);
-            }
-            (_, None) => {
-                counters.dispatched.fetch_add(1, Relaxed);
-                counters.count(&closing.outcome);
-                delivery.done(closing.outcome);
             }
         }
     }
@@ -237,10 +232,7 @@ fn keep_without_letter(closings: Vec<Closing>, error: &StateError) -> Vec<Closin
         .partition(|closing| closing.letter.is_some());
     events::unconfirmed(error, kept.len(), unstored.len());
     for closing in unstored {
-        closing
-            .job
-            .delivery
-            .retry(STATE_WAIT, Refusal::StateUnavailable);
+        closing.job.retry(STATE_WAIT, Refusal::StateUnavailable);
     }
     kept
 }

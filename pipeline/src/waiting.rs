@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::events;
 use crate::job::Job;
 use crate::process::Pipeline;
 use crate::reserve::Asking;
@@ -114,9 +113,8 @@ impl Pipeline {
             let due = self.waiting.take_due();
             if !due.is_empty() {
                 let (patient, weary) = by_patience(due);
-                events::waited_in_vain(weary.len());
                 for asking in weary {
-                    asking.job.delivery.retry(BUSY_WAIT, Refusal::Busy);
+                    asking.job.retry(BUSY_WAIT, Refusal::Busy);
                 }
                 let ended = self.reserve_and_begin(patient).await;
                 self.settle(ended).await;

@@ -1,1 +1,20 @@
-//! The composition root and the binary
+//! The composition root: puts the adapters, the pipeline and the APIs together and keeps them running.
+//!
+//! [`Server::build`] touches what it must and starts nothing; [`Server::run`] starts everything, and joins it at the
+//! end. Nothing in here decides, delivers or stores.
+
+mod adapters;
+pub mod check;
+mod compose;
+mod events;
+mod listen;
+mod metrics;
+mod readiness;
+mod rest;
+mod run;
+mod signals;
+
+pub use adapters::AdapterSet;
+pub use compose::{Server, StartError};
+pub use run::EndedAtOnce;
+pub use signals::Signals;

@@ -1,1 +1,8 @@
 //! End to end: the real binary against real services
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod spine;

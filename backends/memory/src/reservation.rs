@@ -7,7 +7,7 @@ use acteon_core::state::{Busy, Grant, Held, Quota, Reservation, Reserved, Settle
 
 use crate::key::Key;
 use crate::quota::Bound;
-use crate::shard::{Charge, Record, Slot};
+use crate::shard::{Charge, Slot};
 use crate::shards::{Keys, Locked};
 use crate::time::nanos;
 
@@ -146,8 +146,7 @@ impl Locked<'_> {
         let now = self.now;
         let until = now.saturating_add(nanos(lease));
         for key in names(keys) {
-            let slot = Slot::Pending(grant.fence);
-            self.shard(key).put(Record { key, until, slot });
+            self.shard(key).take(key, grant.fence, now, until);
         }
         for (at, key) in charged(asked, keys, grant) {
             self.shard(key)
@@ -164,8 +163,7 @@ impl Locked<'_> {
         }
         match slot {
             Some((slot, ttl)) => {
-                let until = now.saturating_add(nanos(ttl));
-                shard.put(Record { key, until, slot });
+                shard.end(key, slot, now.saturating_add(nanos(ttl)));
             }
             None => shard.release(key),
         }

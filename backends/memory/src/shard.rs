@@ -8,9 +8,9 @@ use crate::key::Key;
 use crate::quota::{Bound, QuotaLog};
 use crate::table::{Perishable, SweptTable};
 
-/// How many buckets are looked into for each key that a call touches. Keys that are over make up an eighth of a table
-/// at most when as many come as go.
-const SWEEP_PER_KEY: usize = 8;
+/// How many buckets are looked into for each key that is taken. When as many come as go, what is over takes at most a
+/// quarter of a table.
+const SWEEP_PER_KEY: usize = 4;
 /// How many buckets are looked into before a full shard refuses a new key.
 const SWEEP_WHEN_FULL: usize = 1024;
 /// How long a lease that ran out is still known, so that a delivery which outlived it can be confirmed.
@@ -49,7 +49,7 @@ pub(crate) enum Slot {
 /// A lease or a dedup record. 40 bytes, and there are millions.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) key: Key,
+    key: Key,
     /// When it falls free, in nanoseconds.
     pub(crate) until: u64,
     pub(crate) slot: Slot,
@@ -95,7 +95,7 @@ impl Shard {
 
     /// True when a record under `key` fits in.
     pub(crate) fn fits_record(&mut self, key: Key, now: u64) -> bool {
-        self.records.find(key).is_some() || self.has_room(now)
+        self.has_room(now) || self.records.find(key).is_some()
     }
 
     /// True when one more outcome may be remembered.
@@ -109,7 +109,7 @@ impl Shard {
 
     /// True when a throttle log under `key` fits in.
     pub(crate) fn fits_quota(&mut self, key: Key, now: u64) -> bool {
-        self.quotas.find(key).is_some() || self.has_room(now)
+        self.has_room(now) || self.quotas.find(key).is_some()
     }
 
     fn has_room(&mut self, now: u64) -> bool {
@@ -124,8 +124,19 @@ impl Shard {
         self.records.len() + self.quotas.len()
     }
 
-    /// Puts a record in the place of what stood there.
-    pub(crate) fn put(&mut self, record: Record) {
+    /// Takes `key` until then for the grant of `fence`, and forgets some of what is over.
+    pub(crate) fn take(&mut self, key: Key, fence: u64, now: u64, until: u64) {
+        let slot = Slot::Pending(fence);
+        self.put(Record { key, until, slot });
+        self.sweep(now, SWEEP_PER_KEY);
+    }
+
+    /// Leaves an end under `key`.
+    pub(crate) fn end(&mut self, key: Key, slot: Slot, until: u64) {
+        self.put(Record { key, until, slot });
+    }
+
+    fn put(&mut self, record: Record) {
         self.remembered_bytes += record.slot.bytes();
         if let Some(before) = self.records.put(record) {
             self.remembered_bytes -= before.slot.bytes();
@@ -172,7 +183,7 @@ impl Shard {
         }
     }
 
-    /// Takes a place under `key`.
+    /// Takes a place under `key`, and forgets some of what is over.
     pub(crate) fn charge(&mut self, key: Key, bound: Bound, now: u64) {
         self.quotas
             .entry_or(key, || QuotaLog::new(key))
@@ -186,11 +197,6 @@ impl Shard {
         {
             log.refund(bound, now, charge.at);
         }
-    }
-
-    /// Forgets some of what is over, after a call that touched `keys` keys here.
-    pub(crate) fn tidy(&mut self, now: u64, keys: usize) {
-        self.sweep(now, keys * SWEEP_PER_KEY);
     }
 
     /// What all keys take together.

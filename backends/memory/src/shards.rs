@@ -87,7 +87,6 @@ impl Shards {
                     each(&mut locked, item, own);
                 }
             }
-            locked.tidy(keys.len());
         }
     }
 
@@ -155,13 +154,6 @@ impl Locked<'_> {
         self.guards[place(key, self.count)]
             .as_deref_mut()
             .expect("a locked shard")
-    }
-
-    fn tidy(&mut self, keys: usize) {
-        let locked = self.guards.iter().flatten().count().max(1);
-        for shard in self.guards.iter_mut().flatten() {
-            shard.tidy(self.now, keys.div_ceil(locked));
-        }
     }
 }
 

@@ -1,1 +1,53 @@
-//! The Kafka source
+#![doc = include_str!("../README.md")]
+
+mod assignment;
+mod balance;
+mod commits;
+mod config;
+mod context;
+mod error;
+mod events;
+mod held;
+mod inbox;
+mod lanes;
+mod publish;
+mod reading;
+mod ready;
+mod record;
+mod session;
+mod settling;
+mod source;
+mod stats;
+mod topics;
+
+use std::sync::Arc;
+
+use acteon_core::source::SourceContext;
+use acteon_core::{BuildError, Factory, Source, Sources};
+use async_trait::async_trait;
+
+pub use config::{KafkaConfig, Start};
+pub use error::OptionError;
+pub use source::KafkaSource;
+
+/// Builds sources of `type = "kafka"`.
+pub struct Kafka;
+
+#[async_trait]
+impl Factory<Sources> for Kafka {
+    const KIND: &'static str = "kafka";
+    type Config = KafkaConfig;
+
+    async fn build(
+        &self,
+        config: KafkaConfig,
+        context: SourceContext,
+    ) -> Result<Arc<dyn Source>, BuildError> {
+        let source = KafkaSource::new(config, context);
+        let source = source.map_err(|error| BuildError::new(error.to_string()))?;
+        Ok(Arc::new(source))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,7 @@
-//! Finds the rules that could match an action by its namespace, tenant, provider and action type, so that the cost
-//! of an action follows the number of those rules and not the number loaded.
-//!
-//! For each rule its condition is asked which values of the four fields it could hold for. Rules are then listed
-//! under the hash of those values, apart for each combination of fields; an action asks once per combination that
-//! occurs. What is found is only a candidate: its whole condition is tested, so equal hashes do no harm.
+//! Finds the rules that could match an action by its namespace, tenant, provider and action type: the cost of an
+//! action follows their number, not the number loaded. A condition tells which values of these fields it could hold
+//! for; rules are listed under the hash of those, apart for each combination of fields, and an action asks once per
+//! combination. What is found is a candidate whose whole condition is tested, so equal hashes do no harm.
 
 use std::hash::BuildHasher;
 

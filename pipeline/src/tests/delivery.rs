@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acteon_core::delivery::Returned;
 use acteon_core::health::{BreakerState, Providers as _};
 use acteon_core::{ActionOutcome, FailureCode, Settled};
 use acteon_testkit::{Answer, RecordingSink, action};
@@ -241,4 +242,30 @@ async fn an_id_of_two_tenants_has_two_idempotency_keys() {
     let attempts = sink.attempts();
     assert_eq!(attempts.len(), 2);
     assert_ne!(attempts[0].idempotency_key, attempts[1].idempotency_key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_to_its_source_goes_back_as_it_came() {
+    let rules = r#"
+rules:
+  - { name: mark, continue: true, condition: { all: [] }, action: { type: modify, changes: { marked: true } } }
+  - { name: calm, condition: { all: [] }, action: { type: throttle, max_count: 1, window_seconds: 60 } }
+"#;
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(rules, &sink).await;
+    bench.finish([record("a"), record("b")]).await;
+    let ended = bench.lender.take_ended();
+    let returned = ended.into_iter().find_map(|(_, settled)| match settled {
+        Settled::Retry {
+            returned: Returned::Action(envelope),
+            ..
+        } => Some(envelope),
+        _ => None,
+    });
+    let payload: serde_json::Value = returned.unwrap().action.payload.parse().unwrap();
+    assert_eq!(
+        payload,
+        serde_json::json!({}),
+        "the rules will see it again"
+    );
 }

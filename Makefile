@@ -1,0 +1,63 @@
+# The commands of the house. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# `make run PROFILE=release` for speed; the first build then takes several times as long.
+PROFILE ?= dev
+ARGS ?=
+BENCHES := rules http batch kafka
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+say = @printf '\n==> %s\n' "$(1)"
+
+.PHONY: help run test bench services fmt lint tools-build tools-lint tools-test
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: tools-build ## Build and start the server on http://127.0.0.1:8080 (ARGS="-c acteon.toml", PROFILE=release)
+	$(call say,Building the server (profile $(PROFILE); the first time takes a few minutes))
+	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
+	@exec cargo run --quiet --locked --profile $(PROFILE) -p acteon-server --bin acteon-server -- $(ARGS)
+
+test: tools-test ## Run everything: format, lints, laws, unit, contract and end-to-end tests
+	$(call say,Format)
+	@cargo fmt --all --check
+	$(call say,Lints)
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(call say,The server binary that the end-to-end tests drive)
+	@cargo build --locked -p acteon-server --bin acteon-server
+	$(call say,Services)
+	@$(MAKE) --no-print-directory services
+	$(call say,Tests)
+	@cargo test --locked --workspace
+	$(call say,All is well)
+
+bench: tools-test ## Run all benches, each against its floor (also one by one: make bench-rules, -http, ...)
+	@for name in $(BENCHES); do $(MAKE) --no-print-directory bench-$$name; done
+
+bench-%: tools-test
+	$(call say,Bench $*)
+	@cargo build --locked --release -p acteon-server -p acteon-bench
+	@$(TARGET)/release/acteon-bench $*
+
+services: tools-test ## Fetch the servers that tests and benches start, so that a later run needs no network
+	@cargo run --quiet --locked -p acteon-services -- fetch
+
+fmt: ## Format all code
+	@cargo fmt --all
+
+lint: tools-lint ## Format check, lints and the laws of the house
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	@cargo test --locked --quiet -p acteon-tests laws::
+
+tools-build:
+	@.ci/tools build
+
+tools-lint:
+	@.ci/tools lint
+
+tools-test:
+	@.ci/tools test

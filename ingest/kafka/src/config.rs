@@ -1,0 +1,259 @@
+//! The options of the source, and what becomes of them in the client library.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acteon_core::Secret;
+use acteon_ingest_kit::Codec;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::error::OptionError;
+
+/// A `[[sources]]` of `type = "kafka"`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// The brokers to ask first: `host:port`, separated by commas.
+    pub brokers: String,
+    /// What to read.
+    pub topics: Vec<String>,
+    /// The consumer group that shares the work and remembers how far it came.
+    pub group_id: String,
+    /// Where a group begins that has never committed.
+    #[serde(default)]
+    pub start: Start,
+    /// How records are written.
+    #[serde(default)]
+    pub codec: Codec,
+    /// Deliver the actions of one record key one after another.
+    #[serde(default)]
+    pub ordered: bool,
+    /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
+    #[serde(default)]
+    pub retry_topic: Option<String>,
+    /// Where dead letters are published besides being stored. Created when absent.
+    #[serde(default)]
+    pub dead_letter_topic: Option<String>,
+    /// Properties for the client library, such as TLS and SASL. Values are text.
+    #[serde(default)]
+    pub client: BTreeMap<String, Secret>,
+}
+
+/// Where a group begins that has never committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// At the oldest record: nothing is lost.
+    #[default]
+    Earliest,
+    /// At what comes next.
+    Latest,
+}
+
+/// How long a member may be silent before its group gives it up, unless `client` says otherwise.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
+
+/// Client properties that belong to the source, and what to set in their place.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "set `brokers`"),
+    ("metadata.broker.list", "set `brokers`"),
+    ("group.id", "set `group_id`"),
+    ("auto.offset.reset", "set `start`"),
+    ("enable.auto.commit", "only what is settled is committed"),
+    (
+        "enable.auto.offset.store",
+        "only what is settled is committed",
+    ),
+    (
+        "auto.commit.interval.ms",
+        "only what is settled is committed",
+    ),
+    ("enable.partition.eof", "the source has no use for it"),
+    (
+        "group.protocol",
+        "the source drains partitions by the classic protocol",
+    ),
+    (
+        "statistics.interval.ms",
+        "lag and readiness are read from the statistics",
+    ),
+    (
+        "allow.auto.create.topics",
+        "topics are not created by reading them",
+    ),
+    (
+        "queued.max.messages.kbytes",
+        "set `pipeline.max_in_flight_bytes`",
+    ),
+    ("queued.min.messages", "set `pipeline.max_in_flight_bytes`"),
+    ("fetch.max.bytes", "set `pipeline.max_in_flight_bytes`"),
+    ("acks", "what the source publishes is always confirmed"),
+    (
+        "enable.idempotence",
+        "what the source publishes is always confirmed",
+    ),
+    ("log_level", "set `log.level`"),
+];
+
+impl KafkaConfig {
+    /// The topic of throttled actions.
+    pub fn retry_topic(&self) -> String {
+        let chosen = self.retry_topic.clone();
+        chosen.unwrap_or_else(|| format!("{}.retry", self.group_id))
+    }
+
+    /// What of a session's timeout may pass while partitions are drained.
+    pub fn drain_patience(&self) -> Duration {
+        let set = self.client.get(SESSION_TIMEOUT_KEY);
+        let millis = set.and_then(|text| text.expose().parse().ok());
+        millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
+    }
+
+    /// Looks at everything that can be known without a broker.
+    ///
+    /// # Errors
+    /// The first option that cannot work.
+    pub fn check(&self) -> Result<(), OptionError> {
+        let nothing = |text: &str| text.trim().is_empty();
+        let needed = [
+            ("brokers", nothing(&self.brokers)),
+            (
+                "topics",
+                self.topics.is_empty() || self.topics.iter().any(|t| nothing(t)),
+            ),
+            ("group_id", nothing(&self.group_id)),
+        ];
+        if let Some((option, _)) = needed.into_iter().find(|(_, missing)| *missing) {
+            return Err(OptionError::Empty { option });
+        }
+        self.check_topics()?;
+        self.check_client()
+    }
+
+    fn check_topics(&self) -> Result<(), OptionError> {
+        let retry = self.retry_topic();
+        let reused = |option, topic: &str| {
+            let topic = topic.to_owned();
+            Err(OptionError::Reused { option, topic })
+        };
+        if self.topics.contains(&retry) {
+            return reused("retry_topic", &retry);
+        }
+        match &self.dead_letter_topic {
+            Some(topic) if self.topics.contains(topic) || *topic == retry => {
+                reused("dead_letter_topic", topic)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_client(&self) -> Result<(), OptionError> {
+        for property in self.client.keys() {
+            if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == property) {
+                let property = property.clone();
+                return Err(OptionError::Owned { property, instead });
+            }
+        }
+        let tried = self
+            .consumer("check", Prefetch::of(0))
+            .create_native_config();
+        tried.map(|_| ()).map_err(|error| refused(&error))
+    }
+
+    /// The client's properties for reading.
+    pub(crate) fn consumer(&self, name: &str, prefetch: Prefetch) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        let start = match self.start {
+            Start::Earliest => "earliest",
+            Start::Latest => "latest",
+        };
+        config
+            .set("client.id", format!("acteon-{name}"))
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("topic.metadata.refresh.interval.ms", "30000")
+            // The default of a second stalls the reading each time the prefetch was full.
+            .set("fetch.queue.backoff.ms", "10");
+        self.overlay(&mut config);
+        config
+            .set("group.id", &self.group_id)
+            .set("auto.offset.reset", start)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "false")
+            .set("allow.auto.create.topics", "false")
+            .set("statistics.interval.ms", "2000")
+            .set("queued.min.messages", "10000")
+            .set(
+                "queued.max.messages.kbytes",
+                prefetch.queued_kib().to_string(),
+            )
+            .set("fetch.max.bytes", prefetch.response_bytes().to_string());
+        config
+    }
+
+    /// The client's properties for publishing to the retry topic and the dead letter topic.
+    pub(crate) fn producer(&self, name: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", format!("acteon-{name}"));
+        self.overlay(&mut config);
+        config
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "10000")
+            .set("queue.buffering.max.kbytes", "16384");
+        config
+    }
+
+    fn overlay(&self, config: &mut ClientConfig) {
+        for (property, value) in &self.client {
+            config.set(property, value.expose());
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config.set_log_level(RDKafkaLogLevel::Warning);
+    }
+}
+
+/// Says which property is wrong, without its value: that may be a secret.
+fn refused(error: &KafkaError) -> OptionError {
+    let message = match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
+            format!("the Kafka client has no property `{property}`")
+        }
+        KafkaError::ClientConfig(_, _, property, _) => {
+            format!("the Kafka client does not take this value of `{property}`")
+        }
+        _ => "the Kafka client does not take these properties".to_owned(),
+    };
+    OptionError::Refused { message }
+}
+
+/// How many bytes the client may fetch ahead: an eighth of what may be in flight in the process, which it is
+/// counted against, and at most 32 MiB. One half may be queued, the other on its way from a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefetch(u32);
+
+impl Prefetch {
+    const BYTES_MIN: u32 = 2 << 20;
+    const BYTES_MAX: u32 = 32 << 20;
+
+    pub(crate) fn of(in_flight_bytes_max: u32) -> Self {
+        Self((in_flight_bytes_max / 8).clamp(Self::BYTES_MIN, Self::BYTES_MAX))
+    }
+
+    pub(crate) fn bytes(self) -> u64 {
+        u64::from(self.0)
+    }
+
+    fn queued_kib(self) -> u32 {
+        self.0 / 2 / 1024
+    }
+
+    fn response_bytes(self) -> u32 {
+        self.0 / 2
+    }
+}

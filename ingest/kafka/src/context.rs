@@ -1,0 +1,112 @@
+//! What the client library tells us while it is polled. Everything is passed on to the session, which answers a
+//! rebalance in its own time: partitions are drained before they are given up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::events::Events;
+use crate::inbox::Inbox;
+use crate::stats::Stats;
+
+/// One thing that the client reported.
+#[derive(Debug)]
+pub(crate) enum Report {
+    Assigned(TopicPartitionList),
+    /// To be answered by [`give_up`].
+    Revoked(TopicPartitionList),
+    Stats(Stats),
+    TopicUnknown,
+}
+
+/// Passes on what the client reports, and writes its own words to the log.
+pub(crate) struct Context {
+    inbox: Arc<Inbox>,
+    events: Arc<Events>,
+    closing: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new(inbox: Arc<Inbox>, events: Arc<Events>) -> Self {
+        Self {
+            inbox,
+            events,
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on partitions are given up as soon as they are asked for: nobody drains any more.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.events.client_said(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        match serde_json::from_slice(statistics) {
+            Ok(stats) => self.inbox.report(Report::Stats(stats)),
+            Err(error) => self.events.stats_unreadable(&error),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.events.client_failed(&error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+            self.inbox.report(Report::TopicUnknown);
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        places: &mut TopicPartitionList,
+    ) {
+        let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            let answered = match assigned {
+                true => take_up(consumer, places),
+                false => give_up(consumer, places),
+            };
+            self.events.called("rebalance while leaving", &answered);
+        } else if assigned {
+            self.inbox.report(Report::Assigned(places.clone()));
+        } else {
+            self.inbox.report(Report::Revoked(places.clone()));
+        }
+    }
+}
+
+/// Answers an assignment: these partitions are read from now on.
+pub(crate) fn take_up<C: Consumer<Context>>(
+    consumer: &C,
+    places: &TopicPartitionList,
+) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(places),
+        _ => consumer.assign(places),
+    }
+}
+
+/// Answers a revocation: these partitions are not read any more.
+pub(crate) fn give_up<C: Consumer<Context>>(
+    consumer: &C,
+    places: &TopicPartitionList,
+) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(places),
+        _ => consumer.unassign(),
+    }
+}

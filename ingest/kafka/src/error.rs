@@ -1,0 +1,27 @@
+//! What can be wrong with the options though they have the right shape.
+
+use thiserror::Error;
+
+/// Each names the option and what to change.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OptionError {
+    /// Something is needed here.
+    #[error("`{option}` must not be empty")]
+    #[allow(missing_docs)]
+    Empty { option: &'static str },
+    /// The source sets this client property itself.
+    #[error("`client` must not set `{property}`: {instead}")]
+    #[allow(missing_docs)]
+    Owned {
+        property: String,
+        instead: &'static str,
+    },
+    /// One topic in two roles would feed itself.
+    #[error("`{option}` names `{topic}`, which the source already uses")]
+    #[allow(missing_docs)]
+    Reused { option: &'static str, topic: String },
+    /// The client library does not take it.
+    #[error("`client`: {message}")]
+    #[allow(missing_docs)]
+    Refused { message: String },
+}

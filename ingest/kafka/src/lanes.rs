@@ -1,0 +1,133 @@
+//! For `ordered = true`: records of one key are handed in one after another. The next one goes when the one
+//! before has come to its end.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+
+use acteon_core::{Envelope, Permit};
+use hashbrown::HashMap;
+
+use crate::inbox::Place;
+
+/// A key of a partition. Two keys of the same hash share a lane, which orders more than asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lane {
+    epoch: u32,
+    key: u64,
+}
+
+/// A record whose lane is taken.
+pub(crate) struct Queued {
+    pub(crate) place: Place,
+    pub(crate) envelope: Box<Envelope>,
+    pub(crate) permit: Permit,
+}
+
+/// The lanes that are taken.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    hasher: RandomState,
+    taken: HashMap<Lane, VecDeque<Queued>>,
+    by_place: HashMap<Place, Lane>,
+}
+
+impl Lanes {
+    /// The lane of a record: that of its key; records without a key share their partition's.
+    pub(crate) fn of(&self, place: Place, key: Option<&[u8]>) -> Lane {
+        Lane {
+            epoch: place.epoch,
+            key: key.map_or(0, |key| self.hasher.hash_one(key)),
+        }
+    }
+
+    /// Takes the lane, and gives the record back to be handed in; or queues it behind the one that holds the lane.
+    pub(crate) fn enter(&mut self, lane: Lane, queued: Queued) -> Option<Queued> {
+        if let Some(waiting) = self.taken.get_mut(&lane) {
+            waiting.push_back(queued);
+            return None;
+        }
+        self.taken.insert(lane, VecDeque::new());
+        self.by_place.insert(queued.place, lane);
+        Some(queued)
+    }
+
+    /// The record at `place` has come to its end: gives the next of its lane, which holds the lane now.
+    pub(crate) fn leave(&mut self, place: Place) -> Option<Queued> {
+        let lane = self.by_place.remove(&place)?;
+        let next = self.taken.get_mut(&lane).and_then(VecDeque::pop_front);
+        match &next {
+            Some(next) => self.by_place.insert(next.place, lane),
+            None => self.taken.remove(&lane).and(None),
+        };
+        next
+    }
+
+    /// Forgets the lanes of partitions that are not kept.
+    pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        self.taken.retain(|lane, _| keep(lane.epoch));
+        self.by_place.retain(|place, _| keep(place.epoch));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acteon_core::Admission;
+    use acteon_testkit::action;
+
+    use super::*;
+
+    fn queued(offset: u64) -> Queued {
+        Queued {
+            place: Place { epoch: 0, offset },
+            envelope: Box::new(action("a").envelope()),
+            permit: Admission::new(1, 1).try_admit(1, 1).unwrap(),
+        }
+    }
+
+    #[test]
+    fn one_key_goes_one_after_another_and_others_pass() {
+        let mut lanes = Lanes::default();
+        let enter = |lanes: &mut Lanes, offset, key: &str| {
+            let lane = lanes.of(Place { epoch: 0, offset }, Some(key.as_bytes()));
+            lanes.enter(lane, queued(offset)).map(|q| q.place.offset)
+        };
+        assert_eq!(enter(&mut lanes, 1, "a"), Some(1));
+        assert_eq!(enter(&mut lanes, 2, "a"), None);
+        assert_eq!(enter(&mut lanes, 3, "b"), Some(3));
+        assert_eq!(enter(&mut lanes, 4, "a"), None);
+        let leave = |lanes: &mut Lanes, offset| {
+            let next = lanes.leave(Place { epoch: 0, offset });
+            next.map(|queued| queued.place.offset)
+        };
+        assert_eq!(leave(&mut lanes, 1), Some(2));
+        assert_eq!(leave(&mut lanes, 1), None, "it has left before");
+        assert_eq!(leave(&mut lanes, 3), None);
+        assert_eq!(leave(&mut lanes, 2), Some(4));
+        assert_eq!(leave(&mut lanes, 4), None);
+        assert_eq!(enter(&mut lanes, 5, "a"), Some(5), "the lane is free");
+    }
+
+    #[test]
+    fn lanes_of_a_partition_that_was_given_up_are_forgotten() {
+        let mut lanes = Lanes::default();
+        let lane = lanes.of(
+            Place {
+                epoch: 0,
+                offset: 1,
+            },
+            None,
+        );
+        assert!(lanes.enter(lane, queued(1)).is_some());
+        assert!(lanes.enter(lane, queued(2)).is_none());
+        lanes.retain(|epoch| epoch != 0);
+        assert!(
+            lanes
+                .leave(Place {
+                    epoch: 0,
+                    offset: 1
+                })
+                .is_none()
+        );
+        assert!(lanes.enter(lane, queued(3)).is_some());
+    }
+}

@@ -1,0 +1,188 @@
+//! The source: connects, runs a session, and connects again when it breaks.
+
+use std::sync::Arc;
+
+use acteon_core::health::Part;
+use acteon_core::source::{SourceContext, SourceError};
+use acteon_core::{Shutdown, Source, ThrottledPolicy};
+use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
+use async_trait::async_trait;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use tokio::task::spawn_blocking;
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::config::{KafkaConfig, Prefetch};
+use crate::context::Context;
+use crate::error::OptionError;
+use crate::events::Events;
+use crate::inbox::Inbox;
+use crate::session::Session;
+use crate::topics::declare;
+
+/// How long leaving the group may take when there is no time left.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads topics as a member of a consumer group.
+pub struct KafkaSource {
+    options: Arc<KafkaConfig>,
+    context: SourceContext,
+    progress: Arc<Progress>,
+}
+
+/// What all sessions of a source share.
+pub(crate) struct Shared {
+    pub(crate) options: Arc<KafkaConfig>,
+    pub(crate) context: SourceContext,
+    pub(crate) decoder: Decoder,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) events: Arc<Events>,
+    /// Where throttled actions wait, when that is where they wait.
+    pub(crate) retry_topic: Option<Arc<str>>,
+    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    /// How many records may be unsettled, in all and in one partition.
+    pub(crate) in_flight_max: usize,
+    prefetch: Prefetch,
+}
+
+impl Shared {
+    /// How many records of a retry partition may wait here for their time.
+    pub(crate) fn undue_max(&self) -> usize {
+        self.context.max_batch.min(self.in_flight_max / 4).max(1)
+    }
+}
+
+impl KafkaSource {
+    /// A source of these options. Touches nothing outside.
+    ///
+    /// # Errors
+    /// The first option that cannot work.
+    pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
+        options.check()?;
+        Ok(Self {
+            progress: Arc::new(Progress::new(&context.name)),
+            options: Arc::new(options),
+            context,
+        })
+    }
+
+    fn shared(&self) -> Shared {
+        let (options, context) = (&self.options, &self.context);
+        // An ordered source keeps what is throttled at the head of its lane instead.
+        let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
+        let in_flight_max = context
+            .max_in_flight
+            .unwrap_or(context.admission.actions_max());
+        Shared {
+            options: options.clone(),
+            context: context.clone(),
+            decoder: Decoder::new(
+                options.codec,
+                &context.name,
+                context.defaults.clone(),
+                context.throttled,
+            ),
+            progress: self.progress.clone(),
+            events: Arc::new(Events::new(&context.name)),
+            retry_topic: retries.then(|| options.retry_topic().into()),
+            dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
+            in_flight_max: (in_flight_max as usize).max(1),
+            prefetch: Prefetch::of(context.admission.bytes_max()),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for KafkaSource {
+    async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError> {
+        let shared = self.shared();
+        // What the client fetches ahead is in flight, too.
+        let admission = &shared.context.admission;
+        let ahead = shared
+            .prefetch
+            .bytes()
+            .min(u64::from(admission.bytes_max() / 8));
+        let _fetched_ahead = admission.try_admit(0, ahead);
+        supervise(&shared, Backoff::reconnect(), &shutdown).await
+    }
+
+    fn readiness(&self) -> Part {
+        self.progress.part(Instant::now())
+    }
+}
+
+#[async_trait]
+impl Connection for Shared {
+    type Lost = KafkaError;
+
+    async fn run(&self, shutdown: &Shutdown) -> Ended<KafkaError> {
+        self.events.connecting();
+        self.progress.troubled("is connecting");
+        let client = self.options.producer(&self.context.name);
+        if let Err(error) = declare(&client, &self.written(), &self.events, shutdown).await {
+            return match error {
+                KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..) => {
+                    Ended::Hopeless(self.hopeless(error))
+                }
+                _ => Ended::Lost(error),
+            };
+        }
+        let inbox = Arc::new(Inbox::default());
+        let consumer = match self.subscribe(&inbox) {
+            Ok(consumer) => Arc::new(consumer),
+            Err(error) => return Ended::Hopeless(self.hopeless(error)),
+        };
+        let ended = Session::new(self, &consumer, inbox, shutdown).run().await;
+        self.progress.troubled("has left its group");
+        leave(consumer, shutdown).await;
+        ended
+    }
+
+    fn lost(&self, error: KafkaError, wait: Duration) {
+        self.progress.troubled("no broker answers");
+        self.events.lost(&error, wait);
+    }
+}
+
+impl Shared {
+    /// The topics that this source writes to.
+    fn written(&self) -> Vec<String> {
+        let written = [&self.retry_topic, &self.dead_letter_topic];
+        written
+            .into_iter()
+            .flatten()
+            .map(|topic| topic.to_string())
+            .collect()
+    }
+
+    fn subscribe(&self, inbox: &Arc<Inbox>) -> KafkaResult<StreamConsumer<Context>> {
+        let context = Context::new(inbox.clone(), self.events.clone());
+        let config = self.options.consumer(&self.context.name, self.prefetch);
+        let consumer: StreamConsumer<Context> = config.create_with_context(context)?;
+        let mut topics: Vec<&str> = self.options.topics.iter().map(String::as_str).collect();
+        topics.extend(self.retry_topic.as_deref());
+        consumer.subscribe(&topics)?;
+        Ok(consumer)
+    }
+
+    fn hopeless(&self, error: KafkaError) -> SourceError {
+        SourceError {
+            name: self.context.name.clone(),
+            message: "the Kafka client does not take its options".to_owned(),
+            source: Some(error.into()),
+        }
+    }
+}
+
+/// Leaves the group. That talks to the broker and blocks.
+async fn leave(consumer: Arc<StreamConsumer<Context>>, shutdown: &Shutdown) {
+    consumer.context().close();
+    let left = spawn_blocking(move || drop(consumer));
+    tokio::select! {
+        _ = left => {}
+        () = async {
+            shutdown.abandon.cancelled().await;
+            sleep(LEAVING_PATIENCE).await;
+        } => {}
+    }
+}

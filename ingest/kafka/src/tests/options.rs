@@ -1,0 +1,98 @@
+//! Options that cannot work, without a broker.
+
+use acteon_core::Registry;
+use acteon_testkit::FakeIntake;
+use serde_json::{Value, json};
+
+use super::{Running, options};
+use crate::{Kafka, OptionError};
+
+fn refused(change: impl FnOnce(&mut Value)) -> String {
+    let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
+    change(&mut options);
+    let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
+    options.check().unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    assert_eq!(
+        refused(|o| o["brokers"] = json!(" ")),
+        "`brokers` must not be empty"
+    );
+    assert_eq!(
+        refused(|o| o["topics"] = json!([])),
+        "`topics` must not be empty"
+    );
+    assert_eq!(
+        refused(|o| o["group_id"] = json!("")),
+        "`group_id` must not be empty"
+    );
+}
+
+#[test]
+fn a_topic_that_would_feed_itself_is_refused() {
+    let error = refused(|o| o["retry_topic"] = json!("orders"));
+    assert_eq!(
+        error,
+        "`retry_topic` names `orders`, which the source already uses"
+    );
+    let error = refused(|o| o["dead_letter_topic"] = json!("g.retry"));
+    assert_eq!(
+        error,
+        "`dead_letter_topic` names `g.retry`, which the source already uses"
+    );
+}
+
+#[test]
+fn client_properties_that_the_source_sets_itself_are_refused_with_what_to_set_instead() {
+    let error = refused(|o| o["client"] = json!({"bootstrap.servers": "x"}));
+    assert_eq!(
+        error,
+        "`client` must not set `bootstrap.servers`: set `brokers`"
+    );
+    let error = refused(|o| o["client"] = json!({"enable.auto.commit": "true"}));
+    assert!(
+        error.ends_with("only what is settled is committed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn client_properties_that_the_library_does_not_take_are_refused_without_their_values() {
+    let error = refused(|o| o["client"] = json!({"session.timeout.ms": "soon"}));
+    assert!(error.contains("session.timeout.ms"), "{error}");
+    let error = refused(|o| o["client"] = json!({"no.such": "hunter2"}));
+    assert!(
+        error.contains("no.such") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
+    let mut registry = Registry::default();
+    registry.register(Kafka);
+    let plan = registry.plan("kafka", json!({"brokers": "b", "topic": "orders"}));
+    let error = plan.err().unwrap().to_string();
+    assert!(
+        error.contains("topic") && error.contains("topics"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_option_stops_the_source_from_being_built() {
+    let mut wrong = options("localhost:1", "orders");
+    wrong.topics.clear();
+    let error = wrong.check().unwrap_err();
+    assert_eq!(error, OptionError::Empty { option: "topics" });
+}
+
+#[tokio::test]
+async fn without_a_broker_a_source_is_not_ready_and_stops_when_told() {
+    let running = Running::start(options("127.0.0.1:1", "orders"), &FakeIntake::done());
+    let part = running.readiness();
+    assert_eq!((part.name.as_str(), part.ready), ("source:orders", false));
+    running.stop().await;
+}

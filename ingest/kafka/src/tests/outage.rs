@@ -1,0 +1,93 @@
+//! Brokers that are not there, go and come back. Each test has a broker of its own.
+
+use acteon_services::Kafka as Broker;
+use acteon_testkit::FakeIntake;
+
+use super::{PATIENCE, Running, Topic, done, eventually, options};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_outlives_its_broker_and_goes_on_when_it_is_back() {
+    let broker = Broker::start().await.unwrap();
+    let topic = Topic::create_on(&broker, "outage", 1).await;
+    let intake = FakeIntake::done();
+    let running = Running::start(topic.options(), &intake);
+    running.until_ready().await;
+    topic.publish_many(0, 0..10).await;
+    intake.wait_for_submitted(10).await;
+
+    broker.stop().await.unwrap();
+    let unready = async || !running.readiness().ready;
+    eventually("the source is not ready without a broker", unready).await;
+    broker.restart().await.unwrap();
+    topic.publish_many(0, 10..20).await;
+    intake.wait_for_submitted(20).await;
+    running.until_ready().await;
+    topic.until_committed(0, 20).await;
+
+    broker.stop().await.unwrap();
+    tokio::time::timeout(PATIENCE, running.stop())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_settled_while_the_broker_is_away_is_committed_when_it_is_back() {
+    let broker = Broker::start().await.unwrap();
+    let topic = Topic::create_on(&broker, "away", 1).await;
+    let intake = FakeIntake::holding();
+    let mut options = topic.options();
+    // The default session outlasts a restart.
+    options.client.clear();
+    let running = Running::start(options, &intake);
+    topic.publish_many(0, 0..10).await;
+    intake.wait_for_submitted(10).await;
+    broker.stop().await.unwrap();
+    for delivery in intake.take_held() {
+        delivery.done(done());
+    }
+    let unready = async || !running.readiness().ready;
+    eventually("the source is not ready without a broker", unready).await;
+    broker.restart().await.unwrap();
+    topic.until_committed(0, 10).await;
+    assert_eq!(intake.submitted_ids().len(), 10, "nothing came again");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_starts_before_its_broker_joins_when_it_comes() {
+    let broker = Broker::start().await.unwrap();
+    let topic = Topic::create_on(&broker, "early", 1).await;
+    topic.publish_many(0, 0..5).await;
+    broker.stop().await.unwrap();
+    let intake = FakeIntake::done();
+    let running = Running::start(topic.options(), &intake);
+    assert!(!running.readiness().ready);
+    broker.restart().await.unwrap();
+    intake.wait_for_submitted(5).await;
+    running.until_ready().await;
+    topic.until_committed(0, 5).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_does_not_exist_is_told_and_read_when_it_is_created() {
+    let broker = Broker::shared().await;
+    let intake = FakeIntake::done();
+    let mut options = options(broker.bootstrap(), "late");
+    let every_second = acteon_core::Secret::new("1000");
+    options.client.insert(
+        "topic.metadata.refresh.interval.ms".to_owned(),
+        every_second,
+    );
+    let running = Running::start(options, &intake);
+    eventually("the missing topic is told", async || {
+        let detail = running.readiness().detail;
+        detail.as_deref() == Some("a topic it reads does not exist")
+    })
+    .await;
+    let topic = Topic::create("late", 1).await;
+    topic.publish(0, "a").await;
+    intake.wait_for_submitted(1).await;
+    running.until_ready().await;
+    running.stop().await;
+}

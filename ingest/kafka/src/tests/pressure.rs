@@ -1,0 +1,95 @@
+//! Back-pressure: no room means no reading, and the member stays in its group.
+
+use std::time::Duration;
+
+use acteon_core::Admission;
+use acteon_testkit::FakeIntake;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Running, Topic, done};
+
+/// Longer than a member without heartbeats would be kept, and than a source without room leaves its client alone.
+const LONG: Duration = Duration::from_secs(11);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_at_its_bound_reads_no_more_stays_in_its_group_and_goes_on() {
+    let topic = Topic::create("bound", 2).await;
+    let intake = FakeIntake::holding();
+    let running = Running::start_with(topic.options(), &intake, |context| {
+        context.max_in_flight = Some(100);
+    });
+    running.until_ready().await;
+    topic.publish_many(0, 0..500).await;
+    topic.publish_many(1, 500..1000).await;
+    intake.wait_for_submitted(100).await;
+    // The time itself is what is tested: the session timeout passes meanwhile.
+    sleep_until(Instant::now() + LONG).await;
+    assert_eq!(intake.submitted_ids().len(), 100);
+    assert!(running.readiness().ready, "it still is in its group");
+    while intake.submitted_ids().len() < 1000 {
+        let before = intake.submitted_ids().len();
+        for delivery in intake.take_held() {
+            delivery.done(done());
+        }
+        intake.wait_for_submitted((before + 1).min(1000)).await;
+    }
+    for delivery in intake.take_held() {
+        delivery.done(done());
+    }
+    topic.until_committed(0, 500).await;
+    topic.until_committed(1, 500).await;
+    let mut ids = intake.submitted_ids();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(
+        (ids.len(), intake.submitted_ids().len()),
+        (1000, 1000),
+        "each once"
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_in_the_process_a_source_waits_and_never_exceeds_the_bound() {
+    let topic = Topic::create("process", 1).await;
+    topic.publish_many(0, 0..300).await;
+    let intake = FakeIntake::holding();
+    let admission = Admission::new(50, 16 << 20);
+    let others = admission.admit(45, 1).await;
+    let running = Running::start_with(topic.options(), &intake, |context| {
+        context.admission = admission.clone();
+        context.max_batch = 20;
+    });
+    running.until_ready().await;
+    assert!(intake.submitted_ids().len() <= 5);
+    drop(others);
+    let mut taken = 0;
+    while taken < 300 {
+        intake.wait_for_submitted(taken + 1).await;
+        assert!(admission.actions_in_flight() <= 50);
+        for delivery in intake.take_held() {
+            taken += 1;
+            delivery.done(done());
+        }
+    }
+    topic.until_committed(0, 300).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_takes_no_more_stops_the_reading_and_not_the_membership() {
+    let topic = Topic::create("closed", 1).await;
+    topic.publish_many(0, 0..2000).await;
+    let intake = FakeIntake::done();
+    intake.close();
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(1).await;
+    sleep_until(Instant::now() + LONG).await;
+    let handed_in = intake.batch_sizes();
+    assert_eq!(handed_in.len(), 1, "one batch is being handed in");
+    assert!(running.readiness().ready);
+    intake.open();
+    intake.wait_for_submitted(2000).await;
+    topic.until_committed(0, 2000).await;
+    running.stop().await;
+}

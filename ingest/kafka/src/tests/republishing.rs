@@ -1,0 +1,140 @@
+//! The retry topic and the dead letter topic.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use acteon_core::{Refusal, ThrottledPolicy};
+use acteon_testkit::{End, FakeIntake};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::{Headers, Message, OwnedHeaders};
+use tokio::time::Instant;
+
+use super::{Running, Topic, done};
+
+/// Throttles each action the first time.
+fn throttling(wait: Duration) -> std::sync::Arc<FakeIntake> {
+    let seen = parking_lot::Mutex::new(Vec::new());
+    FakeIntake::settling(move |envelope| {
+        let mut seen = seen.lock();
+        if seen.contains(&envelope.action.id) {
+            return End::Done(done());
+        }
+        seen.push(envelope.action.id.clone());
+        End::Retry(wait, Refusal::Throttled)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was() {
+    let topic = Topic::create("throttled", 1).await;
+    let anonymous =
+        r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":1}"#;
+    for _ in 0..3 {
+        topic
+            .publish_as(0, "key", anonymous.as_bytes(), OwnedHeaders::new())
+            .await;
+    }
+    let wait = Duration::from_secs(2);
+    let intake = throttling(wait);
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(3).await;
+    let first_seen = Instant::now();
+    topic.until_committed(0, 3).await;
+    intake.wait_for_submitted(6).await;
+    assert!(
+        first_seen.elapsed() > wait - Duration::from_millis(500),
+        "not before its time"
+    );
+    let mut seen: Vec<_> = intake.submitted();
+    let mut again = seen.split_off(3);
+    again.sort_by_key(|envelope| envelope.position.offset);
+    for (before, after) in seen.iter().zip(&again) {
+        assert_eq!(
+            before.action, after.action,
+            "the id and the time it was given included"
+        );
+        assert_eq!(before.position, after.position);
+        assert!(!after.id_given);
+    }
+    running.stop().await;
+    assert_eq!(topic.broker.lag("throttled").await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_retry_topic_survives_a_crash() {
+    let topic = Topic::create("waiting", 1).await;
+    topic.publish(0, "a").await;
+    let intake = throttling(Duration::from_secs(4));
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(1).await;
+    topic.until_committed(0, 1).await;
+    running.crash().await;
+    let intake = FakeIntake::done();
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(1).await;
+    assert_eq!(intake.submitted_ids(), ["a"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_source_keeps_what_is_throttled_at_the_head_of_its_key() {
+    let topic = Topic::create("head", 1).await;
+    topic.publish(0, "a").await;
+    topic.publish(0, "b").await;
+    let tries = AtomicUsize::new(0);
+    let intake = FakeIntake::settling(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+        0 => End::Retry(Duration::from_millis(300), Refusal::Throttled),
+        _ => End::Done(done()),
+    });
+    let mut options = topic.options();
+    options.ordered = true;
+    let running = Running::start(options, &intake);
+    intake.wait_for_submitted(3).await;
+    assert_eq!(intake.submitted_ids(), ["a", "a", "b"]);
+    topic.until_committed(0, 2).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_published_too_when_a_topic_is_named() {
+    let topic = Topic::create("letters", 1).await;
+    topic.publish(0, "a").await;
+    topic
+        .publish_as(0, "key", b"nonsense", OwnedHeaders::new())
+        .await;
+    let intake = FakeIntake::settling(|_| End::DeadLetter);
+    let mut options = topic.options();
+    options.dead_letter_topic = Some("letters.dead".to_owned());
+    let running = Running::start_with(options, &intake, |context| {
+        context.throttled = ThrottledPolicy::Drop;
+    });
+    topic.until_committed(0, 2).await;
+    let mut letters = Vec::new();
+    let reader = reader(&topic, "letters.dead");
+    while letters.len() < 2 {
+        let record = reader.recv().await.unwrap();
+        let kind = record
+            .headers()
+            .unwrap()
+            .iter()
+            .find(|h| h.key == "acteon-kind");
+        let kind = String::from_utf8(kind.unwrap().value.unwrap().to_vec()).unwrap();
+        letters.push((kind, record.payload().unwrap().to_vec()));
+    }
+    letters.sort();
+    let expected = [
+        ("exhausted".to_owned(), super::action("a").into_bytes()),
+        ("poison".to_owned(), b"nonsense".to_vec()),
+    ];
+    assert_eq!(letters, expected);
+    running.stop().await;
+}
+
+fn reader(topic: &Topic<'_>, name: &str) -> StreamConsumer {
+    let mut config = topic.broker.client();
+    config.set("group.id", format!("{name}.reader"));
+    config.set("auto.offset.reset", "earliest");
+    let reader: StreamConsumer = config.create().unwrap();
+    reader.subscribe(&[name]).unwrap();
+    reader
+}

@@ -1,0 +1,213 @@
+//! From a broker's message to an envelope, or to poison that says why not. One parse, no copy of the payload.
+
+use std::sync::Arc;
+
+use acteon_core::decode::{Defaults, decode};
+use acteon_core::delivery::{Position, position_id};
+use acteon_core::{Caller, Envelope, Labels, Poison, Policy, ThrottledPolicy};
+use bytes::Bytes;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How the messages of a source are written: its `codec` option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Codec {
+    /// One JSON object a message: the action.
+    #[default]
+    Json,
+}
+
+/// A message as the broker gave it.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    /// Its bytes.
+    pub raw: Bytes,
+    /// Where it stood. With `made_at` it makes the id of an action that has none, so both must be the same
+    /// whenever the message is read again.
+    pub position: Position,
+    /// The id it was given when it was first read, where that is known.
+    pub id: Option<CompactString>,
+    /// When the broker says it was made; also when the action was, if it does not say.
+    pub made_at: Option<Timestamp>,
+    /// When it was read.
+    pub received_at: Timestamp,
+    /// The W3C header `traceparent`.
+    pub traceparent: Option<&'a str>,
+    /// The W3C header `tracestate`.
+    pub tracestate: Option<&'a str>,
+}
+
+/// Reads the messages of one source.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    codec: Codec,
+    defaults: Defaults,
+    caller: Caller,
+    policy: Policy,
+}
+
+impl Decoder {
+    /// A decoder for the source `name`.
+    pub fn new(codec: Codec, name: &str, defaults: Defaults, throttled: ThrottledPolicy) -> Self {
+        Self {
+            codec,
+            defaults,
+            caller: Caller::source(Arc::from(name)),
+            policy: Policy::broker(throttled),
+        }
+    }
+
+    /// Reads one message. The payload shares its bytes.
+    ///
+    /// # Errors
+    /// The message as poison, with what is wrong and where.
+    pub fn decode(&self, message: Message<'_>) -> Result<Envelope, Poison> {
+        match self.codec {
+            Codec::Json => self.decode_json(message),
+        }
+    }
+
+    fn decode_json(&self, message: Message<'_>) -> Result<Envelope, Poison> {
+        if message.raw.is_empty() {
+            return Err(poison(message, "the message is empty".to_owned()));
+        }
+        let made_at = message.made_at.unwrap_or(message.received_at);
+        let decoded = decode(&message.raw).and_then(|draft| {
+            let given = draft.has_id();
+            let id = || stable_id(&message);
+            Ok((draft.complete(&self.defaults, id, made_at)?, given))
+        });
+        let (mut action, id_given) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return Err(poison(message, error.to_string())),
+        };
+        trace(&mut action.trace_context, &message);
+        Ok(Envelope {
+            action,
+            id_given,
+            position: message.position,
+            caller: self.caller.clone(),
+            received_at: message.received_at,
+            raw: message.raw,
+            policy: self.policy,
+        })
+    }
+}
+
+/// The id of a message that brings none: the same whenever it is read.
+fn stable_id(message: &Message<'_>) -> CompactString {
+    let made_at = message.made_at.unwrap_or(Timestamp::UNIX_EPOCH);
+    let known = message.id.clone();
+    known.unwrap_or_else(|| position_id(&message.position, made_at))
+}
+
+/// Takes the trace of the message's headers where the action names none itself.
+fn trace(context: &mut Labels, message: &Message<'_>) {
+    if let Some(parent) = message.traceparent
+        && context.get("traceparent").is_none()
+    {
+        context.insert("traceparent", parent);
+        if let Some(state) = message.tracestate {
+            context.insert("tracestate", state);
+        }
+    }
+}
+
+fn poison(message: Message<'_>, reason: String) -> Poison {
+    Poison {
+        raw: message.raw,
+        reason,
+        position: message.position,
+        made_at: message.made_at.unwrap_or(message.received_at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTION: &str =
+        r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":{"x":1}}"#;
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn message(raw: &str, offset: u64) -> Message<'_> {
+        Message {
+            raw: Bytes::copy_from_slice(raw.as_bytes()),
+            position: Position {
+                stream: "kafka:orders/3".into(),
+                offset: Some(offset),
+            },
+            id: None,
+            made_at: Some(Timestamp::from_second(1_000_000).unwrap()),
+            received_at: Timestamp::from_second(2_000_000).unwrap(),
+            traceparent: Some(PARENT),
+            tracestate: Some("a=1"),
+        }
+    }
+
+    fn decoder() -> Decoder {
+        let throttled = ThrottledPolicy::Retry;
+        Decoder::new(Codec::Json, "orders", Defaults::default(), throttled)
+    }
+
+    #[test]
+    fn a_message_read_again_keeps_the_id_it_was_given_and_another_gets_another() {
+        let id = |offset, received| {
+            let mut message = message(ACTION, offset);
+            message.received_at = Timestamp::from_second(received).unwrap();
+            let envelope = decoder().decode(message).unwrap();
+            assert!(!envelope.id_given);
+            envelope.action.id
+        };
+        assert_eq!(id(7, 2_000_000), id(7, 3_000_000));
+        assert_ne!(id(7, 2_000_000), id(8, 2_000_000));
+    }
+
+    #[test]
+    fn an_id_from_an_earlier_reading_is_kept() {
+        let mut message = message(ACTION, 7);
+        message.id = Some("earlier".into());
+        let envelope = decoder().decode(message).unwrap();
+        assert_eq!(
+            (envelope.action.id.as_str(), envelope.id_given),
+            ("earlier", false)
+        );
+    }
+
+    #[test]
+    fn an_action_without_a_time_was_made_when_its_message_was() {
+        let envelope = decoder().decode(message(ACTION, 7)).unwrap();
+        assert_eq!(envelope.action.created_at.as_second(), 1_000_000);
+        assert_eq!(envelope.caller.id.as_deref(), Some("orders"));
+    }
+
+    #[test]
+    fn the_headers_give_the_trace_unless_the_action_brings_its_own() {
+        let envelope = decoder().decode(message(ACTION, 7)).unwrap();
+        assert_eq!(
+            envelope.action.trace_context.get("traceparent"),
+            Some(PARENT)
+        );
+        assert_eq!(envelope.action.trace_context.get("tracestate"), Some("a=1"));
+        let own = ACTION.replacen('{', r#"{"trace_context":{"traceparent":"own"},"#, 1);
+        let envelope = decoder().decode(message(&own, 7)).unwrap();
+        assert_eq!(
+            envelope.action.trace_context.get("traceparent"),
+            Some("own")
+        );
+        assert_eq!(envelope.action.trace_context.get("tracestate"), None);
+    }
+
+    #[test]
+    fn what_is_no_action_is_poison_with_its_bytes_and_its_place() {
+        for raw in ["", "nonsense", "[]", r#"{"namespace":"n"}"#] {
+            let poison = decoder().decode(message(raw, 7)).unwrap_err();
+            assert_eq!(poison.raw, raw);
+            assert_eq!(poison.position.to_string(), "kafka:orders/3@7");
+            assert!(!poison.reason.is_empty());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Runs a source's connection again and again: it reconnects for ever, with growing waits.
+
+use std::time::Duration;
+
+use acteon_core::Shutdown;
+use acteon_core::source::SourceError;
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+
+/// What is made again when it breaks.
+#[async_trait]
+pub trait Connection: Send + Sync {
+    /// The library's error when it breaks.
+    type Lost: Send;
+
+    /// Connects and reads until told to stop, or until it breaks.
+    async fn run(&self, shutdown: &Shutdown) -> Ended<Self::Lost>;
+
+    /// Told of each break, and of the wait before the next try.
+    fn lost(&self, error: Self::Lost, wait: Duration);
+}
+
+/// How one connection ended.
+#[derive(Debug)]
+pub enum Ended<E> {
+    /// It was told to stop, and did.
+    Stopped,
+    /// It broke: it is tried again.
+    Lost(E),
+    /// It can never work.
+    Hopeless(SourceError),
+}
+
+/// Runs `connection` until it stops. One that lasted longer than the longest wait is taken to have worked: the
+/// waits begin anew.
+///
+/// # Errors
+/// When a connection can never work.
+pub async fn supervise<C: Connection>(
+    connection: &C,
+    mut backoff: Backoff,
+    shutdown: &Shutdown,
+) -> Result<(), SourceError> {
+    while !shutdown.stop.is_cancelled() {
+        let began = Instant::now();
+        match connection.run(shutdown).await {
+            Ended::Stopped => return Ok(()),
+            Ended::Hopeless(error) => return Err(error),
+            Ended::Lost(error) => {
+                if began.elapsed() > backoff.cap() {
+                    backoff.reset();
+                }
+                let wait = backoff.next_wait();
+                connection.lost(error, wait);
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = shutdown.stop.cancelled() => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// Lasts as long as told each time, then breaks; stops when nothing is left.
+    struct Breaking {
+        lasts: Mutex<VecDeque<u64>>,
+        waits: Mutex<Vec<Duration>>,
+        stop_at_first: bool,
+        shutdown: Shutdown,
+    }
+
+    impl Breaking {
+        fn after(seconds: &[u64]) -> Self {
+            Self {
+                lasts: Mutex::new(seconds.iter().copied().collect()),
+                waits: Mutex::default(),
+                stop_at_first: false,
+                shutdown: Shutdown::default(),
+            }
+        }
+
+        async fn supervised(self) -> Vec<Duration> {
+            let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+            supervise(&self, backoff, &self.shutdown).await.unwrap();
+            self.waits.into_inner()
+        }
+    }
+
+    #[async_trait]
+    impl Connection for Breaking {
+        type Lost = &'static str;
+
+        async fn run(&self, _: &Shutdown) -> Ended<&'static str> {
+            let last = self.lasts.lock().pop_front();
+            let Some(seconds) = last else {
+                return Ended::Stopped;
+            };
+            sleep(Duration::from_secs(seconds)).await;
+            Ended::Lost("broken")
+        }
+
+        fn lost(&self, error: &'static str, wait: Duration) {
+            assert_eq!(error, "broken");
+            self.waits.lock().push(wait);
+            if self.stop_at_first {
+                self.shutdown.stop.cancel();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_is_made_again_after_growing_waits() {
+        let waits = Breaking::after(&[0; 5]).supervised().await;
+        assert_eq!(waits.len(), 5);
+        let last = waits[4].as_secs_f64();
+        assert!((5.0..=10.0).contains(&last), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_lasted_begins_the_waits_anew() {
+        let waits = Breaking::after(&[0, 0, 0, 0, 60]).supervised().await;
+        assert!(waits[4] <= Duration::from_secs(1), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_wait() {
+        let mut breaking = Breaking::after(&[0; 5]);
+        breaking.stop_at_first = true;
+        assert_eq!(breaking.supervised().await.len(), 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! How far everything is settled: the end of the contiguous settled prefix of one stream, though its messages
+//! come to their ends in any order. Eight bytes for each message from the first unsettled one on.
+
+use std::collections::VecDeque;
+
+/// Marks an offset in the window as settled. Offsets stay below it.
+const SETTLED: u64 = 1 << 63;
+
+/// The settled prefix of one stream, and what of the stream lies beyond it.
+#[derive(Debug)]
+pub struct Watermark {
+    /// Offsets begun and not below the prefix, rising; the first is unsettled.
+    window: VecDeque<u64>,
+    unsettled: usize,
+    /// One past the last offset begun.
+    end: Option<u64>,
+    span_max: usize,
+}
+
+/// What became of the beginning of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is to be settled.
+    Fresh,
+    /// It, or a later one, was begun before: it is not to be offered a second time.
+    Known,
+}
+
+impl Watermark {
+    /// A stream of which nothing is known yet. It [`is_wide`](Self::is_wide) at `span_max` messages.
+    pub fn new(span_max: usize) -> Self {
+        Self {
+            window: VecDeque::new(),
+            unsettled: 0,
+            end: None,
+            span_max,
+        }
+    }
+
+    /// Takes up the message at `offset`. Offsets rise but may leave gaps.
+    pub fn begin(&mut self, offset: u64) -> Begun {
+        debug_assert!(offset < SETTLED, "an offset of 63 bits");
+        if self.end.is_some_and(|end| offset < end) {
+            return Begun::Known;
+        }
+        self.window.push_back(offset);
+        self.unsettled += 1;
+        self.end = Some(offset + 1);
+        Begun::Fresh
+    }
+
+    /// Settles the message at `offset`. True when the prefix grew. One that is not on its way is ignored.
+    pub fn settle(&mut self, offset: u64) -> bool {
+        let Some(place) = self.place_of(offset) else {
+            return false;
+        };
+        self.window[place] |= SETTLED;
+        self.unsettled -= 1;
+        if place > 0 {
+            return false;
+        }
+        while self
+            .window
+            .front()
+            .is_some_and(|first| first & SETTLED != 0)
+        {
+            self.window.pop_front();
+        }
+        true
+    }
+
+    /// The next offset to read after a restart: all below it is settled. `None` before the first message.
+    pub fn position(&self) -> Option<u64> {
+        self.window.front().copied().or(self.end)
+    }
+
+    /// One past the last offset begun. `None` before the first message.
+    pub fn end(&self) -> Option<u64> {
+        self.end
+    }
+
+    /// How many messages are begun and not settled.
+    pub fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
+    /// How many messages a restart would bring again at most.
+    pub fn span(&self) -> usize {
+        self.window.len()
+    }
+
+    /// True when the owner should begin no more until the first unsettled message is settled.
+    pub fn is_wide(&self) -> bool {
+        self.window.len() >= self.span_max
+    }
+
+    /// True when half of the span or less is in use: the owner that stopped may go on.
+    pub fn is_narrow(&self) -> bool {
+        self.window.len() <= self.span_max / 2
+    }
+
+    /// Where the unsettled `offset` stands in the window. Without gaps it is at its distance from the first.
+    fn place_of(&self, offset: u64) -> Option<usize> {
+        let first = *self.window.front()?;
+        let guess = usize::try_from(offset.checked_sub(first)?).ok()?;
+        if self.window.get(guess) == Some(&offset) {
+            return Some(guess);
+        }
+        let place = self
+            .window
+            .binary_search_by_key(&offset, |entry| entry & !SETTLED)
+            .ok()?;
+        (self.window[place] == offset).then_some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_position_never_passes_what_is_unsettled() {
+        let mut mark = Watermark::new(10);
+        assert_eq!(mark.position(), None);
+        for offset in [5, 6, 9, 10] {
+            assert_eq!(mark.begin(offset), Begun::Fresh);
+        }
+        assert!(!mark.settle(9), "5 is still on its way");
+        assert_eq!(mark.position(), Some(5));
+        assert!(mark.settle(5));
+        assert_eq!(mark.position(), Some(6));
+        assert!(mark.settle(6));
+        assert_eq!(mark.position(), Some(10), "over the gap and over 9");
+        assert!(mark.settle(10));
+        assert_eq!((mark.position(), mark.unsettled()), (Some(11), 0));
+    }
+
+    #[test]
+    fn what_was_begun_is_not_begun_again_and_what_was_settled_is_not_settled_again() {
+        let mut mark = Watermark::new(10);
+        mark.begin(5);
+        mark.begin(7);
+        for offset in [4, 5, 6, 7] {
+            assert_eq!(mark.begin(offset), Begun::Known);
+        }
+        assert!(!mark.settle(7) && !mark.settle(7) && !mark.settle(6));
+        assert_eq!((mark.unsettled(), mark.span()), (1, 2));
+    }
+
+    /// The same by a set of what is unsettled.
+    #[derive(Default)]
+    struct Naive {
+        unsettled: BTreeSet<u64>,
+        begun: BTreeSet<u64>,
+    }
+
+    impl Naive {
+        fn position(&self) -> Option<u64> {
+            let first = self.unsettled.first().copied();
+            first.or(self.begun.last().map(|last| last + 1))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_set_of_what_is_unsettled(
+            steps in prop::collection::vec((any::<bool>(), 0u64..4, 0usize..64), 0..400),
+        ) {
+            let (mut mark, mut naive, mut next) = (Watermark::new(16), Naive::default(), 100);
+            for (begin, gap, chosen) in steps {
+                if begin {
+                    next += gap;
+                    prop_assert_eq!(mark.begin(next), Begun::Fresh);
+                    naive.unsettled.insert(next);
+                    naive.begun.insert(next);
+                    next += 1;
+                } else {
+                    let begun = naive.begun.iter().copied().nth_back(chosen);
+                    let offset = begun.unwrap_or(chosen as u64);
+                    let before = naive.position();
+                    naive.unsettled.remove(&offset);
+                    prop_assert_eq!(mark.settle(offset), naive.position() != before);
+                }
+                prop_assert_eq!(mark.position(), naive.position());
+                prop_assert_eq!(mark.unsettled(), naive.unsettled.len());
+                let beyond = naive.begun.iter().filter(|o| Some(**o) >= naive.position()).count();
+                prop_assert_eq!(mark.span(), beyond);
+                prop_assert_eq!(mark.is_wide(), beyond >= 16);
+                prop_assert_eq!(mark.is_narrow(), beyond <= 8);
+            }
+        }
+    }
+}

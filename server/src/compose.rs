@@ -1,0 +1,457 @@
+//! Builds the server from its settings: each part gets what it needs, and only that.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_admin_api::{AdminApi, Ports};
+use acteon_config::{
+    AuditDelivery, AuditSettings, Breaker, CircuitBreakerSettings, PipelineSettings,
+    ProviderSettings, RulesSettings, ServerSettings, Settings, SourceSettings, StateSettings,
+};
+use acteon_core::rules::RulesError;
+use acteon_core::sink::SinkContext;
+use acteon_core::source::SourceContext;
+use acteon_core::{
+    Admission, Audit, BuildError, Clock, Counters, Redactor, Sink, Source, State, Trail,
+};
+use acteon_ingest_http::{HttpContext, HttpSource};
+use acteon_pipeline::{
+    AuditTrail, BreakerOptions, Follow, OnStateError, Parts, Pipeline, PipelineOptions,
+    ProviderOptions, Providers, Rules, RulesOptions, TrailDelivery, TrailOptions,
+};
+use acteon_rules::KnownProviders;
+use jiff::tz::TimeZone;
+use metrics_exporter_prometheus::PrometheusHandle;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::AdapterSet;
+use crate::metrics::Published;
+use crate::{events, readiness, rest};
+
+/// What delivers when no provider is configured, under whatever name.
+const DEFAULT_PROVIDER: &str = "log";
+
+/// A server that has been put together and runs nothing yet.
+pub struct Server {
+    pub(crate) listener: TcpListener,
+    pub(crate) admin_listener: Option<TcpListener>,
+    pub(crate) routers: rest::Routers,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) trail: Option<Arc<AuditTrail>>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) sources: Vec<Arc<dyn Source>>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) stop: CancellationToken,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) follow: Follow,
+    state: Arc<dyn State>,
+    state_kind: String,
+}
+
+/// Why the server cannot start. What is not there yet but may come is no reason.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the {part} cannot be built")]
+    Build {
+        part: String,
+        #[source]
+        source: BuildError,
+    },
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error("`rules.default_timezone`: there is no time zone `{0}`")]
+    UnknownTimeZone(String),
+    #[error(transparent)]
+    Providers(#[from] acteon_pipeline::DuplicateProvider),
+}
+
+impl StartError {
+    fn build(part: impl Into<String>) -> impl FnOnce(BuildError) -> Self {
+        let part = part.into();
+        |source| Self::Build { part, source }
+    }
+}
+
+/// What most parts need.
+struct Ground {
+    clock: Clock,
+    counters: Arc<Counters>,
+    admission: Arc<Admission>,
+    redactor: Redactor,
+    state: Arc<dyn State>,
+    audit: Option<Arc<dyn Audit>>,
+    trail: Option<Arc<AuditTrail>>,
+}
+
+impl Server {
+    /// Puts the server together. It listens afterwards, but answers nothing before it runs.
+    ///
+    /// # Errors
+    /// What no waiting can mend: a port that is taken, broken rules, options that cannot work.
+    pub async fn build(settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        let listener = listen(&settings.server.host, settings.server.port).await?;
+        let admin_listener = match settings.admin.listener(&settings.server) {
+            Some((host, port)) => Some(listen(host, port).await?),
+            None => None,
+        };
+        let rule_settings = rule_settings(&settings)?;
+        let (server, pipeline) = (settings.server, settings.pipeline);
+        let (state_kind, store_payload) =
+            (settings.state.backend.clone(), settings.audit.store_payload);
+        let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
+        let rules = ground.rules(&settings.rules, rule_settings).await?;
+        let providers = ground
+            .providers(settings.providers, &settings.circuit_breaker)
+            .await?;
+        let options = pipeline_options(&pipeline, store_payload);
+        let intake = ground.pipeline(options, &rules, &providers);
+        let stop = CancellationToken::new();
+        let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
+        let mut sources: Vec<Arc<dyn Source>> = vec![http.clone()];
+        for source in settings.sources {
+            sources.push(ground.source(source, pipeline.max_batch, &intake).await?);
+        }
+        let ports = ground.ports((&rules, &providers, &intake), &sources, &metrics);
+        let body_bytes_max = server.max_body_bytes;
+        Ok(Self {
+            routers: rest::Routers::new(AdminApi::new(ports), &http, body_bytes_max),
+            listener,
+            admin_listener,
+            pipeline: intake,
+            rules,
+            sources,
+            metrics,
+            stop,
+            shutdown_timeout: server.shutdown_timeout,
+            follow: if settings.rules.watch {
+                Follow::TogglesAndFiles
+            } else {
+                Follow::Toggles
+            },
+            state_kind,
+            admission: ground.admission,
+            trail: ground.trail,
+            state: ground.state,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where its admin API listens.
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin_listener
+            .as_ref()
+            .unwrap_or(&self.listener)
+            .local_addr()
+    }
+
+    /// For whoever starts it by hand: where everything is.
+    pub fn greeting(&self) -> String {
+        let (Ok(address), Ok(admin)) = (self.address(), self.admin_address()) else {
+            return String::new();
+        };
+        format!(
+            "Acteon listens on http://{address}\n\
+             \u{20} dispatch   POST http://{address}/v1/dispatch\n\
+             \u{20} Swagger    http://{admin}/swagger-ui/\n\
+             \u{20} metrics    http://{address}/metrics\n\
+             \u{20} health     http://{address}/health"
+        )
+    }
+
+    /// Logs that it has started, and what its state backend promises.
+    pub(crate) fn announce(&self) {
+        let address = self
+            .address()
+            .map(|address| address.to_string())
+            .unwrap_or_default();
+        events::started(&address, &self.state_kind, self.state.capabilities());
+    }
+}
+
+impl Ground {
+    async fn lay(
+        pipeline: &PipelineSettings,
+        state: StateSettings,
+        audit: AuditSettings,
+    ) -> Result<Self, StartError> {
+        let clock = Clock::system();
+        let state = state
+            .plan
+            .build(())
+            .await
+            .map_err(StartError::build("state backend"))?;
+        let redactor = if audit.redact.enabled {
+            Redactor::new(audit.redact.fields.clone(), &audit.redact.placeholder)
+        } else {
+            Redactor::default()
+        };
+        let options = trail_options(&audit);
+        let audit = if audit.enabled {
+            Some(
+                audit
+                    .plan
+                    .build(())
+                    .await
+                    .map_err(StartError::build("audit backend"))?,
+            )
+        } else {
+            None
+        };
+        Ok(Self {
+            clock,
+            counters: Arc::default(),
+            admission: Admission::new(pipeline.max_in_flight, pipeline.max_in_flight_bytes),
+            redactor,
+            state,
+            trail: audit
+                .clone()
+                .map(|audit| AuditTrail::new(audit, options, clock)),
+            audit,
+        })
+    }
+
+    async fn rules(
+        &self,
+        rules: &RulesSettings,
+        settings: acteon_rules::Settings,
+    ) -> Result<Arc<Rules>, StartError> {
+        let options = RulesOptions {
+            directory: rules.directory.clone(),
+            settings,
+            redactor: self.redactor.clone(),
+            clock: self.clock,
+        };
+        Ok(Rules::load(options, self.state.clone()).await?)
+    }
+
+    /// The configured providers; without any, `log` under every name.
+    async fn providers(
+        &self,
+        configured: Vec<ProviderSettings>,
+        breakers: &CircuitBreakerSettings,
+    ) -> Result<Arc<Providers>, StartError> {
+        if configured.is_empty() {
+            let options = ProviderOptions::new(DEFAULT_PROVIDER, default_sink().await?);
+            return Ok(Arc::new(Providers::under_any_name(options, self.clock)));
+        }
+        let mut options = Vec::with_capacity(configured.len());
+        for provider in configured {
+            let breaker = breakers.for_provider(&provider.name);
+            options.push(provider_options(provider, breaker).await?);
+        }
+        Ok(Arc::new(Providers::named(options, self.clock)?))
+    }
+
+    fn pipeline(
+        &self,
+        options: PipelineOptions,
+        rules: &Arc<Rules>,
+        providers: &Arc<Providers>,
+    ) -> Arc<Pipeline> {
+        Pipeline::new(Parts {
+            options,
+            rules: rules.clone(),
+            providers: providers.clone(),
+            state: self.state.clone(),
+            trail: self.recorder(),
+            counters: self.counters.clone(),
+            redactor: self.redactor.clone(),
+            clock: self.clock,
+        })
+    }
+
+    fn http(
+        &self,
+        server: &ServerSettings,
+        pipeline: &PipelineSettings,
+        (intake, rules): (&Arc<Pipeline>, &Arc<Rules>),
+        stop: &CancellationToken,
+    ) -> Arc<HttpSource> {
+        HttpSource::new(HttpContext {
+            intake: intake.clone(),
+            admission: self.admission.clone(),
+            rulebook: rules.clone(),
+            counters: self.counters.clone(),
+            clock: self.clock,
+            body_bytes_max: server.max_body_bytes,
+            batch_actions_max: server.max_batch_actions,
+            max_batch: pipeline.max_batch,
+            admission_timeout: pipeline.admission_timeout,
+            stop: stop.clone(),
+        })
+    }
+
+    async fn source(
+        &self,
+        source: SourceSettings,
+        max_batch: usize,
+        intake: &Arc<Pipeline>,
+    ) -> Result<Arc<dyn Source>, StartError> {
+        let SourceSettings { keys, plan } = source;
+        let failed = StartError::build(format!("source `{}`", keys.name));
+        let context = SourceContext {
+            name: keys.name.into(),
+            defaults: keys.defaults,
+            throttled: keys.throttled,
+            max_in_flight: keys.max_in_flight,
+            max_batch,
+            intake: intake.clone(),
+            admission: self.admission.clone(),
+            clock: self.clock,
+        };
+        plan.build(context).await.map_err(failed)
+    }
+
+    fn ports(
+        &self,
+        (rules, providers, intake): (&Arc<Rules>, &Arc<Providers>, &Arc<Pipeline>),
+        sources: &[Arc<dyn Source>],
+        metrics: &PrometheusHandle,
+    ) -> Ports {
+        let published = Published {
+            handle: metrics.clone(),
+            counters: self.counters.clone(),
+            admission: self.admission.clone(),
+            providers: providers.clone(),
+        };
+        Ports {
+            rulebook: rules.clone(),
+            audit: self.audit.clone(),
+            trail: self.recorder(),
+            state: self.state.clone(),
+            intake: intake.clone(),
+            admission: self.admission.clone(),
+            readiness: Arc::new(readiness::Parts {
+                state: self.state.clone(),
+                audit: self.audit.clone(),
+                sources: sources.to_vec(),
+            }),
+            providers: providers.clone(),
+            counters: self.counters.clone(),
+            redactor: self.redactor.clone(),
+            clock: self.clock,
+            prometheus: Arc::new(move || published.render()),
+        }
+    }
+
+    fn recorder(&self) -> Option<Arc<dyn Trail>> {
+        self.trail.clone().map(|trail| trail as Arc<dyn Trail>)
+    }
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind((host, port))
+        .await
+        .map_err(|source| StartError::Listen {
+            address: format!("{host}:{port}"),
+            source,
+        })
+}
+
+/// The sink of a server on which no provider is configured, with its own defaults.
+async fn default_sink() -> Result<Arc<dyn Sink>, StartError> {
+    let failed = || StartError::build(format!("provider `{DEFAULT_PROVIDER}`"));
+    let options = serde_json::Value::Object(serde_json::Map::new());
+    let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
+    let plan = plan.map_err(|error| failed()(BuildError::new(error.to_string())))?;
+    let context = SinkContext {
+        name: DEFAULT_PROVIDER.into(),
+        timeout: Duration::from_secs(30),
+        max_concurrent: 100,
+    };
+    plan.build(context).await.map_err(failed())
+}
+
+/// What rules may refer to under these settings.
+pub(crate) fn rule_settings(settings: &Settings) -> Result<acteon_rules::Settings, StartError> {
+    let zone = &settings.rules.default_timezone;
+    let default_timezone =
+        TimeZone::get(zone).map_err(|_| StartError::UnknownTimeZone(zone.clone()))?;
+    let allowed = settings.rules.environment.iter();
+    let environment = allowed
+        .filter_map(|name| Some((name.into(), std::env::var(name).ok()?.into())))
+        .collect();
+    let names = settings
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str().into());
+    let providers = if settings.providers.is_empty() {
+        KnownProviders::Any
+    } else {
+        KnownProviders::Only(names.collect())
+    };
+    Ok(acteon_rules::Settings {
+        default_timezone,
+        environment,
+        providers,
+    })
+}
+
+async fn provider_options(
+    provider: ProviderSettings,
+    breaker: Option<Breaker>,
+) -> Result<ProviderOptions, StartError> {
+    let ProviderSettings { keys, plan } = provider;
+    let context = SinkContext {
+        name: keys.name.as_str().into(),
+        timeout: keys.timeout,
+        max_concurrent: keys.max_concurrent as usize,
+    };
+    let failed = StartError::build(format!("provider `{}`", keys.name));
+    Ok(ProviderOptions {
+        name: keys.name.into(),
+        sink: plan.build(context).await.map_err(failed)?,
+        timeout: keys.timeout,
+        max_retries: keys.max_retries,
+        max_concurrent: keys.max_concurrent,
+        queue: keys.queue,
+        fallback: keys.fallback_provider.map(Into::into),
+        breaker: breaker.map(|breaker| BreakerOptions {
+            failure_threshold: breaker.failure_threshold,
+            success_threshold: breaker.success_threshold,
+            recovery_timeout: breaker.recovery_timeout,
+            ..BreakerOptions::default()
+        }),
+    })
+}
+
+fn pipeline_options(settings: &PipelineSettings, store_payload: bool) -> PipelineOptions {
+    PipelineOptions {
+        exclusive: settings.exclusive,
+        lease: settings.lease,
+        lease_wait: settings.lease_wait,
+        on_state_error: match settings.on_state_error {
+            acteon_config::OnStateError::Retry => OnStateError::Retry,
+            acteon_config::OnStateError::Deliver => OnStateError::Deliver,
+        },
+        idempotency_ttl: settings.idempotency_ttl,
+        store_payload,
+    }
+}
+
+fn trail_options(audit: &AuditSettings) -> TrailOptions {
+    TrailOptions {
+        delivery: match audit.delivery {
+            AuditDelivery::Buffered => TrailDelivery::Buffered,
+            AuditDelivery::Confirmed => TrailDelivery::Confirmed,
+        },
+        buffer_records: u32::try_from(audit.buffer_records).unwrap_or(u32::MAX),
+        ttl: audit.ttl,
+        cleanup_interval: audit.cleanup_interval,
+    }
+}

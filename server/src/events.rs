@@ -1,0 +1,50 @@
+//! What the life of the process logs.
+
+use std::time::Duration;
+
+use acteon_core::state::Capabilities;
+
+pub(crate) fn started(address: &str, state: &str, capabilities: Capabilities) {
+    let Capabilities { durable, shared } = capabilities;
+    tracing::info!(address, state, durable, shared, "started");
+    if !durable {
+        tracing::info!(
+            state,
+            "dedup records and dead letters do not outlive the process"
+        );
+    }
+}
+
+pub(crate) fn draining(limit: Duration, in_flight: u32) {
+    tracing::info!(
+        ?limit,
+        in_flight,
+        "draining: nothing new is taken, work in flight finishes"
+    );
+}
+
+pub(crate) fn deadline_passed(in_flight: u32) {
+    tracing::warn!(
+        in_flight,
+        "the time to drain is over; what is unfinished comes back from its source"
+    );
+}
+
+pub(crate) fn ended(in_flight: u32) {
+    tracing::info!(in_flight, "ended");
+}
+
+pub(crate) fn second_signal() {
+    tracing::warn!("a second signal: ending at once");
+}
+
+pub(crate) fn source_ended(error: &acteon_core::source::SourceError) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "a source cannot go on"
+    );
+}
+
+pub(crate) fn listener_failed(error: &std::io::Error) {
+    tracing::error!(error = error as &dyn std::error::Error, "a listener failed");
+}

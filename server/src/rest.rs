@@ -1,0 +1,64 @@
+//! Which routes each listener serves.
+
+use std::sync::Arc;
+
+use acteon_admin_api::AdminApi;
+use acteon_connect_http::{Manners, with_manners};
+use acteon_ingest_http::HttpSource;
+use axum::Router;
+
+/// The routes by listener.
+pub(crate) struct Routers {
+    api: AdminApi,
+    dispatch: Router,
+    body_bytes_max: usize,
+}
+
+impl Routers {
+    pub(crate) fn new(api: AdminApi, http: &Arc<HttpSource>, body_bytes_max: usize) -> Self {
+        Self {
+            dispatch: http.routes().into(),
+            api,
+            body_bytes_max,
+        }
+    }
+
+    /// Dispatch and health; and all else when there is one listener for both.
+    pub(crate) fn of_server(&self, admin: Listener) -> Router {
+        let routers = acteon_admin_api::routers(&self.api);
+        let routes = self.dispatch.clone().merge(routers.health);
+        self.mannered(match admin {
+            Listener::Own => routes,
+            Listener::Shared => routes.merge(routers.admin).merge(swagger()),
+        })
+    }
+
+    /// The admin API and health.
+    pub(crate) fn of_admin(&self) -> Router {
+        let routers = acteon_admin_api::routers(&self.api);
+        self.mannered(routers.health.merge(routers.admin).merge(swagger()))
+    }
+
+    /// Waits for administrative changes under way.
+    pub(crate) async fn drain(&self) {
+        self.api.drain().await;
+    }
+
+    fn mannered(&self, router: Router) -> Router {
+        let manners = Manners {
+            body_bytes_max: self.body_bytes_max,
+        };
+        with_manners(router, manners)
+    }
+}
+
+/// Whether the admin API has a listener of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Own,
+    Shared,
+}
+
+fn swagger() -> Router {
+    acteon_admin_api::swagger(acteon_admin_api::openapi(acteon_ingest_http::openapi()))
+}

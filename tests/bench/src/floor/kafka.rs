@@ -1,0 +1,43 @@
+//! A plain consumer loop: parse each record typed, the payload left raw, and commit as the client does by itself.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message};
+use serde::Deserialize;
+use sonic_rs::LazyValue;
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "what is parsed is what costs")]
+struct Action<'a> {
+    namespace: &'a str,
+    tenant: &'a str,
+    provider: &'a str,
+    action_type: &'a str,
+    dedup_key: Option<&'a str>,
+    #[serde(borrow)]
+    metadata: LazyValue<'a>,
+    #[serde(borrow)]
+    payload: LazyValue<'a>,
+}
+
+pub(super) fn consume(brokers: &str, topic: &str, records: u64) -> anyhow::Result<()> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", format!("floor-{}", uuid::Uuid::now_v7()))
+        .set("auto.offset.reset", "earliest")
+        .create()?;
+    consumer.subscribe(&[topic])?;
+    let mut parsed = 0;
+    while parsed < records {
+        let Some(message) = consumer.poll(Duration::from_secs(30)) else {
+            anyhow::bail!("no record for 30 s after {parsed}");
+        };
+        let message = message?;
+        let action: Action<'_> = sonic_rs::from_slice(message.payload().unwrap_or_default())?;
+        ensure!(!action.namespace.is_empty());
+        parsed += 1;
+    }
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! Speed, cost and scale, each against its floor

@@ -1,0 +1,58 @@
+//! Speed and cost of Acteon, each measured against a floor in the same run: the same work done by hand with nothing
+//! around it. A bench prints a table, writes JSON, and counts loss and duplicates at the far end.
+
+mod actions;
+mod child;
+mod floor;
+mod http;
+mod kafka;
+mod report;
+mod rules;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+/// Measures Acteon against its floors.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the JSON results go.
+    #[arg(long, default_value = "bench-results", global = true)]
+    results: PathBuf,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The time to decide: 10, 1,000 and 10,000 rules, found by index and not.
+    Rules,
+    /// POST /v1/dispatch on 64 connections against a bare axum handler.
+    Http(http::Options),
+    /// POST /v1/dispatch/batch of 100 against a bare axum handler.
+    Batch(http::Options),
+    /// A topic consumed, with dedup in memory, against a bare consumer.
+    Kafka(kafka::Options),
+    /// A floor, run as a process of its own.
+    #[command(subcommand, hide = true)]
+    Floor(floor::Floor),
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    let report = match arguments.bench {
+        Bench::Rules => rules::run()?,
+        Bench::Http(options) => http::run(&options, http::Shape::Single)?,
+        Bench::Batch(options) => http::run(&options, http::Shape::Batch)?,
+        Bench::Kafka(options) => kafka::run(&options)?,
+        Bench::Floor(floor) => return floor::run(floor),
+    };
+    report.print();
+    report
+        .write(&arguments.results)
+        .with_context(|| format!("writing results to {}", arguments.results.display()))
+}

@@ -1,0 +1,130 @@
+//! A provider's side: an HTTP server that keeps what it was sent and answers as the test wants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// What the receiver does with a request; it sees how many came before this one.
+pub(crate) type Reply = fn(u64) -> Option<StatusCode>;
+
+/// A running receiver. It ends when dropped.
+pub(crate) struct Receiver {
+    url: String,
+    seen: Arc<Mutex<Seen>>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    accepted: Vec<Accepted>,
+}
+
+/// A request that was answered with 2xx.
+#[derive(Clone)]
+pub(crate) struct Accepted {
+    pub(crate) idempotency_key: String,
+    pub(crate) action: Value,
+    at: Instant,
+}
+
+impl Receiver {
+    /// Accepts everything.
+    pub(crate) async fn accepting() -> Self {
+        Self::replying(|_| Some(StatusCode::OK)).await
+    }
+
+    /// Answers by `reply`; `None` is never to answer.
+    pub(crate) async fn replying(reply: Reply) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let router = Router::new()
+            .route("/", post(receive))
+            .with_state((seen.clone(), reply));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            url,
+            seen,
+            _tasks: tasks,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many requests came, refused ones included.
+    pub(crate) fn requests(&self) -> u64 {
+        self.seen.lock().requests
+    }
+
+    /// How many requests were accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.seen.lock().accepted.len()
+    }
+
+    /// How many requests were accepted since then.
+    pub(crate) fn accepted_since(&self, then: Instant) -> usize {
+        let seen = self.seen.lock();
+        seen.accepted
+            .iter()
+            .rev()
+            .take_while(|accepted| accepted.at >= then)
+            .count()
+    }
+
+    /// The idempotency keys of what was accepted, by the value of a field of the action.
+    pub(crate) fn keys_by(&self, field: &str) -> HashMap<String, Vec<String>> {
+        let mut keys: HashMap<String, Vec<String>> = HashMap::new();
+        for accepted in &self.seen.lock().accepted {
+            let value = accepted.action[field]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            keys.entry(value)
+                .or_default()
+                .push(accepted.idempotency_key.clone());
+        }
+        keys
+    }
+}
+
+type Shared = (Arc<Mutex<Seen>>, Reply);
+
+async fn receive(
+    State((seen, reply)): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let before = {
+        let mut seen = seen.lock();
+        seen.requests += 1;
+        seen.requests - 1
+    };
+    let Some(status) = reply(before) else {
+        return std::future::pending().await;
+    };
+    if status.is_success() {
+        let key = headers
+            .get("idempotency-key")
+            .expect("each delivery carries its key");
+        let accepted = Accepted {
+            idempotency_key: key.to_str().unwrap().to_owned(),
+            action: serde_json::from_slice(&body).unwrap(),
+            at: Instant::now(),
+        };
+        seen.lock().accepted.push(accepted);
+    }
+    status
+}

@@ -1,0 +1,211 @@
+//! The server as a user starts it: the binary with a configuration file, in a folder of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use acteon_services::eventually;
+use acteon_services::process::free_ports;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server under test. Killed when dropped.
+pub(crate) struct Server {
+    child: Option<Child>,
+    folder: TempDir,
+    port: u16,
+    client: Client,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl Server {
+    /// Starts it with this configuration and these rule files, and waits until it answers. `{rules}` in the
+    /// configuration stands for the folder of the rules.
+    pub(crate) async fn start(config: &str, rules: &[(&str, &str)]) -> Self {
+        let mut server = Self::prepare(config, rules);
+        server.launch();
+        server.until_healthy().await;
+        server
+    }
+
+    /// Makes its folder and starts nothing.
+    pub(crate) fn prepare(config: &str, rules: &[(&str, &str)]) -> Self {
+        super::tls_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let [port] = free_ports().unwrap();
+        let server = Self {
+            child: None,
+            folder,
+            port,
+            client: Client::builder().no_proxy().build().unwrap(),
+        };
+        fs::create_dir(server.rules()).unwrap();
+        for (name, text) in rules {
+            server.write_rules(name, text);
+        }
+        let config = config.replace("{rules}", &server.rules().to_string_lossy());
+        fs::write(server.folder.path().join("acteon.toml"), config).unwrap();
+        server
+    }
+
+    /// Starts the process; it must not run.
+    pub(crate) fn launch(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
+        let mut command = Command::new(binary());
+        command
+            .current_dir(self.folder.path())
+            .args(["-c", "acteon.toml", "--port", &self.port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Asks `/health` until it answers.
+    pub(crate) async fn until_healthy(&self) {
+        let ask = async || self.client.get(self.url("/health")).send().await.is_ok();
+        eventually(PATIENCE, ask, |healthy| *healthy).await;
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, without waiting.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        tokio::task::spawn_blocking(move || child.wait().unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn rules(&self) -> PathBuf {
+        self.folder.path().join("rules")
+    }
+
+    pub(crate) fn write_rules(&self, name: &str, text: &str) {
+        fs::write(self.rules().join(name), text).unwrap();
+    }
+
+    /// All it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// Sends this text as JSON, be it JSON or not.
+    pub(crate) async fn post_text(&self, path: &str, body: String) -> Answer {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+        let mut request = self.client.request(method, self.url(path));
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|e| panic!("{e:?}\n{}", self.log()));
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, body }
+    }
+
+    /// The counters of `/health`.
+    pub(crate) async fn counters(&self) -> Value {
+        self.get("/health").await.body["metrics"].clone()
+    }
+
+    /// Waits until a counter has reached `count`.
+    pub(crate) async fn until_counted(&self, name: &str, count: u64, patience: Duration) -> Value {
+        let reached = |counters: &Value| counters[name].as_u64().unwrap_or_default() >= count;
+        eventually(patience, async || self.counters().await, reached).await
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!(
+                "the server's log ends:\n{}",
+                lines[lines.len().saturating_sub(30)..].join("\n")
+            );
+        }
+    }
+}
+
+/// The binary beside this test binary, which the same command has built.
+pub(crate) fn binary() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let profile = tests.parent().and_then(|deps| deps.parent()).unwrap();
+    let binary = profile.join("acteon-server");
+    assert!(
+        binary.exists(),
+        "{} is not there: run `cargo build -p acteon-server` first, as `make test` does",
+        binary.display()
+    );
+    binary
+}

@@ -1,0 +1,221 @@
+//! Who may depend on whom: `server -> {families, pipeline, admin-api, config} -> core`, and inside a family
+//! `facade -> adapters -> kit -> core`. What tests may use besides stands apart.
+
+use super::house::{Crate, House, Need, When};
+use super::{Violation, assert_kept, places};
+
+/// The place of a crate in the house, by its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role<'a> {
+    Core,
+    Config,
+    /// Connection options and manners that two families share.
+    Connect,
+    Rules,
+    Pipeline,
+    AdminApi,
+    Server,
+    Facade(&'a str),
+    Adapter(&'a str),
+    Kit(&'a str),
+    /// A client library: it knows the wire, not the house.
+    Client,
+    Testkit,
+    Services,
+    /// Tests that drive the whole: end to end, simulation, benches.
+    Outside,
+}
+
+fn role(folder: &str) -> Option<Role<'_>> {
+    let parts: Vec<&str> = folder.split('/').collect();
+    Some(match parts[..] {
+        ["core"] => Role::Core,
+        ["config"] => Role::Config,
+        ["connect", _] => Role::Connect,
+        ["pipeline", "rules"] => Role::Rules,
+        ["pipeline"] => Role::Pipeline,
+        ["admin-api"] => Role::AdminApi,
+        ["server"] => Role::Server,
+        [family @ ("ingest" | "sinks" | "backends")] => Role::Facade(family),
+        [family @ ("ingest" | "sinks" | "backends"), "kit"] => Role::Kit(family),
+        [family @ ("ingest" | "sinks" | "backends"), _] => Role::Adapter(family),
+        ["clients", _] => Role::Client,
+        ["tests", "testkit"] => Role::Testkit,
+        ["tests", "services"] => Role::Services,
+        ["tests"] | ["tests", "bench" | "simulation" | "fuzz"] => Role::Outside,
+        _ => return None,
+    })
+}
+
+/// What a crate may depend on always.
+fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
+    match (who, needed) {
+        (Role::Core | Role::Client | Role::Services, _) => false,
+        (_, Role::Core) | (Role::Outside, _) => true,
+        (Role::Adapter(family), Role::Kit(other)) => family == other,
+        (Role::Facade(family), Role::Adapter(other)) => family == other,
+        (Role::Adapter(_) | Role::AdminApi, Role::Connect) | (Role::Pipeline, Role::Rules) => true,
+        (Role::Server, needed) => matches!(
+            needed,
+            Role::Config
+                | Role::Connect
+                | Role::Facade(_)
+                | Role::Pipeline
+                | Role::Rules
+                | Role::AdminApi
+        ),
+        _ => false,
+    }
+}
+
+/// What its tests may use besides: the contracts, the real services, and, where a port needs something behind it,
+/// the memory backend.
+fn allows_testing(who: Role<'_>, needed: Role<'_>, folder: &str) -> bool {
+    let contracts = matches!(needed, Role::Testkit | Role::Services)
+        && !matches!(who, Role::Core | Role::Testkit | Role::Services);
+    let memory = folder == "backends/memory"
+        && matches!(who, Role::Pipeline | Role::AdminApi | Role::Server);
+    contracts || memory
+}
+
+/// What the server may name although it belongs to a family: the HTTP source has no connection of its own, the
+/// server mounts its routes on its listener.
+const MOUNTED: (&str, &str) = ("server", "ingest/http");
+
+fn check(krate: &Crate) -> Vec<Violation> {
+    let manifest = format!("{}/Cargo.toml", krate.folder);
+    let Some(who) = role(&krate.folder) else {
+        let law = "a crate has a place in the house: give its folder a role in tests/src/laws/dependencies.rs";
+        return vec![Violation::of(&manifest, law)];
+    };
+    let ours = krate
+        .needs
+        .iter()
+        .filter_map(|need| Some((need, need.folder.as_deref()?)));
+    let broken = ours.filter(|(need, folder)| {
+        let Some(needed) = role(folder) else {
+            return true;
+        };
+        let always = allows(who, needed) || MOUNTED == (krate.folder.as_str(), *folder);
+        let testing = need.when == When::Testing && allows_testing(who, needed, folder);
+        !always && !testing
+    });
+    broken
+        .map(|(need, _)| Violation::of(&manifest, sentence(who, need)))
+        .collect()
+}
+
+fn sentence(who: Role<'_>, need: &Need) -> String {
+    let law = match who {
+        Role::Core => "core depends on no crate of ours",
+        Role::Client => "a client knows the wire contract, not the server's crates",
+        Role::Kit(_) => "a kit depends on core only",
+        Role::Adapter(_) => {
+            "an adapter depends on core, its family's kit and connect/, never on an adapter"
+        }
+        Role::Facade(_) => "a facade depends on core and its own adapters",
+        Role::Rules | Role::Config | Role::Connect => "this crate depends on core only",
+        Role::Pipeline => "pipeline sees ports only: core and rules",
+        Role::AdminApi => "admin-api sees ports only: core and connect/",
+        Role::Server => "the server composes facades, pipeline, rules, admin-api and config",
+        Role::Testkit => "testkit depends on core only: contracts know no implementation",
+        Role::Services => "services start other people's servers and know nothing of ours",
+        Role::Outside => "this crate has no place in the house",
+    };
+    let when = match need.when {
+        When::Always => "needs",
+        When::Testing => "needs for its tests",
+    };
+    format!("{law}, but this one {when} {}", need.name)
+}
+
+#[test]
+fn dependencies_flow_from_the_server_down_to_core() {
+    let house = House::read();
+    let violations: Vec<_> = house.crates.iter().flat_map(check).collect();
+    assert_kept(&violations);
+    let needs_mounted = |krate: &Crate| {
+        let mounted = krate
+            .needs
+            .iter()
+            .any(|need| need.folder.as_deref() == Some(MOUNTED.1));
+        krate.folder == MOUNTED.0 && mounted
+    };
+    assert!(
+        house.crates.iter().any(needs_mounted),
+        "the exception {MOUNTED:?} can go"
+    );
+}
+
+fn sample(folder: &str, needs: &[(&str, When)]) -> Crate {
+    let need = |(folder, when): &(&str, When)| Need {
+        name: format!("acteon-{}", folder.replace('/', "-")),
+        when: *when,
+        folder: Some((*folder).to_owned()),
+    };
+    Crate {
+        name: String::new(),
+        folder: folder.to_owned(),
+        needs: needs.iter().map(need).collect(),
+    }
+}
+
+#[test]
+fn what_flows_the_wrong_way_is_found() {
+    use When::{Always, Testing};
+    let wrong = [
+        ("core", "config", Always),
+        ("core", "tests/testkit", Testing),
+        ("pipeline", "backends/memory", Always),
+        ("pipeline", "sinks/webhook", Testing),
+        ("admin-api", "pipeline", Always),
+        ("ingest/kafka", "sinks/kafka", Always),
+        ("ingest/kafka", "sinks/kit", Always),
+        ("ingest/kafka", "backends/memory", Testing),
+        ("ingest/kafka", "tests/testkit", Always),
+        ("sinks/kit", "sinks/log", Testing),
+        ("sinks/kit", "connect/http", Always),
+        ("sinks", "sinks/kit", Always),
+        ("sinks", "ingest/http", Always),
+        ("pipeline/rules", "pipeline", Always),
+        ("connect/http", "connect/kafka", Always),
+        ("config", "sinks", Always),
+        ("server", "sinks/webhook", Always),
+        ("tests/testkit", "backends/memory", Testing),
+        ("clients/rust", "core", Always),
+    ];
+    for (who, needed, when) in wrong {
+        let found = check(&sample(who, &[(needed, when)]));
+        assert_eq!(
+            places(&found),
+            [format!("{who}/Cargo.toml")],
+            "{who} -> {needed}"
+        );
+    }
+    assert_eq!(
+        places(&check(&sample("sundries", &[]))),
+        ["sundries/Cargo.toml"]
+    );
+}
+
+#[test]
+fn what_flows_the_right_way_is_not() {
+    use When::{Always, Testing};
+    let right = [
+        ("server", "ingest", Always),
+        ("server", "ingest/http", Always),
+        ("ingest", "ingest/kafka", Always),
+        ("ingest/kafka", "ingest/kit", Always),
+        ("ingest/kafka", "connect/kafka", Always),
+        ("ingest/kafka", "tests/services", Testing),
+        ("ingest/kit", "core", Always),
+        ("pipeline", "pipeline/rules", Always),
+        ("pipeline", "backends/memory", Testing),
+        ("admin-api", "connect/http", Always),
+        ("tests/testkit", "core", Always),
+        ("tests/simulation", "backends/memory", Always),
+    ];
+    for (who, needed, when) in right {
+        assert_kept(&check(&sample(who, &[(needed, when)])));
+    }
+}

@@ -1,0 +1,106 @@
+//! Log lines and metrics of a crate stand in its one `events.rs`, so that line and counter move together, and each
+//! metric's name begins with `acteon_`.
+
+use proc_macro2::TokenTree;
+use syn::visit::{self, Visit};
+use syn::{ItemMod, Macro};
+
+use super::house::{House, Source, is_for_tests, is_test_file};
+use super::{Violation, assert_kept, judge, places};
+
+const METRICS: &[&str] = &[
+    "counter",
+    "gauge",
+    "histogram",
+    "describe_counter",
+    "describe_gauge",
+    "describe_histogram",
+];
+const LOGS: &[&str] = &["trace", "debug", "info", "warn", "error", "event"];
+
+/// Files that log or count for another reason.
+const EXCUSED: &[(&str, &str)] = &[(
+    "server/src/metrics.rs",
+    "shows what others counted; nothing happens here",
+)];
+
+fn check(source: &Source) -> Vec<Violation> {
+    let file = match source.parse() {
+        Ok(file) => file,
+        Err(violation) => return vec![violation],
+    };
+    let mut events = Events {
+        path: &source.path,
+        found: Vec::new(),
+    };
+    events.visit_file(&file);
+    events.found
+}
+
+struct Events<'a> {
+    path: &'a str,
+    found: Vec<Violation>,
+}
+
+impl<'ast> Visit<'ast> for Events<'_> {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !item.attrs.iter().any(is_for_tests) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        let Some(last) = item.path.segments.last() else {
+            return;
+        };
+        let (name, line) = (last.ident.to_string(), last.ident.span().start().line);
+        let is_metric = METRICS.contains(&name.as_str());
+        let is_log = LOGS.contains(&name.as_str());
+        if (is_metric || is_log) && !self.path.ends_with("/events.rs") {
+            let law = format!("`{name}!`: a crate logs and counts in its `events.rs`");
+            self.found.push(Violation::at(self.path, line, law));
+        }
+        if is_metric && literal(item).is_some_and(|name| !name.starts_with("\"acteon_")) {
+            let law = "a metric's name begins with `acteon_`";
+            self.found.push(Violation::at(self.path, line, law));
+        }
+    }
+}
+
+/// The first token of the macro, when it is a literal.
+fn literal(item: &Macro) -> Option<String> {
+    match item.tokens.clone().into_iter().next()? {
+        TokenTree::Literal(literal) => Some(literal.to_string()),
+        _ => None,
+    }
+}
+
+#[test]
+fn log_lines_and_metrics_stand_in_one_file_of_each_crate() {
+    let sources = House::read().sources();
+    let in_use = |source: &Source| match is_test_file(&source.path) {
+        true => Vec::new(),
+        false => check(source),
+    };
+    let violations = judge(&sources, EXCUSED, in_use);
+    assert_kept(&violations);
+}
+
+#[test]
+fn a_stray_log_line_and_a_foreign_name_are_found() {
+    let sample = |path, text| check(&Source::new(path, text));
+    let stray =
+        "fn f() {\n    tracing::info!(\"x\");\n    counter!(\"acteon_x_total\").increment(1);\n}";
+    assert_eq!(
+        places(&sample("a/src/b.rs", stray)),
+        ["a/src/b.rs:2", "a/src/b.rs:3"]
+    );
+    assert_kept(&sample("a/src/events.rs", stray));
+    let foreign = "fn f() { metrics::counter!(\"x_total\").increment(1); }";
+    assert_eq!(
+        places(&sample("a/src/events.rs", foreign)),
+        ["a/src/events.rs:1"]
+    );
+    let tested = "#[cfg(test)]\nmod tests {\n    fn f() { info!(\"x\"); }\n}";
+    assert_kept(&sample("a/src/b.rs", tested));
+}

@@ -1,0 +1,88 @@
+//! How long a file may be and how it opens. What stands in it is for the other laws.
+
+use super::house::{House, Source};
+use super::{Violation, assert_kept, places};
+
+const ADAPTER_LINES_MAX: usize = 300;
+const FILE_LINES_MAX: usize = 500;
+const OPENING_LINES_MAX: usize = 5;
+
+/// The crate doc of an adapter is its README.
+const README_AS_DOC: &str = "#![doc = include_str!(\"../README.md\")]";
+
+fn check(source: &Source) -> Vec<Violation> {
+    length(source).into_iter().chain(opening(source)).collect()
+}
+
+fn length(source: &Source) -> Option<Violation> {
+    let max = lines_max(&source.path);
+    let lines = source.text.lines().count();
+    let law = || format!("a file here has at most {max} lines, this one has {lines}");
+    (lines > max).then(|| Violation::at(&source.path, lines, law()))
+}
+
+fn lines_max(path: &str) -> usize {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts[..] {
+        ["ingest" | "sinks" | "backends", "kit" | "src", ..] => FILE_LINES_MAX,
+        ["ingest" | "sinks" | "backends", ..] => ADAPTER_LINES_MAX,
+        _ => FILE_LINES_MAX,
+    }
+}
+
+/// A file says what it is for. A test module is exempt: it is named after what it tests, and its tests' names are
+/// sentences. `lib.rs` may say more: it speaks for the crate.
+fn opening(source: &Source) -> Option<Violation> {
+    let says = source
+        .text
+        .lines()
+        .take_while(|line| line.starts_with("//!"))
+        .count();
+    let is_root = source.path.ends_with("/lib.rs");
+    let opens = match says {
+        0 => is_root && source.text.starts_with(README_AS_DOC),
+        lines => is_root || lines <= OPENING_LINES_MAX,
+    };
+    let exempt = source.path.ends_with("/tests.rs") || source.path.ends_with("/tests/mod.rs");
+    let law = format!(
+        "a file opens with 1 to {OPENING_LINES_MAX} lines of `//!` on what it is for, this one with {says}"
+    );
+    (!opens && !exempt).then(|| Violation::at(&source.path, 1, law))
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let sources = House::read().sources();
+    let violations: Vec<_> = sources.iter().flat_map(check).collect();
+    assert_kept(&violations);
+}
+
+fn sample(path: &str, opening: &str, lines: usize) -> Source {
+    let rest = "// more\n".repeat(lines - opening.lines().count());
+    Source::new(path, &format!("{opening}{rest}"))
+}
+
+#[test]
+fn a_file_that_is_too_long_is_found() {
+    let check = |path, lines| check(&sample(path, "//! What.\n", lines)).len();
+    assert_eq!(check("sinks/webhook/src/sink.rs", 300), 0);
+    assert_eq!(check("sinks/webhook/src/sink.rs", 301), 1);
+    assert_eq!(check("sinks/kit/src/client.rs", 500), 0);
+    assert_eq!(check("pipeline/src/process.rs", 501), 1);
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_is_for_is_found() {
+    let found = check(&sample("core/src/x.rs", "use std::fmt;\n", 9));
+    assert_eq!(places(&found), ["core/src/x.rs:1"]);
+    let six = "//! a\n//! b\n//! c\n//! d\n//! e\n//! f\n";
+    assert_eq!(check(&sample("core/src/x.rs", six, 9)).len(), 1);
+    assert_eq!(check(&sample("core/src/lib.rs", six, 9)).len(), 0);
+    assert_eq!(
+        check(&sample("core/src/x/tests.rs", "use super::*;\n", 9)).len(),
+        0
+    );
+    let readme = format!("{README_AS_DOC}\n");
+    assert_eq!(check(&sample("sinks/log/src/lib.rs", &readme, 9)).len(), 0);
+    assert_eq!(check(&sample("sinks/log/src/sink.rs", &readme, 9)).len(), 1);
+}

@@ -1,0 +1,98 @@
+//! The laws of the house, held over the tree itself: who may depend on whom, how long a file may be, how things
+//! are called. Each checker is a pure function with a test of its own on a sample that breaks the law.
+
+mod bans;
+mod dependencies;
+mod events;
+mod functions;
+mod house;
+mod layout;
+mod links;
+mod look;
+mod purity;
+mod sleeps;
+mod words;
+
+use std::fmt;
+
+use house::Source;
+
+/// One place where a law is broken.
+#[derive(Debug, PartialEq, Eq)]
+struct Violation {
+    /// `file` or `file:line`, from the root of the repository.
+    place: String,
+    /// The law in a sentence, and what was found.
+    law: String,
+}
+
+impl Violation {
+    fn at(path: &str, line: usize, law: impl Into<String>) -> Self {
+        Self::of(&format!("{path}:{line}"), law)
+    }
+
+    fn of(place: &str, law: impl Into<String>) -> Self {
+        Self {
+            place: place.to_owned(),
+            law: law.into(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.law)
+    }
+}
+
+/// Fails the test with every violation on a line of its own.
+#[track_caller]
+fn assert_kept(violations: &[Violation]) {
+    let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(
+        lines.is_empty(),
+        "{} laws are broken:\n  {}\n",
+        lines.len(),
+        lines.join("\n  ")
+    );
+}
+
+/// What `check` finds in all files but those excused, and which of these need no excuse any more.
+fn judge(
+    sources: &[Source],
+    excused: &[(&str, &str)],
+    check: impl Fn(&Source) -> Vec<Violation>,
+) -> Vec<Violation> {
+    let is_excused = |path: &str| excused.iter().any(|(file, _)| *file == path);
+    let (spared, judged): (Vec<_>, Vec<_>) = sources.iter().partition(|s| is_excused(&s.path));
+    let mut violations: Vec<_> = judged.into_iter().flat_map(&check).collect();
+    for (file, _) in excused {
+        if !spared
+            .iter()
+            .any(|s| s.path == *file && !check(s).is_empty())
+        {
+            violations.push(Violation::of(file, "keeps the law: its excuse can go"));
+        }
+    }
+    violations
+}
+
+#[test]
+fn an_excuse_that_nobody_needs_is_found() {
+    let sources = ["kept.rs", "broken.rs", "new.rs"].map(|path| Source::new(path, ""));
+    let breaks = |source: &Source| {
+        let broken = source.path != "kept.rs";
+        broken
+            .then(|| Violation::of(&source.path, "x"))
+            .into_iter()
+            .collect()
+    };
+    let excused = [("kept.rs", "a"), ("broken.rs", "b"), ("gone.rs", "c")];
+    let found = judge(&sources, &excused, breaks);
+    assert_eq!(places(&found), ["new.rs", "kept.rs", "gone.rs"]);
+}
+
+/// For the tests of the checkers: where a sample was found to break the law.
+fn places(violations: &[Violation]) -> Vec<&str> {
+    violations.iter().map(|v| v.place.as_str()).collect()
+}

@@ -1,0 +1,262 @@
+//! A topic, worked off by the binary: each key once, undecodable records kept, and nothing lost when the process is
+//! killed or the provider fails.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use acteon_services::{Kafka, eventually};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+
+use tokio::time::Instant;
+
+use super::{TEN_RULES, action};
+use crate::harness::{Producer, Receiver, Server};
+
+const PATIENCE: Duration = Duration::from_secs(240);
+const PARTITIONS: i32 = 6;
+/// How long a settled record may wait for its commit: the interval of the source, and the way to the broker.
+const COMMIT_WINDOW: Duration = Duration::from_millis(250);
+
+fn config(kafka: &Kafka, topic: &str, receiver: &Receiver, more: &str) -> String {
+    format!(
+        r#"
+[log]
+level = "warn"
+
+[rules]
+directory = "{{rules}}"
+
+[audit]
+buffer_records = 20000
+
+[[sources]]
+name = "orders"
+type = "kafka"
+brokers = "{brokers}"
+topics = ["{topic}"]
+group_id = "{topic}-group"
+
+[[providers]]
+name = "hook"
+type = "webhook"
+url = "{url}"
+allow_cidrs = ["127.0.0.0/8"]
+
+{more}
+"#,
+        brokers = kafka.bootstrap(),
+        url = receiver.url(),
+    )
+}
+
+/// Chance that can be had again: `ACTEON_TEST_SEED` takes the seed that a run has printed.
+fn seeded() -> StdRng {
+    let given = std::env::var("ACTEON_TEST_SEED")
+        .ok()
+        .map(|seed| seed.parse().unwrap());
+    let seed = given.unwrap_or_else(rand::random);
+    println!("ACTEON_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+async fn until_no_lag(kafka: &Kafka, topic: &str) {
+    let group = format!("{topic}-group");
+    let ask = async || kafka.lag(&group).await.unwrap_or(u64::MAX);
+    eventually(PATIENCE, ask, |lag| *lag == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_key_of_100_000_records_is_delivered_once_and_undecodable_ones_are_kept() {
+    const RECORDS: u64 = 100_000;
+    const UNDECODABLE: u64 = 100;
+    const DOUBLED: u64 = 10_000;
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
+    let unique = RECORDS - UNDECODABLE - DOUBLED;
+    let mut poison = HashSet::new();
+    for number in 0..unique {
+        let record = action(number, "hook").to_string();
+        producer.send(&number.to_string(), record.as_bytes());
+        if number % (unique / DOUBLED) == 0 && number / (unique / DOUBLED) < DOUBLED {
+            producer.send(&number.to_string(), record.as_bytes());
+        }
+        if number % (unique / UNDECODABLE) == 0 && number / (unique / UNDECODABLE) < UNDECODABLE {
+            let broken = format!("{{broken {number}");
+            producer.send("poison", broken.as_bytes());
+            poison.insert(broken);
+        }
+    }
+    producer.flush();
+    let server = Server::start(
+        &config(kafka, producer.topic(), &receiver, ""),
+        &[("ten.yaml", TEN_RULES)],
+    )
+    .await;
+
+    let counters = server
+        .until_counted("dispatched", RECORDS - UNDECODABLE, PATIENCE)
+        .await;
+    assert_eq!(counters["executed"], unique);
+    assert_eq!(counters["deduplicated"], DOUBLED);
+    until_no_lag(kafka, producer.topic()).await;
+    let keys = receiver.keys_by("dedup_key");
+    assert_eq!(keys.len() as u64, unique, "each unique key arrived");
+    assert!(
+        keys.values().all(|keys| keys.len() == 1),
+        "and arrived once"
+    );
+
+    let letters = server
+        .get("/v1/dead-letters?kind=poison&limit=1000")
+        .await
+        .body;
+    assert_eq!(letters["total"], UNDECODABLE);
+    let mut kept = HashSet::new();
+    for letter in letters["dead_letters"].as_array().unwrap() {
+        let id = letter["id"].as_str().unwrap();
+        let letter = server.get(&format!("/v1/dead-letters/{id}")).await.body;
+        let bytes = BASE64_STANDARD
+            .decode(letter["raw_base64"].as_str().unwrap())
+            .unwrap();
+        kept.insert(String::from_utf8(bytes).unwrap());
+    }
+    assert_eq!(kept, poison, "each with its bytes");
+
+    let total = async |filter: &str| {
+        server
+            .get(&format!("/v1/audit?limit=1&{filter}"))
+            .await
+            .body["total"]
+            .clone()
+    };
+    assert_eq!(total("outcome=executed").await, unique);
+    assert_eq!(total("outcome=deduplicated").await, DOUBLED);
+    assert_eq!(total("matched_rule=once").await, RECORDS - UNDECODABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_loses_nothing_and_what_is_doubled_carries_the_same_key() {
+    const RECORDS: u64 = 30_000;
+    const KILLS: u64 = 3;
+    const IN_FLIGHT: u64 = 500;
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
+    for number in 0..RECORDS {
+        producer.send(
+            &number.to_string(),
+            action(number, "hook").to_string().as_bytes(),
+        );
+    }
+    producer.flush();
+    let bound = format!("[pipeline]\nmax_in_flight = {IN_FLIGHT}\n");
+    let mut server = Server::prepare(
+        &config(kafka, producer.topic(), &receiver, &bound),
+        &[("ten.yaml", TEN_RULES)],
+    );
+    let (mut chance, mut uncommitted) = (seeded(), 0);
+    for kill in 1..=KILLS {
+        // Somewhere in the next part of the stream.
+        let at = receiver.accepted() as u64 + chance.random_range(500..RECORDS / (KILLS + 1));
+        println!("kill {kill} after {at} deliveries");
+        server.launch();
+        eventually(
+            PATIENCE,
+            async || receiver.accepted() as u64,
+            |count| *count >= at,
+        )
+        .await;
+        server.kill();
+        uncommitted += receiver.accepted_since(Instant::now() - COMMIT_WINDOW) as u64;
+    }
+    server.launch();
+    server.until_healthy().await;
+    until_no_lag(kafka, producer.topic()).await;
+
+    let keys = receiver.keys_by("dedup_key");
+    assert_eq!(keys.len() as u64, RECORDS, "nothing is lost");
+    let doubled: Vec<_> = keys.values().filter(|keys| keys.len() > 1).collect();
+    println!("{} of {RECORDS} came more than once", doubled.len());
+    for keys in &doubled {
+        assert!(
+            keys.iter().all(|key| key == &keys[0]),
+            "a second delivery carries another key"
+        );
+    }
+    // In flight is what is not acknowledged: what was admitted, and what was delivered since the last commit.
+    let in_flight = KILLS * IN_FLIGHT + uncommitted;
+    let extra: u64 = doubled.iter().map(|keys| keys.len() as u64 - 1).sum();
+    println!("{extra} deliveries too many, at most {in_flight} in flight");
+    assert!(
+        extra <= in_flight,
+        "{extra} doubled, {in_flight} were in flight"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_half_of_the_time_loses_nothing() {
+    const RECORDS: u64 = 5_000;
+    let kafka = Kafka::shared().await;
+    let flaky = |before: u64| {
+        let fails = before.is_multiple_of(2);
+        Some(if fails {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::OK
+        })
+    };
+    let receiver = Receiver::replying(flaky).await;
+    let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
+    for number in 0..RECORDS {
+        producer.send(
+            &number.to_string(),
+            action(number, "hook").to_string().as_bytes(),
+        );
+    }
+    producer.flush();
+    let server = Server::start(
+        &config(
+            kafka,
+            producer.topic(),
+            &receiver,
+            "[circuit_breaker]\nenabled = false\n",
+        ),
+        &[("ten.yaml", TEN_RULES)],
+    )
+    .await;
+    let counters = server.until_counted("dispatched", RECORDS, PATIENCE).await;
+    until_no_lag(kafka, producer.topic()).await;
+
+    let letters = server
+        .get("/v1/dead-letters?kind=exhausted&limit=1")
+        .await
+        .body;
+    let (delivered, buried) = (
+        receiver.keys_by("dedup_key"),
+        letters["total"].as_u64().unwrap(),
+    );
+    println!(
+        "{} delivered, {buried} dead letters, {} requests",
+        delivered.len(),
+        receiver.requests()
+    );
+    assert_eq!(
+        delivered.len() as u64 + buried,
+        RECORDS,
+        "delivered or kept: {counters}"
+    );
+    assert!(delivered.values().all(|keys| keys.len() == 1));
+
+    if let Some(id) = letters["dead_letters"][0]["id"].as_str() {
+        let replay = server
+            .post(&format!("/v1/dead-letters/{id}/replay"), &json!({}))
+            .await;
+        assert!(replay.status.is_success(), "{replay:?}");
+    }
+}

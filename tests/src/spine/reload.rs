@@ -1,0 +1,137 @@
+//! Rules that change under load: the whole set or nothing, and every error placed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use super::action;
+use crate::harness::Server;
+
+const CONFIG: &str = "[rules]\ndirectory = \"{rules}\"\nwatch = false\n";
+const MUTE: &str = "rules:\n  - name: mute\n    condition: { field: action.tenant, eq: acme }\n    action: { type: suppress }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_set_is_refused_with_every_error_placed_while_the_old_one_works() {
+    let server = Arc::new(Server::start(CONFIG, &[("mute.yaml", MUTE)]).await);
+    server.write_rules("a.yaml", "rules:\n  - name: one\n    condition: { field: action.tenant, equals: x }\n    action: { type: allow }\n");
+    server.write_rules(
+        "b.yaml",
+        "rules:\n  - name: two\n    condition: { all: [] }\n    action: { type: supress }\n",
+    );
+    server.write_rules("c.yaml", "rules:\n  - name: three\n    condition: { field: action.payload.x, matches: \"(\" }\n    action: { type: allow }\n");
+
+    let (stop, sent) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let mut callers = JoinSet::new();
+    for _ in 0..4 {
+        let (server, stop, sent) = (server.clone(), stop.clone(), sent.clone());
+        callers.spawn(async move {
+            while !stop.load(Relaxed) {
+                let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
+                assert_eq!(answer.body, json!({"Suppressed": {"rule": "mute"}}));
+                sent.fetch_add(1, Relaxed);
+            }
+        });
+    }
+    let mut ticks = interval(Duration::from_millis(100));
+    for _ in 0..20 {
+        ticks.tick().await;
+        let answer = server.post("/v1/rules/reload", &json!({})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.body["code"], "RULES_INVALID");
+        let message = answer.body["message"].as_str().unwrap();
+        for place in ["a.yaml:3", "b.yaml:4", "c.yaml:3"] {
+            assert!(message.contains(place), "{place} is not in {message}");
+        }
+    }
+    stop.store(true, Relaxed);
+    while let Some(caller) = callers.join_next().await {
+        caller.unwrap();
+    }
+    assert!(
+        sent.load(Relaxed) > 100,
+        "only {} actions in two seconds",
+        sent.load(Relaxed)
+    );
+    let rules = server.get("/v1/rules").await.body;
+    let names: Vec<_> = rules
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| &rule["name"])
+        .collect();
+    assert_eq!(names, [&json!("mute")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_under_load_never_show_a_mixed_set() {
+    let set = |reason: &str| {
+        format!(
+            "rules:\n  - name: first\n    condition: {{ field: action.payload.order, gt: 0 }}\n    action: {{ type: modify, changes: {{ mark: {reason} }} }}\n    continue: true\n  \
+             - name: {reason}\n    condition: {{ field: action.payload.mark, eq: {reason} }}\n    action: {{ type: suppress }}\n"
+        )
+    };
+    let server = Arc::new(Server::start(CONFIG, &[("set.yaml", &set("red"))]).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for _ in 0..4 {
+        let (server, stop) = (server.clone(), stop.clone());
+        callers.spawn(async move {
+            let (mut red, mut blue) = (0, 0);
+            while !stop.load(Relaxed) {
+                let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
+                match answer.body["Suppressed"]["rule"].as_str() {
+                    Some("red") => red += 1,
+                    Some("blue") => blue += 1,
+                    _ => panic!("a mixed set answered {answer:?}"),
+                }
+            }
+            (red, blue)
+        });
+    }
+    let mut ticks = interval(Duration::from_millis(100));
+    for round in 0..30 {
+        ticks.tick().await;
+        server.write_rules("set.yaml", &set(["blue", "red"][round % 2]));
+        let answer = server.post("/v1/rules/reload", &json!({})).await;
+        assert_eq!(answer.body["loaded"], 2, "{answer:?}");
+    }
+    stop.store(true, Relaxed);
+    let (mut red, mut blue) = (0, 0);
+    while let Some(seen) = callers.join_next().await {
+        let seen: (u64, u64) = seen.unwrap();
+        red += seen.0;
+        blue += seen.1;
+    }
+    assert!(
+        red > 0 && blue > 0,
+        "both sets were seen: {red} red, {blue} blue"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_toggled_rule_stays_off_across_reloads() {
+    let server = Server::start(CONFIG, &[("mute.yaml", MUTE)]).await;
+    let url = server.url("/v1/rules/mute/enabled");
+    let request = server.client().put(url).json(&json!({"enabled": false}));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        answer,
+        json!({"name": "mute", "enabled": false, "status": "disabled"})
+    );
+    server.post("/v1/rules/reload", &json!({})).await;
+    let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
+    assert!(answer.body.get("Executed").is_some(), "{answer:?}");
+    let audit = server.get("/v1/audit").await.body;
+    assert_eq!(
+        audit["total"], 3,
+        "the toggle and the reload are recorded, too: {audit}"
+    );
+}
