@@ -179,8 +179,13 @@ where
 {
     /// Lends out `content`. The permit is given back when the loan ends, before the source is told.
     pub fn new(content: T, receipt: Receipt, permit: Permit) -> Self {
+        Self::of(Box::new(content), receipt, permit)
+    }
+
+    /// As [`Loan::new`], for content that is in its box already.
+    pub fn of(content: Box<T>, receipt: Receipt, permit: Permit) -> Self {
         Self(Some(Parts {
-            content: Box::new(content),
+            content,
             receipt,
             permit,
         }))

@@ -14,7 +14,7 @@ pub(crate) fn action(number: u64) -> Vec<u8> {
     };
     let action = json!({
         "namespace": "shop",
-        "tenant": format!("tenant-{}", number % 50),
+        "tenant": format!("tenant-{}", key % 50),
         "provider": "discard",
         "action_type": format!("order_{}", number % 20),
         "dedup_key": format!("order-{key}"),

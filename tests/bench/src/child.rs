@@ -70,9 +70,10 @@ impl Measured {
     }
 
     /// Waits for its end.
-    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, log: &Path) -> anyhow::Result<()> {
         let status = self.child.wait()?;
-        ensure!(status.success(), "the process ended with {status}");
+        let said = || std::fs::read_to_string(log).unwrap_or_default();
+        ensure!(status.success(), "the process ended with {status}: {}", said());
         Ok(())
     }
 }

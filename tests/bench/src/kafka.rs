@@ -129,7 +129,7 @@ fn floor(brokers: &str, records: u64) -> anyhow::Result<Run> {
     let start = Instant::now();
     let before = children_cpu_seconds()?;
     let log = folder.path().join("log");
-    Measured::start(&std::env::current_exe()?, &arguments, &log)?.finish()?;
+    Measured::start(&std::env::current_exe()?, &arguments, &log)?.finish(&log)?;
     Ok(Run {
         seconds: start.elapsed().as_secs_f64(),
         cpu_seconds: children_cpu_seconds()? - before,
