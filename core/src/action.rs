@@ -1,6 +1,7 @@
 //! What a producer asks for. How it is read from bytes stands in `decode`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -140,39 +141,48 @@ impl Serialize for Payload {
     }
 }
 
-/// String keys to string values, sorted by key, each key once.
+/// String keys to string values, sorted by key, each key once. Cloning shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(Vec<(CompactString, CompactString)>);
+pub struct Labels(Option<Arc<Vec<Label>>>);
+
+type Label = (CompactString, CompactString);
 
 impl Labels {
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok()?;
-        Some(self.0[at].1.as_str())
+        let labels = self.as_slice();
+        let at = labels.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok()?;
+        Some(labels[at].1.as_str())
     }
 
     /// Sets `key`, replacing what stood there.
     pub fn insert(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
         let key = key.into();
-        match self.0.binary_search_by(|(k, _)| k.cmp(&key)) {
-            Ok(at) => self.0[at].1 = value.into(),
-            Err(at) => self.0.insert(at, (key, value.into())),
+        let labels = Arc::make_mut(self.0.get_or_insert_default());
+        match labels.binary_search_by(|(k, _)| k.cmp(&key)) {
+            Ok(at) => labels[at].1 = value.into(),
+            Err(at) => labels.insert(at, (key, value.into())),
         }
     }
 
     /// All pairs in the order of their keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+        let labels = self.as_slice().iter();
+        labels.map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
     /// True when there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_slice().is_empty()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
+    }
+
+    fn as_slice(&self) -> &[Label] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -188,8 +198,8 @@ impl<K: Into<CompactString>, V: Into<CompactString>> FromIterator<(K, V)> for La
 
 impl Serialize for Labels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self.as_slice() {
             map.serialize_entry(key, value)?;
         }
         map.end()

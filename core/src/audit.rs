@@ -11,6 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::action::{Labels, Payload};
+use crate::delivery::Position;
 use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
 use crate::registry::Family;
 use crate::scope::Scope;
@@ -95,7 +96,7 @@ pub struct AuditRecord {
     /// `jwt`, `api_key`, `anonymous` or `source`.
     pub auth_method: &'static str,
     /// The place in the source, such as `kafka:orders/3@1042`.
-    pub source: CompactString,
+    pub source: Position,
     /// The generation of the rules that decided.
     pub rules_generation: u64,
     /// 32 hex digits.

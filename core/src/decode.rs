@@ -315,15 +315,23 @@ fn share(bytes: &Bytes, part: &str) -> Bytes {
 /// Refuses text in which lists and objects are nested deeper than `max`, before any parser recurses into it. The
 /// text need not be well formed.
 fn check_depth(json: &[u8], max: usize) -> Result<(), DecodeError> {
-    let opening = json
-        .iter()
-        .filter(|byte| matches!(byte, b'[' | b'{'))
-        .count();
+    let opening = count_opening(json);
     if opening <= max || depth_within(json, max) {
         return Ok(());
     }
     let message = format!("nested deeper than {} levels", Payload::DEPTH_MAX);
     Err(DecodeError::action("", message))
+}
+
+/// How many opening brackets there are, those inside strings included. In chunks whose count fits a byte, which the
+/// compiler turns into vector instructions.
+fn count_opening(json: &[u8]) -> usize {
+    // `[` and `{` differ in this one bit.
+    let is_opening = |byte: &u8| u8::from(byte | 0x20 == b'{');
+    let chunks = json.chunks(usize::from(u8::MAX));
+    chunks
+        .map(|chunk| usize::from(chunk.iter().map(is_opening).sum::<u8>()))
+        .sum()
 }
 
 fn depth_within(json: &[u8], max: usize) -> bool {

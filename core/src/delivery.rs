@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use crate::action::Action;
 use crate::admission::Permit;
@@ -56,6 +57,22 @@ pub struct Position {
     pub stream: Arc<str>,
     /// The offset in the stream.
     pub offset: Option<u64>,
+}
+
+impl From<&str> for Position {
+    /// A place that has no offset, such as `http`, or one read back from its text.
+    fn from(stream: &str) -> Self {
+        Self {
+            stream: stream.into(),
+            offset: None,
+        }
+    }
+}
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for Position {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use compact_str::{CompactString, format_compact};
+use compact_str::CompactString;
 use jiff::Timestamp;
 use std::sync::Arc;
 use thiserror::Error;
@@ -89,16 +89,31 @@ impl StateKey {
     /// A key inside a namespace and tenant. `owner` is the rule it belongs to, empty for an action's id. Each part
     /// but the last is preceded by its length, so no content of one part can look like another.
     pub fn new(namespace: &str, tenant: &str, owner: &str, name: &str) -> Self {
-        let (n, t, o) = (namespace.len(), tenant.len(), owner.len());
-        Self(format_compact!(
-            "{n}:{namespace}{t}:{tenant}{o}:{owner}{name}"
-        ))
+        let parts = [namespace, tenant, owner];
+        let length = parts.iter().map(|part| part.len() + 4).sum::<usize>() + name.len();
+        let mut key = CompactString::with_capacity(length);
+        for part in parts {
+            push_number(&mut key, part.len());
+            key.push(':');
+            key.push_str(part);
+        }
+        key.push_str(name);
+        Self(key)
     }
 
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Appends `number` in decimal: formatting would cost more than all the rest of a key.
+fn push_number(text: &mut CompactString, number: usize) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    let digit = u8::try_from(number % 10).unwrap_or_default();
+    text.push(char::from(b'0' + digit));
 }
 
 /// All that one action needs before it may be delivered: the lease on its id first, then the claims, then the

@@ -7,7 +7,6 @@ use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, Delivery, Payload, Refusal};
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
-use smallvec::SmallVec;
 
 use crate::events;
 use crate::leases::Lease;
@@ -26,7 +25,7 @@ pub(crate) struct Job {
     /// The name of the provider that is to deliver it.
     pub(crate) target: CompactString,
     /// Providers whose breaker was open, in the order they were asked.
-    pub(crate) refused_by: SmallVec<[CompactString; 2]>,
+    pub(crate) refused_by: Vec<CompactString>,
     /// How often a sink was asked.
     pub(crate) attempts: u32,
     /// How often the present target was asked.
@@ -35,15 +34,15 @@ pub(crate) struct Job {
 
 /// A job whose outcome is known and which is to be settled.
 pub(crate) struct Ended {
-    pub(crate) job: Job,
+    pub(crate) job: Box<Job>,
     pub(crate) outcome: ActionOutcome,
 }
 
 impl Job {
-    /// A job that nothing is known of yet.
-    pub(crate) fn new(delivery: Delivery, generation: u64) -> Self {
+    /// A job that nothing is known of yet. It stays in its box: it goes through many hands.
+    pub(crate) fn new(delivery: Delivery, generation: u64) -> Box<Self> {
         let target = delivery.action.provider.clone();
-        Self {
+        Box::new(Self {
             delivery,
             verdict: Verdict::Allow,
             matched_rule: None,
@@ -51,10 +50,10 @@ impl Job {
             original: None,
             lease: None,
             target,
-            refused_by: SmallVec::new(),
+            refused_by: Vec::new(),
             attempts: 0,
             attempts_at_target: 0,
-        }
+        })
     }
 
     /// Changes the payload for this delivery.
@@ -84,7 +83,7 @@ impl Job {
         self.matched_rule = Some(rule.clone());
     }
 
-    pub(crate) fn ended(self, outcome: ActionOutcome) -> Ended {
+    pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> Ended {
         Ended { job: self, outcome }
     }
 

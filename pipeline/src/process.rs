@@ -122,7 +122,7 @@ impl Pipeline {
     }
 
     /// Has a provider deliver: what its sink does without waiting is done here, the rest goes to its lane.
-    async fn begin(&self, job: Job, ended: &mut Vec<Ended>) {
+    async fn begin(&self, job: Box<Job>, ended: &mut Vec<Ended>) {
         let Some(provider) = self.parts.providers.get(&job.target).cloned() else {
             ended.push(without_provider(job));
             return;
@@ -144,11 +144,11 @@ impl Pipeline {
                     ended.push(done);
                 }
                 Next::Again(job, wait) => {
-                    hand(&provider, Work::Again(Box::new(job), Instant::now() + wait));
+                    hand(&provider, Work::Again(job, Instant::now() + wait));
                 }
             },
             Begun::Flying(flight) => hand(&provider, Work::Flight(flight)),
-            Begun::Later(job) => hand(&provider, Work::Job(Box::new(job))),
+            Begun::Later(job) => hand(&provider, Work::Job(job)),
             Begun::Refused(job) => {
                 provider.leave();
                 self.divert(job, ended);
@@ -157,7 +157,7 @@ impl Pipeline {
     }
 
     /// Takes a job to the next provider of the fallback chain, or ends it at the open breaker.
-    pub(crate) fn divert(&self, mut job: Job, ended: &mut Vec<Ended>) {
+    pub(crate) fn divert(&self, mut job: Box<Job>, ended: &mut Vec<Ended>) {
         job.refused_by.push(job.target.clone());
         let next = self.parts.providers.get(&job.target).and_then(|refusing| {
             let name = refusing.options.fallback.as_ref()?;
@@ -168,7 +168,7 @@ impl Pipeline {
             None => ended.push(at_open_breaker(job)),
             Some(provider) if provider.try_enter() => {
                 job.redirect(provider.name().clone());
-                hand(provider, Work::Job(Box::new(job)));
+                hand(provider, Work::Job(job));
             }
             // The chain ends at a full queue: nothing final, so the source offers it again.
             Some(_) => job.retry(OVERLOAD_WAIT, Refusal::Overloaded),
@@ -201,7 +201,7 @@ fn hand(provider: &Provider, mut work: Work) {
     }
 }
 
-fn without_provider(job: Job) -> Ended {
+fn without_provider(job: Box<Job>) -> Ended {
     let message = format!("no provider is named \"{}\"", job.target);
     let failure = Failure {
         code: FailureCode::ProviderNotFound,
@@ -212,7 +212,7 @@ fn without_provider(job: Job) -> Ended {
     job.ended(ActionOutcome::Failed(failure))
 }
 
-fn at_open_breaker(job: Job) -> Ended {
+fn at_open_breaker(job: Box<Job>) -> Ended {
     let mut refused_by = job.refused_by.iter().cloned();
     let provider = refused_by.next().unwrap_or_default();
     let fallback_chain = refused_by.collect();

@@ -125,15 +125,15 @@ pub(crate) enum Begun {
     Landed(Landed),
     Flying(Flight),
     /// Others are before it, or all places are taken.
-    Later(Job),
+    Later(Box<Job>),
     /// The breaker is open.
-    Refused(Job),
+    Refused(Box<Job>),
 }
 
 /// What follows an attempt.
 pub(crate) enum Next {
     Ended(Ended),
-    Again(Job, Duration),
+    Again(Box<Job>, Duration),
 }
 
 impl Provider {
@@ -159,7 +159,7 @@ impl Provider {
     }
 
     /// Begins an attempt if it may begin now, and takes what a sink answers without waiting.
-    pub(crate) async fn begin(self: &Arc<Self>, job: Job) -> Begun {
+    pub(crate) async fn begin(self: &Arc<Self>, job: Box<Job>) -> Begun {
         if self.waiting.load(Relaxed) > 0 || !self.take_slot() {
             return Begun::Later(job);
         }
@@ -261,7 +261,7 @@ impl Provider {
         }
     }
 
-    fn after_failure(&self, job: Job, error: SinkError) -> Next {
+    fn after_failure(&self, job: Box<Job>, error: SinkError) -> Next {
         if let SinkErrorClass::Transient { retry_after } = error.class
             && job.attempts_at_target <= self.options.max_retries
         {

@@ -4,7 +4,6 @@ use acteon_core::action::{Labels, Payload};
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, AuditRecord};
-use compact_str::format_compact;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -39,7 +38,7 @@ pub(crate) fn of(
         expires_at: None,
         caller_id: delivery.caller.id.clone(),
         auth_method: delivery.caller.auth_method,
-        source: format_compact!("{}", delivery.position),
+        source: delivery.position.clone(),
         rules_generation: job.generation,
         trace_id: action.trace_id().map(Into::into),
     }

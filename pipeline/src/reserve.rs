@@ -23,7 +23,7 @@ const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// A job with what it needs before it may go on.
 pub(crate) struct Asking {
-    pub(crate) job: Job,
+    pub(crate) job: Box<Job>,
     pub(crate) reservation: Reservation,
     /// The rules of the claims, in their order.
     claim_rules: SmallVec<[Arc<str>; 1]>,
@@ -38,7 +38,7 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    pub(crate) fn new(job: Job, effect: Effect, options: &PipelineOptions) -> Self {
+    pub(crate) fn new(job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
         let mut asking = Self {
             job,
             reservation: Reservation::default(),
@@ -79,7 +79,7 @@ impl Asking {
     }
 
     /// Goes on: to its provider, or to the end the rules gave it.
-    fn proceed(self, granted: &mut Vec<Job>, ended: &mut Vec<Ended>) {
+    fn proceed(self, granted: &mut Vec<Box<Job>>, ended: &mut Vec<Ended>) {
         match self.end {
             None => granted.push(self.job),
             Some(outcome) => ended.push(self.job.ended(outcome)),
@@ -90,7 +90,11 @@ impl Asking {
 impl Pipeline {
     /// Asks the state for what these need. Returns those that may be delivered; the others have ended, wait for
     /// their turn, or went back to their source.
-    pub(crate) async fn reserve(&self, asked: Vec<Asking>, ended: &mut Vec<Ended>) -> Vec<Job> {
+    pub(crate) async fn reserve(
+        &self,
+        asked: Vec<Asking>,
+        ended: &mut Vec<Ended>,
+    ) -> Vec<Box<Job>> {
         let mut granted = Vec::with_capacity(asked.len());
         if asked.iter().all(|asking| asking.reservation.is_empty()) {
             asked
@@ -130,7 +134,7 @@ impl Pipeline {
         &self,
         mut asking: Asking,
         answer: Reserved,
-        granted: &mut Vec<Job>,
+        granted: &mut Vec<Box<Job>>,
         ended: &mut Vec<Ended>,
     ) {
         match answer {
@@ -184,7 +188,7 @@ impl Pipeline {
         &self,
         needy: Vec<Asking>,
         error: &StateError,
-        granted: &mut Vec<Job>,
+        granted: &mut Vec<Box<Job>>,
         ended: &mut Vec<Ended>,
     ) {
         events::state_unavailable(error, needy.len());

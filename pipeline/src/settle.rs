@@ -28,7 +28,7 @@ const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// An ended job with what its end means.
 struct Closing {
-    job: Job,
+    job: Box<Job>,
     outcome: ActionOutcome,
     disposition: Disposition,
     letter: Option<Arc<DeadLetter>>,
@@ -90,7 +90,7 @@ impl Pipeline {
     }
 
     /// Sends a job back to its source and gives up what it holds.
-    pub(crate) async fn send_back(&self, job: Job, after: Duration, refusal: Refusal) {
+    pub(crate) async fn send_back(&self, job: Box<Job>, after: Duration, refusal: Refusal) {
         let release: Vec<_> = release(&job).into_iter().collect();
         if let Err(error) = self.settle_state(&release).await {
             events::left_to_expire(&error, 1);
@@ -99,8 +99,8 @@ impl Pipeline {
     }
 
     /// Gives jobs that no attempt is running for back to their sources, because the process is stopping.
-    pub(crate) async fn give_back(&self, jobs: Vec<Job>) {
-        let releases: Vec<_> = jobs.iter().filter_map(release).collect();
+    pub(crate) async fn give_back(&self, jobs: Vec<Box<Job>>) {
+        let releases: Vec<_> = jobs.iter().filter_map(|job| release(job)).collect();
         if !releases.is_empty()
             && let Err(error) = self.parts.state.settle(&releases).await
         {

@@ -73,7 +73,7 @@ impl WaitingRoom {
     }
 
     /// Sends everybody out.
-    pub(crate) fn empty(&self) -> Vec<Job> {
+    pub(crate) fn empty(&self) -> Vec<Box<Job>> {
         let parked = std::mem::take(&mut *self.parked.lock());
         parked
             .into_iter()

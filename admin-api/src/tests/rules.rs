@@ -64,7 +64,7 @@ async fn a_reload_takes_no_body_or_a_directory_and_is_recorded() {
     );
     let record = &records[0];
     assert_eq!(
-        (record.auth_method, record.source.as_str()),
+        (record.auth_method, &*record.source.stream),
         ("anonymous", "admin")
     );
     assert_eq!(record.action_id, record.id.to_string());

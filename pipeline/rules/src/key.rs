@@ -27,9 +27,12 @@ impl Key {
             Self::Paths(paths) => joined(paths, facts),
         };
         let action = facts.action();
-        let name = listed.unwrap_or_else(|| match &action.dedup_key {
-            Some(key) => shortened(&format!("key={key}")),
-            None => shortened(&format!("id={}", action.id)),
+        let name = listed.unwrap_or_else(|| {
+            let own = match &action.dedup_key {
+                Some(key) => ["key=", key],
+                None => ["id=", &action.id],
+            };
+            shortened(&own.concat())
         });
         StateKey::new(&action.namespace, &action.tenant, rule, &name)
     }

@@ -21,7 +21,7 @@ pub(crate) type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
 
 /// An attempt that has ended.
 pub(crate) struct Landed {
-    pub(super) job: Job,
+    pub(super) job: Box<Job>,
     pub(super) pass: Pass,
     /// Zero for a sink that answered without waiting.
     pub(super) took: Duration,
@@ -29,7 +29,7 @@ pub(crate) struct Landed {
 }
 
 /// Asks the sink once.
-pub(super) fn fly(provider: Arc<Provider>, mut job: Job, pass: Pass) -> Flight {
+pub(super) fn fly(provider: Arc<Provider>, mut job: Box<Job>, pass: Pass) -> Flight {
     job.attempts += 1;
     job.attempts_at_target += 1;
     Box::pin(async move {

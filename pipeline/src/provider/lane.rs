@@ -26,7 +26,7 @@ pub(crate) struct Lane {
     pipeline: Arc<Pipeline>,
     provider: Arc<Provider>,
     inbox: mpsc::Receiver<Work>,
-    queue: VecDeque<Job>,
+    queue: VecDeque<Box<Job>>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
     flying: FuturesUnordered<Flight>,
     ended: Vec<Ended>,
@@ -37,7 +37,7 @@ pub(crate) struct Lane {
 /// A job and when it may be tried again.
 struct Due {
     at: Instant,
-    job: Job,
+    job: Box<Job>,
 }
 
 impl Lane {
@@ -80,9 +80,9 @@ impl Lane {
 
     fn take(&mut self, work: Work) {
         match work {
-            Work::Job(job) => self.queue.push_back(*job),
+            Work::Job(job) => self.queue.push_back(job),
             Work::Flight(flight) => self.flying.push(flight),
-            Work::Again(job, at) => self.waiting_to_retry.push(Reverse(Due { at, job: *job })),
+            Work::Again(job, at) => self.waiting_to_retry.push(Reverse(Due { at, job })),
         }
     }
 

@@ -32,7 +32,7 @@ async fn a_record_says_what_was_done_and_hides_what_must_not_show() {
         ("a", "log")
     );
     assert_eq!(record.outcome.name(), "executed");
-    assert_eq!(record.source, "kafka:orders/3@1042");
+    assert_eq!(record.source.to_string(), "kafka:orders/3@1042");
     assert_eq!(record.auth_method, "source");
     assert_eq!(
         record.trace_id.as_deref(),

@@ -1,6 +1,7 @@
 //! One audit record on the wire: all fields, those that are not there yet as `null`.
 
 use acteon_core::audit::AuditedOutcome;
+use acteon_core::delivery::Position;
 use acteon_core::{AuditRecord, Labels, Payload, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -60,7 +61,8 @@ pub(super) struct Record<'a> {
     /// `jwt`, `api_key`, `anonymous` or `source`.
     auth_method: &'static str,
     /// The place in the source; `admin` for an administrative change.
-    source: &'a str,
+    #[schema(value_type = String)]
+    source: &'a Position,
     /// The generation of the rules that decided.
     rules_generation: u64,
     /// Of the action's W3C trace context: 32 hex digits.
