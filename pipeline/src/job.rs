@@ -1,5 +1,6 @@
 //! An action on its way through the pipeline, with what has been decided about it so far.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,23 +87,21 @@ impl Job {
     pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> Ended {
         Ended { job: self, outcome }
     }
+}
 
-    /// The key that every attempt carries. An id that Acteon made is unique by itself. One that a producer gave is
-    /// unique only inside its namespace and tenant, and may hold what no header can: it is hashed with both.
-    pub(crate) fn idempotency_key(&self) -> CompactString {
-        let action: &Action = &self.delivery.action;
-        if !self.delivery.id_given {
-            return action.id.clone();
-        }
-        let mut hash = Sha256::new();
-        for part in [&action.namespace, &action.tenant, &action.id] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash.finalize()[..16]);
-        let id = uuid::Uuid::new_v8(bytes);
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        CompactString::from(&*id.hyphenated().encode_lower(&mut text))
+/// The key that every attempt carries. An id that Acteon made is unique by itself. One that a producer gave is
+/// unique only inside its namespace and tenant, and may hold what no header can: it is hashed with both.
+pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
+    let action: &Action = &delivery.action;
+    if !delivery.id_given {
+        return Cow::Borrowed(&action.id);
     }
+    let mut hash = Sha256::new();
+    for part in [&action.namespace, &action.tenant, &action.id] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    Cow::Owned(uuid::Uuid::new_v8(bytes).hyphenated().to_string())
 }

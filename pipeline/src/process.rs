@@ -18,7 +18,7 @@ use crate::job::{Ended, Job};
 use crate::leases::Leases;
 use crate::options::PipelineOptions;
 use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Work};
-use crate::reserve::Asking;
+use crate::reserve::{Asking, Need};
 use crate::rulebook::Rules;
 use crate::waiting::WaitingRoom;
 
@@ -51,6 +51,17 @@ pub struct Parts {
     pub redactor: Redactor,
     /// The time.
     pub clock: Clock,
+}
+
+/// A batch after the rules.
+#[derive(Default)]
+struct Decided {
+    /// Those that need nothing more.
+    free: Vec<Box<Job>>,
+    /// Those that need something from the state.
+    asking: Vec<Asking>,
+    /// Those that the rules have ended.
+    ended: Vec<Ended>,
 }
 
 impl Pipeline {
@@ -88,10 +99,11 @@ impl Pipeline {
     }
 
     /// What the rules say of each action. Pure but for the counting of errors.
-    fn decide(&self, batch: Vec<Delivery>) -> Vec<Asking> {
+    fn decide(&self, batch: Vec<Delivery>) -> Decided {
         let generation = self.parts.rules.generation();
         let now = self.parts.clock.now();
-        let (mut errors, mut asked) = (0, Vec::with_capacity(batch.len()));
+        let (mut errors, mut decided) = (0, Decided::default());
+        decided.ended.reserve(batch.len());
         for delivery in batch {
             let mut decision = generation.set.decide(&delivery.action, now);
             errors += u64::from(decision.rule_errors);
@@ -103,19 +115,25 @@ impl Pipeline {
             }
             job.verdict = decision.verdict;
             job.matched_rule = decision.matched_rule;
-            asked.push(Asking::new(job, decision.effect, &self.parts.options));
+            match Need::of(job, decision.effect, &self.parts.options) {
+                Need::Nothing(job) => decided.free.push(job),
+                Need::End(end) => decided.ended.push(end),
+                Need::Reserve(asking) => decided.asking.push(asking),
+            }
         }
         if errors > 0 {
             self.parts.counters.rule_errors.fetch_add(errors, Relaxed);
         }
-        asked
+        decided
     }
 
-    /// Reserves what these need and begins what is granted; returns what has ended already.
-    pub(crate) async fn reserve_and_begin(&self, asked: Vec<Asking>) -> Vec<Ended> {
-        let mut ended = Vec::with_capacity(asked.len());
-        let granted = self.reserve(asked, &mut ended).await;
-        for job in granted {
+    /// Reserves what these need and begins what is granted; returns what has ended, beside what had already.
+    pub(crate) async fn reserve_and_begin(
+        &self,
+        asking: Vec<Asking>,
+        mut ended: Vec<Ended>,
+    ) -> Vec<Ended> {
+        for job in self.reserve(asking, &mut ended).await {
             self.begin(job, &mut ended).await;
         }
         ended
@@ -179,8 +197,15 @@ impl Pipeline {
 #[async_trait]
 impl Intake for Pipeline {
     async fn submit(&self, batch: Vec<Delivery>) {
-        let asked = self.decide(batch);
-        let ended = self.reserve_and_begin(asked).await;
+        let Decided {
+            free,
+            asking,
+            mut ended,
+        } = self.decide(batch);
+        for job in free {
+            self.begin(job, &mut ended).await;
+        }
+        let ended = self.reserve_and_begin(asking, ended).await;
         self.settle(ended).await;
     }
 

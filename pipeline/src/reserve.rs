@@ -21,10 +21,25 @@ use crate::process::Pipeline;
 /// How long a source waits before it offers again what the state gave no answer to.
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
-/// A job with what it needs before it may go on.
+/// What a job needs before it may go on.
+pub(crate) enum Need {
+    /// Nothing: it may be delivered.
+    Nothing(Box<Job>),
+    /// Nothing, and the rules have ended it.
+    End(Ended),
+    /// Something in the state.
+    Reserve(Asking),
+}
+
+/// A job with what it needs from the state.
 pub(crate) struct Asking {
     pub(crate) job: Box<Job>,
-    pub(crate) reservation: Reservation,
+    wants: Box<Wants>,
+}
+
+#[derive(Default)]
+struct Wants {
+    reservation: Reservation,
     /// The rules of the claims, in their order.
     claim_rules: SmallVec<[Arc<str>; 1]>,
     /// The rules of the quotas, in their order, and where each sends what finds it full.
@@ -32,42 +47,74 @@ pub(crate) struct Asking {
     /// The rules ended it; it needs no provider.
     end: Option<ActionOutcome>,
     /// Until when it waits for somebody else's lease; set when it first has to.
-    pub(crate) patience: Option<Instant>,
+    patience: Option<Instant>,
     /// How often it found the key still held.
-    pub(crate) looks: u32,
+    looks: u32,
+}
+
+impl Need {
+    pub(crate) fn of(mut job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
+        let plan = match effect {
+            Effect::Deliver(plan) => Ok(plan),
+            Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
+            Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
+        };
+        // An answer is remembered under the lease, so whoever gets one leases even what the rules ended.
+        let remembers = job.delivery.policy.answered || plan.is_ok();
+        let leases = options.exclusive && job.delivery.id_given && remembers;
+        match plan {
+            Ok(plan) if !leases && plan.claims.is_empty() && plan.quotas.is_empty() => {
+                plan.provider
+                    .into_iter()
+                    .for_each(|target| job.redirect(target));
+                Self::Nothing(job)
+            }
+            Err(outcome) if !leases => Self::End(job.ended(outcome)),
+            plan => Self::Reserve(Asking::new(job, plan, leases)),
+        }
+    }
 }
 
 impl Asking {
-    pub(crate) fn new(job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
-        let mut asking = Self {
-            job,
-            reservation: Reservation::default(),
-            claim_rules: SmallVec::new(),
-            quota_rules: SmallVec::new(),
-            end: None,
-            patience: None,
-            looks: 0,
-        };
-        match effect {
-            Effect::Deliver(plan) => asking.plan(plan),
-            Effect::Suppress { rule } => asking.end = Some(ActionOutcome::Suppressed { rule }),
-            Effect::Fail(failure) => asking.end = Some(ActionOutcome::Failed(failure)),
-        }
-        let delivery = &asking.job.delivery;
-        // An answer is remembered under the lease, so whoever gets one leases even what the rules ended.
-        let remembers = delivery.policy.answered || asking.end.is_none();
-        if options.exclusive && delivery.id_given && remembers {
-            let action = &delivery.action;
+    fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
+        let mut wants = Box::<Wants>::default();
+        if leases {
+            let action = &job.delivery.action;
             let key = StateKey::new(&action.namespace, &action.tenant, "", &action.id);
-            asking.reservation.lease = Some(key);
+            wants.reservation.lease = Some(key);
         }
-        asking
+        match plan {
+            Ok(plan) => wants.plan(plan, &mut job),
+            Err(outcome) => wants.end = Some(outcome),
+        }
+        Self { job, wants }
     }
 
-    fn plan(&mut self, plan: Plan) {
-        if let Some(target) = plan.provider {
-            self.job.redirect(target);
+    /// True when it has waited long enough.
+    pub(crate) fn is_weary(&self, now: Instant) -> bool {
+        self.wants.patience.is_some_and(|until| until <= now)
+    }
+
+    /// How often it has been parked before this time.
+    pub(crate) fn count_look(&mut self) -> u32 {
+        self.wants.looks += 1;
+        self.wants.looks - 1
+    }
+
+    /// Goes on: to its provider, or to the end the rules gave it.
+    fn proceed(self, granted: &mut Vec<Box<Job>>, ended: &mut Vec<Ended>) {
+        match self.wants.end {
+            None => granted.push(self.job),
+            Some(outcome) => ended.push(self.job.ended(outcome)),
         }
+    }
+}
+
+impl Wants {
+    fn plan(&mut self, plan: Plan, job: &mut Job) {
+        plan.provider
+            .into_iter()
+            .for_each(|target| job.redirect(target));
         for gate in plan.claims {
             self.reservation.claims.push(gate.claim);
             self.claim_rules.push(gate.rule);
@@ -77,14 +124,6 @@ impl Asking {
             self.quota_rules.push((gate.rule, gate.on_full));
         }
     }
-
-    /// Goes on: to its provider, or to the end the rules gave it.
-    fn proceed(self, granted: &mut Vec<Box<Job>>, ended: &mut Vec<Ended>) {
-        match self.end {
-            None => granted.push(self.job),
-            Some(outcome) => ended.push(self.job.ended(outcome)),
-        }
-    }
 }
 
 impl Pipeline {
@@ -92,40 +131,32 @@ impl Pipeline {
     /// their turn, or went back to their source.
     pub(crate) async fn reserve(
         &self,
-        asked: Vec<Asking>,
+        mut asking: Vec<Asking>,
         ended: &mut Vec<Ended>,
     ) -> Vec<Box<Job>> {
-        let mut granted = Vec::with_capacity(asked.len());
-        if asked.iter().all(|asking| asking.reservation.is_empty()) {
-            asked
-                .into_iter()
-                .for_each(|asking| asking.proceed(&mut granted, ended));
+        let mut granted = Vec::with_capacity(asking.len());
+        if asking.is_empty() {
             return granted;
         }
-        let (mut needy, mut reservations) = (Vec::with_capacity(asked.len()), Vec::new());
-        for mut asking in asked {
-            if asking.reservation.is_empty() {
-                asking.proceed(&mut granted, ended);
-            } else {
-                reservations.push(std::mem::take(&mut asking.reservation));
-                needy.push(asking);
-            }
-        }
+        let wanted = asking
+            .iter_mut()
+            .map(|asking| std::mem::take(&mut asking.wants.reservation));
+        let reservations: Vec<_> = wanted.collect();
         let answer = self
             .parts
             .state
             .reserve(&reservations, self.parts.options.lease)
             .await;
-        for (asking, reservation) in needy.iter_mut().zip(reservations) {
-            asking.reservation = reservation;
+        for (asking, reservation) in asking.iter_mut().zip(reservations) {
+            asking.wants.reservation = reservation;
         }
         match answer {
             Ok(answers) => {
-                for (asking, answer) in needy.into_iter().zip(answers) {
+                for (asking, answer) in asking.into_iter().zip(answers) {
                     self.reserved(asking, answer, &mut granted, ended);
                 }
             }
-            Err(error) => self.without_state(needy, &error, &mut granted, ended),
+            Err(error) => self.without_state(asking, &error, &mut granted, ended),
         }
         granted
     }
@@ -148,17 +179,17 @@ impl Pipeline {
             }
             Reserved::Busy(busy) => {
                 let patience = Instant::now() + self.parts.options.lease_wait;
-                asking.patience.get_or_insert(patience);
+                asking.wants.patience.get_or_insert(patience);
                 self.waiting.park(asking, busy);
             }
             Reserved::Duplicate { claim } => {
-                if let Some(rule) = asking.claim_rules.get(claim) {
+                if let Some(rule) = asking.wants.claim_rules.get(claim) {
                     asking.job.ruled(Verdict::Deduplicate, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Deduplicated(())));
             }
             Reserved::Throttled { quota, retry_after } => {
-                if let Some((rule, _)) = asking.quota_rules.get(quota) {
+                if let Some((rule, _)) = asking.wants.quota_rules.get(quota) {
                     asking.job.ruled(Verdict::Throttle, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Throttled { retry_after }));
@@ -172,13 +203,16 @@ impl Pipeline {
 
     /// Keeps what was granted with the job; a quota that was full sends it elsewhere.
     fn hold(&self, asking: &mut Asking, grant: Grant) {
-        let full = (0..asking.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
-        if let Some((rule, Some(target))) = full.and_then(|quota| asking.quota_rules.get(quota)) {
+        let full =
+            (0..asking.wants.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
+        if let Some((rule, Some(target))) =
+            full.and_then(|quota| asking.wants.quota_rules.get(quota))
+        {
             asking.job.ruled(Verdict::Throttle, rule);
             asking.job.redirect(target.clone());
         }
         let held = Held {
-            reservation: Arc::new(std::mem::take(&mut asking.reservation)),
+            reservation: Arc::new(std::mem::take(&mut asking.wants.reservation)),
             grant,
         };
         asking.job.lease = Some(Lease::new(held, self.leases.clone()));

@@ -37,9 +37,8 @@ impl WaitingRoom {
     /// Lets it wait for its turn.
     pub(crate) fn park(&self, mut asking: Asking, busy: Busy) {
         let look = FIRST_LOOK
-            .saturating_mul(1 << asking.looks.min(8))
+            .saturating_mul(1 << asking.count_look().min(8))
             .min(LONGEST_LOOK);
-        asking.looks += 1;
         let parked = Parked {
             due: Instant::now() + look.min(busy.expires_in),
             key: busy.key,
@@ -116,7 +115,7 @@ impl Pipeline {
                 for asking in weary {
                     asking.job.retry(BUSY_WAIT, Refusal::Busy);
                 }
-                let ended = self.reserve_and_begin(patient).await;
+                let ended = self.reserve_and_begin(patient, Vec::new()).await;
                 self.settle(ended).await;
             }
         }
@@ -125,6 +124,5 @@ impl Pipeline {
 
 fn by_patience(due: Vec<Asking>) -> (Vec<Asking>, Vec<Asking>) {
     let now = Instant::now();
-    due.into_iter()
-        .partition(|asking| asking.patience.is_none_or(|until| now < until))
+    due.into_iter().partition(|asking| !asking.is_weary(now))
 }

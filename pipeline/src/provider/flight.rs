@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Provider;
 use super::breaker::Pass;
-use crate::job::Job;
+use crate::job::{Job, idempotency_key};
 
 /// An attempt that has begun, with the job inside.
 pub(crate) type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
@@ -47,7 +47,7 @@ async fn ask(
     provider: &Provider,
     job: &mut Job,
 ) -> (Duration, Result<ProviderResponse, SinkError>) {
-    let key = job.idempotency_key();
+    let key = idempotency_key(&job.delivery);
     let lease = &mut job.lease;
     let attempt = Attempt {
         action: &job.delivery.action,
