@@ -50,6 +50,14 @@ impl Partition {
         Some(Place { epoch, offset })
     }
 
+    /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
+    pub(crate) fn is_strained(&self, undue_max: usize) -> bool {
+        match self.paused {
+            true => !self.mark.is_narrow() || self.undue > undue_max / 2,
+            false => self.mark.is_wide() || self.undue >= undue_max,
+        }
+    }
+
     fn is(&self, topic: &str, number: i32) -> bool {
         self.number == number && *self.topic == *topic
     }

@@ -6,6 +6,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::Instant;
 
+use crate::assignment::Partition;
 use crate::context::{Report, give_up, take_up};
 use crate::session::{Phase, Session};
 use crate::stats::Stats;
@@ -151,13 +152,16 @@ impl Session<'_> {
     /// Pauses what is to be paused. Members stay in their group: the client goes on being polled.
     fn pause_and_resume(&mut self) {
         let undue_max = self.shared.undue_max();
+        let is_as_wanted =
+            |p: &Partition| p.paused == (self.held_back || p.revoking || p.is_strained(undue_max));
+        // Nearly always, and asked every turn.
+        if self.assignment.iter().all(is_as_wanted) {
+            return;
+        }
         let mut pause = TopicPartitionList::new();
         let mut resume = TopicPartitionList::new();
         for partition in self.assignment.iter_mut() {
-            let is_strained = match partition.paused {
-                true => !partition.mark.is_narrow() || partition.undue > undue_max / 2,
-                false => partition.mark.is_wide() || partition.undue >= undue_max,
-            };
+            let is_strained = partition.is_strained(undue_max);
             let wanted = self.held_back || partition.revoking || is_strained;
             if wanted == partition.paused {
                 continue;

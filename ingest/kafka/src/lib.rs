@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod error;
 mod events;
+mod handing;
 mod held;
 mod inbox;
 mod lanes;

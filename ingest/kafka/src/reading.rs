@@ -130,11 +130,11 @@ impl Session<'_> {
         self.gathered.fresh.push(fresh);
     }
 
-    /// When the batch that is being gathered has waited long enough for more. While another is being handed in,
-    /// it waits for that.
+    /// When the batch that is being gathered has waited long enough for more. While others are being handed
+    /// in, it waits for them.
     pub(crate) fn linger_end(&self) -> Option<Instant> {
         let (since, _) = self.gathered.since?;
-        let is_next = self.admitting.is_none() && self.ready.is_empty() && !self.is_handing_in();
+        let is_next = self.admitting.is_none() && self.ready.is_empty() && self.handing.is_idle();
         is_next.then(|| since + LINGER)
     }
 
@@ -161,6 +161,7 @@ impl Session<'_> {
     pub(crate) fn admitted(&mut self, mut permit: Permit) {
         self.admitting = None;
         let mut gathered = std::mem::take(&mut self.gathered);
+        self.ready.reserve(gathered.fresh.len());
         for fresh in gathered.fresh.drain(..) {
             let share = permit.split_one(fresh.bytes());
             self.lend_or_keep(fresh, share);
@@ -181,7 +182,7 @@ impl Session<'_> {
             self.waiting.push(Held {
                 due,
                 place: fresh.place,
-                again: Again::HandIn(boxed(fresh.decoded)),
+                again: Again::HandIn(returned(fresh.decoded)),
                 permit: Some(permit),
                 undue: true,
             });
@@ -191,7 +192,7 @@ impl Session<'_> {
             (Ok(envelope), Some(lane)) => {
                 let queued = Queued {
                     place: fresh.place,
-                    envelope: Box::new(envelope),
+                    envelope,
                     permit,
                 };
                 let free = self
@@ -199,7 +200,7 @@ impl Session<'_> {
                     .as_mut()
                     .and_then(|lanes| lanes.enter(lane, queued));
                 if let Some(queued) = free {
-                    self.lend(queued.place, Ok(*queued.envelope), queued.permit);
+                    self.lend(queued.place, Ok(queued.envelope), queued.permit);
                 }
             }
             (decoded, _) => self.lend(fresh.place, decoded, permit),
@@ -217,9 +218,9 @@ impl Session<'_> {
     }
 }
 
-fn boxed(decoded: Decoded) -> Returned {
+fn returned(decoded: Decoded) -> Returned {
     match decoded {
-        Ok(envelope) => Returned::Action(Box::new(envelope)),
-        Err(poison) => Returned::Poison(Box::new(poison)),
+        Ok(envelope) => Returned::Action(envelope),
+        Err(poison) => Returned::Poison(poison),
     }
 }

@@ -1,4 +1,4 @@
-//! What is on loan and waits to be handed in, because another batch is being handed in.
+//! What is on loan and waits to be handed in, because other batches go first.
 
 use acteon_core::{Delivery, Loan, Permit, Poison, Receipt};
 
@@ -16,10 +16,15 @@ impl Ready {
         self.deliveries.is_empty() && self.poison.is_empty()
     }
 
+    /// Makes room for so many deliveries at once.
+    pub(crate) fn reserve(&mut self, deliveries: usize) {
+        self.deliveries.reserve(deliveries);
+    }
+
     pub(crate) fn push(&mut self, decoded: Decoded, receipt: Receipt, permit: Permit) {
         match decoded {
-            Ok(envelope) => self.deliveries.push(Loan::new(envelope, receipt, permit)),
-            Err(poison) => self.poison.push(Loan::new(poison, receipt, permit)),
+            Ok(envelope) => self.deliveries.push(Loan::of(envelope, receipt, permit)),
+            Err(poison) => self.poison.push(Loan::of(poison, receipt, permit)),
         }
     }
 

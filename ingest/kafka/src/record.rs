@@ -26,7 +26,7 @@ const CODE: &str = "acteon-code";
 const MESSAGE: &str = "acteon-message";
 
 /// A decoded record, or one that cannot be.
-pub(crate) type Decoded = Result<Envelope, Poison>;
+pub(crate) type Decoded = Result<Box<Envelope>, Box<Poison>>;
 
 /// The headers we know. Others are ignored.
 #[derive(Default)]
@@ -42,7 +42,10 @@ pub(crate) struct Known<'a> {
 impl<'a> Known<'a> {
     pub(crate) fn of(record: &'a BorrowedMessage<'_>) -> Self {
         let mut known = Self::default();
-        for header in record.headers().iter().flat_map(|headers| headers.iter()) {
+        let Some(headers) = record.headers() else {
+            return known;
+        };
+        for header in headers.iter() {
             let place = match header.key {
                 TRACEPARENT => &mut known.traceparent,
                 TRACESTATE => &mut known.tracestate,

@@ -3,14 +3,13 @@
 //!
 //! `reading` brings records in, `settling` takes their ends, `balance` keeps partitions, commits and health.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Shutdown};
 use acteon_ingest_kit::{Backoff, Ended};
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt};
 use hashbrown::HashMap;
 use rdkafka::consumer::{Consumer, MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -21,6 +20,7 @@ use crate::assignment::Assignment;
 use crate::balance::Revoking;
 use crate::commits::Sent;
 use crate::context::Context;
+use crate::handing::{Handing, step_aside};
 use crate::held::Waiting;
 use crate::inbox::{Arrived, Inbox, Place};
 use crate::lanes::Lanes;
@@ -43,6 +43,7 @@ pub(crate) struct Session<'a> {
     pub(crate) admitting: Option<BoxFuture<'static, Permit>>,
     /// On loan, and not yet handed in.
     pub(crate) ready: Ready,
+    pub(crate) handing: Handing,
     /// Set while keys go one after another.
     pub(crate) lanes: Option<Lanes>,
     pub(crate) waiting: Waiting,
@@ -66,7 +67,6 @@ pub(crate) struct Session<'a> {
     shutdown: &'a Shutdown,
     inbox: Arc<Inbox>,
     arrived: Arrived,
-    handing_in: Option<BoxFuture<'static, ()>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,6 @@ pub(crate) enum Phase {
 /// What the session was woken by.
 enum Woken<'a> {
     Turn,
-    HandedIn,
     Admitted(Permit),
     Published(Published),
     Sent(Sent),
@@ -104,6 +103,7 @@ impl<'a> Session<'a> {
             gathered: Gathered::default(),
             admitting: None,
             ready: Ready::default(),
+            handing: Handing::new(shared, inbox.clone()),
             lanes: options.ordered.then(Lanes::default),
             waiting: Waiting::default(),
             tries: HashMap::new(),
@@ -121,12 +121,17 @@ impl<'a> Session<'a> {
             shutdown,
             inbox,
             arrived: Arrived::default(),
-            handing_in: None,
         }
     }
 
     /// Runs until it is told to stop, or the client breaks for good.
     pub(crate) async fn run(mut self) -> Ended<KafkaError> {
+        let ended = self.run_on().await;
+        self.handing.stop().await;
+        ended
+    }
+
+    async fn run_on(&mut self) -> Ended<KafkaError> {
         let mut records = self.consumer.stream();
         loop {
             let now = Instant::now();
@@ -135,13 +140,11 @@ impl<'a> Session<'a> {
                 self.shared.events.stopped(self.assignment.unsettled());
                 return Ended::Stopped;
             }
+            if self.hand_in() {
+                step_aside().await;
+            }
             match self.woken(&mut records).await {
                 Woken::Turn => {}
-                Woken::HandedIn => {
-                    self.handing_in = None;
-                    // Everything may be ready all the time: let others have the thread.
-                    tokio::task::yield_now().await;
-                }
                 Woken::Admitted(permit) => self.admitted(permit),
                 Woken::Published(published) => self.published(published, Instant::now()),
                 Woken::Sent(sent) => self.sent(&sent, Instant::now()),
@@ -165,13 +168,13 @@ impl<'a> Session<'a> {
             biased;
             () = self.shutdown.abandon.cancelled() => Woken::Turn,
             () = self.shutdown.stop.cancelled(), if is_running => Woken::Turn,
-            () = self.inbox.arrived() => Woken::Turn,
-            () = ended(&mut self.handing_in) => Woken::HandedIn,
             permit = ended(&mut self.admitting) => Woken::Admitted(permit),
             published = self.publisher.next() => Woken::Published(published),
             sent = ended(&mut self.committing) => Woken::Sent(sent),
             all_exist = ended(&mut self.looking) => Woken::Looked(all_exist),
             Some(record) = records.next(), if may_read => Woken::Record(record),
+            // After the records: each turn empties the inbox, so what is in it is no reason to interrupt the reading.
+            () = self.inbox.arrived() => Woken::Turn,
             () = until(timer), if timer.is_some() => Woken::Turn,
         }
     }
@@ -190,38 +193,20 @@ impl<'a> Session<'a> {
         self.arrived = arrived;
         self.offer_what_is_due(now);
         self.admit(now);
-        self.hand_in();
         self.balance(now);
         self.commit_when_due(now);
     }
 
-    fn hand_in(&mut self) {
-        if self.handing_in.is_some() || self.ready.is_empty() {
-            return;
+    /// Passes on what is ready. True when nothing was being handed in.
+    fn hand_in(&mut self) -> bool {
+        let was_idle = self.handing.is_idle();
+        while self.handing.has_room() && !self.ready.is_empty() {
+            let batch = self.ready.take(self.shared.context.max_batch);
+            let (actions, poison) = (batch.deliveries.len(), batch.poison.len());
+            self.shared.events.consumed(actions + poison, poison);
+            self.handing.begin(batch);
         }
-        let Ready { deliveries, poison } = self.ready.take(self.shared.context.max_batch);
-        let (intake, events) = (
-            self.shared.context.intake.clone(),
-            self.shared.events.clone(),
-        );
-        events.consumed(deliveries.len() + poison.len(), poison.len());
-        self.handing_in = Some(Box::pin(async move {
-            let handed_in = async {
-                if !poison.is_empty() {
-                    intake.bury(poison).await;
-                }
-                if !deliveries.is_empty() {
-                    intake.submit(deliveries).await;
-                }
-            };
-            if AssertUnwindSafe(handed_in).catch_unwind().await.is_err() {
-                events.intake_panicked();
-            }
-        }));
-    }
-
-    pub(crate) fn is_handing_in(&self) -> bool {
-        self.handing_in.is_some()
+        was_idle && !self.handing.is_idle()
     }
 
     fn next_timer(&self) -> Option<Instant> {

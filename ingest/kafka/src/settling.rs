@@ -20,6 +20,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 impl Session<'_> {
     /// Deals with the loans that have ended.
     pub(crate) fn settle_all(&mut self, arrived: &mut Arrived, now: Instant) {
+        self.handing.ended(std::mem::take(&mut arrived.handed_in));
         for place in arrived.done.drain(..) {
             self.acknowledge(place, now);
         }
@@ -44,7 +45,7 @@ impl Session<'_> {
         }
         let next = self.lanes.as_mut().and_then(|lanes| lanes.leave(place));
         if let Some(next) = next {
-            self.lend(next.place, Ok(*next.envelope), next.permit);
+            self.lend(next.place, Ok(next.envelope), next.permit);
         }
     }
 
@@ -148,10 +149,10 @@ impl Session<'_> {
             partition.undue -= usize::from(held.undue);
             match held.again {
                 Again::HandIn(Returned::Action(envelope)) => {
-                    self.lend(held.place, Ok(*envelope), permit);
+                    self.lend(held.place, Ok(envelope), permit);
                 }
                 Again::HandIn(Returned::Poison(poison)) => {
-                    self.lend(held.place, Err(*poison), permit);
+                    self.lend(held.place, Err(poison), permit);
                 }
                 Again::Publish(publication) => {
                     partition.on_loan += 1;

@@ -60,17 +60,17 @@ impl Decoder {
         }
     }
 
-    /// Reads one message. The payload shares its bytes.
+    /// Reads one message. The payload shares its bytes. What comes out is boxed once, for it goes a long way.
     ///
     /// # Errors
     /// The message as poison, with what is wrong and where.
-    pub fn decode(&self, message: Message<'_>) -> Result<Envelope, Poison> {
+    pub fn decode(&self, message: Message<'_>) -> Result<Box<Envelope>, Box<Poison>> {
         match self.codec {
             Codec::Json => self.decode_json(message),
         }
     }
 
-    fn decode_json(&self, message: Message<'_>) -> Result<Envelope, Poison> {
+    fn decode_json(&self, message: Message<'_>) -> Result<Box<Envelope>, Box<Poison>> {
         if message.raw.is_empty() {
             return Err(poison(message, "the message is empty".to_owned()));
         }
@@ -85,7 +85,7 @@ impl Decoder {
             Err(error) => return Err(poison(message, error.to_string())),
         };
         trace(&mut action.trace_context, &message);
-        Ok(Envelope {
+        Ok(Box::new(Envelope {
             action,
             id_given,
             position: message.position,
@@ -93,7 +93,7 @@ impl Decoder {
             received_at: message.received_at,
             raw: message.raw,
             policy: self.policy,
-        })
+        }))
     }
 }
 
@@ -116,13 +116,13 @@ fn trace(context: &mut Labels, message: &Message<'_>) {
     }
 }
 
-fn poison(message: Message<'_>, reason: String) -> Poison {
-    Poison {
+fn poison(message: Message<'_>, reason: String) -> Box<Poison> {
+    Box::new(Poison {
         raw: message.raw,
         reason,
         position: message.position,
         made_at: message.made_at.unwrap_or(message.received_at),
-    }
+    })
 }
 
 #[cfg(test)]

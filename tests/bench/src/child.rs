@@ -73,7 +73,11 @@ impl Measured {
     pub(crate) fn finish(mut self, log: &Path) -> anyhow::Result<()> {
         let status = self.child.wait()?;
         let said = || std::fs::read_to_string(log).unwrap_or_default();
-        ensure!(status.success(), "the process ended with {status}: {}", said());
+        ensure!(
+            status.success(),
+            "the process ended with {status}: {}",
+            said()
+        );
         Ok(())
     }
 }
