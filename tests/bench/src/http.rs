@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::actions::action;
 use crate::child::{Measured, counters, free_port, server_binary, until_ready};
-use crate::report::Report;
+use crate::report::{Report, median};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -134,8 +134,7 @@ async fn compare(options: &Options, shape: Shape) -> anyhow::Result<Report> {
             ("resident MiB", server.resident_mib()?),
         ],
     );
-    ratios.sort_by(f64::total_cmp);
-    report.at_least("acteon / bare, median", ratios[ratios.len() / 2], 0.7);
+    report.at_least("acteon / bare, median", median(ratios), 0.7);
     Ok(report)
 }
 

@@ -92,6 +92,12 @@ impl Report {
     }
 }
 
+/// The middle of a list that is not empty.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn rounded(value: f64) -> String {
     if value >= 100.0 {
         format!("{value:.0}")
