@@ -9,6 +9,7 @@ mod house;
 mod layout;
 mod links;
 mod look;
+mod metrics;
 mod purity;
 mod sleeps;
 mod words;
