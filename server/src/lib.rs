@@ -18,3 +18,6 @@ pub use adapters::AdapterSet;
 pub use compose::{Server, StartError};
 pub use run::EndedAtOnce;
 pub use signals::Signals;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The server as another program embeds it.
+
+use acteon_config::{Inputs, Settings};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{AdapterSet, Server, Signals, StartError};
+
+fn settings(flags: &[(&str, &str)]) -> Settings {
+    let flags = flags
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let inputs = Inputs {
+        path: None,
+        environment: Vec::new(),
+        flags: flags.collect(),
+    };
+    acteon_config::load(&inputs, &AdapterSet::built_in().as_known()).unwrap()
+}
+
+async fn build(flags: &[(&str, &str)]) -> Result<Server, StartError> {
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    Server::build(settings(flags), metrics).await
+}
+
+#[tokio::test]
+async fn an_embedded_server_runs_until_its_token_is_cancelled() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let server = build(&[("server.port", "0")]).await.unwrap();
+    let url = format!("http://{}/v1/dispatch", server.address().unwrap());
+    let (stop, mut life) = (CancellationToken::new(), JoinSet::new());
+    life.spawn(server.run(Signals::from_token(stop.clone())));
+    let action = json!({
+        "namespace": "n", "tenant": "t", "provider": "any", "action_type": "a", "payload": {},
+    });
+    let answer = reqwest::Client::new()
+        .post(url)
+        .json(&action)
+        .send()
+        .await
+        .unwrap();
+    let outcome: Value = answer.json().await.unwrap();
+    assert_eq!(outcome["Executed"]["status"], "success");
+    stop.cancel();
+    assert!(life.join_next().await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn what_no_waiting_can_mend_is_told_before_anything_runs() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = build(&[("server.port", &port)]).await.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on 127.0.0.1:{port}")
+    );
+    let missing = [("server.port", "0"), ("rules.directory", "/nowhere/at/all")];
+    let error = build(&missing).await.err().unwrap();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+}
