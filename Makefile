@@ -31,7 +31,7 @@ test: tools-test ## Run everything: format, lints, laws, unit, contract and end-
 	$(call say,Services)
 	@$(MAKE) --no-print-directory services
 	$(call say,Tests)
-	@cargo test --locked --workspace
+	@cargo test --locked --workspace --no-fail-fast
 	$(call say,All is well)
 
 bench: tools-test ## Run all benches, each against its floor (also one by one: make bench-rules, -http, ...)

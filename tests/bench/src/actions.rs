@@ -27,7 +27,7 @@ pub(crate) fn action(number: u64) -> Vec<u8> {
                 {"sku": "A-1001", "name": "A lamp for the desk", "quantity": 1, "price": 39.9},
                 {"sku": "B-2002", "name": "A chair that turns", "quantity": 2, "price": 129.0},
             ],
-            "body": "x".repeat(480),
+            "body": "x".repeat(550),
             "tags": ["mail", "shipping"],
             "urgent": false,
         },
