@@ -2,51 +2,54 @@
 //! first; the permit travels with the loan and is given back when the loan ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-/// The two bounds. Waiters are served in the order they came.
+/// The two bounds. Waiters are served in the order they came. Giving room back takes no lock: that happens once per
+/// action, from any thread.
 #[derive(Debug)]
 pub struct Admission {
-    actions: Semaphore,
-    bytes: Semaphore,
+    actions: AtomicU32,
+    bytes: AtomicU32,
     actions_max: u32,
     bytes_max: u32,
+    /// How many wait. Nobody overtakes them.
+    waiting: AtomicU32,
+    /// Held by the one whose turn is next.
+    line: Mutex<()>,
+    freed: Notify,
 }
 
 impl Admission {
     /// At most `actions_max` actions and `bytes_max` bytes in flight (bytes are counted up to 4 GiB).
     pub fn new(actions_max: u32, bytes_max: u64) -> Arc<Self> {
-        let actions_max = actions_max.max(1);
-        let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX).max(1);
         Arc::new(Self {
-            actions: Semaphore::new(actions_max as usize),
-            bytes: Semaphore::new(bytes_max as usize),
-            actions_max,
-            bytes_max,
+            actions: AtomicU32::new(0),
+            bytes: AtomicU32::new(0),
+            actions_max: actions_max.max(1),
+            bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX).max(1),
+            waiting: AtomicU32::new(0),
+            line: Mutex::new(()),
+            freed: Notify::new(),
         })
     }
 
     /// Waits until there is room. What is larger than the whole bound counts as the whole bound.
     pub async fn admit(self: &Arc<Self>, actions: u32, bytes: u64) -> Permit {
-        let mut permit = Permit {
-            admission: self.clone(),
-            actions: 0,
-            bytes: 0,
-        };
-        let actions = actions.min(self.actions_max);
-        if let Ok(taken) = self.actions.acquire_many(actions).await {
-            taken.forget();
-            permit.actions = actions;
+        let _waiting = Waiting::begin(&self.waiting);
+        let _turn = self.line.lock().await;
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if let Some(permit) = self.take(actions, bytes) {
+                return permit;
+            }
+            freed.await;
         }
-        let bytes = self.clamp(bytes);
-        if let Ok(taken) = self.bytes.acquire_many(bytes).await {
-            taken.forget();
-            permit.bytes = bytes;
-        }
-        permit
     }
 
     /// Waits until there is room, at most `patience`.
@@ -62,13 +65,24 @@ impl Admission {
         timeout(patience, self.admit(actions, bytes)).await.ok()
     }
 
-    /// Takes a place if there is one now.
+    /// Takes a place if there is one now and nobody waits for it.
     pub fn try_admit(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
-        let (actions, bytes) = (actions.min(self.actions_max), self.clamp(bytes));
-        let taken_actions = self.actions.try_acquire_many(actions).ok()?;
-        let taken_bytes = self.bytes.try_acquire_many(bytes).ok()?;
-        taken_actions.forget();
-        taken_bytes.forget();
+        if self.waiting.load(SeqCst) > 0 {
+            return None;
+        }
+        self.take(actions, bytes)
+    }
+
+    fn take(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
+        let actions = actions.min(self.actions_max);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);
+        if !take_from(&self.actions, actions, self.actions_max) {
+            return None;
+        }
+        if !take_from(&self.bytes, bytes, self.bytes_max) {
+            self.give_back(actions, 0);
+            return None;
+        }
         Some(Permit {
             admission: self.clone(),
             actions,
@@ -76,16 +90,22 @@ impl Admission {
         })
     }
 
+    fn give_back(&self, actions: u32, bytes: u32) {
+        self.actions.fetch_sub(actions, SeqCst);
+        self.bytes.fetch_sub(bytes, SeqCst);
+        if self.waiting.load(SeqCst) > 0 {
+            self.freed.notify_one();
+        }
+    }
+
     /// How many actions are in flight now.
     pub fn actions_in_flight(&self) -> u32 {
-        let free = u32::try_from(self.actions.available_permits()).unwrap_or(u32::MAX);
-        self.actions_max.saturating_sub(free)
+        self.actions.load(SeqCst)
     }
 
     /// How many bytes are in flight now.
     pub fn bytes_in_flight(&self) -> u32 {
-        let free = u32::try_from(self.bytes.available_permits()).unwrap_or(u32::MAX);
-        self.bytes_max.saturating_sub(free)
+        self.bytes.load(SeqCst)
     }
 
     /// The bound on actions.
@@ -97,9 +117,27 @@ impl Admission {
     pub fn bytes_max(&self) -> u32 {
         self.bytes_max
     }
+}
 
-    fn clamp(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max)
+/// Takes `wanted` if it fits below `max`.
+fn take_from(taken: &AtomicU32, wanted: u32, max: u32) -> bool {
+    let fits = |taken: u32| taken.checked_add(wanted).filter(|sum| *sum <= max);
+    taken.fetch_update(SeqCst, SeqCst, fits).is_ok()
+}
+
+/// Counts one who waits, until dropped.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -128,11 +166,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.actions > 0 {
-            self.admission.actions.add_permits(self.actions as usize);
-        }
-        if self.bytes > 0 {
-            self.admission.bytes.add_permits(self.bytes as usize);
+        if self.actions > 0 || self.bytes > 0 {
+            self.admission.give_back(self.actions, self.bytes);
         }
     }
 }
@@ -181,5 +216,28 @@ mod tests {
         );
         drop(taken);
         assert_eq!(admission.actions_in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_overtakes_who_waits_for_more() {
+        let admission = Admission::new(4, 100);
+        let taken = admission.admit(3, 1).await;
+        let large = admission.admit(2, 1);
+        tokio::pin!(large);
+        assert!(poll_once(large.as_mut()).await.is_none());
+        assert!(
+            admission.try_admit(1, 1).is_none(),
+            "there is room, but not for those behind"
+        );
+        drop(taken);
+        let large = large.await;
+        assert!(admission.try_admit(2, 1).is_some());
+        drop(large);
+        assert_eq!(admission.actions_in_flight(), 0);
+    }
+
+    /// Polls once.
+    async fn poll_once<F: Future + Unpin>(future: F) -> Option<F::Output> {
+        timeout(Duration::ZERO, future).await.ok()
     }
 }

@@ -145,32 +145,32 @@ impl Pipeline {
             ended.push(without_provider(job));
             return;
         };
+        match provider.begin(job).await {
+            Begun::Landed(landed) => match provider.landed(landed) {
+                Next::Ended(done) => ended.push(done),
+                Next::Again(job, wait) => {
+                    provider.enter_again();
+                    hand(&provider, Work::Again(job, Instant::now() + wait));
+                }
+            },
+            Begun::Flying(flight) => hand(&provider, Work::Flight(flight)),
+            Begun::Later(job) => self.queue(&provider, job).await,
+            Begun::Refused(job) => self.divert(job, ended),
+        }
+    }
+
+    /// Lets a job wait for its turn, if there is a place for it.
+    async fn queue(&self, provider: &Provider, job: Box<Job>) {
         let answered = if job.delivery.policy.answered {
             Answered::Yes
         } else {
             Answered::No
         };
-        if !provider.enter(answered).await {
+        if provider.enter(answered).await {
+            hand(provider, Work::Job(job));
+        } else {
             self.send_back(job, OVERLOAD_WAIT, Refusal::Overloaded)
                 .await;
-            return;
-        }
-        match provider.begin(job).await {
-            Begun::Landed(landed) => match provider.landed(landed) {
-                Next::Ended(done) => {
-                    provider.leave();
-                    ended.push(done);
-                }
-                Next::Again(job, wait) => {
-                    hand(&provider, Work::Again(job, Instant::now() + wait));
-                }
-            },
-            Begun::Flying(flight) => hand(&provider, Work::Flight(flight)),
-            Begun::Later(job) => hand(&provider, Work::Job(job)),
-            Begun::Refused(job) => {
-                provider.leave();
-                self.divert(job, ended);
-            }
         }
     }
 

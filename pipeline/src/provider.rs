@@ -99,8 +99,10 @@ pub(crate) struct Provider {
     running: AtomicU32,
     /// Jobs that wait in the lane for their turn.
     waiting: AtomicU32,
-    /// Room for jobs that are not finished at once.
+    /// Places for jobs that wait: for their turn, or to be tried again. Running attempts need none.
     room: Semaphore,
+    /// Places beyond the room, taken by attempts that failed when it was full: at most as many as run side by side.
+    overdrawn: AtomicU32,
     /// Set when the room was full and nothing moved; cleared when something does.
     stalled: AtomicBool,
     /// Rung when an attempt outside the lane ends while jobs wait in it.
@@ -110,13 +112,13 @@ pub(crate) struct Provider {
     receiver: Mutex<Option<mpsc::Receiver<Work>>>,
 }
 
-/// What is handed to a lane. It holds a place in the provider's room.
+/// What is handed to a lane.
 pub(crate) enum Work {
-    /// Not begun.
+    /// Not begun; it has a place.
     Job(Box<Job>),
     /// Begun, and holding one of the places of running attempts.
     Flight(Flight),
-    /// To be tried again.
+    /// To be tried again; it has a place.
     Again(Box<Job>, Instant),
 }
 
@@ -138,14 +140,16 @@ pub(crate) enum Next {
 
 impl Provider {
     fn new(options: ProviderOptions, clock: Clock) -> Self {
-        let places = options.queue.saturating_add(options.max_concurrent).max(1) as usize;
-        let (sender, receiver) = mpsc::channel(places);
+        let overdraft = options.max_concurrent.saturating_mul(2);
+        let (sender, receiver) =
+            mpsc::channel(options.queue.saturating_add(overdraft).max(1) as usize);
         Self {
             vitals: Mutex::new(Vitals::new(options.breaker)),
             clock,
             running: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
-            room: Semaphore::new(places),
+            room: Semaphore::new(options.queue as usize),
+            overdrawn: AtomicU32::new(0),
             stalled: AtomicBool::new(false),
             slot_free: Notify::new(),
             sender,
@@ -210,14 +214,31 @@ impl Provider {
         })
     }
 
-    /// Gives a place back.
-    pub(crate) fn leave(&self) {
-        self.stalled.store(false, Relaxed);
-        self.room.add_permits(1);
+    /// Takes a place for an attempt that has failed and is to be made again, be there one or not.
+    pub(crate) fn enter_again(&self) {
+        if !self.try_enter() {
+            self.overdrawn.fetch_add(1, Relaxed);
+        }
     }
 
-    /// Hands work that has a place to the lane. It comes back when the lane has ended: there are as many places in
-    /// the channel as in the room.
+    /// Gives a place back.
+    fn leave(&self) {
+        let owed = |overdrawn: u32| overdrawn.checked_sub(1);
+        if self.overdrawn.fetch_update(Relaxed, Relaxed, owed).is_err() {
+            self.room.add_permits(1);
+        }
+    }
+
+    /// An attempt has ended, so the queue will move.
+    fn free_slot(&self) {
+        self.running.fetch_sub(1, Relaxed);
+        if self.stalled.load(Relaxed) {
+            self.stalled.store(false, Relaxed);
+        }
+    }
+
+    /// Hands work to the lane. It comes back when the lane has ended: the channel holds all that can have a place or
+    /// run.
     pub(crate) fn hand(&self, work: Work) -> Result<(), Work> {
         let waits = u32::from(matches!(work, Work::Job(_)));
         self.waiting.fetch_add(waits, Relaxed);
@@ -304,22 +325,14 @@ impl Provider {
             .is_ok()
     }
 
-    fn free_slot(&self) {
-        self.running.fetch_sub(1, Relaxed);
-    }
-
     fn health(&self) -> ProviderHealth {
         let vitals = self.vitals.lock();
-        let places = self
-            .options
-            .queue
-            .saturating_add(self.options.max_concurrent)
-            .max(1) as usize;
         let in_flight = self.running.load(Relaxed) as usize;
         ProviderHealth {
             name: self.name().clone(),
             breaker: vitals.breaker_state(),
-            queued: places.saturating_sub(self.room.available_permits() + in_flight),
+            queued: (self.options.queue as usize).saturating_sub(self.room.available_permits())
+                + self.overdrawn.load(Relaxed) as usize,
             in_flight,
             deliveries: vitals.deliveries,
             failures: vitals.failures,

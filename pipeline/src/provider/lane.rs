@@ -105,13 +105,13 @@ impl Lane {
                 break;
             };
             self.provider.waiting.fetch_sub(1, Relaxed);
+            self.provider.leave();
             match self.provider.ask_breaker() {
                 Some(pass) => self
                     .flying
                     .push(flight::fly(self.provider.clone(), job, pass)),
                 None => {
                     self.provider.free_slot();
-                    self.provider.leave();
                     self.pipeline.divert(job, &mut self.ended);
                 }
             }
@@ -121,11 +121,9 @@ impl Lane {
     fn land(&mut self, landed: Landed) {
         self.provider.free_slot();
         match self.provider.landed(landed) {
-            Next::Ended(ended) => {
-                self.provider.leave();
-                self.ended.push(ended);
-            }
+            Next::Ended(ended) => self.ended.push(ended),
             Next::Again(job, wait) => {
+                self.provider.enter_again();
                 let at = Instant::now() + wait;
                 self.waiting_to_retry.push(Reverse(Due { at, job }));
             }
