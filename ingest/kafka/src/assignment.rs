@@ -106,6 +106,18 @@ impl Assignment {
         });
     }
 
+    /// Makes anew what the records of a batch share. The batch counts its sharers down on other threads; sharing with
+    /// the next batch would make the two wait for each other.
+    pub(crate) fn begin_batch(&mut self) {
+        for partition in &mut self.partitions {
+            partition.stream = Arc::from(&*partition.stream);
+            partition.lender = Arc::new(Lender {
+                epoch: partition.lender.epoch,
+                inbox: self.inbox.clone(),
+            });
+        }
+    }
+
     /// Forgets a partition: what is settled of it from now on is fenced.
     pub(crate) fn remove(&mut self, topic: &str, number: i32) -> Option<Partition> {
         let at = self.partitions.iter().position(|p| p.is(topic, number))?;

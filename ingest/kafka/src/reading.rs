@@ -119,7 +119,7 @@ impl Session<'_> {
         }
         let fresh = Fresh {
             place,
-            decoded: decode(&self.shared.decoder, record, &known, position, now),
+            decoded: decode(&self.decoder, record, &known, position, now),
             lane: self
                 .lanes
                 .as_ref()
@@ -166,6 +166,8 @@ impl Session<'_> {
             let share = permit.split_one(fresh.bytes());
             self.lend_or_keep(fresh, share);
         }
+        self.assignment.begin_batch();
+        self.decoder.begin_batch();
         // Its room is used again.
         self.gathered.fresh = gathered.fresh;
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Shutdown};
-use acteon_ingest_kit::{Backoff, Ended};
+use acteon_ingest_kit::{Backoff, Decoder, Ended};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use hashbrown::HashMap;
@@ -37,6 +37,7 @@ pub(crate) struct Session<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) consumer: &'a Arc<StreamConsumer<Context>>,
     pub(crate) assignment: Assignment,
+    pub(crate) decoder: Decoder,
     /// Read, and not yet admitted.
     pub(crate) gathered: Gathered,
     /// Waits for room for what is gathered.
@@ -99,6 +100,7 @@ impl<'a> Session<'a> {
         Self {
             shared,
             consumer,
+            decoder: shared.decoder.clone(),
             assignment: Assignment::new(inbox.clone(), shared.in_flight_max),
             gathered: Gathered::default(),
             admitting: None,

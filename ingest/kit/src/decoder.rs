@@ -60,6 +60,11 @@ impl Decoder {
         }
     }
 
+    /// Makes anew what the actions of a batch share, for sources whose batches end on other threads.
+    pub fn begin_batch(&mut self) {
+        self.caller.id = self.caller.id.as_deref().map(Arc::from);
+    }
+
     /// Reads one message. The payload shares its bytes. What comes out is boxed once, for it goes a long way.
     ///
     /// # Errors
