@@ -70,7 +70,12 @@ impl Admission {
         if self.waiting.load(SeqCst) > 0 {
             return None;
         }
-        self.take(actions, bytes)
+        let permit = self.take(actions, bytes);
+        if permit.is_none() && self.waiting.load(SeqCst) > 0 {
+            // Whoever began to wait meanwhile may have seen taken what was given back at once.
+            self.freed.notify_one();
+        }
+        permit
     }
 
     fn take(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
@@ -80,7 +85,8 @@ impl Admission {
             return None;
         }
         if !take_from(&self.bytes, bytes, self.bytes_max) {
-            self.give_back(actions, 0);
+            // Without a word: the one who waits would wake itself, for ever.
+            self.actions.fetch_sub(actions, SeqCst);
             return None;
         }
         Some(Permit {
@@ -239,5 +245,15 @@ mod tests {
     /// Polls once.
     async fn poll_once<F: Future + Unpin>(future: F) -> Option<F::Output> {
         timeout(Duration::ZERO, future).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_bytes_while_there_is_room_for_actions_sleeps() {
+        let admission = Admission::new(10, 100);
+        let taken = admission.admit(1, 90).await;
+        let patience = Duration::from_millis(100);
+        assert!(admission.admit_within(1, 50, patience).await.is_none());
+        drop(taken);
+        assert!(admission.admit_within(1, 50, patience).await.is_some());
     }
 }
