@@ -5,7 +5,10 @@ use std::fmt;
 use crate::document::Document;
 use crate::tree::{Node, Origin, Path, Step, spell};
 
-/// All that is wrong with a configuration; never empty. Shown one per line, none holds a secret.
+/// How many problems are told. A file that is no configuration at all has one for every few of its bytes.
+pub(crate) const PROBLEMS_MAX: usize = 200;
+
+/// All that is wrong with a configuration, up to some hundred; never empty. Shown one per line, none holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<Problem>);
 
@@ -47,6 +50,8 @@ impl ConfigErrors {
     /// Turns complaints about `root` into errors that people can read.
     pub(crate) fn new(mut complaints: Vec<Complaint>, root: &Node, document: &Document) -> Self {
         complaints.sort_by(|a, b| a.origin.cmp(&b.origin));
+        let untold = complaints.len().saturating_sub(PROBLEMS_MAX);
+        complaints.truncate(PROBLEMS_MAX);
         let problems = complaints.into_iter().map(|complaint| Problem {
             place: document.place(&complaint.origin),
             key: spell(root, &complaint.path),
@@ -54,6 +59,13 @@ impl ConfigErrors {
         });
         let mut problems: Vec<_> = problems.collect();
         problems.dedup();
+        if untold > 0 {
+            problems.push(Problem {
+                place: document.place(&Origin::Default),
+                key: String::new(),
+                message: format!("{untold} more problems are not shown"),
+            });
+        }
         Self(problems)
     }
 }
@@ -137,6 +149,10 @@ fn distance(found: &str, known: &str) -> usize {
     let shortest = found.len().min(known.len());
     if shortest >= 3 && (known.starts_with(found) || found.starts_with(known)) {
         return usize::from(found != known);
+    }
+    // Cannot be meant, and would take long to compare.
+    if found.len() > 8 * known.len() {
+        return found.len();
     }
     strsim::damerau_levenshtein(found, known)
 }

@@ -158,11 +158,32 @@ impl Labels {
     /// Sets `key`, replacing what stood there.
     pub fn insert(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
         let key = key.into();
-        let labels = Arc::make_mut(self.0.get_or_insert_default());
-        match labels.binary_search_by(|(k, _)| k.cmp(&key)) {
-            Ok(at) => labels[at].1 = value.into(),
-            Err(at) => labels.insert(at, (key, value.into())),
+        put(
+            Arc::make_mut(self.0.get_or_insert_default()),
+            (key, value.into()),
+        );
+    }
+
+    /// These and `more`, whose values replace what stood under their keys.
+    #[must_use]
+    pub fn with<K, V>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<CompactString>,
+        V: Into<CompactString>,
+    {
+        let mut more = more.into_iter().peekable();
+        if more.peek().is_none() {
+            return self.clone();
         }
+        let mut labels = Vec::with_capacity(self.len() + 3);
+        labels.extend_from_slice(self.as_slice());
+        more.for_each(|(key, value)| put(&mut labels, (key.into(), value.into())));
+        Self::of(labels)
+    }
+
+    /// Labels in the order of their keys, each key once.
+    fn of(labels: Vec<Label>) -> Self {
+        Self((!labels.is_empty()).then(|| Arc::new(labels)))
     }
 
     /// All pairs in the order of their keys.
@@ -186,13 +207,24 @@ impl Labels {
     }
 }
 
+/// Puts `label` in its place, or in that of the one with its key.
+fn put(labels: &mut Vec<Label>, label: Label) {
+    if labels.last().is_none_or(|(last, _)| *last < label.0) {
+        return labels.push(label);
+    }
+    match labels.binary_search_by(|(key, _)| key.cmp(&label.0)) {
+        Ok(at) => labels[at] = label,
+        Err(at) => labels.insert(at, label),
+    }
+}
+
 impl<K: Into<CompactString>, V: Into<CompactString>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut labels = Self::default();
+        let mut labels = Vec::new();
         for (key, value) in pairs {
-            labels.insert(key, value);
+            put(&mut labels, (key.into(), value.into()));
         }
-        labels
+        Self::of(labels)
     }
 }
 
@@ -219,11 +251,10 @@ impl<'de> Deserialize<'de> for Labels {
                 Ok(Labels::default())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut labels = Labels::default();
-                let mut nested = None;
+                let (mut labels, mut nested) = (Vec::new(), None);
                 while let Some(key) = map.next_key::<CompactString>()? {
                     match map.next_value::<LabelValue>()? {
-                        LabelValue::Text(value) => labels.insert(key, value),
+                        LabelValue::Text(value) => put(&mut labels, (key, value)),
                         LabelValue::Nested(inner) if key == "labels" => nested = Some(inner),
                         LabelValue::Nested(_) => {
                             return Err(serde::de::Error::custom(format_args!(
@@ -233,7 +264,7 @@ impl<'de> Deserialize<'de> for Labels {
                     }
                 }
                 match nested {
-                    None => Ok(labels),
+                    None => Ok(Labels::of(labels)),
                     Some(inner) if labels.is_empty() => Ok(inner),
                     Some(_) => Err(serde::de::Error::custom(
                         "`labels` holds an object, which is accepted only when it is the only key",
@@ -262,13 +293,40 @@ impl<'de> Deserialize<'de> for LabelValue {
                 Ok(LabelValue::Text(text.into()))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelValue, A::Error> {
-                let mut labels = Labels::default();
-                while let Some((key, value)) = map.next_entry::<CompactString, CompactString>()? {
-                    labels.insert(key, value);
+                let mut labels = Vec::new();
+                while let Some(label) = map.next_entry::<CompactString, CompactString>()? {
+                    put(&mut labels, label);
                 }
-                Ok(LabelValue::Nested(labels))
+                Ok(LabelValue::Nested(Labels::of(labels)))
             }
         }
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn labels_stand_in_the_order_of_their_keys_and_the_later_of_two_values_counts() {
+        let mixed = labels(&[("m", "1"), ("z", "2"), ("a", "3"), ("z", "4"), ("m", "5")]);
+        let sorted = [("a", "3"), ("m", "5"), ("z", "4")];
+        assert_eq!(mixed.iter().collect::<Vec<_>>(), sorted);
+        assert_eq!((mixed.get("m"), mixed.get("b")), (Some("5"), None));
+    }
+
+    #[test]
+    fn labels_with_more_leave_those_they_were_made_from_as_they_are() {
+        let own = labels(&[("a", "1"), ("c", "2")]);
+        let more = own.with([("b", "3"), ("c", "4")]);
+        assert_eq!(more, labels(&[("a", "1"), ("b", "3"), ("c", "4")]));
+        assert_eq!(own, labels(&[("a", "1"), ("c", "2")]));
+        assert_eq!(own.with::<&str, &str>([]), own);
+        assert!(Labels::default().with::<&str, &str>([]).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //! first; the permit travels with the loan and is given back when the loan ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -12,8 +12,8 @@ use tokio::time::timeout;
 /// action, from any thread.
 #[derive(Debug)]
 pub struct Admission {
-    actions: AtomicU32,
-    bytes: AtomicU32,
+    /// The actions in the upper half, the bytes in the lower: both change at once, or neither does.
+    taken: AtomicU64,
     actions_max: u32,
     bytes_max: u32,
     /// How many wait. Nobody overtakes them.
@@ -27,8 +27,7 @@ impl Admission {
     /// At most `actions_max` actions and `bytes_max` bytes in flight (bytes are counted up to 4 GiB).
     pub fn new(actions_max: u32, bytes_max: u64) -> Arc<Self> {
         Arc::new(Self {
-            actions: AtomicU32::new(0),
-            bytes: AtomicU32::new(0),
+            taken: AtomicU64::new(0),
             actions_max: actions_max.max(1),
             bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX).max(1),
             waiting: AtomicU32::new(0),
@@ -70,35 +69,27 @@ impl Admission {
         if self.waiting.load(SeqCst) > 0 {
             return None;
         }
-        let permit = self.take(actions, bytes);
-        if permit.is_none() && self.waiting.load(SeqCst) > 0 {
-            // Whoever began to wait meanwhile may have seen taken what was given back at once.
-            self.freed.notify_one();
-        }
-        permit
+        self.take(actions, bytes)
     }
 
     fn take(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
         let actions = actions.min(self.actions_max);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);
-        if !take_from(&self.actions, actions, self.actions_max) {
-            return None;
-        }
-        if !take_from(&self.bytes, bytes, self.bytes_max) {
-            // Without a word: the one who waits would wake itself, for ever.
-            self.actions.fetch_sub(actions, SeqCst);
-            return None;
-        }
+        let fits = |taken: u64| {
+            let (actions_taken, bytes_taken) = halves(taken);
+            let actions = below(actions_taken, actions, self.actions_max)?;
+            Some(both(actions, below(bytes_taken, bytes, self.bytes_max)?))
+        };
+        self.taken.fetch_update(SeqCst, SeqCst, fits).ok()?;
         Some(Permit {
-            admission: self.clone(),
+            taken_from: Arc::new(TakenFrom(self.clone())),
             actions,
             bytes,
         })
     }
 
     fn give_back(&self, actions: u32, bytes: u32) {
-        self.actions.fetch_sub(actions, SeqCst);
-        self.bytes.fetch_sub(bytes, SeqCst);
+        self.taken.fetch_sub(both(actions, bytes), SeqCst);
         if self.waiting.load(SeqCst) > 0 {
             self.freed.notify_one();
         }
@@ -106,12 +97,12 @@ impl Admission {
 
     /// How many actions are in flight now.
     pub fn actions_in_flight(&self) -> u32 {
-        self.actions.load(SeqCst)
+        halves(self.taken.load(SeqCst)).0
     }
 
     /// How many bytes are in flight now.
     pub fn bytes_in_flight(&self) -> u32 {
-        self.bytes.load(SeqCst)
+        halves(self.taken.load(SeqCst)).1
     }
 
     /// The bound on actions.
@@ -125,10 +116,18 @@ impl Admission {
     }
 }
 
-/// Takes `wanted` if it fits below `max`.
-fn take_from(taken: &AtomicU32, wanted: u32, max: u32) -> bool {
-    let fits = |taken: u32| taken.checked_add(wanted).filter(|sum| *sum <= max);
-    taken.fetch_update(SeqCst, SeqCst, fits).is_ok()
+fn both(actions: u32, bytes: u32) -> u64 {
+    u64::from(actions) << 32 | u64::from(bytes)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each half has 32 bits")]
+fn halves(taken: u64) -> (u32, u32) {
+    ((taken >> 32) as u32, taken as u32)
+}
+
+/// `taken` and `more`, if that is not above `max`.
+fn below(taken: u32, more: u32, max: u32) -> Option<u32> {
+    taken.checked_add(more).filter(|sum| *sum <= max)
 }
 
 /// Counts one who waits, until dropped.
@@ -147,10 +146,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Shared by the parts of one permit only: whoever counts those down on another thread disturbs no other batch.
+#[derive(Debug)]
+struct TakenFrom(Arc<Admission>);
+
 /// A right to be in flight. Dropping it gives the room back.
 #[derive(Debug)]
 pub struct Permit {
-    admission: Arc<Admission>,
+    taken_from: Arc<TakenFrom>,
     actions: u32,
     bytes: u32,
 }
@@ -163,7 +166,7 @@ impl Permit {
         self.actions -= actions;
         self.bytes -= bytes;
         Self {
-            admission: self.admission.clone(),
+            taken_from: self.taken_from.clone(),
             actions,
             bytes,
         }
@@ -173,7 +176,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.actions > 0 || self.bytes > 0 {
-            self.admission.give_back(self.actions, self.bytes);
+            self.taken_from.0.give_back(self.actions, self.bytes);
         }
     }
 }

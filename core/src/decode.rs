@@ -3,6 +3,8 @@
 //! The fast reader says little about what is wrong, so bytes that it refuses are read again by the slow one,
 //! whose errors name the place.
 
+mod wire;
+
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,14 +12,15 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_path_to_error::Track;
 use sonic_rs::LazyValue;
 use thiserror::Error;
 
-use crate::action::{Action, Labels, Payload};
+use self::wire::{Fill, Wire};
+use crate::action::{Action, Payload};
 
 /// The longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
@@ -74,86 +77,7 @@ pub struct Defaults {
 
 /// A decoded action that may still lack what the source knows: see [`Draft::complete`].
 #[derive(Debug)]
-pub struct Draft(Wire<Payload>);
-
-#[derive(Debug, Deserialize)]
-#[serde(bound(deserialize = "P: Deserialize<'de>"))]
-struct Wire<P> {
-    #[serde(default)]
-    id: Option<CompactString>,
-    #[serde(default)]
-    namespace: Option<CompactString>,
-    #[serde(default)]
-    tenant: Option<CompactString>,
-    #[serde(default)]
-    provider: Option<CompactString>,
-    #[serde(default)]
-    action_type: Option<CompactString>,
-    #[serde(default, deserialize_with = "present")]
-    payload: Option<P>,
-    #[serde(default)]
-    metadata: Option<Labels>,
-    #[serde(default)]
-    dedup_key: Option<CompactString>,
-    #[serde(default)]
-    status: Option<CompactString>,
-    #[serde(default)]
-    fingerprint: Option<CompactString>,
-    #[serde(default)]
-    starts_at: Option<Timestamp>,
-    #[serde(default)]
-    ends_at: Option<Timestamp>,
-    #[serde(default)]
-    created_at: Option<Timestamp>,
-    #[serde(default)]
-    trace_context: Option<Labels>,
-}
-
-/// Reads an explicit `null` as a value, so that only an absent field is `None`.
-fn present<'de, P: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<P>, D::Error> {
-    P::deserialize(d).map(Some)
-}
-
-impl<P> Wire<P> {
-    fn with_payload(self, bytes: &Bytes, text: impl Fn(&P) -> &str) -> Draft {
-        let payload = self.payload.as_ref().map(|raw| share(bytes, text(raw)));
-        Draft(Wire {
-            payload: payload.map(Payload::from_parsed),
-            id: self.id,
-            namespace: self.namespace,
-            tenant: self.tenant,
-            provider: self.provider,
-            action_type: self.action_type,
-            metadata: self.metadata,
-            dedup_key: self.dedup_key,
-            status: self.status,
-            fingerprint: self.fingerprint,
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
-            created_at: self.created_at,
-            trace_context: self.trace_context,
-        })
-    }
-}
-
-/// Reads a struct from an object only; serde would take an array in its place.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = Object<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an action object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
+pub struct Draft(Wire);
 
 /// Reads one action. The payload shares `bytes`.
 ///
@@ -161,10 +85,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// What is wrong, and where.
 pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
     check_depth(bytes, Payload::DEPTH_MAX + 1)?;
-    match sonic_rs::from_slice::<Object<Wire<LazyValue<'_>>>>(bytes) {
-        Ok(Object(wire)) => Ok(wire.with_payload(bytes, |lazy| lazy.as_raw_str())),
-        Err(_) => decode_slowly(bytes, bytes),
+    let text = text(bytes)?;
+    let (mut wire, mut reader) = (Wire::default(), sonic_rs::Deserializer::from_str(text));
+    let filled = Fill::<LazyValue<'_>>::new(&mut wire, bytes).deserialize(&mut reader);
+    if filled.and_then(|()| reader.end()).is_ok() && has_sound_escapes(text) {
+        return Ok(Draft(wire));
     }
+    decode_slowly(bytes, text)
 }
 
 /// Reads a JSON array of actions. Items fail one by one; the payloads share `bytes`.
@@ -185,26 +112,24 @@ pub fn decode_batch_up_to(
     actions_max: usize,
 ) -> Result<Option<Vec<Result<Draft, DecodeError>>>, DecodeError> {
     check_depth(bytes, Payload::DEPTH_MAX + 2)?;
+    let text = text(bytes)?;
     let too_many = Cell::new(false);
-    let list = UpTo::new(actions_max, &too_many);
-    if let Some(wires) = batch_at_once(bytes, list) {
-        let draft = |Object(wire): Object<Wire<LazyValue<'_>>>| {
-            Ok(wire.with_payload(bytes, |lazy| lazy.as_raw_str()))
-        };
-        return Ok(Some(wires.into_iter().map(draft).collect()));
+    let list = UpTo::new(actions_max, &too_many, Drafting(bytes));
+    if let Some(drafts) = batch_at_once(text, list) {
+        return Ok(Some(drafts.into_iter().map(Ok).collect()));
     }
     if too_many.get() {
         return Ok(None);
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let items: Result<Vec<&RawValue>, _> = UpTo::new(actions_max, &too_many)
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let items: Result<Vec<&RawValue>, _> = UpTo::new(actions_max, &too_many, PhantomData)
         .deserialize(&mut reader)
         .and_then(|items| reader.end().map(|()| items));
     match items {
         Ok(items) => Ok(Some(
             items
                 .into_iter()
-                .map(|item| decode_slowly(bytes, item.get().as_bytes()))
+                .map(|item| decode_slowly(bytes, item.get()))
                 .collect(),
         )),
         Err(_) if too_many.get() => Ok(None),
@@ -216,49 +141,58 @@ pub fn decode_batch_up_to(
 }
 
 /// The whole batch by the fast reader, if nothing at all is wrong with it.
-fn batch_at_once<'a>(
-    bytes: &'a [u8],
-    list: UpTo<'_, Object<Wire<LazyValue<'a>>>>,
-) -> Option<Vec<Object<Wire<LazyValue<'a>>>>> {
-    let text = std::str::from_utf8(bytes).ok()?;
+fn batch_at_once(text: &str, list: UpTo<'_, Drafting<'_>>) -> Option<Vec<Draft>> {
     let mut reader = sonic_rs::Deserializer::from_str(text);
-    let wires = list.deserialize(&mut reader).ok()?;
+    let drafts = list.deserialize(&mut reader).ok()?;
     reader.end().ok()?;
-    Some(wires)
+    has_sound_escapes(text).then_some(drafts)
+}
+
+/// Reads one action of a batch with the fast reader.
+#[derive(Clone, Copy)]
+struct Drafting<'a>(&'a Bytes);
+
+impl<'de> DeserializeSeed<'de> for Drafting<'_> {
+    type Value = Draft;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Draft, D::Error> {
+        let mut wire = Wire::default();
+        Fill::<LazyValue<'de>>::new(&mut wire, self.0).deserialize(deserializer)?;
+        Ok(Draft(wire))
+    }
 }
 
 /// Reads a list up to a number of items; at the first beyond it fails, and notes that this was why.
 struct UpTo<'a, T> {
     max: usize,
     exceeded: &'a Cell<bool>,
-    items: PhantomData<T>,
+    item: T,
 }
 
 impl<'a, T> UpTo<'a, T> {
-    fn new(max: usize, exceeded: &'a Cell<bool>) -> Self {
+    fn new(max: usize, exceeded: &'a Cell<bool>, item: T) -> Self {
         Self {
             max,
             exceeded,
-            items: PhantomData,
+            item,
         }
     }
 }
 
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for UpTo<'_, T> {
-    type Value = Vec<T>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+impl<'de, T: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for UpTo<'_, T> {
+    type Value = Vec<T::Value>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for UpTo<'_, T> {
-    type Value = Vec<T>;
+impl<'de, T: DeserializeSeed<'de> + Copy> Visitor<'de> for UpTo<'_, T> {
+    type Value = Vec<T::Value>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of actions")
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(self.item)? {
             if items.len() == self.max {
                 self.exceeded.set(true);
                 return Err(serde::de::Error::custom("too many actions"));
@@ -270,13 +204,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for UpTo<'_, T> {
 }
 
 /// Reads `json`, a part of `bytes`, by the reader whose errors name the place.
-fn decode_slowly(bytes: &Bytes, json: &[u8]) -> Result<Draft, DecodeError> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let Object(wire): Object<Wire<&RawValue>> = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|e| {
-            let path = e.path().to_string();
-            let inner = e.into_inner();
+fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
+    let (mut wire, mut track) = (Wire::default(), Track::new());
+    let mut reader = serde_json::Deserializer::from_str(json);
+    Fill::<&RawValue>::new(&mut wire, bytes)
+        .deserialize(serde_path_to_error::Deserializer::new(
+            &mut reader,
+            &mut track,
+        ))
+        .map_err(|inner| {
             if inner.is_data() {
+                let path = track.path().to_string();
                 let path = if path == "." { String::new() } else { path };
                 let message = inner.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
@@ -286,7 +224,7 @@ fn decode_slowly(bytes: &Bytes, json: &[u8]) -> Result<Draft, DecodeError> {
             }
         })?;
     reader.end().map_err(|e| json_error(&e))?;
-    Ok(wire.with_payload(bytes, |raw| raw.get()))
+    Ok(Draft(wire))
 }
 
 fn json_error(error: &serde_json::Error) -> DecodeError {
@@ -303,13 +241,40 @@ fn json_error(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-/// `part` as a slice of `bytes` when it lies inside, else as a copy.
-fn share(bytes: &Bytes, part: &str) -> Bytes {
-    if bytes.as_ptr_range().contains(&part.as_ptr()) {
-        bytes.slice_ref(part.as_bytes())
-    } else {
-        Bytes::copy_from_slice(part.as_bytes())
+/// JSON is text. The readers would look at some of it only: not at what they skip, and not before they use it.
+fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        DecodeError::Json {
+            message: "not UTF-8 text".to_owned(),
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            column: before.len() - line_start + 1,
+        }
+    })
+}
+
+/// True when each backslash begins an escape that JSON knows. The fast reader takes any in the values that it leaves
+/// raw.
+fn has_sound_escapes(json: &str) -> bool {
+    let mut rest = json.as_bytes();
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let length = match &rest[at + 1..] {
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
+            [b'u', digits @ ..] if hex_digits(digits) >= 4 => 6,
+            _ => return false,
+        };
+        rest = &rest[at + length..];
     }
+    true
+}
+
+fn hex_digits(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .take(4)
+        .take_while(|b| b.is_ascii_hexdigit())
+        .count()
 }
 
 /// Refuses text in which lists and objects are nested deeper than `max`, before any parser recurses into it. The
@@ -429,7 +394,8 @@ fn checked(field: &str, text: CompactString, max: usize) -> Result<CompactString
         let message = format!("is {} bytes long, {max} are allowed", text.len());
         return Err(DecodeError::action(field, message));
     }
-    if text.chars().any(char::is_control) {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(char::is_control) {
         return Err(DecodeError::action(field, "holds a control character"));
     }
     Ok(text)

@@ -1,6 +1,7 @@
 //! What is said about mistakes in the file.
 
 use super::*;
+use crate::errors::PROBLEMS_MAX;
 
 #[test]
 fn all_mistakes_are_told_at_once_with_place_and_key() {
@@ -216,4 +217,16 @@ fn without_the_default_backend_the_absent_section_is_a_mistake() {
     };
     let errors = load(&Inputs::default(), &adapters).unwrap_err();
     insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn a_file_that_is_nothing_but_mistakes_tells_the_first_of_them_and_how_many_there_are() {
+    for unit in ["=", "[a]\n", "a.b = \n"] {
+        let errors = load_text(&unit.repeat(5000), &[], &[]).unwrap_err();
+        let problems = errors.problems();
+        assert_eq!(problems.len(), PROBLEMS_MAX + 1, "{unit}");
+        assert!(problems[0].to_string().starts_with("acteon.toml:"));
+        let last = problems[PROBLEMS_MAX].to_string();
+        assert!(last.ends_with(" more problems are not shown"), "{last}");
+    }
 }

@@ -46,6 +46,25 @@ fn unknown_fields_are_ignored_and_optional_ones_may_be_null() {
 }
 
 #[test]
+fn a_field_that_comes_twice_is_refused_but_for_those_we_do_not_know() {
+    let twice =
+        |field: &str| SMALLEST.replace("\"payload\"", &format!("{field},{field},\"payload\""));
+    for (field, name) in [
+        (r#""id":null"#, "id"),
+        (r#""created_at":null"#, "created_at"),
+        (r#""trace_context":{}"#, "trace_context"),
+        (r#""payload":1"#, "payload"),
+    ] {
+        let message = action(&twice(field)).unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("duplicate field `{name}`")),
+            "{message}"
+        );
+    }
+    assert!(action(&twice(r#""x":1"#)).is_ok());
+}
+
+#[test]
 fn labels_are_accepted_flat_and_as_the_only_key_labels() {
     let flat = SMALLEST.replace("\"payload\"", r#""metadata":{"z":"1","a":"2"},"payload""#);
     let nested = SMALLEST.replace(
@@ -103,6 +122,45 @@ fn every_error_names_what_and_where() {
         action(&no_payload).unwrap_err().to_string(),
         "`payload`: is missing"
     );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_wherever_they_stand() {
+    let parts: [&[u8]; 4] = [
+        b"{\"payload\":1,\"ignored\":\"\xff\"}",
+        b"{\"payload\":\"\xff\"}",
+        b"{\"tenant\":\"\xc3\",\"payload\":1}",
+        b"{\"payload\":{\"\xf0\x9f\":[]}}",
+    ];
+    for part in parts {
+        let bytes = Bytes::copy_from_slice(part);
+        assert!(matches!(decode(&bytes), Err(DecodeError::Json { .. })));
+        let batch = [b"[", part, b"]"].concat();
+        assert!(decode_batch(&batch.into()).is_err());
+    }
+    let message = decode(&Bytes::from_static(b"{\n \"a\xff"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(message, "invalid JSON at line 2 column 4: not UTF-8 text");
+}
+
+#[test]
+fn an_escape_that_json_does_not_know_is_refused_even_in_a_payload() {
+    for text in [r"\u", r"\u12g4", r"\q", r"\u 123", r"a\\\uz"] {
+        let json = SMALLEST.replace("null", &format!("[\"{text}\"]"));
+        let error = action(&json).unwrap_err();
+        assert!(matches!(error, DecodeError::Json { .. }), "{text}: {error}");
+        assert!(decode_batch(&format!("[{json}]").into()).is_err(), "{text}");
+    }
+    for text in [
+        r#"\"\\\/\b\f\n\r\t"#,
+        r"\u00e9\uD83D\ude00",
+        r"\\u",
+        r"\ud800",
+    ] {
+        let json = SMALLEST.replace("null", &format!("[\"{text}\"]"));
+        assert!(action(&json).is_ok(), "{text}");
+    }
 }
 
 #[test]
