@@ -8,10 +8,13 @@ SHELL := /bin/bash
 PROFILE ?= dev
 ARGS ?=
 BENCHES := rules http batch kafka
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+# Of `make fuzz`.
+TARGET ?= decode rules decide cel config
+SECONDS ?= 60
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help run test bench services fmt lint tools-build tools-lint tools-test
+.PHONY: help run test bench fuzz services fmt lint tools-build tools-lint tools-test
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +43,23 @@ bench: tools-test ## Run all benches, each against its floor (also one by one: m
 bench-%: tools-test
 	$(call say,Bench $*)
 	@cargo build --locked --release -p acteon-server -p acteon-bench
-	@$(TARGET)/release/acteon-bench $*
+	@$(BUILT)/release/acteon-bench $*
+
+# The fuzzer follows the branches an input takes: the compiler marks them. `--target` keeps the marks out of build scripts.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_BUILT = $(BUILT)/fuzz
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+
+fuzz: tools-build ## Feed decode, rules, decide, cel, config with anything (TARGET=rules SECONDS=60 for one of them)
+	$(call say,The fuzzer (the first time takes a few minutes))
+	@RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --locked --profile fuzz -p acteon-fuzz --features fuzzer --bin fuzz \
+		--target $(HOST) --target-dir $(FUZZ_BUILT)
+	@for name in $(TARGET); do \
+		printf '\n==> %s, for $(SECONDS) s\n' "$$name"; \
+		tests/fuzz/run $(FUZZ_BUILT)/$(HOST)/fuzz/fuzz $(FUZZ_BUILT) "$$name" -max_total_time=$(SECONDS) $(ARGS); \
+	done
 
 services: tools-test ## Fetch the servers that tests and benches start, so that a later run needs no network
 	@cargo run --quiet --locked -p acteon-services -- fetch

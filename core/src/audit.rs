@@ -14,8 +14,9 @@ use crate::action::{Labels, Payload};
 use crate::delivery::Position;
 use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
 use crate::registry::Family;
+use crate::rules::RulesHash;
 use crate::scope::Scope;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, VerdictDetails};
 
 /// An audit backend.
 #[async_trait]
@@ -79,6 +80,8 @@ pub struct AuditRecord {
     pub verdict: Verdict,
     /// The rule that decided, for every verdict but allow.
     pub matched_rule: Option<Arc<str>>,
+    /// The short form of the explanation, when there is more to say than the verdict and its rule.
+    pub verdict_details: Option<Box<VerdictDetails>>,
     /// What became of it.
     pub outcome: AuditedOutcome,
     /// As delivered, redacted; `None` when payloads are not stored.
@@ -99,6 +102,8 @@ pub struct AuditRecord {
     pub source: Position,
     /// The generation of the rules that decided.
     pub rules_generation: u64,
+    /// Which files those were read from.
+    pub rules_hash: RulesHash,
     /// 32 hex digits.
     pub trace_id: Option<CompactString>,
 }

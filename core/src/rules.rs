@@ -1,6 +1,7 @@
 //! What the admin API and the HTTP source may ask of the rules. How rules are read and evaluated is the
 //! pipeline's.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,11 +30,16 @@ pub trait Rulebook: Send + Sync {
     /// Enables or disables a rule on every node, across restarts and reloads.
     async fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), RulesError>;
 
-    /// Evaluates and explains; changes nothing. State is not read: rules that need it see `mock_state`.
-    fn evaluate(&self, action: &Action, options: &EvaluateOptions) -> Evaluation;
+    /// Evaluates and explains; changes nothing. What rules want to know of the state is read, or taken from
+    /// `mock_state`.
+    async fn evaluate(
+        &self,
+        action: &Action,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, EvaluateError>;
 
-    /// What dispatching the action would do.
-    fn dry_run(&self, action: &Action) -> ActionOutcome;
+    /// What the rules would do with each of these; changes nothing.
+    async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError>;
 }
 
 /// A generation of rules.
@@ -47,6 +53,30 @@ pub struct RulesInForce {
     pub rules: Vec<RuleSummary>,
     /// What was wrong with the set that was tried last, if it was refused.
     pub last_errors: Vec<RuleProblem>,
+}
+
+/// The beginning of the hash over a set's files: tells sets apart on all nodes, where generations are counted by each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RulesHash(u64);
+
+impl RulesHash {
+    /// Of a hash in hex.
+    pub fn of(content_hash: &str) -> Self {
+        let start = content_hash.get(..16).unwrap_or(content_hash);
+        Self(u64::from_str_radix(start, 16).unwrap_or_default())
+    }
+
+    /// The first 48 bits: as much as a gauge can hold without loss.
+    pub fn as_gauge(self) -> f64 {
+        (self.0 >> 16) as f64
+    }
+}
+
+impl fmt::Display for RulesHash {
+    /// 16 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// One rule as the API lists it.
@@ -77,8 +107,8 @@ pub struct RuleProblem {
     pub message: String,
 }
 
-impl std::fmt::Display for RuleProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "{}:{}:{}: {}",
@@ -112,6 +142,17 @@ pub enum RulesError {
     State(#[from] StateError),
 }
 
+/// Why there is no evaluation.
+#[derive(Debug, Error)]
+pub enum EvaluateError {
+    /// What is wrong with `mock_state`.
+    #[error("{0}")]
+    Mock(String),
+    /// Rules want to know something of the state, and it cannot be asked.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
 fn joined(problems: &[RuleProblem]) -> String {
     problems
         .iter()
@@ -131,7 +172,9 @@ pub struct EvaluateOptions {
     /// The time that `time.*` and `now` show.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub evaluate_at: Option<Timestamp>,
-    /// What the state holds for rules that read it: key to value.
+    /// What the state is taken to hold, in place of what it does: to the key of a tally a count or whether it was seen,
+    /// to a fingerprint the state of the event, to an event type whether one is active or a list of the values it is
+    /// active for.
     #[schema(value_type = Option<Object>)]
     pub mock_state: Option<Value>,
 }
@@ -148,7 +191,7 @@ pub struct Evaluation {
     pub total_rules_skipped: usize,
     pub evaluation_duration_us: u64,
     pub trace: Vec<RuleTrace>,
-    /// What the rules could see beside the action: the times they were given.
+    /// What the rules could see beside the action: the times they were given, and what was read of the state.
     #[schema(value_type = Object)]
     pub context: Value,
     /// The payload after modify rules; `null` when none changed it.

@@ -1,4 +1,4 @@
-//! The port to the state that all instances share: leases, claims, quotas, dead letters, rule toggles.
+//! The port to the state that all instances share: leases, claims, quotas, tallies, events, dead letters, toggles.
 //!
 //! Its operations are domain operations over a slice, so that a backend answers a whole batch in one round trip
 //! in the best way it has. Time is the backend's own clock.
@@ -25,6 +25,10 @@ pub trait State: Send + Sync {
     /// Answers when the backend can be asked.
     async fn ping(&self) -> Result<(), StateError>;
 
+    /// Answers what rules want to know before they decide, in the order of the questions and in one round trip.
+    /// Changes nothing.
+    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError>;
+
     /// Tries to take everything each action needs, in the order of the slice, as if one came after the other. An
     /// action gets all it asks for or nothing; the answers stand in the order of the questions. What is taken is
     /// held for `lease` and then falls free unless renewed.
@@ -34,12 +38,17 @@ pub trait State: Send + Sync {
         lease: Duration,
     ) -> Result<Vec<Reserved>, StateError>;
 
-    /// Ends reservations and stores dead letters, in one round trip. Repeating a call changes nothing. A settlement
-    /// whose fence is no longer in force (its lease was lost) confirms or releases nothing that belongs to another.
+    /// Ends reservations, counts notes and stores dead letters, in one round trip. Repeating a call changes nothing
+    /// but that notes count again. A settlement whose fence is no longer in force (its lease was lost) confirms or
+    /// releases nothing that belongs to another. A backend at its bound drops notes under new keys, and says so.
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError>;
 
     /// Prolongs what is held to `lease` from now. `false` where the lease was already lost.
     async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError>;
+
+    /// Puts events into the states given, whatever they were in; of two words about one event the last holds. Those of
+    /// one call belong together: all or none. None where they would not fit into a backend's bound.
+    async fn track(&self, events: &[Event]) -> Result<(), StateError>;
 
     /// Dead letters inside the query's scope, newest first.
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError>;
@@ -64,7 +73,7 @@ pub trait State: Send + Sync {
 /// What a backend promises beyond the contract that all keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Dead letters and confirmed claims outlive the process.
+    /// Dead letters, confirmed claims, notes and events outlive the process.
     pub durable: bool,
     /// Several processes may share it.
     pub shared: bool,
@@ -114,6 +123,81 @@ fn push_number(text: &mut CompactString, number: usize) {
     }
     let digit = u8::try_from(number % 10).unwrap_or_default();
     text.push(char::from(b'0' + digit));
+}
+
+/// What rules want to know of the state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// How often actions were noted.
+    Tally(Tally),
+    /// The state an event is in; the key's name is its fingerprint, its owner is empty.
+    EventState(StateKey),
+    /// Whether an event of a type is active.
+    ActiveEvent {
+        /// The key's name is the type, its owner is empty.
+        event_type: StateKey,
+        /// Only one that carries this value.
+        value: Option<CompactString>,
+    },
+}
+
+/// A key under which actions are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tally {
+    /// The key; tallies of one key with different windows are counted apart.
+    pub key: StateKey,
+    /// How far back is counted.
+    pub within: Duration,
+}
+
+/// The answer to a [`Question`], of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Question::Tally`].
+    Tally(Tallied),
+    /// To [`Question::EventState`]: none when there is no such event.
+    EventState(Option<CompactString>),
+    /// To [`Question::ActiveEvent`].
+    ActiveEvent(bool),
+}
+
+/// What was noted under a key inside its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallied {
+    /// How often. What was noted less than the window ago is counted, and what was noted within a sixteenth of the
+    /// window before that may be: never too few, and too many by at most what came in so short a time. Zero when `last`
+    /// is none.
+    pub count: u64,
+    /// How long ago the last time was, exactly; none when that is as long ago as the window or longer.
+    pub last: Option<Duration>,
+}
+
+/// How an event stands: what [`State::track`] stores and questions are answered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The namespace it belongs to.
+    pub namespace: CompactString,
+    /// The tenant it belongs to.
+    pub tenant: CompactString,
+    /// What tells it from others of its namespace and tenant.
+    pub fingerprint: CompactString,
+    /// The type of the actions that report it.
+    pub event_type: CompactString,
+    /// The state it is in.
+    pub state: CompactString,
+    /// Whether it goes on or has ended, and then for how long it is kept.
+    pub standing: Standing,
+    /// The values it carries: those of its labels and fingerprint fields. One may stand here twice.
+    pub values: Vec<CompactString>,
+}
+
+/// Whether an event goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It goes on, and is kept until it is told otherwise.
+    Active,
+    /// It has ended, and is forgotten after so long.
+    Ended(Duration),
 }
 
 /// All that one action needs before it may be delivered: the lease on its id first, then the claims, then the
@@ -231,6 +315,8 @@ pub struct Settlement {
     pub remember: Option<(ActionOutcome, Duration)>,
     /// What to keep among the dead letters.
     pub dead_letter: Option<Arc<DeadLetter>>,
+    /// Where the action counts, once each, whatever became of it and of its lease. None stands here twice.
+    pub notes: Vec<Tally>,
 }
 
 /// Which dead letters to list.

@@ -1,5 +1,7 @@
 //! What the rules decided about an action, before anything has happened.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,4 +36,26 @@ impl Verdict {
             Self::StateMachine => "state_machine",
         }
     }
+}
+
+/// How the rules came to their verdict, in short: kept with the audit record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct VerdictDetails {
+    /// All rules that matched, in order, when there was more than one.
+    #[schema(value_type = Vec<String>)]
+    pub matched: Vec<Arc<str>>,
+    /// The `reason` that a refusing rule gives.
+    pub reason: Option<String>,
+    /// The rules that could not be evaluated or could not do what they say, the first sixteen of them.
+    pub errors: Vec<RuleFailure>,
+}
+
+/// A rule that could not be applied to an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleFailure {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub rule: Arc<str>,
+    /// Why; names no content of the payload.
+    pub message: String,
 }

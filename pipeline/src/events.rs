@@ -58,6 +58,15 @@ pub(crate) fn state_unavailable(error: &StateError, actions: usize) {
     );
 }
 
+pub(crate) fn not_gathered(error: &StateError, actions: usize) {
+    counter!("acteon_state_errors_total", "call" => "gather").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        actions,
+        "nothing could be gathered for the rules"
+    );
+}
+
 pub(crate) fn state_full() {
     counter!("acteon_state_full_total").increment(1);
     tracing::debug!("the state backend is full");

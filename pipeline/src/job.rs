@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::verdict::Verdict;
+use acteon_core::state::Tally;
+use acteon_core::verdict::{Verdict, VerdictDetails};
 use acteon_core::{Action, ActionOutcome, Delivery, Payload, Refusal};
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
 use crate::events;
 use crate::leases::Lease;
+use crate::rulebook::Stamp;
 
 /// An action between decision and settlement.
 pub(crate) struct Job {
@@ -18,7 +20,11 @@ pub(crate) struct Job {
     pub(crate) delivery: Delivery,
     pub(crate) verdict: Verdict,
     pub(crate) matched_rule: Option<Arc<str>>,
-    pub(crate) generation: u64,
+    /// What the audit trail says beside the matched rule.
+    pub(crate) verdict_details: Option<Box<VerdictDetails>>,
+    /// Where it counts once it is settled.
+    pub(crate) notes: Vec<Tally>,
+    pub(crate) generation: Stamp,
     /// The payload as it came, when a rule has changed it.
     original: Option<Payload>,
     /// What is held for it in the state.
@@ -41,12 +47,14 @@ pub(crate) struct Ended {
 
 impl Job {
     /// A job that nothing is known of yet. It stays in its box: it goes through many hands.
-    pub(crate) fn new(delivery: Delivery, generation: u64) -> Box<Self> {
+    pub(crate) fn new(delivery: Delivery, generation: Stamp) -> Box<Self> {
         let target = delivery.action.provider.clone();
         Box::new(Self {
             delivery,
             verdict: Verdict::Allow,
             matched_rule: None,
+            verdict_details: None,
+            notes: Vec::new(),
             generation,
             original: None,
             lease: None,

@@ -9,6 +9,7 @@
 )]
 
 mod events;
+mod gather;
 mod job;
 mod leases;
 mod options;
@@ -24,7 +25,9 @@ mod waiting;
 pub use options::{BreakerOptions, OnStateError, PipelineOptions, ProviderOptions};
 pub use process::{Parts, Pipeline};
 pub use provider::{DuplicateProvider, Providers};
-pub use rulebook::{Follow, Generation, Rules, RulesOptions, read_rule_files};
+pub use rulebook::{
+    Follow, Generation, Rules, RulesOptions, read_rule_files, read_rule_test_files,
+};
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
 
 #[cfg(test)]

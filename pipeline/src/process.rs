@@ -1,4 +1,4 @@
-//! The story of a batch: decide, reserve, deliver, settle. Each step takes the whole batch; results stay per action.
+//! The story of a batch: gather, decide, reserve, deliver, settle. Each step takes the whole batch; results stay per action.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,16 +10,18 @@ use acteon_core::{
 };
 use acteon_rules::Effect;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::gather::{Batch, Noted};
 use crate::job::{Ended, Job};
 use crate::leases::Leases;
 use crate::options::PipelineOptions;
 use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Work};
 use crate::reserve::{Asking, Need};
-use crate::rulebook::Rules;
+use crate::rulebook::{Generation, Rules};
 use crate::waiting::WaitingRoom;
 
 /// How long a source waits before it offers again what found a full queue.
@@ -99,15 +101,17 @@ impl Pipeline {
     }
 
     /// What the rules say of each action. Pure but for the counting of errors.
-    fn decide(&self, batch: Vec<Delivery>) -> Decided {
-        let generation = self.parts.rules.generation();
-        let now = self.parts.clock.now();
+    fn decide(&self, batch: Batch, generation: &Generation, now: Timestamp) -> Decided {
         let (mut errors, mut decided) = (0, Decided::default());
-        decided.ended.reserve(batch.len());
-        for delivery in batch {
-            let mut decision = generation.set.decide(&delivery.action, now);
+        let (mut noted, mut gathered) = (Noted::default(), batch.gathered.into_iter());
+        decided.ended.reserve(batch.deliveries.len());
+        for delivery in batch.deliveries {
+            let mut known = gathered.next().unwrap_or_default();
+            noted.tell(&mut known);
+            let mut decision = generation.set.decide(&delivery.action, now, &known);
+            noted.note(&decision.notes);
             errors += u64::from(decision.rule_errors);
-            let mut job = Job::new(delivery, generation.number);
+            let mut job = Job::new(delivery, generation.stamp);
             if let Effect::Deliver(plan) = &mut decision.effect
                 && let Some(payload) = plan.payload.take()
             {
@@ -115,6 +119,8 @@ impl Pipeline {
             }
             job.verdict = decision.verdict;
             job.matched_rule = decision.matched_rule;
+            job.verdict_details = decision.details;
+            job.notes = decision.notes;
             match Need::of(job, decision.effect, &self.parts.options) {
                 Need::Nothing(job) => decided.free.push(job),
                 Need::End(end) => decided.ended.push(end),
@@ -197,11 +203,14 @@ impl Pipeline {
 #[async_trait]
 impl Intake for Pipeline {
     async fn submit(&self, batch: Vec<Delivery>) {
+        let generation = self.parts.rules.generation();
+        let now = self.parts.clock.now();
+        let batch = self.gather(batch, &generation, now).await;
         let Decided {
             free,
             asking,
             mut ended,
-        } = self.decide(batch);
+        } = self.decide(batch, &generation, now);
         for job in free {
             self.begin(job, &mut ended).await;
         }

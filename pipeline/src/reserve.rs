@@ -19,7 +19,7 @@ use crate::options::{OnStateError, PipelineOptions};
 use crate::process::Pipeline;
 
 /// How long a source waits before it offers again what the state gave no answer to.
-const STATE_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// What a job needs before it may go on.
 pub(crate) enum Need {

@@ -9,26 +9,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use acteon_core::rules::{
-    EvaluateOptions, Evaluation, Reloaded, RuleProblem, Rulebook, RulesError, RulesInForce,
+    EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, Rulebook, RulesError,
+    RulesHash, RulesInForce,
 };
-use acteon_core::{Action, ActionOutcome, Clock, Redactor, State};
-use acteon_rules::{Effect, RuleSet, Settings};
+use acteon_core::{Action, ActionOutcome, Clock, Redactor, State, StateError};
+use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleSet, Settings};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use self::files::Stamp;
-pub use self::files::read_rule_files;
+pub use self::files::{read_rule_files, read_rule_test_files};
 pub use self::watch::Follow;
+use crate::gather::gather;
 
 /// A set of rules in force, and its number.
 pub struct Generation {
-    /// Counts the sets that were in force in this process, from 1.
-    pub number: u64,
+    /// What tells it from others.
+    pub stamp: Stamp,
     /// The set.
     pub set: RuleSet,
+}
+
+/// What tells sets of rules apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Counts the sets that were in force in this process, from 1.
+    pub number: u64,
+    /// Of the files it was read from.
+    pub hash: RulesHash,
+}
+
+impl Generation {
+    fn new(number: u64, set: RuleSet) -> Self {
+        let hash = RulesHash::of(set.content_hash());
+        let stamp = Stamp { number, hash };
+        Self { stamp, set }
+    }
 }
 
 /// Where rules come from, and what they may refer to.
@@ -58,7 +76,7 @@ struct Loading {
     /// Where the set in force was read, which is what is watched.
     directory: Option<PathBuf>,
     /// How the files looked when they were last read.
-    stamp: Option<Stamp>,
+    stamp: Option<files::Look>,
     toggles: Vec<(CompactString, bool)>,
 }
 
@@ -89,22 +107,40 @@ impl Rules {
                 Vec::new()
             }
         };
-        let first = Generation {
-            number: 1,
-            set: set.with_toggles(&toggles),
+        let loading = Loading {
+            directory: options.directory.clone(),
+            stamp,
+            toggles,
         };
+        Ok(Self::beginning(&set, loading, options, state))
+    }
+
+    /// Puts a set in force that was compiled before: for rule tests, which run on it again and again. Its toggles are
+    /// those of its files.
+    pub fn of(set: &RuleSet, options: RulesOptions, state: Arc<dyn State>) -> Arc<Self> {
+        let loading = Loading {
+            directory: None,
+            stamp: None,
+            toggles: Vec::new(),
+        };
+        Self::beginning(set, loading, options, state)
+    }
+
+    fn beginning(
+        set: &RuleSet,
+        loading: Loading,
+        options: RulesOptions,
+        state: Arc<dyn State>,
+    ) -> Arc<Self> {
+        let first = Generation::new(1, set.with_toggles(&loading.toggles));
         events::in_force(&first);
-        Ok(Arc::new(Self {
-            loading: tokio::sync::Mutex::new(Loading {
-                directory: options.directory.clone(),
-                stamp,
-                toggles,
-            }),
+        Arc::new(Self {
+            loading: tokio::sync::Mutex::new(loading),
             current: ArcSwap::from_pointee(first),
             last_errors: Mutex::default(),
             options,
             state,
-        }))
+        })
     }
 
     /// The set in force. Whoever holds it goes on with it, whatever is loaded meanwhile.
@@ -122,7 +158,12 @@ impl Rules {
         loading.stamp = Some(stamp);
         let set = RuleSet::compile(&files, &self.options.settings).map_err(RulesError::Invalid)?;
         let rules = set.len();
-        let generation = self.put_in_force(&set, &loading.toggles);
+        let stamp = self.current.load().stamp;
+        let generation = if RulesHash::of(set.content_hash()) == stamp.hash {
+            stamp.number
+        } else {
+            self.put_in_force(&set, &loading.toggles)
+        };
         loading.directory = Some(directory.clone());
         self.last_errors.lock().clear();
         Ok(Reloaded {
@@ -132,13 +173,20 @@ impl Rules {
         })
     }
 
+    /// What the state answers to these; it is not asked when there are none.
+    async fn read(&self, reads: Vec<Read>) -> Result<Gathered, StateError> {
+        if reads.is_empty() {
+            return Ok(Gathered::default());
+        }
+        let questions: Vec<_> = reads.iter().map(|read| read.question.clone()).collect();
+        let answers = self.state.gather(&questions).await?;
+        Ok(Gathered::new(reads, answers))
+    }
+
     fn put_in_force(&self, set: &RuleSet, toggles: &[(CompactString, bool)]) -> u64 {
-        let next = Generation {
-            number: self.current.load().number + 1,
-            set: set.with_toggles(toggles),
-        };
+        let number = self.current.load().stamp.number + 1;
+        let next = Generation::new(number, set.with_toggles(toggles));
         events::in_force(&next);
-        let number = next.number;
         self.current.store(Arc::new(next));
         number
     }
@@ -187,7 +235,7 @@ impl Rulebook for Rules {
     fn rules(&self) -> RulesInForce {
         let generation = self.current.load();
         RulesInForce {
-            generation: generation.number,
+            generation: generation.stamp.number,
             content_hash: generation.set.content_hash().into(),
             rules: generation.set.summaries(),
             last_errors: self.last_errors.lock().clone(),
@@ -217,28 +265,56 @@ impl Rulebook for Rules {
         self.follow_toggles(&mut loading).await
     }
 
-    fn evaluate(&self, action: &Action, options: &EvaluateOptions) -> Evaluation {
-        let (start, now) = (Instant::now(), self.options.clock.now());
+    async fn evaluate(
+        &self,
+        action: &Action,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, EvaluateError> {
+        let generation = self.generation();
+        let set = &generation.set;
+        let now = options
+            .evaluate_at
+            .unwrap_or_else(|| self.options.clock.now());
+        let reads = set.ask_to_explain(action, now, options);
+        let gathered = match &options.mock_state {
+            Some(mock) => {
+                let mocked = Gathered::mocked(reads, mock);
+                mocked.map_err(|error| EvaluateError::Mock(error.to_string()))?
+            }
+            None => self.read(reads).await?,
+        };
+        let case = Case {
+            action,
+            now,
+            gathered: &gathered,
+        };
+        let start = Instant::now();
         let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let (set, redactor) = (&self.current.load().set, &self.options.redactor);
-        set.explain_timed(action, now, options, redactor, &stopwatch)
+        Ok(set.explain_timed(case, options, &self.options.redactor, &stopwatch))
     }
 
-    fn dry_run(&self, action: &Action) -> ActionOutcome {
-        let decision = self
-            .current
-            .load()
-            .set
-            .decide(action, self.options.clock.now());
-        let would_be_provider = match decision.effect {
-            Effect::Deliver(plan) => plan.provider.or_else(|| Some(action.provider.clone())),
-            Effect::Suppress { .. } | Effect::Fail(_) => None,
-        };
-        ActionOutcome::DryRun {
-            verdict: decision.verdict,
-            matched_rule: decision.matched_rule,
-            would_be_provider,
-        }
+    async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
+        let (generation, now) = (self.generation(), self.options.clock.now());
+        let set = &generation.set;
+        let gathered = gather(set, actions.iter().copied(), now, &*self.state).await?;
+        let mut gathered = gathered.into_iter();
+        let outcomes = actions.iter().map(|action| {
+            let known = gathered.next().unwrap_or_default();
+            would_be(action, set.decide(action, now, &known))
+        });
+        Ok(outcomes.collect())
+    }
+}
+
+fn would_be(action: &Action, decision: Decision) -> ActionOutcome {
+    let would_be_provider = match decision.effect {
+        Effect::Deliver(plan) => plan.provider.or_else(|| Some(action.provider.clone())),
+        Effect::Suppress { .. } | Effect::Fail(_) => None,
+    };
+    ActionOutcome::DryRun {
+        verdict: decision.verdict,
+        matched_rule: decision.matched_rule,
+        would_be_provider,
     }
 }
 

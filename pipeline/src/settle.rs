@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::events;
 use crate::job::{Ended, Job};
 use crate::process::Pipeline;
-use crate::record;
+use crate::record::{self, Numbering};
 
 /// How long a settlement is tried again before the batch goes on without it.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
@@ -75,6 +75,7 @@ impl Pipeline {
                 delivered: false,
                 remember: None,
                 dead_letter: Some(letter.clone()),
+                notes: Vec::new(),
             })
             .collect();
         let stored = self.settle_state(&settlements).await;
@@ -135,7 +136,8 @@ impl Pipeline {
     fn settlement(&self, closing: &Closing) -> Option<Settlement> {
         let job = &closing.job;
         let held = job.lease.as_ref().map(|lease| lease.held.clone());
-        if held.is_none() && closing.letter.is_none() {
+        let counts = closing.is_final() && !job.notes.is_empty();
+        if held.is_none() && closing.letter.is_none() && !counts {
             return None;
         }
         let delivery = &job.delivery;
@@ -146,6 +148,11 @@ impl Pipeline {
             remember: (remembered && is_worth_remembering(&closing.outcome))
                 .then(|| (closing.outcome.clone(), self.parts.options.idempotency_ttl)),
             dead_letter: closing.letter.clone(),
+            notes: if counts {
+                job.notes.clone()
+            } else {
+                Vec::new()
+            },
         })
     }
 
@@ -154,17 +161,19 @@ impl Pipeline {
             return Ok(());
         };
         let ended = closings.iter().filter(|closing| closing.is_final());
-        let records: Vec<_> = ended.map(|closing| self.record(closing, now)).collect();
+        let mut numbering = Numbering::of_batch(now);
+        let records = ended.map(|closing| self.record(closing, &mut numbering));
+        let records: Vec<_> = records.collect();
         trail.record(records).await
     }
 
-    fn record(&self, closing: &Closing, now: Timestamp) -> AuditRecord {
+    fn record(&self, closing: &Closing, numbering: &mut Numbering) -> AuditRecord {
         let payload = self.parts.options.store_payload.then(|| {
             self.parts
                 .redactor
                 .payload(&closing.job.delivery.action.payload)
         });
-        record::of(&closing.job, &closing.outcome, payload, now)
+        record::of(&closing.job, &closing.outcome, payload, numbering)
     }
 
     fn close(&self, closing: Closing) {
@@ -221,6 +230,7 @@ fn release(job: &Job) -> Option<Settlement> {
         delivered: false,
         remember: None,
         dead_letter: None,
+        notes: Vec::new(),
     })
 }
 

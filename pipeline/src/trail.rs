@@ -200,15 +200,15 @@ type Written = oneshot::Receiver<()>;
 impl Trail for AuditTrail {
     async fn record(&self, mut records: Vec<AuditRecord>) -> Result<(), AuditError> {
         let (most, count) = (self.options.buffer_records.max(1) as usize, records.len());
+        for record in &mut records {
+            record.expires_at = self.expiry(record);
+        }
         let mut confirmations = Vec::new();
         while !records.is_empty() {
             let rest = records.split_off(most.min(records.len()));
             let part = std::mem::replace(&mut records, rest)
                 .into_iter()
-                .map(|mut record| {
-                    record.expires_at = self.expiry(&record);
-                    Arc::new(record)
-                });
+                .map(Arc::new);
             match self.enter(part.collect()).await {
                 Ok(confirmation) => confirmations.extend(confirmation),
                 Err(ended) => return self.cut_off(ended, count),

@@ -1,21 +1,48 @@
-//! `acteon-server check`: the rules of a configuration, read and compiled without starting anything.
+//! `acteon-server check`: the rules of a configuration, read, compiled and looked over without starting anything.
+
+use std::path::Path;
 
 use acteon_config::Settings;
-use acteon_pipeline::read_rule_files;
-use acteon_rules::RuleSet;
+use acteon_core::rules::{RuleProblem, RulesError};
+use acteon_pipeline::{read_rule_files, read_rule_test_files};
+use acteon_rules::{RuleFile, RuleSet, lint};
 
 use crate::compose::{StartError, rule_settings};
 
-/// How many rules the configured directory holds.
+/// Rules that can be loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many there are.
+    pub rules: usize,
+    /// What is allowed and yet hardly meant, by file, line and column.
+    pub warnings: Vec<RuleProblem>,
+}
+
+/// Looks over the rules of the configured directory. The tests beside them are taken for examples of actions.
 ///
 /// # Errors
 /// All that is wrong with the rule files.
-pub fn rules(settings: &Settings) -> Result<usize, StartError> {
+pub fn rules(settings: &Settings) -> Result<Checked, StartError> {
     let Some(directory) = &settings.rules.directory else {
-        return Ok(0);
+        return Ok(Checked::default());
     };
     let files = read_rule_files(directory)?;
-    let set = RuleSet::compile(&files, &rule_settings(settings)?)
-        .map_err(acteon_core::rules::RulesError::Invalid)?;
-    Ok(set.summaries().len())
+    let known = rule_settings(settings)?;
+    let set = RuleSet::compile(&files, &known).map_err(RulesError::Invalid)?;
+    let (examples, mut warnings) = examples(directory)?;
+    warnings.extend(lint(&set, &files, &known, &examples));
+    Ok(Checked {
+        rules: set.summaries().len(),
+        warnings,
+    })
+}
+
+/// The tests of a directory, or what cannot be read of them: some of them would make fields look unknown that the others
+/// have.
+fn examples(directory: &Path) -> Result<(Vec<RuleFile>, Vec<RuleProblem>), RulesError> {
+    match read_rule_test_files(directory) {
+        Ok(examples) => Ok((examples, Vec::new())),
+        Err(RulesError::Invalid(problems)) => Ok((Vec::new(), problems)),
+        Err(error) => Err(error),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Acteon: an action gateway. Decides whether, when and where actions really happen.
 #[derive(Debug, Parser)]
@@ -26,15 +26,55 @@ pub(crate) enum Command {
     /// Start the server (the default)
     Run,
     /// Validate configuration and rules without starting anything
-    Check,
+    ///
+    /// Warns about what is allowed and yet hardly meant: rules that can never match, providers that nobody has, fields that
+    /// no test has. Ends with 1 when something is wrong.
+    Check(CheckArguments),
+    /// Run the rule tests of a directory, offline and in virtual time
+    ///
+    /// Ends with 0 when all pass, with 1 when one fails, and with 2 when there is nothing to run: no tests, or mistakes
+    /// in the rules, the tests or the configuration.
+    Test(TestArguments),
     /// What concerns the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// What concerns rule files
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// End with 1 when there are warnings, too
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// The rules and, beside them, the files *.test.yaml [default: `rules.directory` of the configuration]
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Only tests whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// List all rules with how often the tests matched them
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// Write the report as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print a JSON Schema of the configuration file, for editors
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Print a JSON Schema of rule files, for editors
     Schema,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_admin_api::{AdminApi, Ports};
 use acteon_config::{
-    AuditDelivery, AuditSettings, Breaker, CircuitBreakerSettings, PipelineSettings,
+    AuditDelivery, AuditSettings, Breaker, CircuitBreakerSettings, PipelineSettings, ProviderKeys,
     ProviderSettings, RulesSettings, ServerSettings, Settings, SourceSettings, StateSettings,
 };
 use acteon_core::rules::RulesError;
@@ -252,7 +252,7 @@ impl Ground {
         let mut options = Vec::with_capacity(configured.len());
         for provider in configured {
             let breaker = breakers.for_provider(&provider.name);
-            options.push(provider_options(provider, breaker).await?);
+            options.push(configured_provider(provider, breaker).await?);
         }
         Ok(Arc::new(Providers::named(options, self.clock)?))
     }
@@ -402,7 +402,7 @@ pub(crate) fn rule_settings(settings: &Settings) -> Result<acteon_rules::Setting
     })
 }
 
-async fn provider_options(
+async fn configured_provider(
     provider: ProviderSettings,
     breaker: Option<Breaker>,
 ) -> Result<ProviderOptions, StartError> {
@@ -413,24 +413,37 @@ async fn provider_options(
         max_concurrent: keys.max_concurrent as usize,
     };
     let failed = StartError::build(format!("provider `{}`", keys.name));
-    Ok(ProviderOptions {
-        name: keys.name.into(),
-        sink: plan.build(context).await.map_err(failed)?,
+    let sink = plan.build(context).await.map_err(failed)?;
+    Ok(provider_options(&keys, breaker, sink))
+}
+
+/// How a provider is treated that this sink delivers for.
+pub(crate) fn provider_options(
+    keys: &ProviderKeys,
+    breaker: Option<Breaker>,
+    sink: Arc<dyn Sink>,
+) -> ProviderOptions {
+    ProviderOptions {
+        name: keys.name.as_str().into(),
+        sink,
         timeout: keys.timeout,
         max_retries: keys.max_retries,
         max_concurrent: keys.max_concurrent,
         queue: keys.queue,
-        fallback: keys.fallback_provider.map(Into::into),
+        fallback: keys.fallback_provider.as_deref().map(Into::into),
         breaker: breaker.map(|breaker| BreakerOptions {
             failure_threshold: breaker.failure_threshold,
             success_threshold: breaker.success_threshold,
             recovery_timeout: breaker.recovery_timeout,
             ..BreakerOptions::default()
         }),
-    })
+    }
 }
 
-fn pipeline_options(settings: &PipelineSettings, store_payload: bool) -> PipelineOptions {
+pub(crate) fn pipeline_options(
+    settings: &PipelineSettings,
+    store_payload: bool,
+) -> PipelineOptions {
     PipelineOptions {
         exclusive: settings.exclusive,
         lease: settings.lease,

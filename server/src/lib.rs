@@ -13,6 +13,7 @@ mod readiness;
 mod rest;
 mod run;
 mod signals;
+pub mod test;
 
 pub use adapters::AdapterSet;
 pub use compose::{Server, StartError};

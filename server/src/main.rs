@@ -6,12 +6,17 @@ mod logging;
 use std::process::ExitCode;
 
 use acteon_config::{Inputs, LogSettings, Settings};
-use acteon_server::{AdapterSet, Server, Signals, check};
+use acteon_core::rules::RuleProblem;
+use acteon_rule_tests::{Counting, Selection};
+use acteon_server::{AdapterSet, Server, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::cli::{Arguments, Command, ConfigCommand};
+use crate::cli::{Arguments, CheckArguments, Command, ConfigCommand, RulesCommand, TestArguments};
+
+/// How `test` ends when there is nothing to run: a test that fails ends it with 1.
+const NOTHING_RUN: u8 = 2;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,7 +48,17 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ))?);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Check) => Ok(validate(&inputs, &adapters)),
+        Some(Command::Rules(RulesCommand::Schema)) => {
+            say(&serde_json::to_string_pretty(&acteon_rules::schema())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Check(wanted)) => Ok(validate(&inputs, &adapters, wanted)),
+        Some(Command::Test(wanted)) => Ok(test_rules(&inputs, &adapters, wanted).unwrap_or_else(
+            |error| {
+                complain(&format!("{error:#}"));
+                ExitCode::from(NOTHING_RUN)
+            },
+        )),
         None | Some(Command::Run) => {
             let settings = acteon_config::load(&inputs, &adapters.as_known())?;
             run(settings)
@@ -51,8 +66,8 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Reports all that is wrong, or that nothing is.
-fn validate(inputs: &Inputs, adapters: &AdapterSet) -> ExitCode {
+/// Reports all that is wrong, or that nothing is, and what looks wrong.
+fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> ExitCode {
     let settings = match acteon_config::load(inputs, &adapters.as_known()) {
         Ok(settings) => settings,
         Err(errors) => {
@@ -61,11 +76,16 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet) -> ExitCode {
         }
     };
     match check::rules(&settings) {
-        Ok(rules) => {
+        Ok(checked) => {
+            let warned = warn(&checked.warnings);
             let (sources, providers) = (settings.sources.len(), settings.providers.len());
+            let rules = checked.rules;
             say(&format!(
-                "all is well: {sources} sources, {providers} providers, {rules} rules"
+                "all is well{warned}: {sources} sources, {providers} providers, {rules} rules"
             ));
+            if wanted.deny_warnings && !checked.warnings.is_empty() {
+                return ExitCode::FAILURE;
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -73,6 +93,53 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows the warnings, and says how many there are.
+fn warn(warnings: &[RuleProblem]) -> String {
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    match warnings.len() {
+        0 => String::new(),
+        1 => " but for 1 warning".to_owned(),
+        many => format!(" but for {many} warnings"),
+    }
+}
+
+/// Runs rule tests and shows how they went.
+fn test_rules(
+    inputs: &Inputs,
+    adapters: &AdapterSet,
+    wanted: &TestArguments,
+) -> anyhow::Result<ExitCode> {
+    let settings = acteon_config::load(inputs, &adapters.as_known())?;
+    let suite = test::suite(&settings, wanted.directory.clone())?;
+    let selection = Selection {
+        filter: wanted.filter.clone(),
+        coverage: if wanted.coverage {
+            Counting::On
+        } else {
+            Counting::Off
+        },
+    };
+    let report = suite.run(&selection, |file| say(&file.to_string()))?;
+    if report.tests() == 0 {
+        let filter = wanted.filter.as_deref().unwrap_or_default();
+        anyhow::bail!("the name of no test holds \"{filter}\"");
+    }
+    say(&format!("{}\n{}", report.failures(), report.summary()));
+    if wanted.coverage {
+        say(&format!("\n{}", report.coverage));
+    }
+    if let Some(path) = &wanted.junit {
+        std::fs::write(path, report.junit()?)
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(match report.failed() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {

@@ -22,7 +22,9 @@ impl From<AdminError> for ApiError {
             }
             AdminError::AuditDisabled => Self::not_found(code::AUDIT_DISABLED, message),
             AdminError::DeadLetterNotFound(_) => Self::not_found(code::NOT_FOUND, message),
-            AdminError::NotAnAction(DecodeError::Json { .. }) => Self::invalid_json(message),
+            AdminError::NotAnAction(DecodeError::Json { .. }) | AdminError::MockState(_) => {
+                Self::invalid_json(message)
+            }
             AdminError::NotAnAction(DecodeError::Action { .. }) | AdminError::NotReplayable(_) => {
                 Self::invalid_action(message)
             }

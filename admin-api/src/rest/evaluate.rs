@@ -29,6 +29,7 @@ use crate::service::{Access, AdminApi};
     "metadata": {"env": "prod"},
     "evaluate_all": true,
     "evaluate_at": "2026-01-01T09:00:00Z",
+    "mock_state": {"orders of acme": 5},
 }))]
 struct EvaluateRequest {
     #[serde(flatten)]
@@ -83,7 +84,9 @@ struct Options {
     /// The time that `time.*` and `now` show; now, when it is not given.
     #[schema(value_type = Option<String>, format = DateTime)]
     evaluate_at: Option<Timestamp>,
-    /// What the state holds for rules that read it: key to value.
+    /// What the state is taken to hold, in place of what it does: to the key of a tally a count or whether it was seen,
+    /// to a fingerprint the state of the event, to an event type whether one is active or a list of the values it is
+    /// active for.
     #[schema(value_type = Option<Object>)]
     mock_state: Option<Value>,
 }
@@ -101,7 +104,8 @@ impl From<Options> for EvaluateOptions {
 
 /// What the rules in force say about an action, and why; changes nothing
 ///
-/// Nothing is delivered, reserved, recorded or counted, and no state is read: rules that need it see `mock_state`.
+/// Nothing is delivered, reserved, recorded or counted. What rules want to know of the state is read from it, or from
+/// `mock_state` alone when that is given; `context.state` says what it was.
 #[utoipa::path(
     post,
     path = "/v1/rules/evaluate",
@@ -126,7 +130,17 @@ impl From<Options> for EvaluateOptions {
                 "duration_us": 1,
                 "metadata": {},
             }],
-            "context": {"time": {"hour": 9, "weekday": "Thursday"}},
+            "context": {
+                "now": 1_767_258_000,
+                "timezone": "UTC",
+                "time": {"hour": 9, "weekday": "Thursday"},
+                "state": [{
+                    "key": "orders of acme",
+                    "within_seconds": 86400,
+                    "count": 5,
+                    "last_seconds_ago": 0.0,
+                }],
+            },
             "modified_payload": null,
         })),
         Body,
@@ -139,6 +153,13 @@ impl From<Options> for EvaluateOptions {
         (status = 422, description = "JSON, but not an action; the message names the field.",
             body = ErrorBody, example = json!({
             "code": "INVALID_ACTION", "message": "`tenant`: is missing", "retryable": false,
+        })),
+        (status = 503, description = "Rules want to know something of the state, which cannot be reached; `Retry-After` \
+            says when to try again.", body = ErrorBody, example = json!({
+            "code": "STATE_UNAVAILABLE",
+            "message": "the state backend cannot be reached",
+            "retryable": true,
+            "retry_after": 1,
         })),
         Any,
     )
@@ -154,7 +175,7 @@ pub(super) async fn evaluate(
     }
     let body = read_body(request).await?;
     let action = api.read_action(&body)?;
-    let evaluation = api.evaluate(&access, &action, &options(&body)?)?;
+    let evaluation = api.evaluate(&access, &action, &options(&body)?).await?;
     Ok(Json(evaluation))
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use acteon_core::audit::AuditedOutcome;
+use acteon_core::rules::RulesHash;
 use acteon_core::{AuditRecord, Caller, DeadLetter, Labels, Verdict};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -97,6 +98,7 @@ impl AdminApi {
         };
         let now = self.ports.clock.now();
         let id = record_id(now);
+        let rules = self.ports.rulebook.rules();
         let record = AuditRecord {
             id,
             action_id: format_compact!("{id}"),
@@ -106,6 +108,7 @@ impl AdminApi {
             action_type: change.name.into(),
             verdict: Verdict::Allow,
             matched_rule: None,
+            verdict_details: None,
             outcome,
             payload: None,
             metadata: Labels::default(),
@@ -115,7 +118,8 @@ impl AdminApi {
             caller_id: caller.id,
             auth_method: caller.auth_method,
             source: SOURCE.into(),
-            rules_generation: self.ports.rulebook.rules().generation,
+            rules_generation: rules.generation,
+            rules_hash: RulesHash::of(&rules.content_hash),
             trace_id: None,
         };
         trail.record(vec![record]).await.map_err(|error| {

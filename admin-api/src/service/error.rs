@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::audit::AuditError;
 use acteon_core::decode::DecodeError;
-use acteon_core::rules::RulesError;
+use acteon_core::rules::{EvaluateError, RulesError};
 use acteon_core::{Refusal, StateError};
 use compact_str::CompactString;
 use thiserror::Error;
@@ -30,6 +30,9 @@ pub enum AdminError {
     /// The bytes are not an action.
     #[error(transparent)]
     NotAnAction(#[from] DecodeError),
+    /// What is wrong with the state that was made up for an evaluation.
+    #[error("{0}")]
+    MockState(String),
     /// A dead letter's bytes are not an action: it cannot be replayed, only deleted.
     #[error("its bytes are not an action: {0}")]
     NotReplayable(DecodeError),
@@ -64,6 +67,15 @@ impl AdminError {
                 | Self::AuditDisabled
                 | Self::DeadLetterNotFound(_)
         )
+    }
+}
+
+impl From<EvaluateError> for AdminError {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Mock(message) => Self::MockState(message),
+            EvaluateError::State(error) => Self::State(error),
+        }
     }
 }
 

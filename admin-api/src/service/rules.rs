@@ -81,8 +81,8 @@ impl AdminApi {
     /// What the rules say about an action, and why; changes nothing.
     ///
     /// # Errors
-    /// When the caller may not touch the action.
-    pub fn evaluate(
+    /// When the caller may not touch the action, or what the rules want to know of the state is not to be had.
+    pub async fn evaluate(
         &self,
         access: &Access,
         action: &Action,
@@ -94,7 +94,7 @@ impl AdminApi {
         {
             return Err(AdminError::Forbidden);
         }
-        let mut evaluation = self.ports.rulebook.evaluate(action, options);
+        let mut evaluation = self.ports.rulebook.evaluate(action, options).await?;
         if let Some(payload) = &mut evaluation.modified_payload {
             self.ports.redactor.value(payload);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use acteon_core::audit::AuditedOutcome;
+use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{FailureCode, Verdict};
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -32,6 +33,14 @@ async fn three_kinds(world: &World) {
     };
     failed.verdict = Verdict::Throttle;
     failed.matched_rule = Some("slow".into());
+    failed.verdict_details = Some(Box::new(VerdictDetails {
+        matched: vec!["mark".into(), "slow".into()],
+        reason: None,
+        errors: vec![RuleFailure {
+            rule: "pages".into(),
+            message: "the state that it reads was not known".into(),
+        }],
+    }));
     failed.caller_id = Some("kafka:orders".into());
     failed.auth_method = "source";
     failed.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());

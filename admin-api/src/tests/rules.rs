@@ -1,8 +1,8 @@
 //! The rules in force, reloads, toggles and the playground.
 
 use acteon_core::audit::AuditedOutcome;
-use acteon_core::rules::RulesError;
-use acteon_core::{AuditRecord, Redactor};
+use acteon_core::rules::{EvaluateError, RulesError};
+use acteon_core::{AuditRecord, Redactor, StateError};
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -164,6 +164,23 @@ async fn the_playground_reads_action_and_options_from_one_object_and_hides_what_
     );
     assert_eq!(options.mock_state, Some(json!({"k": 1})));
     assert!(world.trail.records().is_empty(), "nothing was changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evaluation_without_state_is_to_be_tried_again_and_made_up_state_is_to_be_mended() {
+    let world = World::new();
+    let errors = [
+        EvaluateError::State(StateError::Unavailable("no route to 10.0.0.7".into())),
+        EvaluateError::Mock("`mock_state`: `pages` takes a count, or `true`".into()),
+    ];
+    let mut seen = String::new();
+    for error in errors {
+        *world.rulebook.unevaluated.lock() = Some(error);
+        let body = r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":1,"mock_state":{"pages":"x"}}"#;
+        let answer = world.send("POST", "/v1/rules/evaluate", body).await;
+        seen += &format!("{}\n", answer.shown());
+    }
+    insta::assert_snapshot!(seen);
 }
 
 #[tokio::test(start_paused = true)]

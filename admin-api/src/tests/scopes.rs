@@ -68,14 +68,13 @@ async fn what_belongs_to_another_tenant_is_not_there() {
 #[tokio::test(start_paused = true)]
 async fn an_action_of_another_tenant_may_not_be_tried() {
     let world = World::new();
-    let try_of = |tenant| {
+    let try_of = async |tenant| {
         let action = action("a-1").tenant(tenant).build();
-        world
-            .api
-            .evaluate(&narrow(), &action, &EvaluateOptions::default())
+        let options = EvaluateOptions::default();
+        world.api.evaluate(&narrow(), &action, &options).await
     };
-    assert!(try_of("t1").is_ok());
-    assert!(matches!(try_of("t2"), Err(AdminError::Forbidden)));
+    assert!(try_of("t1").await.is_ok());
+    assert!(matches!(try_of("t2").await, Err(AdminError::Forbidden)));
 }
 
 #[tokio::test(start_paused = true)]

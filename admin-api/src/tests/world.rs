@@ -10,13 +10,13 @@ use acteon_core::audit::AuditedOutcome;
 use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
 use acteon_core::outcome::ResponseStatus;
 use acteon_core::rules::{
-    EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary, RuleTrace,
-    Rulebook, RulesError, RulesInForce,
+    EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
+    RuleTrace, Rulebook, RulesError, RulesHash, RulesInForce,
 };
 use acteon_core::state::Settlement;
 use acteon_core::{
     Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter,
-    DeadLetterKind, Labels, Payload, Redactor, State, Verdict,
+    DeadLetterKind, Labels, Payload, Redactor, State, StateError, Verdict,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
 use async_trait::async_trait;
@@ -134,6 +134,7 @@ impl World {
             delivered: false,
             remember: None,
             dead_letter: Some(Arc::new(letter)),
+            notes: Vec::new(),
         };
         let settlements: Vec<_> = letters.into_iter().map(keep).collect();
         self.state.settle(&settlements).await.unwrap();
@@ -191,6 +192,8 @@ pub(super) struct FakeRulebook {
     pub(super) on_reload: Mutex<Box<Reload>>,
     pub(super) toggles: Mutex<Vec<(String, bool)>>,
     pub(super) evaluated: Mutex<Vec<(Action, EvaluateOptions)>>,
+    /// What the next evaluation comes to, in place of an answer.
+    pub(super) unevaluated: Mutex<Option<EvaluateError>>,
 }
 
 impl Default for FakeRulebook {
@@ -221,6 +224,7 @@ impl Default for FakeRulebook {
             on_reload: Mutex::new(Box::new(reloaded)),
             toggles: Mutex::default(),
             evaluated: Mutex::default(),
+            unevaluated: Mutex::default(),
         }
     }
 }
@@ -258,11 +262,18 @@ impl Rulebook for FakeRulebook {
         Ok(())
     }
 
-    fn evaluate(&self, action: &Action, options: &EvaluateOptions) -> Evaluation {
+    async fn evaluate(
+        &self,
+        action: &Action,
+        options: &EvaluateOptions,
+    ) -> Result<Evaluation, EvaluateError> {
         self.evaluated
             .lock()
             .push((action.clone(), options.clone()));
-        Evaluation {
+        if let Some(error) = self.unevaluated.lock().take() {
+            return Err(error);
+        }
+        Ok(Evaluation {
             verdict: Verdict::Modify,
             matched_rule: Some("mute-tests".into()),
             has_errors: false,
@@ -281,10 +292,10 @@ impl Rulebook for FakeRulebook {
             }],
             context: json!({"now": 1_767_225_600}),
             modified_payload: Some(json!({"token": "t-1", "amount": 3})),
-        }
+        })
     }
 
-    fn dry_run(&self, _: &Action) -> ActionOutcome {
+    async fn dry_run(&self, _: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
         unreachable!("the admin API has no dry run")
     }
 }
@@ -349,6 +360,7 @@ pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
         action_type: "test".into(),
         verdict: Verdict::Allow,
         matched_rule: None,
+        verdict_details: None,
         outcome: AuditedOutcome::Executed {
             status: ResponseStatus::Success,
         },
@@ -361,6 +373,7 @@ pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
         auth_method: "anonymous",
         source: "http".into(),
         rules_generation: 3,
+        rules_hash: RulesHash::of("9f86d081884c7d65"),
         trace_id: None,
     }
 }

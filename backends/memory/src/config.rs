@@ -10,8 +10,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// How many leases, dedup records and throttle keys are kept at most, together. At the bound, new ones are
-    /// refused.
+    /// How many leases, dedup records, throttle keys, tallies and events are kept at most, together. At the bound, new
+    /// ones are refused, tallies and events an eighth before it. An event that goes on counts for its type and each of
+    /// its values too.
     pub max_keys: NonZeroUsize,
     /// How many bytes of outcomes are remembered at most, to be answered again under their ids. At the bound,
     /// actions with an id are refused.

@@ -1,6 +1,13 @@
 //! What this crate logs and counts, line and counter together.
 
+use std::time::Duration;
+
 use metrics::counter;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// Notes are dropped as fast as actions come: they are counted at once, and told in the log once in so long a time.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Dead letters went because a bound was reached, not because they were old.
 pub(crate) fn dead_letters_evicted(count: usize) {
@@ -14,5 +21,35 @@ pub(crate) fn dead_letters_evicted(count: usize) {
 pub(crate) fn records_evicted(count: usize) {
     if count > 0 {
         counter!("acteon_memory_audit_records_evicted_total").increment(count as u64);
+    }
+}
+
+/// Actions were not noted under new keys, because the bound was reached.
+#[derive(Default)]
+pub(crate) struct NotesDropped(Mutex<Unsaid>);
+
+#[derive(Default)]
+struct Unsaid {
+    count: usize,
+    said_at: Option<Instant>,
+}
+
+impl NotesDropped {
+    pub(crate) fn add(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        counter!("acteon_memory_notes_dropped_total").increment(count as u64);
+        let mut unsaid = self.0.lock();
+        unsaid.count += count;
+        let is_due = |said_at: Instant| said_at.elapsed() >= SAID_AGAIN_AFTER;
+        if unsaid.said_at.is_none_or(is_due) {
+            let count = std::mem::take(&mut unsaid.count);
+            unsaid.said_at = Some(Instant::now());
+            tracing::warn!(
+                count,
+                "actions were not counted under new keys: the state in memory is full (max_keys)"
+            );
+        }
     }
 }

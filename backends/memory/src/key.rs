@@ -1,11 +1,11 @@
 //! Names as 128 bits: short enough to keep millions, and nobody outside can make two names meet.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 use acteon_core::state::StateKey;
 
 /// A name, hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     /// Chooses the shard.
     pub(crate) high: u64,
@@ -18,16 +18,30 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     Lease,
     Claim,
+    /// An event, by its fingerprint.
+    Event,
+    /// The active events of a type.
+    EventType,
+    /// The active events of a type that carry a value.
+    EventValue,
     /// A window of so many nanoseconds: a rule whose window changes starts anew.
     Quota(u64),
+    /// The same.
+    Tally(u64),
 }
 
 impl Kind {
+    /// Windows stand below and above the half; none is as long as that.
     fn tag(self) -> u64 {
+        const HALF: u64 = 1 << 63;
         match self {
             Self::Lease => 0,
             Self::Claim => 1,
-            Self::Quota(window) => window.max(2),
+            Self::Event => 2,
+            Self::EventType => 3,
+            Self::EventValue => 4,
+            Self::Quota(window) => window.clamp(5, HALF - 1),
+            Self::Tally(window) => window | HALF,
         }
     }
 }
@@ -42,10 +56,26 @@ pub(crate) struct Hashing {
 
 impl Hashing {
     pub(crate) fn key(&self, kind: Kind, name: &StateKey) -> Key {
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
+        self.twice(|hasher| {
             hasher.write_u64(kind.tag());
             hasher.write(name.as_str().as_bytes());
+        })
+    }
+
+    /// The key of a value under the name of an event type. The length tells where the one ends and the other begins.
+    pub(crate) fn value(&self, event_type: &StateKey, value: &str) -> Key {
+        self.twice(|hasher| {
+            hasher.write_u64(Kind::EventValue.tag());
+            hasher.write_usize(event_type.as_str().len());
+            hasher.write(event_type.as_str().as_bytes());
+            hasher.write(value.as_bytes());
+        })
+    }
+
+    fn twice(&self, name: impl Fn(&mut DefaultHasher)) -> Key {
+        let hash = |state: &RandomState| {
+            let mut hasher = state.build_hasher();
+            name(&mut hasher);
             hasher.finish()
         };
         Key {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use acteon_core::state::{Busy, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull};
 
 use crate::key::Key;
+use crate::names::Keys;
 use crate::quota::Bound;
-use crate::shard::{Charge, Slot};
-use crate::shards::{Keys, Locked};
+use crate::record::Slot;
+use crate::refunds::Charge;
+use crate::shards::Locked;
 use crate::time::nanos;
 
 /// As many quotas can be noted as full as a grant has bits.

@@ -1,22 +1,26 @@
-//! One part of the keys behind one lock: leases, dedup records and throttle logs, and how much of them may be kept.
+//! One part of the keys behind one lock: leases, dedup records, throttle logs, tallies and events, and how much of them
+//! may be kept.
 
-use std::collections::{HashSet, VecDeque};
-
-use acteon_core::ActionOutcome;
+use acteon_core::state::Tallied;
+use compact_str::CompactString;
 
 use crate::key::Key;
 use crate::quota::{Bound, QuotaLog};
-use crate::table::{Perishable, SweptTable};
+use crate::record::{Record, Slot};
+use crate::refunds::{Charge, Refunds};
+use crate::table::SweptTable;
+use crate::tally::{Span, TallyLog};
+use crate::tracking::{Mark, Tracked};
 
 /// How many buckets are looked into for each key that is taken. When as many come as go, what is over takes at most a
 /// quarter of a table.
 const SWEEP_PER_KEY: usize = 4;
 /// How many buckets are looked into before a full shard refuses a new key.
 const SWEEP_WHEN_FULL: usize = 1024;
-/// How long a lease that ran out is still known, so that a delivery which outlived it can be confirmed.
-const AFTERLIFE: u64 = 60_000_000_000;
-/// How many refunds are known, so that none is given twice.
-const REFUNDS_MAX: usize = 4096;
+/// The same, before a note is dropped: that must not cost more than to keep it.
+const SWEEP_PER_NOTE: usize = 64;
+/// An eighth of the keys is for reservations alone: however much is noted and tracked, actions go on.
+const RESERVED_SHARE: usize = 8;
 
 /// The bounds of one shard.
 #[derive(Clone, Copy, Debug)]
@@ -25,53 +29,16 @@ pub(crate) struct Limits {
     pub(crate) remembered_bytes: usize,
 }
 
-/// A place that a grant has taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Charge {
-    pub(crate) fence: u64,
-    /// Which of the grant's quotas.
-    pub(crate) quota: usize,
-    /// When, in nanoseconds.
-    pub(crate) at: u64,
-}
-
-/// What stands under a lease or dedup key.
-#[derive(Debug)]
-pub(crate) enum Slot {
-    /// Taken by the grant of this fence.
-    Pending(u64),
-    /// Delivered: duplicates are told so.
-    Confirmed,
-    /// Settled, with the answer to give again.
-    Remembered(Box<ActionOutcome>),
-}
-
-/// A lease or a dedup record. 40 bytes, and there are millions.
-#[derive(Debug)]
-pub(crate) struct Record {
-    key: Key,
-    /// When it falls free, in nanoseconds.
-    pub(crate) until: u64,
-    pub(crate) slot: Slot,
-}
-
-impl Perishable for Record {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn is_over(&self, now: u64) -> bool {
-        match self.slot {
-            Slot::Pending(_) => now >= self.until.saturating_add(AFTERLIFE),
-            Slot::Confirmed | Slot::Remembered(_) => now >= self.until,
-        }
-    }
-}
-
 /// One shard.
 pub(crate) struct Shard {
     records: SweptTable<Record>,
     quotas: SweptTable<QuotaLog>,
+    tallies: SweptTable<TallyLog>,
+    events: SweptTable<Tracked>,
+    /// The index of active events. An entry stands in the shard of its own key.
+    marks: SweptTable<Mark>,
+    /// How many entries the events of this shard stand for, wherever those are.
+    marked: usize,
     refunds: Refunds,
     remembered_bytes: usize,
     limits: Limits,
@@ -82,6 +49,10 @@ impl Shard {
         Self {
             records: SweptTable::default(),
             quotas: SweptTable::default(),
+            tallies: SweptTable::default(),
+            events: SweptTable::default(),
+            marks: SweptTable::default(),
+            marked: 0,
             refunds: Refunds::default(),
             remembered_bytes: 0,
             limits,
@@ -121,7 +92,8 @@ impl Shard {
     }
 
     fn len(&self) -> usize {
-        self.records.len() + self.quotas.len()
+        let reserved = self.records.len() + self.quotas.len();
+        reserved + self.tallies.len() + self.events.len() + self.marked
     }
 
     /// Takes `key` until then for the grant of `fence`, and forgets some of what is over.
@@ -183,11 +155,16 @@ impl Shard {
         }
     }
 
-    /// Takes a place under `key`, and forgets some of what is over.
+    /// Takes a place under `key`, and forgets some of what is over when that is a new key.
     pub(crate) fn charge(&mut self, key: Key, bound: Bound, now: u64) {
-        self.quotas
-            .entry_or(key, || QuotaLog::new(key))
-            .charge(bound, now);
+        if let Some(log) = self.quotas.find_mut(key) {
+            log.charge(bound, now);
+            return;
+        }
+        self.sweep(now, SWEEP_PER_KEY);
+        let mut log = QuotaLog::new(key);
+        log.charge(bound, now);
+        self.quotas.put(log);
     }
 
     /// Gives back the place under `key` that `charge` names, once.
@@ -199,11 +176,94 @@ impl Shard {
         }
     }
 
+    pub(crate) fn tallied(&self, key: Key, span: Span, now: u64) -> Tallied {
+        let log = self.tallies.find(key);
+        log.map_or_else(Tallied::default, |log| log.read(span, now))
+    }
+
+    /// Counts one more under `key`. False when that would be a new key and there is no room.
+    pub(crate) fn note(&mut self, key: Key, span: Span, now: u64) -> bool {
+        if let Some(log) = self.tallies.find_mut(key) {
+            log.add(span, now);
+            return true;
+        }
+        let has_room = self.has_places(1) || {
+            self.sweep(now, SWEEP_PER_NOTE);
+            self.has_places(1)
+        };
+        if has_room {
+            self.sweep(now, SWEEP_PER_KEY);
+            let mut log = TallyLog::new(key);
+            log.add(span, now);
+            self.tallies.put(log);
+        }
+        has_room
+    }
+
+    pub(crate) fn event_state(&self, key: Key, now: u64) -> Option<CompactString> {
+        let event = self.events.find(key).filter(|event| now < event.until);
+        event.map(|event| event.state.clone())
+    }
+
+    /// True when an active event stands for this entry of the index.
+    pub(crate) fn is_active(&self, mark: Key) -> bool {
+        self.marks.find(mark).is_some()
+    }
+
+    /// How many places the event under `key` takes, unless it is about to be forgotten.
+    pub(crate) fn places_of_event(&self, key: Key, now: u64) -> usize {
+        let event = self.events.find(key).filter(|event| now < event.until);
+        event.map_or(0, Tracked::places)
+    }
+
+    /// True when events may take so many places more.
+    pub(crate) fn fits_places(&mut self, more: usize, now: u64) -> bool {
+        if !self.has_places(more) {
+            self.sweep(now, SWEEP_WHEN_FULL);
+        }
+        self.has_places(more)
+    }
+
+    fn has_places(&self, more: usize) -> bool {
+        self.len() + more <= self.limits.keys - self.limits.keys / RESERVED_SHARE
+    }
+
+    /// Puts an event in the place of what it was, and returns the entries that it stood for. Its `until` holds for how
+    /// long it is kept.
+    pub(crate) fn put_event(&mut self, mut event: Tracked, now: u64) -> Box<[Key]> {
+        event.until = event.until.saturating_add(now);
+        self.marked += event.marks.len();
+        let before = self.events.put(event);
+        let before = before.map(|event| event.marks).unwrap_or_default();
+        self.marked -= before.len();
+        self.sweep(now, SWEEP_PER_KEY);
+        before
+    }
+
+    /// One more event stands for this entry.
+    pub(crate) fn mark(&mut self, key: Key) {
+        let first = || Mark { key, events: 0 };
+        self.marks.entry_or(key, first).events += 1;
+    }
+
+    /// One event less stands for it.
+    pub(crate) fn unmark(&mut self, key: Key) {
+        if let Some(mark) = self.marks.find_mut(key) {
+            mark.events -= 1;
+            if mark.events == 0 {
+                self.marks.remove(key);
+            }
+        }
+    }
+
     /// What all keys take together.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let logs: usize = self.quotas.iter().map(QuotaLog::heap_bytes).sum();
-        self.records.bytes() + self.remembered_bytes + self.quotas.bytes() + logs
+        let tallies: usize = self.tallies.iter().map(TallyLog::heap_bytes).sum();
+        let marks = self.marked * size_of::<Key>() + self.marks.bytes();
+        let reserved = self.records.bytes() + self.remembered_bytes + self.quotas.bytes() + logs;
+        reserved + self.tallies.bytes() + tallies + self.events.bytes() + marks
     }
 
     #[cfg(test)]
@@ -217,48 +277,7 @@ impl Shard {
             .sweep(now, buckets, |record| freed += record.slot.bytes());
         self.remembered_bytes -= freed;
         self.quotas.sweep(now, buckets, drop);
-    }
-}
-
-impl Slot {
-    /// The memory outside the table, roughly.
-    fn bytes(&self) -> usize {
-        let Self::Remembered(outcome) = self else {
-            return 0;
-        };
-        let response = match &**outcome {
-            ActionOutcome::Executed(response) | ActionOutcome::Rerouted { response, .. } => {
-                response
-            }
-            _ => return size_of::<ActionOutcome>(),
-        };
-        let headers = response
-            .headers
-            .iter()
-            .map(|(name, value)| 48 + name.len() + value.len());
-        size_of::<ActionOutcome>() + response.body.get().len() + headers.sum::<usize>()
-    }
-}
-
-/// The last refunds that were given.
-#[derive(Default)]
-struct Refunds {
-    known: HashSet<(u64, usize, Key)>,
-    order: VecDeque<(u64, usize, Key)>,
-}
-
-impl Refunds {
-    fn is_first(&mut self, charge: Charge, key: Key) -> bool {
-        let refund = (charge.fence, charge.quota, key);
-        let is_first = self.known.insert(refund);
-        if is_first {
-            self.order.push_back(refund);
-        }
-        if self.order.len() > REFUNDS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        is_first
+        self.tallies.sweep(now, buckets, drop);
+        self.events.sweep(now, buckets, drop);
     }
 }

@@ -3,38 +3,29 @@
 
 use std::sync::atomic::AtomicU64;
 
-use acteon_core::state::Reservation;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::StateConfig;
-use crate::key::{Hashing, Key, Kind};
+use crate::key::{Hashing, Key};
 use crate::shard::{Limits, Shard};
 use crate::time::nanos;
 
 /// A power of two. Twice as many would make a call for a whole batch take twice as many locks.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 /// Below so many keys there is one shard, whose bound is exact. Above, keys spread evenly enough.
 const SHARDED_FROM: usize = 65_536;
-/// How many reservations are answered under one set of locks: some microseconds.
+/// How many items are answered under one set of locks: some microseconds.
 const CHUNK: usize = 64;
 
 pub(crate) struct Shards {
     shards: Box<[Mutex<Shard>]>,
-    hashing: Hashing,
+    pub(crate) hashing: Hashing,
     /// The last fence that was given out.
     pub(crate) fences: AtomicU64,
     started: Instant,
     started_at: Timestamp,
-}
-
-/// The keys of one reservation.
-#[derive(Clone, Copy)]
-pub(crate) struct Keys<'a> {
-    pub(crate) lease: Option<Key>,
-    pub(crate) claims: &'a [Key],
-    pub(crate) quotas: &'a [Key],
 }
 
 /// The shards of one chunk, locked.
@@ -66,28 +57,31 @@ impl Shards {
         }
     }
 
-    /// Puts each of `items` that has a reservation to `each`, in order, with its keys.
+    /// Puts each of `items` to `each`, in order, with what is left of the keys of its chunk: its own stand in front, as
+    /// `names` put them there, and `each` takes them off.
     pub(crate) fn visit<'r, T>(
         &self,
         items: &'r [T],
-        reservation_of: impl Fn(&'r T) -> Option<&'r Reservation>,
-        mut each: impl FnMut(&mut Locked<'_>, &'r T, Keys<'_>),
+        names: impl Fn(&Hashing, &'r T, &mut Vec<Key>),
+        mut each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[Key]),
     ) {
         let mut keys = Vec::with_capacity(2 * items.len().min(CHUNK));
         for chunk in items.chunks(CHUNK) {
             keys.clear();
-            for reservation in chunk.iter().filter_map(&reservation_of) {
-                self.hash(reservation, &mut keys);
+            for item in chunk {
+                names(&self.hashing, item, &mut keys);
             }
             let mut locked = self.lock(&keys);
             let mut rest = keys.as_slice();
             for item in chunk {
-                if let Some(reservation) = reservation_of(item) {
-                    let own = split_off(reservation, &mut rest);
-                    each(&mut locked, item, own);
-                }
+                each(&mut locked, item, &mut rest);
             }
         }
+    }
+
+    /// All shards at one moment.
+    pub(crate) fn lock_all(&self) -> Locked<'_> {
+        self.lock_those([true; SHARDS])
     }
 
     /// How many keys there are, and the bytes they take.
@@ -105,26 +99,15 @@ impl Shards {
         u64::try_from(at.duration_since(self.started_at).as_nanos()).unwrap_or_default()
     }
 
-    fn hash(&self, reservation: &Reservation, into: &mut Vec<Key>) {
-        let name = |kind, name| self.hashing.key(kind, name);
-        into.extend(reservation.lease.iter().map(|key| name(Kind::Lease, key)));
-        into.extend(
-            reservation
-                .claims
-                .iter()
-                .map(|claim| name(Kind::Claim, &claim.key)),
-        );
-        into.extend(reservation.quotas.iter().map(|quota| {
-            let window = nanos(quota.window);
-            name(Kind::Quota(window), &quota.key)
-        }));
-    }
-
     fn lock(&self, keys: &[Key]) -> Locked<'_> {
         let mut needed = [false; SHARDS];
         for key in keys {
             needed[place(*key, self.shards.len())] = true;
         }
+        self.lock_those(needed)
+    }
+
+    fn lock_those(&self, needed: [bool; SHARDS]) -> Locked<'_> {
         let mut guards = [const { None }; SHARDS];
         for ((shard, needed), guard) in self.shards.iter().zip(needed).zip(&mut guards) {
             *guard = needed.then(|| shard.lock());
@@ -146,14 +129,21 @@ impl Shards {
 
 impl Locked<'_> {
     /// The shard of a key of this chunk.
+    pub(crate) fn shard(&mut self, key: Key) -> &mut Shard {
+        self.nth(self.place(key))
+    }
+
+    /// Which shard that is.
+    pub(crate) fn place(&self, key: Key) -> usize {
+        place(key, self.count)
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "the shards of all keys of a chunk are locked first"
     )]
-    pub(crate) fn shard(&mut self, key: Key) -> &mut Shard {
-        self.guards[place(key, self.count)]
-            .as_deref_mut()
-            .expect("a locked shard")
+    pub(crate) fn nth(&mut self, place: usize) -> &mut Shard {
+        self.guards[place].as_deref_mut().expect("a locked shard")
     }
 }
 
@@ -161,20 +151,4 @@ impl Locked<'_> {
 #[expect(clippy::cast_possible_truncation, reason = "it is below `count`")]
 fn place(key: Key, count: usize) -> usize {
     (key.high % count as u64) as usize
-}
-
-/// Takes the keys of `reservation` off the front of `keys`.
-fn split_off<'a>(reservation: &Reservation, keys: &mut &'a [Key]) -> Keys<'a> {
-    let mut take = |count: usize| {
-        let (taken, rest) = keys.split_at(count.min(keys.len()));
-        *keys = rest;
-        taken
-    };
-    Keys {
-        lease: take(usize::from(reservation.lease.is_some()))
-            .first()
-            .copied(),
-        claims: take(reservation.claims.len()),
-        quotas: take(reservation.quotas.len()),
-    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, Held, Reservation, Reserved, Settlement, State,
-    StateError, States,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Held, Question, Reservation,
+    Reserved, Settlement, State, StateError, States,
 };
 use acteon_core::{Clock, DeadLetter};
 use async_trait::async_trait;
@@ -17,14 +17,17 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::StateConfig;
-use crate::events;
+use crate::events::{self, NotesDropped};
+use crate::key::Hashing;
 use crate::letters::Letters;
+use crate::names::{Keys, take};
 use crate::shards::Shards;
 
 /// State in the memory of this process.
 pub struct MemoryState {
     pub(crate) shards: Shards,
     letters: Mutex<Letters>,
+    notes_dropped: NotesDropped,
     toggles: Mutex<BTreeMap<CompactString, bool>>,
 }
 
@@ -34,6 +37,7 @@ impl MemoryState {
         Self {
             shards: Shards::new(config, Clock::system().now()),
             letters: Mutex::new(Letters::new(config)),
+            notes_dropped: NotesDropped::default(),
             toggles: Mutex::default(),
         }
     }
@@ -58,6 +62,16 @@ impl State for MemoryState {
         Ok(())
     }
 
+    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+        let mut answers = Vec::with_capacity(questions.len());
+        self.shards
+            .visit(questions, Hashing::question, |locked, question, rest| {
+                let own = take(1, rest);
+                answers.extend(own.iter().map(|key| locked.answer(question, *key)));
+            });
+        Ok(answers)
+    }
+
     async fn reserve(
         &self,
         reservations: &[Reservation],
@@ -65,8 +79,8 @@ impl State for MemoryState {
     ) -> Result<Vec<Reserved>, StateError> {
         let mut answers = Vec::with_capacity(reservations.len());
         self.shards
-            .visit(reservations, Some, |locked, asked, keys| {
-                answers.push(locked.reserve(asked, keys, lease));
+            .visit(reservations, Hashing::reservation, |locked, asked, rest| {
+                answers.push(locked.reserve(asked, Keys::of(asked, rest), lease));
             });
         Ok(answers)
     }
@@ -80,16 +94,19 @@ impl State for MemoryState {
             let evicted = self.letters.lock().store(letters, Instant::now());
             events::dead_letters_evicted(evicted);
         }
-        self.shards.visit(
-            settlements,
-            |end| end.held.as_ref().map(|held| &*held.reservation),
-            |locked, end, keys| {
+        let mut dropped = 0;
+        self.shards
+            .visit(settlements, Hashing::settlement, |locked, end, rest| {
                 if let Some(held) = &end.held {
                     let charged = self.shards.nanos_at(held.grant.charged_at);
-                    locked.settle(end, held, keys, charged);
+                    locked.settle(end, held, Keys::of(&held.reservation, rest), charged);
                 }
-            },
-        );
+                let notes = end.notes.iter().zip(take(end.notes.len(), rest));
+                dropped += notes
+                    .filter(|(note, key)| !locked.note(note, **key))
+                    .count();
+            });
+        self.notes_dropped.add(dropped);
         Ok(())
     }
 
@@ -97,10 +114,19 @@ impl State for MemoryState {
         let mut kept = Vec::with_capacity(held.len());
         self.shards.visit(
             held,
-            |held| Some(&*held.reservation),
-            |locked, held, keys| kept.push(locked.renew(held, keys, lease)),
+            |hashing, held, into| hashing.reservation(&held.reservation, into),
+            |locked, held, rest| {
+                let keys = Keys::of(&held.reservation, rest);
+                kept.push(locked.renew(held, keys, lease));
+            },
         );
         Ok(kept)
+    }
+
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.shards
+            .track(events)
+            .map_err(|full| StateError::Unavailable(full.into()))
     }
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use crate::{MemoryAudit, MemoryState, StateConfig};
 
 mod bounds;
+mod noted;
 mod trail;
 
 /// Built on first use: inside the runtime whose time it goes by.

@@ -78,8 +78,8 @@ impl HttpSource {
         let Sorted { good, refused } = sorted(items);
         let mut outcomes = Outcomes::new(refused.len(), request_id);
         if asked.dry_run {
-            let mut good = good.iter().map(|envelope| Ok(self.dry_run(envelope)));
-            outcomes.write_all(refused, &mut good);
+            let would_be = self.dry_run(&good).await?;
+            outcomes.write_all(refused, &mut would_be.into_iter().map(Ok));
         } else {
             let ended = self.deliver(good, from.body.len()).await?;
             outcomes.write_all(refused, &mut ended.into_iter().map(outcome_of));

@@ -54,7 +54,9 @@ impl HttpSource {
         let draft = decode(&from.body).map_err(|error| refusal_of(&error))?;
         let envelope = self.envelope(draft, &from)?;
         if asked.dry_run {
-            return json(&self.dry_run(&envelope));
+            let would_be = self.dry_run(std::slice::from_ref(&envelope)).await?;
+            let first = would_be.into_iter().next();
+            return json(&first.ok_or_else(|| ApiError::internal(&Unanswered))?);
         }
         let permit = self.admit(1, from.body.len() as u64).await?;
         let (origin, ended) = Replies::expect(1);
@@ -68,10 +70,19 @@ impl HttpSource {
     }
 
     /// What dispatching would do.
-    pub(crate) fn dry_run(&self, envelope: &Envelope) -> ActionOutcome {
-        let outcome = self.context.rulebook.dry_run(&envelope.action);
-        self.context.counters.count(&outcome);
-        outcome
+    pub(crate) async fn dry_run(
+        &self,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<ActionOutcome>, ApiError> {
+        let actions: Vec<_> = envelopes.iter().map(|envelope| &envelope.action).collect();
+        let outcomes = self.context.rulebook.dry_run(&actions).await;
+        let outcomes = outcomes.map_err(|error| {
+            events::state_away(&error);
+            ApiError::state_unavailable()
+        })?;
+        let counters = &self.context.counters;
+        outcomes.iter().for_each(|outcome| counters.count(outcome));
+        Ok(outcomes)
     }
 
     /// From here on the shutdown waits for this request, unless it has begun already.

@@ -1,5 +1,8 @@
 //! What the HTTP source logs and counts.
 
+use std::error::Error;
+
+use acteon_core::StateError;
 use metrics::{counter, histogram};
 use tracing::{info, warn};
 
@@ -12,6 +15,15 @@ pub(crate) fn refused(code: &'static str) {
 pub(crate) fn submitted(actions: usize) {
     let actions = u32::try_from(actions).unwrap_or(u32::MAX);
     histogram!("acteon_http_submitted_actions").record(f64::from(actions));
+}
+
+/// Rules want to know something of the state for a dry run, and it gave no answer.
+pub(crate) fn state_away(error: &StateError) {
+    counter!("acteon_http_dry_runs_without_state_total").increment(1);
+    warn!(
+        error = error as &dyn Error,
+        "the state did not answer a dry run"
+    );
 }
 
 /// A batch was lost in a panic below; its actions are answered as internal errors.

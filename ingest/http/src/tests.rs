@@ -8,14 +8,16 @@ mod sockets;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_connect_http::{Manners, with_manners};
 use acteon_core::rules::{
-    EvaluateOptions, Evaluation, Reloaded, Rulebook, RulesError, RulesInForce,
+    EvaluateError, EvaluateOptions, Evaluation, Reloaded, Rulebook, RulesError, RulesInForce,
 };
 use acteon_core::verdict::Verdict;
-use acteon_core::{Action, ActionOutcome, Admission, Clock, Counters, Intake};
+use acteon_core::{Action, ActionOutcome, Admission, Clock, Counters, Intake, StateError};
 use acteon_testkit::epoch;
 use async_trait::async_trait;
 use axum::Router;
@@ -107,9 +109,12 @@ fn wire_with(id: &str, payload: &str) -> String {
     wire(id).replace("\"payload\":{}", &format!("\"payload\":{payload}"))
 }
 
-/// Says of each action that it would be allowed, and remembers which were asked about.
+/// Says of each action that it would be allowed, unless it knows no state, and remembers which it was asked about at once.
 #[derive(Default)]
-struct AskedRulebook(Mutex<Vec<String>>);
+struct AskedRulebook {
+    asked: Mutex<Vec<Vec<String>>>,
+    without_state: AtomicBool,
+}
 
 #[async_trait]
 impl Rulebook for AskedRulebook {
@@ -125,16 +130,21 @@ impl Rulebook for AskedRulebook {
         unreachable!("dispatching does not change rules")
     }
 
-    fn evaluate(&self, _: &Action, _: &EvaluateOptions) -> Evaluation {
+    async fn evaluate(&self, _: &Action, _: &EvaluateOptions) -> Result<Evaluation, EvaluateError> {
         unreachable!("a dry run explains nothing")
     }
 
-    fn dry_run(&self, action: &Action) -> ActionOutcome {
-        self.0.lock().push(action.id.to_string());
-        ActionOutcome::DryRun {
+    async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
+        let ids = actions.iter().map(|action| action.id.to_string());
+        self.asked.lock().push(ids.collect());
+        if self.without_state.load(Relaxed) {
+            return Err(StateError::Unavailable("the test cut it off".into()));
+        }
+        let allowed = |action: &&Action| ActionOutcome::DryRun {
             verdict: Verdict::Allow,
             matched_rule: None,
             would_be_provider: Some(action.provider.clone()),
-        }
+        };
+        Ok(actions.iter().map(allowed).collect())
     }
 }

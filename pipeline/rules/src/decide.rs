@@ -4,19 +4,25 @@
 use std::sync::Arc;
 
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, Quota, WhenFull};
+use acteon_core::state::{Claim, Quota, Tally, WhenFull};
+use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::cel::Budget;
 use crate::facts::Facts;
 use crate::fault::Fault;
+use crate::reads::{Gathered, Read};
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
 use crate::set::RuleSet;
 
 /// How many quotas one action may need: a grant notes full ones in 64 bits.
 pub(crate) const QUOTAS_MAX: usize = 64;
+
+/// How many faults the details of a verdict tell.
+const TOLD_ERRORS_MAX: usize = 16;
 
 /// What shall happen to an action. Nothing has happened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +31,14 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The last rule that matched, whatever its verdict.
     pub matched_rule: Option<Arc<str>>,
-    /// How many rules matched but could not do what they say.
+    /// How many rules could not be evaluated or could not do what they say.
     pub rule_errors: u32,
+    /// What the audit trail says beside the matched rule.
+    pub details: Option<Box<VerdictDetails>>,
     /// What to do.
     pub effect: Effect,
+    /// Where the action counts once it is settled: the tallies that rules looked at, each once.
+    pub notes: Vec<Tally>,
 }
 
 /// What to do with an action.
@@ -78,27 +88,43 @@ pub struct QuotaGate {
 }
 
 impl RuleSet {
-    /// Decides about an action as of `now`.
-    pub fn decide(&self, action: &Action, now: Timestamp) -> Decision {
+    /// Whether any rule wants to know anything of the state.
+    pub fn asks(&self) -> bool {
+        !self.reads().is_empty()
+    }
+
+    /// What the rules that could match an action want to know of the state.
+    pub fn ask(&self, action: &Action, now: Timestamp) -> Vec<Read> {
+        let candidates = self.index.candidates(action);
+        let rules = candidates.filter_map(|number| self.rule(number));
+        let nothing = Gathered::default();
+        let json = action.payload.as_bytes();
+        self.ask_for(
+            rules,
+            &mut Facts::new(action, json, self.beside(now, &nothing)),
+        )
+    }
+
+    /// Decides about an action as of `now`, `gathered` being the answers to what was asked.
+    pub fn decide(&self, action: &Action, now: Timestamp, gathered: &Gathered) -> Decision {
         let mut progress = Progress::default();
         let mut candidates = self.index.candidates(action);
         let mut next = candidates.next();
         while next.is_some() {
             let payload = progress.plan.payload.clone();
             let json = payload.as_ref().unwrap_or(&action.payload).as_bytes();
-            let mut facts = Facts::new(action, json, now, self.zones());
+            let mut facts = Facts::new(action, json, self.beside(now, gathered));
             let step = loop {
                 let Some(rule) = next.and_then(|number| self.rule(number)) else {
                     break Step::End;
                 };
                 next = candidates.next();
-                if rule.condition.holds(&mut facts) {
-                    match progress.take(rule, &mut facts) {
-                        Step::Next => {}
-                        other => break other,
-                    }
+                match progress.see(rule, &mut facts) {
+                    Step::Next => {}
+                    other => break other,
                 }
             };
+            progress.note(facts);
             match step {
                 Step::Modified => {}
                 Step::Next | Step::End => break,
@@ -113,7 +139,9 @@ impl RuleSet {
 pub(crate) struct Progress {
     pub(crate) matched: Option<(Verdict, Arc<str>)>,
     pub(crate) rule_errors: u32,
+    details: Option<Box<VerdictDetails>>,
     pub(crate) plan: Plan,
+    notes: Vec<Tally>,
     /// An end other than delivery.
     ended: Option<Effect>,
 }
@@ -130,15 +158,27 @@ pub(crate) enum Step {
 }
 
 impl Progress {
-    /// Does what a rule that matched says.
-    pub(crate) fn take(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Step {
-        match self.try_take(rule, facts) {
-            Ok(step) => step,
-            Err(fault) => self.fault(rule, &fault),
+    /// Does what a rule says, if it matches.
+    pub(crate) fn see(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Step {
+        facts.budget = Budget::default();
+        let step = match rule.condition.holds(facts) {
+            Ok(false) => return Step::Next,
+            Ok(true) => self.try_take(rule, facts),
+            Err(fault) => Err(fault),
+        };
+        step.unwrap_or_else(|fault| self.fault(rule, &fault))
+    }
+
+    /// Keeps the tallies that rules looked at.
+    pub(crate) fn note(&mut self, facts: Facts<'_>) {
+        for tally in facts.into_notes() {
+            if !self.notes.contains(tally) {
+                self.notes.push(tally.clone());
+            }
         }
     }
 
-    /// As [`Progress::take`], but a fault is left to the caller and has changed nothing.
+    /// Does what a rule that matched says. A fault is left to the caller and has changed nothing.
     pub(crate) fn try_take(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Result<Step, Fault> {
         let mut modified = false;
         match &rule.action {
@@ -148,7 +188,7 @@ impl Progress {
                 return Ok(Step::End);
             }
             RuleAction::Deduplicate { ttl, key } => {
-                let key = key.of_claim(&rule.name, facts);
+                let key = key.of_claim(&rule.name, facts)?;
                 self.plan.claims.push(ClaimGate {
                     rule: rule.name.clone(),
                     claim: Claim { key, ttl: *ttl },
@@ -163,7 +203,7 @@ impl Progress {
                 modified = true;
             }
         }
-        self.matched = Some((rule.action.verdict(), rule.name.clone()));
+        self.matched(rule, rule.action.verdict());
         Ok(match (rule.after_match, modified) {
             (AfterMatch::Stop, _) => Step::End,
             (AfterMatch::Continue, true) => Step::Modified,
@@ -174,6 +214,13 @@ impl Progress {
     /// Does what the rule's `on_error` says.
     pub(crate) fn fault(&mut self, rule: &Rule, fault: &Fault) -> Step {
         self.rule_errors += 1;
+        let errors = &mut self.details.get_or_insert_default().errors;
+        if errors.len() < TOLD_ERRORS_MAX {
+            errors.push(RuleFailure {
+                rule: rule.name.clone(),
+                message: fault.to_string(),
+            });
+        }
         match rule.on_error {
             OnError::Skip => Step::Next,
             OnError::Deny => {
@@ -181,7 +228,7 @@ impl Progress {
                 Step::End
             }
             OnError::Fail => {
-                self.matched = Some((rule.action.verdict(), rule.name.clone()));
+                self.matched(rule, rule.action.verdict());
                 self.ended = Some(Effect::Fail(Failure {
                     code: FailureCode::ExecutionFailed,
                     message: format_compact!(
@@ -205,7 +252,9 @@ impl Progress {
             verdict,
             matched_rule,
             rule_errors: self.rule_errors,
+            details: self.details,
             effect: self.ended.unwrap_or(Effect::Deliver(self.plan)),
+            notes: self.notes,
         }
     }
 
@@ -226,7 +275,7 @@ impl Progress {
             Some(_) => WhenFull::Note,
             None => WhenFull::Refuse,
         };
-        let key = key.of_quota(&rule.name, facts);
+        let key = key.of_quota(&rule.name, facts)?;
         self.plan.quotas.push(QuotaGate {
             rule: rule.name.clone(),
             quota: Quota {
@@ -240,8 +289,23 @@ impl Progress {
         Ok(())
     }
 
+    /// Remembers the rule as the last that matched.
+    fn matched(&mut self, rule: &Rule, verdict: Verdict) {
+        let before = self.matched.replace((verdict, rule.name.clone()));
+        if let Some((_, before)) = before {
+            let matched = &mut self.details.get_or_insert_default().matched;
+            if matched.is_empty() {
+                matched.push(before);
+            }
+            matched.push(rule.name.clone());
+        }
+    }
+
     fn end(&mut self, rule: &Rule, verdict: Verdict) {
-        self.matched = Some((verdict, rule.name.clone()));
+        self.matched(rule, verdict);
+        if let Some(reason) = rule.action.reason() {
+            self.details.get_or_insert_default().reason = Some(reason.to_owned());
+        }
         self.ended = Some(Effect::Suppress {
             rule: rule.name.clone(),
         });

@@ -5,40 +5,68 @@ use acteon_core::{Action, Payload, Redactor};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::cel::Budget;
 use crate::condition::why_not;
 use crate::decide::{Decision, Progress, Step};
-use crate::facts::Facts;
+use crate::facts::{Beside, Environment, Facts};
 use crate::moment::Moment;
+use crate::reads::{self, Gathered, Read};
 use crate::rule::Rule;
 use crate::set::RuleSet;
+
+/// An action to be explained.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Case<'c> {
+    pub action: &'c Action,
+    /// The time that rules are given.
+    pub now: Timestamp,
+    /// The answers to what was asked.
+    pub gathered: &'c Gathered,
+}
 
 /// Tells how many microseconds have passed since it was made; rules themselves have no clock.
 pub type Stopwatch<'w> = &'w dyn Fn() -> u64;
 
 impl RuleSet {
-    /// Decides about an action as of `now` (or the time in `options`) and tells why. Durations are left at zero.
-    pub fn explain(
+    /// What the rules that take part in an explanation want to know of the state.
+    pub fn ask_to_explain(
         &self,
         action: &Action,
         now: Timestamp,
         options: &EvaluateOptions,
+    ) -> Vec<Read> {
+        let all = self.rules();
+        let taking_part = all.filter(|(_, enabled)| *enabled || options.include_disabled);
+        let rules = taking_part.map(|(rule, _)| rule);
+        let nothing = Gathered::default();
+        let json = action.payload.as_bytes();
+        self.ask_for(
+            rules,
+            &mut Facts::new(action, json, self.beside(now, &nothing)),
+        )
+    }
+
+    /// Decides about an action and tells why. Durations are left at zero.
+    pub fn explain(
+        &self,
+        case: Case<'_>,
+        options: &EvaluateOptions,
         redactor: &Redactor,
     ) -> Evaluation {
-        self.explain_timed(action, now, options, redactor, &|| 0)
+        self.explain_timed(case, options, redactor, &|| 0)
     }
 
     /// As [`RuleSet::explain`], with the durations that `stopwatch` shows.
     pub fn explain_timed(
         &self,
-        action: &Action,
-        now: Timestamp,
+        case: Case<'_>,
         options: &EvaluateOptions,
         redactor: &Redactor,
         stopwatch: Stopwatch<'_>,
     ) -> Evaluation {
         let began = stopwatch();
-        let now = options.evaluate_at.unwrap_or(now);
-        let mut told = Told::new(self, action, now, redactor);
+        let mut told = Told::new(self, case, redactor);
         for (rule, enabled) in self.rules() {
             let started = stopwatch();
             let (result, reason) = if !enabled && !options.include_disabled {
@@ -60,16 +88,15 @@ impl RuleSet {
                 metadata: rule.metadata.clone(),
             });
         }
-        let context = self.context(now);
         let duration_us = stopwatch().saturating_sub(began);
-        told.into_evaluation(context, duration_us)
+        told.into_evaluation(self.context(case, redactor), duration_us)
     }
 
     /// What [`RuleSet::decide`] would answer, by the steps that explaining takes.
     #[cfg(test)]
-    pub(crate) fn decide_by_explaining(&self, action: &Action, now: Timestamp) -> Decision {
+    pub(crate) fn decide_by_explaining(&self, case: Case<'_>) -> Decision {
         let redactor = Redactor::default();
-        let mut told = Told::new(self, action, now, &redactor);
+        let mut told = Told::new(self, case, &redactor);
         for (rule, enabled) in self.rules() {
             if enabled && !told.is_decided {
                 told.rule(rule);
@@ -78,40 +105,50 @@ impl RuleSet {
         told.progress.into_decision()
     }
 
-    fn context(&self, now: Timestamp) -> Value {
-        let zone = self.default_zone();
+    fn context(&self, case: Case<'_>, redactor: &Redactor) -> Value {
+        let (now, zone) = (case.now, self.default_zone());
         json!({
             "now": now.as_second(),
             "timezone": zone.iana_name().unwrap_or("UTC"),
             "time": Moment::new(now, zone).to_json(),
+            "state": self.told_state(case, redactor),
         })
+    }
+
+    /// What was read of the state, under keys that hold nothing that is not to be shown.
+    fn told_state(&self, case: Case<'_>, redactor: &Redactor) -> Value {
+        let redacted = redactor.payload(&case.action.payload);
+        let beside = Beside {
+            environment: Environment::Hidden,
+            ..self.beside(case.now, case.gathered)
+        };
+        let mut shown = Facts::new(case.action, redacted.as_bytes(), beside);
+        let rules = self.rules().map(|(rule, _)| rule);
+        reads::told(case.gathered, &self.ask_for(rules, &mut shown))
     }
 }
 
 /// An evaluation on its way.
 struct Told<'t> {
-    set: &'t RuleSet,
     action: &'t Action,
-    now: Timestamp,
+    beside: Beside<'t>,
     redactor: &'t Redactor,
     progress: Progress,
     is_decided: bool,
-    has_errors: bool,
     /// The working copy, redacted.
     shown: Payload,
     trace: Vec<RuleTrace>,
 }
 
 impl<'t> Told<'t> {
-    fn new(set: &'t RuleSet, action: &'t Action, now: Timestamp, redactor: &'t Redactor) -> Self {
+    fn new(set: &'t RuleSet, case: Case<'t>, redactor: &'t Redactor) -> Self {
+        let action = case.action;
         Self {
-            set,
             action,
-            now,
+            beside: set.beside(case.now, case.gathered),
             redactor,
             progress: Progress::default(),
             is_decided: false,
-            has_errors: false,
             shown: redactor.payload(&action.payload),
             trace: Vec::new(),
         }
@@ -121,21 +158,27 @@ impl<'t> Told<'t> {
     fn rule(&mut self, rule: &Rule) -> (RuleResult, Option<String>) {
         let payload = self.progress.plan.payload.clone();
         let json = payload.as_ref().unwrap_or(&self.action.payload).as_bytes();
-        let mut facts = Facts::new(self.action, json, self.now, self.set.zones());
-        if !rule.condition.holds(&mut facts) {
-            let json = self.shown.as_bytes();
-            let mut shown = Facts::new(self.action, json, self.now, self.set.zones());
+        let mut facts = Facts::new(self.action, json, self.beside);
+        let holds = rule.condition.holds(&mut facts);
+        if let Ok(false) = holds {
+            let mut shown = Facts::new(self.action, self.shown.as_bytes(), self.beside);
+            facts.budget = Budget::default();
             let reason = why_not(&rule.condition, &mut facts, &mut shown);
+            self.progress.note(facts);
             return (RuleResult::NotMatched, reason);
         }
         let reason = rule.action.reason().map(str::to_owned);
         if self.is_decided {
-            return (RuleResult::Matched, reason);
+            return match holds {
+                Ok(_) => (RuleResult::Matched, reason),
+                Err(fault) => (RuleResult::Error, Some(fault.to_string())),
+            };
         }
-        let (step, told) = match self.progress.try_take(rule, &mut facts) {
+        let step = holds.and_then(|_| self.progress.try_take(rule, &mut facts));
+        self.progress.note(facts);
+        let (step, told) = match step {
             Ok(step) => (step, (RuleResult::Matched, reason)),
             Err(fault) => {
-                self.has_errors = true;
                 let reason = fault.to_string();
                 (
                     self.progress.fault(rule, &fault),
@@ -152,6 +195,7 @@ impl<'t> Told<'t> {
 
     fn into_evaluation(self, context: Value, evaluation_duration_us: u64) -> Evaluation {
         let skipped = |trace: &&RuleTrace| trace.result == RuleResult::Skipped;
+        let is_error = |trace: &RuleTrace| trace.result == RuleResult::Error;
         let total_rules_skipped = self.trace.iter().filter(skipped).count();
         let modified_payload = self.progress.plan.payload.as_ref().and_then(|payload| {
             let mut value = payload.parse::<Value>().ok()?;
@@ -166,7 +210,7 @@ impl<'t> Told<'t> {
         Evaluation {
             verdict,
             matched_rule,
-            has_errors: self.has_errors,
+            has_errors: self.trace.iter().any(is_error),
             total_rules_evaluated: self.trace.len() - total_rules_skipped,
             total_rules_skipped,
             evaluation_duration_us,

@@ -3,16 +3,19 @@
 
 use std::borrow::Cow;
 
-use acteon_core::Action;
+use acteon_core::state::Tally;
+use acteon_core::{Action, Labels};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::cel::{Budget, CelError};
 use crate::json::{self, Members};
 use crate::moment::{Moment, TimeField};
 use crate::number::Number;
 use crate::path::{ActionField, Path, PayloadPath, Segment, Source};
+use crate::reads::Gathered;
 
 /// How many payload paths are remembered; a path shares its place with those whose number differs by a multiple.
 const SLOTS: usize = 32;
@@ -85,6 +88,36 @@ pub(crate) fn look_at<T>(json: &[u8], look: impl FnOnce(Seen<'_>) -> T) -> T {
     look(Read::new(json).seen())
 }
 
+/// A value that outlives its reading.
+pub(crate) enum Lasting<'a> {
+    Null,
+    /// JSON text of the payload.
+    Json(&'a [u8]),
+    Text(&'a str),
+    Made(String),
+    Number(Number),
+    Labels(&'a Labels),
+}
+
+/// What rules see beside the action.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) zones: &'a [TimeZone],
+    pub(crate) gathered: &'a Gathered,
+    pub(crate) environment: Environment,
+}
+
+/// Whether values of the environment are seen: those who decide see them, those who are told something do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Environment {
+    Seen,
+    Hidden,
+}
+
+/// What stands in place of a hidden value.
+const HIDDEN: &str = "(not shown)";
+
 /// One action under evaluation.
 pub(crate) struct Facts<'a> {
     action: &'a Action,
@@ -97,21 +130,26 @@ pub(crate) struct Facts<'a> {
     slots: [u8; SLOTS],
     reads: SmallVec<[(u32, Read<'a>); 8]>,
     scratch: String,
+    gathered: &'a Gathered,
+    environment: Environment,
+    /// What the CEL of the rule at hand may still cost.
+    pub(crate) budget: Budget,
+    /// The tallies that were looked at, each once.
+    notes: SmallVec<[&'a Tally; 2]>,
 }
 
 impl<'a> Facts<'a> {
     /// `payload` is the JSON text of the working copy: the action's own, or what a rule made of it.
-    pub(crate) fn new(
-        action: &'a Action,
-        payload: &'a [u8],
-        now: Timestamp,
-        zones: &'a [TimeZone],
-    ) -> Self {
+    pub(crate) fn new(action: &'a Action, payload: &'a [u8], beside: Beside<'a>) -> Self {
         Self {
             action,
             payload: payload.trim_ascii_start(),
-            now,
-            zones,
+            now: beside.now,
+            zones: beside.zones,
+            gathered: beside.gathered,
+            environment: beside.environment,
+            budget: Budget::default(),
+            notes: SmallVec::new(),
             moments: SmallVec::new(),
             members: Members::default(),
             slots: [0; SLOTS],
@@ -122,6 +160,23 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn action(&self) -> &'a Action {
         self.action
+    }
+
+    /// What the state answered.
+    pub(crate) fn gathered(&self) -> &'a Gathered {
+        self.gathered
+    }
+
+    /// Notes that a tally was looked at.
+    pub(crate) fn note(&mut self, tally: &'a Tally) {
+        if !self.notes.contains(&tally) {
+            self.notes.push(tally);
+        }
+    }
+
+    /// The tallies that were looked at.
+    pub(crate) fn into_notes(self) -> impl Iterator<Item = &'a Tally> {
+        self.notes.into_iter()
     }
 
     /// The JSON text of the working copy of the payload.
@@ -138,7 +193,10 @@ impl<'a> Facts<'a> {
             Source::Payload(path) => self.payload_at(path),
             Source::Time(zone, field) => self.time(*zone, *field),
             Source::Now => Seen::Number(self.now.as_second().into()),
-            Source::Environment(value) => Seen::Text(value.as_bytes()),
+            Source::Environment(value) => match self.environment {
+                Environment::Seen => Seen::Text(value.as_bytes()),
+                Environment::Hidden => Seen::Text(HIDDEN.as_bytes()),
+            },
         }
     }
 
@@ -218,6 +276,57 @@ impl<'a> Facts<'a> {
             };
         }
         Some(value)
+    }
+
+    /// What a path leads to, for as long as the action lives; none when it is absent. A field of the action that is not
+    /// set is null.
+    pub(crate) fn lasting(&mut self, path: &Path) -> Option<Lasting<'a>> {
+        let action = self.action;
+        match &path.source {
+            Source::Payload(path) => self.find(&path.segments).map(Lasting::Json),
+            Source::Label(label) => action.labels.get(label).map(Lasting::Text),
+            Source::TraceItem(item) => action.trace_context.get(item).map(Lasting::Text),
+            Source::Field(ActionField::Metadata) => Some(Lasting::Labels(&action.labels)),
+            Source::Field(ActionField::TraceContext) => {
+                Some(Lasting::Labels(&action.trace_context))
+            }
+            _ => Some(match self.read(path) {
+                Seen::Number(number) => Lasting::Number(number),
+                Seen::Text(text) => Lasting::Made(String::from_utf8_lossy(text).into_owned()),
+                _ => Lasting::Null,
+            }),
+        }
+    }
+
+    /// How many bytes of the payload were gone through so far.
+    pub(crate) fn read_bytes(&self) -> usize {
+        self.members.read_bytes()
+    }
+
+    /// What `has` of CEL says of a path: whether its last name is there, be it with a null; an error when what it would be
+    /// in is no object. Of a field of the action, whether it is set.
+    pub(crate) fn has(&mut self, path: &Path) -> Result<bool, CelError> {
+        match &path.source {
+            Source::Payload(path) => match path.segments.split_last() {
+                None => Ok(true),
+                Some((last, before)) => match self.find(before).ok_or(CelError::NoField)? {
+                    json @ [b'{', ..] => Ok(self.members.get(json, last.key.as_bytes()).is_some()),
+                    _ => Err(CelError::NoOverload("has")),
+                },
+            },
+            Source::Label(_) | Source::TraceItem(_) => Ok(!self.is_absent(path)),
+            _ => Ok(!matches!(self.read(path), Seen::Nothing)),
+        }
+    }
+
+    /// Whether a path leads nowhere, not even to null.
+    pub(crate) fn is_absent(&mut self, path: &Path) -> bool {
+        match &path.source {
+            Source::Payload(path) => self.find(&path.segments).is_none(),
+            Source::Label(label) => self.action.labels.get(label).is_none(),
+            Source::TraceItem(item) => self.action.trace_context.get(item).is_none(),
+            _ => false,
+        }
     }
 
     /// Appends the value as text: strings as they are, numbers as they are written, lists and objects as JSON with

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::cel::CelError;
+
 /// Names no content of the payload.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
@@ -15,6 +17,10 @@ pub(crate) enum Fault {
         acteon_core::Payload::DEPTH_MAX
     )]
     TooDeep,
+    #[error("the state that it reads was not known")]
+    NotGathered,
+    #[error(transparent)]
+    Cel(#[from] CelError),
     #[error("the payload is not well-formed JSON")]
     Unreadable(#[source] serde_json::Error),
     #[error(
@@ -22,4 +28,11 @@ pub(crate) enum Fault {
         crate::decide::QUOTAS_MAX
     )]
     TooManyQuotas,
+}
+
+impl Fault {
+    /// Whether no other part of a condition makes up for it.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Cel(error) if error.is_final())
+    }
 }

@@ -5,13 +5,15 @@ use crate::yaml::{Data, Key, Node};
 
 /// A mapping with known keys.
 #[derive(Clone, Copy)]
-pub(crate) struct Fields<'n> {
-    pub(crate) place: Place,
+pub struct Fields<'n> {
+    /// Where the mapping begins.
+    pub place: Place,
     entries: &'n [(Key, Node)],
 }
 
 impl<'n> Fields<'n> {
-    pub(crate) fn of(node: &'n Node, what: &str, problems: &mut Problems) -> Option<Self> {
+    /// The mapping that `node` is; `what` names it when it is none.
+    pub fn of(node: &'n Node, what: &str, problems: &mut Problems) -> Option<Self> {
         match &node.data {
             Data::Map(entries) => Some(Self {
                 place: node.place,
@@ -22,7 +24,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports each key that is not among `known`.
-    pub(crate) fn only(&self, what: &str, known: &[&str], problems: &mut Problems) {
+    pub fn only(&self, what: &str, known: &[&str], problems: &mut Problems) {
         for (key, _) in self.entries {
             if !known.contains(&key.text.as_str()) {
                 problems.at(key.place, unknown(what, &key.text, known));
@@ -30,12 +32,14 @@ impl<'n> Fields<'n> {
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
+    /// The value of a key.
+    pub fn get(&self, name: &str) -> Option<&'n Node> {
         let mut entries = self.entries.iter();
         entries.find_map(|(key, node)| (key.text == name).then_some(node))
     }
 
-    pub(crate) fn required(&self, name: &str, problems: &mut Problems) -> Option<&'n Node> {
+    /// The value of a key that must be there.
+    pub fn required(&self, name: &str, problems: &mut Problems) -> Option<&'n Node> {
         let found = self.get(name);
         if found.is_none() {
             problems.at(self.place, format!("the key `{name}` is missing"));
@@ -43,27 +47,31 @@ impl<'n> Fields<'n> {
         found
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> {
+    /// All keys with their values, as written.
+    pub fn iter(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> {
         self.entries.iter().map(|(key, node)| (key, node))
     }
 }
 
 impl Node {
-    pub(crate) fn text(&self, what: &str, problems: &mut Problems) -> Option<&str> {
+    /// A string.
+    pub fn text(&self, what: &str, problems: &mut Problems) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
             _ => expected(self, what, problems),
         }
     }
 
-    pub(crate) fn flag(&self, problems: &mut Problems) -> Option<bool> {
+    /// A truth value.
+    pub fn flag(&self, problems: &mut Problems) -> Option<bool> {
         match self.data {
             Data::Bool(flag) => Some(flag),
             _ => expected(self, "`true` or `false`", problems),
         }
     }
 
-    pub(crate) fn list(&self, what: &str, problems: &mut Problems) -> Option<&[Node]> {
+    /// A list.
+    pub fn list(&self, what: &str, problems: &mut Problems) -> Option<&[Node]> {
         match &self.data {
             Data::List(items) => Some(items),
             _ => expected(self, what, problems),
@@ -71,7 +79,7 @@ impl Node {
     }
 
     /// An integer between `least` and `most`.
-    pub(crate) fn integer(&self, least: i64, most: i64, problems: &mut Problems) -> Option<i64> {
+    pub fn integer(&self, least: i64, most: i64, problems: &mut Problems) -> Option<i64> {
         let value = match self.data {
             Data::Number(crate::number::Number::Signed(value)) => Some(value),
             Data::Number(crate::number::Number::Unsigned(value)) => i64::try_from(value).ok(),
@@ -89,7 +97,7 @@ impl Node {
     }
 
     /// One of a closed set of words.
-    pub(crate) fn word<T: Copy>(
+    pub fn word<T: Copy>(
         &self,
         what: &str,
         words: &[(&str, T)],
@@ -106,7 +114,7 @@ impl Node {
 }
 
 /// Reports that `what` was expected here.
-pub(crate) fn expected<T>(node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
+pub fn expected<T>(node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
     let message = format!("expected {what}, found {}", node.describe());
     problems.at(node.place, message);
     None

@@ -20,6 +20,7 @@ const SORTED_FROM: usize = 24;
 pub(crate) struct Members<'a> {
     objects: SmallVec<[Object; OBJECTS_MAX]>,
     members: SmallVec<[(Key<'a>, &'a [u8]); 32]>,
+    read_bytes: usize,
 }
 
 /// The members `first..end` belong to the object whose text begins at this address.
@@ -53,7 +54,13 @@ impl<'a> Members<'a> {
         found.map(|(_, value)| *value)
     }
 
+    /// How many bytes of objects were gone through so far.
+    pub(crate) fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
     fn index(&mut self, object: &'a [u8], address: usize) -> (usize, usize) {
+        self.read_bytes += object.len();
         if self.objects.len() == OBJECTS_MAX
             && let Some(last) = self.objects.pop()
         {
@@ -163,17 +170,20 @@ pub(crate) fn depth(json: &[u8]) -> usize {
 /// The items of a list.
 pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = 1;
-    std::iter::from_fn(move || {
-        at = after_space(list, at);
-        if matches!(list.get(at), None | Some(b']')) {
-            return None;
-        }
-        let start = at;
-        at = value_end(list, start);
-        let value = list.get(start..at)?;
-        at = after_space(list, at) + 1;
-        Some(value)
-    })
+    std::iter::from_fn(move || next_item(list, &mut at))
+}
+
+/// The item of a list that begins at `at` or after white space there; `at` is then where the next one does.
+pub(crate) fn next_item<'l>(list: &'l [u8], at: &mut usize) -> Option<&'l [u8]> {
+    *at = after_space(list, *at);
+    if matches!(list.get(*at), None | Some(b']')) {
+        return None;
+    }
+    let start = *at;
+    *at = value_end(list, start);
+    let value = list.get(start..*at)?;
+    *at = after_space(list, *at) + 1;
+    Some(value)
 }
 
 /// Where the value that begins at `at` ends.

@@ -4,7 +4,9 @@ use acteon_core::state::StateKey;
 use compact_str::{CompactString, ToCompactString};
 use sha2::{Digest, Sha256};
 
+use crate::cel::Program;
 use crate::facts::Facts;
+use crate::fault::Fault;
 use crate::hex::lower_hex;
 use crate::path::Path;
 
@@ -16,15 +18,17 @@ const PLAIN_BYTES_MAX: usize = 256;
 pub(crate) enum Key {
     Default,
     Paths(Box<[Path]>),
+    Cel(Box<Program>),
 }
 
 impl Key {
     /// The dedup key: the listed values; the action's own key or id when none is listed, or when the action has none
     /// of them, since actions that lack what tells them apart are not the same.
-    pub(crate) fn of_claim(&self, rule: &str, facts: &mut Facts<'_>) -> StateKey {
+    pub(crate) fn of_claim(&self, rule: &str, facts: &mut Facts<'_>) -> Result<StateKey, Fault> {
         let listed = match self {
             Self::Default => None,
             Self::Paths(paths) => joined(paths, facts),
+            Self::Cel(program) => Some(shortened(&program.key(facts)?)),
         };
         let action = facts.action();
         let name = listed.unwrap_or_else(|| {
@@ -34,17 +38,20 @@ impl Key {
             };
             shortened(&own.concat())
         });
-        StateKey::new(&action.namespace, &action.tenant, rule, &name)
+        let (namespace, tenant) = (&action.namespace, &action.tenant);
+        Ok(StateKey::new(namespace, tenant, rule, &name))
     }
 
     /// The throttle key: the listed values, else the tenant. Actions that have none of the values share one limit.
-    pub(crate) fn of_quota(&self, rule: &str, facts: &mut Facts<'_>) -> StateKey {
+    pub(crate) fn of_quota(&self, rule: &str, facts: &mut Facts<'_>) -> Result<StateKey, Fault> {
         let action = facts.action();
         let name = match self {
             Self::Default => action.tenant.clone(),
             Self::Paths(paths) => joined(paths, facts).unwrap_or_default(),
+            Self::Cel(program) => shortened(&program.key(facts)?),
         };
-        StateKey::new(&action.namespace, &action.tenant, rule, &name)
+        let (namespace, tenant) = (&action.namespace, &action.tenant);
+        Ok(StateKey::new(namespace, tenant, rule, &name))
     }
 }
 
@@ -66,7 +73,7 @@ fn joined(paths: &[Path], facts: &mut Facts<'_>) -> Option<CompactString> {
     any.then(|| shortened(&String::from_utf8_lossy(&all)))
 }
 
-fn shortened(name: &str) -> CompactString {
+pub(crate) fn shortened(name: &str) -> CompactString {
     if name.len() <= PLAIN_BYTES_MAX {
         return name.into();
     }

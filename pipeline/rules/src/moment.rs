@@ -19,7 +19,7 @@ pub(crate) const TIME_FIELDS: [(&str, TimeField); 9] = [
     ("timestamp", TimeField::Timestamp),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TimeField {
     Hour,
     Minute,
@@ -32,7 +32,14 @@ pub(crate) enum TimeField {
     Timestamp,
 }
 
-const WEEKDAYS: [&str; 7] = [
+impl TimeField {
+    /// All are but the name of the weekday.
+    pub(crate) fn is_number(self) -> bool {
+        self != Self::Weekday
+    }
+}
+
+pub(crate) const WEEKDAYS: [&str; 7] = [
     "Monday",
     "Tuesday",
     "Wednesday",

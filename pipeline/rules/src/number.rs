@@ -7,7 +7,8 @@ use serde_json::Value;
 
 /// An integer of 64 bits, signed or not, else a float. Zero and above is `Unsigned`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Number {
+#[allow(missing_docs)]
+pub enum Number {
     Signed(i64),
     Unsigned(u64),
     Float(f64),
@@ -69,7 +70,7 @@ impl Number {
     }
 
     /// The JSON value; what JSON cannot write (an infinity) is null.
-    pub(crate) fn to_json(self) -> Value {
+    pub fn to_json(self) -> Value {
         match self {
             Self::Signed(value) => value.into(),
             Self::Unsigned(value) => value.into(),

@@ -7,14 +7,16 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 
+use crate::condition::Patterns;
 use crate::moment::{TIME_FIELDS, TimeField};
 use crate::problems::{quoted, unknown};
+use crate::reads::Reads;
 
-const LENGTH_MAX: usize = 1024;
-const HEADS: [&str; 4] = ["action", "time", "now", "env"];
+pub(crate) const LENGTH_MAX: usize = 1024;
+pub(crate) const HEADS: [&str; 4] = ["action", "time", "now", "env"];
 
-const PAYLOAD: &str = "payload";
-const ACTION_FIELDS: [(&str, ActionField); 13] = [
+pub(crate) const PAYLOAD: &str = "payload";
+pub(crate) const ACTION_FIELDS: [(&str, ActionField); 13] = [
     ("id", ActionField::Id),
     ("namespace", ActionField::Namespace),
     ("tenant", ActionField::Tenant),
@@ -87,6 +89,8 @@ pub(crate) struct Known {
     environment: Vec<(CompactString, CompactString)>,
     pub(crate) zones: Vec<TimeZone>,
     payload_paths: HashMap<Box<[Segment]>, u32>,
+    pub(crate) reads: Reads,
+    pub(crate) patterns: Patterns,
 }
 
 impl Known {
@@ -197,13 +201,20 @@ impl Known {
     }
 }
 
+impl Path {
+    /// As it was written, always with its head.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-fn is_action_field(name: &str) -> bool {
+pub(crate) fn is_action_field(name: &str) -> bool {
     name == PAYLOAD || ACTION_FIELDS.iter().any(|(known, _)| *known == name)
 }
 

@@ -10,21 +10,24 @@ const QUOTED_MAX: usize = 60;
 
 /// A place in a file: line and column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
 }
 
 /// The problems of one file.
 #[derive(Debug)]
-pub(crate) struct Problems {
+pub struct Problems {
     file: String,
     listed: Vec<RuleProblem>,
     unlisted: usize,
 }
 
 impl Problems {
-    pub(crate) fn of(file: &str) -> Self {
+    /// None yet in this file.
+    pub fn of(file: &str) -> Self {
         Self {
             file: file.to_owned(),
             listed: Vec::new(),
@@ -32,7 +35,8 @@ impl Problems {
         }
     }
 
-    pub(crate) fn at(&mut self, place: Place, message: impl Into<String>) {
+    /// Reports one.
+    pub fn at(&mut self, place: Place, message: impl Into<String>) {
         if self.listed.len() == LISTED_MAX {
             self.unlisted += 1;
             return;
@@ -45,12 +49,13 @@ impl Problems {
         });
     }
 
-    pub(crate) fn file(&self) -> &str {
+    /// The file's name.
+    pub fn file(&self) -> &str {
         &self.file
     }
 
     /// The problems in the order of their places; the last one counts those that are not listed.
-    pub(crate) fn into_list(mut self) -> Vec<RuleProblem> {
+    pub fn into_list(mut self) -> Vec<RuleProblem> {
         self.listed.sort_by_key(|p| (p.line, p.column));
         if let (1.., Some(last)) = (self.unlisted, self.listed.last().cloned()) {
             let message = format!("{} more problems are not listed", self.unlisted);
@@ -61,7 +66,7 @@ impl Problems {
 }
 
 /// `text` in backquotes, cut when it is long.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_MAX) {
         None => format!("`{text}`"),
         Some((end, _)) => format!("`{}...`", &text[..end]),
@@ -69,7 +74,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// "unknown <what> `<found>`", then the nearest known name, or all of them when none is near.
-pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+pub fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let found_quoted = quoted(found);
     match nearest(found, known) {
         Some(near) => format!("unknown {what} {found_quoted}; did you mean `{near}`?"),
@@ -79,7 +84,7 @@ pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
 }
 
 /// "`a`", "`a` or `b`", "one of `a`, `b`, `c`".
-pub(crate) fn one_of(known: &[&str]) -> String {
+pub fn one_of(known: &[&str]) -> String {
     let shown: Vec<_> = known
         .iter()
         .take(30)
@@ -93,7 +98,7 @@ pub(crate) fn one_of(known: &[&str]) -> String {
 }
 
 /// The known name that a slip of the hand could have turned into `found`.
-fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     if found.chars().count() > QUOTED_MAX {
         return None;
     }

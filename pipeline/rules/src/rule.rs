@@ -1,9 +1,9 @@
 //! A rule in its native form: a condition and what to do. How it is read from a file stands in `rule/`.
 
-mod action;
+pub(crate) mod action;
 mod read;
 
-pub(crate) use read::RuleReader;
+pub(crate) use read::{KEYS, ON_ERROR, RuleReader};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) enabled: bool,
     pub(crate) condition: Condition,
     pub(crate) action: RuleAction,
+    /// The numbers of what it reads of the state.
+    pub(crate) reads: Box<[u32]>,
     pub(crate) after_match: AfterMatch,
     pub(crate) on_error: OnError,
     pub(crate) metadata: BTreeMap<String, String>,
@@ -101,6 +103,18 @@ impl RuleAction {
             Self::Throttle { .. } => Verdict::Throttle,
             Self::Reroute(_) => Verdict::Reroute,
             Self::Modify(_) => Verdict::Modify,
+        }
+    }
+
+    /// The providers it names.
+    pub(crate) fn providers(&self) -> Vec<&CompactString> {
+        match self {
+            Self::Throttle { on_full, .. } => on_full.iter().collect(),
+            Self::Reroute(Targets::One(provider)) => vec![provider],
+            Self::Reroute(Targets::Weighted(targets)) => {
+                targets.iter().map(|(_, provider)| provider).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

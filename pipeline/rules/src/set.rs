@@ -1,17 +1,21 @@
 //! A set of rules: compiled as a whole or not at all, then never changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use acteon_core::rules::{RuleProblem, RuleSummary};
 use compact_str::CompactString;
 use hashbrown::HashMap;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+use crate::facts::{Beside, Environment, Facts};
 use crate::hex::lower_hex;
 use crate::index::Index;
 use crate::path::Known;
 use crate::problems::{Place, Problems};
+use crate::reads::{Gathered, Read, Reads};
 use crate::rule::{Rule, RuleReader};
 use crate::settings::{RuleFile, Settings};
 
@@ -34,6 +38,7 @@ struct Loaded {
     rules: Vec<Rule>,
     zones: Vec<TimeZone>,
     default_zone: TimeZone,
+    reads: Reads,
     content_hash: String,
 }
 
@@ -44,6 +49,7 @@ impl RuleSet {
             rules: Vec::new(),
             zones: Vec::new(),
             default_zone: TimeZone::UTC,
+            reads: Reads::default(),
             content_hash: content_hash(&[]),
         })
     }
@@ -88,6 +94,7 @@ impl RuleSet {
         Ok(Self::over(Loaded {
             rules,
             zones: reader.known.zones,
+            reads: reader.known.reads,
             default_zone: zone,
             content_hash: content_hash(&files),
         }))
@@ -126,6 +133,12 @@ impl RuleSet {
             .any(|rule| rule.name.as_ref() == name)
     }
 
+    /// The providers that rules deliver to in place of the action's own.
+    pub fn providers(&self) -> BTreeSet<&CompactString> {
+        let rules = self.loaded.rules.iter();
+        rules.flat_map(|rule| rule.action.providers()).collect()
+    }
+
     /// The rules in the order of evaluation.
     pub fn summaries(&self) -> Vec<RuleSummary> {
         self.rules()
@@ -142,8 +155,29 @@ impl RuleSet {
         self.loaded.rules.get(number as usize)
     }
 
-    pub(crate) fn zones(&self) -> &[TimeZone] {
-        &self.loaded.zones
+    /// What rules see beside the action.
+    pub(crate) fn beside<'a>(&'a self, now: Timestamp, gathered: &'a Gathered) -> Beside<'a> {
+        let zones = &self.loaded.zones;
+        Beside {
+            now,
+            zones,
+            gathered,
+            environment: Environment::Seen,
+        }
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.loaded.reads
+    }
+
+    /// What these rules want to know of the state.
+    pub(crate) fn ask_for<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r Rule>,
+        facts: &mut Facts<'_>,
+    ) -> Vec<Read> {
+        let numbers = rules.flat_map(|rule| rule.reads.iter().copied());
+        self.reads().ask(numbers, facts)
     }
 
     pub(crate) fn default_zone(&self) -> &TimeZone {

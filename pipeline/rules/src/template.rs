@@ -1,10 +1,15 @@
 //! Strings with `{{ path }}` in them.
 
+use compact_str::CompactString;
+
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::json;
 use crate::path::{Known, Path};
 use crate::problems::quoted;
+
+/// The longest text a template makes where it names something, in bytes; what is longer is cut.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// A string of a rule, read at load.
 #[derive(Debug)]
@@ -45,11 +50,37 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Plain(rest.into()));
         }
+        Ok(Self::of(parts))
+    }
+
+    pub(crate) fn of(parts: Vec<Part>) -> Self {
         match <[Part; 1]>::try_from(parts) {
-            Ok([Part::Path(path)]) => Ok(Self::Value(path)),
-            Ok(other) => Ok(Self::Text(other.into())),
-            Err(parts) => Ok(Self::Text(parts.into())),
+            Ok([Part::Plain(text)]) => Self::Plain(text),
+            Ok([Part::Path(path)]) => Self::Value(path),
+            Err(parts) => Self::Text(parts.into()),
         }
+    }
+
+    /// As text, cut at [`TEXT_BYTES_MAX`]. What is absent or null adds nothing.
+    pub(crate) fn to_text(&self, facts: &mut Facts<'_>) -> CompactString {
+        let mut text = Vec::new();
+        let mut path = |path, text: &mut Vec<u8>| {
+            facts.write_text(path, text);
+            text.truncate(TEXT_BYTES_MAX);
+        };
+        match self {
+            Self::Plain(plain) => return CompactString::from(plain.as_ref()),
+            Self::Value(only) => path(only, &mut text),
+            Self::Text(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Plain(plain) => text.extend_from_slice(plain.as_bytes()),
+                        Part::Path(inner) => path(inner, &mut text),
+                    }
+                }
+            }
+        }
+        CompactString::from_utf8_lossy(&text)
     }
 
     /// Appends it as JSON. Takes what it brings in from `room`.

@@ -3,25 +3,30 @@
 mod decisions;
 mod errors;
 mod explanations;
+mod guide;
 mod limits;
+mod lint;
 mod naive;
 mod operators;
 mod properties;
+mod schema;
 mod sets;
+mod state;
+mod told_state;
 
 use acteon_core::rules::RuleProblem;
 use acteon_core::{Action, Labels, Payload};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Decision, RuleFile, RuleSet, Settings};
+use crate::{Case, Decision, Gathered, RuleFile, RuleSet, Settings};
 
 /// A Thursday, 2026-01-01 22:30:15 UTC.
-fn new_year() -> Timestamp {
+pub(crate) fn new_year() -> Timestamp {
     "2026-01-01T22:30:15Z".parse().unwrap()
 }
 
-fn action(payload: impl Into<Value>) -> Action {
+pub(crate) fn action(payload: impl Into<Value>) -> Action {
     Action {
         id: "a-1".into(),
         namespace: "shop".into(),
@@ -41,7 +46,7 @@ fn action(payload: impl Into<Value>) -> Action {
 }
 
 /// An action with a payload that is exactly this text.
-fn raw_action(payload: &str) -> Action {
+pub(crate) fn raw_action(payload: &str) -> Action {
     let message = format!(
         r#"{{"id":"a-1","namespace":"shop","tenant":"acme","provider":"mail","action_type":"order","payload":{payload}}}"#
     );
@@ -50,6 +55,15 @@ fn raw_action(payload: &str) -> Action {
     draft
         .complete(&Default::default(), made, new_year())
         .unwrap()
+}
+
+/// An action at new year.
+fn case<'c>(action: &'c Action, gathered: &'c Gathered) -> Case<'c> {
+    Case {
+        action,
+        now: new_year(),
+        gathered,
+    }
 }
 
 fn file(name: &str, text: &str) -> RuleFile {
@@ -63,7 +77,7 @@ fn compile(text: &str) -> Result<RuleSet, Vec<RuleProblem>> {
     RuleSet::compile(&[file("rules.yaml", text)], &Settings::default())
 }
 
-fn set(text: &str) -> RuleSet {
+pub(crate) fn set(text: &str) -> RuleSet {
     compile(text).unwrap_or_else(|problems| panic!("{}", listed(&problems)))
 }
 
@@ -74,17 +88,24 @@ fn listed(problems: &[RuleProblem]) -> String {
 
 /// Whether a condition, written in flow style, holds.
 fn holds(condition: &str, action: &Action) -> bool {
+    holds_given(condition, action, &Gathered::default())
+        .matched_rule
+        .is_some()
+}
+
+/// What a rule of this condition decides.
+fn holds_given(condition: &str, action: &Action, gathered: &Gathered) -> Decision {
     let text = format!("rules: [{{name: r, condition: {condition}, action: {{type: suppress}}}}]");
-    set(&text).decide(action, new_year()).matched_rule.is_some()
+    set(&text).decide(action, new_year(), gathered)
 }
 
 fn decide(text: &str, action: &Action) -> Decision {
-    set(text).decide(action, new_year())
+    set(text).decide(action, new_year(), &Gathered::default())
 }
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let decision = RuleSet::empty().decide(&action(json!({})), new_year());
+    let decision = RuleSet::empty().decide(&action(json!({})), new_year(), &Gathered::default());
     assert_eq!(decision.verdict, acteon_core::Verdict::Allow);
     assert_eq!(decision.matched_rule, None);
     assert_eq!(

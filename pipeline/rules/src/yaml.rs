@@ -12,13 +12,17 @@ const DEPTH_MAX: usize = 80;
 
 /// A value in a file.
 #[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) place: Place,
-    pub(crate) data: Data,
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is.
+    pub data: Data,
 }
 
+/// What a value in a file can be.
 #[derive(Debug)]
-pub(crate) enum Data {
+#[allow(missing_docs)]
+pub enum Data {
     Null,
     Bool(bool),
     Number(Number),
@@ -29,14 +33,16 @@ pub(crate) enum Data {
 
 /// A key of a mapping, as it is written.
 #[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) place: Place,
-    pub(crate) text: String,
+pub struct Key {
+    /// Where it stands.
+    pub place: Place,
+    /// The key.
+    pub text: String,
 }
 
 impl Node {
     /// What was found, for a message.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.data {
             Data::Null => "nothing".to_owned(),
             Data::Bool(flag) => format!("`{flag}`"),
@@ -48,8 +54,9 @@ impl Node {
     }
 }
 
-/// Reads the one document of a file. None when it is not YAML, or not YAML that rules may be written in.
-pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
+/// Reads the one document of a file, in which `what` is expected. None when it is not YAML, or not YAML that rules may
+/// be written in.
+pub fn read(text: &str, what: &str, problems: &mut Problems) -> Option<Node> {
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
         match event {
@@ -63,7 +70,7 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     }
     tree.root.or_else(|| {
         let start = Place { line: 1, column: 1 };
-        problems.at(start, "the file is empty; expected the key `rules`");
+        problems.at(start, format!("the file is empty; expected {what}"));
         None
     })
 }

@@ -7,10 +7,12 @@ use metrics::{counter, gauge};
 use super::Generation;
 
 pub(super) fn in_force(generation: &Generation) {
-    gauge!("acteon_rules_generation").set(generation.number as f64);
+    let stamp = generation.stamp;
+    gauge!("acteon_rules_generation").set(stamp.number as f64);
+    gauge!("acteon_rules_content_hash").set(stamp.hash.as_gauge());
     gauge!("acteon_rules").set(generation.set.len() as f64);
     tracing::info!(
-        generation = generation.number,
+        generation = stamp.number,
         rules = generation.set.len(),
         content_hash = generation.set.content_hash(),
         "rules in force"

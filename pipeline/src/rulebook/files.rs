@@ -1,5 +1,6 @@
-//! Reads rule files, and tells by a look whether they have changed.
+//! Reads rule files and the files of tests beside them, and tells by a look whether rules have changed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,14 +16,33 @@ const FILES_MAX: usize = 10_000;
 /// How the files of a directory look from outside. It changes when one is written, added, removed, or when a link on
 /// the way to it is swapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(Vec<(PathBuf, u64, u64, Option<SystemTime>)>);
+pub(super) struct Look(Vec<(PathBuf, u64, u64, Option<SystemTime>)>);
 
-/// Every `*.yaml` and `*.yml` of a directory, in the order of their names.
+/// What a file of the directory holds, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Rules,
+    Tests,
+}
+
+/// Every `*.yaml` and `*.yml` of a directory but the tests, in the order of their names.
 ///
 /// # Errors
 /// What cannot be read.
 pub fn read_rule_files(directory: &Path) -> Result<Vec<RuleFile>, RulesError> {
-    let paths = paths(directory).map_err(|error| unreadable(directory, &error))?;
+    read_files(directory, Holds::Rules)
+}
+
+/// Every `*.test.yaml` and `*.test.yml` of a directory, in the order of their names.
+///
+/// # Errors
+/// What cannot be read.
+pub fn read_rule_test_files(directory: &Path) -> Result<Vec<RuleFile>, RulesError> {
+    read_files(directory, Holds::Tests)
+}
+
+fn read_files(directory: &Path, wanted: Holds) -> Result<Vec<RuleFile>, RulesError> {
+    let paths = paths(directory, wanted).map_err(|error| unreadable(directory, &error))?;
     let (mut files, mut problems) = (Vec::with_capacity(paths.len()), Vec::new());
     for path in paths {
         match read_file(&path) {
@@ -38,7 +58,7 @@ pub fn read_rule_files(directory: &Path) -> Result<Vec<RuleFile>, RulesError> {
 }
 
 /// The files and how they looked just before they were read.
-pub(super) async fn read(directory: &Path) -> Result<(Stamp, Vec<RuleFile>), RulesError> {
+pub(super) async fn read(directory: &Path) -> Result<(Look, Vec<RuleFile>), RulesError> {
     let directory = directory.to_owned();
     let reading = spawn_blocking(move || {
         let stamp = look(&directory).map_err(|error| unreadable(&directory, &error))?;
@@ -50,7 +70,7 @@ pub(super) async fn read(directory: &Path) -> Result<(Stamp, Vec<RuleFile>), Rul
 }
 
 /// How the files look now; nothing when they cannot be seen.
-pub(super) async fn stamp(directory: &Path) -> Option<Stamp> {
+pub(super) async fn stamp(directory: &Path) -> Option<Look> {
     let directory = directory.to_owned();
     spawn_blocking(move || look(&directory).ok())
         .await
@@ -58,8 +78,8 @@ pub(super) async fn stamp(directory: &Path) -> Option<Stamp> {
         .flatten()
 }
 
-fn look(directory: &Path) -> io::Result<Stamp> {
-    let seen = paths(directory)?.into_iter().map(|path| {
+fn look(directory: &Path) -> io::Result<Look> {
+    let seen = paths(directory, Holds::Rules)?.into_iter().map(|path| {
         let metadata = fs::metadata(&path)?;
         Ok((
             path,
@@ -68,27 +88,32 @@ fn look(directory: &Path) -> io::Result<Stamp> {
             metadata.modified().ok(),
         ))
     });
-    Ok(Stamp(seen.collect::<io::Result<_>>()?))
+    Ok(Look(seen.collect::<io::Result<_>>()?))
 }
 
-fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+fn paths(directory: &Path, wanted: Holds) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let is_rules = path
-            .extension()
-            .is_some_and(|kind| kind == "yaml" || kind == "yml");
-        if is_rules && path.is_file() {
+        if holds(&path) == Some(wanted) && path.is_file() {
             paths.push(path);
         }
         if paths.len() > FILES_MAX {
             return Err(io::Error::other(format!(
-                "it holds more than {FILES_MAX} rule files"
+                "it holds more than {FILES_MAX} such files"
             )));
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+fn holds(path: &Path) -> Option<Holds> {
+    let is_yaml = |kind: &OsStr| kind == "yaml" || kind == "yml";
+    path.extension().filter(|kind| is_yaml(kind))?;
+    let stem = Path::new(path.file_stem()?);
+    let is_test = stem.extension().is_some_and(|kind| kind == "test");
+    Some(if is_test { Holds::Tests } else { Holds::Rules })
 }
 
 /// Reads at most one byte more than a rule file may hold: enough for it to be refused for its size.

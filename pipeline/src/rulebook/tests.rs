@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Rules, RulesOptions};
+use super::{Rules, RulesOptions, read_rule_test_files};
 use crate::Follow;
 
 fn rule(name: &str) -> String {
@@ -92,12 +92,26 @@ async fn a_process_does_not_start_with_broken_rules() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tests_beside_rules_are_no_rules() {
+    let (folder, _state, rules) = one_rule().await;
+    for name in ["a.test.yaml", "b.test.yml"] {
+        fs::write(folder.path().join(name), "tests: [{}]").unwrap();
+    }
+    fs::write(folder.path().join("test.yaml"), rule("two")).unwrap();
+    rules.reload(None).await.unwrap();
+    assert_eq!(names(&rules), ["one", "two"]);
+    let tests = read_rule_test_files(folder.path()).unwrap();
+    let tests: Vec<_> = tests.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(tests, ["a.test.yaml", "b.test.yml"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_reload_changes_nothing_and_is_told() {
     let (folder, _state, rules) = one_rule().await;
     fs::write(folder.path().join("b.yaml"), "rules: [{}]").unwrap();
     assert!(rules.reload(None).await.is_err());
     assert_eq!(
-        (names(&rules), rules.generation().number),
+        (names(&rules), rules.generation().stamp.number),
         (vec!["one".to_owned()], 1)
     );
     assert!(!rules.rules().last_errors.is_empty());
@@ -156,6 +170,21 @@ async fn a_changed_file_is_loaded_within_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_written_again_as_it_was_makes_no_new_generation() {
+    let (folder, _state, rules) = one_rule().await;
+    let _tasks = follow(&rules);
+    fs::write(folder.path().join("b.yaml"), "rules: [{ name: two }]").unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!rules.rules().last_errors.is_empty());
+    fs::remove_file(folder.path().join("b.yaml")).unwrap();
+    fs::write(folder.path().join("a.yaml"), rule("one")).unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(rules.rules().last_errors.is_empty());
+    rules.reload(None).await.unwrap();
+    assert_eq!(rules.generation().stamp.number, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_swapped_link_is_seen() {
     let (folder, state) = (tempfile::tempdir().unwrap(), memory());
     for name in ["red", "blue"] {
@@ -179,7 +208,7 @@ async fn a_broken_file_is_told_once_and_changes_nothing() {
     let _tasks = follow(&rules);
     fs::write(folder.path().join("b.yaml"), "rules: [{ name: two }]").unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(rules.generation().number, 1);
+    assert_eq!(rules.generation().stamp.number, 1);
     assert!(!rules.rules().last_errors.is_empty());
 }
 
@@ -232,5 +261,5 @@ async fn toggles_in_any_order_make_no_new_generation() {
     let rules = load(folder.path(), &state).await.unwrap();
     let _tasks = follow(&rules);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(rules.generation().number, 1);
+    assert_eq!(rules.generation().stamp.number, 1);
 }

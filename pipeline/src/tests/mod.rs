@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod dedup;
 mod delivery;
+mod gather;
 mod isolation;
 mod leases;
 mod property;

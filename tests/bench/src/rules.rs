@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use acteon_core::decode::{Defaults, decode};
 use acteon_core::{Action, Clock};
-use acteon_rules::{KnownProviders, RuleFile, RuleSet, Settings};
+use acteon_rules::{Gathered, KnownProviders, RuleFile, RuleSet, Settings};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -85,11 +85,11 @@ fn read(number: u64) -> anyhow::Result<Action> {
 
 /// Nanoseconds per action, the best of five measurements.
 fn measure(set: &RuleSet, actions: &[Action]) -> f64 {
-    let now = Clock::system().now();
+    let (now, nothing) = (Clock::system().now(), Gathered::default());
     let round = || {
         let start = Instant::now();
         for action in actions.iter().cycle().take(ROUNDS as usize) {
-            black_box(set.decide(black_box(action), now));
+            black_box(set.decide(black_box(action), now, &nothing));
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS)
     };

@@ -9,6 +9,7 @@ use super::{Violation, assert_kept, places};
 const PAGE_FOLDERS: &[&str] = &[
     "docs",
     "docs/adr",
+    "docs/cookbook",
     "docs/guide",
     "examples/rules",
     "config/examples",

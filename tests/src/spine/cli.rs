@@ -73,6 +73,91 @@ fn check_reports_broken_rules() {
     assert!(said.contains("a.yaml:2"), "{said}");
 }
 
+/// A folder with one configured provider and rules of which each looks wrong in its own way.
+fn suspicious() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let provider = "[[providers]]\nname = \"pager\"\ntype = \"log\"\n";
+    file(
+        "acteon.toml",
+        &format!("[rules]\ndirectory = \"rules\"\n{provider}"),
+    );
+    let conditions = [
+        "{ field: action.tenant, in: [a, b] }",
+        "{ field: action.tenant, eq: a }",
+        "{ field: action.payload.n, gt: 5, lt: 3 }",
+        "{ field: action.provider, eq: pagr }",
+        "{ field: action.payload.n, matches: \"^x\" }",
+        "{ field: action.payload.m, eq: 1 }",
+    ];
+    let rule = |(at, condition)| {
+        format!("  - {{ name: r{at}, condition: {condition}, action: {{ type: suppress }} }}\n")
+    };
+    let rules: String = conditions.iter().enumerate().map(rule).collect();
+    file("rules/a.yaml", &format!("rules:\n{rules}"));
+    folder
+}
+
+#[test]
+fn check_warns_of_what_looks_wrong_and_fails_only_when_asked_to() {
+    let folder = suspicious();
+    let (code, said, warned) = code_and_output(folder.path(), &["check"]);
+    assert_eq!(code, Some(0), "{said}{warned}");
+    let well = "all is well but for 4 warnings: 0 sources, 1 providers, 6 rules\n";
+    assert_eq!(said, well);
+    let places = ["3:5", "4:28", "5:58", "6:64"];
+    assert_eq!(warned.lines().count(), places.len(), "{warned}");
+    for place in places {
+        assert!(
+            warned.contains(&format!("warning: a.yaml:{place}: ")),
+            "{place} is not in:\n{warned}"
+        );
+    }
+    let (code, said, _) = code_and_output(folder.path(), &["check", "--deny-warnings"]);
+    assert_eq!((code, said.as_str()), (Some(1), well));
+}
+
+#[test]
+fn the_tests_beside_the_rules_show_check_which_fields_there_are() {
+    let folder = suspicious();
+    let test = folder.path().join("rules/a.test.yaml");
+    fs::write(&test, "dispatch: { payload: { n: 1 } }").unwrap();
+    let (_, _, warned) = code_and_output(folder.path(), &["check"]);
+    let missing = "warning: a.yaml:7:37: no action in the rule tests has `action.payload.m`";
+    assert!(warned.contains(missing), "{warned}");
+    assert!(!warned.contains("`action.payload.n`;"), "{warned}");
+    fs::write(&test, b"\xff").unwrap();
+    let (code, _, warned) = code_and_output(folder.path(), &["check"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        warned.contains("warning: a.test.yaml:1:1: cannot be read"),
+        "{warned}"
+    );
+    assert!(!warned.contains(missing), "{warned}");
+}
+
+#[test]
+fn the_example_rules_give_no_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = repository().join("examples/rules").canonicalize().unwrap();
+    fs::write(
+        folder.path().join("acteon.toml"),
+        format!("[rules]\ndirectory = {rules:?}\n"),
+    )
+    .unwrap();
+    let (code, said, warned) = code_and_output(folder.path(), &["check", "--deny-warnings"]);
+    assert_eq!((code, warned.as_str()), (Some(0), ""), "{said}");
+}
+
+#[test]
+fn the_schema_of_rule_files_is_the_one_that_is_checked_in() {
+    let (code, said, _) = code_and_output(repository(), &["rules", "schema"]);
+    assert_eq!(code, Some(0));
+    let kept = fs::read_to_string(repository().join("docs/rules.schema.json")).unwrap();
+    assert!(said == kept, "docs/rules.schema.json is another one");
+}
+
 #[test]
 fn a_server_does_not_start_on_a_port_that_is_taken() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -99,4 +184,117 @@ fn the_schema_describes_the_options_of_the_real_adapters() {
     ] {
         assert!(text.contains(option), "{option} is not described");
     }
+}
+
+fn code_and_output(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = execute(folder, arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn the_example_rules_pass_their_tests_which_match_every_rule() {
+    let arguments = ["test", "examples/rules", "--coverage"];
+    let (code, said, complaints) = code_and_output(repository(), &arguments);
+    assert_eq!(code, Some(0), "{said}{complaints}");
+    assert!(
+        said.starts_with("ok      examples/rules/10-noise.test.yaml"),
+        "{said}"
+    );
+    assert!(said.contains("3 files, 8 tests: 8 passed, 0 failed"));
+    assert!(said.contains("5 of 5 rules matched by a test"), "{said}");
+    assert!(!said.contains("no test matched it"), "{said}");
+}
+
+/// A folder with rules for one configured provider, and this test.
+fn tested(timeline: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file(
+        "acteon.toml",
+        "[rules]\ndirectory = \"rules\"\n[executor]\nmax_retries = 1\n\
+         [[providers]]\nname = \"pager\"\ntype = \"log\"\n",
+    );
+    file(
+        "rules/a.yaml",
+        "rules: [{ name: mute, condition: { field: action.payload.n, eq: 1 }, action: { type: suppress } }]",
+    );
+    let defaults = "{ namespace: n, tenant: t, provider: pager, action_type: a }";
+    file(
+        "rules/a.test.yaml",
+        &format!("defaults: {defaults}\ntests:\n  - name: one\n    timeline: [{timeline}]\n"),
+    );
+    folder
+}
+
+#[test]
+fn rule_tests_run_under_the_configuration_that_is_there() {
+    let folder = tested(
+        "{ at: 0s, given: { providers: { pager: unavailable } }, dispatch: {}, expect: { outcome: Failed } },
+                { at: 1m, expect: { provider: pager, calls: 2 } }",
+    );
+    let (code, said, complaints) = code_and_output(folder.path(), &["test"]);
+    assert_eq!(code, Some(0), "{said}{complaints}");
+    assert!(
+        said.starts_with("ok      rules/a.test.yaml  1 test\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_rule_test_that_fails_ends_with_one_and_is_told_to_people_and_machines() {
+    let folder =
+        tested("{ at: 90s, dispatch: { payload: { n: 1 } }, expect: { outcome: Executed } }");
+    let (code, said, complaints) = code_and_output(folder.path(), &["test", "--junit", "out.xml"]);
+    assert_eq!(code, Some(1), "{said}{complaints}");
+    for line in [
+        "FAILED  rules/a.test.yaml  1 test, 1 failed",
+        "rules/a.test.yaml:3: one",
+        "  at 1m30s, step 1 (line 4)",
+        "      expected  Executed",
+        "      found     Suppressed by mute",
+    ] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line} is not in:\n{said}"
+        );
+    }
+    let xml = fs::read_to_string(folder.path().join("out.xml")).unwrap();
+    assert!(
+        xml.contains("message=\"outcome: expected Executed, found Suppressed by mute\""),
+        "{xml}"
+    );
+}
+
+#[test]
+fn when_there_is_nothing_to_test_the_end_is_two_with_a_reason() {
+    let passing = "{ at: 0s, dispatch: {}, expect: { outcome: Executed } }";
+    let told = |folder: &Path, arguments: &[&str], wanted: &str| {
+        let (code, said, complaints) = code_and_output(folder, arguments);
+        assert_eq!(code, Some(2), "{said}{complaints}");
+        assert!(
+            complaints.contains(wanted),
+            "{wanted} is not in:\n{complaints}"
+        );
+    };
+    let folder = tested("{ at: 0s, dispach: {}, expect: { provider: pagr, calls: 0 } }");
+    let wrong = "a.test.yaml:4:26: unknown key `dispach`; did you mean `dispatch`?";
+    told(folder.path(), &["test"], wrong);
+    told(folder.path(), &["test"], "did you mean `pager`?");
+    let folder = tested(passing);
+    told(folder.path(), &["test", "--filter", "two"], "\"two\"");
+    fs::write(folder.path().join("rules/b.yaml"), "rules: [{ nam: x }]").unwrap();
+    told(folder.path(), &["test"], "rules/b.yaml:1:11: unknown key");
+    let empty = tempfile::tempdir().unwrap();
+    told(empty.path(), &["test"], "no directory is given");
+    let folder = tested(passing);
+    fs::remove_file(folder.path().join("rules/a.test.yaml")).unwrap();
+    told(folder.path(), &["test"], "holds no tests");
+    fs::write(folder.path().join("acteon.toml"), "[rulez]\n").unwrap();
+    told(folder.path(), &["test", "rules"], "acteon.toml:1:2");
 }

@@ -162,6 +162,49 @@ async fn work_goes_on_when_the_client_hangs_up() {
     assert_eq!(receiver.accepted(), 1);
 }
 
+const THIRD: &str = r#"
+rules:
+  - name: third
+    condition: { state_counter: "orders for {{ action.payload.to }}", gte: 2 }
+    action: { type: suppress }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_see_what_came_before_and_trying_them_counts_nothing() {
+    let receiver = Receiver::accepting().await;
+    let server = Server::start(&config(&receiver), &[("third.yaml", THIRD)]).await;
+    let order = action(1, "hook");
+    let would_be = async || {
+        let answer = server.post("/v1/dispatch?dry_run=true", &order).await;
+        answer.body["DryRun"]["verdict"].clone()
+    };
+    for _ in 0..2 {
+        assert_eq!(would_be().await, "allow");
+        let answer = server.post("/v1/dispatch", &order).await;
+        assert!(answer.body.get("Executed").is_some(), "{}", answer.body);
+    }
+    assert_eq!(would_be().await, "suppress");
+    let mut tried = order.clone();
+    let told = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(told.body["matched_rule"], "third");
+    let read = &told.body["context"]["state"][0];
+    assert_eq!(read["key"], "orders for customer@example.com");
+    assert_eq!(read["count"], 2);
+    tried["mock_state"] = json!({"orders for customer@example.com": 1});
+    let told = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(told.body["verdict"], "allow");
+    tried["mock_state"] = json!({"orders for customer@example.com": "two"});
+    let told = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST);
+    let message = told.body["message"].as_str().unwrap();
+    assert!(
+        message.contains("`orders for customer@example.com`"),
+        "{message}"
+    );
+    let answer = server.post("/v1/dispatch", &order).await;
+    assert_eq!(answer.body, json!({"Suppressed": {"rule": "third"}}));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let receiver = Receiver::accepting().await;

@@ -1,6 +1,7 @@
 //! The spine, end to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
 mod cli;
+mod cookbook;
 mod http;
 mod isolation;
 mod kafka;

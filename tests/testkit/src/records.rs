@@ -2,6 +2,7 @@
 
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
 use acteon_core::decode::id_from;
+use acteon_core::rules::RulesHash;
 use acteon_core::{DeadLetter, DeadLetterKind, Labels, Payload, ResponseStatus, Verdict};
 use bytes::Bytes;
 use compact_str::format_compact;
@@ -43,6 +44,7 @@ pub fn audit_record(number: u32) -> AuditRecord {
         action_type: "test".into(),
         verdict: Verdict::Allow,
         matched_rule: None,
+        verdict_details: None,
         outcome: AuditedOutcome::Executed {
             status: ResponseStatus::Success,
         },
@@ -55,6 +57,7 @@ pub fn audit_record(number: u32) -> AuditRecord {
         auth_method: "anonymous",
         source: "http".into(),
         rules_generation: 1,
+        rules_hash: RulesHash::default(),
         trace_id: None,
     }
 }

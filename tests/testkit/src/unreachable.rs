@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, Held, Reservation, Reserved, Settlement, State,
-    StateError,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Held, Question, Reservation,
+    Reserved, Settlement, State, StateError,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -35,6 +35,8 @@ pub struct StateCalls {
     pub renew: usize,
     pub dead_letters: usize,
     pub dead_letter: usize,
+    pub gather: usize,
+    pub track: usize,
     pub delete_dead_letter: usize,
     pub set_rule_enabled: usize,
     pub rule_toggles: usize,
@@ -96,6 +98,16 @@ impl State for UnreachableState {
 
     async fn ping(&self) -> Result<(), StateError> {
         self.pass(|calls| calls.ping += 1, self.inner.ping()).await
+    }
+
+    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+        self.pass(|calls| calls.gather += 1, self.inner.gather(questions))
+            .await
+    }
+
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.pass(|calls| calls.track += 1, self.inner.track(events))
+            .await
     }
 
     async fn reserve(

@@ -2,6 +2,7 @@
 
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::delivery::Position;
+use acteon_core::verdict::VerdictDetails;
 use acteon_core::{AuditRecord, Labels, Payload, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,9 +39,9 @@ pub(super) struct Record<'a> {
     /// As delivered, redacted; `null` when payloads are not stored.
     #[schema(required, value_type = Value)]
     action_payload: Option<&'a Payload>,
-    /// Reserved.
-    #[schema(required, value_type = Option<Object>)]
-    verdict_details: Option<Value>,
+    /// How the rules came to their verdict, when there is more to say than the verdict and its rule.
+    #[schema(required, value_type = Option<VerdictDetails>)]
+    verdict_details: Option<&'a VerdictDetails>,
     /// What belongs to the outcome.
     #[schema(value_type = Object)]
     outcome_details: &'a AuditedOutcome,
@@ -65,6 +66,8 @@ pub(super) struct Record<'a> {
     source: &'a Position,
     /// The generation of the rules that decided.
     rules_generation: u64,
+    /// The first 16 hex digits of the hash over their files, as `GET /v1/rules` tells it.
+    rules_content_hash: String,
     /// Of the action's W3C trace context: 32 hex digits.
     #[schema(required)]
     trace_id: Option<&'a str>,
@@ -94,7 +97,7 @@ impl<'a> Record<'a> {
             matched_rule: record.matched_rule.as_deref(),
             outcome: record.outcome.name(),
             action_payload: record.payload.as_ref(),
-            verdict_details: None,
+            verdict_details: record.verdict_details.as_deref(),
             outcome_details: &record.outcome,
             metadata: &record.metadata,
             dispatched_at: record.dispatched_at,
@@ -105,6 +108,7 @@ impl<'a> Record<'a> {
             auth_method: record.auth_method,
             source: &record.source,
             rules_generation: record.rules_generation,
+            rules_content_hash: record.rules_hash.to_string(),
             trace_id: record.trace_id.as_deref(),
             record_hash: None,
             previous_hash: None,
@@ -127,7 +131,7 @@ pub(super) fn example() -> Value {
         "matched_rule": "not-too-many",
         "outcome": "executed",
         "action_payload": {"amount": 120, "token": "[REDACTED]"},
-        "verdict_details": null,
+        "verdict_details": {"matched": ["mark", "not-too-many"], "reason": null, "errors": []},
         "outcome_details": {"status": "success"},
         "metadata": {"env": "prod"},
         "dispatched_at": "2026-01-01T00:00:00.000123Z",
@@ -138,6 +142,7 @@ pub(super) fn example() -> Value {
         "auth_method": "anonymous",
         "source": "http",
         "rules_generation": 3,
+        "rules_content_hash": "9f86d081884c7d65",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "record_hash": null,
         "previous_hash": null,

@@ -72,6 +72,7 @@ fn settlement(asked: &Reservation, answer: &Reserved) -> Settlement {
         delivered: true,
         remember: None,
         dead_letter: None,
+        notes: Vec::new(),
     }
 }
 
@@ -165,6 +166,22 @@ async fn keys_that_are_over_are_swept_while_others_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn throttle_keys_that_are_over_are_swept_while_others_come() {
+    let state = MemoryState::default();
+    let mut most = 0;
+    for batch in 0..600 {
+        let asked: Vec<_> = (0..100).map(|n| quota(batch * 100 + n, 5)).collect();
+        ask(&state, &asked).await;
+        advance(Duration::from_millis(600)).await;
+        most = most.max(state.shards.size().0);
+    }
+    assert!(
+        most < 15_000,
+        "10,000 keys are in force at a time, but {most} were kept"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn remembered_outcomes_are_bounded_in_bytes() {
     let state = MemoryState::new(&StateConfig {
         max_keys: NonZeroUsize::new(1000).unwrap(),
@@ -219,6 +236,7 @@ async fn dead_letters_are_bounded_in_bytes() {
             delivered: false,
             remember: None,
             dead_letter: Some(letter.into()),
+            notes: Vec::new(),
         };
         state.settle(&[settlement]).await.unwrap();
     }

@@ -130,7 +130,11 @@ async fn a_dry_run_of_a_batch_answers_for_each_item() {
         .collect();
     assert_eq!(kinds, ["\"DryRun", "\"error\"", "\"DryRun"]);
     assert_eq!(api.source.context.counters.snapshot().dry_run, 2);
-    assert_eq!(*api.rulebook.0.lock(), ["a", "b"]);
+    assert_eq!(
+        *api.rulebook.asked.lock(),
+        [["a", "b"]],
+        "asked once for all"
+    );
     assert!(intake.batch_sizes().is_empty());
 }
 

@@ -160,9 +160,27 @@ async fn a_dry_run_asks_the_rules_and_changes_nothing() {
         r#"{"DryRun":{"verdict":"allow","matched_rule":null,"would_be_provider":"log"}}"#;
     assert_eq!(answer, expected);
     assert_eq!(api.source.context.counters.snapshot().dry_run, 1);
-    assert_eq!(*api.rulebook.0.lock(), ["a-1"]);
+    assert_eq!(*api.rulebook.asked.lock(), [["a-1"]]);
     api.post("/v1/dispatch?dry_run=false", wire("a-2")).await;
     assert_eq!(intake.submitted_ids(), ["a-2"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_whose_rules_want_state_that_is_away_is_to_be_tried_again() {
+    let api = api(FakeIntake::done());
+    api.rulebook.without_state.store(true, Relaxed);
+    for (path, body) in [(ONE, wire("a")), (MANY, format!("[{}]", wire("a")))] {
+        let (status, answer) = api.post(&format!("{path}?dry_run=true"), body).await;
+        assert_eq!(status, 503);
+        for part in [
+            r#""code":"STATE_UNAVAILABLE""#,
+            r#""retryable":true"#,
+            "retry_after",
+        ] {
+            assert!(answer.contains(part), "{answer}");
+        }
+    }
+    assert_eq!(api.source.context.counters.snapshot().dry_run, 0);
 }
 
 /// Panics at the first batch, and settles those that come after.

@@ -7,6 +7,7 @@ use std::fmt;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use super::pattern::finder;
 use crate::facts::{Seen, look_at};
 use crate::json;
 use crate::number::Number;
@@ -77,6 +78,34 @@ pub(crate) enum PatternTest {
 pub(crate) struct Literals {
     pub(crate) texts: Box<[Box<str>]>,
     pub(crate) others: Box<[Literal]>,
+}
+
+impl Member {
+    /// A part of a text, or a text in a list.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self {
+            literal: Literal::Text(text.into()),
+            part: Some(finder(text)),
+        }
+    }
+}
+
+impl Literals {
+    pub(crate) fn of(all: Vec<Literal>) -> Self {
+        let (mut texts, mut others) = (Vec::new(), Vec::new());
+        for literal in all {
+            match literal {
+                Literal::Text(text) => texts.push(text),
+                other => others.push(other),
+            }
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        Self {
+            texts: texts.into(),
+            others: others.into(),
+        }
+    }
 }
 
 impl Operator {
@@ -150,7 +179,7 @@ impl Member {
 }
 
 impl PatternTest {
-    fn holds(&self, text: &[u8]) -> bool {
+    pub(crate) fn holds(&self, text: &[u8]) -> bool {
         match self {
             Self::Is(whole) => whole.as_bytes() == text,
             Self::Starts(start) => text.starts_with(start.as_bytes()),

@@ -1,24 +1,26 @@
 //! From the tree of a file to a [`Condition`]: every key known, every operand of its type, every path resolved.
 
-use memchr::memmem::Finder;
-use regex::bytes::{Regex, RegexBuilder};
-
-use super::operator::{Limit, Literal, Literals, Member, Operator, Order, Pattern, PatternTest};
+use super::operator::{Limit, Literal, Literals, Member, Operator, Order, Pattern};
+use super::pattern::Patterns;
 use super::{Condition, Test};
+use crate::cel::CelReader;
 use crate::fields::{Fields, expected};
 use crate::path::Known;
-use crate::problems::{Problems, unknown};
+use crate::problems::{Problems, one_of, unknown};
 use crate::yaml::{Data, Key, Node};
 
 /// How deep conditions may be nested.
 pub(super) const DEPTH_MAX: usize = 32;
-/// The longest regular expression, in bytes.
-const PATTERN_BYTES_MAX: usize = 4096;
-/// How much memory one compiled regular expression may take, in bytes.
-const PATTERN_SIZE_MAX: usize = 1024 * 1024;
 
-const STRUCTURE: [&str; 4] = ["all", "any", "not", "field"];
-const OPERATORS: [&str; 15] = [
+pub(crate) const STRUCTURE: [&str; 4] = ["all", "any", "not", "cel"];
+/// What operators are said of, and the keys that belong to it.
+pub(crate) const SUBJECTS: [(&str, &[&str]); 4] = [
+    ("field", &[]),
+    ("state_seen", &["within_seconds"]),
+    ("state_counter", &["within_seconds"]),
+    ("call", &["args"]),
+];
+pub(crate) const OPERATORS: [&str; 15] = [
     "eq",
     "ne",
     "gt",
@@ -35,16 +37,6 @@ const OPERATORS: [&str; 15] = [
     "not_in",
     "exists",
 ];
-/// Parts of the language that this version does not have yet.
-const NOT_YET: [(&str, &str); 6] = [
-    ("cel", "CEL"),
-    ("call", "`call`"),
-    ("args", "`call`"),
-    ("state_seen", "`state_seen`"),
-    ("within_seconds", "`state_seen`"),
-    ("state_counter", "`state_counter`"),
-];
-
 const A_SCALAR: &str = "a string, a number, a boolean or null";
 
 /// Reads the conditions of one rule.
@@ -67,61 +59,86 @@ impl ConditionReader<'_> {
             return None;
         }
         if matches!(node.data, Data::Text(_)) {
-            let message =
-                "CEL is not supported yet; expected a mapping with `all`, `any`, `not` or `field`";
-            self.problems.at(node.place, message);
-            return None;
+            return self.cel(node);
         }
         let fields = Fields::of(node, "a condition (a mapping)", self.problems)?;
-        if self.is_not_yet(&fields) {
-            return None;
-        }
+        let subjects = self.subjects(&fields);
         let mut parts = Vec::new();
         let mut whole = true;
         for (key, value) in fields.iter() {
             let part = match key.text.as_str() {
+                // Which of them an operator is meant for is not known.
+                name if subjects.len() > 1 && subjects.contains(&name) => None,
                 "all" => self.list(value, depth).map(Condition::All),
                 "any" => self.list(value, depth).map(Condition::Any),
                 "not" => self
                     .nested(value, depth + 1)
                     .map(|c| Condition::Not(Box::new(c))),
+                "cel" => self.cel(value),
                 "field" => self.tests(&fields, value),
-                name if OPERATORS.contains(&name) && fields.get("field").is_some() => continue,
+                "state_seen" => self.state_seen(&fields, value),
+                "state_counter" => self.state_counter(&fields, value),
+                "call" => self.call(&fields, value),
+                name if subjects.iter().any(|subject| belongs_to(subject, name)) => continue,
                 _ => self.stray(key),
             };
             whole &= part.is_some();
             parts.extend(part);
         }
         if parts.is_empty() && whole {
-            self.problems.at(
-                node.place,
-                "the condition is empty; expected `all`, `any`, `not` or `field`",
-            );
+            let message = format!("the condition is empty; expected {}", one_of(&beginnings()));
+            self.problems.at(node.place, message);
             return None;
         }
         whole.then(|| combined(parts))
     }
 
-    fn is_not_yet(&mut self, fields: &Fields<'_>) -> bool {
-        for (key, _) in fields.iter() {
-            if let Some((_, what)) = NOT_YET.iter().find(|(name, _)| *name == key.text) {
-                self.problems
-                    .at(key.place, format!("{what} is not supported yet"));
-                return true;
-            }
+    /// What the operators in this mapping are said of, which may be one thing only.
+    fn subjects<'n>(&mut self, fields: &Fields<'n>) -> Vec<&'n str> {
+        let is_subject = |key: &&Key| SUBJECTS.iter().any(|(name, _)| *name == key.text);
+        let found: Vec<_> = fields
+            .iter()
+            .map(|(key, _)| key)
+            .filter(is_subject)
+            .collect();
+        for (first, second) in found.iter().zip(found.iter().skip(1)) {
+            let (name, beside) = (&second.text, &first.text);
+            let message = format!("`{name}` stands beside `{beside}`; write a list under `all`");
+            self.problems.at(second.place, message);
         }
-        false
+        found.iter().map(|key| key.text.as_str()).collect()
     }
 
     fn stray(&mut self, key: &Key) -> Option<Condition> {
-        let message = if OPERATORS.contains(&key.text.as_str()) {
-            format!("the operator `{}` stands without a `field`", key.text)
+        let name = key.text.as_str();
+        let owners = SUBJECTS.into_iter().filter(|(_, own)| own.contains(&name));
+        let owners: Vec<_> = owners.map(|(owner, _)| format!("`{owner}`")).collect();
+        let message = if is_operator(name) {
+            format!("the operator `{name}` stands without a `field`")
+        } else if owners.is_empty() {
+            let known: Vec<_> = OPERATORS.into_iter().chain(beginnings()).collect();
+            unknown("operator", name, &known)
         } else {
-            let known: Vec<_> = OPERATORS.into_iter().chain(STRUCTURE).collect();
-            unknown("operator", &key.text, &known)
+            format!("`{name}` stands without {}", owners.join(" or "))
         };
         self.problems.at(key.place, message);
         None
+    }
+
+    /// A string is CEL.
+    fn cel(&mut self, node: &Node) -> Option<Condition> {
+        let text = node.text("an expression (a string)", self.problems)?;
+        let mut reader = CelReader {
+            known: self.known,
+            zone: self.zone,
+        };
+        match reader.condition(text) {
+            Ok(condition) => Some(condition),
+            Err(message) => {
+                self.problems.at(node.place, message);
+                None
+            }
+        }
     }
 
     fn list(&mut self, node: &Node, depth: usize) -> Option<Box<[Condition]>> {
@@ -142,34 +159,66 @@ impl ConditionReader<'_> {
                 None
             }
         });
-        let mut operators = Vec::new();
-        let mut named = 0;
-        for (key, value) in fields.iter() {
-            if OPERATORS.contains(&key.text.as_str()) {
-                named += 1;
-                operators.extend(operator(&key.text, value, self.problems));
-            }
-        }
-        if named == 0
-            && fields
-                .iter()
-                .all(|(key, _)| STRUCTURE.contains(&key.text.as_str()))
-        {
-            let message = format!(
-                "`field` stands without an operator; expected one of {}",
-                OPERATORS.join(", ")
-            );
-            self.problems.at(fields.place, message);
-        }
-        let path = path.filter(|_| named > 0 && operators.len() == named)?;
+        let operators = self.operators(fields, "field");
+        let path = path?;
         let test = |operator| {
             Condition::Test(Test {
                 path: path.clone(),
                 operator,
             })
         };
-        Some(combined(operators.into_iter().map(test).collect()))
+        Some(combined(operators?.into_iter().map(test).collect()))
     }
+
+    /// The operators in a mapping, of which there must be one.
+    pub(super) fn operators(
+        &mut self,
+        fields: &Fields<'_>,
+        subject: &str,
+    ) -> Option<Box<[Operator]>> {
+        let named: Vec<_> = fields
+            .iter()
+            .filter(|(k, _)| is_operator(&k.text))
+            .collect();
+        let read: Vec<_> = named
+            .iter()
+            .map(|(key, value)| operator(&key.text, value, &mut self.known.patterns, self.problems))
+            .collect();
+        if named.is_empty() {
+            // A key that nobody knows was meant for an operator, and is reported as what it is.
+            if fields.iter().all(|(key, _)| is_known(&key.text)) {
+                let message = format!(
+                    "`{subject}` stands without an operator; expected one of {}",
+                    OPERATORS.join(", ")
+                );
+                self.problems.at(fields.place, message);
+            }
+            return None;
+        }
+        read.into_iter().collect()
+    }
+}
+
+pub(super) fn is_operator(name: &str) -> bool {
+    OPERATORS.contains(&name)
+}
+
+/// Whether a key may stand in a condition beside operators.
+fn is_known(key: &str) -> bool {
+    let mut subjects = SUBJECTS.into_iter();
+    STRUCTURE.contains(&key) || subjects.any(|(name, own)| name == key || own.contains(&key))
+}
+
+/// What a condition may begin with.
+fn beginnings() -> Vec<&'static str> {
+    let subjects = SUBJECTS.into_iter().map(|(name, _)| name);
+    STRUCTURE.into_iter().chain(subjects).collect()
+}
+
+/// Whether a key is said of the subject.
+fn belongs_to(subject: &str, key: &str) -> bool {
+    let own = SUBJECTS.iter().find(|(name, _)| *name == subject);
+    is_operator(key) || own.is_some_and(|(_, own)| own.contains(&key))
 }
 
 /// All of them, without a layer around a single one.
@@ -183,7 +232,12 @@ fn combined(mut parts: Vec<Condition>) -> Condition {
     }
 }
 
-fn operator(name: &str, node: &Node, problems: &mut Problems) -> Option<Operator> {
+fn operator(
+    name: &str,
+    node: &Node,
+    patterns: &mut Patterns,
+    problems: &mut Problems,
+) -> Option<Operator> {
     let mut text = || node.text("a string", problems).map(Box::from);
     match name {
         "eq" => literal(node, A_SCALAR, problems).map(Operator::Eq),
@@ -195,7 +249,7 @@ fn operator(name: &str, node: &Node, problems: &mut Problems) -> Option<Operator
         "contains" => member(node, problems).map(Operator::Contains),
         "starts_with" => text().map(Operator::StartsWith),
         "ends_with" => text().map(Operator::EndsWith),
-        "matches" | "regex" => pattern(node, problems).map(Operator::Matches),
+        "matches" | "regex" => pattern(node, patterns, problems).map(Operator::Matches),
         "in" | "in_list" => literals(node, problems).map(Operator::In),
         "not_in" => literals(node, problems).map(Operator::NotIn),
         _ => node.flag(problems).map(Operator::Exists),
@@ -224,93 +278,31 @@ fn member(node: &Node, problems: &mut Problems) -> Option<Member> {
     let what = "a string, a number or a boolean";
     match literal(node, what, problems)? {
         Literal::Null => expected(node, what, problems),
+        Literal::Text(text) => Some(Member::of_text(&text)),
         literal => Some(Member {
-            part: match &literal {
-                Literal::Text(text) => Some(finder(text)),
-                _ => None,
-            },
             literal,
+            part: None,
         }),
     }
 }
 
 fn literals(node: &Node, problems: &mut Problems) -> Option<Literals> {
     let items = node.list("a list", problems)?;
-    let (mut texts, mut others) = (Vec::new(), Vec::new());
-    let mut whole = true;
-    for item in items {
-        match literal(item, A_SCALAR, problems) {
-            Some(Literal::Text(text)) => texts.push(text),
-            Some(other) => others.push(other),
-            None => whole = false,
-        }
-    }
-    texts.sort_unstable();
-    texts.dedup();
-    whole.then(|| Literals {
-        texts: texts.into(),
-        others: others.into(),
-    })
+    let read: Vec<_> = items
+        .iter()
+        .map(|item| literal(item, A_SCALAR, problems))
+        .collect();
+    let all: Option<Vec<_>> = read.into_iter().collect();
+    all.map(Literals::of)
 }
 
-fn pattern(node: &Node, problems: &mut Problems) -> Option<Pattern> {
+fn pattern(node: &Node, patterns: &mut Patterns, problems: &mut Problems) -> Option<Pattern> {
     let text = node.text("a regular expression (a string)", problems)?;
-    if text.len() > PATTERN_BYTES_MAX {
-        let message = format!("a regular expression may be {PATTERN_BYTES_MAX} bytes long");
-        problems.at(node.place, message);
-        return None;
-    }
-    let test = plain_pattern(text).map_or_else(|| compiled(text).map(PatternTest::Regex), Ok);
-    match test {
-        Ok(test) => Some(Pattern {
-            text: text.into(),
-            test,
-        }),
-        Err(error) => {
-            problems.at(node.place, pattern_message(&error));
+    match patterns.compile(text) {
+        Ok(pattern) => Some(pattern),
+        Err(message) => {
+            problems.at(node.place, message);
             None
         }
     }
-}
-
-/// A pattern without any sign of its own but an anchor at either end asks for no more than a comparison.
-fn plain_pattern(text: &str) -> Option<PatternTest> {
-    let from_start = text.strip_prefix('^');
-    let rest = from_start.unwrap_or(text);
-    let to_end = rest.strip_suffix('$');
-    let plain = to_end.unwrap_or(rest);
-    if regex::escape(plain) != plain {
-        return None;
-    }
-    Some(match (from_start, to_end) {
-        (Some(_), Some(_)) => PatternTest::Is(plain.into()),
-        (Some(_), None) => PatternTest::Starts(plain.into()),
-        (None, Some(_)) => PatternTest::Ends(plain.into()),
-        (None, None) => PatternTest::Has(finder(plain)),
-    })
-}
-
-fn finder(text: &str) -> Box<Finder<'static>> {
-    Box::new(Finder::new(text.as_bytes()).into_owned())
-}
-
-fn compiled(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text)
-        .size_limit(PATTERN_SIZE_MAX)
-        .dfa_size_limit(PATTERN_SIZE_MAX)
-        .nest_limit(50)
-        .build()
-}
-
-/// The parser's message spans lines and ends with what is wrong.
-fn pattern_message(error: &regex::Error) -> String {
-    let reason = match error {
-        regex::Error::CompiledTooBig(bytes) => format!("compiled it takes more than {bytes} bytes"),
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        }
-    };
-    format!("the regular expression is wrong: {reason}")
 }

@@ -1,8 +1,10 @@
 //! Says which condition did not hold and what it saw, for the playground and the trace.
 
-use super::{Condition, Test};
+use super::{Condition, StateTest, Test};
+use crate::cel::StrictTest;
 use crate::facts::{Facts, Seen};
 use crate::path::Source;
+use crate::problems::quoted;
 
 /// How many characters of a value are shown.
 const SHOWN_MAX: usize = 120;
@@ -19,13 +21,30 @@ pub(crate) fn why_not(
     match condition {
         Condition::All(parts) => parts.iter().find_map(|part| why_not(part, facts, shown)),
         Condition::Any(parts) => any(parts, facts, shown),
-        Condition::Not(inner) => inner.holds(facts).then(|| match inner.as_ref() {
-            Condition::Test(test) => described(test, "not ", facts, shown),
+        Condition::Not(inner) if !holds(inner, facts) => None,
+        Condition::Not(inner) => Some(match inner.as_ref() {
+            Condition::Test(test) | Condition::Strict(StrictTest(test)) => {
+                described(test, "not ", facts, shown)
+            }
+            Condition::State(test) => answered(test, "not ", facts),
             _ => "the condition under `not` holds".to_owned(),
         }),
+        Condition::State(_) if holds(condition, facts) => None,
+        Condition::State(test) => Some(answered(test, "", facts)),
+        Condition::Strict(_) | Condition::Has(_) | Condition::Cel(_) if holds(condition, facts) => {
+            None
+        }
+        Condition::Has(path) => Some(format!("has({path}) is false")),
+        Condition::Strict(StrictTest(test)) => Some(described(test, "", facts, shown)),
+        Condition::Cel(program) => Some(format!("CEL {} is false", quoted(program.text()))),
         Condition::Test(test) if test.operator.holds(facts.read(&test.path)) => None,
         Condition::Test(test) => Some(described(test, "", facts, shown)),
     }
+}
+
+/// Faults are told elsewhere.
+fn holds(condition: &Condition, facts: &mut Facts<'_>) -> bool {
+    condition.holds(facts).unwrap_or_default()
 }
 
 fn any(parts: &[Condition], facts: &mut Facts<'_>, shown: &mut Facts<'_>) -> Option<String> {
@@ -63,6 +82,20 @@ fn described(
         seen => value(seen),
     };
     format!("{path} is {value}; expected {expectation}{}", test.operator)
+}
+
+/// "<what was asked> is <answer>; expected <operator>".
+fn answered(test: &StateTest, expectation: &str, facts: &mut Facts<'_>) -> String {
+    let answer = match test.reading.of(test.number, facts) {
+        Err(_) => "not known".to_owned(),
+        Ok(known) => match known.seen() {
+            Seen::Nothing => "nothing".to_owned(),
+            seen => value(seen),
+        },
+    };
+    let operators: Vec<_> = test.operators.iter().map(ToString::to_string).collect();
+    let (text, operators) = (&test.text, operators.join(", "));
+    format!("{text} is {answer}; expected {expectation}{operators}")
 }
 
 fn value(seen: Seen<'_>) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::{RuleAction, Targets};
+use crate::cel::CelReader;
 use crate::fields::{Fields, expected};
 use crate::key::Key;
 use crate::modify::PatchReader;
@@ -14,12 +15,17 @@ use crate::settings::KnownProviders;
 use crate::yaml::{Data, Node};
 
 /// The longest window or memory of a key: ten years.
-const SECONDS_MAX: i64 = 10 * 366 * 24 * 60 * 60;
-const DEDUP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-const KEY_PATHS_MAX: usize = 32;
-const TARGETS_MAX: usize = 1000;
+pub(crate) const SECONDS_MAX: i64 = 10 * 366 * 24 * 60 * 60;
+pub(crate) const DEDUP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const KEY_PATHS_MAX: usize = 32;
+pub(crate) const TARGETS_MAX: usize = 1000;
+pub(crate) const WEIGHT_MAX: i64 = 1_000_000;
+/// The keys of one of several targets.
+pub(crate) const TARGET_KEYS: [&str; 2] = ["provider", "weight"];
+/// The words of `on_exceeded`, and whether another provider takes over.
+pub(crate) const ON_EXCEEDED: [(&str, bool); 2] = [("reject", false), ("reroute", true)];
 
-const ACTION_TYPES: [(&str, Kind); 10] = [
+pub(crate) const ACTION_TYPES: [(&str, Kind); 10] = [
     ("allow", Kind::Allow),
     ("deny", Kind::Deny),
     ("suppress", Kind::Suppress),
@@ -33,7 +39,7 @@ const ACTION_TYPES: [(&str, Kind); 10] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Allow,
     Deny,
     Suppress,
@@ -46,7 +52,7 @@ enum Kind {
 
 impl Kind {
     /// The parameters beside `type`.
-    fn parameters(self) -> &'static [&'static str] {
+    pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Allow | Self::NotYet => &["type"],
             Self::Deny | Self::Suppress => &["type", "reason"],
@@ -136,10 +142,9 @@ impl ActionReader<'_> {
 
     /// The target of `reroute`; an inner none is `reject`.
     fn on_exceeded(&mut self, fields: &Fields<'_>) -> Option<Option<CompactString>> {
-        let words = [("reject", false), ("reroute", true)];
         let reroutes = match fields.get("on_exceeded") {
             None => false,
-            Some(node) => node.word("value of `on_exceeded`", &words, self.problems)?,
+            Some(node) => node.word("value of `on_exceeded`", &ON_EXCEEDED, self.problems)?,
         };
         match (reroutes, fields.get("target_provider")) {
             (false, None) => Some(None),
@@ -200,12 +205,12 @@ impl ActionReader<'_> {
             "a mapping with `provider` and `weight`",
             self.problems,
         )?;
-        fields.only("key", &["provider", "weight"], self.problems);
+        fields.only("key", &TARGET_KEYS, self.problems);
         let provider = fields.required("provider", self.problems);
         let provider = provider.and_then(|node| self.provider(node));
         let weight = fields
             .required("weight", self.problems)
-            .and_then(|node| node.integer(1, 1_000_000, self.problems))
+            .and_then(|node| node.integer(1, WEIGHT_MAX, self.problems))
             .and_then(|weight| u64::try_from(weight).ok());
         Some((weight?, provider?))
     }
@@ -232,12 +237,10 @@ impl ActionReader<'_> {
         let Some(node) = fields.get("key") else {
             return Some(Key::Default);
         };
-        if let Data::Text(_) = node.data {
-            let message = "CEL is not supported yet; expected a list of paths";
-            self.problems.at(node.place, message);
-            return None;
+        if let Data::Text(text) = &node.data {
+            return self.cel_key(node, text);
         }
-        let items = node.list("a list of paths", self.problems)?;
+        let items = node.list("a list of paths, or an expression", self.problems)?;
         if items.is_empty() || items.len() > KEY_PATHS_MAX {
             let message = format!("expected 1 to {KEY_PATHS_MAX} paths, found {}", items.len());
             self.problems.at(node.place, message);
@@ -253,6 +256,20 @@ impl ActionReader<'_> {
             }
         }
         (paths.len() == items.len()).then(|| Key::Paths(paths.into()))
+    }
+
+    fn cel_key(&mut self, node: &Node, text: &str) -> Option<Key> {
+        let mut reader = CelReader {
+            known: self.known,
+            zone: self.zone,
+        };
+        match reader.program(text) {
+            Ok(program) => Some(Key::Cel(Box::new(program))),
+            Err(message) => {
+                self.problems.at(node.place, message);
+                None
+            }
+        }
     }
 
     fn provider(&mut self, node: &Node) -> Option<CompactString> {

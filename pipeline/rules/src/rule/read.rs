@@ -14,7 +14,8 @@ use crate::problems::{Place, Problems, quoted};
 use crate::settings::KnownProviders;
 use crate::yaml::{Node, read};
 
-const KEYS: [&str; 9] = [
+/// The keys of a rule.
+pub(crate) const KEYS: [&str; 10] = [
     "name",
     "priority",
     "description",
@@ -24,8 +25,14 @@ const KEYS: [&str; 9] = [
     "continue",
     "on_error",
     "timezone",
+    "metadata",
 ];
-const METADATA: &str = "metadata";
+/// The words of `on_error`.
+pub(crate) const ON_ERROR: [(&str, OnError); 3] = [
+    ("skip", OnError::Skip),
+    ("deny", OnError::Deny),
+    ("fail", OnError::Fail),
+];
 
 /// Reads the rules of all files of a set, one file after the other.
 pub(crate) struct RuleReader<'s> {
@@ -48,7 +55,7 @@ impl<'s> RuleReader<'s> {
 
     /// The rules of a file that are right; what is wrong with the others is among the problems.
     pub(crate) fn file(&mut self, text: &str, problems: &mut Problems) -> Vec<Rule> {
-        let rules = read(text, problems).and_then(|root| {
+        let rules = read(text, "the key `rules`", problems).and_then(|root| {
             let what = "a mapping with the key `rules`";
             let fields = Fields::of(&root, what, problems)?;
             fields.only("key", &["rules"], problems);
@@ -66,8 +73,7 @@ impl<'s> RuleReader<'s> {
 
     fn rule(&mut self, node: &Node, problems: &mut Problems) -> Option<Rule> {
         let fields = Fields::of(node, "a rule (a mapping)", problems)?;
-        let keys: Vec<_> = KEYS.into_iter().chain([METADATA]).collect();
-        fields.only("key", &keys, problems);
+        fields.only("key", &KEYS, problems);
         let name = self.name(&fields, problems);
         let zone = self.zone(&fields, problems);
         let condition = fields.required("condition", problems).and_then(|node| {
@@ -89,6 +95,7 @@ impl<'s> RuleReader<'s> {
             }
             .read(node)
         });
+        let reads = self.known.reads.named();
         let flag = |name, default, problems: &mut Problems| {
             fields
                 .get(name)
@@ -115,6 +122,7 @@ impl<'s> RuleReader<'s> {
             enabled: enabled?,
             condition: condition?,
             action: action?,
+            reads,
             after_match,
         })
     }
@@ -168,19 +176,14 @@ fn unknown_zone(name: &str) -> String {
 }
 
 fn on_error(fields: &Fields<'_>, problems: &mut Problems) -> OnError {
-    const WORDS: [(&str, OnError); 3] = [
-        ("skip", OnError::Skip),
-        ("deny", OnError::Deny),
-        ("fail", OnError::Fail),
-    ];
     let node = fields.get("on_error");
-    node.and_then(|node| node.word("value of `on_error`", &WORDS, problems))
+    node.and_then(|node| node.word("value of `on_error`", &ON_ERROR, problems))
         .unwrap_or(OnError::Skip)
 }
 
 fn metadata(fields: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
     let Some(map) = fields
-        .get(METADATA)
+        .get("metadata")
         .and_then(|node| Fields::of(node, "a mapping of strings", problems))
     else {
         return BTreeMap::new();

@@ -6,7 +6,7 @@ use acteon_core::state::{StateKey, WhenFull};
 use acteon_core::{Action, Verdict};
 use serde_json::{Value, json};
 
-use super::{action, decide, new_year, raw_action, set};
+use super::{Gathered, action, decide, new_year, raw_action, set};
 use crate::{Decision, Effect, Plan};
 
 fn plan(decision: &Decision) -> &Plan {
@@ -91,7 +91,11 @@ fn different_values_never_make_the_same_key() {
             if a.is_null() && b.is_null() {
                 continue;
             }
-            let decision = set.decide(&action(json!({"a": a, "b": b})), new_year());
+            let decision = set.decide(
+                &action(json!({"a": a, "b": b})),
+                new_year(),
+                &Gathered::default(),
+            );
             let key = plan(&decision).claims[0].claim.key.clone();
             assert!(key.as_str().len() < 300);
             assert!(keys.insert(key), "{a} {b}");
@@ -137,7 +141,11 @@ rules:
     for i in 0..4000 {
         let mut action = action(json!({}));
         action.id = format!("id-{i}").into();
-        let target = |set: &crate::RuleSet| plan(&set.decide(&action, new_year())).provider.clone();
+        let target = |set: &crate::RuleSet| {
+            plan(&set.decide(&action, new_year(), &Gathered::default()))
+                .provider
+                .clone()
+        };
         assert_eq!(target(&set), target(&set));
         to_b += i32::from(target(&set).as_deref() == Some("b"));
     }

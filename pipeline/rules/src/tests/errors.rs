@@ -72,10 +72,40 @@ rules:
     action: { type: state_machine, state_machine: m }
     condition:
       any:
-        - { call: has_active_event, args: [x] }
-        - { cel: "1 > 0" }
-        - { state_seen: "k", within_seconds: 60 }
-        - { state_counter: "k", gte: 5 }
+        - { cel: "acton.tenant == 'a'" }
+"#;
+
+const STATE: &str = r#"
+rules:
+  - name: state
+    action: { type: allow }
+    condition:
+      all:
+        - { state_seen: "k" }
+        - { state_seen: "k", within_seconds: 60, eq: true }
+        - { state_seen: "", within_seconds: 31622401 }
+        - { state_seen: ["k"], within_seconds: "60" }
+        - { state_counter: "k" }
+        - { state_counter: "k", within_seconds: 0, gte: 5 }
+        - { state_counter: "{{ action.tenent }}", gte: 5 }
+        - { state_counter: "{{ action.tenant", gte: five, gt: true }
+        - { call: has_active_events, args: [x] }
+        - { call: has_active_event, args: [] }
+        - { call: has_active_event, args: [x, y, z] }
+        - { call: has_active_event, args: [x], eq: true }
+        - { call: get_event_state, args: [action.fingerprint] }
+        - { call: get_event_state, args: [a, b], eq: firing }
+        - { call: event_in_state, args: [a] }
+        - { call: event_in_state, args: [a, action.payload..state] }
+        - { call: event_in_state, args: [a, null] }
+        - { call: event_in_state, args: a }
+        - { call: event_in_state }
+        - { call: event_in_state, args: [a, b], within_seconds: 5 }
+        - { field: now, gt: 1, state_seen: "k", within_seconds: 5 }
+        - { state_counter: "a", within_seconds: 5, state_seen: "k", call: has_active_event, args: [x] }
+        - { field: now, gt: 1, within_seconds: 5 }
+        - { all: [], args: [x] }
+        - { state_sen: "k", within_seconds: 5 }
 "#;
 
 const ACTIONS: &str = r#"
@@ -102,6 +132,11 @@ fn all_problems_of_three_files_are_told_at_once_each_with_its_place() {
         file("20-conditions.yaml", CONDITIONS),
     ];
     insta::assert_snapshot!(problems(&files));
+}
+
+#[test]
+fn what_is_wrong_with_conditions_on_the_state_is_told() {
+    insta::assert_snapshot!(problems(&[file("state.yaml", STATE)]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use acteon_core::Redactor;
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult};
 use serde_json::json;
 
-use super::{action, new_year, set};
+use super::{Gathered, action, case, set};
 
 const RULES: &str = r#"
 rules:
@@ -48,7 +48,10 @@ fn explain(options: &EvaluateOptions) -> Evaluation {
         ticks.set(ticks.get() + 1);
         ticks.get()
     };
-    set(RULES).explain_timed(&action, new_year(), options, &redactor, &stopwatch)
+    let gathered = Gathered::default();
+    let mut case = case(&action, &gathered);
+    case.now = options.evaluate_at.unwrap_or(case.now);
+    set(RULES).explain_timed(case, options, &redactor, &stopwatch)
 }
 
 #[test]
@@ -110,7 +113,11 @@ rules:
     ));
     let action = action(json!({"v": "v".repeat(65_536)}));
     let options = EvaluateOptions::default();
-    let evaluation = rules.explain(&action, new_year(), &options, &Redactor::default());
+    let evaluation = rules.explain(
+        case(&action, &Gathered::default()),
+        &options,
+        &Redactor::default(),
+    );
     assert!(evaluation.has_errors);
     assert_eq!(evaluation.trace[0].result, RuleResult::Error);
     let reason = evaluation.trace[0].reason.as_deref();

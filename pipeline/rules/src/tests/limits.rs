@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::{action, compile, holds, new_year};
+use super::{Gathered, action, compile, holds, new_year};
 use crate::{RuleFile, Settings};
 
 fn message(text: &str) -> String {
@@ -127,6 +127,24 @@ fn a_file_full_of_wrong_keys_is_read_in_time_and_its_problems_are_counted() {
 }
 
 #[test]
+fn all_regular_expressions_together_may_not_take_memory_without_limit() {
+    let rules = |distinct: usize| -> String {
+        let all = (0..200).map(|n| {
+            let pattern = format!("\\\\w{{10}}x{}", n % distinct);
+            format!("  - {{ name: r{n}, condition: {{ field: action.id, matches: \"{pattern}\" }}, action: {{ type: deny }} }}\n")
+        });
+        format!("rules:\n{}", all.collect::<String>())
+    };
+    let problems = compile(&rules(200)).unwrap_err();
+    assert!(
+        problems[0].message.contains("of all rules take more than"),
+        "{}",
+        problems[0]
+    );
+    assert!(compile(&rules(2)).is_ok(), "equal ones are compiled once");
+}
+
+#[test]
 fn a_regular_expression_may_not_take_memory_without_limit() {
     for pattern in [
         "(\\w{1000}){1000}",
@@ -161,6 +179,6 @@ fn ten_thousand_rules_over_a_large_payload_are_decided_in_time() {
     let payload: serde_json::Map<_, _> = (0..100_000)
         .map(|i| (format!("k{i}"), json!({"y": i})))
         .collect();
-    let decision = set.decide(&action(payload), new_year());
+    let decision = set.decide(&action(payload), new_year(), &Gathered::default());
     assert_eq!(decision.matched_rule, None);
 }

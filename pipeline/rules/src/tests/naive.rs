@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-/// What came of it: verdict, last matched rule, provider, payload, and the keys asked for.
+/// What came of it: verdict, last matched rule, provider, payload, the keys asked for, and the tallies looked at.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Naive {
     pub(super) verdict: String,
@@ -15,6 +15,31 @@ pub(super) struct Naive {
     pub(super) payload: Option<Value>,
     pub(super) claims: Vec<(String, String)>,
     pub(super) quotas: Vec<(String, String)>,
+    pub(super) notes: Vec<String>,
+}
+
+/// What a condition sees, and what it leaves behind.
+struct World {
+    action: Value,
+    /// As it came.
+    came: Value,
+    /// `<within>:<key>` of each tally that was looked at.
+    notes: Vec<String>,
+}
+
+/// How often the state is taken to have seen a name.
+pub(super) fn pretended_count(name: &str) -> u64 {
+    name.len() as u64 % 4
+}
+
+/// The state that the event of a name is taken to be in.
+pub(super) fn pretended_state(name: &str) -> Option<&'static str> {
+    [None, Some("a"), Some("b")][name.len() % 3]
+}
+
+/// Whether an event of a type is taken to be active.
+pub(super) fn pretended_active(event_type: &str, value: Option<&str>) -> bool {
+    (event_type.len() + value.map_or(0, str::len)) % 2 == 1
 }
 
 /// `rules` as in a file, `action` as on the wire.
@@ -24,15 +49,20 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
         .filter(|rule| rule["enabled"] != false)
         .collect();
     rules.sort_by_key(|rule| rule["priority"].as_i64().unwrap_or(0));
-    let mut action = action.clone();
+    let mut world = World {
+        action: action.clone(),
+        came: action.clone(),
+        notes: Vec::new(),
+    };
     let mut naive = Naive {
         verdict: "allow".into(),
         ..Naive::default()
     };
     for rule in rules {
-        if !holds(&rule["condition"], &action) {
+        if !holds(&rule["condition"], &mut world) {
             continue;
         }
+        let action = &mut world.action;
         let (name, does) = (rule["name"].as_str().unwrap(), &rule["action"]);
         naive.verdict = does["type"].as_str().unwrap().into();
         naive.matched = Some(name.into());
@@ -43,19 +73,19 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
             }
             "reroute" => naive.provider = does["target_provider"].as_str().map(String::from),
             "modify" => {
-                let changes = rendered(&does["changes"], &action);
+                let changes = rendered(&does["changes"], action);
                 merge(&mut action["payload"], &changes);
                 naive.payload = Some(action["payload"].clone());
             }
             "deduplicate" => {
-                let key = key(&does["key"], &action);
+                let key = key(&does["key"], action);
                 let own = || format!("id={}", action["id"].as_str().unwrap());
                 naive.claims.push((name.into(), key.unwrap_or_else(own)));
             }
             "throttle" => {
                 let key = match &does["key"] {
                     Value::Null => action["tenant"].as_str().unwrap().to_owned(),
-                    listed => key(listed, &action).unwrap_or_default(),
+                    listed => key(listed, action).unwrap_or_default(),
                 };
                 naive.quotas.push((name.into(), key));
             }
@@ -65,6 +95,7 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
             break;
         }
     }
+    naive.notes = world.notes;
     naive
 }
 
@@ -117,19 +148,24 @@ fn key(paths: &Value, action: &Value) -> Option<String> {
     if values.iter().all(Value::is_null) {
         return None;
     }
-    let part = |value: &Value| {
-        let text = match value {
-            Value::Null => return "-".to_owned(),
-            Value::String(text) => text.clone(),
-            other => {
-                let mut sorted = other.clone();
-                sorted.sort_all_objects();
-                sorted.to_string()
-            }
-        };
-        format!("{}:{text}", text.len())
+    let part = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        value => format!("{}:{}", text(value).len(), text(value)),
     };
     Some(values.iter().map(part).collect())
+}
+
+/// As keys hold it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => {
+            let mut sorted = other.clone();
+            sorted.sort_all_objects();
+            sorted.to_string()
+        }
+    }
 }
 
 fn at(path: &str, action: &Value) -> Value {
@@ -147,19 +183,69 @@ fn at(path: &str, action: &Value) -> Value {
         .unwrap_or(Value::Null)
 }
 
-fn holds(condition: &Value, action: &Value) -> bool {
+fn holds(condition: &Value, world: &mut World) -> bool {
     let condition = condition.as_object().unwrap();
     condition.iter().all(|(key, operand)| match key.as_str() {
-        "all" => operand.as_array().unwrap().iter().all(|c| holds(c, action)),
-        "any" => operand.as_array().unwrap().iter().any(|c| holds(c, action)),
-        "not" => !holds(operand, action),
-        "field" => true,
-        operator => test(
-            operator,
-            &at(condition["field"].as_str().unwrap(), action),
-            operand,
-        ),
+        "all" => operand.as_array().unwrap().iter().all(|c| holds(c, world)),
+        "any" => operand.as_array().unwrap().iter().any(|c| holds(c, world)),
+        "not" => !holds(operand, world),
+        "state_seen" => subject(condition, world) != 0,
+        "call" if operand != "get_event_state" => subject(condition, world) == true,
+        "field" | "state_counter" | "within_seconds" | "call" | "args" => true,
+        operator => test(operator, &subject(condition, world), operand),
     })
+}
+
+/// What the operators in a mapping are said of.
+fn subject(condition: &Map<String, Value>, world: &mut World) -> Value {
+    if let Some(path) = condition.get("field") {
+        return at(path.as_str().unwrap(), &world.action);
+    }
+    if let Some(call) = condition.get("call") {
+        let given = condition["args"].as_array().unwrap();
+        let argument = |at: usize, action| given.get(at).map(|text| argument(text, action));
+        let first = argument(0, &world.came).unwrap();
+        return match call.as_str().unwrap() {
+            "get_event_state" => pretended_state(&first).into(),
+            "event_in_state" => {
+                let expected = argument(1, &world.action);
+                (pretended_state(&first) == expected.as_deref()).into()
+            }
+            _ => pretended_active(&first, argument(1, &world.came).as_deref()).into(),
+        };
+    }
+    let key = condition
+        .get("state_seen")
+        .or(condition.get("state_counter"));
+    let key = filled(key.unwrap().as_str().unwrap(), &world.came);
+    let within = condition
+        .get("within_seconds")
+        .unwrap_or(&json!(86_400))
+        .clone();
+    let note = format!("{within}:{key}");
+    if !world.notes.contains(&note) {
+        world.notes.push(note);
+    }
+    pretended_count(&key).into()
+}
+
+fn argument(given: &Value, action: &Value) -> String {
+    match given.as_str() {
+        Some(path) if path.starts_with("action.") => text(&at(path, action)),
+        _ => text(given),
+    }
+}
+
+/// With what stands between braces replaced by what it leads to.
+fn filled(template: &str, action: &Value) -> String {
+    let mut parts = template.split("{{ ");
+    let mut all = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (path, rest) = part.split_once(" }}").unwrap();
+        all += &text(&at(path, action));
+        all += rest;
+    }
+    all
 }
 
 fn test(operator: &str, value: &Value, operand: &Value) -> bool {

@@ -1,13 +1,16 @@
 //! Random rules and actions: the compiled form decides as the naive one, with and without the index, and explaining
 //! is deciding. A failing case is printed with its seed.
 
+use std::time::Duration;
+
+use acteon_core::state::{Answer, Question, StateKey, Tallied};
 use acteon_core::{Action, Labels, Payload};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::naive::{self, Naive};
-use super::{new_year, set};
-use crate::{Decision, Effect, RuleSet};
+use super::{Gathered, case, new_year, set};
+use crate::{Decision, Effect, Read, RuleSet};
 
 /// Few names and values, so that rules and actions meet.
 fn word() -> impl Strategy<Value = String> {
@@ -107,8 +110,32 @@ fn found_by() -> impl Strategy<Value = Value> {
     })
 }
 
+fn on_the_state() -> impl Strategy<Value = Value> {
+    let key = || {
+        prop::sample::select(vec![
+            "k",
+            "{{ action.payload.a }}",
+            "{{ action.payload }} of {{ action.tenant }}{{ action.metadata.a }}",
+        ])
+    };
+    let within = || prop::sample::select(vec![60, 86_400]);
+    let argument = || prop_oneof![word(), path()];
+    prop_oneof![
+        (key(), within()).prop_map(|(k, w)| json!({"state_seen": k, "within_seconds": w})),
+        (key(), within(), 0..4)
+            .prop_map(|(k, w, n)| json!({"state_counter": k, "gte": n, "within_seconds": w})),
+        (key(), 0..4, 0..4).prop_map(|(k, n, m)| json!({"state_counter": k, "gt": n, "ne": m})),
+        (argument(), scalar())
+            .prop_map(|(a, v)| json!({"call": "get_event_state", "args": [a], "ne": v})),
+        (argument(), argument())
+            .prop_map(|(a, v)| json!({"call": "event_in_state", "args": [a, v]})),
+        prop::collection::vec(argument(), 1..3)
+            .prop_map(|args| json!({"call": "has_active_event", "args": args})),
+    ]
+}
+
 fn condition() -> impl Strategy<Value = Value> {
-    prop_oneof![test(), found_by()].prop_recursive(3, 12, 4, |inner| {
+    prop_oneof![test(), found_by(), on_the_state()].prop_recursive(3, 12, 4, |inner| {
         let list = || prop::collection::vec(inner.clone(), 0..4);
         prop_oneof![
             list().prop_map(|parts| json!({"all": parts})),
@@ -153,24 +180,25 @@ fn effect() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn rules() -> impl Strategy<Value = Vec<Value>> {
+pub(super) fn rules() -> impl Strategy<Value = Vec<Value>> {
     let rule = (
         condition(),
         effect(),
         -2..3i64,
         any::<bool>(),
         prop::bool::weighted(0.9),
+        prop::sample::select(vec!["skip", "deny", "fail"]),
     );
     prop::collection::vec(rule, 0..12).prop_map(|rules| {
         let numbered = rules.into_iter().enumerate();
-        let rule = |(at, (condition, action, priority, goes_on, enabled)): (usize, _)| {
-            json!({"name": format!("r{at}"), "condition": condition, "action": action, "priority": priority, "continue": goes_on, "enabled": enabled})
+        let rule = |(at, (condition, action, priority, goes_on, enabled, on_error)): (usize, _)| {
+            json!({"name": format!("r{at}"), "condition": condition, "action": action, "priority": priority, "continue": goes_on, "enabled": enabled, "on_error": on_error})
         };
         numbered.map(rule).collect()
     })
 }
 
-fn actions() -> impl Strategy<Value = Action> {
+pub(super) fn actions() -> impl Strategy<Value = Action> {
     let names = (name(), name(), name(), name());
     (names, payload(), prop::option::of(word())).prop_map(|(names, payload, label)| Action {
         id: "the-id".into(),
@@ -184,11 +212,37 @@ fn actions() -> impl Strategy<Value = Action> {
     })
 }
 
+/// What the state is taken to answer, but to the reads whose bit is set in `away`.
+pub(super) fn answered(reads: Vec<Read>, away: u64) -> Gathered {
+    let there = |read: &Read| away >> (read.number % 64) & 1 == 0;
+    let reads: Vec<_> = reads.into_iter().filter(there).collect();
+    let answers: Vec<_> = reads.iter().map(answer).collect();
+    Gathered::new(reads, answers)
+}
+
+fn answer(read: &Read) -> Answer {
+    match &read.question {
+        Question::Tally(_) => {
+            let count = naive::pretended_count(&read.name);
+            let last = (count > 0).then_some(Duration::ZERO);
+            Answer::Tally(Tallied { count, last })
+        }
+        Question::EventState(_) => {
+            Answer::EventState(naive::pretended_state(&read.name).map(Into::into))
+        }
+        Question::ActiveEvent { value, .. } => {
+            Answer::ActiveEvent(naive::pretended_active(&read.name, value.as_deref()))
+        }
+    }
+}
+
 fn as_naive(decision: Decision) -> Naive {
     assert_eq!(decision.rule_errors, 0);
+    let notes = decision.notes.iter();
     let mut naive = Naive {
         verdict: decision.verdict.as_str().into(),
         matched: decision.matched_rule.map(|rule| rule.to_string()),
+        notes: notes.map(|note| note.key.as_str().into()).collect(),
         ..Naive::default()
     };
     match decision.effect {
@@ -214,17 +268,24 @@ fn as_naive(decision: Decision) -> Naive {
 
 /// The naive form knows a key's name only; a suppressed action keeps nothing of its plan.
 fn comparable(mut naive: Naive, action: &Action) -> Naive {
+    let key = |owner: &str, name: &str| {
+        let key = StateKey::new(&action.namespace, &action.tenant, owner, name);
+        key.as_str().to_owned()
+    };
+    for note in &mut naive.notes {
+        *note = key("", note);
+    }
     if naive.suppressed {
         return Naive {
             verdict: naive.verdict,
             matched: naive.matched,
+            notes: naive.notes,
             suppressed: true,
             ..Naive::default()
         };
     }
     for (rule, name) in naive.claims.iter_mut().chain(&mut naive.quotas) {
-        let key = acteon_core::state::StateKey::new(&action.namespace, &action.tenant, rule, name);
-        *name = key.as_str().to_owned();
+        *name = key(rule, name);
     }
     naive
 }
@@ -242,21 +303,26 @@ proptest! {
         for action in actions {
             let wire = serde_json::to_value(&action).unwrap();
             let expected = comparable(naive::decide(&rules, &wire), &action);
-            prop_assert_eq!(as_naive(set.decide(&action, new_year())), expected);
+            let gathered = answered(set.ask(&action, new_year()), 0);
+            prop_assert_eq!(as_naive(set.decide(&action, new_year(), &gathered)), expected);
         }
     }
 
     #[test]
-    fn the_index_and_the_explanation_change_nothing(rules in rules(), actions in prop::collection::vec(actions(), 1..6)) {
+    fn the_index_and_the_explanation_change_nothing(rules in rules(), actions in prop::collection::vec(actions(), 1..6), away in prop_oneof![Just(0), any::<u64>()]) {
         let set = compiled(&rules);
         let unindexed = set.without_index();
         for action in actions {
-            let decision = set.decide(&action, new_year());
-            prop_assert_eq!(&decision, &unindexed.decide(&action, new_year()));
-            prop_assert_eq!(&decision, &set.decide_by_explaining(&action, new_year()));
-            let told = set.explain(&action, new_year(), &Default::default(), &Default::default());
+            let asked = |reads| answered(reads, away);
+            let decision = set.decide(&action, new_year(), &asked(set.ask(&action, new_year())));
+            let all = asked(unindexed.ask(&action, new_year()));
+            prop_assert_eq!(&decision, &unindexed.decide(&action, new_year(), &all));
+            let all = asked(set.ask_to_explain(&action, new_year(), &Default::default()));
+            prop_assert_eq!(&decision, &set.decide_by_explaining(case(&action, &all)));
+            let told = set.explain(case(&action, &all), &Default::default(), &Default::default());
             prop_assert_eq!(told.verdict, decision.verdict);
             prop_assert_eq!(told.matched_rule, decision.matched_rule);
+            prop_assert_eq!(told.has_errors, decision.rule_errors > 0);
         }
     }
 

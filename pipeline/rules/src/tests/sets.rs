@@ -55,7 +55,11 @@ fn ties_of_priority_are_broken_by_file_name_then_place() {
 #[test]
 fn toggles_override_the_files_and_are_not_remembered() {
     let set = set(TWO);
-    let verdict = |set: &RuleSet| set.decide(&action(json!({})), new_year()).verdict.as_str();
+    let verdict = |set: &RuleSet| {
+        set.decide(&action(json!({})), new_year(), &crate::Gathered::default())
+            .verdict
+            .as_str()
+    };
     assert_eq!(verdict(&set), "deduplicate");
     let toggled = set.with_toggles(&[("b".into(), true), ("gone".into(), true)]);
     assert_eq!(verdict(&toggled), "deny");
@@ -89,4 +93,20 @@ fn two_rules_of_one_name_are_refused_over_all_files() {
         listed(&problems),
         "b.yaml:1:16: the name `same` is taken by the rule in a.yaml line 1"
     );
+}
+
+#[test]
+fn a_set_knows_the_providers_it_names() {
+    let text = "
+rules:
+  - { name: a, condition: { all: [] }, action: { type: reroute, target_provider: one } }
+  - name: b
+    condition: { all: [] }
+    action: { type: reroute, targets: [{ provider: two, weight: 1 }, { provider: one, weight: 1 }] }
+  - name: c
+    condition: { all: [] }
+    action: { type: throttle, max_count: 1, window_seconds: 1, on_exceeded: reroute, target_provider: three }";
+    let set = set(text);
+    assert_eq!(Vec::from_iter(set.providers()), ["one", "three", "two"]);
+    assert!(RuleSet::empty().providers().is_empty());
 }

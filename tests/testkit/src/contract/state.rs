@@ -2,11 +2,13 @@
 //! multiples of the harness's unit.
 
 mod claims;
+mod events;
 mod leases;
 mod letters;
 mod model;
 mod quotas;
 mod subject;
+mod tallies;
 mod throttle;
 mod toggles;
 
@@ -17,10 +19,12 @@ use acteon_core::State;
 use async_trait::async_trait;
 
 pub use claims::*;
+pub use events::*;
 pub use leases::*;
 pub use letters::*;
 pub use model::random_interleavings_follow_the_naive_model;
 pub use quotas::*;
+pub use tallies::*;
 pub use throttle::*;
 pub use toggles::*;
 
@@ -109,16 +113,42 @@ macro_rules! state_contract {
             dead_letters_are_bounded_in_age
             dead_letters_survive_where_they_are_durable
             a_toggle_holds_until_it_is_set_anew
+            what_was_never_noted_is_none_at_all
+            a_note_counts_when_its_action_is_settled_and_not_before
+            a_note_counts_for_its_window_and_then_leaves_it
+            notes_leave_as_they_came
+            the_last_time_is_told_and_not_the_first
+            tallies_of_other_keys_windows_tenants_and_namespaces_are_apart
+            each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up
+            a_note_counts_whatever_became_of_its_action
+            answers_of_all_kinds_stand_in_the_order_of_the_questions
+            gathering_changes_nothing
+            instances_see_what_others_note_and_track
+            notes_and_events_survive_where_they_are_durable
+            an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not
+            tracking_overwrites_whatever_an_event_was
+            the_last_word_about_an_event_in_one_slice_holds
+            an_active_event_is_found_by_its_type_and_by_each_of_its_values
+            other_values_types_tenants_and_namespaces_are_not_active
+            an_event_that_ended_is_known_until_its_retention_has_passed
+            an_event_that_begins_again_is_kept
+            when_one_of_many_events_ends_the_others_still_answer
+            a_value_or_type_taken_away_answers_no_longer
+            a_value_that_an_event_carries_twice_ends_with_it
         ]);
         $crate::contract_tests!(parallel state, $harness, [
             of_64_tasks_that_want_the_same_key_one_wins
             a_quota_holds_against_64_tasks_at_once
+            of_64_tasks_that_note_at_once_none_is_lost
+            an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said
         ]);
         $crate::contract_tests!(property state, $harness, [
             random_interleavings_follow_the_naive_model
             no_window_ever_holds_more_than_the_bound
             at_twice_the_rate_every_window_is_used
             a_refused_one_passes_after_its_retry_after_and_not_before
+            a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_most
+            events_are_active_as_a_scan_of_all_would_find_them
         ]);
     };
 }

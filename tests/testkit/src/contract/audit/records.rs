@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
 use acteon_core::outcome::FailureCode;
+use acteon_core::rules::RulesHash;
 use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Audit, Labels, Payload, ResponseStatus, Verdict};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -51,6 +53,14 @@ pub async fn a_record_comes_back_as_it_was<H: AuditHarness>(harness: &H) {
     let full = AuditRecord {
         verdict: Verdict::Throttle,
         matched_rule: Some("limit \"é\"".into()),
+        verdict_details: Some(Box::new(VerdictDetails {
+            matched: vec!["mark".into(), "limit \"é\"".into()],
+            reason: Some("too many".into()),
+            errors: vec![RuleFailure {
+                rule: "broken".into(),
+                message: "why".into(),
+            }],
+        })),
         outcome: AuditedOutcome::Throttled {
             retry_after_secs: 1.5,
         },
@@ -61,6 +71,7 @@ pub async fn a_record_comes_back_as_it_was<H: AuditHarness>(harness: &H) {
         auth_method: "api_key",
         source: "kafka:orders/3@1042".into(),
         rules_generation: 7_000_000_000,
+        rules_hash: RulesHash::of("ffeeddccbbaa9988"),
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         ..audit_record(1)
     };

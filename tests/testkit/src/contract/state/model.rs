@@ -183,6 +183,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             delivered,
             remember: remember.then(|| (outcome, half_units::<H>(MEMORY))),
             dead_letter: None,
+            notes: Vec::new(),
         };
         self.state.settle(&[settlement]).await.expect("settled");
         let lease_end = remember.then_some((Record::Remembered(rule), MEMORY));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Claim, DeadLetterQuery, Held, Quota, Reservation, Reserved, Settlement, StateKey, WhenFull,
+    Answer, Claim, DeadLetterQuery, Event, Held, Question, Quota, Reservation, Reserved,
+    Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, State};
 
@@ -15,7 +16,7 @@ use super::StateHarness;
 pub(super) const LEASE: u32 = 4;
 /// In units: how long a delivery is remembered.
 pub(super) const TTL: u32 = 10;
-/// In units: the window of quotas.
+/// In units: the window of quotas and tallies.
 pub(super) const WINDOW: u32 = 10;
 
 pub(super) struct Subject<'a, H> {
@@ -87,6 +88,41 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         kept[0]
     }
 
+    pub(super) async fn gather(&self, questions: &[Question]) -> Vec<Answer> {
+        let answers = self.state.gather(questions).await.expect("answers");
+        assert_eq!(answers.len(), questions.len(), "one for each question");
+        answers
+    }
+
+    pub(super) async fn note(&self, tally: &Tally) {
+        self.settle(noting(std::slice::from_ref(tally))).await;
+    }
+
+    pub(super) async fn tallied(&self, tally: &Tally) -> Tallied {
+        let question = Question::Tally(tally.clone());
+        match self.gather(&[question]).await.remove(0) {
+            Answer::Tally(tallied) => tallied,
+            other => panic!("expected a tally, but got {other:?}"),
+        }
+    }
+
+    pub(super) async fn track(&self, events: &[Event]) {
+        self.state.track(events).await.expect("tracked");
+    }
+
+    pub(super) async fn state_of(&self, event: &Event) -> Option<String> {
+        match self.gather(&[state_of(event)]).await.remove(0) {
+            Answer::EventState(state) => state.map(Into::into),
+            other => panic!("expected a state, but got {other:?}"),
+        }
+    }
+
+    /// Whether an event of this type, and with this value, is active in `ns`/`t1`.
+    pub(super) async fn is_active(&self, event_type: &str, value: Option<&str>) -> bool {
+        let question = active("ns", "t1", event_type, value);
+        self.gather(&[question]).await[0] == Answer::ActiveEvent(true)
+    }
+
     /// Lets so many units pass.
     pub(super) async fn pass(&self, units: f64) {
         self.harness.pass(H::UNIT.mul_f64(units)).await;
@@ -99,6 +135,7 @@ pub(super) fn delivered(held: &Held) -> Settlement {
         delivered: true,
         remember: None,
         dead_letter: None,
+        notes: Vec::new(),
     }
 }
 
@@ -122,6 +159,65 @@ pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
         delivered: false,
         remember: None,
         dead_letter: Some(letter.clone()),
+        notes: Vec::new(),
+    }
+}
+
+/// Nothing but notes.
+pub(super) fn noting(notes: &[Tally]) -> Settlement {
+    Settlement {
+        held: None,
+        delivered: true,
+        remember: None,
+        dead_letter: None,
+        notes: notes.to_vec(),
+    }
+}
+
+/// A tally of `ns`/`t1` over [`WINDOW`].
+pub(super) fn tally<H: StateHarness>(name: &str) -> Tally {
+    Tally {
+        key: StateKey::new("ns", "t1", "", name),
+        within: H::UNIT * WINDOW,
+    }
+}
+
+/// An active event of `ns`/`t1` in the state `open`, of the type `outage`, with these values.
+pub(super) fn event(fingerprint: &str, values: &[&str]) -> Event {
+    Event {
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        fingerprint: fingerprint.into(),
+        event_type: "outage".into(),
+        state: "open".into(),
+        standing: Standing::Active,
+        values: values.iter().copied().map(Into::into).collect(),
+    }
+}
+
+/// The same event when it is over: in the state `closed`, and known for so long.
+pub(super) fn ended(event: &Event, retention: Duration) -> Event {
+    Event {
+        state: "closed".into(),
+        standing: Standing::Ended(retention),
+        ..event.clone()
+    }
+}
+
+pub(super) fn state_of(event: &Event) -> Question {
+    let key = StateKey::new(&event.namespace, &event.tenant, "", &event.fingerprint);
+    Question::EventState(key)
+}
+
+pub(super) fn active(
+    namespace: &str,
+    tenant: &str,
+    event_type: &str,
+    value: Option<&str>,
+) -> Question {
+    Question::ActiveEvent {
+        event_type: StateKey::new(namespace, tenant, "", event_type),
+        value: value.map(Into::into),
     }
 }
 

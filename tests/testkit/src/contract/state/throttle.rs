@@ -108,6 +108,7 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
                 delivered: false,
                 remember: None,
                 dead_letter: None,
+                notes: Vec::new(),
             };
             state.settle(&[settlement]).await.expect("settled");
         } else {

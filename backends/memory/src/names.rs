@@ -1,0 +1,70 @@
+//! Which keys an item of a call names: put into a list in one fixed order, and taken off it again in the same.
+
+use acteon_core::state::{Question, Reservation, Settlement};
+
+use crate::key::{Hashing, Key, Kind};
+use crate::time::nanos;
+
+/// The keys of one reservation.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys<'a> {
+    pub(crate) lease: Option<Key>,
+    pub(crate) claims: &'a [Key],
+    pub(crate) quotas: &'a [Key],
+}
+
+impl<'a> Keys<'a> {
+    /// Takes the keys of `reservation` off the front of `rest`.
+    pub(crate) fn of(reservation: &Reservation, rest: &mut &'a [Key]) -> Self {
+        let lease = usize::from(reservation.lease.is_some());
+        Self {
+            lease: take(lease, rest).first().copied(),
+            claims: take(reservation.claims.len(), rest),
+            quotas: take(reservation.quotas.len(), rest),
+        }
+    }
+}
+
+/// Takes so many keys off the front of `rest`.
+pub(crate) fn take<'a>(count: usize, rest: &mut &'a [Key]) -> &'a [Key] {
+    let (taken, left) = rest.split_at(count.min(rest.len()));
+    *rest = left;
+    taken
+}
+
+impl Hashing {
+    /// [`Keys::of`] takes them off.
+    pub(crate) fn reservation(&self, reservation: &Reservation, into: &mut Vec<Key>) {
+        if let Some(lease) = &reservation.lease {
+            into.push(self.key(Kind::Lease, lease));
+        }
+        for claim in &reservation.claims {
+            into.push(self.key(Kind::Claim, &claim.key));
+        }
+        for quota in &reservation.quotas {
+            into.push(self.key(Kind::Quota(nanos(quota.window)), &quota.key));
+        }
+    }
+
+    /// Those of what it ends, then one for each note.
+    pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<Key>) {
+        if let Some(held) = &settlement.held {
+            self.reservation(&held.reservation, into);
+        }
+        for note in &settlement.notes {
+            into.push(self.key(Kind::Tally(nanos(note.within)), &note.key));
+        }
+    }
+
+    /// One.
+    pub(crate) fn question(&self, question: &Question, into: &mut Vec<Key>) {
+        into.push(match question {
+            Question::Tally(tally) => self.key(Kind::Tally(nanos(tally.within)), &tally.key),
+            Question::EventState(fingerprint) => self.key(Kind::Event, fingerprint),
+            Question::ActiveEvent { event_type, value } => match value {
+                None => self.key(Kind::EventType, event_type),
+                Some(value) => self.value(event_type, value),
+            },
+        });
+    }
+}

@@ -1,0 +1,40 @@
+//! The last refunds that were given, so that none is given twice.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::key::Key;
+
+/// How many refunds are known.
+const REFUNDS_MAX: usize = 4096;
+
+/// A place that a grant has taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Charge {
+    pub(crate) fence: u64,
+    /// Which of the grant's quotas.
+    pub(crate) quota: usize,
+    /// When, in nanoseconds.
+    pub(crate) at: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Refunds {
+    known: HashSet<(u64, usize, Key)>,
+    order: VecDeque<(u64, usize, Key)>,
+}
+
+impl Refunds {
+    pub(crate) fn is_first(&mut self, charge: Charge, key: Key) -> bool {
+        let refund = (charge.fence, charge.quota, key);
+        let is_first = self.known.insert(refund);
+        if is_first {
+            self.order.push_back(refund);
+        }
+        if self.order.len() > REFUNDS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        is_first
+    }
+}

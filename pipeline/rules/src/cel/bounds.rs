@@ -1,0 +1,158 @@
+//! Bounds on the text of an expression, checked before it is parsed: the parser recurses, and so does the freeing of
+//! what it makes. The tokens are those of the parser itself, so that nothing can hide from them.
+
+use cel::parser::pratt_parser::{Lexer, Token, TokenKind};
+
+use super::place::{Wrong, place_of};
+
+/// How long an expression may be, in bytes.
+pub(super) const BYTES_MAX: usize = 4096;
+/// How deep an expression may be nested, in brackets and in operators.
+pub(super) const DEPTH_MAX: usize = 32;
+/// How many names, literals and operators an expression may hold.
+pub(super) const NODES_MAX: usize = 500;
+
+/// How many fields, calls, indexes and operators may hang on one another: each is a level of the parser's tree.
+const CHAIN_MAX: usize = 160;
+
+/// # Errors
+/// Which bound the text breaks, and where.
+pub(super) fn check(text: &str) -> Result<(), Wrong> {
+    if text.len() > BYTES_MAX {
+        return Err(Wrong::from(format!(
+            "an expression may be {BYTES_MAX} bytes long, this one has {}",
+            text.len()
+        )));
+    }
+    let (mut depth, mut nodes, mut chains) = (0usize, 0, Chains::default());
+    for token in tokens(text) {
+        chains.take(token.kind);
+        match token.kind {
+            TokenKind::TokLeftParen => depth += 1,
+            TokenKind::TokLeftBracket | TokenKind::TokLeftBrace => {
+                depth += 1;
+                nodes += 1;
+            }
+            TokenKind::TokRightParen | TokenKind::TokRightBracket | TokenKind::TokRightBrace => {
+                depth = depth.saturating_sub(1);
+            }
+            kind if is_node(kind) => nodes += 1,
+            _ => {}
+        }
+        let broken = if depth > DEPTH_MAX {
+            format!("brackets are nested deeper than {DEPTH_MAX} levels")
+        } else if nodes > NODES_MAX {
+            format!("an expression may hold {NODES_MAX} names, literals and operators")
+        } else if chains.longest() > CHAIN_MAX {
+            format!("more than {CHAIN_MAX} fields, calls and operators hang on one another")
+        } else {
+            continue;
+        };
+        return Err(Wrong::at(broken, place_of(text, token.start)));
+    }
+    Ok(())
+}
+
+/// How deep the parser's tree may become: the open brackets, the outermost first. A row of `&&` or `||` is no chain.
+struct Chains(Vec<Chain>);
+
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    /// How many operators hang on one another.
+    links: usize,
+    /// The longest of those in brackets that hang on it.
+    inner: usize,
+}
+
+impl Default for Chains {
+    fn default() -> Self {
+        Self(vec![Chain::default()])
+    }
+}
+
+impl Chains {
+    fn take(&mut self, kind: TokenKind) {
+        match kind {
+            TokenKind::TokLeftParen | TokenKind::TokLeftBracket | TokenKind::TokLeftBrace => {
+                self.link();
+                self.0.push(Chain::default());
+            }
+            TokenKind::TokRightParen | TokenKind::TokRightBracket | TokenKind::TokRightBrace => {
+                let closed = self.0.pop().unwrap_or_default();
+                if self.0.is_empty() {
+                    self.0.push(Chain::default());
+                }
+                let closed = closed.links + closed.inner;
+                self.last(|chain| chain.inner = chain.inner.max(closed));
+            }
+            TokenKind::TokComma | TokenKind::TokLogicalAnd | TokenKind::TokLogicalOr => {
+                self.last(|chain| chain.links = 0);
+            }
+            TokenKind::TokDot
+            | TokenKind::TokQuestion
+            | TokenKind::TokExclamation
+            | TokenKind::TokMinus => self.link(),
+            other if is_binary(other) => self.link(),
+            _ => {}
+        }
+    }
+
+    fn link(&mut self) {
+        self.last(|chain| chain.links += 1);
+    }
+
+    fn last(&mut self, change: impl FnOnce(&mut Chain)) {
+        if let Some(chain) = self.0.last_mut() {
+            change(chain);
+        }
+    }
+
+    fn longest(&self) -> usize {
+        let links: usize = self.0.iter().map(|chain| chain.links).sum();
+        links
+            + self
+                .0
+                .iter()
+                .map(|chain| chain.inner)
+                .max()
+                .unwrap_or_default()
+    }
+}
+
+/// The tokens but for white space and comments. Wrong ones are left to the parser.
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = Token> {
+    let mut lexer = Lexer::new(text);
+    let all = std::iter::from_fn(move || {
+        let token = lexer.lex();
+        (token.kind != TokenKind::TokEnd).then_some(token)
+    });
+    all.filter(|token| !matches!(token.kind, TokenKind::TokWhitespace | TokenKind::TokComment))
+}
+
+/// Whatever a tree can grow by has one of these: an operator of two sides has an operand of its own.
+fn is_node(kind: TokenKind) -> bool {
+    !matches!(
+        kind,
+        TokenKind::TokDot | TokenKind::TokComma | TokenKind::TokColon
+    ) && !is_binary(kind)
+}
+
+fn is_binary(kind: TokenKind) -> bool {
+    matches!(
+        kind,
+        TokenKind::TokPlus
+            | TokenKind::TokAsterisk
+            | TokenKind::TokSlash
+            | TokenKind::TokPercent
+            | TokenKind::TokIn
+            | TokenKind::TokEqual
+            | TokenKind::TokEqualEqual
+            | TokenKind::TokExclamationEqual
+            | TokenKind::TokLess
+            | TokenKind::TokLessEqual
+            | TokenKind::TokGreater
+            | TokenKind::TokGreaterEqual
+            | TokenKind::TokLogicalAnd
+            | TokenKind::TokLogicalOr
+    )
+}

@@ -1,0 +1,376 @@
+//! Values of CEL over the raw JSON of a payload: what stands in it is borrowed, what an expression makes is shared, and
+//! nothing is read before it is asked for.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use acteon_core::Labels;
+use hashbrown::HashMap;
+use thiserror::Error;
+
+use super::budget::Budget;
+use super::items::Items;
+use crate::json;
+use crate::number::Number;
+
+/// Why an expression has no value. Names no content of the payload.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum CelError {
+    #[error("a field that it reads is absent")]
+    NoField,
+    #[error("a list has no item of this number")]
+    NoItem,
+    #[error("`{0}` does not take values of these types")]
+    NoOverload(&'static str),
+    #[error("`{0}` cannot take this value")]
+    NotConvertible(&'static str),
+    #[error("an integer is out of range")]
+    Overflow,
+    #[error("a division by zero")]
+    DivisionByZero,
+    #[error("a condition is true or false, and this value is neither")]
+    NotBool,
+    #[error("a key is a string, a number or a boolean, and this value is none of them")]
+    NotAKey,
+    #[error("the state that it reads was not known")]
+    NotGathered,
+    #[error("it takes more than {} steps", super::budget::STEPS_MAX)]
+    TooManySteps,
+    #[error("it makes values of more than {} bytes", super::budget::BYTES_MAX)]
+    TooLarge,
+    #[error("it nests lists and maps deeper than {MADE_DEPTH_MAX} levels")]
+    TooDeep,
+}
+
+impl CelError {
+    /// Whether nothing may be evaluated after it.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManySteps | Self::TooLarge | Self::NotGathered
+        )
+    }
+}
+
+/// How many bytes an item of a list that was made is taken to need.
+pub(super) const ITEM_BYTES: usize = 32;
+/// How deep lists and maps may be nested that an expression makes, beside what stands in the payload: comparing and
+/// freeing them goes as deep.
+const MADE_DEPTH_MAX: u8 = 32;
+
+#[derive(Clone, Debug)]
+pub(super) enum Value<'v> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Double(f64),
+    Text(Text<'v>),
+    List(List<'v>),
+    Map(Map<'v>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Text<'v> {
+    Borrowed(&'v str),
+    Made(Rc<str>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum List<'v> {
+    Json(&'v [u8]),
+    /// With its depth.
+    Made(Rc<[Value<'v>]>, u8),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Map<'v> {
+    Json(&'v [u8]),
+    Labels(&'v Labels),
+    /// With its depth.
+    Made(Rc<[Member<'v>]>, u8),
+}
+
+pub(super) type Member<'v> = (Value<'v>, Value<'v>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Made(text) => text,
+        }
+    }
+}
+
+impl<'v> From<Cow<'v, [u8]>> for Text<'v> {
+    fn from(bytes: Cow<'v, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Self::Borrowed(text),
+                Err(_) => Self::Made(String::from_utf8_lossy(bytes).into()),
+            },
+            Cow::Owned(bytes) => Self::Made(String::from_utf8_lossy(&bytes).into()),
+        }
+    }
+}
+
+impl<'v> Value<'v> {
+    /// The value of a JSON text. Costs as much as a string in it is long.
+    pub(super) fn of_json(json: &'v [u8], budget: &mut Budget) -> Result<Self, CelError> {
+        Ok(match json.first() {
+            Some(b'"') => {
+                let content = json::unescaped(json::content(json));
+                match content {
+                    Cow::Borrowed(_) => budget.read(json.len())?,
+                    Cow::Owned(_) => budget.make(json.len())?,
+                }
+                Self::Text(content.into())
+            }
+            Some(b'[') => Self::List(List::Json(json)),
+            Some(b'{') => Self::Map(Map::Json(json)),
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'n') | None => Self::Null,
+            Some(_) => Number::parse(json).map_or(Self::Null, Self::from),
+        })
+    }
+
+    /// How deep a list or map of these values is.
+    fn depth_over<'i>(values: impl Iterator<Item = &'i Self>) -> Result<u8, CelError>
+    where
+        'v: 'i,
+    {
+        let depth = |value: &Self| match value {
+            Self::List(List::Made(_, depth)) | Self::Map(Map::Made(_, depth)) => *depth,
+            _ => 0,
+        };
+        let deepest = values.map(depth).max().unwrap_or_default();
+        let depth = deepest.checked_add(1);
+        depth
+            .filter(|depth| *depth <= MADE_DEPTH_MAX)
+            .ok_or(CelError::TooDeep)
+    }
+
+    pub(super) fn number(&self) -> Option<Number> {
+        match self {
+            Self::Int(value) => Some((*value).into()),
+            Self::Uint(value) => Some(Number::Unsigned(*value)),
+            Self::Double(value) => Some(Number::Float(*value)),
+            _ => None,
+        }
+    }
+
+    /// Values of different types are not equal; numbers are as numbers.
+    pub(super) fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
+        budget.step()?;
+        match (self, other) {
+            (Self::Null, Self::Null) => Ok(true),
+            (Self::Bool(a), Self::Bool(b)) => Ok(a == b),
+            (Self::Text(a), Self::Text(b)) => {
+                budget.read(a.len().min(b.len()))?;
+                Ok(**a == **b)
+            }
+            (Self::List(a), Self::List(b)) => a.equals(b, budget),
+            (Self::Map(a), Self::Map(b)) => a.equals(b, budget),
+            _ => {
+                let numbers = self.number().zip(other.number());
+                Ok(numbers.is_some_and(|(a, b)| a.equals(b)))
+            }
+        }
+    }
+
+    /// How two numbers, texts or booleans stand to each other; nothing for what is not a number.
+    pub(super) fn compare(
+        &self,
+        other: &Self,
+        budget: &mut Budget,
+    ) -> Result<Option<Ordering>, CelError> {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => Ok(Some(a.cmp(b))),
+            (Self::Text(a), Self::Text(b)) => {
+                budget.read(a.len().min(b.len()))?;
+                Ok(Some((**a).cmp(b)))
+            }
+            _ => match self.number().zip(other.number()) {
+                Some((a, b)) => Ok(a.compare(b)),
+                None => Err(CelError::NoOverload("<")),
+            },
+        }
+    }
+}
+
+impl From<Number> for Value<'_> {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Signed(value) => Self::Int(value),
+            Number::Unsigned(value) => i64::try_from(value).map_or(Self::Uint(value), Self::Int),
+            Number::Float(value) => Self::Double(value),
+        }
+    }
+}
+
+impl<'v> List<'v> {
+    pub(super) fn made(items: Vec<Value<'v>>) -> Result<Self, CelError> {
+        let depth = Value::depth_over(items.iter())?;
+        Ok(Self::Made(items.into(), depth))
+    }
+
+    pub(super) fn size(&self, budget: &mut Budget) -> Result<usize, CelError> {
+        match self {
+            Self::Json(json) => {
+                budget.read(json.len())?;
+                Ok(json::items(json).count())
+            }
+            Self::Made(items, _) => Ok(items.len()),
+        }
+    }
+
+    pub(super) fn get(&self, index: usize, budget: &mut Budget) -> Result<Value<'v>, CelError> {
+        match self {
+            Self::Json(json) => {
+                budget.read(json.len())?;
+                let item = json::items(json).nth(index).ok_or(CelError::NoItem)?;
+                Value::of_json(item, budget)
+            }
+            Self::Made(items, _) => items.get(index).cloned().ok_or(CelError::NoItem),
+        }
+    }
+
+    /// The items, none of them read yet.
+    pub(super) fn items(&self) -> Items<'v> {
+        match self {
+            Self::Json(json) => Items::of_json(json),
+            Self::Made(items, _) => Items::of_made(items.clone()),
+        }
+    }
+
+    pub(super) fn contains(
+        &self,
+        wanted: &Value<'v>,
+        budget: &mut Budget,
+    ) -> Result<bool, CelError> {
+        let mut items = self.items();
+        while let Some(item) = items.next(budget)? {
+            if item.equals(wanted, budget)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
+        let (mut own, mut others) = (self.items(), other.items());
+        loop {
+            match (own.next(budget)?, others.next(budget)?) {
+                (Some(item), Some(other)) if item.equals(&other, budget)? => {}
+                (None, None) => return Ok(true),
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+impl<'v> Map<'v> {
+    pub(super) fn made(members: Vec<Member<'v>>) -> Result<Self, CelError> {
+        let depth = Value::depth_over(members.iter().map(|(_, value)| value))?;
+        Ok(Self::Made(members.into(), depth))
+    }
+
+    /// The keys, each once.
+    pub(super) fn keys(&self, budget: &mut Budget) -> Result<List<'v>, CelError> {
+        let members = self.members(budget)?;
+        budget.make(members.len() * ITEM_BYTES)?;
+        let keys = members.iter().map(|(key, _)| key.clone());
+        List::made(keys.collect())
+    }
+
+    /// The members, of those with equal keys the last.
+    pub(super) fn members(&self, budget: &mut Budget) -> Result<Rc<[Member<'v>]>, CelError> {
+        let key = |key: &'v str| Value::Text(Text::Borrowed(key));
+        match self {
+            Self::Made(members, _) => Ok(members.clone()),
+            Self::Labels(labels) => {
+                let pairs: Vec<_> = labels
+                    .iter()
+                    .map(|(name, value)| (key(name), Value::Text(Text::Borrowed(value))))
+                    .collect();
+                budget.make(pairs.len() * 2 * ITEM_BYTES)?;
+                Ok(pairs.into())
+            }
+            Self::Json(json) => {
+                budget.read(json.len())?;
+                let (mut places, mut members) = (HashMap::new(), Vec::new());
+                for (name, value) in json::members(json) {
+                    budget.make(2 * ITEM_BYTES + name.len())?;
+                    let value = Value::of_json(value, budget)?;
+                    match places.get(name.as_ref()) {
+                        Some(place) => {
+                            let place: &usize = place;
+                            let (_, known): &mut Member<'v> = &mut members[*place];
+                            *known = value;
+                        }
+                        None => {
+                            places.insert(name.to_vec(), members.len());
+                            members.push((Value::Text(name.into()), value));
+                        }
+                    }
+                }
+                Ok(members.into())
+            }
+        }
+    }
+
+    pub(super) fn get(
+        &self,
+        wanted: &Value<'v>,
+        budget: &mut Budget,
+    ) -> Result<Option<Value<'v>>, CelError> {
+        if let Value::Null | Value::List(_) | Value::Map(_) = wanted {
+            return Err(CelError::NotAKey);
+        }
+        match (self, wanted) {
+            (Self::Json(json), Value::Text(name)) => {
+                budget.read(json.len())?;
+                let named = json::members(json).filter(|(key, _)| key.as_ref() == name.as_bytes());
+                let found = named.last().map(|(_, value)| value);
+                found.map(|json| Value::of_json(json, budget)).transpose()
+            }
+            (Self::Labels(labels), Value::Text(name)) => {
+                budget.step()?;
+                let value = labels.get(name);
+                Ok(value.map(|value| Value::Text(Text::Borrowed(value))))
+            }
+            (Self::Json(_) | Self::Labels(_), _) => Ok(None),
+            (Self::Made(members, _), _) => {
+                for (key, value) in members.iter() {
+                    if key.equals(wanted, budget)? {
+                        return Ok(Some(value.clone()));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
+        let (own, others) = (self.members(budget)?, other.members(budget)?);
+        if own.len() != others.len() {
+            return Ok(false);
+        }
+        let others = Self::Made(others, 0);
+        for (key, value) in own.iter() {
+            let same = match others.get(key, budget)? {
+                Some(other) => value.equals(&other, budget)?,
+                None => false,
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

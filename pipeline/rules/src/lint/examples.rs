@@ -1,0 +1,173 @@
+//! Labels and payload fields that a rule reads and that no example has: most likely a slip. Examples are the actions that
+//! rule tests dispatch; what a rule sets is there, too. Where there are no examples, nothing is said.
+
+use hashbrown::HashSet;
+
+use super::written::each_mapping;
+use super::{Warnings, Written, entries, get, items, text};
+use crate::path::{Known, Path, Segment, Source};
+use crate::problems::{Place, nearest};
+use crate::rule::Rule;
+use crate::settings::Settings;
+use crate::yaml::{Data, Node};
+
+/// What is known of actions.
+pub(super) struct Pool<'n> {
+    payloads: Vec<&'n Node>,
+    labels: HashSet<&'n str>,
+    dispatched: usize,
+}
+
+impl<'n> Pool<'n> {
+    /// `examples` are files of rule tests, `rules` all rules.
+    pub(super) fn new(
+        examples: impl Iterator<Item = &'n Node>,
+        rules: impl Iterator<Item = &'n Node>,
+    ) -> Self {
+        let mut pool = Self {
+            payloads: Vec::new(),
+            labels: HashSet::new(),
+            dispatched: 0,
+        };
+        examples.for_each(|example| pool.gather(example));
+        let changes = rules.filter_map(|rule| get(get(rule, "action")?, "changes"));
+        pool.payloads.extend(changes);
+        pool
+    }
+
+    /// The actions of a file of rule tests, wherever they stand in it.
+    fn gather(&mut self, node: &'n Node) {
+        items(node).iter().for_each(|item| self.gather(item));
+        for (key, value) in entries(node) {
+            match key {
+                "dispatch" => {
+                    self.dispatched += 1;
+                    self.action(value);
+                }
+                "defaults" => self.action(value),
+                _ => self.gather(value),
+            }
+        }
+    }
+
+    fn action(&mut self, action: &'n Node) {
+        self.payloads.extend(get(action, "payload"));
+        let metadata = get(action, "metadata");
+        let nested = metadata.and_then(|metadata| get(metadata, "labels"));
+        for labels in [metadata, nested].into_iter().flatten() {
+            self.labels.extend(entries(labels).map(|(label, _)| label));
+        }
+    }
+
+    /// The names that stand where none of the path's does. None when the path leads somewhere.
+    fn instead_of(&self, segments: &[Segment]) -> Option<Vec<&'n str>> {
+        let mut level = self.payloads.clone();
+        for segment in segments {
+            // What a template brings in is not known.
+            if level
+                .iter()
+                .any(|node| text(node).is_some_and(|text| text.contains("{{")))
+            {
+                return None;
+            }
+            let next: Vec<_> = level.iter().flat_map(|node| step(node, segment)).collect();
+            if next.is_empty() {
+                let names = level.iter().flat_map(|node| entries(node));
+                return Some(names.map(|(name, _)| name).collect());
+            }
+            level = next;
+        }
+        None
+    }
+}
+
+/// What is behind a step, in any place of a list.
+fn step<'n>(node: &'n Node, segment: &Segment) -> Vec<&'n Node> {
+    match &node.data {
+        Data::List(items) if segment.index.is_some() => items.iter().collect(),
+        _ => get(node, &segment.key).into_iter().collect(),
+    }
+}
+
+pub(super) fn warn(
+    rules: &[(&Rule, Written<'_>)],
+    pool: &Pool<'_>,
+    settings: &Settings,
+    warnings: &mut Warnings,
+) {
+    if pool.dispatched == 0 {
+        return;
+    }
+    let mut known = Known::new(&settings.environment);
+    let mut told = HashSet::new();
+    for (_, (file, rule)) in rules {
+        for (place, written) in paths(rule) {
+            let Ok(path) = known.short_path(written, 0) else {
+                continue;
+            };
+            if let Some(message) = missing(&path, pool)
+                && told.insert(path.to_string())
+            {
+                warnings.at(file, place, message);
+            }
+        }
+    }
+}
+
+/// What is said of a path that leads nowhere.
+fn missing(path: &Path, pool: &Pool<'_>) -> Option<String> {
+    let (sought, names): (_, Vec<&str>) = match &path.source {
+        Source::Label(label) if !pool.labels.contains(label.as_str()) => {
+            (label.as_str(), pool.labels.iter().copied().collect())
+        }
+        Source::Payload(inner) => {
+            let names = pool.instead_of(&inner.segments)?;
+            (inner.segments.last()?.key.as_ref(), names)
+        }
+        _ => return None,
+    };
+    let meant = match nearest(sought, &names) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    };
+    Some(format!("no action in the rule tests has `{path}`{meant}"))
+}
+
+/// The paths that a rule reads, as they are written and where.
+fn paths(rule: &Node) -> Vec<(Place, &str)> {
+    let mut paths = Vec::new();
+    if let Some(condition) = get(rule, "condition") {
+        each_mapping(condition, &mut |mapping| {
+            for (key, value) in entries(mapping) {
+                match key {
+                    "field" => paths.extend(text(value).map(|path| (value.place, path))),
+                    "args" => paths.extend(items(value).iter().filter_map(argument)),
+                    "state_seen" | "state_counter" => templates(value, &mut paths),
+                    _ => {}
+                }
+            }
+        });
+    }
+    if let Some(action) = get(rule, "action") {
+        let key = get(action, "key").into_iter().flat_map(items);
+        paths.extend(key.filter_map(|item| Some((item.place, text(item)?))));
+        if let Some(changes) = get(action, "changes") {
+            templates(changes, &mut paths);
+        }
+    }
+    paths
+}
+
+fn argument(node: &Node) -> Option<(Place, &str)> {
+    let is_path = |text: &&str| text.starts_with("action.");
+    Some((node.place, text(node).filter(is_path)?))
+}
+
+/// The paths between braces in all strings of a value.
+fn templates<'n>(node: &'n Node, paths: &mut Vec<(Place, &'n str)>) {
+    items(node).iter().for_each(|item| templates(item, paths));
+    entries(node).for_each(|(_, value)| templates(value, paths));
+    let parts = text(node).unwrap_or_default().split("{{").skip(1);
+    let inner = parts.filter_map(|part| part.split_once("}}"));
+    paths.extend(inner.map(|(path, _)| (node.place, path.trim())));
+}

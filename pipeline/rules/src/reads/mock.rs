@@ -1,0 +1,82 @@
+//! Answers that a person makes up, in the playground: key to value.
+
+use std::time::Duration;
+
+use acteon_core::state::{Answer, Question, Tallied};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{Gathered, Read};
+use crate::problems::quoted;
+
+/// What is wrong with made up answers.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MockError {
+    /// It is no mapping.
+    #[error("`mock_state` is an object: key to value")]
+    NotAnObject,
+    /// A value is not of the kind that is asked for.
+    #[error("`mock_state`: {key} takes {expected}")]
+    #[allow(missing_docs)]
+    Value { key: String, expected: &'static str },
+}
+
+impl Gathered {
+    /// Answers from `mock`: to the key of a tally a count, or whether it was seen; to a fingerprint the event's state;
+    /// to an event type whether one is active, or the list of values it is active for. What it does not name is not
+    /// there.
+    ///
+    /// # Errors
+    /// The first value that does not answer what is asked.
+    pub fn mocked(reads: Vec<Read>, mock: &Value) -> Result<Self, MockError> {
+        let mock = mock.as_object().ok_or(MockError::NotAnObject)?;
+        let answers: Result<Vec<_>, _> = reads.iter().map(|read| answer(read, mock)).collect();
+        Ok(Self::new(reads, answers?))
+    }
+}
+
+fn answer(read: &Read, mock: &Map<String, Value>) -> Result<Answer, MockError> {
+    let value = mock.get(read.name.as_str()).unwrap_or(&Value::Null);
+    let (answer, expected) = match &read.question {
+        Question::Tally(_) => (tallied(value).map(Answer::Tally), "a count, or `true`"),
+        Question::EventState(_) => (state(value), "the name of a state"),
+        Question::ActiveEvent { value: asked, .. } => (
+            is_active(value, asked.as_deref()).map(Answer::ActiveEvent),
+            "`true`, or a list of values",
+        ),
+    };
+    answer.ok_or_else(|| MockError::Value {
+        key: quoted(&read.name),
+        expected,
+    })
+}
+
+fn tallied(value: &Value) -> Option<Tallied> {
+    let count = match value {
+        Value::Null | Value::Bool(false) => 0,
+        Value::Bool(true) => 1,
+        other => other.as_u64()?,
+    };
+    let last = (count > 0).then_some(Duration::ZERO);
+    Some(Tallied { count, last })
+}
+
+fn state(value: &Value) -> Option<Answer> {
+    match value {
+        Value::Null => Some(Answer::EventState(None)),
+        Value::String(state) => Some(Answer::EventState(Some(state.into()))),
+        _ => None,
+    }
+}
+
+fn is_active(value: &Value, asked: Option<&str>) -> Option<bool> {
+    match (value, asked) {
+        (Value::Null, _) => Some(false),
+        (Value::Bool(active), _) => Some(*active),
+        (Value::Array(values), None) => Some(!values.is_empty()),
+        (Value::Array(values), Some(asked)) => {
+            Some(values.iter().any(|value| value.as_str() == Some(asked)))
+        }
+        _ => None,
+    }
+}

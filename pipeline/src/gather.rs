@@ -1,0 +1,113 @@
+//! One call to the state for all that rules want to know of a batch; none when no rule reads it.
+
+use acteon_core::state::Tally;
+use acteon_core::{Action, Delivery, Refusal, State, StateError};
+use acteon_rules::{Gathered, Read, RuleSet};
+use hashbrown::HashMap;
+use jiff::Timestamp;
+
+use crate::events;
+use crate::options::OnStateError;
+use crate::process::Pipeline;
+use crate::reserve::STATE_WAIT;
+use crate::rulebook::Generation;
+
+/// The deliveries of a batch that go on, and beside each what the state answered; nothing at all when nothing was asked.
+pub(crate) struct Batch {
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) gathered: Vec<Gathered>,
+}
+
+/// What the state answers to the questions of the rules about these actions, for each of them; nothing at all when they
+/// have none.
+pub(crate) async fn gather<'a>(
+    set: &RuleSet,
+    actions: impl Iterator<Item = &'a Action>,
+    now: Timestamp,
+    state: &dyn State,
+) -> Result<Vec<Gathered>, StateError> {
+    if !set.asks() {
+        return Ok(Vec::new());
+    }
+    let reads: Vec<Vec<Read>> = actions.map(|action| set.ask(action, now)).collect();
+    let each = reads.iter().flatten();
+    let questions: Vec<_> = each.map(|read| read.question.clone()).collect();
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut answers = state.gather(&questions).await?.into_iter();
+    let take = |reads: Vec<Read>| {
+        let count = reads.len();
+        Gathered::new(reads, answers.by_ref().take(count))
+    };
+    Ok(reads.into_iter().map(take).collect())
+}
+
+impl Pipeline {
+    /// Asks the state what the rules of this generation want to know of these. What it gives no answer for goes back to
+    /// its source, or on without one, as the options say.
+    pub(crate) async fn gather(
+        &self,
+        deliveries: Vec<Delivery>,
+        generation: &Generation,
+        now: Timestamp,
+    ) -> Batch {
+        let actions = deliveries.iter().map(|delivery| &delivery.action);
+        match gather(&generation.set, actions, now, &*self.parts.state).await {
+            Ok(gathered) => Batch {
+                deliveries,
+                gathered,
+            },
+            Err(error) => {
+                let asks =
+                    |delivery: &Delivery| !generation.set.ask(&delivery.action, now).is_empty();
+                self.without_answers(deliveries, asks, &error)
+            }
+        }
+    }
+
+    fn without_answers(
+        &self,
+        deliveries: Vec<Delivery>,
+        asks: impl Fn(&Delivery) -> bool,
+        error: &StateError,
+    ) -> Batch {
+        let asking = deliveries.iter().filter(|delivery| asks(delivery)).count();
+        events::not_gathered(error, asking);
+        let deliveries = match self.parts.options.on_state_error {
+            OnStateError::Deliver => deliveries,
+            OnStateError::Retry => {
+                let (asking, going_on) = deliveries.into_iter().partition::<Vec<_>, _>(asks);
+                for delivery in asking {
+                    events::returned(Refusal::StateUnavailable);
+                    delivery.retry(STATE_WAIT, Refusal::StateUnavailable);
+                }
+                going_on
+            }
+        };
+        Batch {
+            deliveries,
+            gathered: Vec::new(),
+        }
+    }
+}
+
+/// What the actions of a batch have been noted under so far: those that come after them are to see it, although the
+/// state does not know yet.
+#[derive(Default)]
+pub(crate) struct Noted(HashMap<Tally, u64>);
+
+impl Noted {
+    /// Adds what came earlier in the batch to what the state answered.
+    pub(crate) fn tell(&self, gathered: &mut Gathered) {
+        if !self.0.is_empty() {
+            gathered.add(|tally| self.0.get(tally).copied().unwrap_or_default());
+        }
+    }
+
+    pub(crate) fn note(&mut self, tallies: &[Tally]) {
+        for tally in tallies {
+            *self.0.entry_ref(tally).or_default() += 1;
+        }
+    }
+}

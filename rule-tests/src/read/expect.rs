@@ -1,0 +1,128 @@
+//! Reads what is expected: of an action that is dispatched, or of what a provider has received.
+
+use acteon_core::FailureCode;
+use acteon_rules::reading::{Data, Fields, Node};
+
+use super::{Reader, json};
+use crate::case::{At, Calls, Content, Expected};
+
+const ACTION_KEYS: [&str; 8] = [
+    "outcome",
+    "code",
+    "rule",
+    "provider",
+    "payload",
+    "payload_has",
+    "retry_after",
+    "rule_errors",
+];
+const PROVIDER_KEYS: [&str; 4] = ["provider", "calls", "payload", "payload_has"];
+/// The outcomes there are, by the names of the wire.
+const OUTCOMES: [&str; 7] = [
+    "Executed",
+    "Deduplicated",
+    "Suppressed",
+    "Rerouted",
+    "Throttled",
+    "Failed",
+    "CircuitOpen",
+];
+const CODES: [FailureCode; 7] = [
+    FailureCode::ProviderNotFound,
+    FailureCode::ExecutionFailed,
+    FailureCode::Timeout,
+    FailureCode::Connection,
+    FailureCode::Configuration,
+    FailureCode::RateLimited,
+    FailureCode::Serialization,
+];
+
+fn at<T>(node: &Node, value: Option<T>) -> Option<At<T>> {
+    let place = node.place;
+    value.map(|value| At { place, value })
+}
+
+impl Reader<'_> {
+    /// What is expected of each action of a dispatch.
+    pub(super) fn expected(&mut self, node: &Node) -> Option<Expected> {
+        let fields = Fields::of(node, "a mapping of what is expected", self.problems)?;
+        fields.only("key", &ACTION_KEYS, self.problems);
+        if fields.iter().next().is_none() {
+            self.problems.at(node.place, "nothing is expected here");
+        }
+        let outcomes = OUTCOMES.map(|name| (name, name));
+        let codes = CODES.map(|code| (code.as_str(), code.as_str()));
+        let mut expected = Expected {
+            content: self.content(&fields),
+            ..Expected::default()
+        };
+        if let Some(node) = fields.get("outcome") {
+            expected.outcome = at(node, node.word("outcome", &outcomes, self.problems));
+        }
+        if let Some(node) = fields.get("code") {
+            expected.code = at(node, node.word("code", &codes, self.problems));
+        }
+        if let Some(node) = fields.get("rule") {
+            let rule = match node.data {
+                Data::Null => Some(None),
+                _ => self.rule(node).map(Some),
+            };
+            expected.rule = at(node, rule);
+        }
+        if let Some(node) = fields.get("provider") {
+            let name = node.text("the name of a provider", self.problems);
+            let name = name.and_then(|name| self.provider(node.place, name));
+            expected.provider = at(node, name);
+        }
+        if let Some(node) = fields.get("retry_after") {
+            expected.retry_after = at(node, self.duration(node));
+        }
+        if let Some(node) = fields.get("rule_errors") {
+            expected.rule_errors = at(node, self.count(node));
+        }
+        Some(expected)
+    }
+
+    /// What is expected of one provider, or of several.
+    pub(super) fn checks(&mut self, node: &Node) -> Option<Vec<Calls>> {
+        let checks: Vec<_> = match &node.data {
+            Data::List(items) => items.iter().map(|item| self.calls(item)).collect(),
+            _ => vec![self.calls(node)],
+        };
+        checks.into_iter().collect()
+    }
+
+    fn calls(&mut self, node: &Node) -> Option<Calls> {
+        let what = "a mapping of what a provider is expected to have received";
+        let fields = Fields::of(node, what, self.problems)?;
+        fields.only("key without a dispatch", &PROVIDER_KEYS, self.problems);
+        let calls = fields
+            .get("calls")
+            .and_then(|node| at(node, self.count(node)));
+        let content = self.content(&fields);
+        if fields.get("calls").is_none() && content.is_empty() {
+            let message = "nothing is expected here: say `calls`, `payload` or `payload_has`";
+            self.problems.at(node.place, message);
+        }
+        let node = fields.required("provider", self.problems)?;
+        let name = node.text("the name of a provider", self.problems)?;
+        Some(Calls {
+            provider: self.provider(node.place, name)?,
+            calls,
+            content,
+        })
+    }
+
+    fn content(&mut self, fields: &Fields<'_>) -> Content {
+        let of = |key| fields.get(key).and_then(|node| at(node, Some(json(node))));
+        Content {
+            whole: of("payload"),
+            has: of("payload_has"),
+        }
+    }
+
+    fn count(&mut self, node: &Node) -> Option<u64> {
+        let count = node.integer(0, i64::from(u32::MAX), self.problems)?;
+        u64::try_from(count).ok()
+    }
+}

@@ -1,0 +1,127 @@
+//! Rules and an action: a decision is there whatever they say, twice the same, and the one that is explained.
+//!
+//! Parts: a rule file, an action, and made-up answers of the state (`mock_state`). The time is the action's
+//! `created_at`.
+
+use acteon_core::rules::{EvaluateOptions, Evaluation};
+use acteon_core::state::{Answer, Question, Tallied};
+use acteon_core::{Action, Redactor};
+use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleFile, RuleSet};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::Reading;
+use crate::parts::{action, sample, split, text};
+use crate::rules::settings;
+
+/// A throttle notes what is full in so many bits.
+const QUOTAS_MAX: usize = 64;
+
+pub(crate) fn feed(input: &[u8]) -> Reading {
+    let [rules, json, mock] = split(input);
+    let file = RuleFile {
+        name: "fuzz.yaml".into(),
+        text: text(rules),
+    };
+    let Ok(set) = RuleSet::compile(&[file], &settings()) else {
+        return Reading::Refused;
+    };
+    let action = action(json).unwrap_or_else(sample);
+    let now = action.created_at;
+    judge(&set, &action, &Gathered::default());
+    let asked = asked(&set, &action, now);
+    let answers = asked.iter().map(answer).collect::<Vec<_>>();
+    judge(&set, &action, &Gathered::new(asked.clone(), answers));
+    let mock = serde_json::from_slice::<Value>(mock).unwrap_or(Value::Object(Default::default()));
+    match Gathered::mocked(asked, &mock) {
+        Ok(gathered) => drop(judge(&set, &action, &gathered)),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    Reading::Accepted
+}
+
+/// What a decision asks is asked twice the same, and is part of what an explanation asks.
+fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<Read> {
+    let asked = set.ask(action, now);
+    assert_eq!(asked, set.ask(action, now));
+    assert!(asked.is_empty() || set.asks());
+    let more = set.ask_to_explain(action, now, &EvaluateOptions::default());
+    assert!(asked.iter().all(|read| more.contains(read)));
+    asked
+}
+
+/// An answer that follows from the question.
+fn answer(read: &Read) -> Answer {
+    match &read.question {
+        Question::Tally(tally) => {
+            let count = tally.within.as_secs() % 7;
+            let last = (count > 0).then_some(tally.within / 2);
+            Answer::Tally(Tallied { count, last })
+        }
+        Question::EventState(_) => Answer::EventState(Some("firing".into())),
+        Question::ActiveEvent { value, .. } => Answer::ActiveEvent(value.is_none()),
+    }
+}
+
+/// Decides and explains, and compares the two.
+pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Evaluation {
+    let now = action.created_at;
+    let decision = set.decide(action, now, gathered);
+    assert_eq!(decision, set.decide(action, now, gathered), "decided twice");
+    check(&decision, action);
+    let case = Case {
+        action,
+        now,
+        gathered,
+    };
+    let explained = explain(set, case, &EvaluateOptions::default());
+    same(&decision, &explained);
+    let every_rule = EvaluateOptions {
+        evaluate_all: true,
+        ..EvaluateOptions::default()
+    };
+    let all = explain(set, case, &every_rule);
+    same(&decision, &all);
+    let with_disabled = EvaluateOptions {
+        include_disabled: true,
+        ..every_rule
+    };
+    explain(set, case, &with_disabled);
+    all
+}
+
+fn explain(set: &RuleSet, case: Case<'_>, options: &EvaluateOptions) -> Evaluation {
+    let redactor = Redactor::new(["password".to_owned()], "***");
+    let explained = set.explain(case, options, &redactor);
+    assert_eq!(explained.trace.len(), set.len());
+    let again = set.explain(case, options, &redactor);
+    let shown = |evaluation| serde_json::to_string(&evaluation).map_err(|error| error.to_string());
+    let first = shown(&explained);
+    assert!(first.is_ok(), "{first:?}");
+    assert_eq!(first, shown(&again), "explained twice");
+    explained
+}
+
+fn same(decision: &Decision, explained: &Evaluation) {
+    assert_eq!(decision.verdict, explained.verdict);
+    assert_eq!(decision.matched_rule, explained.matched_rule);
+    assert_eq!(decision.rule_errors > 0, explained.has_errors);
+}
+
+/// What is to be done can be done.
+fn check(decision: &Decision, action: &Action) {
+    let Effect::Deliver(plan) = &decision.effect else {
+        return;
+    };
+    assert!(plan.quotas.len() <= QUOTAS_MAX);
+    assert_ne!(plan.provider.as_deref(), Some(""));
+    if let Some(payload) = &plan.payload {
+        let changed = Action {
+            payload: payload.clone(),
+            ..action.clone()
+        };
+        let written = serde_json::to_vec(&changed).unwrap_or_default();
+        let again = crate::parts::action(&written);
+        assert_eq!(again, Some(changed), "a changed payload can be read");
+    }
+}

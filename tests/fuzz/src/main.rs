@@ -1,0 +1,22 @@
+//! The binary that libFuzzer drives: it feeds the target that `ACTEON_FUZZ_TARGET` names. See `make fuzz`.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use acteon_fuzz::Target;
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let name = std::env::var("ACTEON_FUZZ_TARGET").unwrap_or_default();
+    Target::named(&name).unwrap_or_else(|| panic!("ACTEON_FUZZ_TARGET names no target: \"{name}\""))
+});
+
+/// Where the input stands while it is run: a stack that overflows ends the process before libFuzzer can keep it.
+static RUNNING: LazyLock<Option<std::path::PathBuf>> =
+    LazyLock::new(|| std::env::var_os("ACTEON_FUZZ_RUNNING").map(Into::into));
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    if let Some(place) = &*RUNNING {
+        assert!(std::fs::write(place, input).is_ok(), "the input is kept");
+    }
+    let _ = TARGET.run(input);
+});

@@ -1,0 +1,388 @@
+//! Clauses about events: in which state one is, and whether any of a type, or with a value, is active.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acteon_core::state::{Answer, Event, Question, Standing};
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::leases::in_parallel;
+use super::subject::*;
+use super::{Pace, StateHarness};
+use crate::contract::for_all;
+
+/// Of its own namespace and tenant.
+pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let known = event("e", &[]);
+    assert_eq!(subject.state_of(&known).await, None);
+    subject.track(&[]).await;
+    subject.track(std::slice::from_ref(&known)).await;
+    assert_eq!(subject.state_of(&known).await.as_deref(), Some("open"));
+    let elsewhere = |namespace: &str, tenant: &str, fingerprint: &str| Event {
+        namespace: namespace.into(),
+        tenant: tenant.into(),
+        ..event(fingerprint, &[])
+    };
+    let unknown = [
+        elsewhere("ns", "t1", "f"),
+        elsewhere("ns", "t1", ""),
+        elsewhere("ns", "t2", "e"),
+        elsewhere("ns2", "t1", "e"),
+        elsewhere("n", "st1", "e"),
+        elsewhere("ns", "t1e", ""),
+    ];
+    for other in unknown {
+        assert_eq!(subject.state_of(&other).await, None, "{other:?}");
+    }
+}
+
+/// There are no transitions here: whoever tracks has decided.
+pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let opened = event("e", &["db"]);
+    let acknowledged = Event {
+        state: "acknowledged".into(),
+        ..opened.clone()
+    };
+    let ended = ended(&opened, H::UNIT * TTL);
+    let steps = [&opened, &acknowledged, &ended, &opened, &opened, &ended];
+    for step in steps {
+        subject.track(std::slice::from_ref(step)).await;
+        let state = subject.state_of(&opened).await;
+        assert_eq!(state.as_deref(), Some(step.state.as_str()));
+        let is_active = step.standing == Standing::Active;
+        assert_eq!(subject.is_active("outage", None).await, is_active);
+        assert_eq!(subject.is_active("outage", Some("db")).await, is_active);
+    }
+}
+
+/// As if each had been tracked after the one before.
+pub async fn the_last_word_about_an_event_in_one_slice_holds<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let (first, second) = (event("e", &["db", "web"]), event("f", &["mail"]));
+    let changed = event("e", &["db", "disk"]);
+    let second_ended = ended(&second, H::UNIT * TTL);
+    let slice = [
+        second_ended.clone(),
+        first.clone(),
+        second.clone(),
+        ended(&first, H::UNIT * TTL),
+        changed.clone(),
+        second_ended,
+    ];
+    for _ in 0..2 {
+        subject.track(&slice).await;
+        for (value, is_active) in [
+            ("db", true),
+            ("disk", true),
+            ("web", false),
+            ("mail", false),
+        ] {
+            let found = subject.is_active("outage", Some(value)).await;
+            assert_eq!(found, is_active, "{value}");
+        }
+        assert_eq!(subject.state_of(&first).await.as_deref(), Some("open"));
+        assert_eq!(subject.state_of(&second).await.as_deref(), Some("closed"));
+    }
+    subject.track(&[ended(&changed, H::UNIT * TTL)]).await;
+    assert!(!subject.is_active("outage", None).await);
+}
+
+/// Whatever the values look like.
+pub async fn an_active_event_is_found_by_its_type_and_by_each_of_its_values<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let long = "x".repeat(500);
+    let values = ["db", "", "a:b", "é 'x' %\"\\\n", "*", "null", &long];
+    subject.track(&[event("e", &values)]).await;
+    assert!(subject.is_active("outage", None).await);
+    for value in values {
+        assert!(subject.is_active("outage", Some(value)).await, "{value}");
+    }
+    subject.track(&[event("valueless", &[])]).await;
+    subject
+        .track(&[ended(&event("e", &values), H::UNIT * TTL)])
+        .await;
+    assert!(subject.is_active("outage", None).await);
+    for value in values {
+        assert!(!subject.is_active("outage", Some(value)).await, "{value}");
+    }
+}
+
+/// Also where one name, put after another, looks like a third.
+pub async fn other_values_types_tenants_and_namespaces_are_not_active<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    subject.track(&[event("e", &["db", "1:x"])]).await;
+    let others = [
+        active("ns", "t1", "outage", Some("d")),
+        active("ns", "t1", "outage", Some("DB")),
+        active("ns", "t1", "outage", Some("e")),
+        active("ns", "t1", "outage", Some("open")),
+        active("ns", "t1", "outage", Some("outage")),
+        active("ns", "t1", "outage", Some("")),
+        active("ns", "t1", "outagedb", None),
+        active("ns", "t1", "outagedb", Some("")),
+        active("ns", "t1", "outaged", Some("b")),
+        active("ns", "t1", "outage1:", Some("x")),
+        active("ns", "t1", "db", None),
+        active("ns", "t1", "e", None),
+        active("ns", "t1", "", None),
+        active("ns", "t1", "", Some("db")),
+        active("ns", "t2", "outage", None),
+        active("ns", "t2", "outage", Some("db")),
+        active("ns2", "t1", "outage", None),
+        active("ns2", "t1", "outage", Some("db")),
+        active("n", "st1", "outage", None),
+        active("ns", "t1outage", "", None),
+    ];
+    let answers = subject.gather(&others).await;
+    for (question, answer) in others.iter().zip(answers) {
+        assert_eq!(answer, Answer::ActiveEvent(false), "{question:?}");
+    }
+}
+
+/// Not active from the moment it ended.
+pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let (short, long) = (event("e", &["db"]), event("f", &["db"]));
+    let slice = [short.clone(), ended(&long, H::UNIT * 9)];
+    subject.track(&slice).await;
+    subject.track(&[ended(&short, H::UNIT * 4)]).await;
+    assert!(!subject.is_active("outage", None).await);
+    assert!(!subject.is_active("outage", Some("db")).await);
+    subject.pass(3.5).await;
+    assert_eq!(subject.state_of(&short).await.as_deref(), Some("closed"));
+    subject.pass(1.0).await;
+    assert_eq!(subject.state_of(&short).await, None);
+    subject.pass(4.0).await;
+    assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
+    // Told again, it is kept for as long again.
+    subject.track(&[ended(&long, H::UNIT * 3)]).await;
+    subject.pass(2.5).await;
+    assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
+    subject.pass(1.0).await;
+    assert_eq!(subject.state_of(&long).await, None);
+}
+
+/// What was to be forgotten is in force again.
+pub async fn an_event_that_begins_again_is_kept<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let outage = event("e", &["db"]);
+    let forgotten = event("f", &["web"]);
+    subject.track(&[ended(&outage, H::UNIT * 2)]).await;
+    subject.track(&[ended(&forgotten, H::UNIT * 2)]).await;
+    subject.track(std::slice::from_ref(&outage)).await;
+    subject.pass(3.0).await;
+    subject.track(std::slice::from_ref(&forgotten)).await;
+    subject.pass(3.0).await;
+    for (event, value) in [(&outage, "db"), (&forgotten, "web")] {
+        assert_eq!(subject.state_of(event).await.as_deref(), Some("open"));
+        assert!(subject.is_active("outage", Some(value)).await);
+    }
+}
+
+/// It is no matter which of them ends, or how often it is told.
+pub async fn when_one_of_many_events_ends_the_others_still_answer<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let events: Vec<_> = (0..8)
+        .map(|n| {
+            event(
+                &format!("e{n}"),
+                &["all", if n < 4 { "low" } else { "high" }],
+            )
+        })
+        .collect();
+    subject.track(&events).await;
+    subject.track(&events).await;
+    for (ends, over) in events.iter().enumerate() {
+        assert!(subject.is_active("outage", None).await);
+        assert!(subject.is_active("outage", Some("all")).await);
+        assert_eq!(subject.is_active("outage", Some("low")).await, ends < 4);
+        assert!(subject.is_active("outage", Some("high")).await);
+        subject.track(&[ended(over, H::UNIT * TTL)]).await;
+        subject.track(&[ended(over, H::UNIT * TTL)]).await;
+    }
+    for value in [None, Some("all"), Some("low"), Some("high")] {
+        assert!(!subject.is_active("outage", value).await);
+    }
+}
+
+/// The new ones do, the others stay.
+pub async fn a_value_or_type_taken_away_answers_no_longer<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    subject.track(&[event("e", &["db", "web"])]).await;
+    subject.track(&[event("e", &["web", "disk"])]).await;
+    for (value, is_active) in [("db", false), ("web", true), ("disk", true)] {
+        let found = subject.is_active("outage", Some(value)).await;
+        assert_eq!(found, is_active, "{value}");
+    }
+    let renamed = Event {
+        event_type: "incident".into(),
+        ..event("e", &["disk"])
+    };
+    subject.track(&[renamed]).await;
+    assert!(!subject.is_active("outage", None).await);
+    assert!(!subject.is_active("outage", Some("disk")).await);
+    assert!(subject.is_active("incident", None).await);
+    assert!(subject.is_active("incident", Some("disk")).await);
+    assert!(!subject.is_active("incident", Some("web")).await);
+}
+
+/// Two labels may have the same value.
+pub async fn a_value_that_an_event_carries_twice_ends_with_it<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    subject.track(&[event("e", &["db", "web", "db"])]).await;
+    assert!(subject.is_active("outage", Some("db")).await);
+    subject.track(&[event("e", &["web", "web"])]).await;
+    assert!(!subject.is_active("outage", Some("db")).await);
+    let over = ended(&event("e", &["web", "web"]), H::UNIT * TTL);
+    subject.track(&[over]).await;
+    assert!(!subject.is_active("outage", Some("web")).await);
+}
+
+/// Nobody's word is half in force, and nothing stays in the index that no event stands for.
+pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said<
+    H: StateHarness,
+>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let states = [subject.state.clone(), harness.peer().await];
+    let values = ["0", "1", "2", "3"];
+    let said = std::sync::atomic::AtomicUsize::new(0);
+    in_parallel(&states, 64, |state| {
+        let task = said.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            let word = |name| event(name, &[values[task % 4]]);
+            let slice = [word("shared"), word(&format!("own {task}"))];
+            state.track(&slice).await.expect("tracked");
+            let over = ended(&slice[1], H::UNIT * TTL);
+            state.track(&[over]).await.expect("tracked");
+        }
+    })
+    .await;
+    let mut found = 0;
+    for value in values {
+        found += usize::from(subject.is_active("outage", Some(value)).await);
+    }
+    assert_eq!(found, 1, "only the shared event goes on, with one value");
+    let over = ended(&event("shared", &[]), H::UNIT * TTL);
+    subject.track(&[over]).await;
+    for value in values {
+        assert!(!subject.is_active("outage", Some(value)).await, "{value}");
+    }
+    assert!(!subject.is_active("outage", None).await);
+}
+
+/// One event: which, of what type, with which values, and the half units that it is kept when it has ended.
+type Told = (u8, u8, Vec<u8>, Option<u32>);
+
+/// Slices of events, and the whole units that pass after each.
+fn histories(pace: Pace) -> impl Strategy<Value = Vec<(Vec<Told>, u32)>> {
+    let values = proptest::collection::vec(0_u8..4, 0..4);
+    // Half units are odd, so that a real backend, which takes a little time for each call, agrees about what is over.
+    let kept = proptest::option::weighted(0.4, (0_u32..4).prop_map(|units| 2 * units + 1));
+    let told = (0_u8..6, 0_u8..2, values, kept);
+    let slice = proptest::collection::vec(told, 0..5);
+    let passes = prop_oneof![3 => Just(0_u32), 2 => 1_u32..4];
+    let length = match pace {
+        Pace::Virtual => 30,
+        Pace::Real => 10,
+    };
+    proptest::collection::vec((slice, passes), 1..length)
+}
+
+/// Whatever is told in which order: the index agrees with all events, looked at one by one.
+pub fn events_are_active_as_a_scan_of_all_would_find_them<H: StateHarness>(make: impl Fn() -> H) {
+    for_all(H::PACE, &histories(H::PACE), |history| {
+        H::PACE.run(async {
+            let harness = make();
+            let subject = Subject::of(&harness).await;
+            let begin = Instant::now();
+            let mut model = BTreeMap::new();
+            for (slice, passes) in &history {
+                let events: Vec<_> = slice.iter().map(event_of::<H>).collect();
+                subject.track(&events).await;
+                let now = begin.elapsed();
+                model.extend(
+                    events
+                        .into_iter()
+                        .map(|e| (e.fingerprint.clone(), (e, now))),
+                );
+                subject.pass(f64::from(*passes)).await;
+                let now = begin.elapsed();
+                model.retain(|_, (event, since)| is_kept(event, now - *since));
+                let questions = everything();
+                let answers = subject.gather(&questions).await;
+                for (question, answer) in questions.into_iter().zip(answers) {
+                    let events = model.values().map(|(event, _)| event);
+                    let expected = scan(events, &question);
+                    prop_assert_eq!(answer, expected, "{:?}", question);
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+fn event_of<H: StateHarness>((name, event_type, values, kept): &Told) -> Event {
+    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
+    let going_on = Event {
+        event_type: format!("type {event_type}").into(),
+        state: format!("open {}", values.len()).into(),
+        ..event(&name.to_string(), &values)
+    };
+    match kept {
+        None => going_on,
+        Some(half_units) => ended(&going_on, H::UNIT * *half_units / 2),
+    }
+}
+
+fn is_kept(event: &Event, age: Duration) -> bool {
+    match event.standing {
+        Standing::Active => true,
+        Standing::Ended(retention) => age < retention,
+    }
+}
+
+/// All that can be asked about the events of a history.
+fn everything() -> Vec<Question> {
+    let mut questions: Vec<_> = (0..6)
+        .map(|name| state_of(&event(&name.to_string(), &[])))
+        .collect();
+    for event_type in ["type 0", "type 1"] {
+        questions.push(active("ns", "t1", event_type, None));
+        for value in ["0", "1", "2", "3"] {
+            questions.push(active("ns", "t1", event_type, Some(value)));
+        }
+    }
+    questions
+}
+
+/// The answer, by looking at every event.
+fn scan<'a>(mut events: impl Iterator<Item = &'a Event>, question: &Question) -> Answer {
+    match question {
+        Question::EventState(_) => {
+            let known = events.find(|event| state_of(event) == *question);
+            Answer::EventState(known.map(|event| event.state.clone()))
+        }
+        Question::ActiveEvent { value, .. } => Answer::ActiveEvent(events.any(|event| {
+            let is_type = active("ns", "t1", &event.event_type, value.as_deref()) == *question;
+            let carries = value
+                .as_ref()
+                .is_none_or(|value| event.values.contains(value));
+            event.standing == Standing::Active && is_type && carries
+        })),
+        Question::Tally(_) => unreachable!("no tally is asked for"),
+    }
+}
