@@ -19,6 +19,7 @@ use serde_path_to_error::Track;
 use sonic_rs::LazyValue;
 use thiserror::Error;
 
+pub use self::wire::FIELDS;
 use self::wire::{Fill, Wire};
 use crate::action::{Action, Payload};
 

@@ -110,6 +110,24 @@ impl<'de, P: Raw + Deserialize<'de>> Visitor<'de> for Fill<'_, P> {
     }
 }
 
+/// The fields of an action on the wire, in the order of [`Field`].
+pub const FIELDS: [&str; 14] = [
+    "id",
+    "namespace",
+    "tenant",
+    "provider",
+    "action_type",
+    "payload",
+    "metadata",
+    "dedup_key",
+    "status",
+    "fingerprint",
+    "starts_at",
+    "ends_at",
+    "created_at",
+    "trace_context",
+];
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Field {
@@ -132,26 +150,9 @@ enum Field {
 }
 
 impl Field {
-    const NAMES: [&str; 14] = [
-        "id",
-        "namespace",
-        "tenant",
-        "provider",
-        "action_type",
-        "payload",
-        "metadata",
-        "dedup_key",
-        "status",
-        "fingerprint",
-        "starts_at",
-        "ends_at",
-        "created_at",
-        "trace_context",
-    ];
-
     /// Refuses a field that was `seen` before. Fields that we do not know may come as often as they like.
     fn count<E: Error>(self, seen: &mut u16) -> Result<(), E> {
-        let Some(name) = Self::NAMES.get(self as usize) else {
+        let Some(name) = FIELDS.get(self as usize) else {
             return Ok(());
         };
         let bit = 1 << self as u16;

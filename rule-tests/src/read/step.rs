@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::Action;
-use acteon_core::decode::{self, DecodeError};
+use acteon_core::decode::{self, DecodeError, FIELDS};
 use acteon_core::state::{Event, Standing};
 use acteon_rules::reading::{Data, Fields, Node, expected, quoted};
 use compact_str::CompactString;
@@ -32,22 +32,6 @@ const EVENT_KEYS: [&str; 7] = [
     "values",
     "namespace",
     "tenant",
-];
-const ACTION_KEYS: [&str; 14] = [
-    "id",
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "payload",
-    "metadata",
-    "dedup_key",
-    "status",
-    "fingerprint",
-    "starts_at",
-    "ends_at",
-    "created_at",
-    "trace_context",
 ];
 const ANSWERS: [(&str, Answer); 4] = [
     ("succeeds", Answer::Succeed),
@@ -145,7 +129,7 @@ impl Reader<'_> {
     /// The action as it would be read over HTTP, but that its payload may be left out, and that no key is ignored.
     fn action(&mut self, node: &Node, start: Timestamp) -> Option<(Action, Gives)> {
         let fields = Fields::of(node, "an action (a mapping)", self.problems)?;
-        fields.only("field of an action", &ACTION_KEYS, self.problems);
+        fields.only("field of an action", &FIELDS, self.problems);
         let mut message = to_json(node);
         if fields.get("payload").is_none() {
             message["payload"] = json!({});

@@ -224,16 +224,12 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
             if let Value::Null | Value::Double(_) | Value::List(_) | Value::Map(_) = key {
                 return Err(CelError::NotAKey);
             }
-            let mut known = None;
-            for (at, (other, _)) in members.iter().enumerate() {
+            for (other, _) in &members {
                 if other.equals(&key, &mut self.budget)? {
-                    known = Some(at);
+                    return Err(CelError::RepeatedKey);
                 }
             }
-            match known {
-                Some(at) => members[at].1 = value,
-                None => members.push((key, value)),
-            }
+            members.push((key, value));
         }
         Map::made(members).map(Value::Map)
     }

@@ -16,18 +16,24 @@ impl StrictTest {
             return Err(CelError::NoField.into());
         }
         let seen = facts.read(path);
-        let takes = match (operator, seen) {
+        match (operator, seen) {
             (Operator::Order(_, Limit::Number(_)), Seen::Number(_))
             | (Operator::Order(_, Limit::Text(_)), Seen::Text(_))
             | (Operator::StartsWith(_) | Operator::EndsWith(_), Seen::Text(_))
             | (Operator::Contains(_) | Operator::Matches(_), Seen::Text(_))
-            | (Operator::Eq(_) | Operator::Ne(_) | Operator::In(_), _) => true,
-            (Operator::Order(..), _) => return Err(CelError::NoOverload("<").into()),
-            _ => false,
-        };
-        if !takes {
-            return Err(CelError::NoOverload("this function").into());
+            | (Operator::Eq(_) | Operator::Ne(_) | Operator::In(_), _) => Ok(operator.holds(seen)),
+            _ => Err(CelError::NoOverload(name_of(operator)).into()),
         }
-        Ok(operator.holds(seen))
+    }
+}
+
+/// The name in CEL of an operator that does not take every type.
+fn name_of(operator: &Operator) -> &'static str {
+    match operator {
+        Operator::Contains(_) => "contains",
+        Operator::StartsWith(_) => "startsWith",
+        Operator::EndsWith(_) => "endsWith",
+        Operator::Matches(_) => "matches",
+        _ => "<",
     }
 }

@@ -184,6 +184,11 @@ fn what_is_absent_or_of_another_type_is_an_error() {
         "9223372036854775807 + action.payload.amount > 0",
         Err(CelError::Overflow),
     );
+    says("{'a': 1, 'a': 2}.a == 2", Err(CelError::RepeatedKey));
+    says(
+        "action.payload.amount.startsWith('4')",
+        Err(CelError::NoOverload("startsWith")),
+    );
     says("int('x') == 1", Err(CelError::NotConvertible("int")));
 }
 
@@ -249,6 +254,14 @@ rules:
     reads.clear();
     let unknown = set.decide(&action, new_year(), &Gathered::new(reads, []));
     assert_eq!((unknown.rule_errors, unknown.matched_rule), (1, None));
+    // What the state did not answer counts only when the rest leaves it open, evaluated or lowered.
+    for known in [
+        "(has_active_event('x') ? true : false) || action.tenant == 'acme'",
+        "has_active_event('x') || action.tenant == 'acme'",
+    ] {
+        assert_eq!(lowered(known, &action), Ok(true), "{known}");
+        assert_eq!(evaluated(known, &action), Ok(true), "{known}");
+    }
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(crate) enum CelError {
     NotBool,
     #[error("a key is a string, a number or a boolean, and this value is none of them")]
     NotAKey,
+    #[error("a map has two members of one key")]
+    RepeatedKey,
     #[error("the state that it reads was not known")]
     NotGathered,
     #[error("it takes more than {} steps", super::budget::STEPS_MAX)]
@@ -47,10 +49,7 @@ pub(crate) enum CelError {
 impl CelError {
     /// Whether nothing may be evaluated after it.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::TooManySteps | Self::TooLarge | Self::NotGathered
-        )
+        matches!(self, Self::TooManySteps | Self::TooLarge)
     }
 }
 
