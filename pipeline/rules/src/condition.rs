@@ -77,13 +77,15 @@ impl Condition {
         }
     }
 
-    /// Whether looking at it may note an action.
-    pub(crate) fn notes(&self) -> bool {
+    /// Whether looking at it may have an effect whatever stands after it: the action is noted, or the budget of the rule is
+    /// used up.
+    pub(crate) fn has_effects(&self) -> bool {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::notes),
-            Self::Not(inner) => inner.notes(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_effects),
+            Self::Not(inner) => inner.has_effects(),
             Self::State(test) => test.reading.notes(),
-            Self::Test(_) | Self::Strict(_) | Self::Has(_) | Self::Cel(_) => false,
+            Self::Cel(_) => true,
+            Self::Test(_) | Self::Strict(_) | Self::Has(_) => false,
         }
     }
 }

@@ -137,7 +137,7 @@ fn combined(fields: u8, mut hash: impl FnMut(usize) -> u64) -> u64 {
         })
 }
 
-/// The values of `field` for which the condition could hold, or could reach a tally: an action is noted there whatever
+/// The values of `field` for which the condition could hold, or could reach what has effects: those are there whatever
 /// stands after it.
 fn values(condition: &Condition, field: ActionField) -> Values<'_> {
     match condition {
@@ -145,8 +145,8 @@ fn values(condition: &Condition, field: ActionField) -> Values<'_> {
         Condition::Not(_) | Condition::State(_) => None,
         Condition::Strict(_) | Condition::Has(_) | Condition::Cel(_) => None,
         Condition::All(parts) => {
-            let first_note = parts.iter().position(Condition::notes);
-            let up_to_it = first_note.map_or(parts.len(), |at| at + 1);
+            let first_effect = parts.iter().position(Condition::has_effects);
+            let up_to_it = first_effect.map_or(parts.len(), |at| at + 1);
             let each = parts.iter().take(up_to_it);
             let each = each.filter_map(|part| values(part, field));
             each.min_by_key(Vec::len)

@@ -58,7 +58,7 @@ pub(crate) fn raw_action(payload: &str) -> Action {
 }
 
 /// An action at new year.
-fn case<'c>(action: &'c Action, gathered: &'c Gathered) -> Case<'c> {
+pub(crate) fn case<'c>(action: &'c Action, gathered: &'c Gathered) -> Case<'c> {
     Case {
         action,
         now: new_year(),

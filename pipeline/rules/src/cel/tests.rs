@@ -304,6 +304,21 @@ fn what_is_wrong_is_told_with_what_was_meant() {
 }
 
 #[test]
+fn the_index_passes_over_no_rule_that_would_use_up_its_budget() {
+    let endless = "action.payload.list.all(a, action.payload.list.all(b, a + b >= 0))";
+    let rules = format!(
+        "rules: [{{ name: r, on_error: deny, action: {{ type: allow }}, condition: \"{endless} && action.tenant == 'other'\" }}]"
+    );
+    let set = crate::tests::set(&rules);
+    let list: Vec<_> = (0..2_000).collect();
+    let (action, nothing) = (action(json!({ "list": list })), Gathered::default());
+    let decided = set.decide(&action, new_year(), &nothing);
+    let explained = set.decide_by_explaining(crate::tests::case(&action, &nothing));
+    assert_eq!(decided, explained);
+    assert_eq!(decided.rule_errors, 1);
+}
+
+#[test]
 fn a_lowered_condition_fails_where_the_expression_does() {
     for text in [
         "time.hour.contains('2')",
