@@ -181,6 +181,11 @@ impl Labels {
         Self::of(labels)
     }
 
+    /// Labels that are put together one by one.
+    pub(crate) fn building() -> Building {
+        Building(Vec::new())
+    }
+
     /// Labels in the order of their keys, each key once.
     fn of(labels: Vec<Label>) -> Self {
         Self((!labels.is_empty()).then(|| Arc::new(labels)))
@@ -204,6 +209,23 @@ impl Labels {
 
     fn as_slice(&self) -> &[Label] {
         self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Labels that are still being put together.
+pub(crate) struct Building(Vec<Label>);
+
+impl Building {
+    pub(crate) fn put(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
+        put(&mut self.0, (key.into(), value.into()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn built(self) -> Labels {
+        Labels::of(self.0)
     }
 }
 

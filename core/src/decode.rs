@@ -3,11 +3,11 @@
 //! The fast reader says little about what is wrong, so bytes that it refuses are read again by the slow one,
 //! whose errors name the place.
 
+mod reader;
 mod wire;
 
 use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -16,9 +16,9 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_path_to_error::Track;
-use sonic_rs::LazyValue;
 use thiserror::Error;
 
+use self::reader::{Reader, Refused};
 pub use self::wire::FIELDS;
 use self::wire::{Fill, Wire};
 use crate::action::{Action, Payload};
@@ -27,6 +27,9 @@ use crate::action::{Action, Payload};
 pub const NAME_BYTES_MAX: usize = 256;
 /// The longest `dedup_key`, `status` or `fingerprint`, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
+
+/// How deep an action with the deepest payload is nested.
+const DEPTH_MAX: usize = Payload::DEPTH_MAX + 1;
 
 /// Why bytes are not an action. The message names what and where, never the content.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -85,14 +88,20 @@ pub struct Draft(Wire);
 /// # Errors
 /// What is wrong, and where.
 pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
-    check_depth(bytes, Payload::DEPTH_MAX + 1)?;
     let text = text(bytes)?;
-    let (mut wire, mut reader) = (Wire::default(), sonic_rs::Deserializer::from_str(text));
-    let filled = Fill::<LazyValue<'_>>::new(&mut wire, bytes).deserialize(&mut reader);
-    if filled.and_then(|()| reader.end()).is_ok() && has_sound_escapes(text) {
-        return Ok(Draft(wire));
+    if let Ok(draft) = at_once(bytes, text) {
+        return Ok(draft);
     }
+    check_depth(bytes, DEPTH_MAX)?;
     decode_slowly(bytes, text)
+}
+
+/// One action by the fast reader, if nothing is wrong with it.
+fn at_once(bytes: &Bytes, text: &str) -> Result<Draft, Refused> {
+    let (mut wire, mut reader) = (Wire::default(), Reader::new(text, DEPTH_MAX));
+    wire.fill(&mut reader, bytes)?;
+    reader.end()?;
+    Ok(Draft(wire))
 }
 
 /// Reads a JSON array of actions. Items fail one by one; the payloads share `bytes`.
@@ -112,18 +121,14 @@ pub fn decode_batch_up_to(
     bytes: &Bytes,
     actions_max: usize,
 ) -> Result<Option<Vec<Result<Draft, DecodeError>>>, DecodeError> {
-    check_depth(bytes, Payload::DEPTH_MAX + 2)?;
     let text = text(bytes)?;
-    let too_many = Cell::new(false);
-    let list = UpTo::new(actions_max, &too_many, Drafting(bytes));
-    if let Some(drafts) = batch_at_once(text, list) {
+    if let Ok(drafts) = batch_at_once(bytes, text, actions_max) {
         return Ok(Some(drafts.into_iter().map(Ok).collect()));
     }
-    if too_many.get() {
-        return Ok(None);
-    }
+    check_depth(bytes, DEPTH_MAX + 1)?;
+    let too_many = Cell::new(false);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let items: Result<Vec<&RawValue>, _> = UpTo::new(actions_max, &too_many, PhantomData)
+    let items: Result<Vec<&RawValue>, _> = UpTo::new(actions_max, &too_many)
         .deserialize(&mut reader)
         .and_then(|items| reader.end().map(|()| items));
     match items {
@@ -142,58 +147,49 @@ pub fn decode_batch_up_to(
 }
 
 /// The whole batch by the fast reader, if nothing at all is wrong with it.
-fn batch_at_once(text: &str, list: UpTo<'_, Drafting<'_>>) -> Option<Vec<Draft>> {
-    let mut reader = sonic_rs::Deserializer::from_str(text);
-    let drafts = list.deserialize(&mut reader).ok()?;
-    reader.end().ok()?;
-    has_sound_escapes(text).then_some(drafts)
-}
-
-/// Reads one action of a batch with the fast reader.
-#[derive(Clone, Copy)]
-struct Drafting<'a>(&'a Bytes);
-
-impl<'de> DeserializeSeed<'de> for Drafting<'_> {
-    type Value = Draft;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Draft, D::Error> {
+fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Draft>, Refused> {
+    let (mut drafts, mut reader) = (Vec::new(), Reader::new(text, DEPTH_MAX + 1));
+    reader.list(|reader| {
+        if drafts.len() == actions_max {
+            return Err(Refused);
+        }
         let mut wire = Wire::default();
-        Fill::<LazyValue<'de>>::new(&mut wire, self.0).deserialize(deserializer)?;
-        Ok(Draft(wire))
-    }
+        wire.fill(reader, bytes)?;
+        drafts.push(Draft(wire));
+        Ok(())
+    })?;
+    reader.end()?;
+    Ok(drafts)
 }
 
-/// Reads a list up to a number of items; at the first beyond it fails, and notes that this was why.
-struct UpTo<'a, T> {
+/// Reads a list of values, left as their text, up to a number; at the first beyond it fails, and notes that this was
+/// why.
+struct UpTo<'a> {
     max: usize,
     exceeded: &'a Cell<bool>,
-    item: T,
 }
 
-impl<'a, T> UpTo<'a, T> {
-    fn new(max: usize, exceeded: &'a Cell<bool>, item: T) -> Self {
-        Self {
-            max,
-            exceeded,
-            item,
-        }
+impl<'a> UpTo<'a> {
+    fn new(max: usize, exceeded: &'a Cell<bool>) -> Self {
+        Self { max, exceeded }
     }
 }
 
-impl<'de, T: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for UpTo<'_, T> {
-    type Value = Vec<T::Value>;
+impl<'de> DeserializeSeed<'de> for UpTo<'_> {
+    type Value = Vec<&'de RawValue>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, T: DeserializeSeed<'de> + Copy> Visitor<'de> for UpTo<'_, T> {
-    type Value = Vec<T::Value>;
+impl<'de> Visitor<'de> for UpTo<'_> {
+    type Value = Vec<&'de RawValue>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of actions")
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self.item)? {
+        while let Some(item) = seq.next_element()? {
             if items.len() == self.max {
                 self.exceeded.set(true);
                 return Err(serde::de::Error::custom("too many actions"));
@@ -208,7 +204,7 @@ impl<'de, T: DeserializeSeed<'de> + Copy> Visitor<'de> for UpTo<'_, T> {
 fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
     let (mut wire, mut track) = (Wire::default(), Track::new());
     let mut reader = serde_json::Deserializer::from_str(json);
-    Fill::<&RawValue>::new(&mut wire, bytes)
+    Fill::new(&mut wire, bytes)
         .deserialize(serde_path_to_error::Deserializer::new(
             &mut reader,
             &mut track,
@@ -253,29 +249,6 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
             column: before.len() - line_start + 1,
         }
     })
-}
-
-/// True when each backslash begins an escape that JSON knows. The fast reader takes any in the values that it leaves
-/// raw.
-fn has_sound_escapes(json: &str) -> bool {
-    let mut rest = json.as_bytes();
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        let length = match &rest[at + 1..] {
-            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
-            [b'u', digits @ ..] if hex_digits(digits) >= 4 => 6,
-            _ => return false,
-        };
-        rest = &rest[at + length..];
-    }
-    true
-}
-
-fn hex_digits(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take(4)
-        .take_while(|b| b.is_ascii_hexdigit())
-        .count()
 }
 
 /// Refuses text in which lists and objects are nested deeper than `max`, before any parser recurses into it. The

@@ -1,7 +1,8 @@
 //! An action on loan. Whoever holds a [`Loan`] settles it exactly once; dropping it unsettled (a panic, a
 //! cancelled task) gives it back to its source to be tried again.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::hash::Hasher as _;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::action::Action;
 use crate::admission::Permit;
@@ -280,26 +281,18 @@ where
 
 /// The id under which `position` of a source always finds the same dead letter.
 pub fn position_id(position: &Position, at: Timestamp) -> CompactString {
-    let mut text = Hashed(Sha256::new());
-    // Hashing takes all that it is given.
-    let _ = write!(text, "{position}");
-    let digest = text.0.finalize();
+    // The key is known to all: whoever chooses streams and offsets could as well choose ids.
+    let mut hasher = SipHasher13::new();
+    hasher.write(position.stream.as_bytes());
+    if let Some(offset) = position.offset {
+        hasher.write(&offset.to_le_bytes());
+    }
     let mut chance = [0; 10];
-    chance.copy_from_slice(&digest[..10]);
+    chance.copy_from_slice(&hasher.finish128().as_bytes()[..10]);
     crate::decode::id_from(
         u64::try_from(at.as_millisecond()).unwrap_or_default(),
         chance,
     )
-}
-
-/// Takes text into a hash as it is written.
-struct Hashed(Sha256);
-
-impl fmt::Write for Hashed {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.update(text);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -100,14 +100,14 @@ impl StateKey {
     pub fn new(namespace: &str, tenant: &str, owner: &str, name: &str) -> Self {
         let parts = [namespace, tenant, owner];
         let length = parts.iter().map(|part| part.len() + 4).sum::<usize>() + name.len();
-        let mut key = CompactString::with_capacity(length);
+        let mut key = String::with_capacity(length);
         for part in parts {
             push_number(&mut key, part.len());
             key.push(':');
             key.push_str(part);
         }
         key.push_str(name);
-        Self(key)
+        Self(key.into())
     }
 
     /// The key as text.
@@ -117,7 +117,7 @@ impl StateKey {
 }
 
 /// Appends `number` in decimal: formatting would cost more than all the rest of a key.
-fn push_number(text: &mut CompactString, number: usize) {
+fn push_number(text: &mut String, number: usize) {
     if number >= 10 {
         push_number(text, number / 10);
     }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn draft(json: &str) -> Result<Draft, DecodeError> {
@@ -224,4 +226,50 @@ fn an_id_made_from_the_same_bytes_is_the_same_and_a_version_7() {
     assert_eq!(id, id_from(1_700_000_000_000, [7; 10]));
     assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
     assert_ne!(new_id(Timestamp::UNIX_EPOCH), new_id(Timestamp::UNIX_EPOCH));
+}
+
+/// One field of an action, well or badly.
+fn field() -> impl Strategy<Value = String> {
+    let names = FIELDS.into_iter().chain(["unknown", "pay\\u006coad"]);
+    let values = [
+        "null",
+        "\"plain\"",
+        "\"\\u00e9\\n\"",
+        "\"\\ud800\"",
+        "7",
+        "{}",
+        "[]",
+        "{\"a\":\"1\",\"b\":\"\\t\"}",
+        "{\"labels\":{\"a\":\"1\"}}",
+        "{\"labels\":{},\"a\":\"1\"}",
+        "{\"labels\":\"x\"}",
+        "{\"labels\":{\"a\":{}}}",
+        "\"2026-01-01T00:00:00Z\"",
+        "{\"a\":[1,{\"b\":null}]}",
+    ];
+    let names = prop::sample::select(names.collect::<Vec<_>>());
+    let values = prop::sample::select(values.to_vec());
+    (names, values).prop_map(|(name, value)| format!("\"{name}\": {value}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_fast_reader_takes_what_the_slow_one_takes_and_reads_the_same(
+        fields in prop::collection::vec(field(), 0..6),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let mut json = format!("{{{}}}", fields.join(" ,"));
+        if let Some(cut) = cut {
+            let mut at = cut.index(json.len());
+            while !json.is_char_boundary(at) {
+                at -= 1;
+            }
+            json.remove(at);
+        }
+        let bytes = Bytes::from(json.clone());
+        let (fast, slow) = (at_once(&bytes, &json), decode_slowly(&bytes, &json));
+        prop_assert_eq!(fast.ok().map(|draft| draft.0), slow.ok().map(|draft| draft.0), "{}", json);
+    }
 }

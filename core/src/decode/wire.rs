@@ -2,20 +2,20 @@
 //! reader to reader costs more than to read it. What must be there, and how names look, is checked in `decode`.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
+use serde::de::value::{Error as Unknown, StrDeserializer};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use sonic_rs::LazyValue;
 
+use super::reader::{Reader, Refused};
 use crate::action::{Labels, Payload};
 
 /// What was read. A field that is `null` is as one that is absent, but for the payload.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Wire {
     pub(super) id: Option<CompactString>,
     pub(super) namespace: Option<CompactString>,
@@ -33,38 +33,86 @@ pub(super) struct Wire {
     pub(super) trace_context: Option<Labels>,
 }
 
-/// A value that a reader leaves as its text.
-pub(super) trait Raw {
-    fn text(&self) -> &str;
-}
-
-impl Raw for LazyValue<'_> {
-    fn text(&self) -> &str {
-        self.as_raw_str()
+impl Wire {
+    /// Reads an object with the fast reader. The payload shares `bytes`.
+    pub(super) fn fill(&mut self, reader: &mut Reader<'_>, bytes: &Bytes) -> Result<(), Refused> {
+        let mut seen = 0;
+        reader.object(|reader, key| {
+            let field = Field::of(key);
+            if !field.is_first(&mut seen) {
+                return Err(Refused);
+            }
+            match field {
+                Field::Id => self.id = text(reader)?,
+                Field::Namespace => self.namespace = text(reader)?,
+                Field::Tenant => self.tenant = text(reader)?,
+                Field::Provider => self.provider = text(reader)?,
+                Field::ActionType => self.action_type = text(reader)?,
+                Field::Payload => {
+                    let json = share(bytes, reader.value()?);
+                    self.payload = Some(Payload::from_parsed(json));
+                }
+                Field::Metadata => self.metadata = labels(reader)?,
+                Field::DedupKey => self.dedup_key = text(reader)?,
+                Field::Status => self.status = text(reader)?,
+                Field::Fingerprint => self.fingerprint = text(reader)?,
+                Field::StartsAt => self.starts_at = reader.parse()?,
+                Field::EndsAt => self.ends_at = reader.parse()?,
+                Field::CreatedAt => self.created_at = reader.parse()?,
+                Field::TraceContext => self.trace_context = labels(reader)?,
+                Field::Other => _ = reader.value()?,
+            }
+            Ok(())
+        })
     }
 }
 
-impl Raw for &RawValue {
-    fn text(&self) -> &str {
-        self.get()
+fn text(reader: &mut Reader<'_>) -> Result<Option<CompactString>, Refused> {
+    Ok(match reader.null()? {
+        true => None,
+        false => Some(CompactString::from(reader.string()?)),
+    })
+}
+
+fn labels(reader: &mut Reader<'_>) -> Result<Option<Labels>, Refused> {
+    const NESTED: &str = "labels";
+    if reader.null()? {
+        return Ok(None);
+    }
+    let (mut flat, mut nested) = (Labels::building(), None);
+    reader.object(|reader, key| {
+        if key == NESTED && reader.is_at_object() {
+            let mut inner = Labels::building();
+            reader.object(|reader, key| {
+                inner.put(key, reader.string()?);
+                Ok(())
+            })?;
+            nested = Some(inner.built());
+        } else {
+            flat.put(key, reader.string()?);
+        }
+        Ok(())
+    })?;
+    match nested {
+        None => Ok(Some(flat.built())),
+        Some(inner) if flat.is_empty() => Ok(Some(inner)),
+        Some(_) => Err(Refused),
     }
 }
 
-/// Reads an object into a [`Wire`]; the payload, read as a `P`, shares `bytes`.
-pub(super) struct Fill<'a, P> {
+/// Reads an object into a [`Wire`] by way of serde; the payload shares `bytes`.
+pub(super) struct Fill<'a> {
     wire: &'a mut Wire,
     bytes: &'a Bytes,
-    raw: PhantomData<P>,
 }
 
-impl<'a, P> Fill<'a, P> {
+impl<'a> Fill<'a> {
     pub(super) fn new(wire: &'a mut Wire, bytes: &'a Bytes) -> Self {
-        let raw = PhantomData;
-        Self { wire, bytes, raw }
+        Self { wire, bytes }
     }
 }
 
-impl<'de, P: Raw + Deserialize<'de>> DeserializeSeed<'de> for Fill<'_, P> {
+impl<'de> DeserializeSeed<'de> for Fill<'_> {
     type Value = ();
 
     /// From an object only; a derived reader would take an array in its place.
@@ -73,7 +121,7 @@ impl<'de, P: Raw + Deserialize<'de>> DeserializeSeed<'de> for Fill<'_, P> {
     }
 }
 
-impl<'de, P: Raw + Deserialize<'de>> Visitor<'de> for Fill<'_, P> {
+impl<'de> Visitor<'de> for Fill<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,10 +129,12 @@ impl<'de, P: Raw + Deserialize<'de>> Visitor<'de> for Fill<'_, P> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { wire, bytes, .. } = self;
+        let Self { wire, bytes } = self;
         let mut seen = 0;
         while let Some(field) = map.next_key::<Field>()? {
-            field.count(&mut seen)?;
+            if !field.is_first(&mut seen) {
+                return Err(A::Error::duplicate_field(FIELDS[field as usize]));
+            }
             match field {
                 Field::Id => wire.id = map.next_value()?,
                 Field::Namespace => wire.namespace = map.next_value()?,
@@ -92,8 +142,8 @@ impl<'de, P: Raw + Deserialize<'de>> Visitor<'de> for Fill<'_, P> {
                 Field::Provider => wire.provider = map.next_value()?,
                 Field::ActionType => wire.action_type = map.next_value()?,
                 Field::Payload => {
-                    let raw: P = map.next_value()?;
-                    wire.payload = Some(Payload::from_parsed(share(bytes, raw.text())));
+                    let raw: &RawValue = map.next_value()?;
+                    wire.payload = Some(Payload::from_parsed(share(bytes, raw.get())));
                 }
                 Field::Metadata => wire.metadata = map.next_value()?,
                 Field::DedupKey => wire.dedup_key = map.next_value()?,
@@ -103,7 +153,7 @@ impl<'de, P: Raw + Deserialize<'de>> Visitor<'de> for Fill<'_, P> {
                 Field::EndsAt => wire.ends_at = map.next_value()?,
                 Field::CreatedAt => wire.created_at = map.next_value()?,
                 Field::TraceContext => wire.trace_context = map.next_value()?,
-                Field::Other => _ = map.next_value::<serde::de::IgnoredAny>()?,
+                Field::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
         Ok(())
@@ -150,17 +200,20 @@ enum Field {
 }
 
 impl Field {
-    /// Refuses a field that was `seen` before. Fields that we do not know may come as often as they like.
-    fn count<E: Error>(self, seen: &mut u16) -> Result<(), E> {
-        let Some(name) = FIELDS.get(self as usize) else {
-            return Ok(());
+    fn of(key: &str) -> Self {
+        let key: StrDeserializer<'_, Unknown> = key.into_deserializer();
+        Self::deserialize(key).unwrap_or(Self::Other)
+    }
+
+    /// False for a field that was `seen` before. Fields that we do not know may come as often as they like.
+    fn is_first(self, seen: &mut u16) -> bool {
+        let bit = match self {
+            Self::Other => return true,
+            known => 1 << known as u16,
         };
-        let bit = 1 << self as u16;
-        if *seen & bit != 0 {
-            return Err(E::duplicate_field(name));
-        }
+        let is_first = *seen & bit == 0;
         *seen |= bit;
-        Ok(())
+        is_first
     }
 }
 

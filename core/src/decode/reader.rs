@@ -1,0 +1,254 @@
+//! Reads JSON text as strictly as the standard wants it, without a tree: values that nobody asked for are checked and
+//! left as their text. It says only that text is refused, not why: the slow reader does.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use wide::u8x16;
+
+/// The text is not JSON, nested too deep, or not of the shape that was asked for.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+type Result<T> = std::result::Result<T, Refused>;
+
+/// A place in a text.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    /// How many more lists and objects may be opened inside each other.
+    depth_left: usize,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, depth_max: usize) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth_left: depth_max,
+        }
+    }
+
+    /// Reads an object; `member` reads the value of each key.
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
+    ) -> Result<()> {
+        self.sequence(b'{', b'}', |reader| {
+            let key = reader.string()?;
+            reader.take(b':')?;
+            member(reader, &key)
+        })
+    }
+
+    /// Reads a list, each item with `item`.
+    pub(super) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        self.sequence(b'[', b']', item)
+    }
+
+    fn sequence(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut element: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.take(open)?;
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(Refused)?;
+        if self.next() == Some(close) {
+            self.at += 1;
+        } else {
+            loop {
+                element(self)?;
+                let sign = self.next();
+                self.at += 1;
+                match sign {
+                    Some(b',') => {}
+                    Some(sign) if sign == close => break,
+                    _ => return Err(Refused),
+                }
+            }
+        }
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    /// Reads a string, its escapes resolved.
+    pub(super) fn string(&mut self) -> Result<Cow<'t, str>> {
+        let start = self.next_start();
+        match self.pass_string()? {
+            Escapes::None => Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1])),
+            Escapes::Some => parsed(&self.text[start..self.at]).map(Cow::Owned),
+        }
+    }
+
+    /// True, and `null` is read, when it is next.
+    pub(super) fn null(&mut self) -> Result<bool> {
+        let is_next = self.next() == Some(b'n');
+        if is_next {
+            self.pass_word("null")?;
+        }
+        Ok(is_next)
+    }
+
+    /// True when the next value is an object.
+    pub(super) fn is_at_object(&mut self) -> bool {
+        self.next() == Some(b'{')
+    }
+
+    /// Reads any value as its text.
+    pub(super) fn value(&mut self) -> Result<&'t str> {
+        let start = self.next_start();
+        self.pass()?;
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Reads any value into a `T`.
+    pub(super) fn parse<T: DeserializeOwned>(&mut self) -> Result<T> {
+        parsed(self.value()?)
+    }
+
+    /// Makes sure that nothing follows.
+    pub(super) fn end(mut self) -> Result<()> {
+        self.next().map_or(Ok(()), |_| Err(Refused))
+    }
+
+    fn pass(&mut self) -> Result<()> {
+        match self.next().ok_or(Refused)? {
+            b'"' => self.pass_string().map(drop),
+            b'{' => self.sequence(b'{', b'}', |reader| {
+                reader.next_start();
+                reader.pass_string()?;
+                reader.take(b':')?;
+                reader.pass()
+            }),
+            b'[' => self.list(Self::pass),
+            b't' => self.pass_word("true"),
+            b'f' => self.pass_word("false"),
+            b'n' => self.pass_word("null"),
+            _ => self.pass_number(),
+        }
+    }
+
+    fn pass_word(&mut self, word: &str) -> Result<()> {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += word.len();
+        rest.starts_with(word.as_bytes())
+            .then_some(())
+            .ok_or(Refused)
+    }
+
+    fn pass_number(&mut self) -> Result<()> {
+        self.at += usize::from(self.byte() == Some(b'-'));
+        match self.byte() {
+            Some(b'0') => self.at += 1,
+            _ => self.pass_digits()?,
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.pass_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
+            self.pass_digits()?;
+        }
+        Ok(())
+    }
+
+    fn pass_digits(&mut self) -> Result<()> {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(()).ok_or(Refused)
+    }
+
+    fn pass_string(&mut self) -> Result<Escapes> {
+        let bytes = self.text.as_bytes();
+        let mut escapes = Escapes::None;
+        if self.byte() != Some(b'"') {
+            return Err(Refused);
+        }
+        self.at += 1;
+        loop {
+            self.at = sign_of_string(bytes, self.at);
+            match bytes.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.at += escape_length(&bytes[self.at + 1..]).ok_or(Refused)?,
+                _ => return Err(Refused),
+            }
+            escapes = Escapes::Some;
+        }
+        self.at += 1;
+        Ok(escapes)
+    }
+
+    fn take(&mut self, sign: u8) -> Result<()> {
+        if self.next() != Some(sign) {
+            return Err(Refused);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Steps over white space.
+    fn next_start(&mut self) -> usize {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+        self.at
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        self.next_start();
+        self.byte()
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    None,
+    Some,
+}
+
+fn parsed<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|_| Refused)
+}
+
+/// How long the escape is whose backslash stands before `rest`, if JSON knows it.
+fn escape_length(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
+        [b'u', digits @ ..] => {
+            let digits = digits.first_chunk::<4>()?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
+        }
+        _ => None,
+    }
+}
+
+/// Where the next quote, backslash or control character stands, sixteen bytes at a time.
+fn sign_of_string(bytes: &[u8], mut at: usize) -> usize {
+    const LAST_CONTROL: u8 = 0x1f;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let chunk = u8x16::from(*chunk);
+        let signs = chunk.simd_eq(u8x16::splat(b'"'))
+            | chunk.simd_eq(u8x16::splat(b'\\'))
+            | chunk.simd_eq(chunk.min(u8x16::splat(LAST_CONTROL)));
+        let signs = signs.to_bitmask();
+        if signs != 0 {
+            return at + signs.trailing_zeros() as usize;
+        }
+        at += 16;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let is_sign = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=LAST_CONTROL);
+    at + rest.iter().position(is_sign).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests;
