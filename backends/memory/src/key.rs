@@ -1,8 +1,9 @@
 //! Names as 128 bits: short enough to keep millions, and nobody outside can make two names meet.
 
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::hash::Hasher;
 
 use acteon_core::state::StateKey;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// A name, hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,17 +47,24 @@ impl Kind {
     }
 }
 
-/// Two SipHash-1-3 (Aumasson and Bernstein, 2012) under secret random keys, side by side. With 4 million live keys the
-/// chance that any two meet is below 2^-84.
-#[derive(Debug, Default)]
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) of 128 bits under a secret random key. With 4 million live keys the chance
+/// that any two meet is below 2^-84.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashing {
-    high: RandomState,
-    low: RandomState,
+    secret: [u8; 16],
+}
+
+impl Default for Hashing {
+    fn default() -> Self {
+        Self {
+            secret: rand::random(),
+        }
+    }
 }
 
 impl Hashing {
     pub(crate) fn key(&self, kind: Kind, name: &StateKey) -> Key {
-        self.twice(|hasher| {
+        self.hashed(|hasher| {
             hasher.write_u64(kind.tag());
             hasher.write(name.as_str().as_bytes());
         })
@@ -64,7 +72,7 @@ impl Hashing {
 
     /// The key of a value under the name of an event type. The length tells where the one ends and the other begins.
     pub(crate) fn value(&self, event_type: &StateKey, value: &str) -> Key {
-        self.twice(|hasher| {
+        self.hashed(|hasher| {
             hasher.write_u64(Kind::EventValue.tag());
             hasher.write_usize(event_type.as_str().len());
             hasher.write(event_type.as_str().as_bytes());
@@ -72,15 +80,13 @@ impl Hashing {
         })
     }
 
-    fn twice(&self, name: impl Fn(&mut DefaultHasher)) -> Key {
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            name(&mut hasher);
-            hasher.finish()
-        };
+    fn hashed(&self, name: impl Fn(&mut SipHasher13)) -> Key {
+        let mut hasher = SipHasher13::new_with_key(&self.secret);
+        name(&mut hasher);
+        let hash = hasher.finish128();
         Key {
-            high: hash(&self.high),
-            low: hash(&self.low),
+            high: hash.h1,
+            low: hash.h2,
         }
     }
 }

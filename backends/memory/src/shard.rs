@@ -59,6 +59,11 @@ impl Shard {
         }
     }
 
+    /// True when there is a record under `key`, be it in force or not.
+    pub(crate) fn knows(&self, key: Key) -> bool {
+        self.records.find(key).is_some()
+    }
+
     /// The record in force under `key`.
     pub(crate) fn in_force(&self, key: Key, now: u64) -> Option<&Record> {
         self.records.find(key).filter(|record| now < record.until)
@@ -66,7 +71,7 @@ impl Shard {
 
     /// True when a record under `key` fits in.
     pub(crate) fn fits_record(&mut self, key: Key, now: u64) -> bool {
-        self.has_room(now) || self.records.find(key).is_some()
+        self.has_room(now) || self.knows(key)
     }
 
     /// True when one more outcome may be remembered.
