@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Held, Reservation, Reserved, StateKey};
+use acteon_core::state::{Grant, Held, Reserved, StateKey};
 use acteon_core::verdict::Verdict;
 use acteon_core::{ActionOutcome, Refusal, StateError};
-use acteon_rules::{Effect, Plan};
-use compact_str::CompactString;
-use smallvec::SmallVec;
+use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
 
 use crate::events;
@@ -39,11 +37,7 @@ pub(crate) struct Asking {
 
 #[derive(Default)]
 struct Wants {
-    reservation: Reservation,
-    /// The rules of the claims, in their order.
-    claim_rules: SmallVec<[Arc<str>; 1]>,
-    /// The rules of the quotas, in their order, and where each sends what finds it full.
-    quota_rules: SmallVec<[(Arc<str>, Option<CompactString>); 1]>,
+    gates: Gates,
     /// The rules ended it; it needs no provider.
     end: Option<ActionOutcome>,
     /// Until when it waits for somebody else's lease; set when it first has to.
@@ -63,7 +57,7 @@ impl Need {
         let remembers = job.delivery.policy.answered || plan.is_ok();
         let leases = options.exclusive && job.delivery.id_given && remembers;
         match plan {
-            Ok(plan) if !leases && plan.claims.is_empty() && plan.quotas.is_empty() => {
+            Ok(plan) if !leases && plan.gates.reservation.is_empty() => {
                 plan.provider
                     .into_iter()
                     .for_each(|target| job.redirect(target));
@@ -78,14 +72,19 @@ impl Need {
 impl Asking {
     fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
         let mut wants = Box::<Wants>::default();
+        match plan {
+            Ok(plan) => {
+                plan.provider
+                    .into_iter()
+                    .for_each(|target| job.redirect(target));
+                wants.gates = plan.gates;
+            }
+            Err(outcome) => wants.end = Some(outcome),
+        }
         if leases {
             let action = &job.delivery.action;
             let key = StateKey::new(&action.namespace, &action.tenant, "", &action.id);
-            wants.reservation.lease = Some(key);
-        }
-        match plan {
-            Ok(plan) => wants.plan(plan, &mut job),
-            Err(outcome) => wants.end = Some(outcome),
+            wants.gates.reservation.lease = Some(key);
         }
         Self { job, wants }
     }
@@ -110,22 +109,6 @@ impl Asking {
     }
 }
 
-impl Wants {
-    fn plan(&mut self, plan: Plan, job: &mut Job) {
-        plan.provider
-            .into_iter()
-            .for_each(|target| job.redirect(target));
-        for gate in plan.claims {
-            self.reservation.claims.push(gate.claim);
-            self.claim_rules.push(gate.rule);
-        }
-        for gate in plan.quotas {
-            self.reservation.quotas.push(gate.quota);
-            self.quota_rules.push((gate.rule, gate.on_full));
-        }
-    }
-}
-
 impl Pipeline {
     /// Asks the state for what these need. Returns those that may be delivered; the others have ended, wait for
     /// their turn, or went back to their source.
@@ -140,7 +123,7 @@ impl Pipeline {
         }
         let wanted = asking
             .iter_mut()
-            .map(|asking| std::mem::take(&mut asking.wants.reservation));
+            .map(|asking| std::mem::take(&mut asking.wants.gates.reservation));
         let reservations: Vec<_> = wanted.collect();
         let answer = self
             .parts
@@ -148,7 +131,7 @@ impl Pipeline {
             .reserve(&reservations, self.parts.options.lease)
             .await;
         for (asking, reservation) in asking.iter_mut().zip(reservations) {
-            asking.wants.reservation = reservation;
+            asking.wants.gates.reservation = reservation;
         }
         match answer {
             Ok(answers) => {
@@ -183,13 +166,13 @@ impl Pipeline {
                 self.waiting.park(asking, busy);
             }
             Reserved::Duplicate { claim } => {
-                if let Some(rule) = asking.wants.claim_rules.get(claim) {
+                if let Some(rule) = asking.wants.gates.claim_rules.get(claim) {
                     asking.job.ruled(Verdict::Deduplicate, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Deduplicated(())));
             }
             Reserved::Throttled { quota, retry_after } => {
-                if let Some((rule, _)) = asking.wants.quota_rules.get(quota) {
+                if let Some((rule, _)) = asking.wants.gates.quota_rules.get(quota) {
                     asking.job.ruled(Verdict::Throttle, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Throttled { retry_after }));
@@ -203,16 +186,16 @@ impl Pipeline {
 
     /// Keeps what was granted with the job; a quota that was full sends it elsewhere.
     fn hold(&self, asking: &mut Asking, grant: Grant) {
-        let full =
-            (0..asking.wants.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
+        let full = (0..asking.wants.gates.quota_rules.len())
+            .find(|quota| grant.noted_full >> quota & 1 == 1);
         if let Some((rule, Some(target))) =
-            full.and_then(|quota| asking.wants.quota_rules.get(quota))
+            full.and_then(|quota| asking.wants.gates.quota_rules.get(quota))
         {
             asking.job.ruled(Verdict::Throttle, rule);
             asking.job.redirect(target.clone());
         }
         let held = Held {
-            reservation: Arc::new(std::mem::take(&mut asking.wants.reservation)),
+            reservation: Arc::new(std::mem::take(&mut asking.wants.gates.reservation)),
             grant,
         };
         asking.job.lease = Some(Lease::new(held, self.leases.clone()));

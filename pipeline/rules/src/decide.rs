@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, Quota, Tally, WhenFull};
+use acteon_core::state::{Claim, Quota, Reservation, Tally, WhenFull};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use crate::cel::Budget;
 use crate::facts::Facts;
@@ -62,29 +63,20 @@ pub struct Plan {
     pub provider: Option<CompactString>,
     /// The payload to deliver in place of the action's own.
     pub payload: Option<Payload>,
-    /// Dedup keys, all to be had, before the quotas.
-    pub claims: Vec<ClaimGate>,
-    /// Throttles, all to have room; at most 64.
-    pub quotas: Vec<QuotaGate>,
+    /// What it has to pass first.
+    pub gates: Gates,
 }
 
-/// A dedup rule that matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct ClaimGate {
-    pub rule: Arc<str>,
-    pub claim: Claim,
-}
-
-/// A throttle rule that matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaGate {
-    /// The rule's name.
-    pub rule: Arc<str>,
-    /// Only noted when full if there is another provider for that case.
-    pub quota: Quota,
-    /// The provider to use when the quota is full.
-    pub on_full: Option<CompactString>,
+/// What an action must get from the state before it is delivered, and the rule behind each part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gates {
+    /// The dedup keys and the quotas, of which there are at most 64. The lease on an id is no matter of rules.
+    pub reservation: Reservation,
+    /// The rules of the dedup keys, in their order.
+    pub claim_rules: SmallVec<[Arc<str>; 1]>,
+    /// The rules of the quotas, in their order, and the provider that each uses when its quota is full. A quota that has
+    /// one is only noted as full.
+    pub quota_rules: SmallVec<[(Arc<str>, Option<CompactString>); 1]>,
 }
 
 impl RuleSet {
@@ -124,7 +116,7 @@ impl RuleSet {
                     other => break other,
                 }
             };
-            progress.note(facts);
+            progress.note(&facts);
             match step {
                 Step::Modified => {}
                 Step::Next | Step::End => break,
@@ -170,10 +162,10 @@ impl Progress {
     }
 
     /// Keeps the tallies that rules looked at.
-    pub(crate) fn note(&mut self, facts: Facts<'_>) {
-        for tally in facts.into_notes() {
+    pub(crate) fn note(&mut self, facts: &Facts<'_>) {
+        for tally in facts.notes() {
             if !self.notes.contains(tally) {
-                self.notes.push(tally.clone());
+                self.notes.push(Tally::clone(tally));
             }
         }
     }
@@ -189,10 +181,9 @@ impl Progress {
             }
             RuleAction::Deduplicate { ttl, key } => {
                 let key = key.of_claim(&rule.name, facts)?;
-                self.plan.claims.push(ClaimGate {
-                    rule: rule.name.clone(),
-                    claim: Claim { key, ttl: *ttl },
-                });
+                let gates = &mut self.plan.gates;
+                gates.reservation.claims.push(Claim { key, ttl: *ttl });
+                gates.claim_rules.push(rule.name.clone());
             }
             RuleAction::Throttle { .. } => self.throttle(rule, facts)?,
             RuleAction::Reroute(targets) => {
@@ -268,7 +259,7 @@ impl Progress {
         else {
             return Ok(());
         };
-        if self.plan.quotas.len() == QUOTAS_MAX {
+        if self.plan.gates.quota_rules.len() == QUOTAS_MAX {
             return Err(Fault::TooManyQuotas);
         }
         let when_full = match on_full {
@@ -276,16 +267,15 @@ impl Progress {
             None => WhenFull::Refuse,
         };
         let key = key.of_quota(&rule.name, facts)?;
-        self.plan.quotas.push(QuotaGate {
-            rule: rule.name.clone(),
-            quota: Quota {
-                key,
-                max_count: *max_count,
-                window: *window,
-                when_full,
-            },
-            on_full: on_full.clone(),
+        let gates = &mut self.plan.gates;
+        gates.reservation.quotas.push(Quota {
+            key,
+            max_count: *max_count,
+            window: *window,
+            when_full,
         });
+        let rule = (rule.name.clone(), on_full.clone());
+        gates.quota_rules.push(rule);
         Ok(())
     }
 

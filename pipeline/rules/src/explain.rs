@@ -164,7 +164,7 @@ impl<'t> Told<'t> {
             let mut shown = Facts::new(self.action, self.shown.as_bytes(), self.beside);
             facts.budget = Budget::default();
             let reason = why_not(&rule.condition, &mut facts, &mut shown);
-            self.progress.note(facts);
+            self.progress.note(&facts);
             return (RuleResult::NotMatched, reason);
         }
         let reason = rule.action.reason().map(str::to_owned);
@@ -175,7 +175,7 @@ impl<'t> Told<'t> {
             };
         }
         let step = holds.and_then(|_| self.progress.try_take(rule, &mut facts));
-        self.progress.note(facts);
+        self.progress.note(&facts);
         let (step, told) = match step {
             Ok(step) => (step, (RuleResult::Matched, reason)),
             Err(fault) => {

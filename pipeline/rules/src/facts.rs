@@ -1,5 +1,5 @@
 //! What the rules can see of one action: its fields, its payload read from the raw bytes, the time, the environment.
-//! A payload path is read when a rule first asks for it and then remembered; nothing is read that no rule names.
+//! A label or a payload path is read when a rule first asks for it and then remembered; nothing is read that no rule names.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::cel::{Budget, CelError};
 use crate::json::{self, Members};
 use crate::moment::{Moment, TimeField};
 use crate::number::Number;
-use crate::path::{ActionField, Path, PayloadPath, Segment, Source};
+use crate::path::{ActionField, Path, PathNumber, Segment, Source};
 use crate::reads::Gathered;
 
-/// How many payload paths are remembered; a path shares its place with those whose number differs by a multiple.
+/// How many paths are remembered; a path shares its place with those whose number differs by a multiple.
 const SLOTS: usize = 32;
 
 /// A value as a rule sees it. Null and absent are the same; texts are UTF-8 without quotes and escapes.
@@ -128,7 +128,7 @@ pub(crate) struct Facts<'a> {
     members: Members<'a>,
     /// Where in `reads` a path's number modulo [`SLOTS`] stands, plus one.
     slots: [u8; SLOTS],
-    reads: SmallVec<[(u32, Read<'a>); 8]>,
+    reads: SmallVec<[(PathNumber, Read<'a>); 8]>,
     scratch: String,
     gathered: &'a Gathered,
     environment: Environment,
@@ -175,8 +175,8 @@ impl<'a> Facts<'a> {
     }
 
     /// The tallies that were looked at.
-    pub(crate) fn into_notes(self) -> impl Iterator<Item = &'a Tally> {
-        self.notes.into_iter()
+    pub(crate) fn notes(&self) -> &[&'a Tally] {
+        &self.notes
     }
 
     /// The JSON text of the working copy of the payload.
@@ -188,9 +188,14 @@ impl<'a> Facts<'a> {
     pub(crate) fn read<'s>(&'s mut self, path: &'s Path) -> Seen<'s> {
         match &path.source {
             Source::Field(field) => self.field(*field),
-            Source::Label(label) => Seen::text(self.action.labels.get(label)),
+            Source::Label(label) => self.once(label.number, |facts| {
+                Read::Plain(Seen::text(facts.action.labels.get(&label.key)))
+            }),
             Source::TraceItem(item) => Seen::text(self.action.trace_context.get(item)),
-            Source::Payload(path) => self.payload_at(path),
+            Source::Payload(path) => self.once(path.number, |facts| {
+                let found = facts.find(&path.segments);
+                found.map_or(Read::Plain(Seen::Nothing), Read::new)
+            }),
             Source::Time(zone, field) => self.time(*zone, *field),
             Source::Now => Seen::Number(self.now.as_second().into()),
             Source::Environment(value) => match self.environment {
@@ -244,17 +249,18 @@ impl<'a> Facts<'a> {
         moment.get(field)
     }
 
-    fn payload_at(&mut self, path: &PayloadPath) -> Seen<'_> {
-        let slot = path.number as usize % SLOTS;
+    /// What was seen at the path of this number, looked up when it was not yet.
+    fn once(
+        &mut self,
+        number: PathNumber,
+        look_up: impl FnOnce(&mut Self) -> Read<'a>,
+    ) -> Seen<'_> {
+        let slot = number as usize % SLOTS;
         let known = usize::from(self.slots[slot]);
-        if known > 0 && self.reads[known - 1].0 == path.number {
+        if known > 0 && self.reads[known - 1].0 == number {
             return self.reads[known - 1].1.seen();
         }
-        let found = self.find(&path.segments);
-        let read = (
-            path.number,
-            found.map_or(Read::Plain(Seen::Nothing), Read::new),
-        );
+        let read = (number, look_up(self));
         let at = if known > 0 {
             self.reads[known - 1] = read;
             known - 1
@@ -284,7 +290,7 @@ impl<'a> Facts<'a> {
         let action = self.action;
         match &path.source {
             Source::Payload(path) => self.find(&path.segments).map(Lasting::Json),
-            Source::Label(label) => action.labels.get(label).map(Lasting::Text),
+            Source::Label(label) => action.labels.get(&label.key).map(Lasting::Text),
             Source::TraceItem(item) => action.trace_context.get(item).map(Lasting::Text),
             Source::Field(ActionField::Metadata) => Some(Lasting::Labels(&action.labels)),
             Source::Field(ActionField::TraceContext) => {
@@ -323,7 +329,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn is_absent(&mut self, path: &Path) -> bool {
         match &path.source {
             Source::Payload(path) => self.find(&path.segments).is_none(),
-            Source::Label(label) => self.action.labels.get(label).is_none(),
+            Source::Label(label) => self.action.labels.get(&label.key).is_none(),
             Source::TraceItem(item) => self.action.trace_context.get(item).is_none(),
             _ => false,
         }

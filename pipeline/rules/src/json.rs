@@ -19,7 +19,7 @@ const SORTED_FROM: usize = 24;
 #[derive(Default)]
 pub(crate) struct Members<'a> {
     objects: SmallVec<[Object; OBJECTS_MAX]>,
-    members: SmallVec<[(Key<'a>, &'a [u8]); 32]>,
+    members: SmallVec<[(Key<'a>, &'a [u8]); 16]>,
     read_bytes: usize,
 }
 

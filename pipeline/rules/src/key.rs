@@ -32,11 +32,14 @@ impl Key {
         };
         let action = facts.action();
         let name = listed.unwrap_or_else(|| {
-            let own = match &action.dedup_key {
-                Some(key) => ["key=", key],
-                None => ["id=", &action.id],
+            let (kind, own) = match &action.dedup_key {
+                Some(key) => ("key=", key),
+                None => ("id=", &action.id),
             };
-            shortened(&own.concat())
+            let mut name = CompactString::with_capacity(kind.len() + own.len());
+            name.push_str(kind);
+            name.push_str(own);
+            shortened(&name)
         });
         let (namespace, tenant) = (&action.namespace, &action.tenant);
         Ok(StateKey::new(namespace, tenant, rule, &name))

@@ -29,7 +29,7 @@ mod settings;
 mod template;
 mod yaml;
 
-pub use decide::{ClaimGate, Decision, Effect, Plan, QuotaGate};
+pub use decide::{Decision, Effect, Gates, Plan};
 pub use explain::{Case, Stopwatch};
 pub use lint::lint;
 pub use reads::{Gathered, MockError, Read};

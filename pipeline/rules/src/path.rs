@@ -43,7 +43,7 @@ pub(crate) struct Path {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Field(ActionField),
-    Label(CompactString),
+    Label(LabelPath),
     TraceItem(CompactString),
     Payload(PayloadPath),
     /// The zone is a number in [`Known::zones`].
@@ -69,10 +69,20 @@ pub(crate) enum ActionField {
     TraceContext,
 }
 
-/// A way into the payload. Equal ways have equal numbers.
+/// Equal paths to labels and into the payload have equal numbers: what they lead to is looked up once.
+pub(crate) type PathNumber = u32;
+
+/// A label by its key.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelPath {
+    pub(crate) number: PathNumber,
+    pub(crate) key: CompactString,
+}
+
+/// A way into the payload.
 #[derive(Clone, Debug)]
 pub(crate) struct PayloadPath {
-    pub(crate) number: u32,
+    pub(crate) number: PathNumber,
     pub(crate) segments: Box<[Segment]>,
 }
 
@@ -88,7 +98,8 @@ pub(crate) struct Segment {
 pub(crate) struct Known {
     environment: Vec<(CompactString, CompactString)>,
     pub(crate) zones: Vec<TimeZone>,
-    payload_paths: HashMap<Box<[Segment]>, u32>,
+    /// By all that stands after `action.`.
+    numbers: HashMap<Box<[Segment]>, PathNumber>,
     pub(crate) reads: Reads,
     pub(crate) patterns: Patterns,
 }
@@ -147,16 +158,22 @@ impl Known {
         }
     }
 
-    fn action(&mut self, rest: &[Segment]) -> Result<Source, String> {
-        let Some((first, rest)) = rest.split_first() else {
+    fn action(&mut self, all: &[Segment]) -> Result<Source, String> {
+        let Some((first, rest)) = all.split_first() else {
             return Err("`action` needs a field, such as `action.tenant`".into());
         };
         if first.key.as_ref() == PAYLOAD {
-            return Ok(self.payload(rest));
+            return Ok(Source::Payload(PayloadPath {
+                number: self.number(all),
+                segments: rest.into(),
+            }));
         }
         match (action_field(&first.key)?, rest) {
             (field, []) => Ok(Source::Field(field)),
-            (ActionField::Metadata, [label]) => Ok(Source::Label(label.key.as_ref().into())),
+            (ActionField::Metadata, [label]) => Ok(Source::Label(LabelPath {
+                number: self.number(all),
+                key: label.key.as_ref().into(),
+            })),
             (ActionField::TraceContext, [item]) => Ok(Source::TraceItem(item.key.as_ref().into())),
             (ActionField::Metadata, _) => Err(format!(
                 "a label is a string and has no fields; quote a name with dots, as in `action.metadata.\"{}\"`",
@@ -169,13 +186,9 @@ impl Known {
         }
     }
 
-    fn payload(&mut self, segments: &[Segment]) -> Source {
-        let next = u32::try_from(self.payload_paths.len()).unwrap_or(u32::MAX);
-        let number = *self.payload_paths.entry(segments.into()).or_insert(next);
-        Source::Payload(PayloadPath {
-            number,
-            segments: segments.into(),
-        })
+    fn number(&mut self, segments: &[Segment]) -> PathNumber {
+        let next = PathNumber::try_from(self.numbers.len()).unwrap_or(PathNumber::MAX);
+        *self.numbers.entry(segments.into()).or_insert(next)
     }
 
     fn environment(&self, rest: &[Segment]) -> Result<Source, String> {

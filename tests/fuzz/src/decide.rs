@@ -113,7 +113,7 @@ fn check(decision: &Decision, action: &Action) {
     let Effect::Deliver(plan) = &decision.effect else {
         return;
     };
-    assert!(plan.quotas.len() <= QUOTAS_MAX);
+    assert!(plan.gates.reservation.quotas.len() <= QUOTAS_MAX);
     assert_ne!(plan.provider.as_deref(), Some(""));
     if let Some(payload) = &plan.payload {
         let changed = Action {

@@ -206,7 +206,12 @@ rules:
     let crate::Effect::Deliver(plan) = decide(json!({"items": ["a", "b"]})).effect else {
         panic!("it is delivered");
     };
-    assert!(plan.claims[0].claim.key.as_str().ends_with("treea/acme"));
+    assert!(
+        plan.gates.reservation.claims[0]
+            .key
+            .as_str()
+            .ends_with("treea/acme")
+    );
     assert_eq!(decide(json!({"items": ["a"]})).matched_rule, None);
     // A key without a value is the rule's fault, and is counted.
     let fault = decide(json!({"items": [{}, 1]}));

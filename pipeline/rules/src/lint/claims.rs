@@ -31,7 +31,7 @@ impl<'c> Subject<'c> {
     pub(super) fn of(path: &'c Path) -> Self {
         match &path.source {
             Source::Field(field) => Self::Field(*field),
-            Source::Label(label) => Self::Label(label),
+            Source::Label(label) => Self::Label(&label.key),
             Source::TraceItem(item) => Self::TraceItem(item),
             Source::Payload(path) => Self::Payload(path.number),
             Source::Time(zone, field) => Self::Time(*zone, *field),

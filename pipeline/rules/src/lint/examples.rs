@@ -117,8 +117,8 @@ pub(super) fn warn(
 /// What is said of a path that leads nowhere.
 fn missing(path: &Path, pool: &Pool<'_>) -> Option<String> {
     let (sought, names): (_, Vec<&str>) = match &path.source {
-        Source::Label(label) if !pool.labels.contains(label.as_str()) => {
-            (label.as_str(), pool.labels.iter().copied().collect())
+        Source::Label(label) if !pool.labels.contains(label.key.as_str()) => {
+            (label.key.as_str(), pool.labels.iter().copied().collect())
         }
         Source::Payload(inner) => {
             let names = pool.instead_of(&inner.segments)?;

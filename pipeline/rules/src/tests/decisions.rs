@@ -48,7 +48,7 @@ fn a_dedup_rule_claims_its_key_for_its_time() {
         );
         let decision = decide(&text, action);
         assert_eq!(decision.verdict, Verdict::Deduplicate);
-        plan(&decision).claims[0].claim.clone()
+        plan(&decision).gates.reservation.claims[0].clone()
     };
     let mut action = action(json!({"a": "x", "b": {"z": 1, "y": [true, 1.0]}}));
     assert_eq!(claim("", &action).ttl, Duration::from_secs(86_400));
@@ -96,7 +96,7 @@ fn different_values_never_make_the_same_key() {
                 new_year(),
                 &Gathered::default(),
             );
-            let key = plan(&decision).claims[0].claim.key.clone();
+            let key = plan(&decision).gates.reservation.claims[0].key.clone();
             assert!(key.as_str().len() < 300);
             assert!(keys.insert(key), "{a} {b}");
         }
@@ -109,23 +109,24 @@ fn a_throttle_rule_asks_for_a_place_under_its_key() {
         let text = format!(
             "rules: [{{name: r, condition: {{all: []}}, action: {{type: throttle, max_count: 3, window_seconds: 60{parameters}}}}}]"
         );
-        plan(&decide(&text, &action(json!({"user": 7})))).quotas[0].clone()
+        let gates = plan(&decide(&text, &action(json!({"user": 7}))))
+            .gates
+            .clone();
+        let (_, on_full) = gates.quota_rules[0].clone();
+        (gates.reservation.quotas[0].clone(), on_full)
     };
-    let default = quota("");
-    assert_eq!(default.quota.key, key("acme"));
+    let (default, on_full) = quota("");
+    assert_eq!(default.key, key("acme"));
     assert_eq!(
-        (default.quota.max_count, default.quota.window),
+        (default.max_count, default.window),
         (3, Duration::from_secs(60))
     );
+    assert_eq!((default.when_full, on_full), (WhenFull::Refuse, None));
+    assert_eq!(quota(", key: [payload.user]").0.key, key("1:7"));
+    assert_eq!(quota(", key: [payload.none]").0.key, key(""));
+    let (other, on_full) = quota(", on_exceeded: reroute, target_provider: slow");
     assert_eq!(
-        (default.quota.when_full, default.on_full),
-        (WhenFull::Refuse, None)
-    );
-    assert_eq!(quota(", key: [payload.user]").quota.key, key("1:7"));
-    assert_eq!(quota(", key: [payload.none]").quota.key, key(""));
-    let other = quota(", on_exceeded: reroute, target_provider: slow");
-    assert_eq!(
-        (other.quota.when_full, other.on_full.as_deref()),
+        (other.when_full, on_full.as_deref()),
         (WhenFull::Note, Some("slow"))
     );
 }
@@ -229,9 +230,9 @@ rules:
     assert_eq!(payload(&decision), json!({"n": 2, "seen": 1, "m": 2}));
     let plan = plan(&decision);
     assert_eq!(plan.provider.as_deref(), Some("y"));
-    assert_eq!(&*plan.quotas[0].rule, "limit");
+    assert_eq!(&*plan.gates.quota_rules[0].0, "limit");
     assert_eq!(
-        plan.claims[0].claim.key,
+        plan.gates.reservation.claims[0].key,
         StateKey::new("shop", "acme", "once", "1:2")
     );
 }
@@ -334,7 +335,10 @@ fn no_more_quotas_are_asked_for_than_a_grant_can_note() {
     }
     let decision = decide(&rules, &action(json!({})));
     assert_eq!(
-        (plan(&decision).quotas.len(), decision.rule_errors),
+        (
+            plan(&decision).gates.quota_rules.len(),
+            decision.rule_errors
+        ),
         (64, 6)
     );
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::naive::{self, Naive};
 use super::{Gathered, case, new_year, set};
-use crate::{Decision, Effect, Read, RuleSet};
+use crate::{Decision, Effect, Gates, Read, RuleSet};
 
 /// Few names and values, so that rules and actions meet.
 fn word() -> impl Strategy<Value = String> {
@@ -251,15 +251,18 @@ fn as_naive(decision: Decision) -> Naive {
         Effect::Deliver(plan) => {
             naive.provider = plan.provider.map(|p| p.to_string());
             naive.payload = plan.payload.map(|p| p.parse().unwrap());
-            let claims = plan
-                .claims
-                .iter()
-                .map(|c| (c.rule.to_string(), c.claim.key.as_str().into()));
+            let Gates {
+                reservation,
+                claim_rules,
+                quota_rules,
+            } = plan.gates;
+            let claims = reservation.claims.iter().map(|claim| &claim.key);
+            let claims = claims.zip(claim_rules.iter());
+            let claims = claims.map(|(key, rule)| (rule.to_string(), key.as_str().into()));
             naive.claims = claims.collect();
-            let quotas = plan
-                .quotas
-                .iter()
-                .map(|q| (q.rule.to_string(), q.quota.key.as_str().into()));
+            let quotas = reservation.quotas.iter().map(|quota| &quota.key);
+            let quotas = quotas.zip(quota_rules.iter());
+            let quotas = quotas.map(|(key, (rule, _))| (rule.to_string(), key.as_str().into()));
             naive.quotas = quotas.collect();
         }
     }
