@@ -1,6 +1,7 @@
 //! What a producer asks for. How it is read from bytes stands in `decode`.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -79,8 +80,37 @@ impl Serialize for Action {
 /// A JSON value as the bytes it came in: well formed, UTF-8, at most [`Payload::DEPTH_MAX`] deep.
 ///
 /// Cloning shares the bytes. `Debug` shows the length only: payloads do not belong in logs.
-#[derive(Clone, PartialEq)]
-pub struct Payload(Bytes);
+#[derive(Clone)]
+pub struct Payload {
+    json: Bytes,
+    /// Noted when an object was read; a matter of speed alone.
+    members: Option<Arc<[Member]>>,
+}
+
+/// Where a member of an object stands in its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Without its quotes.
+    pub(crate) key: Range<u32>,
+    pub(crate) value: Range<u32>,
+}
+
+/// The members of a payload that is an object.
+#[derive(Clone, Copy)]
+pub struct Members<'a> {
+    json: &'a [u8],
+    members: &'a [Member],
+}
+
+impl<'a> Members<'a> {
+    /// The JSON text of the value under `key`: the last, where the key stands there twice.
+    pub fn get(&self, key: &str) -> Option<&'a [u8]> {
+        let text = |span: &Range<u32>| self.json.get(span.start as usize..span.end as usize);
+        let mut members = self.members.iter().rev();
+        let found = members.find(|member| text(&member.key) == Some(key.as_bytes()));
+        text(&found?.value)
+    }
+}
 
 impl Payload {
     /// How deep lists and objects may be nested.
@@ -88,12 +118,20 @@ impl Payload {
 
     /// The JSON value `null`.
     pub fn null() -> Self {
-        Self(Bytes::from_static(b"null"))
+        Self::from_parsed(Bytes::from_static(b"null"), None)
     }
 
-    /// Takes bytes that a JSON parser has already accepted.
-    pub(crate) fn from_parsed(json: Bytes) -> Self {
-        Self(json)
+    /// Takes bytes that a JSON parser has already accepted, and where the members of the object are if it told.
+    pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[Member]>>) -> Self {
+        Self { json, members }
+    }
+
+    /// The members, if it is an object and they were noted when it was read; otherwise they are to be searched for.
+    pub fn members(&self) -> Option<Members<'_>> {
+        self.members.as_deref().map(|members| Members {
+            json: &self.json,
+            members,
+        })
     }
 
     /// Writes `value` as compact JSON.
@@ -101,22 +139,22 @@ impl Payload {
     /// # Errors
     /// When a map key of `value` is not a string.
     pub fn from_value<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_vec(value).map(|json| Self(json.into()))
+        serde_json::to_vec(value).map(|json| Self::from_parsed(json.into(), None))
     }
 
     /// The JSON text as bytes.
     pub fn as_bytes(&self) -> &Bytes {
-        &self.0
+        &self.json
     }
 
     /// The length of the JSON text in bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.json.len()
     }
 
     /// Never true: the shortest JSON value has one byte.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.json.is_empty()
     }
 
     /// Reads the whole payload into a `T`.
@@ -124,19 +162,26 @@ impl Payload {
     /// # Errors
     /// When the payload does not have the shape of a `T`.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.0)
+        serde_json::from_slice(&self.json)
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
     }
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({} bytes)", self.0.len())
+        write!(f, "Payload({} bytes)", self.json.len())
     }
 }
 
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        let raw: &RawValue =
+            serde_json::from_slice(&self.json).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }

@@ -159,16 +159,8 @@ impl Locked<'_> {
     /// Ends what the grant of `fence` holds under `key`: leaves `slot` there for its time, or nothing.
     fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) {
         let now = self.now;
-        let shard = self.shard(key);
-        if !shard.belongs_to(key, fence) {
-            return;
-        }
-        match slot {
-            Some((slot, ttl)) => {
-                shard.end(key, slot, now.saturating_add(nanos(ttl)));
-            }
-            None => shard.release(key),
-        }
+        let left = slot.map(|(slot, ttl)| (slot, now.saturating_add(nanos(ttl))));
+        self.shard(key).end(key, fence, left);
     }
 
     fn refund(&mut self, held: &Held, keys: Keys<'_>, at: u64) {

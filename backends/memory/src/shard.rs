@@ -108,9 +108,23 @@ impl Shard {
         self.sweep(now, SWEEP_PER_KEY);
     }
 
-    /// Leaves an end under `key`.
-    pub(crate) fn end(&mut self, key: Key, slot: Slot, until: u64) {
-        self.put(Record { key, until, slot });
+    /// Ends what the grant of `fence` holds under `key`, be it in force or only just over: leaves a slot there until then,
+    /// or nothing.
+    pub(crate) fn end(&mut self, key: Key, fence: u64, left: Option<(Slot, u64)>) {
+        let of_fence =
+            |record: &&mut Record| matches!(record.slot, Slot::Pending(holder) if holder == fence);
+        let Some(record) = self.records.find_mut(key).filter(of_fence) else {
+            return;
+        };
+        match left {
+            Some((slot, until)) => {
+                self.remembered_bytes += slot.bytes();
+                (record.slot, record.until) = (slot, until);
+            }
+            None => {
+                self.records.remove(key);
+            }
+        }
     }
 
     fn put(&mut self, record: Record) {
@@ -118,17 +132,6 @@ impl Shard {
         if let Some(before) = self.records.put(record) {
             self.remembered_bytes -= before.slot.bytes();
         }
-    }
-
-    /// True when the record under `key` is still the one of the grant of `fence`, in force or only just over.
-    pub(crate) fn belongs_to(&self, key: Key, fence: u64) -> bool {
-        let found = self.records.find(key).map(|record| &record.slot);
-        matches!(found, Some(Slot::Pending(holder)) if *holder == fence)
-    }
-
-    /// Frees a key that is pending.
-    pub(crate) fn release(&mut self, key: Key) {
-        self.records.remove(key);
     }
 
     /// Prolongs what is pending, in force, and of this fence.

@@ -2,9 +2,17 @@
 //! left as their text. It says only that text is refused, not why: the slow reader does.
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 use wide::u8x16;
+
+use crate::action::Member;
+
+/// Of larger objects it is not told where the members are.
+const MEMBERS_MAX: usize = 16;
 
 /// The text is not JSON, nested too deep, or not of the shape that was asked for.
 #[derive(Debug)]
@@ -100,6 +108,33 @@ impl<'t> Reader<'t> {
         let start = self.next_start();
         self.pass()?;
         Ok(&self.text[start..self.at])
+    }
+
+    /// Reads any value as its text. Of an object that is not too large it tells where its members are, unless a key has
+    /// escapes.
+    pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[Member]>>)> {
+        if !self.is_at_object() {
+            return Ok((self.value()?, None));
+        }
+        let start = self.at;
+        let mut members = SmallVec::<[Member; MEMBERS_MAX]>::new();
+        let mut is_plain = true;
+        self.sequence(b'{', b'}', |reader| {
+            let key = reader.next_start() + 1;
+            is_plain &= reader.pass_string()? == Escapes::None && members.len() < MEMBERS_MAX;
+            let key = key..reader.at - 1;
+            reader.take(b':')?;
+            let value = reader.next_start();
+            reader.pass()?;
+            if is_plain {
+                let key = span(key, start)?;
+                let value = span(value..reader.at, start)?;
+                members.push(Member { key, value });
+            }
+            Ok(())
+        })?;
+        let members = is_plain.then(|| Arc::from(&members[..]));
+        Ok((&self.text[start..self.at], members))
     }
 
     /// Reads any value into a `T`.
@@ -207,6 +242,12 @@ impl<'t> Reader<'t> {
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
+}
+
+/// `range` as counted from `start`. The longest text is far shorter than this can count.
+fn span(range: Range<usize>, start: usize) -> Result<Range<u32>> {
+    let from_start = |at: usize| u32::try_from(at - start).map_err(|_| Refused);
+    Ok(from_start(range.start)?..from_start(range.end)?)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -39,6 +39,18 @@ fn a_payload_shares_the_bytes_it_came_in() {
 }
 
 #[test]
+fn the_members_of_a_payload_are_found_the_last_of_two_under_one_key() {
+    let payload = |json: &str| action(&SMALLEST.replace("null", json)).unwrap().payload;
+    let object = payload(r#"{"a":1,"b":[2], "a" : {"c":3}}"#);
+    let members = object.members().unwrap();
+    assert_eq!(members.get("a"), Some(&b"{\"c\":3}"[..]));
+    assert_eq!(members.get("b"), Some(&b"[2]"[..]));
+    assert_eq!(members.get("c"), None);
+    assert!(payload("[1]").members().is_none());
+    assert!(Payload::from_value(&[1]).unwrap().members().is_none());
+}
+
+#[test]
 fn unknown_fields_are_ignored_and_optional_ones_may_be_null() {
     let json = SMALLEST.replace(
         "\"payload\"",

@@ -49,8 +49,8 @@ impl Wire {
                 Field::Provider => self.provider = text(reader)?,
                 Field::ActionType => self.action_type = text(reader)?,
                 Field::Payload => {
-                    let json = share(bytes, reader.value()?);
-                    self.payload = Some(Payload::from_parsed(json));
+                    let (json, members) = reader.value_and_members()?;
+                    self.payload = Some(Payload::from_parsed(share(bytes, json), members));
                 }
                 Field::Metadata => self.metadata = labels(reader)?,
                 Field::DedupKey => self.dedup_key = text(reader)?,
@@ -70,7 +70,7 @@ impl Wire {
 fn text(reader: &mut Reader<'_>) -> Result<Option<CompactString>, Refused> {
     Ok(match reader.null()? {
         true => None,
-        false => Some(CompactString::from(reader.string()?)),
+        false => Some(reader.string()?.into()),
     })
 }
 
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for Fill<'_> {
                 Field::ActionType => wire.action_type = map.next_value()?,
                 Field::Payload => {
                     let raw: &RawValue = map.next_value()?;
-                    wire.payload = Some(Payload::from_parsed(share(bytes, raw.get())));
+                    wire.payload = Some(Payload::from_parsed(share(bytes, raw.get()), None));
                 }
                 Field::Metadata => wire.metadata = map.next_value()?,
                 Field::DedupKey => wire.dedup_key = map.next_value()?,

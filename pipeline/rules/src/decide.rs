@@ -90,10 +90,10 @@ impl RuleSet {
         let candidates = self.index.candidates(action);
         let rules = candidates.filter_map(|number| self.rule(number));
         let nothing = Gathered::default();
-        let json = action.payload.as_bytes();
+        let payload = &action.payload;
         self.ask_for(
             rules,
-            &mut Facts::new(action, json, self.beside(now, &nothing)),
+            &mut Facts::new(action, payload, self.beside(now, &nothing)),
         )
     }
 
@@ -104,8 +104,8 @@ impl RuleSet {
         let mut next = candidates.next();
         while next.is_some() {
             let payload = progress.plan.payload.clone();
-            let json = payload.as_ref().unwrap_or(&action.payload).as_bytes();
-            let mut facts = Facts::new(action, json, self.beside(now, gathered));
+            let payload = payload.as_ref().unwrap_or(&action.payload);
+            let mut facts = Facts::new(action, payload, self.beside(now, gathered));
             let step = loop {
                 let Some(rule) = next.and_then(|number| self.rule(number)) else {
                     break Step::End;

@@ -40,10 +40,10 @@ impl RuleSet {
         let taking_part = all.filter(|(_, enabled)| *enabled || options.include_disabled);
         let rules = taking_part.map(|(rule, _)| rule);
         let nothing = Gathered::default();
-        let json = action.payload.as_bytes();
+        let payload = &action.payload;
         self.ask_for(
             rules,
-            &mut Facts::new(action, json, self.beside(now, &nothing)),
+            &mut Facts::new(action, payload, self.beside(now, &nothing)),
         )
     }
 
@@ -122,7 +122,7 @@ impl RuleSet {
             environment: Environment::Hidden,
             ..self.beside(case.now, case.gathered)
         };
-        let mut shown = Facts::new(case.action, redacted.as_bytes(), beside);
+        let mut shown = Facts::new(case.action, &redacted, beside);
         let rules = self.rules().map(|(rule, _)| rule);
         reads::told(case.gathered, &self.ask_for(rules, &mut shown))
     }
@@ -157,11 +157,11 @@ impl<'t> Told<'t> {
     /// Tests a rule and, unless it is decided, does what it says.
     fn rule(&mut self, rule: &Rule) -> (RuleResult, Option<String>) {
         let payload = self.progress.plan.payload.clone();
-        let json = payload.as_ref().unwrap_or(&self.action.payload).as_bytes();
-        let mut facts = Facts::new(self.action, json, self.beside);
+        let payload = payload.as_ref().unwrap_or(&self.action.payload);
+        let mut facts = Facts::new(self.action, payload, self.beside);
         let holds = rule.condition.holds(&mut facts);
         if let Ok(false) = holds {
-            let mut shown = Facts::new(self.action, self.shown.as_bytes(), self.beside);
+            let mut shown = Facts::new(self.action, &self.shown, self.beside);
             facts.budget = Budget::default();
             let reason = why_not(&rule.condition, &mut facts, &mut shown);
             self.progress.note(&facts);

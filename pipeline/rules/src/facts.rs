@@ -3,15 +3,16 @@
 
 use std::borrow::Cow;
 
+use acteon_core::action::Members;
 use acteon_core::state::Tally;
-use acteon_core::{Action, Labels};
+use acteon_core::{Action, Labels, Payload};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::cel::{Budget, CelError};
-use crate::json::{self, Members};
+use crate::json::{self, Objects};
 use crate::moment::{Moment, TimeField};
 use crate::number::Number;
 use crate::path::{ActionField, Path, PathNumber, Segment, Source};
@@ -122,10 +123,11 @@ const HIDDEN: &str = "(not shown)";
 pub(crate) struct Facts<'a> {
     action: &'a Action,
     payload: &'a [u8],
+    members: Option<Members<'a>>,
     now: Timestamp,
     zones: &'a [TimeZone],
     moments: SmallVec<[(u32, Moment); 1]>,
-    members: Members<'a>,
+    objects: Objects<'a>,
     /// Where in `reads` a path's number modulo [`SLOTS`] stands, plus one.
     slots: [u8; SLOTS],
     reads: SmallVec<[(PathNumber, Read<'a>); 8]>,
@@ -139,11 +141,12 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// `payload` is the JSON text of the working copy: the action's own, or what a rule made of it.
-    pub(crate) fn new(action: &'a Action, payload: &'a [u8], beside: Beside<'a>) -> Self {
+    /// `payload` is the working copy: the action's own, or what a rule made of it.
+    pub(crate) fn new(action: &'a Action, payload: &'a Payload, beside: Beside<'a>) -> Self {
         Self {
             action,
-            payload: payload.trim_ascii_start(),
+            payload: payload.as_bytes().trim_ascii_start(),
+            members: payload.members(),
             now: beside.now,
             zones: beside.zones,
             gathered: beside.gathered,
@@ -151,7 +154,7 @@ impl<'a> Facts<'a> {
             budget: Budget::default(),
             notes: SmallVec::new(),
             moments: SmallVec::new(),
-            members: Members::default(),
+            objects: Objects::default(),
             slots: [0; SLOTS],
             reads: SmallVec::new(),
             scratch: String::new(),
@@ -273,10 +276,13 @@ impl<'a> Facts<'a> {
     }
 
     fn find(&mut self, segments: &[Segment]) -> Option<&'a [u8]> {
-        let mut value = self.payload;
+        let (mut value, segments) = match (self.members, segments) {
+            (Some(members), [first, rest @ ..]) => (members.get(&first.key)?, rest),
+            _ => (self.payload, segments),
+        };
         for segment in segments {
             value = match (value.first()?, segment.index) {
-                (b'{', _) => self.members.get(value, segment.key.as_bytes())?,
+                (b'{', _) => self.objects.get(value, segment.key.as_bytes())?,
                 (b'[', Some(index)) => json::items(value).nth(index)?,
                 _ => return None,
             };
@@ -306,7 +312,7 @@ impl<'a> Facts<'a> {
 
     /// How many bytes of the payload were gone through so far.
     pub(crate) fn read_bytes(&self) -> usize {
-        self.members.read_bytes()
+        self.objects.read_bytes()
     }
 
     /// What `has` of CEL says of a path: whether its last name is there, be it with a null; an error when what it would be
@@ -316,7 +322,7 @@ impl<'a> Facts<'a> {
             Source::Payload(path) => match path.segments.split_last() {
                 None => Ok(true),
                 Some((last, before)) => match self.find(before).ok_or(CelError::NoField)? {
-                    json @ [b'{', ..] => Ok(self.members.get(json, last.key.as_bytes()).is_some()),
+                    json @ [b'{', ..] => Ok(self.objects.get(json, last.key.as_bytes()).is_some()),
                     _ => Err(CelError::NoOverload("has")),
                 },
             },

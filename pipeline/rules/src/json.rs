@@ -17,7 +17,7 @@ const SORTED_FROM: usize = 24;
 
 /// Indexes the objects that paths go through, each when it is first asked for.
 #[derive(Default)]
-pub(crate) struct Members<'a> {
+pub(crate) struct Objects<'a> {
     objects: SmallVec<[Object; OBJECTS_MAX]>,
     members: SmallVec<[(Key<'a>, &'a [u8]); 16]>,
     read_bytes: usize,
@@ -32,7 +32,7 @@ struct Object {
 
 type Key<'a> = Cow<'a, [u8]>;
 
-impl<'a> Members<'a> {
+impl<'a> Objects<'a> {
     /// The member `key` of an object; of a key that stands there twice the last one, as parsers into maps have it.
     pub(crate) fn get(&mut self, object: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
         let address = object.as_ptr().addr();

@@ -97,6 +97,32 @@ fn strings_end_at_their_quote_wherever_it_stands() {
 }
 
 #[test]
+fn members_are_told_of_objects_that_are_plain_and_not_large() {
+    let noted = |text: &str| {
+        let (json, members) = Reader::new(text, DEEP).value_and_members().unwrap();
+        assert_eq!(json, text.trim());
+        let texts = |member: &Member| {
+            let part = |span: &Range<u32>| &json[span.start as usize..span.end as usize];
+            (part(&member.key).to_owned(), part(&member.value).to_owned())
+        };
+        members.map(|members| members.iter().map(texts).collect::<Vec<_>>())
+    };
+    let text = " { \"a\" : [1, {\"b\": 2}] , \"\":\"x\", \"a\" :null } ";
+    let expected = [("a", "[1, {\"b\": 2}]"), ("", "\"x\""), ("a", "null")];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(noted(text).unwrap(), expected);
+    assert_eq!(noted("{}"), Some(Vec::new()));
+    assert_eq!(noted("[{}]"), None);
+    assert_eq!(noted(r#"{"\u0061":1}"#), None);
+    let object = |count: usize| {
+        let members: Vec<_> = (0..count).map(|at| format!("\"k{at}\":{at}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert_eq!(noted(&object(MEMBERS_MAX)).unwrap().len(), MEMBERS_MAX);
+    assert_eq!(noted(&object(MEMBERS_MAX + 1)), None);
+}
+
+#[test]
 fn half_a_pair_is_left_in_a_value_and_refused_in_a_string() {
     let text = r#""\ud800""#;
     assert!(accepted(text) && whole_parser_accepts(text));

@@ -53,7 +53,7 @@ fn with_facts(
         gathered: &nothing,
         environment: Environment::Seen,
     };
-    let mut facts = Facts::new(action, action.payload.as_bytes(), beside);
+    let mut facts = Facts::new(action, &action.payload, beside);
     look(&mut facts).map_err(|fault| fault.to_string())
 }
 

@@ -190,14 +190,18 @@ impl PatternTest {
     }
 }
 
+/// Among so few texts it is faster to look at each: most differ in length.
+const FEW: usize = 8;
+
 impl Literals {
     fn have(&self, seen: Seen<'_>) -> bool {
         match seen {
             Seen::Text(text) => {
-                let found = self
-                    .texts
-                    .binary_search_by(|known| known.as_bytes().cmp(text));
-                found.is_ok()
+                if self.texts.len() <= FEW {
+                    return self.texts.iter().any(|known| known.as_bytes() == text);
+                }
+                let order = |known: &Box<str>| known.as_bytes().cmp(text);
+                self.texts.binary_search_by(order).is_ok()
             }
             other => self.others.iter().any(|literal| literal.equals(other)),
         }

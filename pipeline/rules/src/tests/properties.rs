@@ -200,15 +200,23 @@ pub(super) fn rules() -> impl Strategy<Value = Vec<Value>> {
 
 pub(super) fn actions() -> impl Strategy<Value = Action> {
     let names = (name(), name(), name(), name());
-    (names, payload(), prop::option::of(word())).prop_map(|(names, payload, label)| Action {
+    (names, any_payload(), prop::option::of(word())).prop_map(|(names, payload, label)| Action {
         id: "the-id".into(),
         namespace: names.0.into(),
         tenant: names.1.into(),
         provider: names.2.into(),
         action_type: names.3.into(),
-        payload: Payload::from_value(&payload).unwrap(),
+        payload,
         labels: Labels::from_iter(label.map(|label| ("a", label))),
         ..super::action(Value::Null)
+    })
+}
+
+/// As it comes out of a message, with its members noted, and as a rule makes one.
+fn any_payload() -> impl Strategy<Value = Payload> {
+    (payload(), any::<bool>()).prop_map(|(payload, decoded)| match decoded {
+        true => super::raw_action(&payload.to_string()).payload,
+        false => Payload::from_value(&payload).unwrap(),
     })
 }
 
