@@ -1,5 +1,6 @@
 //! The port to the audit trail, and what one record says.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -322,7 +323,7 @@ pub enum PageStart {
 }
 
 /// The place of a record in the order of a listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct AuditCursor {
     pub dispatched_at: Timestamp,
@@ -336,6 +337,22 @@ impl AuditCursor {
             dispatched_at: record.dispatched_at,
             id: record.id,
         }
+    }
+}
+
+impl Ord for AuditCursor {
+    /// By time, then by id: as numbers, which are compared faster than their bytes.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_id = || self.id.as_u128().cmp(&other.id.as_u128());
+        self.dispatched_at
+            .cmp(&other.dispatched_at)
+            .then_with(by_id)
+    }
+}
+
+impl PartialOrd for AuditCursor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cli::{Arguments, CheckArguments, Command, ConfigCommand, RulesCommand
 const NOTHING_RUN: u8 = 2;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match execute(&Arguments::parse()) {

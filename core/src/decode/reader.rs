@@ -199,22 +199,21 @@ impl<'t> Reader<'t> {
     }
 
     fn pass_string(&mut self) -> Result<Escapes> {
-        let bytes = self.text.as_bytes();
-        let mut escapes = Escapes::None;
         if self.byte() != Some(b'"') {
             return Err(Refused);
         }
-        self.at += 1;
+        let bytes = self.text.as_bytes();
+        let (mut at, mut escapes) = (self.at + 1, Escapes::None);
         loop {
-            self.at = sign_of_string(bytes, self.at);
-            match bytes.get(self.at) {
+            at = sign_of_string(bytes, at);
+            match bytes.get(at) {
                 Some(b'"') => break,
-                Some(b'\\') => self.at += escape_length(&bytes[self.at + 1..]).ok_or(Refused)?,
+                Some(b'\\') => at += escape_length(&bytes[at + 1..]).ok_or(Refused)?,
                 _ => return Err(Refused),
             }
             escapes = Escapes::Some;
         }
-        self.at += 1;
+        self.at = at + 1;
         Ok(escapes)
     }
 
@@ -273,6 +272,7 @@ fn escape_length(rest: &[u8]) -> Option<usize> {
 }
 
 /// Where the next quote, backslash or control character stands, sixteen bytes at a time.
+#[inline]
 fn sign_of_string(bytes: &[u8], mut at: usize) -> usize {
     const LAST_CONTROL: u8 = 0x1f;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {

@@ -200,8 +200,10 @@ impl Literals {
                 if self.texts.len() <= FEW {
                     return self.texts.iter().any(|known| known.as_bytes() == text);
                 }
-                let order = |known: &Box<str>| known.as_bytes().cmp(text);
-                self.texts.binary_search_by(order).is_ok()
+                let found = self
+                    .texts
+                    .binary_search_by(|known| known.as_bytes().cmp(text));
+                found.is_ok()
             }
             other => self.others.iter().any(|literal| literal.equals(other)),
         }
