@@ -1,7 +1,6 @@
 //! What a producer asks for. How it is read from bytes stands in `decode`.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -88,11 +87,24 @@ pub struct Payload {
 }
 
 /// Where a member of an object stands in its text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Member {
     /// Without its quotes.
-    pub(crate) key: Range<u32>,
-    pub(crate) value: Range<u32>,
+    pub(crate) key: Span,
+    pub(crate) value: Span,
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        text.get(self.start as usize..self.end as usize)
+    }
 }
 
 /// The members of a payload that is an object.
@@ -105,10 +117,9 @@ pub struct Members<'a> {
 impl<'a> Members<'a> {
     /// The JSON text of the value under `key`: the last, where the key stands there twice.
     pub fn get(&self, key: &str) -> Option<&'a [u8]> {
-        let text = |span: &Range<u32>| self.json.get(span.start as usize..span.end as usize);
         let mut members = self.members.iter().rev();
-        let found = members.find(|member| text(&member.key) == Some(key.as_bytes()));
-        text(&found?.value)
+        let found = members.find(|member| member.key.of(self.json) == Some(key.as_bytes()));
+        found?.value.of(self.json)
     }
 }
 

@@ -238,9 +238,9 @@ fn json_error(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-/// JSON is text. The readers would look at some of it only: not at what they skip, and not before they use it.
+/// JSON is text, and the readers leave it to this to see that.
 fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|error| {
+    simdutf8::compat::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         DecodeError::Json {

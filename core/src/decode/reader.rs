@@ -6,10 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use smallvec::SmallVec;
 use wide::u8x16;
 
-use crate::action::Member;
+use crate::action::{Member, Span};
 
 /// Of larger objects it is not told where the members are.
 const MEMBERS_MAX: usize = 16;
@@ -116,24 +115,23 @@ impl<'t> Reader<'t> {
         if !self.is_at_object() {
             return Ok((self.value()?, None));
         }
-        let start = self.at;
-        let mut members = SmallVec::<[Member; MEMBERS_MAX]>::new();
-        let mut is_plain = true;
+        let (start, mut members, mut count) = (self.at, [Member::default(); MEMBERS_MAX], 0);
+        let mut is_plain = self.text.len() <= u32::MAX as usize;
         self.sequence(b'{', b'}', |reader| {
             let key = reader.next_start() + 1;
-            is_plain &= reader.pass_string()? == Escapes::None && members.len() < MEMBERS_MAX;
-            let key = key..reader.at - 1;
+            is_plain &= reader.pass_string()? == Escapes::None;
+            let key = span(start, key..reader.at - 1);
             reader.take(b':')?;
             let value = reader.next_start();
             reader.pass()?;
-            if is_plain {
-                let key = span(key, start)?;
-                let value = span(value..reader.at, start)?;
-                members.push(Member { key, value });
+            let value = span(start, value..reader.at);
+            if let Some(member) = members.get_mut(count) {
+                *member = Member { key, value };
             }
+            count += 1;
             Ok(())
         })?;
-        let members = is_plain.then(|| Arc::from(&members[..]));
+        let members = members.get(..count).filter(|_| is_plain).map(Arc::from);
         Ok((&self.text[start..self.at], members))
     }
 
@@ -243,10 +241,13 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// `range` as counted from `start`. The longest text is far shorter than this can count.
-fn span(range: Range<usize>, start: usize) -> Result<Range<u32>> {
-    let from_start = |at: usize| u32::try_from(at - start).map_err(|_| Refused);
-    Ok(from_start(range.start)?..from_start(range.end)?)
+/// `range` as counted from `start`, in a text whose length a `u32` can tell.
+fn span(start: usize, range: Range<usize>) -> Span {
+    let from_start = |at: usize| u32::try_from(at - start).unwrap_or(u32::MAX);
+    Span {
+        start: from_start(range.start),
+        end: from_start(range.end),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -102,8 +102,8 @@ fn members_are_told_of_objects_that_are_plain_and_not_large() {
         let (json, members) = Reader::new(text, DEEP).value_and_members().unwrap();
         assert_eq!(json, text.trim());
         let texts = |member: &Member| {
-            let part = |span: &Range<u32>| &json[span.start as usize..span.end as usize];
-            (part(&member.key).to_owned(), part(&member.value).to_owned())
+            let part = |span: Span| std::str::from_utf8(span.of(json.as_bytes()).unwrap()).unwrap();
+            (part(member.key).to_owned(), part(member.value).to_owned())
         };
         members.map(|members| members.iter().map(texts).collect::<Vec<_>>())
     };
