@@ -377,19 +377,5 @@ fn checked(field: &str, text: CompactString, max: usize) -> Result<CompactString
     Ok(text)
 }
 
-/// A fresh UUID v7 in its usual text form.
-pub fn new_id(now: Timestamp) -> CompactString {
-    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    id_from(millis, rand::random())
-}
-
-/// A UUID v7 of these milliseconds since the epoch and these ten bytes in place of chance: the same input
-/// gives the same id, so that a message read again keeps the id it was given.
-pub fn id_from(millis: u64, chance: [u8; 10]) -> CompactString {
-    let id = uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid();
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    CompactString::from(&*id.hyphenated().encode_lower(&mut text))
-}
-
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use crate::action::Action;
 use crate::admission::Permit;
 use crate::dead_letter::DeadLetter;
 use crate::disposition::{Policy, Refusal};
+use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
 
 /// An action with where it came from.
@@ -289,10 +290,7 @@ pub fn position_id(position: &Position, at: Timestamp) -> CompactString {
     }
     let mut chance = [0; 10];
     chance.copy_from_slice(&hasher.finish128().as_bytes()[..10]);
-    crate::decode::id_from(
-        u64::try_from(at.as_millisecond()).unwrap_or_default(),
-        chance,
-    )
+    id_from(at, chance)
 }
 
 #[cfg(test)]

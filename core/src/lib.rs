@@ -15,6 +15,7 @@ pub mod decode;
 pub mod delivery;
 pub mod disposition;
 pub mod health;
+pub mod ids;
 pub mod intake;
 pub mod outcome;
 pub mod redact;

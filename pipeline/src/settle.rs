@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use acteon_core::audit::AuditError;
 use acteon_core::delivery::position_id;
+use acteon_core::ids::Ids;
 use acteon_core::state::Settlement;
 use acteon_core::{
     ActionOutcome, AuditRecord, DeadLetter, DeadLetterKind, Disposition, Loan, Poison, Refusal,
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::events;
 use crate::job::{Ended, Job};
 use crate::process::Pipeline;
-use crate::record::{self, Numbering};
+use crate::record;
 
 /// How long a settlement is tried again before the batch goes on without it.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
@@ -161,19 +162,19 @@ impl Pipeline {
             return Ok(());
         };
         let ended = closings.iter().filter(|closing| closing.is_final());
-        let mut numbering = Numbering::of_batch(now);
-        let records = ended.map(|closing| self.record(closing, &mut numbering));
+        let mut ids = Ids::at(now);
+        let records = ended.map(|closing| self.record(closing, now, &mut ids));
         let records: Vec<_> = records.collect();
         trail.record(records).await
     }
 
-    fn record(&self, closing: &Closing, numbering: &mut Numbering) -> AuditRecord {
+    fn record(&self, closing: &Closing, now: Timestamp, ids: &mut Ids) -> AuditRecord {
         let payload = self.parts.options.store_payload.then(|| {
             self.parts
                 .redactor
                 .payload(&closing.job.delivery.action.payload)
         });
-        record::of(&closing.job, &closing.outcome, payload, numbering)
+        record::of(&closing.job, &closing.outcome, payload, now, ids)
     }
 
     fn close(&self, closing: Closing) {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
 use acteon_core::delivery::Position;
+use acteon_core::ids::id_from;
 use acteon_core::reply::Replies;
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult, Rulebook};
 use acteon_core::{
     Action, ActionOutcome, Admission, Caller, Clock, Counters, Delivery, Envelope, Intake, Policy,
-    Receipt, Redactor, Settled, State, StateError, decode,
+    Receipt, Redactor, Settled, State, StateError,
 };
 use acteon_pipeline::{
     DuplicateProvider, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers, Rules,
@@ -241,8 +242,7 @@ impl<'p> Stage<'p> {
         if !dispatch.gives.id {
             let mut chance = [0; 10];
             chance[2..].copy_from_slice(&number.to_be_bytes());
-            let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
-            action.id = decode::id_from(millis, chance);
+            action.id = id_from(now, chance);
         }
         if !dispatch.gives.created_at {
             action.created_at = now;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use acteon_core::Action;
 use acteon_core::decode::{self, Defaults};
+use acteon_core::ids::Ids;
 use acteon_core::rules::{EvaluateOptions, Evaluation, Reloaded, RulesInForce};
 use bytes::Bytes;
 use serde_json::json;
@@ -75,7 +76,7 @@ impl AdminApi {
     pub fn read_action(&self, body: &Bytes) -> Result<Action, AdminError> {
         let now = self.ports.clock.now();
         let draft = decode::decode(body)?;
-        Ok(draft.complete(&Defaults::default(), || decode::new_id(now), now)?)
+        Ok(draft.complete(&Defaults::default(), || Ids::at(now).text(), now)?)
     }
 
     /// What the rules say about an action, and why; changes nothing.

@@ -232,14 +232,6 @@ fn a_batch_that_is_too_long_is_given_up() {
     }
 }
 
-#[test]
-fn an_id_made_from_the_same_bytes_is_the_same_and_a_version_7() {
-    let id = id_from(1_700_000_000_000, [7; 10]);
-    assert_eq!(id, id_from(1_700_000_000_000, [7; 10]));
-    assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
-    assert_ne!(new_id(Timestamp::UNIX_EPOCH), new_id(Timestamp::UNIX_EPOCH));
-}
-
 /// One field of an action, well or badly.
 fn field() -> impl Strategy<Value = String> {
     let names = FIELDS.into_iter().chain(["unknown", "pay\\u006coad"]);

@@ -63,7 +63,7 @@ impl HttpSource {
         request: Request,
         request_id: &str,
     ) -> Result<Response, ApiError> {
-        let from = self.read(request).await?;
+        let mut from = self.read(request).await?;
         let _work = self.begin()?;
         let max = self.context.batch_actions_max;
         let drafts = decode_batch_up_to(&from.body, max).map_err(|error| refusal_of(&error))?;
@@ -72,7 +72,7 @@ impl HttpSource {
             return Err(ApiError::payload_too_large(message));
         };
         let items = drafts.into_iter().map(|draft| match draft {
-            Ok(draft) => self.envelope(draft, &from),
+            Ok(draft) => self.envelope(draft, &mut from),
             Err(error) => Err(refusal_of(&error)),
         });
         let Sorted { good, refused } = sorted(items);

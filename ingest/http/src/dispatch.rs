@@ -49,10 +49,10 @@ pub(crate) async fn dispatch(
 
 impl HttpSource {
     async fn dispatch(&self, asked: Asked, request: Request) -> Result<Response, ApiError> {
-        let from = self.read(request).await?;
+        let mut from = self.read(request).await?;
         let _work = self.begin()?;
         let draft = decode(&from.body).map_err(|error| refusal_of(&error))?;
-        let envelope = self.envelope(draft, &from)?;
+        let envelope = self.envelope(draft, &mut from)?;
         if asked.dry_run {
             let would_be = self.dry_run(std::slice::from_ref(&envelope)).await?;
             let first = would_be.into_iter().next();

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use acteon_connect_http::{ApiError, declared_bytes, discard_body, read_json};
-use acteon_core::decode::{DecodeError, Defaults, Draft, new_id};
+use acteon_core::decode::{DecodeError, Defaults, Draft};
 use acteon_core::delivery::Position;
+use acteon_core::ids::Ids;
 use acteon_core::{Caller, Envelope, Labels, Permit, Policy};
 use axum::extract::Request;
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub(crate) struct Provenance {
     /// From the request's headers, for actions that say nothing themselves.
     pub(crate) trace: Labels,
     pub(crate) received_at: Timestamp,
+    /// For actions without one.
+    pub(crate) ids: Ids,
 }
 
 impl HttpSource {
@@ -44,10 +47,12 @@ impl HttpSource {
     pub(crate) async fn read(&self, request: Request) -> Result<Provenance, ApiError> {
         let trace = trace_of(request.headers());
         let body = self.read_within_bounds(request).await?;
+        let received_at = self.context.clock.now();
         Ok(Provenance {
             body,
             trace,
-            received_at: self.context.clock.now(),
+            received_at,
+            ids: Ids::at(received_at),
         })
     }
 
@@ -76,11 +81,15 @@ impl HttpSource {
     }
 
     /// The action as it goes on loan.
-    pub(crate) fn envelope(&self, draft: Draft, from: &Provenance) -> Result<Envelope, ApiError> {
+    pub(crate) fn envelope(
+        &self,
+        draft: Draft,
+        from: &mut Provenance,
+    ) -> Result<Envelope, ApiError> {
         let now = from.received_at;
         let id_given = draft.has_id();
         let mut action = draft
-            .complete(&Defaults::default(), || new_id(now), now)
+            .complete(&Defaults::default(), || from.ids.text(), now)
             .map_err(|error| refusal_of(&error))?;
         if action.trace_context.is_empty() && !from.trace.is_empty() {
             action.trace_context = from.trace.clone();

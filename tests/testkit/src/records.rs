@@ -1,7 +1,7 @@
 //! Plain dead letters and audit records for tests, told apart by a number.
 
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
-use acteon_core::decode::id_from;
+use acteon_core::ids::id_from;
 use acteon_core::rules::RulesHash;
 use acteon_core::{DeadLetter, DeadLetterKind, Labels, Payload, ResponseStatus, Verdict};
 use bytes::Bytes;
@@ -14,9 +14,8 @@ use crate::actions::epoch;
 /// An exhausted dead letter of `ns`/`t1`; a greater number makes a younger one, with a greater id.
 pub fn dead_letter(number: u32) -> DeadLetter {
     let created_at = epoch() + SignedDuration::from_secs(number.into());
-    let millis = u64::try_from(created_at.as_millisecond()).unwrap();
     DeadLetter {
-        id: id_from(millis, [7; 10]),
+        id: id_from(created_at, [7; 10]),
         kind: DeadLetterKind::Exhausted,
         namespace: "ns".into(),
         tenant: "t1".into(),
