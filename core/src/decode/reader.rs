@@ -118,15 +118,15 @@ impl<'t> Reader<'t> {
         let (start, mut members, mut count) = (self.at, [Member::default(); MEMBERS_MAX], 0);
         let mut is_plain = self.text.len() <= u32::MAX as usize;
         self.sequence(b'{', b'}', |reader| {
-            let key = reader.next_start() + 1;
-            is_plain &= reader.pass_string()? == Escapes::None;
-            let key = span(start, key..reader.at - 1);
-            reader.take(b':')?;
+            let (key, escapes) = reader.pass_key()?;
+            is_plain &= escapes == Escapes::None;
             let value = reader.next_start();
             reader.pass()?;
-            let value = span(start, value..reader.at);
             if let Some(member) = members.get_mut(count) {
-                *member = Member { key, value };
+                *member = Member {
+                    key: span(start, key),
+                    value: span(start, value..reader.at),
+                };
             }
             count += 1;
             Ok(())
@@ -149,9 +149,7 @@ impl<'t> Reader<'t> {
         match self.next().ok_or(Refused)? {
             b'"' => self.pass_string().map(drop),
             b'{' => self.sequence(b'{', b'}', |reader| {
-                reader.next_start();
-                reader.pass_string()?;
-                reader.take(b':')?;
+                reader.pass_key()?;
                 reader.pass()
             }),
             b'[' => self.list(Self::pass),
@@ -160,6 +158,15 @@ impl<'t> Reader<'t> {
             b'n' => self.pass_word("null"),
             _ => self.pass_number(),
         }
+    }
+
+    /// Steps over a key and its colon, and tells where the key stands.
+    fn pass_key(&mut self) -> Result<(Range<usize>, Escapes)> {
+        let start = self.next_start() + 1;
+        let escapes = self.pass_string()?;
+        let key = start..self.at - 1;
+        self.take(b':')?;
+        Ok((key, escapes))
     }
 
     fn pass_word(&mut self, word: &str) -> Result<()> {
