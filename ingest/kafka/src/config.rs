@@ -30,6 +30,10 @@ pub struct KafkaConfig {
     /// How records are written.
     #[serde(default)]
     pub codec: Codec,
+    /// How many members of the group this process is, at most 16. Each has a connection and partitions of its own, and
+    /// keeps about one core busy.
+    #[serde(default = "one")]
+    pub consumers: u32,
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
@@ -42,6 +46,10 @@ pub struct KafkaConfig {
     /// Properties for the client library, such as TLS and SASL. Values are text.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Where a group begins that has never committed.
@@ -58,6 +66,8 @@ pub enum Start {
 /// How long a member may be silent before its group gives it up, unless `client` says otherwise.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
+/// Each is a connection to every broker, and some threads.
+const CONSUMERS_MAX: u32 = 16;
 
 /// Client properties that belong to the source, and what to set in their place.
 const OWNED: &[(&str, &str)] = &[
@@ -132,6 +142,13 @@ impl KafkaConfig {
         if let Some((option, _)) = needed.into_iter().find(|(_, missing)| *missing) {
             return Err(OptionError::Empty { option });
         }
+        if !(1..=CONSUMERS_MAX).contains(&self.consumers) {
+            return Err(OptionError::OutOfRange {
+                option: "consumers",
+                range: 1..=CONSUMERS_MAX,
+                found: self.consumers,
+            });
+        }
         self.check_topics()?;
         self.check_client()
     }
@@ -161,7 +178,7 @@ impl KafkaConfig {
             }
         }
         let tried = self
-            .consumer("check", Prefetch::of(0))
+            .consumer("check", Prefetch::of(0, 1))
             .create_native_config();
         tried.map(|_| ()).map_err(|error| refused(&error))
     }
@@ -178,7 +195,10 @@ impl KafkaConfig {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("topic.metadata.refresh.interval.ms", "30000")
             // The default of a second stalls the reading each time the prefetch was full.
-            .set("fetch.queue.backoff.ms", "10");
+            .set("fetch.queue.backoff.ms", "10")
+            // There is one request at a time for all partitions of a broker. One that happens to ask for empty ones only,
+            // such as the retry topic's, keeps the others waiting: by default for half a second.
+            .set("fetch.wait.max.ms", "100");
         self.overlay(&mut config);
         config
             .set("group.id", &self.group_id)
@@ -232,8 +252,8 @@ fn refused(error: &KafkaError) -> OptionError {
     OptionError::Refused { message }
 }
 
-/// How many bytes the client may fetch ahead: an eighth of what may be in flight in the process, which it is
-/// counted against, and at most 32 MiB. One half may be queued, the other on its way from a broker.
+/// How many bytes one client may fetch ahead: all of a source together an eighth of what may be in flight in the process,
+/// which it is counted against, and at most 32 MiB. One half may be queued, the other on its way from a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefetch(u32);
 
@@ -241,8 +261,9 @@ impl Prefetch {
     const BYTES_MIN: u32 = 2 << 20;
     const BYTES_MAX: u32 = 32 << 20;
 
-    pub(crate) fn of(in_flight_bytes_max: u32) -> Self {
-        Self((in_flight_bytes_max / 8).clamp(Self::BYTES_MIN, Self::BYTES_MAX))
+    pub(crate) fn of(in_flight_bytes_max: u32, consumers: u32) -> Self {
+        let all = (in_flight_bytes_max / 8).min(Self::BYTES_MAX);
+        Self((all / consumers).max(Self::BYTES_MIN))
     }
 
     pub(crate) fn bytes(self) -> u64 {

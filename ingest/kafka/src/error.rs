@@ -1,5 +1,7 @@
 //! What can be wrong with the options though they have the right shape.
 
+use std::ops::RangeInclusive;
+
 use thiserror::Error;
 
 /// Each names the option and what to change.
@@ -9,6 +11,14 @@ pub enum OptionError {
     #[error("`{option}` must not be empty")]
     #[allow(missing_docs)]
     Empty { option: &'static str },
+    /// A number is too small or too large.
+    #[error("`{option}` must be from {} to {}, not {found}", range.start(), range.end())]
+    #[allow(missing_docs)]
+    OutOfRange {
+        option: &'static str,
+        range: RangeInclusive<u32>,
+        found: u32,
+    },
     /// The source sets this client property itself.
     #[error("`client` must not set `{property}`: {instead}")]
     #[allow(missing_docs)]

@@ -25,16 +25,11 @@ pub(crate) struct Arrived {
     /// Ended in a way that asks for more.
     pub(crate) settled: Vec<(Place, Settled)>,
     pub(crate) reports: Vec<Report>,
-    /// How many batches have been handed in.
-    pub(crate) handed_in: usize,
 }
 
 impl Arrived {
     fn is_empty(&self) -> bool {
-        self.done.is_empty()
-            && self.settled.is_empty()
-            && self.reports.is_empty()
-            && self.handed_in == 0
+        self.done.is_empty() && self.settled.is_empty() && self.reports.is_empty()
     }
 }
 
@@ -58,10 +53,6 @@ impl Inbox {
 
     pub(crate) fn report(&self, report: Report) {
         self.leave(|arrived| arrived.reports.push(report));
-    }
-
-    pub(crate) fn handed_in(&self) {
-        self.leave(|arrived| arrived.handed_in += 1);
     }
 
     /// Wakes the session for the first thing it finds: it takes the others with it.

@@ -134,7 +134,7 @@ impl Session<'_> {
     /// in, it waits for them.
     pub(crate) fn linger_end(&self) -> Option<Instant> {
         let (since, _) = self.gathered.since?;
-        let is_next = self.admitting.is_none() && self.ready.is_empty() && self.handing.is_idle();
+        let is_next = self.admitting.is_none() && self.ready.is_empty() && self.handing.is_none();
         is_next.then(|| since + LINGER)
     }
 

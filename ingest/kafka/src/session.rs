@@ -14,13 +14,14 @@ use hashbrown::HashMap;
 use rdkafka::consumer::{Consumer, MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
 use crate::balance::Revoking;
 use crate::commits::Sent;
 use crate::context::Context;
-use crate::handing::{Handing, step_aside};
+use crate::handing::{self, Handing};
 use crate::held::Waiting;
 use crate::inbox::{Arrived, Inbox, Place};
 use crate::lanes::Lanes;
@@ -44,7 +45,7 @@ pub(crate) struct Session<'a> {
     pub(crate) admitting: Option<BoxFuture<'static, Permit>>,
     /// On loan, and not yet handed in.
     pub(crate) ready: Ready,
-    pub(crate) handing: Handing,
+    pub(crate) handing: Option<Handing>,
     /// Set while keys go one after another.
     pub(crate) lanes: Option<Lanes>,
     pub(crate) waiting: Waiting,
@@ -82,6 +83,7 @@ pub(crate) enum Phase {
 /// What the session was woken by.
 enum Woken<'a> {
     Turn,
+    HandedIn,
     Admitted(Permit),
     Published(Published),
     Sent(Sent),
@@ -105,7 +107,7 @@ impl<'a> Session<'a> {
             gathered: Gathered::default(),
             admitting: None,
             ready: Ready::default(),
-            handing: Handing::new(shared, inbox.clone()),
+            handing: None,
             lanes: options.ordered.then(Lanes::default),
             waiting: Waiting::default(),
             tries: HashMap::new(),
@@ -128,12 +130,6 @@ impl<'a> Session<'a> {
 
     /// Runs until it is told to stop, or the client breaks for good.
     pub(crate) async fn run(mut self) -> Ended<KafkaError> {
-        let ended = self.run_on().await;
-        self.handing.stop().await;
-        ended
-    }
-
-    async fn run_on(&mut self) -> Ended<KafkaError> {
         let mut records = self.consumer.stream();
         loop {
             let now = Instant::now();
@@ -142,11 +138,14 @@ impl<'a> Session<'a> {
                 self.shared.events.stopped(self.assignment.unsettled());
                 return Ended::Stopped;
             }
-            if self.hand_in() {
-                step_aside().await;
-            }
+            self.hand_in();
             match self.woken(&mut records).await {
                 Woken::Turn => {}
+                Woken::HandedIn => {
+                    self.handing = None;
+                    // Under load there is always a next batch, and others want this thread, too.
+                    yield_now().await;
+                }
                 Woken::Admitted(permit) => self.admitted(permit),
                 Woken::Published(published) => self.published(published, Instant::now()),
                 Woken::Sent(sent) => self.sent(&sent, Instant::now()),
@@ -170,6 +169,7 @@ impl<'a> Session<'a> {
             biased;
             () = self.shutdown.abandon.cancelled() => Woken::Turn,
             () = self.shutdown.stop.cancelled(), if is_running => Woken::Turn,
+            () = ended(&mut self.handing) => Woken::HandedIn,
             permit = ended(&mut self.admitting) => Woken::Admitted(permit),
             published = self.publisher.next() => Woken::Published(published),
             sent = ended(&mut self.committing) => Woken::Sent(sent),
@@ -199,16 +199,12 @@ impl<'a> Session<'a> {
         self.commit_when_due(now);
     }
 
-    /// Passes on what is ready. True when nothing was being handed in.
-    fn hand_in(&mut self) -> bool {
-        let was_idle = self.handing.is_idle();
-        while self.handing.has_room() && !self.ready.is_empty() {
+    /// Begins to hand in what is ready, once the batch before it is through.
+    fn hand_in(&mut self) {
+        if self.handing.is_none() && !self.ready.is_empty() {
             let batch = self.ready.take(self.shared.context.max_batch);
-            let (actions, poison) = (batch.deliveries.len(), batch.poison.len());
-            self.shared.events.consumed(actions + poison, poison);
-            self.handing.begin(batch);
+            self.handing = Some(handing::begin(self.shared, batch));
         }
-        was_idle && !self.handing.is_idle()
     }
 
     fn next_timer(&self) -> Option<Instant> {

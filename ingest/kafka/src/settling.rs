@@ -20,7 +20,6 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 impl Session<'_> {
     /// Deals with the loans that have ended.
     pub(crate) fn settle_all(&mut self, arrived: &mut Arrived, now: Instant) {
-        self.handing.ended(std::mem::take(&mut arrived.handed_in));
         for place in arrived.done.drain(..) {
             self.acknowledge(place, now);
         }

@@ -1,5 +1,6 @@
 //! The source: connects, runs a session, and connects again when it breaks.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use acteon_core::health::Part;
@@ -9,7 +10,7 @@ use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::config::{KafkaConfig, Prefetch};
@@ -23,14 +24,15 @@ use crate::topics::declare;
 /// How long leaving the group may take when there is no time left.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Reads topics as a member of a consumer group.
+/// Reads topics as one or more members of a consumer group.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     context: SourceContext,
-    progress: Arc<Progress>,
+    /// Of each member.
+    progress: Vec<Arc<Progress>>,
 }
 
-/// What all sessions of a source share.
+/// What all sessions of a member share.
 pub(crate) struct Shared {
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
@@ -59,20 +61,22 @@ impl KafkaSource {
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
         options.check()?;
+        let progress = || Arc::new(Progress::new(&context.name));
         Ok(Self {
-            progress: Arc::new(Progress::new(&context.name)),
+            progress: (0..options.consumers).map(|_| progress()).collect(),
             options: Arc::new(options),
             context,
         })
     }
 
-    fn shared(&self) -> Shared {
+    fn member(&self, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
         // An ordered source keeps what is throttled at the head of its lane instead.
         let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
         let in_flight_max = context
             .max_in_flight
-            .unwrap_or(context.admission.actions_max());
+            .unwrap_or(context.admission.actions_max())
+            / options.consumers;
         Shared {
             options: options.clone(),
             context: context.clone(),
@@ -82,12 +86,12 @@ impl KafkaSource {
                 context.defaults.clone(),
                 context.throttled,
             ),
-            progress: self.progress.clone(),
+            progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             retry_topic: retries.then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: (in_flight_max as usize).max(1),
-            prefetch: Prefetch::of(context.admission.bytes_max()),
+            prefetch: Prefetch::of(context.admission.bytes_max(), options.consumers),
         }
     }
 }
@@ -95,19 +99,33 @@ impl KafkaSource {
 #[async_trait]
 impl Source for KafkaSource {
     async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError> {
-        let shared = self.shared();
-        // What the client fetches ahead is in flight, too.
-        let admission = &shared.context.admission;
-        let ahead = shared
-            .prefetch
-            .bytes()
-            .min(u64::from(admission.bytes_max() / 8));
-        let _fetched_ahead = admission.try_admit(0, ahead);
-        supervise(&shared, Backoff::reconnect(), &shutdown).await
+        let (mut members, mut ahead) = (JoinSet::new(), 0);
+        for progress in &self.progress {
+            let (member, shutdown) = (self.member(progress), shutdown.clone());
+            ahead += member.prefetch.bytes();
+            let run = async move { supervise(&member, Backoff::reconnect(), &shutdown).await };
+            members.spawn(run);
+        }
+        // What the clients fetch ahead is in flight, too.
+        let admission = &self.context.admission;
+        let _fetched_ahead =
+            admission.try_admit(0, ahead.min(u64::from(admission.bytes_max() / 8)));
+        while let Some(ended) = members.join_next().await {
+            match ended.map_err(JoinError::try_into_panic) {
+                Ok(ended) => ended?,
+                Err(Ok(panic)) => resume_unwind(panic),
+                Err(Err(_)) => {}
+            }
+        }
+        Ok(())
     }
 
+    /// That of the member which is worst off.
     fn readiness(&self) -> Part {
-        self.progress.part(Instant::now())
+        let now = Instant::now();
+        let parts = self.progress.iter().map(|progress| progress.part(now));
+        let worst = parts.min_by_key(|part| part.ready);
+        worst.unwrap_or_else(|| Part::ready(self.context.name.clone()))
     }
 }
 

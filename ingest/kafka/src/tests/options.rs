@@ -31,6 +31,16 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_number_of_consumers_that_cannot_be_is_refused() {
+    for found in [0, 17] {
+        assert_eq!(
+            refused(|o| o["consumers"] = json!(found)),
+            format!("`consumers` must be from 1 to 16, not {found}")
+        );
+    }
+}
+
+#[test]
 fn a_topic_that_would_feed_itself_is_refused() {
     let error = refused(|o| o["retry_topic"] = json!("orders"));
     assert_eq!(

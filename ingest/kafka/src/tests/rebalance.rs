@@ -1,8 +1,11 @@
 //! Members that come and go.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use acteon_core::ThrottledPolicy;
 use acteon_testkit::FakeIntake;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::{Running, Topic, done, eventually};
 
@@ -37,6 +40,32 @@ async fn partitions_move_to_a_second_member_and_back_and_nothing_is_lost() {
     }
     assert_eq!(places.len() as i64, total);
     one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_record_once() {
+    let topic = Topic::create("several", 2).await;
+    let mut options = topic.options();
+    options.consumers = 3;
+    let intake = FakeIntake::done();
+    let running = Running::start_with(options, &intake, |context| {
+        context.throttled = ThrottledPolicy::Drop;
+    });
+    // One of the three has no partition.
+    running.until_ready().await;
+    let client: BaseConsumer = topic.broker.client().create().unwrap();
+    let patience = Duration::from_secs(10);
+    let groups = client.fetch_group_list(Some(topic.name), patience).unwrap();
+    assert_eq!(groups.groups()[0].members().len(), 3);
+    topic.publish_many(0, 0..200).await;
+    topic.publish_many(1, 200..400).await;
+    topic.until_committed(0, 200).await;
+    topic.until_committed(1, 200).await;
+    let mut ids = intake.submitted_ids();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), intake.submitted_ids().len()), (400, 400));
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

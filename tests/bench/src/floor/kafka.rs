@@ -27,6 +27,9 @@ pub(super) fn consume(brokers: &str, topic: &str, records: u64) -> anyhow::Resul
         .set("bootstrap.servers", brokers)
         .set("group.id", format!("floor-{}", uuid::Uuid::now_v7()))
         .set("auto.offset.reset", "earliest")
+        // As Acteon sets it. By default the client pauses for a second each time that it has fetched enough, and what
+        // would be measured is that pause: 190,000 to 400,000 records/s on a machine that does 550,000 without it.
+        .set("fetch.queue.backoff.ms", "10")
         .create()?;
     consumer.subscribe(&[topic])?;
     let (mut parsed, mut nothing) = (0, 0);
