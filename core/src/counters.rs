@@ -26,6 +26,13 @@ macro_rules! counters {
             pub fn snapshot(&self) -> CountersSnapshot {
                 CountersSnapshot { $($name: self.$name.load(Relaxed),)+ }
             }
+
+            /// Adds what a batch has come to: once, for all threads count here.
+            pub fn add(&self, batch: &CountersSnapshot) {
+                $(if batch.$name > 0 {
+                    self.$name.fetch_add(batch.$name, Relaxed);
+                })+
+            }
         }
 
         impl CountersSnapshot {
@@ -54,21 +61,21 @@ counters! {
     dead_lettered: "Put among the dead letters.",
 }
 
-impl Counters {
+impl CountersSnapshot {
     /// Counts `outcome`.
-    pub fn count(&self, outcome: &ActionOutcome) {
+    pub fn count(&mut self, outcome: &ActionOutcome) {
         let counter = match outcome {
-            ActionOutcome::Executed(_) => &self.executed,
-            ActionOutcome::Deduplicated(()) => &self.deduplicated,
-            ActionOutcome::Suppressed { .. } => &self.suppressed,
-            ActionOutcome::Rerouted { .. } => &self.rerouted,
-            ActionOutcome::Throttled { .. } => &self.throttled,
-            ActionOutcome::Failed(_) => &self.failed,
-            ActionOutcome::Grouped { .. } => &self.grouped,
-            ActionOutcome::StateChanged { .. } => &self.state_changed,
-            ActionOutcome::CircuitOpen { .. } => &self.circuit_open,
-            ActionOutcome::DryRun { .. } => &self.dry_run,
+            ActionOutcome::Executed(_) => &mut self.executed,
+            ActionOutcome::Deduplicated(()) => &mut self.deduplicated,
+            ActionOutcome::Suppressed { .. } => &mut self.suppressed,
+            ActionOutcome::Rerouted { .. } => &mut self.rerouted,
+            ActionOutcome::Throttled { .. } => &mut self.throttled,
+            ActionOutcome::Failed(_) => &mut self.failed,
+            ActionOutcome::Grouped { .. } => &mut self.grouped,
+            ActionOutcome::StateChanged { .. } => &mut self.state_changed,
+            ActionOutcome::CircuitOpen { .. } => &mut self.circuit_open,
+            ActionOutcome::DryRun { .. } => &mut self.dry_run,
         };
-        counter.fetch_add(1, Relaxed);
+        *counter += 1;
     }
 }

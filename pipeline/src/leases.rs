@@ -18,32 +18,29 @@ const RENEW_MAX: usize = 1000;
 /// What one job holds. Dropping it ends the renewal, not the lease: that is settled, or expires.
 pub(crate) struct Lease {
     pub(crate) held: Held,
-    leases: Arc<Leases>,
-    kept: bool,
+    /// Where it is renewed, if it is.
+    kept_in: Option<Arc<Leases>>,
 }
 
 impl Lease {
-    pub(crate) fn new(held: Held, leases: Arc<Leases>) -> Self {
-        Self {
-            held,
-            leases,
-            kept: false,
-        }
+    pub(crate) fn new(held: Held) -> Self {
+        let kept_in = None;
+        Self { held, kept_in }
     }
 
     /// Renews it from now on until it is dropped.
-    pub(crate) fn keep(&mut self) {
-        if !self.kept {
-            self.kept = true;
-            self.leases.add(self.held.clone());
+    pub(crate) fn keep(&mut self, leases: &Arc<Leases>) {
+        if self.kept_in.is_none() {
+            leases.add(self.held.clone());
+            self.kept_in = Some(leases.clone());
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.kept {
-            self.leases.kept.lock().remove(&self.held.grant.fence);
+        if let Some(leases) = &self.kept_in {
+            leases.kept.lock().remove(&self.held.grant.fence);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::gather::{Batch, Noted};
 use crate::job::{Ended, Job};
 use crate::leases::Leases;
 use crate::options::PipelineOptions;
-use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Work};
+use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Visits, Work};
 use crate::reserve::{Asking, Need};
 use crate::rulebook::{Generation, Rules};
 use crate::waiting::WaitingRoom;
@@ -139,29 +139,35 @@ impl Pipeline {
         asking: Vec<Asking>,
         mut ended: Vec<Ended>,
     ) -> Vec<Ended> {
-        for job in self.reserve(asking, &mut ended).await {
-            self.begin(job, &mut ended).await;
-        }
+        let granted = self.reserve(asking, &mut ended).await;
+        self.begin(granted, &mut ended).await;
         ended
     }
 
-    /// Has a provider deliver: what its sink does without waiting is done here, the rest goes to its lane.
-    async fn begin(&self, job: Box<Job>, ended: &mut Vec<Ended>) {
-        let Some(provider) = self.parts.providers.get(&job.target).cloned() else {
-            ended.push(without_provider(job));
-            return;
-        };
-        match provider.begin(job).await {
-            Begun::Landed(landed) => match provider.landed(landed) {
-                Next::Ended(done) => ended.push(done),
-                Next::Again(job, wait) => {
-                    provider.enter_again();
-                    hand(&provider, Work::Again(job, Instant::now() + wait));
+    /// Has providers deliver these: what a sink does without waiting is done here, the rest goes to its provider's lane.
+    async fn begin(&self, jobs: Vec<Box<Job>>, ended: &mut Vec<Ended>) {
+        let mut visits = Visits::default();
+        for job in jobs {
+            let Some(provider) = self.parts.providers.get(&job.target) else {
+                ended.push(without_provider(job));
+                continue;
+            };
+            let visit = visits.at(provider, &self.leases);
+            match visit.begin(job).await {
+                Begun::Landed(landed) => match visit.landed(landed) {
+                    Next::Ended(done) => ended.push(done),
+                    Next::Again(job, wait) => {
+                        provider.enter_again();
+                        self.hand(provider, Work::Again(job, Instant::now() + wait));
+                    }
+                },
+                Begun::Flying(flight) => self.hand(provider, Work::Flight(flight)),
+                Begun::Later(job) => {
+                    visits.end();
+                    self.queue(provider, job).await;
                 }
-            },
-            Begun::Flying(flight) => hand(&provider, Work::Flight(flight)),
-            Begun::Later(job) => self.queue(&provider, job).await,
-            Begun::Refused(job) => self.divert(job, ended),
+                Begun::Refused(job) => self.divert(job, ended),
+            }
         }
     }
 
@@ -173,10 +179,22 @@ impl Pipeline {
             Answered::No
         };
         if provider.enter(answered).await {
-            hand(provider, Work::Job(job));
+            self.hand(provider, Work::Job(job));
         } else {
             self.send_back(job, OVERLOAD_WAIT, Refusal::Overloaded)
                 .await;
+        }
+    }
+
+    /// Hands work to a provider's lane. Only a lane that has ended refuses, and then the process is stopping.
+    fn hand(&self, provider: &Provider, mut work: Work) {
+        if let Work::Job(job) | Work::Again(job, _) = &mut work
+            && let Some(lease) = &mut job.lease
+        {
+            lease.keep(&self.leases);
+        }
+        if let Err(Work::Job(job) | Work::Again(job, _)) = provider.hand(work) {
+            job.retry(Duration::ZERO, Refusal::ShuttingDown);
         }
     }
 
@@ -192,7 +210,7 @@ impl Pipeline {
             None => ended.push(at_open_breaker(job)),
             Some(provider) if provider.try_enter() => {
                 job.redirect(provider.name().clone());
-                hand(provider, Work::Job(job));
+                self.hand(provider, Work::Job(job));
             }
             // The chain ends at a full queue: nothing final, so the source offers it again.
             Some(_) => job.retry(OVERLOAD_WAIT, Refusal::Overloaded),
@@ -211,27 +229,13 @@ impl Intake for Pipeline {
             asking,
             mut ended,
         } = self.decide(batch, &generation, now);
-        for job in free {
-            self.begin(job, &mut ended).await;
-        }
+        self.begin(free, &mut ended).await;
         let ended = self.reserve_and_begin(asking, ended).await;
         self.settle(ended).await;
     }
 
     async fn bury(&self, poison: Vec<Loan<Poison>>) {
         self.bury_poison(poison).await;
-    }
-}
-
-/// Hands work to a provider's lane. Only a lane that has ended refuses, and then the process is stopping.
-fn hand(provider: &Provider, mut work: Work) {
-    if let Work::Job(job) | Work::Again(job, _) = &mut work
-        && let Some(lease) = &mut job.lease
-    {
-        lease.keep();
-    }
-    if let Err(Work::Job(job) | Work::Again(job, _)) = provider.hand(work) {
-        job.retry(Duration::ZERO, Refusal::ShuttingDown);
     }
 }
 

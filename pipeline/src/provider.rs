@@ -5,17 +5,16 @@ mod backoff;
 mod breaker;
 mod flight;
 mod lane;
+mod visit;
 mod vitals;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::task::Poll;
 use std::time::Duration;
 
-use acteon_core::health::ProviderHealth;
+use acteon_core::health::{BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, Clock, Failure, SinkError};
+use acteon_core::{ActionOutcome, Clock, Failure, ProviderResponse, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -26,6 +25,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use self::breaker::Pass;
 pub(crate) use self::flight::{Flight, Landed};
 pub(crate) use self::lane::Lane;
+pub(crate) use self::visit::Visits;
 use self::vitals::Vitals;
 use crate::events;
 use crate::job::{Ended, Job};
@@ -95,6 +95,8 @@ pub(crate) struct Provider {
     pub(crate) options: ProviderOptions,
     clock: Clock,
     vitals: Mutex<Vitals>,
+    /// What the breaker of the vitals is, to be read by all without the lock.
+    breaker_closed: AtomicBool,
     /// Attempts running now.
     running: AtomicU32,
     /// Jobs that wait in the lane for their turn.
@@ -145,6 +147,7 @@ impl Provider {
             mpsc::channel(options.queue.saturating_add(overdraft).max(1) as usize);
         Self {
             vitals: Mutex::new(Vitals::new(options.breaker)),
+            breaker_closed: AtomicBool::new(true),
             clock,
             running: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -160,28 +163,6 @@ impl Provider {
 
     pub(crate) fn name(&self) -> &CompactString {
         &self.options.name
-    }
-
-    /// Begins an attempt if it may begin now, and takes what a sink answers without waiting.
-    pub(crate) async fn begin(self: &Arc<Self>, job: Box<Job>) -> Begun {
-        if self.waiting.load(Relaxed) > 0 || !self.take_slot() {
-            return Begun::Later(job);
-        }
-        let Some(pass) = self.ask_breaker() else {
-            self.free_slot();
-            return Begun::Refused(job);
-        };
-        let mut flight = flight::fly(self.clone(), job, pass);
-        match poll_fn(|cx| Poll::Ready(flight.as_mut().poll(cx))).await {
-            Poll::Pending => Begun::Flying(flight),
-            Poll::Ready(landed) => {
-                self.free_slot();
-                if self.waiting.load(Relaxed) > 0 {
-                    self.slot_free.notify_one();
-                }
-                Begun::Landed(landed)
-            }
-        }
     }
 
     /// Takes a place for a job that is not finished at once. When there is none: a caller who waits for an answer is
@@ -261,17 +242,7 @@ impl Provider {
         match result {
             Ok(response) => {
                 self.observed(|vitals| vitals.succeeded(pass, took));
-                let original_provider = &job.delivery.action.provider;
-                let outcome = if job.target == *original_provider {
-                    ActionOutcome::Executed(response)
-                } else {
-                    ActionOutcome::Rerouted {
-                        original_provider: original_provider.clone(),
-                        new_provider: job.target.clone(),
-                        response,
-                    }
-                };
-                Next::Ended(job.ended(outcome))
+                Next::Ended(self.delivered(job, response))
             }
             Err(error) => {
                 let at = self.clock.now();
@@ -280,6 +251,21 @@ impl Provider {
                 self.after_failure(job, error)
             }
         }
+    }
+
+    /// The end of a job that the sink took.
+    fn delivered(&self, job: Box<Job>, response: ProviderResponse) -> Ended {
+        let original_provider = &job.delivery.action.provider;
+        let outcome = if job.target == *original_provider {
+            ActionOutcome::Executed(response)
+        } else {
+            ActionOutcome::Rerouted {
+                original_provider: original_provider.clone(),
+                new_provider: job.target.clone(),
+                response,
+            }
+        };
+        job.ended(outcome)
     }
 
     fn after_failure(&self, job: Box<Job>, error: SinkError) -> Next {
@@ -300,8 +286,10 @@ impl Provider {
     }
 
     fn ask_breaker(&self) -> Option<Pass> {
-        let mut vitals = self.vitals.lock();
-        vitals.breaker.ask(Instant::now)
+        if self.breaker_closed.load(Relaxed) {
+            return Some(Pass::Free);
+        }
+        self.vitals.lock().breaker.ask(Instant::now)
     }
 
     /// Notes something, and says so when the breaker moves by it.
@@ -310,6 +298,10 @@ impl Provider {
         let before = vitals.breaker_state();
         note(&mut vitals);
         let after = vitals.breaker_state();
+        if before != after {
+            let closed = after == BreakerState::Closed;
+            self.breaker_closed.store(closed, Relaxed);
+        }
         drop(vitals);
         if before != after {
             events::breaker_moved(self.name(), after);

@@ -153,7 +153,7 @@ impl Pipeline {
     ) {
         match answer {
             Reserved::Granted(grant) => {
-                self.hold(&mut asking, grant);
+                hold(&mut asking, grant);
                 asking.proceed(granted, ended);
             }
             Reserved::Remembered(outcome) => {
@@ -184,23 +184,6 @@ impl Pipeline {
         }
     }
 
-    /// Keeps what was granted with the job; a quota that was full sends it elsewhere.
-    fn hold(&self, asking: &mut Asking, grant: Grant) {
-        let full = (0..asking.wants.gates.quota_rules.len())
-            .find(|quota| grant.noted_full >> quota & 1 == 1);
-        if let Some((rule, Some(target))) =
-            full.and_then(|quota| asking.wants.gates.quota_rules.get(quota))
-        {
-            asking.job.ruled(Verdict::Throttle, rule);
-            asking.job.redirect(target.clone());
-        }
-        let held = Held {
-            reservation: Arc::new(std::mem::take(&mut asking.wants.gates.reservation)),
-            grant,
-        };
-        asking.job.lease = Some(Lease::new(held, self.leases.clone()));
-    }
-
     fn without_state(
         &self,
         needy: Vec<Asking>,
@@ -218,4 +201,21 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Keeps what was granted with the job; a quota that was full sends it elsewhere.
+fn hold(asking: &mut Asking, grant: Grant) {
+    let full =
+        (0..asking.wants.gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
+    if let Some((rule, Some(target))) =
+        full.and_then(|quota| asking.wants.gates.quota_rules.get(quota))
+    {
+        asking.job.ruled(Verdict::Throttle, rule);
+        asking.job.redirect(target.clone());
+    }
+    let held = Held {
+        reservation: Arc::new(std::mem::take(&mut asking.wants.gates.reservation)),
+        grant,
+    };
+    asking.job.lease = Some(Lease::new(held));
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::audit::AuditError;
+use acteon_core::counters::CountersSnapshot;
 use acteon_core::delivery::position_id;
 use acteon_core::ids::Ids;
 use acteon_core::state::Settlement;
@@ -59,7 +60,8 @@ impl Pipeline {
             jobs.for_each(|job| job.retry(Duration::ZERO, Refusal::ShuttingDown));
             return;
         }
-        closings.into_iter().for_each(|closing| self.close(closing));
+        self.parts.counters.add(&count(&closings));
+        closings.into_iter().for_each(Closing::close);
     }
 
     /// Puts what cannot be decoded among the dead letters.
@@ -176,23 +178,6 @@ impl Pipeline {
         });
         record::of(&closing.job, &closing.outcome, payload, now, ids)
     }
-
-    fn close(&self, closing: Closing) {
-        if let Disposition::Retry { after } = closing.disposition {
-            return closing.job.retry(after, Refusal::Throttled);
-        }
-        let counters = &self.parts.counters;
-        counters.dispatched.fetch_add(1, Relaxed);
-        counters.count(&closing.outcome);
-        let delivery = closing.job.delivery;
-        match closing.letter {
-            None => delivery.done(closing.outcome),
-            Some(letter) => {
-                counters.dead_lettered.fetch_add(1, Relaxed);
-                delivery.dead_lettered(letter);
-            }
-        }
-    }
 }
 
 impl Closing {
@@ -212,6 +197,28 @@ impl Closing {
     fn is_final(&self) -> bool {
         !matches!(self.disposition, Disposition::Retry { .. })
     }
+
+    /// Ends the loan.
+    fn close(self) {
+        if let Disposition::Retry { after } = self.disposition {
+            return self.job.retry(after, Refusal::Throttled);
+        }
+        let delivery = self.job.delivery;
+        match self.letter {
+            None => delivery.done(self.outcome),
+            Some(letter) => delivery.dead_lettered(letter),
+        }
+    }
+}
+
+fn count(closings: &[Closing]) -> CountersSnapshot {
+    let mut counted = CountersSnapshot::default();
+    for closing in closings.iter().filter(|closing| closing.is_final()) {
+        counted.dispatched += 1;
+        counted.dead_lettered += u64::from(closing.letter.is_some());
+        counted.count(&closing.outcome);
+    }
+    counted
 }
 
 /// An answer that says "later" must not be given to the one who comes back later.

@@ -1,6 +1,5 @@
 //! What becomes of one reservation under locked shards: it is granted whole or refused whole, prolonged, and ended.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::state::{Busy, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull};
@@ -34,7 +33,7 @@ impl Locked<'_> {
             return Reserved::Full;
         }
         let grant = Grant {
-            fence: self.fences.fetch_add(1, Relaxed) + 1,
+            fence: self.next_fence(),
             charged_at: self.at,
             noted_full,
         };

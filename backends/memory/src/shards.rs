@@ -1,7 +1,8 @@
 //! All shards, and how a slice of questions is put to them: in chunks, each of which locks the shards it needs, always
 //! in the same order, so that it sees and changes all its keys at one moment.
 
-use std::sync::atomic::AtomicU64;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
@@ -36,8 +37,9 @@ pub(crate) struct Locked<'a> {
     pub(crate) now: u64,
     /// The same as wall-clock time.
     pub(crate) at: Timestamp,
-    /// Where fences come from. They are drawn under the locks: under any one key they only grow.
-    pub(crate) fences: &'a AtomicU64,
+    /// Where fences come from. They are drawn under the locks, many at a time: under any one key they only grow.
+    fences: &'a AtomicU64,
+    drawn: Range<u64>,
 }
 
 impl Shards {
@@ -124,6 +126,7 @@ impl Shards {
                 .saturating_add(since)
                 .unwrap_or(Timestamp::MAX),
             fences: &self.fences,
+            drawn: 0..0,
         }
     }
 }
@@ -134,6 +137,14 @@ impl Locked<'_> {
     fn fetch(&mut self, keys: &[Key]) {
         let known = keys.iter().filter(|key| self.shard(**key).knows(**key));
         std::hint::black_box(known.count());
+    }
+
+    pub(crate) fn next_fence(&mut self) -> u64 {
+        self.drawn.next().unwrap_or_else(|| {
+            let first = self.fences.fetch_add(CHUNK as u64, Relaxed) + 1;
+            self.drawn = first + 1..first + CHUNK as u64;
+            first
+        })
     }
 
     /// The shard of a key of this chunk.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use acteon_connect_http::{ApiError, ErrorBody, Query};
+use acteon_core::counters::CountersSnapshot;
 use acteon_core::decode::decode;
 use acteon_core::delivery::Receipt;
 use acteon_core::reply::Replies;
@@ -80,8 +81,9 @@ impl HttpSource {
             events::state_away(&error);
             ApiError::state_unavailable()
         })?;
-        let counters = &self.context.counters;
-        outcomes.iter().for_each(|outcome| counters.count(outcome));
+        let mut counted = CountersSnapshot::default();
+        outcomes.iter().for_each(|outcome| counted.count(outcome));
+        self.context.counters.add(&counted);
         Ok(outcomes)
     }
 

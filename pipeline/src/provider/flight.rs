@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::Provider;
 use super::breaker::Pass;
 use crate::job::{Job, idempotency_key};
+use crate::leases::Leases;
 
 /// An attempt that has begun, with the job inside.
 pub(crate) type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
@@ -28,12 +29,34 @@ pub(crate) struct Landed {
     pub(super) result: Result<ProviderResponse, SinkError>,
 }
 
+/// What flights need. Shared by those of one batch, or of one lane: others who count their own down on another thread
+/// are not disturbed.
+pub(crate) struct Tower {
+    pub(super) provider: Arc<Provider>,
+    pub(super) leases: Arc<Leases>,
+}
+
+impl Landed {
+    /// The job and the answer of an attempt that went well without waiting, and was no probe.
+    pub(super) fn well_at_once(self) -> Result<(Box<Job>, ProviderResponse), Self> {
+        match self {
+            Self {
+                job,
+                pass: Pass::Free,
+                took: Duration::ZERO,
+                result: Ok(response),
+            } => Ok((job, response)),
+            other => Err(other),
+        }
+    }
+}
+
 /// Asks the sink once.
-pub(super) fn fly(provider: Arc<Provider>, mut job: Box<Job>, pass: Pass) -> Flight {
+pub(super) fn fly(tower: Arc<Tower>, mut job: Box<Job>, pass: Pass) -> Flight {
     job.attempts += 1;
     job.attempts_at_target += 1;
     Box::pin(async move {
-        let (took, result) = ask(&provider, &mut job).await;
+        let (took, result) = ask(&tower, &mut job).await;
         Landed {
             job,
             pass,
@@ -43,10 +66,8 @@ pub(super) fn fly(provider: Arc<Provider>, mut job: Box<Job>, pass: Pass) -> Fli
     })
 }
 
-async fn ask(
-    provider: &Provider,
-    job: &mut Job,
-) -> (Duration, Result<ProviderResponse, SinkError>) {
+async fn ask(tower: &Tower, job: &mut Job) -> (Duration, Result<ProviderResponse, SinkError>) {
+    let options = &tower.provider.options;
     let key = idempotency_key(&job.delivery);
     let lease = &mut job.lease;
     let attempt = Attempt {
@@ -54,16 +75,16 @@ async fn ask(
         idempotency_key: &key,
         number: job.attempts,
     };
-    let asking = AssertUnwindSafe(provider.options.sink.deliver(attempt)).catch_unwind();
+    let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
     tokio::pin!(asking);
     // A sink that answers at once costs neither a clock reading nor a timer.
     if let Poll::Ready(result) = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await {
         return (Duration::ZERO, flatten(result));
     }
     if let Some(lease) = lease {
-        lease.keep();
+        lease.keep(&tower.leases);
     }
-    let (started, limit) = (Instant::now(), provider.options.timeout);
+    let (started, limit) = (Instant::now(), options.timeout);
     let result = match timeout(limit, asking).await {
         Ok(result) => flatten(result),
         Err(_) => Err(SinkError::transient(

@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Flight, Landed, Next, Provider, Work, flight};
+use super::flight::{self, Tower};
+use super::{Flight, Landed, Next, Provider, Work};
 use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 
@@ -25,6 +26,7 @@ type Settling = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Lane {
     pipeline: Arc<Pipeline>,
     provider: Arc<Provider>,
+    tower: Arc<Tower>,
     inbox: mpsc::Receiver<Work>,
     queue: VecDeque<Box<Job>>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
@@ -44,9 +46,14 @@ impl Lane {
     /// The lane of a provider; `None` when it has one already.
     pub(crate) fn new(pipeline: Arc<Pipeline>, provider: Arc<Provider>) -> Option<Self> {
         let inbox = provider.receiver.lock().take()?;
+        let tower = Arc::new(Tower {
+            provider: provider.clone(),
+            leases: pipeline.leases.clone(),
+        });
         Some(Self {
             pipeline,
             provider,
+            tower,
             inbox,
             queue: VecDeque::new(),
             waiting_to_retry: BinaryHeap::new(),
@@ -107,9 +114,7 @@ impl Lane {
             self.provider.waiting.fetch_sub(1, Relaxed);
             self.provider.leave();
             match self.provider.ask_breaker() {
-                Some(pass) => self
-                    .flying
-                    .push(flight::fly(self.provider.clone(), job, pass)),
+                Some(pass) => self.flying.push(flight::fly(self.tower.clone(), job, pass)),
                 None => {
                     self.provider.free_slot();
                     self.pipeline.divert(job, &mut self.ended);

@@ -43,6 +43,17 @@ impl Vitals {
         self.breaker.answered(pass);
     }
 
+    /// The sink took so many actions without waiting.
+    pub(super) fn succeeded_at_once(&mut self, count: u32) {
+        self.deliveries += u64::from(count);
+        // What is told of the last attempts goes no further back.
+        for _ in 0..count.min(LATENCIES_MAX as u32) {
+            self.recent.push(0);
+            self.remember(Duration::ZERO);
+            self.breaker.answered(Pass::Free);
+        }
+    }
+
     /// The sink did not take it. Only what may pass by itself speaks against the provider.
     pub(super) fn failed(&mut self, pass: Pass, took: Duration, error: &SinkError, at: Timestamp) {
         self.failures += 1;
