@@ -153,6 +153,20 @@ impl Payload {
         serde_json::to_vec(value).map(|json| Self::from_parsed(json.into(), None))
     }
 
+    /// The same text where it stands in `copy`, a copy of `text`. One that does not stand in `text` stays where it is.
+    #[must_use]
+    pub fn moved(self, text: &Bytes, copy: &Bytes) -> Self {
+        let start = (self.json.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        let fits = |end: &usize| *end <= text.len() && *end <= copy.len();
+        match start.checked_add(self.json.len()).filter(fits) {
+            Some(end) => Self {
+                json: copy.slice(start..end),
+                members: self.members,
+            },
+            None => self,
+        }
+    }
+
     /// The JSON text as bytes.
     pub fn as_bytes(&self) -> &Bytes {
         &self.json

@@ -13,12 +13,15 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::action::Action;
+use crate::action::{Action, Payload};
 use crate::admission::Permit;
 use crate::dead_letter::DeadLetter;
 use crate::disposition::{Policy, Refusal};
 use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
+
+/// Messages up to this length, in bytes, may share memory with others that were read together.
+pub const SHARING_BYTES_MAX: usize = 4096;
 
 /// An action with where it came from.
 #[derive(Clone, Debug)]
@@ -37,6 +40,25 @@ pub struct Envelope {
     pub raw: Bytes,
     /// What the source wants done with outcomes that are not a delivery.
     pub policy: Policy,
+}
+
+impl Envelope {
+    /// Gives it bytes of its own, as far as it may share them: what stays longer than what it was read with would keep
+    /// the memory of all.
+    pub fn detach(&mut self) {
+        let copy = detached(&self.raw);
+        let payload = std::mem::replace(&mut self.action.payload, Payload::null());
+        self.action.payload = payload.moved(&self.raw, &copy);
+        self.raw = copy;
+    }
+}
+
+/// The bytes of a message that stays, apart from those it was read with.
+pub fn detached(raw: &Bytes) -> Bytes {
+    match raw.len() <= SHARING_BYTES_MAX {
+        true => Bytes::copy_from_slice(raw),
+        false => raw.clone(),
+    }
 }
 
 /// A message that is not an action.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use compact_str::CompactString;
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -207,7 +208,7 @@ pub struct Reservation {
     /// The producer's id, when it gave one.
     pub lease: Option<StateKey>,
     /// Dedup keys, all to be had.
-    pub claims: Vec<Claim>,
+    pub claims: SmallVec<[Claim; 1]>,
     /// Throttles, all to have room, in order.
     pub quotas: Vec<Quota>,
 }

@@ -71,6 +71,14 @@ impl Job {
         self.original.get_or_insert(original);
     }
 
+    /// Prepares it for a wait: it keeps no memory of others.
+    pub(crate) fn detach(&mut self) {
+        let raw = self.delivery.raw.clone();
+        self.delivery.detach();
+        let original = self.original.take();
+        self.original = original.map(|payload| payload.moved(&raw, &self.delivery.raw));
+    }
+
     /// Gives it back to its source, as it came: the rules will see it again.
     pub(crate) fn retry(mut self, after: Duration, refusal: Refusal) {
         if let Some(original) = self.original.take() {

@@ -188,10 +188,11 @@ impl Pipeline {
 
     /// Hands work to a provider's lane. Only a lane that has ended refuses, and then the process is stopping.
     fn hand(&self, provider: &Provider, mut work: Work) {
-        if let Work::Job(job) | Work::Again(job, _) = &mut work
-            && let Some(lease) = &mut job.lease
-        {
-            lease.keep(&self.leases);
+        if let Work::Job(job) | Work::Again(job, _) = &mut work {
+            job.detach();
+            if let Some(lease) = &mut job.lease {
+                lease.keep(&self.leases);
+            }
         }
         if let Err(Work::Job(job) | Work::Again(job, _)) = provider.hand(work) {
             job.retry(Duration::ZERO, Refusal::ShuttingDown);

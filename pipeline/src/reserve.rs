@@ -32,11 +32,6 @@ pub(crate) enum Need {
 /// A job with what it needs from the state.
 pub(crate) struct Asking {
     pub(crate) job: Box<Job>,
-    wants: Box<Wants>,
-}
-
-#[derive(Default)]
-struct Wants {
     gates: Gates,
     /// The rules ended it; it needs no provider.
     end: Option<ActionOutcome>,
@@ -71,38 +66,44 @@ impl Need {
 
 impl Asking {
     fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
-        let mut wants = Box::<Wants>::default();
+        let (mut gates, mut end) = (Gates::default(), None);
         match plan {
             Ok(plan) => {
                 plan.provider
                     .into_iter()
                     .for_each(|target| job.redirect(target));
-                wants.gates = plan.gates;
+                gates = plan.gates;
             }
-            Err(outcome) => wants.end = Some(outcome),
+            Err(outcome) => end = Some(outcome),
         }
         if leases {
             let action = &job.delivery.action;
             let key = StateKey::new(&action.namespace, &action.tenant, "", &action.id);
-            wants.gates.reservation.lease = Some(key);
+            gates.reservation.lease = Some(key);
         }
-        Self { job, wants }
+        Self {
+            job,
+            gates,
+            end,
+            patience: None,
+            looks: 0,
+        }
     }
 
     /// True when it has waited long enough.
     pub(crate) fn is_weary(&self, now: Instant) -> bool {
-        self.wants.patience.is_some_and(|until| until <= now)
+        self.patience.is_some_and(|until| until <= now)
     }
 
     /// How often it has been parked before this time.
     pub(crate) fn count_look(&mut self) -> u32 {
-        self.wants.looks += 1;
-        self.wants.looks - 1
+        self.looks += 1;
+        self.looks - 1
     }
 
     /// Goes on: to its provider, or to the end the rules gave it.
     fn proceed(self, granted: &mut Vec<Box<Job>>, ended: &mut Vec<Ended>) {
-        match self.wants.end {
+        match self.end {
             None => granted.push(self.job),
             Some(outcome) => ended.push(self.job.ended(outcome)),
         }
@@ -123,7 +124,7 @@ impl Pipeline {
         }
         let wanted = asking
             .iter_mut()
-            .map(|asking| std::mem::take(&mut asking.wants.gates.reservation));
+            .map(|asking| std::mem::take(&mut asking.gates.reservation));
         let reservations: Vec<_> = wanted.collect();
         let answer = self
             .parts
@@ -131,7 +132,7 @@ impl Pipeline {
             .reserve(&reservations, self.parts.options.lease)
             .await;
         for (asking, reservation) in asking.iter_mut().zip(reservations) {
-            asking.wants.gates.reservation = reservation;
+            asking.gates.reservation = reservation;
         }
         match answer {
             Ok(answers) => {
@@ -162,17 +163,17 @@ impl Pipeline {
             }
             Reserved::Busy(busy) => {
                 let patience = Instant::now() + self.parts.options.lease_wait;
-                asking.wants.patience.get_or_insert(patience);
+                asking.patience.get_or_insert(patience);
                 self.waiting.park(asking, busy);
             }
             Reserved::Duplicate { claim } => {
-                if let Some(rule) = asking.wants.gates.claim_rules.get(claim) {
+                if let Some(rule) = asking.gates.claim_rules.get(claim) {
                     asking.job.ruled(Verdict::Deduplicate, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Deduplicated(())));
             }
             Reserved::Throttled { quota, retry_after } => {
-                if let Some((rule, _)) = asking.wants.gates.quota_rules.get(quota) {
+                if let Some((rule, _)) = asking.gates.quota_rules.get(quota) {
                     asking.job.ruled(Verdict::Throttle, rule);
                 }
                 ended.push(asking.job.ended(ActionOutcome::Throttled { retry_after }));
@@ -205,16 +206,13 @@ impl Pipeline {
 
 /// Keeps what was granted with the job; a quota that was full sends it elsewhere.
 fn hold(asking: &mut Asking, grant: Grant) {
-    let full =
-        (0..asking.wants.gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
-    if let Some((rule, Some(target))) =
-        full.and_then(|quota| asking.wants.gates.quota_rules.get(quota))
-    {
+    let full = (0..asking.gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
+    if let Some((rule, Some(target))) = full.and_then(|quota| asking.gates.quota_rules.get(quota)) {
         asking.job.ruled(Verdict::Throttle, rule);
         asking.job.redirect(target.clone());
     }
     let held = Held {
-        reservation: Arc::new(std::mem::take(&mut asking.wants.gates.reservation)),
+        reservation: Arc::new(std::mem::take(&mut asking.gates.reservation)),
         grant,
     };
     asking.job.lease = Some(Lease::new(held));

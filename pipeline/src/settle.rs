@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
-use acteon_core::delivery::position_id;
+use acteon_core::delivery::{detached, position_id};
 use acteon_core::ids::Ids;
 use acteon_core::state::Settlement;
 use acteon_core::{
@@ -279,7 +279,7 @@ fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadL
         message,
         attempts: job.attempts,
         source: delivery.position.to_string().into(),
-        raw: delivery.raw.clone(),
+        raw: detached(&delivery.raw),
         created_at: now,
     }
 }
@@ -298,7 +298,7 @@ fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
         message: poison.reason.as_str().into(),
         attempts: 0,
         source: poison.position.to_string().into(),
-        raw: poison.raw.clone(),
+        raw: detached(&poison.raw),
         created_at: now,
     }
 }

@@ -39,6 +39,7 @@ impl WaitingRoom {
         let look = FIRST_LOOK
             .saturating_mul(1 << asking.count_look().min(8))
             .min(LONGEST_LOOK);
+        asking.job.detach();
         let parked = Parked {
             due: Instant::now() + look.min(busy.expires_in),
             key: busy.key,

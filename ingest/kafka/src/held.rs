@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use acteon_core::delivery::detached;
 use acteon_core::{Permit, Returned};
 use tokio::time::Instant;
 
@@ -47,7 +48,13 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(crate) fn push(&mut self, held: Held) {
+    pub(crate) fn push(&mut self, mut held: Held) {
+        match &mut held.again {
+            Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
+            Again::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
+            // It has its own bytes.
+            Again::Publish(_) => {}
+        }
         self.unadmitted += usize::from(held.permit.is_none());
         self.heap.push(Soonest(held));
     }

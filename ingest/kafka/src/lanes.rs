@@ -41,8 +41,9 @@ impl Lanes {
     }
 
     /// Takes the lane, and gives the record back to be handed in; or queues it behind the one that holds the lane.
-    pub(crate) fn enter(&mut self, lane: Lane, queued: Queued) -> Option<Queued> {
+    pub(crate) fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
         if let Some(waiting) = self.taken.get_mut(&lane) {
+            queued.envelope.detach();
             waiting.push_back(queued);
             return None;
         }

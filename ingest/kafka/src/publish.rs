@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::delivery::detached;
 use acteon_core::{DeadLetter, Envelope};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -34,7 +35,7 @@ impl Publication {
     pub(crate) fn retry(topic: &Arc<str>, envelope: &Envelope, not_before: Timestamp) -> Self {
         Self {
             kind: "retry",
-            raw: envelope.raw.clone(),
+            raw: detached(&envelope.raw),
             topic: topic.clone(),
             headers: retry_headers(envelope, not_before),
         }

@@ -117,9 +117,10 @@ impl Session<'_> {
         if self.shared.retry_topic.as_deref() != Some(&*partition.topic) {
             known = known.only_trace();
         }
+        let raw = self.copies.of(record.payload().unwrap_or_default());
         let fresh = Fresh {
             place,
-            decoded: decode(&self.decoder, record, &known, position, now),
+            decoded: decode(&self.decoder, record, raw, &known, position, now),
             lane: self
                 .lanes
                 .as_ref()

@@ -80,20 +80,18 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Decodes a record that stands at `position`, or where its headers say it stood first.
+/// Decodes a record, of which `raw` is a copy. It stands at `position`, or where its headers say it stood first.
 pub(crate) fn decode(
     decoder: &Decoder,
     record: &BorrowedMessage<'_>,
+    raw: Bytes,
     known: &Known<'_>,
     position: Position,
     now: Timestamp,
 ) -> Decoded {
     let stamped = || Timestamp::from_millisecond(record.timestamp().to_millis()?).ok();
     decoder.decode(Message {
-        // One copy a record, not one buffer a batch: a record that waits long must not hold its neighbours.
-        raw: record
-            .payload()
-            .map_or_else(Bytes::new, Bytes::copy_from_slice),
+        raw,
         position: known.position.and_then(parse_position).unwrap_or(position),
         id: known.id.map(CompactString::from),
         made_at: known.made_at.and_then(timestamp).or_else(stamped),

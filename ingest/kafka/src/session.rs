@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Shutdown};
-use acteon_ingest_kit::{Backoff, Decoder, Ended};
+use acteon_ingest_kit::{Backoff, Copies, Decoder, Ended};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use hashbrown::HashMap;
@@ -39,6 +39,7 @@ pub(crate) struct Session<'a> {
     pub(crate) consumer: &'a Arc<StreamConsumer<Context>>,
     pub(crate) assignment: Assignment,
     pub(crate) decoder: Decoder,
+    pub(crate) copies: Copies,
     /// Read, and not yet admitted.
     pub(crate) gathered: Gathered,
     /// Waits for room for what is gathered.
@@ -103,6 +104,7 @@ impl<'a> Session<'a> {
             shared,
             consumer,
             decoder: shared.decoder.clone(),
+            copies: Copies::default(),
             assignment: Assignment::new(inbox.clone(), shared.in_flight_max),
             gathered: Gathered::default(),
             admitting: None,

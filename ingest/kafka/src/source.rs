@@ -137,19 +137,22 @@ impl Connection for Shared {
         self.events.connecting();
         self.progress.troubled("is connecting");
         let client = self.options.producer(&self.context.name);
-        if let Err(error) = declare(&client, &self.written(), &self.events, shutdown).await {
-            return match error {
-                KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..) => {
-                    Ended::Hopeless(self.hopeless(error))
-                }
-                _ => Ended::Lost(error),
-            };
-        }
+        let ending = match declare(&client, &self.written(), &self.events, shutdown).await {
+            Ok(ending) => ending,
+            Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
+                return Ended::Hopeless(self.hopeless(error));
+            }
+            Err(error) => return Ended::Lost(error),
+        };
         let inbox = Arc::new(Inbox::default());
         let consumer = match self.subscribe(&inbox) {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => return Ended::Hopeless(self.hopeless(error)),
         };
+        // The consumer joins its group meanwhile.
+        if let Some(ending) = ending {
+            drop(ending.await);
+        }
         let ended = Session::new(self, &consumer, inbox, shutdown).run().await;
         self.progress.troubled("has left its group");
         leave(consumer, shutdown).await;

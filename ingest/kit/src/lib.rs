@@ -5,12 +5,14 @@
 #![deny(missing_docs)]
 
 pub mod backoff;
+pub mod copies;
 pub mod decoder;
 pub mod progress;
 pub mod supervise;
 pub mod watermark;
 
 pub use backoff::Backoff;
+pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message};
 pub use progress::Progress;
 pub use supervise::{Connection, Ended, supervise};

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use acteon_core::sink::Attempt;
 use acteon_core::{FailureCode, ProviderResponse, SinkError};
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::Provider;
 use super::breaker::Pass;
@@ -18,7 +18,7 @@ use crate::job::{Job, idempotency_key};
 use crate::leases::Leases;
 
 /// An attempt that has begun, with the job inside.
-pub(crate) type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+pub(crate) type Flight = ReusableBoxFuture<'static, Landed>;
 
 /// An attempt that has ended.
 pub(crate) struct Landed {
@@ -52,18 +52,16 @@ impl Landed {
 }
 
 /// Asks the sink once.
-pub(super) fn fly(tower: Arc<Tower>, mut job: Box<Job>, pass: Pass) -> Flight {
+pub(super) async fn fly(tower: Arc<Tower>, mut job: Box<Job>, pass: Pass) -> Landed {
     job.attempts += 1;
     job.attempts_at_target += 1;
-    Box::pin(async move {
-        let (took, result) = ask(&tower, &mut job).await;
-        Landed {
-            job,
-            pass,
-            took,
-            result,
-        }
-    })
+    let (took, result) = ask(&tower, &mut job).await;
+    Landed {
+        job,
+        pass,
+        took,
+        result,
+    }
 }
 
 async fn ask(tower: &Tower, job: &mut Job) -> (Duration, Result<ProviderResponse, SinkError>) {

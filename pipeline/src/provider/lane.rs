@@ -114,7 +114,10 @@ impl Lane {
             self.provider.waiting.fetch_sub(1, Relaxed);
             self.provider.leave();
             match self.provider.ask_breaker() {
-                Some(pass) => self.flying.push(flight::fly(self.tower.clone(), job, pass)),
+                Some(pass) => {
+                    let flight = flight::fly(self.tower.clone(), job, pass);
+                    self.flying.push(Flight::new(flight));
+                }
                 None => {
                     self.provider.free_slot();
                     self.pipeline.divert(job, &mut self.ended);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
-use super::flight::{self, Landed, Tower};
+use super::flight::{self, Flight, Landed, Tower};
 use super::{Begun, Next, Provider};
 use crate::job::Job;
 use crate::leases::Leases;
@@ -36,6 +36,8 @@ impl Visits {
 pub(crate) struct Visit {
     tower: Arc<Tower>,
     has_slot: bool,
+    /// The last flight, when it landed at once: the next begins in its box.
+    landed: Option<Flight>,
     /// How many attempts went well that are not noted yet.
     well: u32,
 }
@@ -45,6 +47,7 @@ impl Visit {
         Self {
             tower: Arc::new(Tower { provider, leases }),
             has_slot: false,
+            landed: None,
             well: 0,
         }
     }
@@ -59,13 +62,23 @@ impl Visit {
         let Some(pass) = provider.ask_breaker() else {
             return Begun::Refused(job);
         };
-        let mut flight = flight::fly(self.tower.clone(), job, pass);
-        match poll_fn(|cx| Poll::Ready(flight.as_mut().poll(cx))).await {
+        let flight = flight::fly(self.tower.clone(), job, pass);
+        let mut flight = match self.landed.take() {
+            Some(mut landed) => {
+                landed.set(flight);
+                landed
+            }
+            None => Flight::new(flight),
+        };
+        match poll_fn(|cx| Poll::Ready(flight.poll(cx))).await {
             Poll::Pending => {
                 self.has_slot = false;
                 Begun::Flying(flight)
             }
-            Poll::Ready(landed) => Begun::Landed(landed),
+            Poll::Ready(landed) => {
+                self.landed = Some(flight);
+                Begun::Landed(landed)
+            }
         }
     }
 

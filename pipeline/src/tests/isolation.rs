@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use acteon_testkit::{Answer, RecordingSink, action};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::bench::{name, record};
@@ -33,6 +34,21 @@ async fn who_waits_for_an_answer_is_told_at_once_that_a_queue_is_full() {
     assert_eq!(bench.lender.ends(), ["a5: retry Overloaded"]);
     hung.release();
     bench.lender.wait_for_ended(6).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_turn_keeps_no_memory_of_what_it_was_read_with() {
+    let (bench, hung) = beside_a_hung_one().await;
+    let pieces = [0, 1, 2, 3].map(|number| Bytes::from(format!("piece {number}")));
+    let batch = pieces.iter().zip(0..).map(|(piece, number)| {
+        let action = record(&name(number)).provider("hung");
+        action.raw(piece.clone())
+    });
+    bench.submit(batch).await;
+    let is_kept = pieces.each_ref().map(|piece| !piece.is_unique());
+    assert_eq!(is_kept, [true, true, false, false], "two are on their way");
+    hung.release();
+    bench.lender.wait_for_ended(4).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -184,10 +184,14 @@ fn configure(folder: &Path, brokers: &str, audit: Audit) -> anyhow::Result<Strin
     std::fs::write(rules_folder.join("bench.yaml"), rules(20))?;
     let (rules, audited) = (rules_folder.to_string_lossy(), audit == Audit::Memory);
     let group = uuid::Uuid::now_v7();
+    // As the guide says: one for each core, and no more than partitions.
+    let consumers = std::thread::available_parallelism()?
+        .get()
+        .min(PARTITIONS as usize);
     let text = format!(
         "[audit]\nenabled = {audited}\n\n[rules]\ndirectory = \"{rules}\"\n\n\
          [[sources]]\nname = \"bench\"\ntype = \"kafka\"\nbrokers = \"{brokers}\"\ntopics = [\"{TOPIC}\"]\n\
-         group_id = \"{group}\"\n\n[[providers]]\nname = \"discard\"\ntype = \"log\"\nwrite = false\n"
+         group_id = \"{group}\"\nconsumers = {consumers}\n\n[[providers]]\nname = \"discard\"\ntype = \"log\"\nwrite = false\n"
     );
     let path = folder.join("acteon.toml");
     std::fs::write(&path, text)?;

@@ -29,10 +29,11 @@ fn bounded(max_keys: usize) -> MemoryState {
 fn claim(number: usize) -> Reservation {
     let name = format!("order-{number:012}/2026-01-01");
     Reservation {
-        claims: vec![Claim {
+        claims: [Claim {
             key: StateKey::new("production", "customer-1", "dedup-orders", &name),
             ttl: TTL,
-        }],
+        }]
+        .into(),
         ..Reservation::default()
     }
 }

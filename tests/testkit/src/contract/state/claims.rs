@@ -108,10 +108,11 @@ pub async fn names_of_other_tenants_namespaces_and_rules_never_meet<H: StateHarn
         ["ns", "t1", "rule", "k'\"\\{}%_\n\u{1F600}"],
     ];
     let asked = names.map(|[namespace, tenant, owner, name]| Reservation {
-        claims: vec![Claim {
+        claims: [Claim {
             key: StateKey::new(namespace, tenant, owner, name),
             ttl: H::UNIT * TTL,
-        }],
+        }]
+        .into(),
         ..Reservation::default()
     });
     subject

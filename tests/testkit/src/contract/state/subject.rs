@@ -243,10 +243,11 @@ pub(super) fn id(name: &str) -> Reservation {
 /// Needs this dedup key, remembered for [`TTL`].
 pub(super) fn key<H: StateHarness>(name: &str) -> Reservation {
     Reservation {
-        claims: vec![Claim {
+        claims: [Claim {
             key: StateKey::new("ns", "t1", "dedup", name),
             ttl: H::UNIT * TTL,
-        }],
+        }]
+        .into(),
         ..Reservation::default()
     }
 }

@@ -1,0 +1,55 @@
+//! Copies of messages whose bytes belong to the client library. Short ones stand many in one piece of memory: to
+//! count who still needs a piece costs less than to ask for memory twice for each message.
+
+use acteon_core::delivery::SHARING_BYTES_MAX;
+use bytes::{Bytes, BytesMut};
+
+/// How large a piece is. Whoever stays behind keeps one at most.
+const PIECE_BYTES: usize = 32 << 10;
+
+/// Makes copies, and keeps what is left of the last piece.
+#[derive(Debug, Default)]
+pub struct Copies {
+    room: BytesMut,
+}
+
+impl Copies {
+    /// A copy of `message`. What stays long is to be [detached](acteon_core::Envelope::detach).
+    pub fn of(&mut self, message: &[u8]) -> Bytes {
+        if message.len() > SHARING_BYTES_MAX {
+            return Bytes::copy_from_slice(message);
+        }
+        // Appending would move what is left of a piece that is too short.
+        if self.room.capacity() < message.len() {
+            self.room = BytesMut::with_capacity(PIECE_BYTES);
+        }
+        self.room.extend_from_slice(message);
+        self.room.split().freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_all_lengths_hold_what_they_are_copies_of() {
+        let mut copies = Copies::default();
+        let lengths = (0..500).chain([SHARING_BYTES_MAX, SHARING_BYTES_MAX + 1, 100_000, 3]);
+        let messages: Vec<Vec<u8>> = lengths.map(|length| vec![length as u8; length]).collect();
+        let copied: Vec<Bytes> = messages.iter().map(|message| copies.of(message)).collect();
+        assert_eq!(copied, messages);
+    }
+
+    #[test]
+    fn short_ones_share_a_piece_and_long_ones_do_not() {
+        let mut copies = Copies::default();
+        let (first, second) = (copies.of(b"abc"), copies.of(b"def"));
+        assert_eq!(first.as_ptr_range().end, second.as_ptr());
+        let long = copies.of(&[b'x'; SHARING_BYTES_MAX + 1]);
+        assert_ne!(second.as_ptr_range().end, long.as_ptr());
+        assert!(long.try_into_mut().is_ok(), "nobody else holds it");
+        drop(first);
+        assert!(second.try_into_mut().is_err(), "the piece goes on");
+    }
+}
