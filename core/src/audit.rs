@@ -80,7 +80,7 @@ pub struct AuditRecord {
     /// What the rules said.
     pub verdict: Verdict,
     /// The rule that decided, for every verdict but allow.
-    pub matched_rule: Option<Arc<str>>,
+    pub matched_rule: Option<CompactString>,
     /// The short form of the explanation, when there is more to say than the verdict and its rule.
     pub verdict_details: Option<Box<VerdictDetails>>,
     /// What became of it.
@@ -124,7 +124,7 @@ pub enum AuditedOutcome {
         attempts: u32,
     },
     Suppressed {
-        rule: Arc<str>,
+        rule: CompactString,
     },
     Rerouted {
         original_provider: CompactString,

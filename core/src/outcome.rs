@@ -20,7 +20,7 @@ pub enum ActionOutcome {
     Deduplicated(()),
     /// A suppress or deny rule.
     #[allow(missing_docs)]
-    Suppressed { rule: Arc<str> },
+    Suppressed { rule: CompactString },
     /// Delivered by another sink than the one asked for: a reroute rule, or a fallback.
     #[allow(missing_docs)]
     Rerouted {
@@ -58,7 +58,7 @@ pub enum ActionOutcome {
     #[allow(missing_docs)]
     DryRun {
         verdict: Verdict,
-        matched_rule: Option<Arc<str>>,
+        matched_rule: Option<CompactString>,
         would_be_provider: Option<CompactString>,
     },
 }

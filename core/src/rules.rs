@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -84,7 +83,7 @@ impl fmt::Display for RulesHash {
 #[allow(missing_docs)]
 pub struct RuleSummary {
     #[schema(value_type = String)]
-    pub name: Arc<str>,
+    pub name: CompactString,
     pub priority: i64,
     pub enabled: bool,
     pub description: Option<String>,
@@ -185,7 +184,7 @@ pub struct EvaluateOptions {
 pub struct Evaluation {
     pub verdict: Verdict,
     #[schema(value_type = Option<String>)]
-    pub matched_rule: Option<Arc<str>>,
+    pub matched_rule: Option<CompactString>,
     pub has_errors: bool,
     pub total_rules_evaluated: usize,
     pub total_rules_skipped: usize,
@@ -204,7 +203,7 @@ pub struct Evaluation {
 #[allow(missing_docs)]
 pub struct RuleTrace {
     #[schema(value_type = String)]
-    pub rule: Arc<str>,
+    pub rule: CompactString,
     pub priority: i64,
     pub enabled: bool,
     pub result: RuleResult,

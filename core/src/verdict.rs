@@ -1,6 +1,6 @@
 //! What the rules decided about an action, before anything has happened.
 
-use std::sync::Arc;
+use compact_str::CompactString;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -43,7 +43,7 @@ impl Verdict {
 pub struct VerdictDetails {
     /// All rules that matched, in order, when there was more than one.
     #[schema(value_type = Vec<String>)]
-    pub matched: Vec<Arc<str>>,
+    pub matched: Vec<CompactString>,
     /// The `reason` that a refusing rule gives.
     pub reason: Option<String>,
     /// The rules that could not be evaluated or could not do what they say, the first sixteen of them.
@@ -55,7 +55,7 @@ pub struct VerdictDetails {
 pub struct RuleFailure {
     /// Its name.
     #[schema(value_type = String)]
-    pub rule: Arc<str>,
+    pub rule: CompactString,
     /// Why; names no content of the payload.
     pub message: String,
 }

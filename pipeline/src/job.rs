@@ -1,7 +1,6 @@
 //! An action on its way through the pipeline, with what has been decided about it so far.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::Tally;
@@ -19,7 +18,7 @@ pub(crate) struct Job {
     /// The action on loan; its payload is as the rules left it.
     pub(crate) delivery: Delivery,
     pub(crate) verdict: Verdict,
-    pub(crate) matched_rule: Option<Arc<str>>,
+    pub(crate) matched_rule: Option<CompactString>,
     /// What the audit trail says beside the matched rule.
     pub(crate) verdict_details: Option<Box<VerdictDetails>>,
     /// Where it counts once it is settled.
@@ -95,7 +94,7 @@ impl Job {
     }
 
     /// Blames a rule for what becomes of it.
-    pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &Arc<str>) {
+    pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &CompactString) {
         self.verdict = verdict;
         self.matched_rule = Some(rule.clone());
     }

@@ -20,6 +20,10 @@ use crate::process::Pipeline;
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// What a job needs before it may go on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made, and a box would be one allocation more for each action"
+)]
 pub(crate) enum Need {
     /// Nothing: it may be delivered.
     Nothing(Box<Job>),

@@ -73,7 +73,7 @@ pub(crate) enum Watching {
 pub(crate) struct Played {
     pub(crate) failures: Vec<Failure>,
     /// How often each rule matched, as far as it was watched.
-    pub(crate) matched: BTreeMap<Arc<str>, u64>,
+    pub(crate) matched: BTreeMap<CompactString, u64>,
 }
 
 /// Plays a test to its end.

@@ -1,8 +1,8 @@
 //! What came of the tests, for people: a line a file, what failed and how, a summary, and which rules were tested.
 
+use compact_str::CompactString;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::rules::RuleSummary;
@@ -151,7 +151,7 @@ impl fmt::Display for Failure {
 }
 
 impl Coverage {
-    pub(crate) fn new(rules: Vec<RuleSummary>, matched: &BTreeMap<Arc<str>, u64>) -> Self {
+    pub(crate) fn new(rules: Vec<RuleSummary>, matched: &BTreeMap<CompactString, u64>) -> Self {
         let times = |rule: &RuleSummary| matched.get(&rule.name).copied().unwrap_or_default();
         Self(
             rules

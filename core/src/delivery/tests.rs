@@ -63,7 +63,8 @@ fn a_panic_gives_the_loan_back() {
 
 #[test]
 fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
-    const ACTION: &str = r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":{"x":1}}"#;
+    const ACTION: &str =
+        r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":{"x":1}}"#;
     let together = Bytes::from(format!("{ACTION}{ACTION}"));
     let raw = together.slice(ACTION.len()..);
     let draft = crate::decode::decode(&raw).unwrap();
@@ -80,15 +81,24 @@ fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
     envelope.detach();
     assert!(together.is_unique());
     let payload = &envelope.action.payload;
-    assert_eq!((&*envelope.raw, &**payload.as_bytes()), (ACTION.as_bytes(), &br#"{"x":1}"#[..]));
+    assert_eq!(
+        (&*envelope.raw, &**payload.as_bytes()),
+        (ACTION.as_bytes(), &br#"{"x":1}"#[..])
+    );
     assert_eq!(payload.members().unwrap().get("x"), Some(&b"1"[..]));
     let own = envelope.raw.as_ptr_range();
-    assert!(own.contains(&payload.as_bytes().as_ptr()), "they share one copy");
+    assert!(
+        own.contains(&payload.as_bytes().as_ptr()),
+        "they share one copy"
+    );
 }
 
 #[test]
 fn a_payload_that_stands_elsewhere_is_not_moved() {
-    let (text, copy) = (Bytes::from("{\"a\":1}".to_owned()), Bytes::from_static(b"{\"a\":1}"));
+    let (text, copy) = (
+        Bytes::from("{\"a\":1}".to_owned()),
+        Bytes::from_static(b"{\"a\":1}"),
+    );
     let elsewhere = Payload::from_value(&7).unwrap();
     let kept = elsewhere.clone().moved(&text, &copy);
     assert_eq!(kept.as_bytes().as_ptr(), elsewhere.as_bytes().as_ptr());

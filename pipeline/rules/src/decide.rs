@@ -1,8 +1,6 @@
 //! What the rules say of an action: rules by priority, the first match decides, matches that continue add up.
 //! Pure: nothing is read but the action and the time given.
 
-use std::sync::Arc;
-
 use acteon_core::outcome::{Failure, FailureCode};
 use acteon_core::state::{Claim, Quota, Reservation, Tally, WhenFull};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
@@ -31,7 +29,7 @@ pub struct Decision {
     /// That of the last rule that matched; allow when none did.
     pub verdict: Verdict,
     /// The last rule that matched, whatever its verdict.
-    pub matched_rule: Option<Arc<str>>,
+    pub matched_rule: Option<CompactString>,
     /// How many rules could not be evaluated or could not do what they say.
     pub rule_errors: u32,
     /// What the audit trail says beside the matched rule.
@@ -44,12 +42,16 @@ pub struct Decision {
 
 /// What to do with an action.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is nearly always the case: a box would be one allocation more for each action"
+)]
 pub enum Effect {
     /// Deliver, once its gates are passed.
     Deliver(Plan),
     /// Deliver nothing.
     #[allow(missing_docs)]
-    Suppress { rule: Arc<str> },
+    Suppress { rule: CompactString },
     /// Deliver nothing: a rule with `on_error: fail` could not do what it says.
     Fail(Failure),
 }
@@ -73,10 +75,10 @@ pub struct Gates {
     /// The dedup keys and the quotas, of which there are at most 64. The lease on an id is no matter of rules.
     pub reservation: Reservation,
     /// The rules of the dedup keys, in their order.
-    pub claim_rules: SmallVec<[Arc<str>; 1]>,
+    pub claim_rules: SmallVec<[CompactString; 1]>,
     /// The rules of the quotas, in their order, and the provider that each uses when its quota is full. A quota that has
     /// one is only noted as full.
-    pub quota_rules: SmallVec<[(Arc<str>, Option<CompactString>); 1]>,
+    pub quota_rules: SmallVec<[(CompactString, Option<CompactString>); 1]>,
 }
 
 impl RuleSet {
@@ -129,7 +131,7 @@ impl RuleSet {
 /// What the rules up to here add up to.
 #[derive(Default)]
 pub(crate) struct Progress {
-    pub(crate) matched: Option<(Verdict, Arc<str>)>,
+    pub(crate) matched: Option<(Verdict, CompactString)>,
     pub(crate) rule_errors: u32,
     details: Option<Box<VerdictDetails>>,
     pub(crate) plan: Plan,

@@ -73,7 +73,7 @@ impl<'n> Places<'n> {
     }
 
     fn of_rule(&self, rule: &Rule) -> Option<Written<'n>> {
-        self.rules.get(rule.name.as_ref()).copied()
+        self.rules.get(rule.name.as_str()).copied()
     }
 }
 

@@ -6,7 +6,7 @@ mod read;
 pub(crate) use read::{KEYS, ON_ERROR, RuleReader};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+
 use std::time::Duration;
 
 use acteon_core::Verdict;
@@ -22,7 +22,7 @@ pub(crate) const NAME_BYTES_MAX: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: CompactString,
     pub(crate) priority: i64,
     pub(crate) description: Option<String>,
     /// As the file says; a toggle may say otherwise.

@@ -105,7 +105,7 @@ impl RuleSet {
     pub fn with_toggles(&self, toggles: &[(CompactString, bool)]) -> Self {
         let toggles: HashMap<&str, bool> =
             toggles.iter().map(|(n, on)| (n.as_str(), *on)).collect();
-        let enabled = |rule: &Rule| *toggles.get(rule.name.as_ref()).unwrap_or(&rule.enabled);
+        let enabled = |rule: &Rule| *toggles.get(rule.name.as_str()).unwrap_or(&rule.enabled);
         let enabled = self.loaded.rules.iter().map(enabled).collect();
         Self::with(self.loaded.clone(), enabled)
     }
@@ -130,7 +130,7 @@ impl RuleSet {
         self.loaded
             .rules
             .iter()
-            .any(|rule| rule.name.as_ref() == name)
+            .any(|rule| rule.name.as_str() == name)
     }
 
     /// The providers that rules deliver to in place of the action's own.

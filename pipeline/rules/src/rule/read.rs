@@ -1,8 +1,8 @@
 //! From the tree of a file to its rules.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use super::action::ActionReader;
@@ -40,7 +40,7 @@ pub(crate) struct RuleReader<'s> {
     pub(crate) providers: &'s KnownProviders,
     pub(crate) default_zone: TimeZone,
     /// Where each name stands.
-    names: BTreeMap<Arc<str>, (String, Place)>,
+    names: BTreeMap<CompactString, (String, Place)>,
 }
 
 impl<'s> RuleReader<'s> {
@@ -127,7 +127,7 @@ impl<'s> RuleReader<'s> {
         })
     }
 
-    fn name(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> Option<Arc<str>> {
+    fn name(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> Option<CompactString> {
         let node = fields.required("name", problems)?;
         let name = node.text("a string", problems)?;
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
@@ -144,7 +144,7 @@ impl<'s> RuleReader<'s> {
             );
             return None;
         }
-        let name: Arc<str> = name.into();
+        let name: CompactString = name.into();
         self.names
             .insert(name.clone(), (problems.file().to_owned(), node.place));
         Some(name)
