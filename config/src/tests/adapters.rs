@@ -87,6 +87,8 @@ struct KafkaOptions {
     #[serde(default)]
     ordered: bool,
     #[serde(default)]
+    consumers: u32,
+    #[serde(default)]
     retry_topic: Option<String>,
     #[serde(default)]
     dead_letter_topic: Option<String>,

@@ -3,7 +3,7 @@
 mod http;
 mod kafka;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 #[derive(Subcommand)]
 pub(crate) enum Floor {
@@ -20,7 +20,18 @@ pub(crate) enum Floor {
         topic: String,
         #[arg(long)]
         records: u64,
+        #[arg(long)]
+        fetching: Fetching,
     },
+}
+
+/// What the Kafka client does when it has fetched enough for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fetching {
+    /// It pauses for a second: its default.
+    Pausing,
+    /// It goes on soon, as Acteon has it.
+    Steady,
 }
 
 pub(crate) fn run(floor: Floor) -> anyhow::Result<()> {
@@ -30,6 +41,7 @@ pub(crate) fn run(floor: Floor) -> anyhow::Result<()> {
             brokers,
             topic,
             records,
-        } => kafka::consume(&brokers, &topic, records),
+            fetching,
+        } => kafka::consume(&brokers, &topic, records, fetching),
     }
 }
