@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::assignment::Partition;
 use crate::context::{Report, give_up, take_up};
+use crate::member::Member;
 use crate::session::{Phase, Session};
 use crate::stats::Stats;
 use crate::topics::all_exist;
@@ -198,11 +199,12 @@ impl Session<'_> {
                 self.shared
                     .events
                     .lag(&partition.topic, partition.number, lag);
-                // What waits in the retry topic waits for its time, not for us.
-                if self.shared.retry_topic.as_ref() != Some(&partition.topic) {
-                    backlog += lag;
-                }
+                backlog += lag;
             }
+        }
+        // What waits in the retry topic waits for its time, not for us.
+        if self.shared.member == Member::OfRetries {
+            backlog = 0;
         }
         let progress = &self.shared.progress;
         if !stats.is_connected() {
@@ -222,7 +224,7 @@ impl Session<'_> {
 
     fn look_for_topics(&mut self) {
         if self.looking.is_none() {
-            let topics = self.shared.options.topics.clone();
+            let topics = self.shared.topics();
             self.looking = Some(Box::pin(all_exist(self.consumer.clone(), topics)));
         }
     }

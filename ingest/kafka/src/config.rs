@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::OptionError;
+use crate::member::{Member, Prefetch};
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,6 +67,7 @@ pub enum Start {
 /// How long a member may be silent before its group gives it up, unless `client` says otherwise.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
+const INSTANCE_KEY: &str = "group.instance.id";
 /// Each is a connection to every broker, and some threads.
 const CONSUMERS_MAX: u32 = 16;
 
@@ -116,6 +118,13 @@ impl KafkaConfig {
     pub fn retry_topic(&self) -> String {
         let chosen = self.retry_topic.clone();
         chosen.unwrap_or_else(|| format!("{}.retry", self.group_id))
+    }
+
+    fn group(&self, member: Member) -> String {
+        match member {
+            Member::OfTopics(_) => self.group_id.clone(),
+            Member::OfRetries => format!("{}.retry", self.group_id),
+        }
     }
 
     /// What of a session's timeout may pass while partitions are drained.
@@ -178,30 +187,40 @@ impl KafkaConfig {
             }
         }
         let tried = self
-            .consumer("check", Prefetch::of(0, 1))
+            .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
             .create_native_config();
         tried.map(|_| ()).map_err(|error| refused(&error))
     }
 
-    /// The client's properties for reading.
-    pub(crate) fn consumer(&self, name: &str, prefetch: Prefetch) -> ClientConfig {
+    /// The client's properties for reading as `member`.
+    pub(crate) fn consumer(&self, name: &str, member: Member, prefetch: Prefetch) -> ClientConfig {
         let mut config = ClientConfig::new();
-        let start = match self.start {
-            Start::Earliest => "earliest",
-            Start::Latest => "latest",
+        let start = match (member, self.start) {
+            // What waits there was read already, wherever the group began.
+            (Member::OfRetries, _) | (_, Start::Earliest) => "earliest",
+            (Member::OfTopics(_), Start::Latest) => "latest",
         };
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("topic.metadata.refresh.interval.ms", "30000")
+            // Members hear of each other by it. A partition that moves is read by nobody until the second of two has come:
+            // by default for three seconds.
+            .set("heartbeat.interval.ms", "500")
             // The default of a second stalls the reading each time the prefetch was full.
             .set("fetch.queue.backoff.ms", "10")
-            // There is one request at a time for all partitions of a broker. One that happens to ask for empty ones only,
-            // such as the retry topic's, keeps the others waiting: by default for half a second.
+            // There is one request at a time for all partitions of a broker. One that happens to ask for empty ones only
+            // keeps the others waiting: by default for half a second.
             .set("fetch.wait.max.ms", "100");
         self.overlay(&mut config);
+        if let (Member::OfTopics(number @ 1..), Some(instance)) = (member, config.get(INSTANCE_KEY))
+        {
+            // Two members of a group under one name would take turns to throw each other out.
+            let instance = format!("{instance}-{number}");
+            config.set(INSTANCE_KEY, instance);
+        }
         config
-            .set("group.id", &self.group_id)
+            .set("group.id", self.group(member))
             .set("auto.offset.reset", start)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -250,31 +269,4 @@ fn refused(error: &KafkaError) -> OptionError {
         _ => "the Kafka client does not take these properties".to_owned(),
     };
     OptionError::Refused { message }
-}
-
-/// How many bytes one client may fetch ahead: all of a source together an eighth of what may be in flight in the process,
-/// which it is counted against, and at most 32 MiB. One half may be queued, the other on its way from a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Prefetch(u32);
-
-impl Prefetch {
-    const BYTES_MIN: u32 = 2 << 20;
-    const BYTES_MAX: u32 = 32 << 20;
-
-    pub(crate) fn of(in_flight_bytes_max: u32, consumers: u32) -> Self {
-        let all = (in_flight_bytes_max / 8).min(Self::BYTES_MAX);
-        Self((all / consumers).max(Self::BYTES_MIN))
-    }
-
-    pub(crate) fn bytes(self) -> u64 {
-        u64::from(self.0)
-    }
-
-    fn queued_kib(self) -> u32 {
-        self.0 / 2 / 1024
-    }
-
-    fn response_bytes(self) -> u32 {
-        self.0 / 2
-    }
 }

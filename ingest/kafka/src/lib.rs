@@ -11,6 +11,7 @@ mod handing;
 mod held;
 mod inbox;
 mod lanes;
+mod member;
 mod publish;
 mod reading;
 mod ready;

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::held::{Again, Held};
 use crate::inbox::Place;
 use crate::lanes::{Lane, Queued};
+use crate::member::Member;
 use crate::record::{Decoded, Known, decode};
 use crate::session::{Phase, Session};
 
@@ -114,7 +115,7 @@ impl Session<'_> {
         };
         let position = partition.position(place.offset);
         let mut known = Known::of(record);
-        if self.shared.retry_topic.as_deref() != Some(&*partition.topic) {
+        if self.shared.member != Member::OfRetries {
             known = known.only_trace();
         }
         let raw = self.copies.of(record.payload().unwrap_or_default());

@@ -13,27 +13,31 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::config::{KafkaConfig, Prefetch};
+use crate::config::KafkaConfig;
 use crate::context::Context;
 use crate::error::OptionError;
 use crate::events::Events;
 use crate::inbox::Inbox;
+use crate::member::{Member, Prefetch};
 use crate::session::Session;
 use crate::topics::declare;
 
 /// How long leaving the group may take when there is no time left.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Reads topics as one or more members of a consumer group.
+/// Of a source's room, this part is for what waits in the retry topic.
+const RETRIES_PART: u32 = 8;
+
+/// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     context: SourceContext,
-    /// Of each member.
-    progress: Vec<Arc<Progress>>,
+    members: Vec<(Member, Arc<Progress>)>,
 }
 
 /// What all sessions of a member share.
 pub(crate) struct Shared {
+    pub(crate) member: Member,
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
@@ -61,23 +65,34 @@ impl KafkaSource {
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
         options.check()?;
-        let progress = || Arc::new(Progress::new(&context.name));
+        // An ordered source keeps what is throttled at the head of its lane instead.
+        let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
+        let readers = (0..options.consumers).map(Member::OfTopics);
+        let members = readers.chain(retries.then_some(Member::OfRetries));
         Ok(Self {
-            progress: (0..options.consumers).map(|_| progress()).collect(),
+            members: members
+                .map(|member| (member, Arc::new(Progress::new(&context.name))))
+                .collect(),
             options: Arc::new(options),
             context,
         })
     }
 
-    fn member(&self, progress: &Arc<Progress>) -> Shared {
+    fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
-        // An ordered source keeps what is throttled at the head of its lane instead.
-        let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
-        let in_flight_max = context
-            .max_in_flight
-            .unwrap_or(context.admission.actions_max())
-            / options.consumers;
+        let retries = self.members.iter().any(|(m, _)| *m == Member::OfRetries);
+        let all = context.max_in_flight;
+        let all = all.unwrap_or(context.admission.actions_max());
+        let of_retries = match retries {
+            true => all / RETRIES_PART,
+            false => 0,
+        };
+        let in_flight_max = match member {
+            Member::OfTopics(_) => (all - of_retries) / options.consumers,
+            Member::OfRetries => of_retries,
+        };
         Shared {
+            member,
             options: options.clone(),
             context: context.clone(),
             decoder: Decoder::new(
@@ -91,7 +106,12 @@ impl KafkaSource {
             retry_topic: retries.then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: (in_flight_max as usize).max(1),
-            prefetch: Prefetch::of(context.admission.bytes_max(), options.consumers),
+            prefetch: match member {
+                Member::OfTopics(_) => {
+                    Prefetch::of(context.admission.bytes_max(), options.consumers)
+                }
+                Member::OfRetries => Prefetch::LEAST,
+            },
         }
     }
 }
@@ -100,10 +120,10 @@ impl KafkaSource {
 impl Source for KafkaSource {
     async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError> {
         let (mut members, mut ahead) = (JoinSet::new(), 0);
-        for progress in &self.progress {
-            let (member, shutdown) = (self.member(progress), shutdown.clone());
-            ahead += member.prefetch.bytes();
-            let run = async move { supervise(&member, Backoff::reconnect(), &shutdown).await };
+        for (member, progress) in &self.members {
+            let (shared, shutdown) = (self.shared(*member, progress), shutdown.clone());
+            ahead += shared.prefetch.bytes();
+            let run = async move { supervise(&shared, Backoff::reconnect(), &shutdown).await };
             members.spawn(run);
         }
         // What the clients fetch ahead is in flight, too.
@@ -123,7 +143,7 @@ impl Source for KafkaSource {
     /// That of the member which is worst off.
     fn readiness(&self) -> Part {
         let now = Instant::now();
-        let parts = self.progress.iter().map(|progress| progress.part(now));
+        let parts = self.members.iter().map(|(_, progress)| progress.part(now));
         let worst = parts.min_by_key(|part| part.ready);
         worst.unwrap_or_else(|| Part::ready(self.context.name.clone()))
     }
@@ -137,22 +157,18 @@ impl Connection for Shared {
         self.events.connecting();
         self.progress.troubled("is connecting");
         let client = self.options.producer(&self.context.name);
-        let ending = match declare(&client, &self.written(), &self.events, shutdown).await {
-            Ok(ending) => ending,
+        match declare(&client, &self.declared(), &self.events, shutdown).await {
+            Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
                 return Ended::Hopeless(self.hopeless(error));
             }
             Err(error) => return Ended::Lost(error),
-        };
+        }
         let inbox = Arc::new(Inbox::default());
         let consumer = match self.subscribe(&inbox) {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => return Ended::Hopeless(self.hopeless(error)),
         };
-        // The consumer joins its group meanwhile.
-        if let Some(ending) = ending {
-            drop(ending.await);
-        }
         let ended = Session::new(self, &consumer, inbox, shutdown).run().await;
         self.progress.troubled("has left its group");
         leave(consumer, shutdown).await;
@@ -166,22 +182,31 @@ impl Connection for Shared {
 }
 
 impl Shared {
-    /// The topics that this source writes to.
-    fn written(&self) -> Vec<String> {
-        let written = [&self.retry_topic, &self.dead_letter_topic];
-        written
-            .into_iter()
-            .flatten()
-            .map(|topic| topic.to_string())
-            .collect()
+    /// The topics that are made before anything is read. The retry topic is made by its reader, so that the others need
+    /// not wait: what is published to a topic before the broker tells of it waits in the client.
+    fn declared(&self) -> Vec<String> {
+        let declared = match self.member {
+            Member::OfTopics(_) => &self.dead_letter_topic,
+            Member::OfRetries => &self.retry_topic,
+        };
+        declared.iter().map(|topic| topic.to_string()).collect()
+    }
+
+    /// What is read.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        match self.member {
+            Member::OfTopics(_) => self.options.topics.clone(),
+            Member::OfRetries => vec![self.options.retry_topic()],
+        }
     }
 
     fn subscribe(&self, inbox: &Arc<Inbox>) -> KafkaResult<StreamConsumer<Context>> {
         let context = Context::new(inbox.clone(), self.events.clone());
-        let config = self.options.consumer(&self.context.name, self.prefetch);
+        let (options, name) = (&self.options, &self.context.name);
+        let config = options.consumer(name, self.member, self.prefetch);
         let consumer: StreamConsumer<Context> = config.create_with_context(context)?;
-        let mut topics: Vec<&str> = self.options.topics.iter().map(String::as_str).collect();
-        topics.extend(self.retry_topic.as_deref());
+        let topics = self.topics();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
         Ok(consumer)
     }

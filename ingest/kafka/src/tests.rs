@@ -106,7 +106,7 @@ fn options(brokers: &str, topic: &str) -> KafkaConfig {
         "brokers": brokers,
         "topics": [topic],
         "group_id": topic,
-        "client": {"session.timeout.ms": "9000", "heartbeat.interval.ms": "500"},
+        "client": {"session.timeout.ms": "9000"},
     });
     serde_json::from_value(options).unwrap()
 }

@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::events::Events;
 
@@ -17,9 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOKING_PATIENCE: Duration = Duration::from_secs(2);
 /// Leaves the number of partitions and replicas to the broker.
 const BROKER_DEFAULT: i32 = -1;
-
-/// The end of a client, which waits for its thread: to be awaited at some time, for a tenth of a second at most.
-pub(crate) type Ending = Option<JoinHandle<()>>;
 
 /// Creates `topics` unless they exist. A refusal is logged: the topic may be there all the same, for others to
 /// create it and not for us to see.
@@ -31,9 +28,9 @@ pub(crate) async fn declare(
     topics: &[String],
     events: &Events,
     shutdown: &Shutdown,
-) -> KafkaResult<Ending> {
+) -> KafkaResult<()> {
     if topics.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let admin: AdminClient<DefaultClientContext> = client.create()?;
     let wanted: Vec<_> = topics
@@ -51,14 +48,15 @@ pub(crate) async fn declare(
         created = admin.create_topics(&wanted, &options) => created,
         () = shutdown.stop.cancelled() => Ok(Vec::new()),
     };
-    let ending = spawn_blocking(move || drop(admin));
+    // It waits for its thread.
+    drop(spawn_blocking(move || drop(admin)).await);
     for result in created? {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => events.topic_not_declared(&topic, &code.to_string()),
         }
     }
-    Ok(Some(ending))
+    Ok(())
 }
 
 /// True when all `topics` exist; false, too, when no broker answers.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use acteon_core::ThrottledPolicy;
+use acteon_core::{Secret, ThrottledPolicy};
 use acteon_testkit::FakeIntake;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
@@ -47,6 +47,8 @@ async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_reco
     let topic = Topic::create("several", 2).await;
     let mut options = topic.options();
     options.consumers = 3;
+    let instance = ("group.instance.id".to_owned(), Secret::new("a-host"));
+    options.client.extend([instance]);
     let intake = FakeIntake::done();
     let running = Running::start_with(options, &intake, |context| {
         context.throttled = ThrottledPolicy::Drop;

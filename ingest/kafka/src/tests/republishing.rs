@@ -10,6 +10,7 @@ use rdkafka::message::{Headers, Message, OwnedHeaders};
 use tokio::time::Instant;
 
 use super::{Running, Topic, done};
+use crate::config::Start;
 
 /// Throttles each action the first time.
 fn throttling(wait: Duration) -> std::sync::Arc<FakeIntake> {
@@ -58,6 +59,10 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     }
     running.stop().await;
     assert_eq!(topic.broker.lag("throttled").await.unwrap(), 0);
+    let retries = "throttled.retry";
+    let committed = topic.broker.committed(retries, retries).await.unwrap();
+    let read: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
+    assert_eq!(read, 3, "by a group of their own");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +76,27 @@ async fn what_waits_in_the_retry_topic_survives_a_crash() {
     running.crash().await;
     let intake = FakeIntake::done();
     let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(1).await;
+    assert_eq!(intake.submitted_ids(), ["a"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_retry_topic_survives_a_crash_of_a_group_that_starts_at_the_latest() {
+    let topic = Topic::create("latest", 1).await;
+    let mut options = topic.options();
+    options.start = Start::Latest;
+    let intake = throttling(Duration::from_secs(4));
+    let running = Running::start(options, &intake);
+    running.until_ready().await;
+    topic.publish(0, "a").await;
+    intake.wait_for_submitted(1).await;
+    topic.until_committed(0, 1).await;
+    running.crash().await;
+    let intake = FakeIntake::done();
+    let mut options = topic.options();
+    options.start = Start::Latest;
+    let running = Running::start(options, &intake);
     intake.wait_for_submitted(1).await;
     assert_eq!(intake.submitted_ids(), ["a"]);
     running.stop().await;
