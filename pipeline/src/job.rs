@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acteon_core::state::Tally;
 use acteon_core::verdict::{Verdict, VerdictDetails};
-use acteon_core::{Action, ActionOutcome, Delivery, Payload, Refusal};
+use acteon_core::{Action, ActionOutcome, Delivery, Payload, ProviderResponse, Refusal};
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
@@ -97,6 +97,21 @@ impl Job {
     pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &CompactString) {
         self.verdict = verdict;
         self.matched_rule = Some(rule.clone());
+    }
+
+    /// The end of one that the sink took.
+    pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> Ended {
+        let original_provider = &self.delivery.action.provider;
+        let outcome = if self.target == *original_provider {
+            ActionOutcome::Executed(response)
+        } else {
+            ActionOutcome::Rerouted {
+                original_provider: original_provider.clone(),
+                new_provider: self.target.clone(),
+                response,
+            }
+        };
+        self.ended(outcome)
     }
 
     pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> Ended {

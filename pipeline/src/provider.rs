@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use acteon_core::health::{BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, Clock, Failure, ProviderResponse, SinkError};
+use acteon_core::{ActionOutcome, Clock, Failure, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -242,7 +242,7 @@ impl Provider {
         match result {
             Ok(response) => {
                 self.observed(|vitals| vitals.succeeded(pass, took));
-                Next::Ended(self.delivered(job, response))
+                Next::Ended(job.delivered(response))
             }
             Err(error) => {
                 let at = self.clock.now();
@@ -251,21 +251,6 @@ impl Provider {
                 self.after_failure(job, error)
             }
         }
-    }
-
-    /// The end of a job that the sink took.
-    fn delivered(&self, job: Box<Job>, response: ProviderResponse) -> Ended {
-        let original_provider = &job.delivery.action.provider;
-        let outcome = if job.target == *original_provider {
-            ActionOutcome::Executed(response)
-        } else {
-            ActionOutcome::Rerouted {
-                original_provider: original_provider.clone(),
-                new_provider: job.target.clone(),
-                response,
-            }
-        };
-        job.ended(outcome)
     }
 
     fn after_failure(&self, job: Box<Job>, error: SinkError) -> Next {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
+use acteon_connect_http::Mannered;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -23,7 +23,7 @@ const NO_ROOM_WAIT: Duration = Duration::from_millis(500);
 /// Serves until `stop` and all connections have ended, or until `abandon`.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    router: Mannered,
     stop: CancellationToken,
     abandon: CancellationToken,
 ) {
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn connection(http: &http1::Builder, socket: TcpStream, router: &Router) -> Connection {
+fn connection(http: &http1::Builder, socket: TcpStream, router: &Mannered) -> Connection {
     // Answers are small and leave in one write: waiting for more would only delay them.
     let _ = socket.set_nodelay(true);
     http.serve_connection(
@@ -66,7 +66,7 @@ fn connection(http: &http1::Builder, socket: TcpStream, router: &Router) -> Conn
     )
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Mannered>>;
 
 /// Whether it went before it was accepted.
 fn is_of_the_client(error: &io::Error) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acteon_admin_api::AdminApi;
-use acteon_connect_http::{Manners, with_manners};
+use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_ingest_http::HttpSource;
 use axum::Router;
 
@@ -24,7 +24,7 @@ impl Routers {
     }
 
     /// Dispatch and health; and all else when there is one listener for both.
-    pub(crate) fn of_server(&self, admin: Listener) -> Router {
+    pub(crate) fn of_server(&self, admin: Listener) -> Mannered {
         let routers = acteon_admin_api::routers(&self.api);
         let routes = self.dispatch.clone().merge(routers.health);
         self.mannered(match admin {
@@ -34,7 +34,7 @@ impl Routers {
     }
 
     /// The admin API and health.
-    pub(crate) fn of_admin(&self) -> Router {
+    pub(crate) fn of_admin(&self) -> Mannered {
         let routers = acteon_admin_api::routers(&self.api);
         self.mannered(routers.health.merge(routers.admin).merge(swagger()))
     }
@@ -44,7 +44,7 @@ impl Routers {
         self.api.drain().await;
     }
 
-    fn mannered(&self, router: Router) -> Router {
+    fn mannered(&self, router: Router) -> Mannered {
         let manners = Manners {
             body_bytes_max: self.body_bytes_max,
         };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use acteon_backends_memory::{MemoryAudit, MemoryState};
-use acteon_connect_http::{Manners, with_manners};
+use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
 use acteon_core::outcome::ResponseStatus;
@@ -20,7 +20,6 @@ use acteon_core::{
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -42,7 +41,7 @@ pub(super) struct World {
     pub(super) state: Arc<UnreachableState>,
     pub(super) readiness: Arc<FakeReadiness>,
     pub(super) counters: Arc<Counters>,
-    pub(super) router: Router,
+    pub(super) router: Mannered,
 }
 
 impl World {

@@ -15,7 +15,7 @@ mod request_id;
 pub use body::{declared_bytes, discard_body, is_json, read_body};
 pub use error::{ApiError, ErrorBody};
 pub use extract::{Json, Path, Query, read_json};
-pub use manners::{Manners, with_manners};
+pub use manners::{Answer, Mannered, Manners, with_manners};
 pub use request_id::{REQUEST_ID, RequestId};
 
 #[cfg(test)]

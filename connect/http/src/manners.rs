@@ -1,5 +1,6 @@
 //! What wraps every endpoint: the request id, the bound on bodies, JSON for every refusal, an answer even to a
-//! panic. One hand-written layer instead of a stack, because each level costs every request an allocation.
+//! panic. One hand-written service around the router instead of layers on its routes, because each level costs every
+//! request some allocations.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -8,14 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::HttpBody;
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::Route;
-use axum::{Router, body::Body};
+use axum::routing::future::RouteFuture;
+use axum::{BoxError, Router, body::Body};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::body::Cap;
 use crate::error::{ApiError, Cause};
@@ -30,13 +31,13 @@ pub struct Manners {
 }
 
 /// Gives every route of `router` and every path without one the manners of the API. Replaces the router's fallback.
-pub fn with_manners(router: Router, manners: Manners) -> Router {
-    router
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        .layer(Mannered {
-            body_bytes_max: manners.body_bytes_max as u64,
-        })
+pub fn with_manners(router: Router, manners: Manners) -> Mannered {
+    Mannered {
+        router: router
+            .method_not_allowed_fallback(method_not_allowed)
+            .fallback(not_found),
+        body_bytes_max: manners.body_bytes_max as u64,
+    }
 }
 
 async fn not_found(uri: Uri) -> ApiError {
@@ -47,39 +48,29 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::method_not_allowed(format!("{} does not take {method}", uri.path()))
 }
 
-#[derive(Clone, Copy)]
-struct Mannered {
+/// A router with manners.
+#[derive(Clone, Debug)]
+pub struct Mannered {
+    router: Router,
     body_bytes_max: u64,
 }
 
-impl Layer<Route> for Mannered {
-    type Service = MannerService;
-
-    fn layer(&self, inner: Route) -> MannerService {
-        let body_bytes_max = self.body_bytes_max;
-        MannerService {
-            inner,
-            body_bytes_max,
-        }
-    }
-}
-
-#[derive(Clone)]
-struct MannerService {
-    inner: Route,
-    body_bytes_max: u64,
-}
-
-impl Service<Request> for MannerService {
+impl<B> Service<http::Request<B>> for Mannered
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response;
     type Error = Infallible;
-    type Future = Answer<<Route as Service<Request>>::Future>;
+    type Future = Answer;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        <Route as Service<Request>>::poll_ready(&mut self.inner, cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router always is.
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Answer {
+        let mut request = request.map(Body::new);
         let id = assign(request.headers_mut());
         // A body that declares its size cannot have more: the server holds it to that.
         let size = request.body().size_hint().upper();
@@ -87,21 +78,22 @@ impl Service<Request> for MannerService {
             request.extensions_mut().insert(Cap(self.body_bytes_max));
         }
         Answer {
-            answer: self.inner.call(request),
+            answer: self.router.call(request),
             id,
         }
     }
 }
 
 pin_project! {
-    struct Answer<F> {
+    /// What becomes of a request.
+    pub struct Answer {
         #[pin]
-        answer: F,
+        answer: RouteFuture<Infallible>,
         id: HeaderValue,
     }
 }
 
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Answer<F> {
+impl Future for Answer {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -29,7 +29,7 @@ struct Page {
     limit: Option<u32>,
 }
 
-fn api() -> Router {
+fn api() -> Mannered {
     let overloaded = || async { ApiError::overloaded(Duration::from_millis(1200)) };
     let limited = || async { ApiError::rate_limited("30 a minute", Duration::from_secs(7)) };
     let broken = || async { ApiError::internal(&io::Error::other("dsn=postgres://u:pw@db")) };

@@ -105,7 +105,7 @@ impl HttpSource {
             Delivery::new(envelope, receipt, permit.split_one(share))
         };
         let deliveries = (0..).zip(good).map(lend).collect();
-        self.gather.push_in_order(deliveries);
+        self.gather.push_in_order(deliveries).await;
         ended.await.map_err(|_| ApiError::internal(&Unanswered))
     }
 }

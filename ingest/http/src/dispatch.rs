@@ -61,8 +61,8 @@ impl HttpSource {
         }
         let permit = self.admit(1, from.body.len() as u64).await?;
         let (origin, ended) = Replies::expect(1);
-        self.gather
-            .push(Delivery::new(envelope, Receipt::new(origin, 0), permit));
+        let delivery = Delivery::new(envelope, Receipt::new(origin, 0), permit);
+        self.gather.push(delivery).await;
         let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
         match ended.into_iter().next() {
             Some(settled) => json(&outcome_of(settled)?),

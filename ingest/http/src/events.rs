@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use acteon_core::StateError;
-use metrics::{counter, histogram};
+use metrics::{Histogram, counter, histogram};
 use tracing::{info, warn};
 
 /// A request was refused; `code` is one of the stable codes.
@@ -11,10 +11,19 @@ pub(crate) fn refused(code: &'static str) {
     counter!("acteon_http_refused_total", "code" => code).increment(1);
 }
 
-/// So many actions were handed in together.
-pub(crate) fn submitted(actions: usize) {
-    let actions = u32::try_from(actions).unwrap_or(u32::MAX);
-    histogram!("acteon_http_submitted_actions").record(f64::from(actions));
+/// How many actions were handed in together.
+pub(crate) struct Submitted(Histogram);
+
+impl Submitted {
+    /// The metric is registered here, so this is called when the recorder is in place.
+    pub(crate) fn new() -> Self {
+        Self(histogram!("acteon_http_submitted_actions"))
+    }
+
+    pub(crate) fn count(&self, actions: usize) {
+        let actions = u32::try_from(actions).unwrap_or(u32::MAX);
+        self.0.record(f64::from(actions));
+    }
 }
 
 /// Rules want to know something of the state for a dry run, and it gave no answer.

@@ -1,19 +1,22 @@
 //! Turns the actions of many requests into micro-batches: takes what is waiting, never waits for more.
 //!
-//! Tasks that hand in exist only while there is something to hand in. They belong to the source, not to a request:
-//! an action that is in line is handed in, whether its client waits or has gone.
+//! What the pipeline does without waiting is done where the request is. As soon as it waits, a task of the source goes on
+//! with it, whether the client waits or has gone, and what comes meanwhile gets in line.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 
 use acteon_core::{Delivery, Intake};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::events;
+use crate::events::{self, Submitted};
 
 /// How many micro-batches are handed in side by side: a slow state backend does not hold up those that come after.
 const SUBMITTERS_MAX: usize = 8;
@@ -24,12 +27,14 @@ pub(crate) struct Gather {
     max_batch: usize,
     work: TaskTracker,
     abandoned: CancellationToken,
+    submitted: Submitted,
     line: Mutex<Line>,
 }
 
 #[derive(Default)]
 struct Line {
     waiting: Vec<Delivery>,
+    /// Tasks that hand in, or wait to.
     submitters: usize,
     /// True from calling a submitter until it takes its batch: what comes meanwhile goes along.
     called: bool,
@@ -47,21 +52,31 @@ impl Gather {
             max_batch: max_batch.max(1),
             work,
             abandoned,
+            submitted: Submitted::new(),
             line: Mutex::default(),
         })
     }
 
-    /// Puts one action in line.
-    pub(crate) fn push(self: &Arc<Self>, delivery: Delivery) {
-        let mut line = self.line.lock();
-        line.waiting.push(delivery);
-        self.call_submitter(&mut line);
+    /// Hands in one action: at once, or in line behind those that wait.
+    pub(crate) async fn push(self: &Arc<Self>, delivery: Delivery) {
+        if let Some(delivery) = self.get_in_line(delivery) {
+            let this = self.clone();
+            let handing = async move { this.submit(vec![delivery]).await };
+            if let Some(handing) = begin(handing.boxed()).await {
+                self.line.lock().submitters += 1;
+                let this = self.clone();
+                self.work.spawn(async move {
+                    handing.await;
+                    this.go_on().await;
+                });
+            }
+        }
     }
 
     /// Hands in the actions of one request, one micro-batch after the other so that they are decided in order.
-    pub(crate) fn push_in_order(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+    pub(crate) async fn push_in_order(self: &Arc<Self>, deliveries: Vec<Delivery>) {
         let this = self.clone();
-        self.work.spawn(async move {
+        let handing = async move {
             if deliveries.len() <= this.max_batch {
                 return this.submit(deliveries).await;
             }
@@ -70,7 +85,21 @@ impl Gather {
                 let batch = rest.by_ref().take(this.max_batch).collect();
                 this.submit(batch).await;
             }
-        });
+        };
+        if let Some(handing) = begin(handing.boxed()).await {
+            self.work.spawn(handing);
+        }
+    }
+
+    /// Gives the action back when there is no line.
+    fn get_in_line(self: &Arc<Self>, delivery: Delivery) -> Option<Delivery> {
+        let mut line = self.line.lock();
+        if line.submitters == 0 {
+            return Some(delivery);
+        }
+        line.waiting.push(delivery);
+        self.call_submitter(&mut line);
+        None
     }
 
     fn call_submitter(self: &Arc<Self>, line: &mut Line) {
@@ -83,18 +112,30 @@ impl Gather {
     }
 
     async fn submit_waiting(self: Arc<Self>) {
+        self.submit_next().await;
+        self.go_on().await;
+    }
+
+    /// Hands in what came while others were handed in.
+    async fn go_on(self: Arc<Self>) {
         loop {
-            // Lets every request that can go on now get in line first.
-            yield_now().await;
-            let batch = self.take();
-            self.submit(batch).await;
-            let mut line = self.line.lock();
-            if line.called || line.waiting.is_empty() {
-                line.submitters -= 1;
-                return;
+            {
+                let mut line = self.line.lock();
+                if line.called || line.waiting.is_empty() {
+                    line.submitters -= 1;
+                    return;
+                }
+                line.called = true;
             }
-            line.called = true;
+            self.submit_next().await;
         }
+    }
+
+    async fn submit_next(self: &Arc<Self>) {
+        // Lets every request that can go on now get in line first.
+        yield_now().await;
+        let batch = self.take();
+        self.submit(batch).await;
     }
 
     fn take(self: &Arc<Self>) -> Vec<Delivery> {
@@ -112,11 +153,25 @@ impl Gather {
 
     async fn submit(&self, batch: Vec<Delivery>) {
         let actions = batch.len();
-        events::submitted(actions);
+        self.submitted.count(actions);
         let submit = AssertUnwindSafe(self.intake.submit(batch)).catch_unwind();
-        // Dropped deliveries answer for themselves; the submitter goes on.
-        if let Some(Err(_)) = self.abandoned.run_until_cancelled(submit).await {
-            events::submit_panicked(actions);
+        tokio::select! {
+            biased;
+            submitted = submit => {
+                if submitted.is_err() {
+                    // Dropped deliveries answer for themselves; the submitter goes on.
+                    events::submit_panicked(actions);
+                }
+            }
+            () = self.abandoned.cancelled() => {}
         }
+    }
+}
+
+/// Does what can be done without waiting, and returns what is left.
+async fn begin(mut work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(()) => None,
+        Poll::Pending => Some(work),
     }
 }

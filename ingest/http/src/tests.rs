@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_connect_http::{Manners, with_manners};
+use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, Rulebook, RulesError, RulesInForce,
 };
@@ -20,7 +20,6 @@ use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, Admission, Clock, Counters, Intake, StateError};
 use acteon_testkit::epoch;
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -34,7 +33,7 @@ use crate::{HttpContext, HttpSource};
 /// A source over a pipeline that a test chose.
 struct Api {
     source: Arc<HttpSource>,
-    router: Router,
+    router: Mannered,
     rulebook: Arc<AskedRulebook>,
 }
 

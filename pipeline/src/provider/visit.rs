@@ -87,7 +87,7 @@ impl Visit {
         match landed.well_at_once() {
             Ok((job, response)) => {
                 self.well += 1;
-                Next::Ended(self.tower.provider.delivered(job, response))
+                Next::Ended(job.delivered(response))
             }
             Err(landed) => {
                 self.note();

@@ -27,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2_000_000)]
     records: u64,
     /// How many runs of each.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     runs: u32,
 }
 

@@ -141,12 +141,14 @@ async fn a_dry_run_of_a_batch_answers_for_each_item() {
 #[tokio::test]
 async fn work_on_a_batch_goes_on_when_the_client_hangs_up() {
     let intake = FakeIntake::done();
+    intake.close();
     let api = api_with(intake.clone(), |context| context.max_batch = 2);
     {
         let body = array((0..5).map(|n| wire(&n.to_string())));
         let mut request = std::pin::pin!(api.post(MANY, body));
         assert!(futures_util::poll!(request.as_mut()).is_pending());
     }
+    intake.open();
     intake.wait_for_submitted(5).await;
     assert_eq!(intake.batch_sizes(), [2, 2, 1]);
 }

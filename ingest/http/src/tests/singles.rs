@@ -80,14 +80,26 @@ async fn trace_headers_speak_for_actions_that_say_nothing_themselves() {
 }
 
 #[tokio::test]
-async fn requests_that_come_together_are_handed_in_together() {
+async fn what_needs_no_waiting_is_answered_in_the_same_go() {
+    let api = api(FakeIntake::done());
+    assert!(matches!(
+        poll!(pin!(api.post(ONE, wire("a")))),
+        Poll::Ready((200, _))
+    ));
+    assert!(api.source.work.is_empty());
+}
+
+#[tokio::test]
+async fn requests_that_come_while_others_wait_are_handed_in_together() {
     let intake = FakeIntake::done();
+    intake.close();
     let api = api_with(intake.clone(), |context| context.max_batch = 24);
+    api.post(ONE, wire("first")).await;
     let ids: Vec<String> = (0..64).map(|n| format!("a-{n}")).collect();
     let answers = join_all(ids.iter().map(|id| api.post(ONE, wire(id)))).await;
     assert!(answers.iter().all(|(status, _)| *status == 200));
-    assert_eq!(intake.batch_sizes(), [24, 24, 16]);
-    assert_eq!(intake.submitted_ids(), ids);
+    assert_eq!(intake.batch_sizes(), [1, 24, 24, 16]);
+    assert_eq!(intake.submitted_ids()[1..], ids);
 }
 
 #[tokio::test]
@@ -123,17 +135,19 @@ async fn when_every_submitter_is_busy_actions_wait_in_line_and_go_together() {
 #[tokio::test]
 async fn work_goes_on_when_the_client_hangs_up() {
     let intake = FakeIntake::holding();
+    intake.close();
     let api = api(intake.clone());
     {
-        let mut request = pin!(api.post(ONE, wire("a-1")));
-        assert!(poll!(request.as_mut()).is_pending());
-        assert!(
-            intake.submitted().is_empty(),
-            "it is in line, not yet handed in"
-        );
+        let mut first = pin!(api.post(ONE, wire("a-1")));
+        assert!(poll!(first.as_mut()).is_pending());
+        let mut second = pin!(api.post(ONE, wire("a-2")));
+        assert!(poll!(second.as_mut()).is_pending());
+        let handed_in = intake.submitted_ids();
+        assert_eq!(handed_in, ["a-1"], "the other is in line");
     }
-    intake.wait_for_submitted(1).await;
-    assert_eq!(api.source.context.admission.actions_in_flight(), 1);
+    intake.open();
+    intake.wait_for_submitted(2).await;
+    assert_eq!(api.source.context.admission.actions_in_flight(), 2);
     for delivery in intake.take_held() {
         delivery.done(ActionOutcome::Deduplicated(()));
     }

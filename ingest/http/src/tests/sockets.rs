@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use acteon_core::ActionOutcome;
 use acteon_testkit::FakeIntake;
+use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ async fn listen(api: &Api) -> (SocketAddr, JoinSet<()>) {
     let address = listener.local_addr().unwrap();
     let router = api.router.clone();
     let mut server = JoinSet::new();
+    let router = Router::new().fallback_service(router);
     server.spawn(async move { axum::serve(listener, router).await.unwrap() });
     (address, server)
 }
