@@ -11,13 +11,13 @@ pub(crate) fn refused(code: &'static str) {
     counter!("acteon_http_refused_total", "code" => code).increment(1);
 }
 
-/// How many actions were handed in together.
-pub(crate) struct Submitted(Histogram);
+/// How many actions that had waited in line were handed in together.
+pub(crate) struct Gathered(Histogram);
 
-impl Submitted {
+impl Gathered {
     /// The metric is registered here, so this is called when the recorder is in place.
     pub(crate) fn new() -> Self {
-        Self(histogram!("acteon_http_submitted_actions"))
+        Self(histogram!("acteon_http_gathered_actions"))
     }
 
     pub(crate) fn count(&self, actions: usize) {

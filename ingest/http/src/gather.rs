@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::events::{self, Submitted};
+use crate::events::{self, Gathered};
 
 /// How many micro-batches are handed in side by side: a slow state backend does not hold up those that come after.
 const SUBMITTERS_MAX: usize = 8;
@@ -27,7 +27,7 @@ pub(crate) struct Gather {
     max_batch: usize,
     work: TaskTracker,
     abandoned: CancellationToken,
-    submitted: Submitted,
+    gathered: Gathered,
     line: Mutex<Line>,
 }
 
@@ -52,7 +52,7 @@ impl Gather {
             max_batch: max_batch.max(1),
             work,
             abandoned,
-            submitted: Submitted::new(),
+            gathered: Gathered::new(),
             line: Mutex::default(),
         })
     }
@@ -135,6 +135,7 @@ impl Gather {
         // Lets every request that can go on now get in line first.
         yield_now().await;
         let batch = self.take();
+        self.gathered.count(batch.len());
         self.submit(batch).await;
     }
 
@@ -153,7 +154,6 @@ impl Gather {
 
     async fn submit(&self, batch: Vec<Delivery>) {
         let actions = batch.len();
-        self.submitted.count(actions);
         let submit = AssertUnwindSafe(self.intake.submit(batch)).catch_unwind();
         tokio::select! {
             biased;
