@@ -50,8 +50,9 @@ pub(crate) async fn dispatch_batch(
 }
 
 /// The actions of a batch that are worth an attempt, and the errors that stand in for the others.
+#[expect(clippy::vec_box, reason = "it is in these boxes that they go on loan")]
 struct Sorted {
-    good: Vec<Envelope>,
+    good: Vec<Box<Envelope>>,
     /// As long as the batch; `None` where the next of the good ones stood.
     refused: Vec<Option<ApiError>>,
 }
@@ -88,9 +89,10 @@ impl HttpSource {
     }
 
     /// How each of these ended, in order.
+    #[expect(clippy::vec_box, reason = "it is in these boxes that they go on loan")]
     async fn deliver(
         &self,
-        good: Vec<Envelope>,
+        good: Vec<Box<Envelope>>,
         body_bytes: usize,
     ) -> Result<Vec<Settled>, ApiError> {
         if good.is_empty() {
@@ -102,7 +104,7 @@ impl HttpSource {
         let (origin, ended) = Replies::expect(count);
         let lend = |(token, envelope)| {
             let receipt = Receipt::new(origin.clone(), token);
-            Delivery::new(envelope, receipt, permit.split_one(share))
+            Delivery::of(envelope, receipt, permit.split_one(share))
         };
         let deliveries = (0..).zip(good).map(lend).collect();
         self.gather.push_in_order(deliveries).await;
@@ -110,7 +112,7 @@ impl HttpSource {
     }
 }
 
-fn sorted(items: impl ExactSizeIterator<Item = Result<Envelope, ApiError>>) -> Sorted {
+fn sorted(items: impl ExactSizeIterator<Item = Result<Box<Envelope>, ApiError>>) -> Sorted {
     let mut sorted = Sorted {
         good: Vec::with_capacity(items.len()),
         refused: Vec::with_capacity(items.len()),

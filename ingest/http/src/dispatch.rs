@@ -61,7 +61,7 @@ impl HttpSource {
         }
         let permit = self.admit(1, from.body.len() as u64).await?;
         let (origin, ended) = Replies::expect(1);
-        let delivery = Delivery::new(envelope, Receipt::new(origin, 0), permit);
+        let delivery = Delivery::of(envelope, Receipt::new(origin, 0), permit);
         self.gather.push(delivery).await;
         let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
         match ended.into_iter().next() {
@@ -73,7 +73,7 @@ impl HttpSource {
     /// What dispatching would do.
     pub(crate) async fn dry_run(
         &self,
-        envelopes: &[Envelope],
+        envelopes: &[Box<Envelope>],
     ) -> Result<Vec<ActionOutcome>, ApiError> {
         let actions: Vec<_> = envelopes.iter().map(|envelope| &envelope.action).collect();
         let outcomes = self.context.rulebook.dry_run(&actions).await;

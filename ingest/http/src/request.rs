@@ -80,12 +80,12 @@ impl HttpSource {
         permit.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))
     }
 
-    /// The action as it goes on loan.
+    /// The action as it goes on loan: in its box from the start, for it is large and moves often.
     pub(crate) fn envelope(
         &self,
         draft: Draft,
         from: &mut Provenance,
-    ) -> Result<Envelope, ApiError> {
+    ) -> Result<Box<Envelope>, ApiError> {
         let now = from.received_at;
         let id_given = draft.has_id();
         let mut action = draft
@@ -94,7 +94,7 @@ impl HttpSource {
         if action.trace_context.is_empty() && !from.trace.is_empty() {
             action.trace_context = from.trace.clone();
         }
-        Ok(Envelope {
+        Ok(Box::new(Envelope {
             action,
             id_given,
             position: Position {
@@ -106,7 +106,7 @@ impl HttpSource {
             // Of a batch this is the whole: whoever is answered gets no dead letter, so nobody reads it.
             raw: from.body.clone(),
             policy: Policy::ANSWER,
-        })
+        }))
     }
 }
 
