@@ -1,7 +1,6 @@
 //! What the rules decided about an action, before anything has happened.
 
 use compact_str::CompactString;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

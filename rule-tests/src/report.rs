@@ -1,11 +1,11 @@
 //! What came of the tests, for people: a line a file, what failed and how, a summary, and which rules were tested.
 
-use compact_str::CompactString;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
 use acteon_core::rules::RuleSummary;
+use compact_str::CompactString;
 
 use crate::compare::Mismatch;
 use crate::span::shown;

@@ -1,13 +1,13 @@
 //! Reading request bodies with a bound on bytes and time. The bound on bytes comes with the request, put there by
 //! [`crate::with_manners`] where the request does not show by itself that it is small enough.
 
-use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt;
@@ -69,7 +69,7 @@ pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     };
     tokio::pin!(whole);
     // Most bodies have come with the head of their request: they need no timer.
-    if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(whole.as_mut().poll(cx))).await {
+    if let Poll::Ready(body) = poll!(whole.as_mut()) {
         return body;
     }
     timeout(PATIENCE, whole).await.map_err(late)?

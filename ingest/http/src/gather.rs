@@ -3,14 +3,13 @@
 //! What the pipeline does without waiting is done where the request is. As soon as it waits, a task of the source goes on
 //! with it, whether the client waits or has gone, and what comes meanwhile gets in line.
 
-use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
 use acteon_core::{Delivery, Intake};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, poll};
 use parking_lot::Mutex;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::events::{self, Gathered};
 
-/// How many micro-batches are handed in side by side: a slow state backend does not hold up those that come after.
+/// How many micro-batches are handed in side by side: a slow state backend does not hold up those that come after. There
+/// are more when more threads than this begin at the same moment.
 const SUBMITTERS_MAX: usize = 8;
 
 /// The line in which single actions wait. Its length is bounded by admission: whatever waits holds a permit.
@@ -103,7 +103,7 @@ impl Gather {
     }
 
     fn call_submitter(self: &Arc<Self>, line: &mut Line) {
-        if line.called || line.waiting.is_empty() || line.submitters == SUBMITTERS_MAX {
+        if line.called || line.waiting.is_empty() || line.submitters >= SUBMITTERS_MAX {
             return;
         }
         line.called = true;
@@ -170,7 +170,7 @@ impl Gather {
 
 /// Does what can be done without waiting, and returns what is left.
 async fn begin(mut work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
-    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+    match poll!(&mut work) {
         Poll::Ready(()) => None,
         Poll::Pending => Some(work),
     }

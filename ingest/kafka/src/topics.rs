@@ -48,7 +48,7 @@ pub(crate) async fn declare(
         created = admin.create_topics(&wanted, &options) => created,
         () = shutdown.stop.cancelled() => Ok(Vec::new()),
     };
-    // It waits for its thread.
+    // Its end waits for its thread.
     drop(spawn_blocking(move || drop(admin)).await);
     for result in created? {
         match result {

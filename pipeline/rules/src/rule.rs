@@ -6,7 +6,6 @@ mod read;
 pub(crate) use read::{KEYS, ON_ERROR, RuleReader};
 
 use std::collections::BTreeMap;
-
 use std::time::Duration;
 
 use acteon_core::Verdict;

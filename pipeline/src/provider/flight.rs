@@ -1,6 +1,5 @@
 //! One attempt under way: its time limit, and what comes of a sink that panics.
 
-use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use acteon_core::sink::Attempt;
 use acteon_core::{FailureCode, ProviderResponse, SinkError};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -76,7 +75,7 @@ async fn ask(tower: &Tower, job: &mut Job) -> (Duration, Result<ProviderResponse
     let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
     tokio::pin!(asking);
     // A sink that answers at once costs neither a clock reading nor a timer.
-    if let Poll::Ready(result) = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await {
+    if let Poll::Ready(result) = poll!(asking.as_mut()) {
         return (Duration::ZERO, flatten(result));
     }
     if let Some(lease) = lease {

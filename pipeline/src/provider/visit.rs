@@ -1,10 +1,11 @@
 //! What a batch does at one provider at the first go. It takes a place once and notes together what went well: threads
 //! that deliver side by side would otherwise pull at the same memory with every action.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+
+use futures_util::poll;
 
 use super::flight::{self, Flight, Landed, Tower};
 use super::{Begun, Next, Provider};
@@ -70,7 +71,7 @@ impl Visit {
             }
             None => Flight::new(flight),
         };
-        match poll_fn(|cx| Poll::Ready(flight.poll(cx))).await {
+        match poll!(&mut flight) {
             Poll::Pending => {
                 self.has_slot = false;
                 Begun::Flying(flight)

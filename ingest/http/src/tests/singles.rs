@@ -1,6 +1,7 @@
 //! One action per request.
 
 use std::pin::pin;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
@@ -9,6 +10,7 @@ use acteon_core::{ActionOutcome, Caller, Delivery, Intake, Loan, Poison, Policy}
 use acteon_testkit::{End, FakeIntake, epoch};
 use futures_util::future::join_all;
 use futures_util::poll;
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -195,6 +197,50 @@ async fn a_dry_run_whose_rules_want_state_that_is_away_is_to_be_tried_again() {
         }
     }
     assert_eq!(api.source.context.counters.snapshot().dry_run, 0);
+}
+
+/// Takes the first batches only when nine are there at once, each on a thread of its own.
+struct Crowd {
+    gate: Barrier,
+    came: AtomicUsize,
+    intake: Arc<FakeIntake>,
+}
+
+const CROWD: usize = 9;
+
+#[async_trait]
+impl Intake for Crowd {
+    async fn submit(&self, batch: Vec<Delivery>) {
+        if self.came.fetch_add(1, Ordering::Relaxed) < CROWD {
+            self.gate.wait();
+        }
+        self.intake.submit(batch).await;
+    }
+
+    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 9)]
+async fn a_crowd_that_begins_at_once_calls_no_more_to_hand_in() {
+    let intake = FakeIntake::done();
+    intake.close();
+    let api = Arc::new(api(Arc::new(Crowd {
+        gate: Barrier::new(CROWD),
+        came: AtomicUsize::new(0),
+        intake: intake.clone(),
+    })));
+    let mut crowd = JoinSet::new();
+    for n in 0..CROWD {
+        let api = api.clone();
+        crowd.spawn(async move { api.post(ONE, wire(&format!("first-{n}"))).await });
+    }
+    crowd.join_all().await;
+    let mut late = pin!(api.post(ONE, wire("late")));
+    assert!(poll!(late.as_mut()).is_pending());
+    let (handing_in, asking) = (CROWD, 1);
+    assert_eq!(api.source.work.len(), handing_in + asking);
+    intake.open();
+    assert_eq!(late.await.0, 200);
 }
 
 /// Panics at the first batch, and settles those that come after.
