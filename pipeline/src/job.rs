@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) target: CompactString,
     /// Providers whose breaker was open, in the order they were asked.
     pub(crate) refused_by: Vec<CompactString>,
+    /// How long it waits for a limit with those that wait for it, too.
+    pub(crate) turn_in: Option<Duration>,
     /// How often a sink was asked.
     pub(crate) attempts: u32,
     /// How often the present target was asked.
@@ -59,6 +61,7 @@ impl Job {
             lease: None,
             target,
             refused_by: Vec::new(),
+            turn_in: None,
             attempts: 0,
             attempts_at_target: 0,
         })

@@ -13,6 +13,7 @@ mod gather;
 mod job;
 mod leases;
 mod options;
+mod pace;
 mod process;
 mod provider;
 mod record;

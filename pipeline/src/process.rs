@@ -19,6 +19,7 @@ use crate::gather::{Batch, Noted};
 use crate::job::{Ended, Job};
 use crate::leases::Leases;
 use crate::options::PipelineOptions;
+use crate::pace::Pace;
 use crate::provider::{Answered, Begun, Lane, Next, Provider, Providers, Visits, Work};
 use crate::reserve::{Asking, Need};
 use crate::rulebook::{Generation, Rules};
@@ -32,6 +33,7 @@ pub struct Pipeline {
     pub(crate) parts: Parts,
     pub(crate) leases: Arc<Leases>,
     pub(crate) waiting: WaitingRoom,
+    pub(crate) pace: Pace,
     pub(crate) closing: CancellationToken,
 }
 
@@ -73,6 +75,7 @@ impl Pipeline {
             parts,
             leases: Arc::default(),
             waiting: WaitingRoom::default(),
+            pace: Pace::default(),
             closing: CancellationToken::new(),
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_core::state::{Grant, Held, Recall, Reserved, StateKey};
 use acteon_core::verdict::Verdict;
-use acteon_core::{ActionOutcome, Policy, Refusal, StateError};
+use acteon_core::{ActionOutcome, Policy, Refusal, StateError, ThrottledPolicy};
 use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
 
@@ -184,6 +184,7 @@ impl Pipeline {
                 if let Some((rule, _)) = asking.gates.quota_rules.get(quota) {
                     asking.job.ruled(Verdict::Throttle, rule);
                 }
+                asking.job.turn_in = self.turn_in(&asking, quota, retry_after);
                 ended.push(asking.job.ended(ActionOutcome::Throttled { retry_after }));
             }
             Reserved::Full => {
@@ -191,6 +192,17 @@ impl Pipeline {
                 asking.job.retry(STATE_WAIT, Refusal::StateFull);
             }
         }
+    }
+
+    /// How long one that comes again by itself is to wait: with all others that wait for the same place.
+    fn turn_in(&self, asking: &Asking, quota: usize, retry_after: Duration) -> Option<Duration> {
+        let comes_again = match asking.job.delivery.policy {
+            Policy::Broker { throttled } => throttled == ThrottledPolicy::Retry,
+            Policy::Answer | Policy::Replay => false,
+        };
+        let quota = asking.gates.reservation.quotas.get(quota);
+        let quota = quota.filter(|_| comes_again)?;
+        Some(self.pace.wait(quota, retry_after, Instant::now()))
     }
 
     fn without_state(

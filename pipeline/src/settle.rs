@@ -209,6 +209,7 @@ impl Closing {
     /// Ends the loan.
     fn close(self) {
         if let Disposition::Throttled { after } = self.disposition {
+            let after = self.job.turn_in.unwrap_or(after);
             return self.job.later(after, Delay::Throttled);
         }
         if self.disposition == Disposition::Redeliver {
