@@ -241,6 +241,13 @@ impl Intake for Pipeline {
     async fn bury(&self, poison: Vec<Loan<Poison>>) {
         self.bury_poison(poison).await;
     }
+
+    async fn give_up(&self, delivery: Delivery, why: Failure) {
+        let generation = self.parts.rules.generation();
+        let job = Job::new(delivery, generation.stamp);
+        self.settle(vec![job.ended(ActionOutcome::Failed(why))])
+            .await;
+    }
 }
 
 fn without_provider(job: Box<Job>) -> Ended {
