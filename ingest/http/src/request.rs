@@ -105,6 +105,7 @@ impl HttpSource {
             received_at: now,
             // Of a batch this is the whole: whoever is answered gets no dead letter, so nobody reads it.
             raw: from.body.clone(),
+            key: None,
             memory: Memory::Shared,
             history: None,
             policy: Policy::Answer,

@@ -7,8 +7,10 @@
 pub mod backoff;
 pub mod copies;
 pub mod decoder;
+pub mod delayed;
 pub mod progress;
 pub mod supervise;
+pub mod tier;
 pub mod watermark;
 
 pub use backoff::Backoff;
@@ -16,4 +18,5 @@ pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message};
 pub use progress::Progress;
 pub use supervise::{Connection, Ended, supervise};
+pub use tier::Tier;
 pub use watermark::{Begun, Watermark};

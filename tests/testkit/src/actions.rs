@@ -194,6 +194,7 @@ impl ActionBuilder {
             caller: self.caller,
             received_at: self.received_at,
             raw,
+            key: None,
             memory: Memory::Own,
             history: self.history,
             policy: self.policy,
