@@ -30,6 +30,13 @@ pub enum OptionError {
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
+    /// A pattern would read what the source writes itself.
+    #[error("`topics` must be names, and `{0}` is a pattern")]
+    Pattern(String),
+    /// No broker has a topic of this name.
+    #[error("`{option}`: `{topic}` cannot be the name of a topic")]
+    #[allow(missing_docs)]
+    NoTopic { option: &'static str, topic: String },
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -18,6 +18,7 @@ pub(crate) struct Events {
     committed: Counter,
     poison: Counter,
     fenced: Counter,
+    passed_over: Counter,
     /// What the client complained of last, so that it is not repeated as long as it lasts.
     trouble: Mutex<Option<RDKafkaErrorCode>>,
 }
@@ -32,6 +33,7 @@ impl Events {
             committed: of("acteon_kafka_committed_total"),
             poison: of("acteon_kafka_poison_total"),
             fenced: of("acteon_kafka_fenced_total"),
+            passed_over: of("acteon_kafka_passed_over_total"),
             trouble: Mutex::default(),
         }
     }
@@ -51,6 +53,18 @@ impl Events {
 
     pub(crate) fn topic_not_declared(&self, topic: &str, error: &str) {
         warn!(source = %self.source, topic, error, "a topic could not be created; it has to exist");
+    }
+
+    pub(crate) fn topic_declared(&self, topic: &str) {
+        info!(source = %self.source, topic, "a topic was created");
+    }
+
+    pub(crate) fn topic_is_narrow(&self, topic: &str, limit: u64, needed: u64) {
+        warn!(source = %self.source, topic, limit, needed, "a topic takes shorter records than those that are read");
+    }
+
+    pub(crate) fn topic_forgets(&self, topic: &str, kept: Duration, needed: Duration) {
+        warn!(source = %self.source, topic, ?kept, ?needed, "a topic forgets what may still wait in it");
     }
 
     pub(crate) fn assigned(&self, topic: &str, partition: i32) {
@@ -95,6 +109,15 @@ impl Events {
         self.counted("acteon_kafka_retried_total", "reason", reason);
     }
 
+    pub(crate) fn delayed(&self, reason: &'static str) {
+        self.counted("acteon_kafka_delayed_total", "reason", reason);
+    }
+
+    pub(crate) fn passed_over(&self, records: usize) {
+        self.passed_over.increment(records as u64);
+        debug!(source = %self.source, records, "passed over what belongs to another source or group");
+    }
+
     pub(crate) fn published(&self, kind: &'static str) {
         self.counted("acteon_kafka_published_total", "kind", kind);
     }
@@ -102,6 +125,11 @@ impl Events {
     pub(crate) fn publish_failed(&self, kind: &'static str, error: &KafkaError) {
         self.counted("acteon_kafka_publish_failures_total", "kind", kind);
         warn!(source = %self.source, kind, %error, "a record could not be published; it is kept and tried again");
+    }
+
+    pub(crate) fn publish_refused(&self, kind: &'static str, error: &KafkaError) {
+        self.counted("acteon_kafka_publish_refused_total", "kind", kind);
+        warn!(source = %self.source, kind, %error, "a record was refused for good, and is kept as a dead letter only");
     }
 
     pub(crate) fn fenced(&self, offset: u64) {

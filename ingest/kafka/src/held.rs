@@ -34,7 +34,7 @@ impl Held {
         let raw = match &self.again {
             Again::HandIn(Returned::Action(envelope)) => &envelope.raw,
             Again::HandIn(Returned::Poison(poison)) => &poison.raw,
-            Again::Publish(publication) => &publication.raw,
+            Again::Publish(publication) => publication.raw(),
         };
         raw.len() as u64
     }

@@ -5,7 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use acteon_core::{Delivery, Loan, Permit, Poison, Receipt};
+use acteon_core::{Delivery, Envelope, Failure, Loan, Permit, Poison, Receipt};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -22,6 +22,8 @@ pub(crate) struct Loans<'a> {
     lanes: Option<Lanes>,
     deliveries: Vec<Delivery>,
     poison: Vec<Loan<Poison>>,
+    /// What can be kept nowhere until a later delivery.
+    given_up: Vec<(Delivery, Failure)>,
     /// Dropped, it gives back what the pipeline has not settled.
     handing: Option<BoxFuture<'static, ()>>,
 }
@@ -33,6 +35,7 @@ impl<'a> Loans<'a> {
             lanes: shared.options.ordered.then(Lanes::default),
             deliveries: Vec::new(),
             poison: Vec::new(),
+            given_up: Vec::new(),
             handing: None,
         }
     }
@@ -56,6 +59,18 @@ impl<'a> Loans<'a> {
             Ok(envelope) => self.deliveries.push(Loan::of(envelope, receipt, permit)),
             Err(poison) => self.poison.push(Loan::of(poison, receipt, permit)),
         }
+    }
+
+    /// Makes a loan of a record that is on loan already, and to be a dead letter.
+    pub(crate) fn give_up(
+        &mut self,
+        (place, envelope, permit): (Place, Box<Envelope>, Permit),
+        why: Failure,
+        partition: &Partition,
+    ) {
+        let receipt = Receipt::new(partition.lender.clone(), place.offset);
+        self.given_up
+            .push((Loan::of(envelope, receipt, permit), why));
     }
 
     /// Makes a loan of a record when its lane is free. Poison waits for nobody.
@@ -92,7 +107,7 @@ impl<'a> Loans<'a> {
 
     /// True when nothing waits to be handed in.
     pub(crate) fn is_handed_in(&self) -> bool {
-        self.deliveries.is_empty() && self.poison.is_empty()
+        self.deliveries.is_empty() && self.poison.is_empty() && self.given_up.is_empty()
     }
 
     /// True when, besides, nothing is being handed in.
@@ -106,6 +121,7 @@ impl<'a> Loans<'a> {
             return;
         }
         let (deliveries, poison) = self.take(self.shared.context.max_batch);
+        let given_up = std::mem::take(&mut self.given_up);
         let (intake, events) = (
             self.shared.context.intake.clone(),
             self.shared.events.clone(),
@@ -115,6 +131,9 @@ impl<'a> Loans<'a> {
         let handing = async move {
             if !poison.is_empty() {
                 intake.bury(poison).await;
+            }
+            for (delivery, why) in given_up {
+                intake.give_up(delivery, why).await;
             }
             if !deliveries.is_empty() {
                 intake.submit(deliveries, &feed).await;
@@ -159,6 +178,7 @@ impl<'a> Loans<'a> {
     pub(crate) fn close(&mut self) {
         self.deliveries.clear();
         self.poison.clear();
+        self.given_up.clear();
         self.lanes = self.lanes.as_ref().map(|_| Lanes::default());
     }
 }

@@ -24,7 +24,7 @@ use crate::inbox::{Arrived, Inbox, Place};
 use crate::loans::Loans;
 use crate::phase::Phases;
 use crate::publish::Published;
-use crate::reader::Reader;
+use crate::reader::{Passed, Reader};
 use crate::rebalance::Rebalance;
 use crate::source::Shared;
 
@@ -108,8 +108,12 @@ impl<'a> Session<'a> {
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
                     let read = self.reader.read(first, &mut records, &mut self.assignment);
-                    if let Err(error) = read {
-                        return Ended::Lost(error);
+                    match read {
+                        Ok(Passed::None) => {}
+                        Ok(Passed::Some) => {
+                            self.committer.settled(Instant::now());
+                        }
+                        Err(error) => return Ended::Lost(error),
                     }
                 }
             }
@@ -171,7 +175,7 @@ impl<'a> Session<'a> {
             && self.reader.takes_more()
             && self.loans.is_handed_in()
             && !self.delayed.is_over_the_bound()
-            && self.assignment.unsettled() < self.shared.in_flight_max;
+            && self.assignment.in_work() < self.shared.in_flight_max;
         match is_there {
             true => Room::Some,
             false => Room::None,
@@ -233,6 +237,12 @@ impl<'a> Session<'a> {
     fn go_on(&mut self, place: Place, next: Next, now: Instant) {
         match next {
             Next::Acknowledge => self.acknowledge(place, now),
+            Next::GiveUp(envelope, permit, why) => {
+                if let Some(partition) = self.assignment.of(place) {
+                    self.loans
+                        .give_up((place, envelope, permit), why, partition);
+                }
+            }
             Next::Wait => {}
         }
     }

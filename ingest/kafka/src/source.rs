@@ -5,34 +5,38 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Feed, Shutdown, Source, ThrottledPolicy};
+use acteon_core::{Feed, Shutdown, Source};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::assignment::Undue;
 use crate::config::KafkaConfig;
 use crate::context::Context;
 use crate::error::OptionError;
 use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
+use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::session::Session;
-use crate::topics::declare;
 
 /// How long leaving the group may take when there is no time left.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Of a source's room, this part is for what waits in the retry topic.
+/// Of a source's room, this part is for what comes by the delayed path.
 const RETRIES_PART: u32 = 8;
+/// Of all bytes in flight, this part may wait here for its time.
+const UNDUE_PART: u64 = 16;
 
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
+    own_topics: Arc<OwnTopics>,
 }
 
 /// What all sessions of a member share.
@@ -43,9 +47,7 @@ pub(crate) struct Shared {
     pub(crate) decoder: Decoder,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
-    /// Where throttled actions wait, when that is where they wait.
-    pub(crate) retry_topic: Option<Arc<str>>,
-    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    pub(crate) own_topics: Arc<OwnTopics>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
     pub(crate) feed: Arc<Feed>,
@@ -53,9 +55,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// How many records of a retry partition may wait here for their time.
-    pub(crate) fn undue_max(&self) -> usize {
-        self.context.max_batch.min(self.in_flight_max / 4).max(1)
+    /// How much of a partition of the delayed path may wait here for its time, when there are so many.
+    pub(crate) fn undue_max(&self, partitions: usize) -> Undue {
+        let share = partitions.max(1);
+        let bytes = u64::from(self.context.admission.bytes_max()) / UNDUE_PART;
+        Undue {
+            records: (self.in_flight_max / 2 / share).clamp(1, self.context.max_batch),
+            bytes: bytes / share as u64,
+        }
     }
 }
 
@@ -65,15 +72,17 @@ impl KafkaSource {
     /// # Errors
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
-        options.check()?;
-        // An ordered source keeps what is throttled at the head of its lane instead.
-        let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
+        options.check(&context.name)?;
+        let events = Arc::new(Events::new(&context.name));
+        let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
         let readers = (0..options.consumers).map(Member::OfTopics);
-        let members = readers.chain(retries.then_some(Member::OfRetries));
+        let retries = own_topics.retry.is_some().then_some(Member::OfRetries);
+        let members = readers.chain(retries);
         Ok(Self {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
+            own_topics: Arc::new(own_topics),
             options: Arc::new(options),
             context,
         })
@@ -81,12 +90,11 @@ impl KafkaSource {
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
-        let retries = self.members.iter().any(|(m, _)| *m == Member::OfRetries);
         let all = context.max_in_flight;
         let all = all.unwrap_or(context.admission.actions_max());
-        let of_retries = match retries {
-            true => all / RETRIES_PART,
-            false => 0,
+        let of_retries = match self.own_topics.retry {
+            Some(_) => all / RETRIES_PART,
+            None => 0,
         };
         let in_flight_max = match member {
             Member::OfTopics(_) => (all - of_retries) / options.consumers,
@@ -105,8 +113,7 @@ impl KafkaSource {
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             feed: Arc::default(),
-            retry_topic: retries.then(|| options.retry_topic().into()),
-            dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
+            own_topics: self.own_topics.clone(),
             in_flight_max: (in_flight_max as usize).max(1),
             prefetch: match member {
                 Member::OfTopics(_) => {
@@ -158,8 +165,7 @@ impl Connection for Shared {
     async fn run(&self, shutdown: &Shutdown) -> Ended<KafkaError> {
         self.events.connecting();
         self.progress.troubled("is connecting");
-        let client = self.options.producer(&self.context.name);
-        match declare(&client, &self.declared(), &self.events, shutdown).await {
+        match self.declare().await {
             Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
                 return Ended::Hopeless(self.hopeless(error));
@@ -185,21 +191,32 @@ impl Connection for Shared {
 }
 
 impl Shared {
-    /// The topics that are made before anything is read. The retry topic is made by its reader, so that the others need
-    /// not wait: what is published to a topic before the broker tells of it waits in the client.
-    fn declared(&self) -> Vec<String> {
-        let declared = match self.member {
-            Member::OfTopics(_) => &self.dead_letter_topic,
-            Member::OfRetries => &self.retry_topic,
+    /// Makes the topics that the source writes to, before those of the delayed path are read. The other members need not
+    /// wait: what they publish does.
+    async fn declare(&self) -> KafkaResult<()> {
+        let declares = match self.member {
+            Member::OfTopics(_) => self.own_topics.retry.is_none(),
+            Member::OfRetries => true,
         };
-        declared.iter().map(|topic| topic.to_string()).collect()
+        if !declares {
+            return Ok(());
+        }
+        match self.own_topics.ensure().await {
+            // They may be made by somebody else meanwhile.
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// What is read.
     pub(crate) fn topics(&self) -> Vec<String> {
         match self.member {
             Member::OfTopics(_) => self.options.topics.clone(),
-            Member::OfRetries => vec![self.options.retry_topic()],
+            Member::OfRetries => {
+                let retry = self.own_topics.retry.iter();
+                let names = retry.flat_map(RetryTopics::names);
+                names.map(|name| name.to_string()).collect()
+            }
         }
     }
 
