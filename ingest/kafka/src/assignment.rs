@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use acteon_core::delivery::Position;
-use acteon_ingest_kit::{Begun, Watermark};
+use acteon_ingest_kit::{Begun, Place, Watermark};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::inbox::{Inbox, Lender, Place};
+use crate::context::{Inbox, Report};
+
+type Lender = acteon_ingest_kit::Lender<Report>;
 
 /// One assigned partition, from its assignment to its end.
 pub(crate) struct Partition {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::Ended;
+use acteon_ingest_kit::{Ended, Phases, Place};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -16,20 +16,19 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
 use crate::committer::{Committer, Sent};
-use crate::context::{Context, Report};
-use crate::delayed::{Delayed, Next};
+use crate::context::{Context, Inbox, Report};
+use crate::delayed::{Delayed, Next, Published};
 use crate::flow::{Flow, Room};
 use crate::health::Health;
-use crate::inbox::{Arrived, Inbox, Place};
 use crate::loans::Loans;
-use crate::phase::Phases;
-use crate::publish::Published;
 use crate::reader::Reader;
 use crate::rebalance::Rebalance;
 use crate::source::Shared;
 
 /// How long the confirmation of the last commit is waited for.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+
+type Arrived = acteon_ingest_kit::Arrived<Report>;
 
 /// The state of one connection.
 pub(crate) struct Session<'a> {
@@ -40,7 +39,7 @@ pub(crate) struct Session<'a> {
     arrived: Arrived,
     assignment: Assignment,
     reader: Reader<'a>,
-    loans: Loans<'a>,
+    loans: Loans,
     delayed: Delayed<'a>,
     committer: Committer<'a>,
     rebalance: Rebalance<'a>,
@@ -169,7 +168,7 @@ impl<'a> Session<'a> {
     fn room(&self) -> Room {
         let is_there = self.phases.is_running()
             && self.reader.takes_more()
-            && self.loans.is_handed_in()
+            && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
             && self.assignment.unsettled() < self.shared.in_flight_max;
         match is_there {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Feed, Shutdown, Source, ThrottledPolicy};
+use acteon_core::{Shutdown, Source, ThrottledPolicy};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -14,10 +14,9 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::config::KafkaConfig;
-use crate::context::Context;
+use crate::context::{Context, Inbox};
 use crate::error::OptionError;
 use crate::events::Events;
-use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
 use crate::session::Session;
 use crate::topics::declare;
@@ -48,7 +47,6 @@ pub(crate) struct Shared {
     pub(crate) dead_letter_topic: Option<Arc<str>>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
-    pub(crate) feed: Arc<Feed>,
     prefetch: Prefetch,
 }
 
@@ -104,7 +102,6 @@ impl KafkaSource {
             ),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
-            feed: Arc::default(),
             retry_topic: retries.then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: (in_flight_max as usize).max(1),
