@@ -1,6 +1,6 @@
 //! Makes loans of records: at once, or when the one before it under the same key has come to its end.
 
-use acteon_core::{Permit, Receipt};
+use acteon_core::Permit;
 use acteon_ingest_kit::{Decoded, Lane, Lanes, Place, Queued, Submitter};
 
 use crate::assignment::{Assignment, Partition};
@@ -36,8 +36,7 @@ impl Loans {
         permit: Permit,
         partition: &mut Partition,
     ) {
-        partition.on_loan += 1;
-        let receipt = Receipt::new(partition.lender.clone(), place.offset);
+        let receipt = partition.lend(place);
         self.submitter.lend(decoded, receipt, permit);
     }
 
@@ -93,16 +92,21 @@ impl Loans {
         self.submitter.submitted().await;
     }
 
-    /// Forgets the lanes of assignments that are not kept.
-    pub(crate) fn retain(&mut self, kept: &[u32]) {
-        if let Some(lanes) = &mut self.lanes {
-            lanes.retain(|epoch| kept.contains(&epoch));
+    /// Of what waits behind its key, keeps in these partitions only what is to be drained: what lies above all that was
+    /// lent out comes back from the broker.
+    pub(crate) fn drain<'p>(&mut self, partitions: impl Iterator<Item = &'p Partition>) {
+        let Some(lanes) = &mut self.lanes else {
+            return;
+        };
+        for partition in partitions {
+            lanes.drop_from(partition.lender.epoch, partition.lent_end());
         }
     }
 
-    /// Drops what is not handed in yet: it comes back from the broker.
-    pub(crate) fn close(&mut self) {
-        self.submitter.clear();
-        self.lanes = self.lanes.as_ref().map(|_| Lanes::default());
+    /// Forgets the lanes of partitions that are gone.
+    pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.retain(|epoch| assignment.iter().any(|p| p.lender.epoch == epoch));
+        }
     }
 }

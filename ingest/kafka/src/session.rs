@@ -258,7 +258,8 @@ impl<'a> Session<'a> {
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
         self.delayed.retain(&kept);
-        self.loans.retain(&kept);
+        let revoking = self.assignment.iter().filter(|p| p.revoking);
+        self.loans.drain(revoking);
         if self.rebalance.is_lost() {
             self.health.left();
         }
@@ -268,12 +269,13 @@ impl<'a> Session<'a> {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
+        self.loans.forget_gone(&self.assignment);
     }
 
-    /// Drops what is not on loan yet: it comes back from the broker.
+    /// Drops what is above all that was lent out: it comes back from the broker.
     fn begin_draining(&mut self) {
         self.reader.close();
-        self.loans.close();
+        self.loans.drain(self.assignment.iter());
         self.delayed.close();
         self.flow.hold_back(&mut self.assignment);
         self.shared.events.stopping(self.assignment.on_loan());

@@ -18,6 +18,7 @@ use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
 mod options;
+mod ordered;
 mod outage;
 mod pressure;
 mod reading;

@@ -64,7 +64,18 @@ impl Lanes {
         next
     }
 
-    /// Forgets the lanes of partitions that are not kept.
+    /// Drops what is queued of `epoch` from `end` on. What lies below goes on in its order.
+    pub fn drop_from(&mut self, epoch: u32, end: u64) {
+        let of_epoch = self
+            .taken
+            .iter_mut()
+            .filter(|(lane, _)| lane.epoch == epoch);
+        for (_, waiting) in of_epoch {
+            waiting.retain(|queued| queued.place.offset < end);
+        }
+    }
+
+    /// Forgets the lanes of epochs that are not kept.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         self.taken.retain(|lane, _| keep(lane.epoch));
         self.by_place.retain(|place, _| keep(place.epoch));
@@ -107,6 +118,21 @@ mod tests {
         assert_eq!(leave(&mut lanes, 2), Some(4));
         assert_eq!(leave(&mut lanes, 4), None);
         assert_eq!(enter(&mut lanes, 5, 'a'), Some(5), "the lane is free");
+    }
+
+    #[test]
+    fn what_lies_below_an_end_goes_on_in_its_order_and_the_rest_is_dropped() {
+        let mut lanes = Lanes::default();
+        for offset in 1..=4 {
+            lanes.enter(Lane::new(0, 7), queued(offset));
+        }
+        lanes.drop_from(1, 0);
+        lanes.drop_from(0, 3);
+        let mut leave = |offset| {
+            let next = lanes.leave(Place { epoch: 0, offset });
+            next.map(|queued| queued.place.offset)
+        };
+        assert_eq!((leave(1), leave(2), leave(3)), (Some(2), None, None));
     }
 
     #[test]
