@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use acteon_core::Receipt;
 use acteon_core::delivery::Position;
-use acteon_ingest_kit::{Begun, Watermark};
+use acteon_ingest_kit::{Begun, Place, Watermark};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::inbox::{Inbox, Lender, Place};
+use crate::context::{Inbox, Report};
+
+type Lender = acteon_ingest_kit::Lender<Report>;
 
 /// Records that wait for their time, by number and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub(crate) struct Partition {
     pub(crate) lender: Arc<Lender>,
     /// Handed in, or being published, and not settled.
     pub(crate) on_loan: usize,
+    /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
+    /// of other keys may be settled, and would come again after it.
+    lent_end: u64,
     /// Read from a topic of the delayed path and waiting for their time.
     pub(crate) undue: Undue,
     /// The broker has asked for it back: nothing new is read from it.
@@ -75,6 +81,18 @@ impl Partition {
         }
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
+    }
+
+    /// From here on nothing was lent out.
+    pub(crate) fn lent_end(&self) -> u64 {
+        self.lent_end
+    }
+
+    /// Counts a record as lent out.
+    pub(crate) fn lend(&mut self, place: Place) -> Receipt {
+        self.on_loan += 1;
+        self.lent_end = self.lent_end.max(place.offset + 1);
+        Receipt::new(self.lender.clone(), place.offset)
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -124,6 +142,7 @@ impl Assignment {
             mark: Watermark::new(self.span_max),
             lender: Arc::new(lender),
             on_loan: 0,
+            lent_end: 0,
             undue: Undue::default(),
             revoking: false,
             paused: false,

@@ -4,22 +4,24 @@
 use std::time::Duration;
 
 use acteon_core::{Envelope, Failure, FailureCode, Permit, Returned, Settled};
-use acteon_ingest_kit::Backoff;
+use acteon_ingest_kit::{
+    Again, Backoff, Decoded, Held, Place, Publication as _, Publishing, Waiting,
+};
 use hashbrown::HashMap;
 use jiff::Timestamp;
 use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 
 use crate::assignment::Assignment;
-use crate::held::{Again, Held, Waiting};
-use crate::inbox::Place;
 use crate::loans::Loans;
-use crate::publish::{Copied, Publication, Published, Publisher};
-use crate::record::Decoded;
+use crate::publish::{Copied, Producer, Publication, is_refused};
 use crate::source::Shared;
 
 /// How soon room is asked for again.
 const ROOM_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How a publication ended.
+pub(crate) type Published = acteon_ingest_kit::Published<Producer>;
 
 /// What is to be done with a record whose loan has ended.
 pub(crate) enum Next {
@@ -42,11 +44,13 @@ pub(crate) enum Due {
 /// Holds and publishes what has not come to its end.
 pub(crate) struct Delayed<'a> {
     shared: &'a Shared,
-    held: Waiting,
+    held: Waiting<Publication>,
     /// How often a record was offered again.
     tries: HashMap<Place, u32>,
     backoff: Backoff,
-    publisher: Publisher,
+    publishing: Publishing<Producer>,
+    /// How many of those that are on their way have no room of their own.
+    unadmitted: usize,
     /// Nothing is held any more: what comes back is left to the broker.
     closed: bool,
 }
@@ -59,7 +63,8 @@ impl<'a> Delayed<'a> {
             held: Waiting::default(),
             tries: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
-            publisher: Publisher::new(producer, shared.own_topics.clone()),
+            publishing: Publishing::new(Producer::new(producer, shared.own_topics.clone())),
+            unadmitted: 0,
             closed: false,
         }
     }
@@ -119,13 +124,14 @@ impl<'a> Delayed<'a> {
         }
         let admission = &self.shared.context.admission;
         publication.permit = admission.try_admit(1, publication.raw().len() as u64);
-        self.publisher.publish(place, publication);
+        self.unadmitted += usize::from(publication.permit.is_none());
+        self.publishing.begin(place, publication);
         Next::Wait
     }
 
     /// The next publication to end. Pending while none is on its way.
     pub(crate) async fn published(&mut self) -> Published {
-        self.publisher.next().await
+        self.publishing.next().await
     }
 
     /// Deals with a publication that has ended.
@@ -135,18 +141,19 @@ impl<'a> Delayed<'a> {
         assignment: &mut Assignment,
         now: Instant,
     ) -> Next {
-        let (is_refused, events) = (published.is_refused(), &self.shared.events);
+        let events = &self.shared.events;
         let Published {
             place,
             publication,
             result,
         } = published;
         let kind = publication.kind();
+        self.unadmitted -= usize::from(publication.permit.is_none());
         let Err(error) = result else {
             events.published(kind);
             return Next::Acknowledge;
         };
-        let Publication { copy, permit } = *publication;
+        let (Publication { copy, permit }, is_refused) = (*publication, is_refused(&error));
         match (copy, permit) {
             (Copied::Retry(envelope, _), Some(permit)) if is_refused => {
                 events.publish_refused(kind, &error);
@@ -169,7 +176,7 @@ impl<'a> Delayed<'a> {
     /// its offset is unsettled, and the broker brings it again.
     fn hold(
         &mut self,
-        (place, again): (Place, Again),
+        (place, again): (Place, Again<Publication>),
         after: Duration,
         assignment: &mut Assignment,
         now: Instant,
@@ -225,12 +232,7 @@ impl<'a> Delayed<'a> {
     }
 
     /// Tries again what has waited long enough.
-    pub(crate) fn offer(
-        &mut self,
-        now: Instant,
-        assignment: &mut Assignment,
-        loans: &mut Loans<'_>,
-    ) {
+    pub(crate) fn offer(&mut self, now: Instant, assignment: &mut Assignment, loans: &mut Loans) {
         let admission = &self.shared.context.admission;
         while let Some(mut held) = self.held.due(now) {
             let bytes = held.bytes();
@@ -255,7 +257,7 @@ impl<'a> Delayed<'a> {
                 Again::Publish(mut publication) => {
                     publication.permit = Some(permit);
                     partition.on_loan += 1;
-                    self.publisher.publish(held.place, publication);
+                    self.publishing.begin(held.place, publication);
                 }
             }
         }
@@ -268,7 +270,7 @@ impl<'a> Delayed<'a> {
 
     /// True when something is held, or on its way, that has no room of its own.
     pub(crate) fn is_over_the_bound(&self) -> bool {
-        self.held.is_over_the_bound() || self.publisher.is_over_the_bound()
+        self.held.is_over_the_bound() || self.unadmitted > 0
     }
 
     /// The record has come to its end.

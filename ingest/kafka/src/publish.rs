@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{DeadLetter, Envelope, Permit};
+use acteon_ingest_kit::{Publication as _, Publisher};
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::inbox::Place;
 use crate::own_topics::OwnTopics;
 use crate::record::{letter_headers, retry_headers};
 
@@ -60,13 +59,6 @@ impl Publication {
         }
     }
 
-    pub(crate) fn raw(&self) -> &Bytes {
-        match &self.copy {
-            Copied::Retry(envelope, _) => &envelope.raw,
-            Copied::DeadLetter(letter) => &letter.raw,
-        }
-    }
-
     fn key(&self) -> Option<&[u8]> {
         match &self.copy {
             Copied::Retry(envelope, _) => envelope.key.as_deref(),
@@ -94,131 +86,93 @@ impl Publication {
     }
 }
 
-/// How a publication ended.
-pub(crate) struct Published {
-    pub(crate) place: Place,
-    pub(crate) publication: Box<Publication>,
-    pub(crate) result: KafkaResult<()>,
-}
-
-impl Published {
-    /// True when it can never succeed, however often it is tried.
-    pub(crate) fn is_refused(&self) -> bool {
-        let Err(KafkaError::MessageProduction(code)) = &self.result else {
-            return false;
-        };
-        matches!(
-            code,
-            RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::MessageBatchTooLarge
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed
-                | RDKafkaErrorCode::InvalidRecord
-                | RDKafkaErrorCode::InvalidTimestamp
-                | RDKafkaErrorCode::InvalidTopic
-                | RDKafkaErrorCode::UnsupportedForMessageFormat
-                | RDKafkaErrorCode::PolicyViolation
-        )
+impl acteon_ingest_kit::Publication for Publication {
+    fn raw(&self) -> &Bytes {
+        match &self.copy {
+            Copied::Retry(envelope, _) => &envelope.raw,
+            Copied::DeadLetter(letter) => &letter.raw,
+        }
     }
 }
 
-/// Publications on their way.
-pub(crate) struct Publisher {
-    topics: Arc<OwnTopics>,
+/// The producer, made when it is first needed, and what it may publish to.
+pub(crate) struct Producer {
     config: ClientConfig,
-    producer: Option<FutureProducer>,
-    running: FuturesUnordered<BoxFuture<'static, Published>>,
-    unadmitted: usize,
+    topics: Arc<OwnTopics>,
+    made: Mutex<Option<FutureProducer>>,
 }
 
-impl Publisher {
+impl Producer {
     pub(crate) fn new(config: ClientConfig, topics: Arc<OwnTopics>) -> Self {
         Self {
-            topics,
             config,
-            producer: None,
-            running: FuturesUnordered::new(),
-            unadmitted: 0,
+            topics,
+            made: Mutex::default(),
         }
     }
 
-    /// Sends a record for `place`. [`Publisher::next`] tells how it went.
-    pub(crate) fn publish(&mut self, place: Place, publication: Box<Publication>) {
-        self.unadmitted += usize::from(publication.permit.is_none());
-        let (producer, topics) = (self.producer(), self.topics.clone());
-        self.running.push(Box::pin(async move {
-            let result = match producer {
-                Ok(producer) => send(&producer, &publication, &topics).await,
-                Err(error) => Err(error),
-            };
-            Published {
-                place,
-                publication,
-                result,
-            }
-        }));
-    }
-
-    /// The next publication to end. Pending while none is on its way.
-    pub(crate) async fn next(&mut self) -> Published {
-        let Some(published) = self.running.next().await else {
-            return std::future::pending().await;
-        };
-        self.unadmitted -= usize::from(published.publication.permit.is_none());
-        if code(&published.result) == Some(RDKafkaErrorCode::Fatal) {
-            // It will never send anything again.
-            self.producer = None;
+    fn client(&self) -> KafkaResult<FutureProducer> {
+        let mut made = self.made.lock();
+        if let Some(client) = &*made {
+            return Ok(client.clone());
         }
-        published
-    }
-
-    /// True while something is on its way that has no room of its own.
-    pub(crate) fn is_over_the_bound(&self) -> bool {
-        self.unadmitted > 0
-    }
-
-    fn producer(&mut self) -> KafkaResult<FutureProducer> {
-        if let Some(producer) = &self.producer {
-            return Ok(producer.clone());
-        }
-        let producer: FutureProducer = self.config.create()?;
-        self.producer = Some(producer.clone());
-        Ok(producer)
+        let client: FutureProducer = self.config.create()?;
+        *made = Some(client.clone());
+        Ok(client)
     }
 }
 
-/// The topic exists before anything is sent to it: a broker that makes topics by itself would make it too narrow.
-async fn send(
-    producer: &FutureProducer,
-    publication: &Publication,
-    topics: &OwnTopics,
-) -> KafkaResult<()> {
-    topics.ensure().await?;
-    let Some(topic) = publication.topic(topics) else {
-        return Ok(());
-    };
-    let mut record = FutureRecord::<[u8], [u8]>::to(topic)
-        .payload(publication.raw())
-        .headers(publication.headers(topics));
-    record.key = publication.key();
-    let sent = producer.send(record, QUEUE_PATIENCE).await;
-    let result = sent.map(|_| ()).map_err(|(error, _)| error);
-    // A topic that is not there any more is waited for until the time is over.
-    if matches!(
-        code(&result),
-        Some(
-            RDKafkaErrorCode::UnknownTopic
+#[async_trait]
+impl Publisher for Producer {
+    type Publication = Publication;
+    type Error = KafkaError;
+
+    /// The topic exists before anything is sent to it: a broker that makes topics by itself would make it too narrow.
+    async fn publish(&self, publication: &Publication) -> KafkaResult<()> {
+        self.topics.ensure().await?;
+        let Some(topic) = publication.topic(&self.topics) else {
+            return Ok(());
+        };
+        let mut record = FutureRecord::<[u8], [u8]>::to(topic)
+            .payload(publication.raw())
+            .headers(publication.headers(&self.topics));
+        record.key = publication.key();
+        let sent = self.client()?.send(record, QUEUE_PATIENCE).await;
+        let Err((error, _)) = sent else {
+            return Ok(());
+        };
+        match error.rdkafka_error_code() {
+            // What is sent to a topic that is gone is kept by the client until its time is over.
+            Some(
+                RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::UnknownPartition
                 | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::MessageTimedOut
-        )
-    ) {
-        topics.doubt().await;
+                | RDKafkaErrorCode::MessageTimedOut,
+            ) => self.topics.doubt().await,
+            // It will never send anything again.
+            Some(RDKafkaErrorCode::Fatal) => *self.made.lock() = None,
+            Some(_) | None => {}
+        }
+        Err(error)
     }
-    result
 }
 
-fn code(result: &KafkaResult<()>) -> Option<RDKafkaErrorCode> {
-    result.as_ref().err()?.rdkafka_error_code()
+/// True when a publication can never succeed, however often it is tried.
+pub(crate) fn is_refused(error: &KafkaError) -> bool {
+    let KafkaError::MessageProduction(code) = error else {
+        return false;
+    };
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::UnsupportedForMessageFormat
+            | RDKafkaErrorCode::PolicyViolation
+    )
 }

@@ -1,22 +1,15 @@
 //! One record: its headers, and what is read from it. Also how a record looks that this source publishes.
 
 use acteon_core::delivery::Position;
-use acteon_core::{DeadLetter, Envelope, Poison};
-use acteon_ingest_kit::delayed::{ID, Known, Owner, POSITION, headers_of};
-use acteon_ingest_kit::{Decoder, Message};
+use acteon_core::{DeadLetter, Envelope};
+use acteon_ingest_kit::delayed::{Known, Owner, headers_of};
+use acteon_ingest_kit::headers::{CODE, ID, KIND, MESSAGE, POSITION};
+use acteon_ingest_kit::{Decoded, Decoder, Message};
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
-
-/// The kind of a dead letter.
-const KIND: &str = "acteon-kind";
-const CODE: &str = "acteon-code";
-const MESSAGE: &str = "acteon-message";
-
-/// A decoded record, or one that cannot be.
-pub(crate) type Decoded = Result<Box<Envelope>, Box<Poison>>;
 
 /// The headers of a record, of those that we know.
 pub(crate) fn known<'a>(record: &'a BorrowedMessage<'_>) -> Known<'a> {

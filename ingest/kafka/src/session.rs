@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::Ended;
+use acteon_ingest_kit::{Ended, Phases, Place};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -16,20 +16,19 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
 use crate::committer::{Committer, Sent};
-use crate::context::{Context, Report};
-use crate::delayed::{Delayed, Next};
+use crate::context::{Context, Inbox, Report};
+use crate::delayed::{Delayed, Next, Published};
 use crate::flow::{Flow, Room};
 use crate::health::Health;
-use crate::inbox::{Arrived, Inbox, Place};
 use crate::loans::Loans;
-use crate::phase::Phases;
-use crate::publish::Published;
 use crate::reader::{Passed, Reader};
 use crate::rebalance::Rebalance;
 use crate::source::Shared;
 
 /// How long the confirmation of the last commit is waited for.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+
+type Arrived = acteon_ingest_kit::Arrived<Report>;
 
 /// The state of one connection.
 pub(crate) struct Session<'a> {
@@ -40,7 +39,7 @@ pub(crate) struct Session<'a> {
     arrived: Arrived,
     assignment: Assignment,
     reader: Reader<'a>,
-    loans: Loans<'a>,
+    loans: Loans,
     delayed: Delayed<'a>,
     committer: Committer<'a>,
     rebalance: Rebalance<'a>,
@@ -173,7 +172,7 @@ impl<'a> Session<'a> {
     fn room(&self) -> Room {
         let is_there = self.phases.is_running()
             && self.reader.takes_more()
-            && self.loans.is_handed_in()
+            && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
             && self.assignment.in_work() < self.shared.in_flight_max;
         match is_there {
@@ -269,7 +268,8 @@ impl<'a> Session<'a> {
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
         self.delayed.retain(&kept);
-        self.loans.retain(&kept);
+        let revoking = self.assignment.iter().filter(|p| p.revoking);
+        self.loans.drain(revoking);
         if self.rebalance.is_lost() {
             self.health.left();
         }
@@ -279,12 +279,13 @@ impl<'a> Session<'a> {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
+        self.loans.forget_gone(&self.assignment);
     }
 
-    /// Drops what is not on loan yet: it comes back from the broker.
+    /// Drops what is above all that was lent out: it comes back from the broker.
     fn begin_draining(&mut self) {
         self.reader.close();
-        self.loans.close();
+        self.loans.drain(self.assignment.iter());
         self.delayed.close();
         self.flow.hold_back(&mut self.assignment);
         self.shared.events.stopping(self.assignment.on_loan());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Feed, Shutdown, Source};
+use acteon_core::{Shutdown, Source};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -15,10 +15,9 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::assignment::Undue;
 use crate::config::KafkaConfig;
-use crate::context::Context;
+use crate::context::{Context, Inbox};
 use crate::error::OptionError;
 use crate::events::Events;
-use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
 use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::session::Session;
@@ -50,7 +49,6 @@ pub(crate) struct Shared {
     pub(crate) own_topics: Arc<OwnTopics>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
-    pub(crate) feed: Arc<Feed>,
     prefetch: Prefetch,
 }
 
@@ -112,7 +110,6 @@ impl KafkaSource {
             ),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
-            feed: Arc::default(),
             own_topics: self.own_topics.clone(),
             in_flight_max: (in_flight_max as usize).max(1),
             prefetch: match member {

@@ -17,7 +17,9 @@ use tokio::time::{Instant, sleep};
 use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
+mod delayed;
 mod options;
+mod ordered;
 mod outage;
 mod pressure;
 mod reading;

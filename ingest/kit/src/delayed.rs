@@ -7,24 +7,9 @@ use acteon_core::{Envelope, History};
 use compact_str::{CompactString, ToCompactString};
 use jiff::Timestamp;
 
-/// The source that an action belongs to, by its configured name.
-pub const SOURCE: &str = "acteon-source";
-/// The consumer group, or what else tells sources of one name apart.
-pub const GROUP: &str = "acteon-group";
-/// When it may be offered again: milliseconds since the epoch.
-pub const NOT_BEFORE: &str = "acteon-not-before";
-/// Where the original stood, such as `kafka:orders/3@1042`.
-pub const POSITION: &str = "acteon-position";
-/// The id of the action.
-pub const ID: &str = "acteon-action-id";
-/// When the original was made: milliseconds since the epoch.
-pub const MADE_AT: &str = "acteon-made-at";
-/// What was tried before, as JSON.
-pub const HISTORY: &str = "acteon-history";
-/// The W3C header of the trace.
-pub const TRACEPARENT: &str = "traceparent";
-/// What belongs to it.
-pub const TRACESTATE: &str = "tracestate";
+use crate::headers::{
+    GROUP, HISTORY, ID, MADE_AT, NOT_BEFORE, POSITION, SOURCE, TRACEPARENT, TRACESTATE,
+};
 
 /// Whose actions they are: others pass over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
