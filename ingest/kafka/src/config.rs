@@ -265,11 +265,9 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
-            // The broker is to judge what is too large for it, and to judge each record by itself: those that are sent
-            // together are refused together.
+            // The broker is to judge what is too large for it.
             .set("message.max.bytes", "1000000000")
-            .set("queue.buffering.max.kbytes", "1048576")
-            .set("batch.size", "131072");
+            .set("queue.buffering.max.kbytes", "1048576");
         config
     }
 

@@ -95,30 +95,34 @@ impl acteon_ingest_kit::Publication for Publication {
     }
 }
 
-/// The producer, made when it is first needed, and what it may publish to.
+/// The clients that publish, and what they may publish to.
 pub(crate) struct Producer {
-    config: ClientConfig,
     topics: Arc<OwnTopics>,
-    made: Mutex<Option<FutureProducer>>,
+    together: Client,
+    /// For what is refused as too large: records that are sent together are refused together.
+    alone: Client,
 }
 
 impl Producer {
-    pub(crate) fn new(config: ClientConfig, topics: Arc<OwnTopics>) -> Self {
+    pub(crate) fn new(together: ClientConfig, topics: Arc<OwnTopics>) -> Self {
+        let mut alone = together.clone();
+        alone.set("batch.num.messages", "1");
         Self {
-            config,
             topics,
-            made: Mutex::default(),
+            together: Client::new(together),
+            alone: Client::new(alone),
         }
     }
 
-    fn client(&self) -> KafkaResult<FutureProducer> {
-        let mut made = self.made.lock();
-        if let Some(client) = &*made {
-            return Ok(client.clone());
+    async fn send(&self, publication: &Publication, topic: &str) -> KafkaResult<()> {
+        let headers = publication.headers(&self.topics);
+        let sent = self.together.send(publication, topic, &headers).await;
+        match code(&sent) {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                self.alone.send(publication, topic, &headers).await
+            }
+            Some(_) | None => sent,
         }
-        let client: FutureProducer = self.config.create()?;
-        *made = Some(client.clone());
-        Ok(client)
     }
 }
 
@@ -133,28 +137,65 @@ impl Publisher for Producer {
         let Some(topic) = publication.topic(&self.topics) else {
             return Ok(());
         };
+        let sent = self.send(publication, topic).await;
+        // What is sent to a topic that is gone is kept by the client until its time is over.
+        if let Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::MessageTimedOut,
+        ) = code(&sent)
+        {
+            self.topics.doubt().await;
+        }
+        sent
+    }
+}
+
+/// A client, made when it is first needed.
+struct Client {
+    config: ClientConfig,
+    made: Mutex<Option<FutureProducer>>,
+}
+
+impl Client {
+    fn new(config: ClientConfig) -> Self {
+        let made = Mutex::default();
+        Self { config, made }
+    }
+
+    async fn send(
+        &self,
+        publication: &Publication,
+        topic: &str,
+        headers: &OwnedHeaders,
+    ) -> KafkaResult<()> {
         let mut record = FutureRecord::<[u8], [u8]>::to(topic)
             .payload(publication.raw())
-            .headers(publication.headers(&self.topics));
+            .headers(headers.clone());
         record.key = publication.key();
-        let sent = self.client()?.send(record, QUEUE_PATIENCE).await;
-        let Err((error, _)) = sent else {
-            return Ok(());
-        };
-        match error.rdkafka_error_code() {
-            // What is sent to a topic that is gone is kept by the client until its time is over.
-            Some(
-                RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::MessageTimedOut,
-            ) => self.topics.doubt().await,
+        let sent = self.made()?.send(record, QUEUE_PATIENCE).await;
+        let sent = sent.map(|_| ()).map_err(|(error, _)| error);
+        if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
             // It will never send anything again.
-            Some(RDKafkaErrorCode::Fatal) => *self.made.lock() = None,
-            Some(_) | None => {}
+            *self.made.lock() = None;
         }
-        Err(error)
+        sent
     }
+
+    fn made(&self) -> KafkaResult<FutureProducer> {
+        let mut made = self.made.lock();
+        if let Some(client) = &*made {
+            return Ok(client.clone());
+        }
+        let client: FutureProducer = self.config.create()?;
+        *made = Some(client.clone());
+        Ok(client)
+    }
+}
+
+fn code(sent: &KafkaResult<()>) -> Option<RDKafkaErrorCode> {
+    sent.as_ref().err()?.rdkafka_error_code()
 }
 
 /// True when a publication can never succeed, however often it is tried.
