@@ -88,16 +88,6 @@ impl KafkaSource {
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
-        let all = context.max_in_flight;
-        let all = all.unwrap_or(context.admission.actions_max());
-        let of_retries = match self.own_topics.retry {
-            Some(_) => all / RETRIES_PART,
-            None => 0,
-        };
-        let in_flight_max = match member {
-            Member::OfTopics(_) => (all - of_retries) / options.consumers,
-            Member::OfRetries => of_retries,
-        };
         Shared {
             member,
             options: options.clone(),
@@ -111,13 +101,38 @@ impl KafkaSource {
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             own_topics: self.own_topics.clone(),
-            in_flight_max: (in_flight_max as usize).max(1),
-            prefetch: match member {
-                Member::OfTopics(_) => {
-                    Prefetch::of(context.admission.bytes_max(), options.consumers)
-                }
-                Member::OfRetries => Prefetch::LEAST,
-            },
+            in_flight_max: self.in_flight_max(member),
+            prefetch: self.prefetch(member),
+        }
+    }
+
+    fn has_retries(&self) -> bool {
+        self.own_topics.retry.is_some()
+    }
+
+    fn in_flight_max(&self, member: Member) -> usize {
+        let all = self.context.max_in_flight;
+        let all = all.unwrap_or(self.context.admission.actions_max());
+        let of_retries = match self.has_retries() {
+            true => all / RETRIES_PART,
+            false => 0,
+        };
+        let max = match member {
+            Member::OfTopics(_) => (all - of_retries) / self.options.consumers,
+            Member::OfRetries => of_retries,
+        };
+        (max as usize).max(1)
+    }
+
+    fn prefetch(&self, member: Member) -> Prefetch {
+        let of_retries = match self.has_retries() {
+            true => Prefetch::LEAST.bytes(),
+            false => 0,
+        };
+        let share = self.context.prefetch_bytes.saturating_sub(of_retries);
+        match member {
+            Member::OfTopics(_) => Prefetch::of(share, self.options.consumers),
+            Member::OfRetries => Prefetch::LEAST,
         }
     }
 }
@@ -133,9 +148,8 @@ impl Source for KafkaSource {
             members.spawn(run);
         }
         // What the clients fetch ahead is in flight, too.
-        let admission = &self.context.admission;
-        let _fetched_ahead =
-            admission.try_admit(0, ahead.min(u64::from(admission.bytes_max() / 8)));
+        let ahead = ahead.min(self.context.prefetch_bytes);
+        let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
             match ended.map_err(JoinError::try_into_panic) {
                 Ok(ended) => ended?,
