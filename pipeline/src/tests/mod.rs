@@ -5,9 +5,11 @@ mod bench;
 mod dedup;
 mod delivery;
 mod gather;
+mod holds;
 mod isolation;
 mod leases;
 mod property;
+mod redelivery;
 mod state_loss;
 mod throttle;
 
