@@ -21,6 +21,7 @@ mod rulebook;
 mod settle;
 mod trail;
 mod waiting;
+mod yielding;
 
 pub use options::{BreakerOptions, OnStateError, PipelineOptions, ProviderOptions};
 pub use process::{Parts, Pipeline};
