@@ -167,6 +167,15 @@ impl Payload {
         }
     }
 
+    /// The same in memory of its own.
+    #[must_use]
+    pub fn copied(self) -> Self {
+        Self {
+            json: Bytes::copy_from_slice(&self.json),
+            members: self.members,
+        }
+    }
+
     /// The JSON text as bytes.
     pub fn as_bytes(&self) -> &Bytes {
         &self.json

@@ -12,6 +12,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::action::{Labels, Payload};
+use crate::attempt::AttemptRecord;
 use crate::delivery::Position;
 use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
 use crate::registry::Family;
@@ -107,6 +108,8 @@ pub struct AuditRecord {
     pub rules_hash: RulesHash,
     /// 32 hex digits.
     pub trace_id: Option<CompactString>,
+    /// The last attempts, oldest first. Empty where no sink was asked, and where one took the action at once.
+    pub attempts: Vec<AttemptRecord>,
 }
 
 /// What became of an action, in the words of the audit trail: the provider's body and headers are left out.

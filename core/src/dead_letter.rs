@@ -4,6 +4,8 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
+use crate::attempt::AttemptRecord;
+
 /// One dead letter. Its id follows from its place in the source, so that a message read twice is kept once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
@@ -25,8 +27,10 @@ pub struct DeadLetter {
     pub code: CompactString,
     /// One sentence: what was wrong, and where.
     pub message: CompactString,
-    /// How often the sink was asked.
+    /// How often a sink was asked.
     pub attempts: u32,
+    /// The last attempts, oldest first.
+    pub history: Vec<AttemptRecord>,
     /// The place in the source, such as `kafka:orders/3@1042`.
     pub source: CompactString,
     /// The original bytes.

@@ -15,8 +15,9 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::action::{Action, Payload};
 use crate::admission::Permit;
+use crate::attempt::History;
 use crate::dead_letter::DeadLetter;
-use crate::disposition::{Policy, Refusal};
+use crate::disposition::{Delay, Policy, Refusal};
 use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
 
@@ -36,20 +37,40 @@ pub struct Envelope {
     pub caller: Caller,
     /// When it was read.
     pub received_at: Timestamp,
-    /// The original bytes, for the dead letters. Shared with the payload.
+    /// The original bytes, for the dead letters and the delayed path; the payload is a part of them. Empty where the
+    /// source never asks for them back.
     pub raw: Bytes,
+    /// Whether other messages keep the same memory.
+    pub memory: Memory,
+    /// What was tried before, where something was.
+    pub history: Option<Box<History>>,
     /// What the source wants done with outcomes that are not a delivery.
     pub policy: Policy,
 }
 
+/// Whose memory the bytes of a message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// The message's own.
+    Own,
+    /// Shared with what was read together with it.
+    Shared,
+}
+
 impl Envelope {
-    /// Gives it bytes of its own, as far as it may share them: what stays longer than what it was read with would keep
-    /// the memory of all.
+    /// Gives it bytes of its own: what waits longer than what it was read with would keep the memory of all.
     pub fn detach(&mut self) {
-        let copy = detached(&self.raw);
+        if self.memory == Memory::Own {
+            return;
+        }
+        let copy = Bytes::copy_from_slice(&self.raw);
         let payload = std::mem::replace(&mut self.action.payload, Payload::null());
-        self.action.payload = payload.moved(&self.raw, &copy);
+        self.action.payload = match self.raw.is_empty() {
+            true => payload.copied(),
+            false => payload.moved(&self.raw, &copy),
+        };
         self.raw = copy;
+        self.memory = Memory::Own;
     }
 }
 
@@ -143,7 +164,7 @@ pub enum Settled {
     Done(ActionOutcome),
     /// It is among the dead letters, durably as far as the state backend is; the source acknowledges it.
     DeadLettered(Arc<DeadLetter>),
-    /// Nothing final has happened; the source offers it again.
+    /// Nothing final has happened; the source keeps it and offers it again soon.
     Retry {
         /// What was on loan.
         returned: Returned,
@@ -151,6 +172,15 @@ pub enum Settled {
         after: Duration,
         /// Why.
         refusal: Refusal,
+    },
+    /// Nothing final has happened; the source sends it by its delayed path, so that it holds no place in the process.
+    Later {
+        /// What was on loan, with what was tried so far.
+        envelope: Box<Envelope>,
+        /// How long to wait at least.
+        after: Duration,
+        /// Why.
+        delay: Delay,
     },
 }
 
@@ -262,6 +292,17 @@ where
             drop(permit);
             receipt.origin.settled(receipt.token, settled(content));
         }
+    }
+}
+
+impl Delivery {
+    /// Ends the loan: the source sends the action by its delayed path and offers it again after `after`.
+    pub fn later(mut self, after: Duration, delay: Delay) {
+        self.end(|envelope| Settled::Later {
+            envelope,
+            after,
+            delay,
+        });
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod admission;
+pub mod attempt;
 pub mod audit;
 pub mod clock;
 pub mod counters;
@@ -31,13 +32,16 @@ pub mod verdict;
 
 pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
+pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
 pub use dead_letter::{DeadLetter, DeadLetterKind};
-pub use delivery::{Caller, Delivery, Envelope, Loan, Origin, Poison, Receipt, Returned, Settled};
-pub use disposition::{Disposition, Policy, Refusal, ThrottledPolicy};
-pub use intake::Intake;
+pub use delivery::{
+    Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
+};
+pub use disposition::{Delay, Disposition, Policy, Refusal, ThrottledPolicy, TimeLeft};
+pub use intake::{Feed, Intake};
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
 pub use redact::Redactor;
 pub use registry::{BuildError, Factory, Family, Plan, Registry};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde_json::Value;
 
 use crate::action::Payload;
@@ -44,6 +45,27 @@ impl Redactor {
         };
         self.value(&mut value);
         Payload::from_value(&value).unwrap_or_else(|_| Payload::null())
+    }
+
+    /// At most `bytes_max` bytes of what a provider said, without the configured fields. Nothing when fields are
+    /// configured and it is not JSON: they could not be found in it.
+    pub fn excerpt(&self, body: &[u8], bytes_max: usize) -> Option<CompactString> {
+        let shown = if self.is_idle() {
+            let beginning = &body[..body.len().min(2 * bytes_max)];
+            String::from_utf8_lossy(beginning).into_owned()
+        } else {
+            let mut value = serde_json::from_slice(body).ok()?;
+            self.value(&mut value);
+            value.to_string()
+        };
+        let mut excerpt = CompactString::default();
+        for sign in shown.chars() {
+            if excerpt.len() + sign.len_utf8() > bytes_max {
+                break;
+            }
+            excerpt.push(if sign.is_control() { ' ' } else { sign });
+        }
+        (!excerpt.is_empty()).then_some(excerpt)
     }
 
     /// Replaces the configured fields in place.
@@ -98,6 +120,17 @@ mod tests {
             "b": {"card": {"number": 7}},
         });
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn an_excerpt_shows_no_configured_field_and_ends_at_a_whole_character() {
+        let redactor = Redactor::new(["token".into()], "***");
+        let body = br#"{"token":"t0p","error":"no"}"#;
+        let shown = redactor.excerpt(body, 100).unwrap();
+        assert_eq!(shown, r#"{"token":"***","error":"no"}"#);
+        assert_eq!(redactor.excerpt(b"token=t0p", 100), None, "not JSON");
+        let shown = Redactor::default().excerpt("a\n\u{e9}\u{e9}".as_bytes(), 5);
+        assert_eq!(shown.unwrap(), "a \u{e9}");
     }
 
     #[test]

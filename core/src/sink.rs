@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use compact_str::CompactString;
 use thiserror::Error;
 
@@ -39,9 +40,20 @@ pub struct SinkError {
     pub code: FailureCode,
     /// One sentence for people; no secrets, no payload.
     pub message: CompactString,
+    /// What the provider answered, where it refused.
+    pub refusal: Option<Box<Refused>>,
     /// The library's own error, for the log.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// How a provider refused an action.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// The status number of its protocol.
+    pub status: Option<u16>,
+    /// What it said, not yet redacted; at most 64 KiB.
+    pub body: Bytes,
 }
 
 /// What to do after a failed attempt.
@@ -50,30 +62,48 @@ pub enum SinkErrorClass {
     /// Trying again may help, after this time if the provider named one.
     #[allow(missing_docs)]
     Transient { retry_after: Option<Duration> },
-    /// Trying again will not help.
+    /// This action is at fault: trying it again will not help.
     Permanent,
+    /// The provider is at fault, be it by its settings (a refused credential, a wrong address): every action would fail
+    /// now, and may succeed once that is mended. Its breaker opens at once.
+    ProviderFault,
 }
 
 impl SinkError {
     /// Trying again may help.
     pub fn transient(code: FailureCode, message: impl Into<CompactString>) -> Self {
-        let class = SinkErrorClass::Transient { retry_after: None };
+        Self::of(
+            SinkErrorClass::Transient { retry_after: None },
+            code,
+            message,
+        )
+    }
+
+    /// This action is at fault: trying it again will not help.
+    pub fn permanent(code: FailureCode, message: impl Into<CompactString>) -> Self {
+        Self::of(SinkErrorClass::Permanent, code, message)
+    }
+
+    /// The provider is at fault.
+    pub fn provider_fault(code: FailureCode, message: impl Into<CompactString>) -> Self {
+        Self::of(SinkErrorClass::ProviderFault, code, message)
+    }
+
+    fn of(class: SinkErrorClass, code: FailureCode, message: impl Into<CompactString>) -> Self {
         Self {
             class,
             code,
             message: message.into(),
+            refusal: None,
             source: None,
         }
     }
 
-    /// Trying again will not help.
-    pub fn permanent(code: FailureCode, message: impl Into<CompactString>) -> Self {
-        Self {
-            class: SinkErrorClass::Permanent,
-            code,
-            message: message.into(),
-            source: None,
-        }
+    /// Keeps what the provider answered.
+    #[must_use]
+    pub fn refused(mut self, refused: Refused) -> Self {
+        self.refusal = Some(Box::new(refused));
+        self
     }
 
     /// Keeps the library's own error.
@@ -95,9 +125,12 @@ impl SinkError {
         self
     }
 
-    /// True when trying again may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(self.class, SinkErrorClass::Transient { .. })
+    /// True when the same action may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self.class {
+            SinkErrorClass::Transient { .. } | SinkErrorClass::ProviderFault => true,
+            SinkErrorClass::Permanent => false,
+        }
     }
 }
 

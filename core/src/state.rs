@@ -42,7 +42,9 @@ pub trait State: Send + Sync {
     /// Ends reservations, counts notes and stores dead letters, in one round trip. Repeating a call changes nothing
     /// but that notes count again. A settlement whose fence is no longer in force (its lease was lost) confirms or
     /// releases nothing that belongs to another. A backend at its bound drops notes under new keys, and says so.
-    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError>;
+    ///
+    /// Answers the positions of those settlements whose dead letter found no room, rising; nothing of them was done.
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError>;
 
     /// Prolongs what is held to `lease` from now. `false` where the lease was already lost.
     async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError>;
@@ -205,8 +207,10 @@ pub enum Standing {
 /// quotas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
-    /// The producer's id, when it gave one.
+    /// The name of an action whose producer gave it an id.
     pub lease: Option<StateKey>,
+    /// Whether an outcome remembered under the lease's key is the answer.
+    pub recall: Recall,
     /// Dedup keys, all to be had.
     pub claims: SmallVec<[Claim; 1]>,
     /// Throttles, all to have room, in order.
@@ -218,6 +222,16 @@ impl Reservation {
     pub fn is_empty(&self) -> bool {
         self.lease.is_none() && self.claims.is_empty() && self.quotas.is_empty()
     }
+}
+
+/// Whether a reservation may be answered by what was remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recall {
+    /// What was remembered is passed over, and stays.
+    #[default]
+    No,
+    /// What was remembered is the answer.
+    Yes,
 }
 
 /// A dedup key.
@@ -308,16 +322,25 @@ pub struct Held {
 /// The end of one action.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// What to end, if something was reserved.
+    /// What to end, if something was reserved, and how.
     pub held: Option<Held>,
-    /// True: claims are confirmed for their ttl. False: claims are released and quotas refunded.
-    pub delivered: bool,
+    /// What becomes of the claims and quotas.
+    pub end: End,
     /// An outcome to answer again under the leased id, and for how long.
     pub remember: Option<(ActionOutcome, Duration)>,
     /// What to keep among the dead letters.
     pub dead_letter: Option<Arc<DeadLetter>>,
     /// Where the action counts, once each, whatever became of it and of its lease. None stands here twice.
     pub notes: Vec<Tally>,
+}
+
+/// What becomes of what was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Claims are confirmed for their ttl, quotas stay charged.
+    Confirm,
+    /// Claims are released and quotas refunded.
+    Release,
 }
 
 /// Which dead letters to list.

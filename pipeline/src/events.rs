@@ -73,15 +73,7 @@ pub(crate) fn state_full() {
 }
 
 pub(crate) fn returned(refusal: Refusal) {
-    let reason = match refusal {
-        Refusal::Overloaded => "overloaded",
-        Refusal::StateUnavailable => "state_unavailable",
-        Refusal::Busy => "busy",
-        Refusal::Throttled => "throttled",
-        Refusal::ShuttingDown => "shutting_down",
-        Refusal::Abandoned => "abandoned",
-    };
-    counter!("acteon_returned_total", "reason" => reason).increment(1);
+    counter!("acteon_returned_total", "reason" => refusal.as_str()).increment(1);
 }
 
 pub(crate) fn settling_failed(error: &StateError, actions: usize) {

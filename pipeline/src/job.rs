@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acteon_core::state::Tally;
 use acteon_core::verdict::{Verdict, VerdictDetails};
-use acteon_core::{Action, ActionOutcome, Delivery, Payload, ProviderResponse, Refusal};
+use acteon_core::{Action, ActionOutcome, Delay, Delivery, Payload, ProviderResponse, Refusal};
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
@@ -85,6 +85,14 @@ impl Job {
         }
         events::returned(refusal);
         self.delivery.retry(after, refusal);
+    }
+
+    /// Sends it by the delayed path of its source, as it came.
+    pub(crate) fn later(mut self, after: Duration, delay: Delay) {
+        if let Some(original) = self.original.take() {
+            self.delivery.action.payload = original;
+        }
+        self.delivery.later(after, delay);
     }
 
     /// Sends it to another provider, whose attempts are counted from the start.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::{
-    ActionOutcome, Clock, Counters, Delivery, Failure, FailureCode, Intake, Loan, Poison, Redactor,
-    Refusal, State, Trail,
+    ActionOutcome, Clock, Counters, Delivery, Failure, FailureCode, Feed, Intake, Loan, Poison,
+    Redactor, Refusal, State, Trail,
 };
 use acteon_rules::Effect;
 use async_trait::async_trait;
@@ -173,7 +173,7 @@ impl Pipeline {
 
     /// Lets a job wait for its turn, if there is a place for it.
     async fn queue(&self, provider: &Provider, job: Box<Job>) {
-        let answered = if job.delivery.policy.answered {
+        let answered = if job.delivery.policy.is_answered() {
             Answered::Yes
         } else {
             Answered::No
@@ -221,7 +221,7 @@ impl Pipeline {
 
 #[async_trait]
 impl Intake for Pipeline {
-    async fn submit(&self, batch: Vec<Delivery>) {
+    async fn submit(&self, batch: Vec<Delivery>, _feed: &Feed) {
         let generation = self.parts.rules.generation();
         let now = self.parts.clock.now();
         let batch = self.gather(batch, &generation, now).await;

@@ -263,7 +263,7 @@ impl Provider {
         }
         let failure = Failure {
             code: error.code,
-            retryable: error.is_transient(),
+            retryable: error.is_retryable(),
             message: error.message,
             attempts: job.attempts,
         };

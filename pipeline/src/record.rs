@@ -44,6 +44,7 @@ pub(crate) fn of(
         rules_generation: job.generation.number,
         rules_hash: job.generation.hash,
         trace_id: action.trace_id().map(Into::into),
+        attempts: Vec::new(),
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Held, Reserved, StateKey};
+use acteon_core::state::{Grant, Held, Recall, Reserved, StateKey};
 use acteon_core::verdict::Verdict;
-use acteon_core::{ActionOutcome, Refusal, StateError};
+use acteon_core::{ActionOutcome, Policy, Refusal, StateError};
 use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ impl Need {
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
         };
         // An answer is remembered under the lease, so whoever gets one leases even what the rules ended.
-        let remembers = job.delivery.policy.answered || plan.is_ok();
+        let remembers = job.delivery.policy.is_answered() || plan.is_ok();
         let leases = options.exclusive && job.delivery.id_given && remembers;
         match plan {
             Ok(plan) if !leases && plan.gates.reservation.is_empty() => {
@@ -84,6 +84,10 @@ impl Asking {
             let action = &job.delivery.action;
             let key = StateKey::new(&action.namespace, &action.tenant, "", &action.id);
             gates.reservation.lease = Some(key);
+            gates.reservation.recall = match job.delivery.policy {
+                Policy::Answer => Recall::Yes,
+                Policy::Replay | Policy::Broker { .. } => Recall::No,
+            };
         }
         Self {
             job,
@@ -184,7 +188,7 @@ impl Pipeline {
             }
             Reserved::Full => {
                 events::state_full();
-                asking.job.retry(STATE_WAIT, Refusal::Overloaded);
+                asking.job.retry(STATE_WAIT, Refusal::StateFull);
             }
         }
     }

@@ -8,10 +8,10 @@ use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::delivery::{detached, position_id};
 use acteon_core::ids::Ids;
-use acteon_core::state::Settlement;
+use acteon_core::state::{End, Settlement};
 use acteon_core::{
-    ActionOutcome, AuditRecord, DeadLetter, DeadLetterKind, Disposition, Loan, Poison, Refusal,
-    StateError,
+    ActionOutcome, AuditRecord, DeadLetter, DeadLetterKind, Delay, Disposition, Loan, Poison,
+    Policy, Refusal, StateError, TimeLeft,
 };
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
@@ -27,6 +27,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How long a source waits before it offers again what could not be put away.
 const STATE_WAIT: Duration = Duration::from_secs(1);
+/// How long a source waits before it offers again what could not be delivered.
+const FIRST_REDELIVERY: Duration = Duration::from_secs(5);
 
 /// An ended job with what its end means.
 struct Closing {
@@ -75,7 +77,7 @@ impl Pipeline {
             .iter()
             .map(|letter| Settlement {
                 held: None,
-                delivered: false,
+                end: End::Release,
                 remember: None,
                 dead_letter: Some(letter.clone()),
                 notes: Vec::new(),
@@ -144,10 +146,13 @@ impl Pipeline {
             return None;
         }
         let delivery = &job.delivery;
-        let remembered = delivery.policy.answered && delivery.id_given && held.is_some();
+        let remembered = delivery.policy == Policy::Answer && delivery.id_given && held.is_some();
         Some(Settlement {
             held,
-            delivered: closing.outcome.is_delivered(),
+            end: match closing.outcome.is_delivered() {
+                true => End::Confirm,
+                false => End::Release,
+            },
             remember: (remembered && is_worth_remembering(&closing.outcome))
                 .then(|| (closing.outcome.clone(), self.parts.options.idempotency_ttl)),
             dead_letter: closing.letter.clone(),
@@ -182,7 +187,7 @@ impl Pipeline {
 
 impl Closing {
     fn of(Ended { job, outcome }: Ended, now: Timestamp) -> Self {
-        let disposition = Disposition::of(&outcome, job.delivery.policy);
+        let disposition = Disposition::of(&outcome, job.delivery.policy, TimeLeft::Some);
         let letter = (disposition == Disposition::DeadLetter)
             .then(|| Arc::new(exhausted_letter(&job, &outcome, now)));
         Self {
@@ -195,13 +200,19 @@ impl Closing {
 
     /// What is offered again has not come to its end, and is recorded when it does.
     fn is_final(&self) -> bool {
-        !matches!(self.disposition, Disposition::Retry { .. })
+        !matches!(
+            self.disposition,
+            Disposition::Throttled { .. } | Disposition::Redeliver
+        )
     }
 
     /// Ends the loan.
     fn close(self) {
-        if let Disposition::Retry { after } = self.disposition {
-            return self.job.retry(after, Refusal::Throttled);
+        if let Disposition::Throttled { after } = self.disposition {
+            return self.job.later(after, Delay::Throttled);
+        }
+        if self.disposition == Disposition::Redeliver {
+            return self.job.later(FIRST_REDELIVERY, Delay::Redelivery);
         }
         let delivery = self.job.delivery;
         match self.letter {
@@ -235,7 +246,7 @@ fn release(job: &Job) -> Option<Settlement> {
     let lease = job.lease.as_ref()?;
     Some(Settlement {
         held: Some(lease.held.clone()),
-        delivered: false,
+        end: End::Release,
         remember: None,
         dead_letter: None,
         notes: Vec::new(),
@@ -278,6 +289,7 @@ fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadL
         code: code.into(),
         message,
         attempts: job.attempts,
+        history: Vec::new(),
         source: delivery.position.to_string().into(),
         raw: detached(&delivery.raw),
         created_at: now,
@@ -297,6 +309,7 @@ fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
         code: "INVALID_ACTION".into(),
         message: poison.reason.as_str().into(),
         attempts: 0,
+        history: Vec::new(),
         source: poison.position.to_string().into(),
         raw: detached(&poison.raw),
         created_at: now,

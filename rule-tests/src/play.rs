@@ -11,8 +11,8 @@ use acteon_core::ids::id_from;
 use acteon_core::reply::Replies;
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult, Rulebook};
 use acteon_core::{
-    Action, ActionOutcome, Admission, Caller, Clock, Counters, Delivery, Envelope, Intake, Policy,
-    Receipt, Redactor, Settled, State, StateError,
+    Action, ActionOutcome, Admission, Caller, Clock, Counters, Delivery, Envelope, Feed, Intake,
+    Memory, Policy, Receipt, Redactor, Settled, State, StateError,
 };
 use acteon_pipeline::{
     DuplicateProvider, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers, Rules,
@@ -223,7 +223,7 @@ impl<'p> Stage<'p> {
             let envelope = self.envelope(action, dispatch, number);
             let delivery = Delivery::new(envelope, Receipt::new(replies, 0), permit);
             let errors_before = self.counters.rule_errors.load(Relaxed);
-            self.pipeline.submit(vec![delivery]).await;
+            self.pipeline.submit(vec![delivery], &Feed::default()).await;
             let reply = self.first_reply(reply).await;
             self.sent.push(Sent {
                 step,
@@ -261,7 +261,9 @@ impl<'p> Stage<'p> {
             },
             caller: Caller::anonymous(),
             received_at: self.clock.now(),
-            policy: Policy::ANSWER,
+            memory: Memory::Own,
+            history: None,
+            policy: Policy::Answer,
         }
     }
 
@@ -383,13 +385,14 @@ fn providers<'w>(
 fn outcome(settled: &Settled) -> Option<&ActionOutcome> {
     match settled {
         Settled::Done(outcome) => Some(outcome),
-        Settled::DeadLettered(_) | Settled::Retry { .. } => None,
+        Settled::DeadLettered(_) | Settled::Retry { .. } | Settled::Later { .. } => None,
     }
 }
 
 fn why_returned(settled: &Settled) -> String {
     match settled {
         Settled::Retry { refusal, .. } => format!("it went back to its source, {refusal:?}"),
+        Settled::Later { delay, .. } => format!("it goes by the delayed path, {delay:?}"),
         Settled::Done(_) | Settled::DeadLettered(_) => String::new(),
     }
 }

@@ -46,7 +46,8 @@ impl From<AdminError> for ApiError {
 
 fn refused(refusal: Refusal, after: Duration, error: &AdminError) -> ApiError {
     match refusal {
-        Refusal::Overloaded | Refusal::Throttled => ApiError::overloaded(after),
+        Refusal::Overloaded => ApiError::overloaded(after),
+        Refusal::StateFull | Refusal::DeadLettersFull => ApiError::state_full(after),
         Refusal::StateUnavailable => ApiError::state_unavailable(),
         Refusal::Busy => ApiError::busy(after),
         Refusal::ShuttingDown => ApiError::shutting_down(),

@@ -121,6 +121,7 @@ impl AdminApi {
             rules_generation: rules.generation,
             rules_hash: RulesHash::of(&rules.content_hash),
             trace_id: None,
+            attempts: Vec::new(),
         };
         trail.record(vec![record]).await.map_err(|error| {
             events::unrecorded(change.name, &error);

@@ -7,8 +7,8 @@ use acteon_core::decode::{self, Defaults};
 use acteon_core::delivery::Position;
 use acteon_core::reply::Replies;
 use acteon_core::{
-    Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Policy, Receipt,
-    Refusal, Scope, Settled, ThrottledPolicy,
+    Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, Memory,
+    Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
 };
 use compact_str::CompactString;
 use serde_json::json;
@@ -82,7 +82,8 @@ impl AdminApi {
         let (replies, answer) = Replies::expect(1);
         let envelope = self.envelope(letter, action, caller);
         let delivery = Delivery::new(envelope, Receipt::new(replies, 0), permit);
-        self.ports.intake.submit(vec![delivery]).await;
+        let feed = Feed::default();
+        self.ports.intake.submit(vec![delivery], &feed).await;
         let settled = answer.await.ok().and_then(|mut settled| settled.pop());
         outcome_of(settled)
     }
@@ -99,7 +100,9 @@ impl AdminApi {
             caller,
             received_at: self.ports.clock.now(),
             raw: letter.raw.clone(),
-            policy: Policy::ANSWER,
+            memory: Memory::Own,
+            history: None,
+            policy: Policy::Replay,
         }
     }
 
@@ -132,8 +135,9 @@ fn action_of(letter: &DeadLetter) -> Result<Action, AdminError> {
 }
 
 fn is_final(outcome: &ActionOutcome) -> bool {
-    let broker = Policy::broker(ThrottledPolicy::Retry);
-    Disposition::of(outcome, broker) == Disposition::Ack
+    let throttled = ThrottledPolicy::Retry;
+    let broker = Policy::Broker { throttled };
+    Disposition::of(outcome, broker, TimeLeft::Some) == Disposition::Ack
 }
 
 fn outcome_of(settled: Option<Settled>) -> Result<ActionOutcome, AdminError> {
@@ -141,6 +145,6 @@ fn outcome_of(settled: Option<Settled>) -> Result<ActionOutcome, AdminError> {
         Some(Settled::Done(outcome)) => Ok(outcome),
         Some(Settled::Retry { after, refusal, .. }) => Err(AdminError::Refused { refusal, after }),
         // Nothing becomes a dead letter whose answer is waited for.
-        Some(Settled::DeadLettered(_)) | None => Err(AdminError::BrokenOff),
+        Some(Settled::DeadLettered(_) | Settled::Later { .. }) | None => Err(AdminError::BrokenOff),
     }
 }

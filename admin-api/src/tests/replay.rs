@@ -43,7 +43,7 @@ async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted(
         (envelope.action.id.as_str(), envelope.id_given),
         ("a-1", true)
     );
-    assert_eq!(envelope.policy, Policy::ANSWER);
+    assert_eq!(envelope.policy, Policy::Replay);
     assert_eq!(envelope.position.to_string(), "replay:kafka:orders/3@1");
     assert_eq!(envelope.caller.auth_method, "anonymous");
     assert_eq!(envelope.raw, exhausted(1).raw);

@@ -130,7 +130,7 @@ impl World {
     pub(super) async fn keep_letters(&self, letters: impl IntoIterator<Item = DeadLetter>) {
         let keep = |letter| Settlement {
             held: None,
-            delivered: false,
+            end: acteon_core::state::End::Release,
             remember: None,
             dead_letter: Some(Arc::new(letter)),
             notes: Vec::new(),
@@ -374,6 +374,7 @@ pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
         rules_generation: 3,
         rules_hash: RulesHash::of("9f86d081884c7d65"),
         trace_id: None,
+        attempts: Vec::new(),
     }
 }
 
@@ -386,6 +387,7 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
     let id = format!("a-{number}");
     let payload = json!({"n": number, "token": "t-1"});
     DeadLetter {
+        history: Vec::new(),
         id: letter_id(number).into(),
         kind: DeadLetterKind::Exhausted,
         namespace: "ns".into(),
@@ -405,6 +407,7 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
 /// What is left of a message that could not be decoded.
 pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
     DeadLetter {
+        history: Vec::new(),
         id: letter_id(number).into(),
         kind: DeadLetterKind::Poison,
         namespace: "".into(),

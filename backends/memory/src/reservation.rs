@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Busy, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull};
+use acteon_core::state::{
+    Busy, End, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull,
+};
 
 use crate::key::Key;
 use crate::names::Keys;
@@ -67,10 +69,10 @@ impl Locked<'_> {
             self.end(key, fence, slot);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
-            let slot = settlement.delivered.then_some((Slot::Confirmed, claim.ttl));
+            let slot = (settlement.end == End::Confirm).then_some((Slot::Confirmed, claim.ttl));
             self.end(*key, fence, slot);
         }
-        if !settlement.delivered {
+        if settlement.end == End::Release {
             self.refund(held, keys, charged);
         }
     }

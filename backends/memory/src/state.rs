@@ -85,7 +85,7 @@ impl State for MemoryState {
         Ok(answers)
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError> {
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
         let mut letters = settlements
             .iter()
             .filter_map(|end| end.dead_letter.as_ref())
@@ -107,7 +107,7 @@ impl State for MemoryState {
                     .count();
             });
         self.notes_dropped.add(dropped);
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {

@@ -38,6 +38,8 @@ pub const INVALID_ACTION: &str = "INVALID_ACTION";
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
 /// No room now.
 pub const OVERLOADED: &str = "OVERLOADED";
+/// 503
+pub const STATE_FULL: &str = "STATE_FULL";
 /// The state backend cannot be asked.
 pub const STATE_UNAVAILABLE: &str = "STATE_UNAVAILABLE";
 /// The process is stopping.

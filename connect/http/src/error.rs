@@ -139,6 +139,12 @@ impl ApiError {
         Self::unavailable(code::STATE_UNAVAILABLE, message, SOON)
     }
 
+    /// 503: the state backend is at its bound.
+    pub fn state_full(after: Duration) -> Self {
+        let message = "the state backend is full: try again later";
+        Self::unavailable(code::STATE_FULL, message, after)
+    }
+
     /// 503: the process is stopping.
     pub fn shutting_down() -> Self {
         let message = "this server is shutting down: try again elsewhere or later";

@@ -12,6 +12,7 @@ impl Origin for Seen {
             Settled::Done(outcome) => outcome.name().to_owned(),
             Settled::DeadLettered(letter) => letter.code.to_string(),
             Settled::Retry { after, refusal, .. } => format!("{refusal:?} after {after:?}"),
+            Settled::Later { after, delay, .. } => format!("{delay:?} after {after:?}"),
         };
         self.0.lock().push((token, what));
     }
@@ -76,7 +77,9 @@ fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
         caller: Caller::anonymous(),
         received_at: Timestamp::UNIX_EPOCH,
         raw,
-        policy: Policy::broker(crate::ThrottledPolicy::Retry),
+        memory: Memory::Shared,
+        history: None,
+        policy: Policy::Answer,
     };
     envelope.detach();
     assert!(together.is_unique());

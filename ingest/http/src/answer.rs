@@ -29,12 +29,15 @@ pub(crate) fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
             attempts: letter.attempts,
         })),
         Settled::Retry { after, refusal, .. } => Err(match refusal {
-            Refusal::Overloaded | Refusal::Throttled => ApiError::overloaded(after),
+            Refusal::Overloaded => ApiError::overloaded(after),
+            Refusal::StateFull | Refusal::DeadLettersFull => ApiError::state_full(after),
             Refusal::Busy => ApiError::busy(after),
             Refusal::StateUnavailable => ApiError::state_unavailable(),
             Refusal::ShuttingDown => ApiError::shutting_down(),
             Refusal::Abandoned => ApiError::internal(&Unanswered),
         }),
+        // Callers who wait are never told to wait for a redelivery.
+        Settled::Later { .. } => Err(ApiError::internal(&Unanswered)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use acteon_core::{Delivery, Intake};
+use acteon_core::{Delivery, Feed, Intake};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, poll};
 use parking_lot::Mutex;
@@ -24,6 +24,8 @@ const SUBMITTERS_MAX: usize = 8;
 /// The line in which single actions wait. Its length is bounded by admission: whatever waits holds a permit.
 pub(crate) struct Gather {
     intake: Arc<dyn Intake>,
+    /// Callers wait for their answers, never for a provider's queue.
+    feed: Feed,
     max_batch: usize,
     work: TaskTracker,
     abandoned: CancellationToken,
@@ -49,6 +51,7 @@ impl Gather {
     ) -> Arc<Self> {
         Arc::new(Self {
             intake,
+            feed: Feed::default(),
             max_batch: max_batch.max(1),
             work,
             abandoned,
@@ -154,7 +157,7 @@ impl Gather {
 
     async fn submit(&self, batch: Vec<Delivery>) {
         let actions = batch.len();
-        let submit = AssertUnwindSafe(self.intake.submit(batch)).catch_unwind();
+        let submit = AssertUnwindSafe(self.intake.submit(batch, &self.feed)).catch_unwind();
         tokio::select! {
             biased;
             submitted = submit => {

@@ -7,7 +7,7 @@ use acteon_connect_http::{ApiError, declared_bytes, discard_body, read_json};
 use acteon_core::decode::{DecodeError, Defaults, Draft};
 use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
-use acteon_core::{Caller, Envelope, Labels, Permit, Policy};
+use acteon_core::{Caller, Envelope, Labels, Memory, Permit, Policy};
 use axum::extract::Request;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -105,7 +105,9 @@ impl HttpSource {
             received_at: now,
             // Of a batch this is the whole: whoever is answered gets no dead letter, so nobody reads it.
             raw: from.body.clone(),
-            policy: Policy::ANSWER,
+            memory: Memory::Shared,
+            history: None,
+            policy: Policy::Answer,
         }))
     }
 }

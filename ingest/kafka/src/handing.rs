@@ -15,6 +15,7 @@ pub(crate) type Handing = BoxFuture<'static, ()>;
 /// Begins to hand in `batch`; nothing happens before it is polled.
 pub(crate) fn begin(shared: &Shared, batch: Ready) -> Handing {
     let (intake, events) = (shared.context.intake.clone(), shared.events.clone());
+    let feed = shared.feed.clone();
     let Ready { deliveries, poison } = batch;
     events.consumed(deliveries.len() + poison.len(), poison.len());
     let handing = async move {
@@ -22,7 +23,7 @@ pub(crate) fn begin(shared: &Shared, batch: Ready) -> Handing {
             intake.bury(poison).await;
         }
         if !deliveries.is_empty() {
-            intake.submit(deliveries).await;
+            intake.submit(deliveries, &feed).await;
         }
     };
     Box::pin(async move {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{DeadLetter, Refusal, Returned, Settled};
+use acteon_core::{DeadLetter, Returned, Settled};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -56,15 +56,23 @@ impl Session<'_> {
                 returned,
                 after,
                 refusal,
-            } => match (returned, refusal, self.shared.retry_topic.clone()) {
-                (Returned::Action(envelope), Refusal::Throttled, Some(topic)) => {
+            } => {
+                self.shared.events.retried(refusal.as_str());
+                self.hold(place, Again::HandIn(returned), after, now);
+            }
+            Settled::Later {
+                envelope,
+                after,
+                delay,
+            } => match self.shared.retry_topic.clone() {
+                Some(topic) => {
                     let not_before = later(self.shared.context.clock.now(), after);
                     let retry = Publication::retry(&topic, &envelope, not_before);
                     self.publish(place, retry);
                 }
-                (returned, refusal, _) => {
-                    self.shared.events.retried(reason(refusal));
-                    self.hold(place, Again::HandIn(returned), after, now);
+                None => {
+                    self.shared.events.retried(delay.as_str());
+                    self.hold(place, Again::HandIn(Returned::Action(envelope)), after, now);
                 }
             },
         }
@@ -164,15 +172,4 @@ impl Session<'_> {
 
 fn later(now: Timestamp, after: Duration) -> Timestamp {
     now.saturating_add(after).unwrap_or(Timestamp::MAX)
-}
-
-fn reason(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Overloaded => "overloaded",
-        Refusal::StateUnavailable => "state_unavailable",
-        Refusal::Busy => "busy",
-        Refusal::Throttled => "throttled",
-        Refusal::ShuttingDown => "shutting_down",
-        Refusal::Abandoned => "abandoned",
-    }
 }

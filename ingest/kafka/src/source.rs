@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Shutdown, Source, ThrottledPolicy};
+use acteon_core::{Feed, Shutdown, Source, ThrottledPolicy};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) dead_letter_topic: Option<Arc<str>>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
+    pub(crate) feed: Arc<Feed>,
     prefetch: Prefetch,
 }
 
@@ -103,6 +104,7 @@ impl KafkaSource {
             ),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
+            feed: Arc::default(),
             retry_topic: retries.then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: (in_flight_max as usize).max(1),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use acteon_core::decode::{Defaults, decode};
-use acteon_core::delivery::{Position, position_id};
-use acteon_core::{Caller, Envelope, Labels, Poison, Policy, ThrottledPolicy};
+use acteon_core::delivery::{Position, SHARING_BYTES_MAX, position_id};
+use acteon_core::{Caller, Envelope, Labels, Memory, Poison, Policy, ThrottledPolicy};
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ impl Decoder {
             codec,
             defaults,
             caller: Caller::source(Arc::from(name)),
-            policy: Policy::broker(throttled),
+            policy: Policy::Broker { throttled },
         }
     }
 
@@ -96,7 +96,12 @@ impl Decoder {
             position: message.position,
             caller: self.caller.clone(),
             received_at: message.received_at,
+            memory: match message.raw.len() <= SHARING_BYTES_MAX {
+                true => Memory::Shared,
+                false => Memory::Own,
+            },
             raw: message.raw,
+            history: None,
             policy: self.policy,
         }))
     }

@@ -63,7 +63,7 @@ impl Vitals {
             message: error.message.clone(),
             at,
         });
-        if error.is_transient() {
+        if error.is_retryable() {
             self.breaker.failed(pass, Instant::now());
         } else {
             self.breaker.answered(pass);

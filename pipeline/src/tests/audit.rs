@@ -1,11 +1,12 @@
 //! What stands in the records, and what the trail does when its backend is slow or away.
 
+use acteon_core::Caller;
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::{Caller, Policy};
 use acteon_testkit::{RecordingSink, action};
 use serde_json::json;
 
 use super::Bench;
+use super::bench::broker;
 
 const MUTE: &str = "rules: [{ name: mute, condition: { field: action.action_type, eq: noise }, action: { type: suppress } }]";
 
@@ -52,7 +53,7 @@ async fn a_record_says_what_was_done_and_hides_what_must_not_show() {
 async fn every_outcome_is_recorded_and_the_counts_add_up() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(MUTE, &sink).await;
-    let broker = Policy::broker(ThrottledPolicy::Retry);
+    let broker = broker(ThrottledPolicy::Retry);
     let batch = [
         action("a"),
         action("b").action_type("noise"),

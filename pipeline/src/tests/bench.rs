@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::{Clock, Counters, Delivery, Intake, Policy, Redactor};
+use acteon_core::{Clock, Counters, Delivery, Feed, Intake, Policy, Redactor};
 use acteon_rules::{KnownProviders, Settings};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
@@ -26,6 +26,7 @@ pub(super) struct Bench {
     pub(super) trail: Arc<RecordingTrail>,
     pub(super) counters: Arc<Counters>,
     pub(super) closing: CancellationToken,
+    feed: Feed,
     tasks: JoinSet<()>,
 }
 
@@ -125,6 +126,7 @@ impl Bench {
             trail,
             counters,
             closing,
+            feed: Feed::default(),
             tasks,
         }
     }
@@ -135,7 +137,7 @@ impl Bench {
             .into_iter()
             .map(|action| action.lent_by(&self.lender))
             .collect();
-        self.pipeline.submit(batch).await;
+        self.pipeline.submit(batch, &self.feed).await;
     }
 
     /// Hands in one batch, waits until all that was ever lent has ended, and returns how this batch ended.
@@ -165,7 +167,7 @@ pub(super) fn record(id: &str) -> ActionBuilder {
     action(id)
         .id_made()
         .position("kafka:orders/0", offset)
-        .policy(Policy::broker(ThrottledPolicy::Retry))
+        .policy(broker(ThrottledPolicy::Retry))
 }
 
 /// The ids in an order that does not depend on when each ended.
@@ -177,4 +179,9 @@ pub(super) fn sorted(mut ends: Vec<String>) -> Vec<String> {
 /// A name for each number, for batches.
 pub(super) fn name(number: usize) -> CompactString {
     compact_str::format_compact!("a{number}")
+}
+
+/// The policy of a broker's source.
+pub(super) fn broker(throttled: ThrottledPolicy) -> Policy {
+    Policy::Broker { throttled }
 }

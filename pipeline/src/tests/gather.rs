@@ -11,7 +11,7 @@ use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, StateCalls, ac
 use serde_json::json;
 use tokio::time::advance;
 
-use super::bench::{name, record, sorted};
+use super::bench::{broker, name, record, sorted};
 use super::{Bench, Provider};
 use crate::{OnStateError, PipelineOptions};
 
@@ -201,7 +201,7 @@ async fn what_goes_back_to_its_source_is_counted_when_it_ends_and_once() {
 async fn every_end_is_counted_whatever_it_is() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(COUNT_AND_CALM, &sink).await;
-    let dropping = page("c").policy(Policy::broker(ThrottledPolicy::Drop));
+    let dropping = page("c").policy(broker(ThrottledPolicy::Drop));
     let answered = [action("f"), action("g").action_type("noise")];
     let batch = [
         page("a"),
@@ -358,7 +358,7 @@ async fn told_to_deliver_all_the_same_rules_go_by_their_on_error() {
     let log = Provider::new("log", &sink);
     let bench = Bench::new(&format!("rules:\n{rules}"), [log], options).await;
     bench.state.set_reach(Reach::CutOff);
-    let of = |id: &str, kind: &str| record(id).policy(Policy::ANSWER).action_type(kind);
+    let of = |id: &str, kind: &str| record(id).policy(Policy::Answer).action_type(kind);
     let batch = [
         of("a", "skip"),
         of("b", "deny"),

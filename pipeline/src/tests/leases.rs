@@ -61,7 +61,7 @@ async fn a_failure_that_may_pass_is_not_held_against_the_next_try() {
 async fn a_redelivery_of_a_broker_is_not_remembered_by_its_id() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules("rules: []", &sink).await;
-    let given = || record("x").policy(acteon_core::Policy::broker(Default::default()));
+    let given = || record("x").policy(super::bench::broker(Default::default()));
     bench.finish([given()]).await;
     bench.finish([given()]).await;
     assert_eq!(sink.attempts().len(), 2);

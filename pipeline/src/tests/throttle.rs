@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::{ActionOutcome, Policy, Settled};
+use acteon_core::{ActionOutcome, Settled};
 use acteon_testkit::{Answer, RecordingSink, action};
 use tokio::time::advance;
 
-use super::bench::record;
+use super::bench::{broker, record};
 use super::{Bench, Provider};
 use crate::PipelineOptions;
 
@@ -52,9 +52,9 @@ async fn a_source_may_drop_or_bury_what_is_throttled() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
     bench.finish([record("a"), record("b")]).await;
-    let drop = record("c").policy(Policy::broker(ThrottledPolicy::Drop));
+    let drop = record("c").policy(broker(ThrottledPolicy::Drop));
     assert_eq!(bench.finish([drop]).await, ["c: throttled"]);
-    let bury = record("d").policy(Policy::broker(ThrottledPolicy::DeadLetter));
+    let bury = record("d").policy(broker(ThrottledPolicy::DeadLetter));
     assert_eq!(bench.finish([bury]).await, ["d: dead_lettered THROTTLED"]);
 }
 

@@ -151,7 +151,7 @@ pub async fn statuses_that_may_pass_are_transient_and_others_permanent(harness: 
         let stage = Stage::set(harness, [Answer::of(status)]).await;
         let error = stage.deliver(1).await.unwrap_err();
         assert_eq!(
-            error.is_transient(),
+            error.is_retryable(),
             transient.contains(&status),
             "{status}"
         );
@@ -195,7 +195,7 @@ pub async fn redirects_are_not_followed(harness: &dyn Harness) {
         let answer = Answer::of(status).header("location", &elsewhere.url());
         let stage = Stage::set(harness, [answer]).await;
         let error = stage.deliver(1).await.unwrap_err();
-        assert!(!error.is_transient(), "{status}");
+        assert!(!error.is_retryable(), "{status}");
         assert_eq!(error.code, FailureCode::ExecutionFailed);
         assert_eq!(elsewhere.received().len(), 0, "{status}");
     }

@@ -70,7 +70,7 @@ mod tests {
         for code in (300..600).filter(|code| !(200..300).contains(code)) {
             let error = failure(status(code), "example.com");
             let retryable = matches!(code, 408 | 425 | 429 | 500..=599);
-            assert_eq!(error.is_transient(), retryable, "{code}");
+            assert_eq!(error.is_retryable(), retryable, "{code}");
             let expected = match code {
                 408 => FailureCode::Timeout,
                 429 => FailureCode::RateLimited,

@@ -1,7 +1,7 @@
 //! Builds actions for tests: everything has a plain default, a test names only what it is about.
 
 use acteon_core::delivery::Position;
-use acteon_core::{Action, Caller, Delivery, Envelope, Labels, Payload, Policy};
+use acteon_core::{Action, Caller, Delivery, Envelope, History, Labels, Memory, Payload, Policy};
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -43,7 +43,8 @@ pub fn action(id: &str) -> ActionBuilder {
         caller: Caller::anonymous(),
         received_at: epoch(),
         raw: None,
-        policy: Policy::ANSWER,
+        history: None,
+        policy: Policy::Answer,
     }
 }
 
@@ -57,6 +58,7 @@ pub struct ActionBuilder {
     caller: Caller,
     received_at: Timestamp,
     raw: Option<Bytes>,
+    history: Option<Box<History>>,
     policy: Policy,
 }
 
@@ -160,6 +162,12 @@ impl ActionBuilder {
         self
     }
 
+    /// After these attempts.
+    pub fn history(mut self, history: History) -> Self {
+        self.history = Some(Box::new(history));
+        self
+    }
+
     /// From a source of this policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -186,6 +194,8 @@ impl ActionBuilder {
             caller: self.caller,
             received_at: self.received_at,
             raw,
+            memory: Memory::Own,
+            history: self.history,
             policy: self.policy,
         }
     }

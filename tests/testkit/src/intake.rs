@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acteon_core::delivery::position_id;
 use acteon_core::{
-    ActionOutcome, DeadLetter, DeadLetterKind, Delivery, Envelope, Intake, Loan, Poison, Refusal,
+    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Feed, Intake, Loan,
+    Poison, Refusal,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub enum End {
     Done(ActionOutcome),
     /// Offered again after this time.
     Retry(Duration, Refusal),
+    /// Sent by the delayed path of its source, for this time.
+    Later(Duration, Delay),
     /// Among the dead letters.
     DeadLetter,
     /// Not yet: it is held until [`FakeIntake::take_held`].
@@ -119,7 +122,7 @@ impl FakeIntake {
 
 #[async_trait]
 impl Intake for FakeIntake {
-    async fn submit(&self, batch: Vec<Delivery>) {
+    async fn submit(&self, batch: Vec<Delivery>, _: &Feed) {
         let envelopes: Vec<Envelope> = batch.iter().map(|delivery| (**delivery).clone()).collect();
         let count = envelopes.len();
         self.batches.lock().push(envelopes);
@@ -127,6 +130,7 @@ impl Intake for FakeIntake {
             match (self.choose)(&delivery) {
                 End::Done(outcome) => delivery.done(outcome),
                 End::Retry(after, refusal) => delivery.retry(after, refusal),
+                End::Later(after, delay) => delivery.later(after, delay),
                 End::DeadLetter => {
                     let letter = letter_of(&delivery);
                     delivery.dead_lettered(letter);
@@ -164,6 +168,7 @@ fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),
         attempts: 1,
+        history: Vec::new(),
         source: envelope.position.to_string().into(),
         raw: envelope.raw.clone(),
         created_at: epoch(),
@@ -182,6 +187,7 @@ fn letter_of_poison(poison: &Poison) -> Arc<DeadLetter> {
         code: "INVALID_JSON".into(),
         message: poison.reason.as_str().into(),
         attempts: 0,
+        history: Vec::new(),
         source: poison.position.to_string().into(),
         raw: Bytes::clone(&poison.raw),
         created_at: epoch(),

@@ -90,7 +90,8 @@ impl Lender {
     }
 
     /// How loans ended so far as `name: end`, in the order of their ends: `a: executed`, `b: dead_lettered TIMEOUT`,
-    /// `c: retry Busy`.
+    /// `c: retry Busy`,
+    /// `d: later Redelivery`.
     pub fn ends(&self) -> Vec<String> {
         let ended = self.ledger.ended.lock();
         ended
@@ -113,5 +114,6 @@ fn describe(settled: &Settled) -> String {
         Settled::Done(outcome) => outcome.name().to_owned(),
         Settled::DeadLettered(letter) => format!("dead_lettered {}", letter.code),
         Settled::Retry { refusal, .. } => format!("retry {refusal:?}"),
+        Settled::Later { delay, .. } => format!("later {delay:?}"),
     }
 }

@@ -24,6 +24,7 @@ pub fn dead_letter(number: u32) -> DeadLetter {
         action_id: format_compact!("action-{number}"),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),
+        history: Vec::new(),
         attempts: 4,
         source: format_compact!("kafka:orders/0@{number}"),
         raw: Bytes::from_static(br#"{"id":"x"}"#),
@@ -58,5 +59,6 @@ pub fn audit_record(number: u32) -> AuditRecord {
         rules_generation: 1,
         rules_hash: RulesHash::default(),
         trace_id: None,
+        attempts: Vec::new(),
     }
 }

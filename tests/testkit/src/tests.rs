@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use acteon_core::{ActionOutcome, Attempt, Intake, Refusal, Sink};
+use acteon_core::{ActionOutcome, Attempt, Feed, Intake, Refusal, Sink};
 
 use crate::{Answer, End, FakeIntake, Lender, RecordingSink, action};
 
@@ -14,7 +14,7 @@ async fn an_intake_ends_each_delivery_as_the_test_says() {
         _ => End::Hold,
     });
     let batch = ["a", "b", "c", "d"].map(|id| action(id).lent_by(&lender));
-    intake.submit(batch.into()).await;
+    intake.submit(batch.into(), &Feed::default()).await;
     intake.bury(vec![lender.lend_poison("p", b"{")]).await;
     assert_eq!(lender.on_loan(), 1);
     drop(intake.take_held());
@@ -50,7 +50,7 @@ async fn a_sink_follows_its_script_and_then_its_closure() {
             sink.deliver(attempt)
                 .await
                 .map(|_| ())
-                .map_err(|e| e.is_transient()),
+                .map_err(|e| e.is_retryable()),
         );
     }
     assert_eq!(answers, [Err(true), Err(false), Ok(()), Ok(())]);

@@ -122,7 +122,7 @@ impl State for UnreachableState {
         .await
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<(), StateError> {
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
         self.pass(|calls| calls.settle += 1, self.inner.settle(settlements))
             .await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Claim, DeadLetterQuery, Held, Quota, Reservation, Reserved, Settlement, State, StateKey,
+    Claim, DeadLetterQuery, End, Held, Quota, Reservation, Reserved, Settlement, State, StateKey,
     WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, ProviderResponse};
@@ -70,7 +70,7 @@ fn settlement(asked: &Reservation, answer: &Reserved) -> Settlement {
             reservation: Arc::new(asked.clone()),
             grant: *grant,
         }),
-        delivered: true,
+        end: End::Confirm,
         remember: None,
         dead_letter: None,
         notes: Vec::new(),
@@ -234,7 +234,7 @@ async fn dead_letters_are_bounded_in_bytes() {
         };
         let settlement = Settlement {
             held: None,
-            delivered: false,
+            end: End::Release,
             remember: None,
             dead_letter: Some(letter.into()),
             notes: Vec::new(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateKey, Tally,
+    Answer, End, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateKey,
+    Tally,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -35,7 +36,7 @@ fn tally(number: usize) -> Tally {
 async fn note(state: &MemoryState, numbers: impl Iterator<Item = usize>) {
     let settlement = Settlement {
         held: None,
-        delivered: true,
+        end: End::Confirm,
         remember: None,
         dead_letter: None,
         notes: numbers.map(tally).collect(),

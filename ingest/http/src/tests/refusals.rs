@@ -108,7 +108,7 @@ async fn every_refusal_of_the_pipeline_is_an_error_that_says_what_to_do() {
         Refusal::Overloaded,
         Refusal::StateUnavailable,
         Refusal::Busy,
-        Refusal::Throttled,
+        Refusal::StateFull,
         Refusal::ShuttingDown,
         Refusal::Abandoned,
     ] {

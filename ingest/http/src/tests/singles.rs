@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use acteon_core::decode::decode;
-use acteon_core::{ActionOutcome, Caller, Delivery, Intake, Loan, Poison, Policy};
+use acteon_core::{ActionOutcome, Caller, Delivery, Feed, Intake, Loan, Poison, Policy};
 use acteon_testkit::{End, FakeIntake, epoch};
 use futures_util::future::join_all;
 use futures_util::poll;
@@ -26,7 +26,7 @@ async fn an_action_is_handed_in_as_it_came_and_its_outcome_is_the_answer() {
     assert!(envelope.id_given);
     assert_eq!(envelope.position.to_string(), "http");
     assert_eq!(envelope.caller, Caller::anonymous());
-    assert_eq!(envelope.policy, Policy::ANSWER);
+    assert_eq!(envelope.policy, Policy::Answer);
     assert_eq!(envelope.received_at.as_second(), epoch().as_second());
     assert_eq!(envelope.raw, wire("a-1"));
 }
@@ -210,11 +210,11 @@ const CROWD: usize = 9;
 
 #[async_trait]
 impl Intake for Crowd {
-    async fn submit(&self, batch: Vec<Delivery>) {
+    async fn submit(&self, batch: Vec<Delivery>, feed: &Feed) {
         if self.came.fetch_add(1, Ordering::Relaxed) < CROWD {
             self.gate.wait();
         }
-        self.intake.submit(batch).await;
+        self.intake.submit(batch, feed).await;
     }
 
     async fn bury(&self, _: Vec<Loan<Poison>>) {}
@@ -249,7 +249,7 @@ struct PanicsOnce(AtomicUsize);
 
 #[async_trait]
 impl Intake for PanicsOnce {
-    async fn submit(&self, batch: Vec<Delivery>) {
+    async fn submit(&self, batch: Vec<Delivery>, _: &Feed) {
         assert_ne!(
             self.0.fetch_add(1, Ordering::Relaxed),
             0,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acteon_core::{Refusal, ThrottledPolicy};
+use acteon_core::{Delay, ThrottledPolicy};
 use acteon_testkit::{End, FakeIntake};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{Headers, Message, OwnedHeaders};
@@ -21,7 +21,7 @@ fn throttling(wait: Duration) -> std::sync::Arc<FakeIntake> {
             return End::Done(done());
         }
         seen.push(envelope.action.id.clone());
-        End::Retry(wait, Refusal::Throttled)
+        End::Later(wait, Delay::Throttled)
     })
 }
 
@@ -109,7 +109,7 @@ async fn an_ordered_source_keeps_what_is_throttled_at_the_head_of_its_key() {
     topic.publish(0, "b").await;
     let tries = AtomicUsize::new(0);
     let intake = FakeIntake::settling(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
-        0 => End::Retry(Duration::from_millis(300), Refusal::Throttled),
+        0 => End::Later(Duration::from_millis(300), Delay::Throttled),
         _ => End::Done(done()),
     });
     let mut options = topic.options();

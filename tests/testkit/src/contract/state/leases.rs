@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acteon_core::outcome::FailureCode;
-use acteon_core::state::{Held, Reserved};
+use acteon_core::state::{End, Held, Reserved};
 use acteon_core::{ActionOutcome, ProviderResponse, State};
 use serde_json::json;
 
@@ -168,7 +168,7 @@ pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHar
     let whole = all(&[id("a"), key::<H>("k")]);
     let held = subject.take(&whole).await;
     let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
-    settlement.delivered = false;
+    settlement.end = End::Release;
     subject.settle(settlement).await;
     assert!(matches!(
         subject.ask(&id("a")).await,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::ActionOutcome;
-use acteon_core::state::{Claim, Held, Reservation, Reserved, Settlement, StateKey};
+use acteon_core::state::{Claim, End, Held, Recall, Reservation, Reserved, Settlement, StateKey};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -180,7 +180,11 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         };
         let settlement = Settlement {
             held: Some(held.clone()),
-            delivered,
+            end: if delivered {
+                End::Confirm
+            } else {
+                End::Release
+            },
             remember: remember.then(|| (outcome, half_units::<H>(MEMORY))),
             dead_letter: None,
             notes: Vec::new(),
@@ -264,6 +268,7 @@ fn reservation<H: StateHarness>(id: Option<u8>, keys: &[u8]) -> Reservation {
             })
             .collect(),
         quotas: Vec::new(),
+        recall: Recall::Yes,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, Event, Held, Question, Quota, Reservation, Reserved,
+    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Reservation, Reserved,
     Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, State};
@@ -132,7 +132,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
 pub(super) fn delivered(held: &Held) -> Settlement {
     Settlement {
         held: Some(held.clone()),
-        delivered: true,
+        end: End::Confirm,
         remember: None,
         dead_letter: None,
         notes: Vec::new(),
@@ -141,7 +141,7 @@ pub(super) fn delivered(held: &Held) -> Settlement {
 
 pub(super) fn failed(held: &Held) -> Settlement {
     Settlement {
-        delivered: false,
+        end: End::Release,
         ..delivered(held)
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn remembered(held: &Held, outcome: &ActionOutcome, time: Duration) -
 pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
     Settlement {
         held: None,
-        delivered: false,
+        end: End::Release,
         remember: None,
         dead_letter: Some(letter.clone()),
         notes: Vec::new(),
@@ -167,7 +167,7 @@ pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
 pub(super) fn noting(notes: &[Tally]) -> Settlement {
     Settlement {
         held: None,
-        delivered: true,
+        end: End::Confirm,
         remember: None,
         dead_letter: None,
         notes: notes.to_vec(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::State;
-use acteon_core::state::{Held, Quota, Reservation, Reserved, Settlement, StateKey, WhenFull};
+use acteon_core::state::{End, Held, Quota, Reservation, Reserved, Settlement, StateKey, WhenFull};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -105,7 +105,7 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
                     reservation: asked.into(),
                     grant,
                 }),
-                delivered: false,
+                end: End::Release,
                 remember: None,
                 dead_letter: None,
                 notes: Vec::new(),

@@ -1,0 +1,110 @@
+//! The attempt history of an action: what became of each call of a sink, through retries and redeliveries.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::outcome::FailureCode;
+
+/// How many attempts are remembered. Older ones are only counted.
+pub const ATTEMPTS_REMEMBERED: usize = 16;
+
+/// The length in bytes up to which a provider's refusal is remembered.
+pub const EXCERPT_BYTES_MAX: usize = 512;
+
+/// One call of a sink, as the audit trail and the dead letters show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptRecord {
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The provider that was asked.
+    #[schema(value_type = String)]
+    pub provider: CompactString,
+    /// The status number of the provider's protocol, where it answered with one.
+    pub status: Option<u16>,
+    /// Why it failed; `null` when the provider took the action.
+    #[schema(value_type = Option<String>)]
+    pub code: Option<FailureCode>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The beginning of what the provider said when it refused, redacted.
+    #[schema(value_type = Option<String>)]
+    pub excerpt: Option<CompactString>,
+}
+
+/// What was tried for an action that has not come to its end yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// When delivery was first tried or refused. Giving up counts from here.
+    pub began_at: Timestamp,
+    /// How often the action went back to its source to be delivered later.
+    pub redeliveries: u32,
+    /// How often a sink was asked, in all.
+    pub attempts: u32,
+    /// The last attempts, oldest first; at most [`ATTEMPTS_REMEMBERED`].
+    pub last: VecDeque<AttemptRecord>,
+}
+
+impl History {
+    /// Of an action that is tried for the first time.
+    pub fn beginning(at: Timestamp) -> Self {
+        Self {
+            began_at: at,
+            redeliveries: 0,
+            attempts: 0,
+            last: VecDeque::new(),
+        }
+    }
+
+    /// Adds an attempt. The oldest one is forgotten when there are too many.
+    pub fn push(&mut self, attempt: AttemptRecord) {
+        self.attempts = self.attempts.saturating_add(1);
+        if self.last.len() >= ATTEMPTS_REMEMBERED {
+            self.last.pop_front();
+        }
+        self.last.push_back(attempt);
+    }
+
+    /// How long delivery has been tried at `now`.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(self.began_at)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(number: u64) -> AttemptRecord {
+        AttemptRecord {
+            at: Timestamp::UNIX_EPOCH,
+            provider: "p".into(),
+            status: Some(503),
+            code: Some(FailureCode::ExecutionFailed),
+            duration_ms: number,
+            excerpt: None,
+        }
+    }
+
+    #[test]
+    fn the_last_attempts_are_remembered_and_all_are_counted() {
+        let mut history = History::beginning(Timestamp::UNIX_EPOCH);
+        (0..20).for_each(|number| history.push(attempt(number)));
+        assert_eq!(history.attempts, 20);
+        let numbers: Vec<_> = history.last.iter().map(|a| a.duration_ms).collect();
+        assert_eq!(numbers, (4..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_history_is_read_back_as_it_was_written() {
+        let mut history = History::beginning(Timestamp::UNIX_EPOCH);
+        history.push(attempt(7));
+        let text = serde_json::to_string(&history).unwrap();
+        assert_eq!(serde_json::from_str::<History>(&text).unwrap(), history);
+    }
+}
