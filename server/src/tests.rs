@@ -1,5 +1,7 @@
 //! The server as another program embeds it.
 
+mod shutdown;
+
 use acteon_config::{Inputs, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};

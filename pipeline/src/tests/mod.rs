@@ -10,5 +10,6 @@ mod leases;
 mod property;
 mod state_loss;
 mod throttle;
+mod trail;
 
 use self::bench::{Bench, Provider};
