@@ -11,6 +11,7 @@ use crate::job::{Ended, Job};
 use crate::options::OnStateError;
 use crate::process::Pipeline;
 use crate::rulebook::Generation;
+use crate::yielding::TimeSlice;
 
 /// The deliveries of a batch that go on, and beside each what the state answered; nothing at all when nothing was asked.
 pub(crate) struct Batch {
@@ -22,14 +23,18 @@ pub(crate) struct Batch {
 /// have none.
 pub(crate) async fn gather<'a>(
     set: &RuleSet,
-    actions: impl Iterator<Item = &'a Action>,
+    actions: impl Iterator<Item = &'a Action> + Send,
     now: Timestamp,
     state: &dyn State,
 ) -> Result<Vec<Gathered>, StateError> {
     if !set.asks() {
         return Ok(Vec::new());
     }
-    let reads: Vec<Vec<Read>> = actions.map(|action| set.ask(action, now)).collect();
+    let (mut reads, mut slice) = (Vec::new(), TimeSlice::begin());
+    for action in actions {
+        reads.push(set.ask(action, now));
+        slice.yield_when_over().await;
+    }
     let each = reads.iter().flatten();
     let questions: Vec<_> = each.map(|read| read.question.clone()).collect();
     if questions.is_empty() {

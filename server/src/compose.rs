@@ -24,6 +24,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::listen::Limits;
 use crate::metrics::Published;
 use crate::providers::{Share, Treatment, redelivery_options};
 use crate::{events, readiness, rest};
@@ -37,6 +38,9 @@ pub struct Server {
     pub(crate) trail: Option<Arc<AuditTrail>>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
+    /// One of the sources, which knows of callers that wait.
+    pub(crate) http: Arc<HttpSource>,
+    pub(crate) limits: Limits,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) stop: CancellationToken,
@@ -128,9 +132,15 @@ impl Server {
             routers: rest::Routers::new(AdminApi::new(ports), &http, body_bytes_max),
             listener,
             admin_listener,
+            limits: Limits {
+                connections: server.max_connections,
+                idle: server.idle_timeout,
+                head: server.head_timeout,
+            },
             pipeline: intake,
             rules,
             sources,
+            http,
             metrics,
             stop,
             shutdown_timeout: server.shutdown_timeout,

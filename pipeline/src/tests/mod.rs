@@ -12,5 +12,6 @@ mod property;
 mod redelivery;
 mod state_loss;
 mod throttle;
+mod trail;
 
 use self::bench::{Bench, Provider};
