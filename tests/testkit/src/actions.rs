@@ -195,7 +195,10 @@ impl ActionBuilder {
             received_at: self.received_at,
             raw,
             key: None,
-            memory: Memory::Own,
+            memory: match self.raw {
+                Some(_) => Memory::Shared,
+                None => Memory::Own,
+            },
             history: self.history,
             policy: self.policy,
         }
