@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acteon_ingest_kit::Standing;
 use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::Instant;
@@ -49,7 +50,7 @@ impl Session<'_> {
         self.shared.events.called("assign", &taken);
         self.joined = true;
         if !self.topic_unknown {
-            self.shared.progress.heard(now, 0);
+            self.shared.progress.connected(now);
         }
     }
 
@@ -192,19 +193,23 @@ impl Session<'_> {
 
     /// Tells lag and health by what the client knows.
     fn heard(&mut self, stats: &Stats, now: Instant) {
-        let mut backlog = 0;
+        let mut standings = Vec::new();
         for partition in self.assignment.iter() {
-            let position = partition.mark.position();
-            if let Some(lag) = stats.lag(&partition.topic, partition.number, position) {
+            let lag = stats.lag(partition);
+            if let Some(lag) = lag {
                 self.shared
                     .events
                     .lag(&partition.topic, partition.number, lag);
-                backlog += lag;
             }
-        }
-        // What waits in the retry topic waits for its time, not for us.
-        if self.shared.member == Member::OfRetries {
-            backlog = 0;
+            standings.push(Standing {
+                stream: partition.stream(),
+                waiting: match self.shared.member {
+                    Member::OfTopics(_) => lag.unwrap_or(0),
+                    // What is not on loan waits for its time, not for us.
+                    Member::OfRetries => partition.on_loan as u64,
+                },
+                moves: partition.moves,
+            });
         }
         let progress = &self.shared.progress;
         if !stats.is_connected() {
@@ -218,7 +223,7 @@ impl Session<'_> {
             progress.troubled("a topic it reads does not exist");
             self.look_for_topics();
         } else if self.phase == Phase::Running {
-            progress.heard(now, backlog);
+            progress.heard(now, standings);
         }
     }
 

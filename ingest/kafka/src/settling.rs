@@ -35,9 +35,8 @@ impl Session<'_> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.mark.settle(place.offset) && self.commit_due.is_none() {
+        if partition.settle(place.offset) && self.commit_due.is_none() {
             self.commit_due = Some(now + COMMIT_INTERVAL);
-            self.shared.progress.moved(now);
         }
         if !self.tries.is_empty() {
             self.tries.remove(&place);

@@ -14,6 +14,6 @@ pub mod watermark;
 pub use backoff::Backoff;
 pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message};
-pub use progress::Progress;
+pub use progress::{Progress, Standing};
 pub use supervise::{Connection, Ended, supervise};
 pub use watermark::{Begun, Watermark};
