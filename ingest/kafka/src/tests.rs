@@ -21,6 +21,7 @@ mod options;
 mod outage;
 mod pressure;
 mod reading;
+mod readiness;
 mod rebalance;
 mod republishing;
 
