@@ -29,6 +29,15 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
     type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
+    /// Looks at options that have the right shape and says whether they can work, without connecting. What is refused here
+    /// is not built either.
+    ///
+    /// # Errors
+    /// The first option that cannot work, by name.
+    fn check(&self, _config: &Self::Config) -> Result<(), BuildError> {
+        Ok(())
+    }
+
     /// Builds it. It may connect but must not insist: the server starts without its backends.
     async fn build(
         &self,
@@ -122,6 +131,14 @@ pub struct Plan<F: Family> {
 }
 
 impl<F: Family> Plan<F> {
+    /// Says whether it can be built, as far as that can be known without connecting.
+    ///
+    /// # Errors
+    /// When the options have the right shape but cannot work.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.entry.check(&*self.config)
+    }
+
     /// Builds it.
     ///
     /// # Errors
@@ -135,12 +152,15 @@ impl<F: Family> Plan<F> {
 trait Erased<F: Family>: Send + Sync {
     fn schema(&self) -> Schema;
     fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
+    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError>;
     async fn build(
         &self,
         config: Box<dyn Any + Send + Sync>,
         context: F::Context,
     ) -> Result<F::Product, BuildError>;
 }
+
+const OTHER_KIND: &str = "options of another kind";
 
 struct Entry<A>(Arc<A>);
 
@@ -159,14 +179,21 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
         Ok(Box::new(config))
     }
 
+    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError> {
+        match config.downcast_ref() {
+            Some(config) => self.0.check(config),
+            None => Err(BuildError::new(OTHER_KIND)),
+        }
+    }
+
     async fn build(
         &self,
         config: Box<dyn Any + Send + Sync>,
         context: F::Context,
     ) -> Result<F::Product, BuildError> {
-        let config = config
-            .downcast()
-            .map_err(|_| BuildError::new("options of another kind"))?;
+        let config = config.downcast();
+        let config = config.map_err(|_| BuildError::new(OTHER_KIND))?;
+        self.0.check(&config)?;
         self.0.build(*config, context).await
     }
 }

@@ -1,4 +1,4 @@
-//! `acteon-server check`: the rules of a configuration, read, compiled and looked over without starting anything.
+//! `acteon-server check`: the adapters of a configuration, and its rules, looked over without starting or connecting anything.
 
 use std::path::Path;
 
@@ -16,6 +16,26 @@ pub struct Checked {
     pub rules: usize,
     /// What is allowed and yet hardly meant, by file, line and column.
     pub warnings: Vec<RuleProblem>,
+}
+
+/// Asks each adapter whether it can work with its options: what is refused here would not start either.
+pub fn adapters(settings: &Settings) -> Vec<StartError> {
+    let sources = settings.sources.iter().map(|source| {
+        let part = format!("source `{}`", source.keys.name);
+        (part, source.plan.check())
+    });
+    let providers = settings.providers.iter().map(|provider| {
+        let part = format!("provider `{}`", provider.keys.name);
+        (part, provider.plan.check())
+    });
+    let backends = [
+        ("state backend".to_owned(), settings.state.plan.check()),
+        ("audit backend".to_owned(), settings.audit.plan.check()),
+    ];
+    let checked = backends.into_iter().chain(sources).chain(providers);
+    checked
+        .filter_map(|(part, result)| result.map_err(StartError::build(part)).err())
+        .collect()
 }
 
 /// Looks over the rules of the configured directory. The tests beside them are taken for examples of actions.

@@ -77,7 +77,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    fn build(part: impl Into<String>) -> impl FnOnce(BuildError) -> Self {
+    pub(crate) fn build(part: impl Into<String>) -> impl FnOnce(BuildError) -> Self {
         let part = part.into();
         |source| Self::Build { part, source }
     }

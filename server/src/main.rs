@@ -75,7 +75,12 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> 
             return ExitCode::FAILURE;
         }
     };
+    let refused = check::adapters(&settings);
+    for error in refused.iter().map(anyhow::Error::msg) {
+        complain(&format!("{error:#}"));
+    }
     match check::rules(&settings) {
+        Ok(_) if !refused.is_empty() => ExitCode::FAILURE,
         Ok(checked) => {
             let warned = warn(&checked.warnings);
             let (sources, providers) = (settings.sources.len(), settings.providers.len());

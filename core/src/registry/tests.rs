@@ -23,6 +23,13 @@ impl Factory<Greeters> for Polite {
     const KIND: &'static str = "polite";
     type Config = Options;
 
+    fn check(&self, config: &Options) -> Result<(), BuildError> {
+        match config.greeting.is_empty() {
+            true => Err(BuildError::new("`greeting` must not be empty")),
+            false => Ok(()),
+        }
+    }
+
     async fn build(&self, config: Options, name: &'static str) -> Result<String, BuildError> {
         Ok(format!("{}, {name}", config.greeting))
     }
@@ -39,6 +46,19 @@ async fn an_adapter_is_planned_from_its_options_and_built_later() {
     let options = serde_json::json!({"greeting": "good morning"});
     let plan = registry().plan("polite", options).unwrap();
     assert_eq!(plan.build("world").await.unwrap(), "good morning, world");
+}
+
+#[tokio::test]
+async fn what_a_check_refuses_is_not_built_either() {
+    let plan = |greeting| {
+        let options = serde_json::json!({"greeting": greeting});
+        registry().plan("polite", options).unwrap()
+    };
+    assert!(plan("good morning").check().is_ok());
+    let refused = plan("").check().unwrap_err().to_string();
+    assert_eq!(refused, "`greeting` must not be empty");
+    let not_built = plan("").build("world").await.unwrap_err();
+    assert_eq!(not_built.to_string(), refused);
 }
 
 #[test]

@@ -7,11 +7,10 @@ use acteon_core::Secret;
 use acteon_ingest_kit::Codec;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 
@@ -168,6 +167,11 @@ impl KafkaConfig {
             let topic = topic.to_owned();
             Err(OptionError::Reused { option, topic })
         };
+        let mut topics = self.topics.iter().enumerate();
+        if let Some((_, topic)) = topics.find(|(at, topic)| self.topics[..*at].contains(topic)) {
+            let topic = topic.clone();
+            return Err(OptionError::Twice { topic });
+        }
         if self.topics.contains(&retry) {
             return reused("retry_topic", &retry);
         }
@@ -186,10 +190,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
-        let tried = self
-            .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
-            .create_native_config();
-        tried.map(|_| ()).map_err(|error| refused(&error))
+        check::clients(self)
     }
 
     /// The client's properties for reading as `member`.
@@ -255,18 +256,4 @@ impl KafkaConfig {
         config.set("bootstrap.servers", &self.brokers);
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
-}
-
-/// Says which property is wrong, without its value: that may be a secret.
-fn refused(error: &KafkaError) -> OptionError {
-    let message = match error {
-        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
-            format!("the Kafka client has no property `{property}`")
-        }
-        KafkaError::ClientConfig(_, _, property, _) => {
-            format!("the Kafka client does not take this value of `{property}`")
-        }
-        _ => "the Kafka client does not take these properties".to_owned(),
-    };
-    OptionError::Refused { message }
 }

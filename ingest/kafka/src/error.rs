@@ -30,6 +30,10 @@ pub enum OptionError {
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
+    /// A client reads a topic once.
+    #[error("`topics` names `{topic}` twice")]
+    #[allow(missing_docs)]
+    Twice { topic: String },
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod balance;
+mod check;
 mod commits;
 mod config;
 mod context;
@@ -39,6 +40,11 @@ pub struct Kafka;
 impl Factory<Sources> for Kafka {
     const KIND: &'static str = "kafka";
     type Config = KafkaConfig;
+
+    fn check(&self, config: &KafkaConfig) -> Result<(), BuildError> {
+        let checked = config.check();
+        checked.map_err(|error| BuildError::new(error.to_string()))
+    }
 
     async fn build(
         &self,

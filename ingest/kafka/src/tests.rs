@@ -20,8 +20,8 @@ mod commits;
 mod options;
 mod outage;
 mod pressure;
-mod reading;
 mod readiness;
+mod reading;
 mod rebalance;
 mod republishing;
 
