@@ -2,7 +2,6 @@
 //! before has come to its end.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 
 use acteon_core::{Envelope, Permit};
 use hashbrown::HashMap;
@@ -16,6 +15,12 @@ pub(crate) struct Lane {
     key: u64,
 }
 
+impl Lane {
+    pub(crate) fn new(epoch: u32, key: u64) -> Self {
+        Self { epoch, key }
+    }
+}
+
 /// A record whose lane is taken.
 pub(crate) struct Queued {
     pub(crate) place: Place,
@@ -26,20 +31,11 @@ pub(crate) struct Queued {
 /// The lanes that are taken.
 #[derive(Default)]
 pub(crate) struct Lanes {
-    hasher: RandomState,
     taken: HashMap<Lane, VecDeque<Queued>>,
     by_place: HashMap<Place, Lane>,
 }
 
 impl Lanes {
-    /// The lane of a record: that of its key; records without a key share their partition's.
-    pub(crate) fn of(&self, place: Place, key: Option<&[u8]>) -> Lane {
-        Lane {
-            epoch: place.epoch,
-            key: key.map_or(0, |key| self.hasher.hash_one(key)),
-        }
-    }
-
     /// Takes the lane, and gives the record back to be handed in; or queues it behind the one that holds the lane.
     pub(crate) fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
         if let Some(waiting) = self.taken.get_mut(&lane) {
@@ -88,14 +84,14 @@ mod tests {
     #[test]
     fn one_key_goes_one_after_another_and_others_pass() {
         let mut lanes = Lanes::default();
-        let enter = |lanes: &mut Lanes, offset, key: &str| {
-            let lane = lanes.of(Place { epoch: 0, offset }, Some(key.as_bytes()));
+        let enter = |lanes: &mut Lanes, offset, key: char| {
+            let lane = Lane::new(0, key.into());
             lanes.enter(lane, queued(offset)).map(|q| q.place.offset)
         };
-        assert_eq!(enter(&mut lanes, 1, "a"), Some(1));
-        assert_eq!(enter(&mut lanes, 2, "a"), None);
-        assert_eq!(enter(&mut lanes, 3, "b"), Some(3));
-        assert_eq!(enter(&mut lanes, 4, "a"), None);
+        assert_eq!(enter(&mut lanes, 1, 'a'), Some(1));
+        assert_eq!(enter(&mut lanes, 2, 'a'), None);
+        assert_eq!(enter(&mut lanes, 3, 'b'), Some(3));
+        assert_eq!(enter(&mut lanes, 4, 'a'), None);
         let leave = |lanes: &mut Lanes, offset| {
             let next = lanes.leave(Place { epoch: 0, offset });
             next.map(|queued| queued.place.offset)
@@ -105,19 +101,13 @@ mod tests {
         assert_eq!(leave(&mut lanes, 3), None);
         assert_eq!(leave(&mut lanes, 2), Some(4));
         assert_eq!(leave(&mut lanes, 4), None);
-        assert_eq!(enter(&mut lanes, 5, "a"), Some(5), "the lane is free");
+        assert_eq!(enter(&mut lanes, 5, 'a'), Some(5), "the lane is free");
     }
 
     #[test]
     fn lanes_of_a_partition_that_was_given_up_are_forgotten() {
         let mut lanes = Lanes::default();
-        let lane = lanes.of(
-            Place {
-                epoch: 0,
-                offset: 1,
-            },
-            None,
-        );
+        let lane = Lane::new(0, 1);
         assert!(lanes.enter(lane, queued(1)).is_some());
         assert!(lanes.enter(lane, queued(2)).is_none());
         lanes.retain(|epoch| epoch != 0);

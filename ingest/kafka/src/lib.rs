@@ -1,24 +1,27 @@
 #![doc = include_str!("../README.md")]
 
 mod assignment;
-mod balance;
 mod check;
-mod commits;
+mod committer;
 mod config;
 mod context;
+mod delayed;
 mod error;
 mod events;
-mod handing;
+mod flow;
+mod health;
 mod held;
 mod inbox;
 mod lanes;
+mod loans;
 mod member;
+mod pending;
+mod phase;
 mod publish;
-mod reading;
-mod ready;
+mod reader;
+mod rebalance;
 mod record;
 mod session;
-mod settling;
 mod source;
 mod stats;
 mod topics;

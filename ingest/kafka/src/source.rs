@@ -171,7 +171,8 @@ impl Connection for Shared {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => return Ended::Hopeless(self.hopeless(error)),
         };
-        let ended = Session::new(self, &consumer, inbox, shutdown).run().await;
+        let session = Session::new(self, &consumer, inbox, shutdown);
+        let ended = session.run(consumer.stream()).await;
         self.progress.troubled("has left its group");
         leave(consumer, shutdown).await;
         ended
