@@ -54,6 +54,8 @@ pub(crate) struct Partition {
     /// The broker has asked for it back: nothing new is read from it.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
+    /// Counts what was settled, and what was begun when nothing was in flight: while it grows, the partition gets on.
+    pub(crate) moves: u64,
     stream: Arc<str>,
     /// The position of the last commit that was sent, and of the last that was confirmed.
     sent: u64,
@@ -73,12 +75,14 @@ impl Partition {
     pub(crate) fn begin(&mut self, offset: i64) -> Option<Place> {
         let offset = u64::try_from(offset).ok()?;
         let first = self.mark.position().is_none();
+        let is_alone = self.mark.unsettled() == 0;
         if self.revoking || self.mark.begin(offset) == Begun::Known {
             return None;
         }
         if first {
             (self.sent, self.confirmed) = (offset, offset);
         }
+        self.moves += u64::from(is_alone);
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
     }
@@ -93,6 +97,17 @@ impl Partition {
         self.on_loan += 1;
         self.lent_end = self.lent_end.max(place.offset + 1);
         Receipt::new(self.lender.clone(), place.offset)
+    }
+
+    /// A record has come to its end. True when more of the partition may be committed.
+    pub(crate) fn settle(&mut self, offset: u64) -> bool {
+        self.moves += 1;
+        self.mark.settle(offset)
+    }
+
+    /// What its standing is told under.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -146,6 +161,7 @@ impl Assignment {
             undue: Undue::default(),
             revoking: false,
             paused: false,
+            moves: 0,
             stream: format!("kafka:{topic}/{number}").into(),
             sent: 0,
             confirmed: 0,

@@ -7,11 +7,10 @@ use acteon_core::Secret;
 use acteon_ingest_kit::Codec;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 use crate::own_topics;
@@ -146,7 +145,7 @@ impl KafkaConfig {
     ///
     /// # Errors
     /// The first option that cannot work.
-    pub fn check(&self, name: &str) -> Result<(), OptionError> {
+    pub fn check(&self) -> Result<(), OptionError> {
         let nothing = |text: &str| text.trim().is_empty();
         let needed = [
             ("brokers", nothing(&self.brokers)),
@@ -166,39 +165,52 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
-        self.check_topics(name)?;
+        self.check_topics()?;
         self.check_client()
     }
 
-    fn check_topics(&self, name: &str) -> Result<(), OptionError> {
-        if let Some(pattern) = self.topics.iter().find(|topic| topic.starts_with('^')) {
-            return Err(OptionError::Pattern(pattern.clone()));
-        }
-        let retry = self.retry_topic(name);
-        let retry: Vec<String> = match self.ordered {
-            true => Vec::new(),
-            false => own_topics::names(&retry).collect(),
-        };
-        let letters = self.dead_letter_topic.as_slice();
-        let named = [
-            ("topics", self.topics.as_slice()),
-            ("retry_topic", &retry),
-            ("dead_letter_topic", letters),
-        ];
-        for (at, (option, topics)) in named.iter().enumerate() {
-            let option = *option;
-            for topic in *topics {
-                if !is_topic(topic) {
-                    let topic = topic.clone();
-                    return Err(OptionError::NoTopic { option, topic });
-                }
-                if named[..at].iter().any(|(_, before)| before.contains(topic)) {
-                    let topic = topic.clone();
-                    return Err(OptionError::Reused { option, topic });
-                }
+    fn check_topics(&self) -> Result<(), OptionError> {
+        let topics = self.topics.iter().enumerate();
+        for (at, topic) in topics {
+            let topic = topic.clone();
+            if topic.starts_with('^') {
+                return Err(OptionError::Pattern(topic));
             }
+            if self.topics[..at].contains(&topic) {
+                return Err(OptionError::Twice { topic });
+            }
+            named("topics", &topic)?;
         }
         Ok(())
+    }
+
+    /// Looks at the topics that the source `name` writes to.
+    ///
+    /// # Errors
+    /// The first that cannot be, or that it uses in another way, too.
+    pub fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
+        let mut used = self.topics.clone();
+        for (option, topic) in self.own_topics(name) {
+            named(option, &topic)?;
+            if used.contains(&topic) {
+                return Err(OptionError::Reused { option, topic });
+            }
+            used.push(topic);
+        }
+        Ok(())
+    }
+
+    /// The topics that the source `name` writes to, and the option that each comes from. One that is `ordered` keeps what
+    /// waits at the head of its lane.
+    pub(crate) fn own_topics(&self, name: &str) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if !self.ordered {
+            let retry = self.retry_topic(name);
+            own.extend(own_topics::names(&retry).map(|topic| ("retry_topic", topic)));
+        }
+        let letters = self.dead_letter_topic.iter();
+        own.extend(letters.map(|topic| ("dead_letter_topic", topic.clone())));
+        own
     }
 
     fn check_client(&self) -> Result<(), OptionError> {
@@ -208,10 +220,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
-        let tried = self
-            .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
-            .create_native_config();
-        tried.map(|_| ()).map_err(|error| refused(&error))
+        check::clients(self)
     }
 
     /// The client's properties for reading as `member`.
@@ -282,24 +291,18 @@ impl KafkaConfig {
     }
 }
 
+fn named(option: &'static str, topic: &str) -> Result<(), OptionError> {
+    let topic = topic.to_owned();
+    match is_topic(&topic) {
+        true => Ok(()),
+        false => Err(OptionError::NoTopic { option, topic }),
+    }
+}
+
 /// True for what a broker takes for the name of a topic.
 fn is_topic(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=TOPIC_LENGTH_MAX).contains(&name.len())
         && name.chars().all(legal)
         && !matches!(name, "." | "..")
-}
-
-/// Says which property is wrong, without its value: that may be a secret.
-fn refused(error: &KafkaError) -> OptionError {
-    let message = match error {
-        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
-            format!("the Kafka client has no property `{property}`")
-        }
-        KafkaError::ClientConfig(_, _, property, _) => {
-            format!("the Kafka client does not take this value of `{property}`")
-        }
-        _ => "the Kafka client does not take these properties".to_owned(),
-    };
-    OptionError::Refused { message }
 }

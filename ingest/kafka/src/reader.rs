@@ -243,7 +243,7 @@ fn pass_over(record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
     if let Some(partition) = found
         && let Some(place) = partition.begin(record.offset())
     {
-        partition.mark.settle(place.offset);
+        partition.settle(place.offset);
     }
 }
 

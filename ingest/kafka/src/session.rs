@@ -213,8 +213,8 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.mark.settle(place.offset) && self.committer.settled(now) {
-            self.shared.progress.moved(now);
+        if partition.settle(place.offset) {
+            self.committer.settled(now);
         }
         self.delayed.forget(place);
         self.loans.leave(place, &mut self.assignment);

@@ -70,7 +70,8 @@ impl KafkaSource {
     /// # Errors
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
-        options.check(&context.name)?;
+        options.check()?;
+        options.check_own_topics(&context.name)?;
         let events = Arc::new(Events::new(&context.name));
         let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
         let readers = (0..options.consumers).map(Member::OfTopics);

@@ -22,6 +22,7 @@ mod options;
 mod ordered;
 mod outage;
 mod pressure;
+mod readiness;
 mod reading;
 mod rebalance;
 mod republishing;

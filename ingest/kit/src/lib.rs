@@ -32,7 +32,7 @@ pub use inbox::{Arrived, Inbox, Lender, Place};
 pub use lanes::{Lane, Lanes, Queued};
 pub use pending::Pending;
 pub use phase::Phases;
-pub use progress::Progress;
+pub use progress::{Progress, Standing};
 pub use publish::{Publication, Published, Publisher, Publishing};
 pub use submit::{Decoded, Submitter};
 pub use supervise::{Connection, Ended, supervise};

@@ -11,7 +11,9 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
     change(&mut options);
     let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
-    options.check("orders").unwrap_err().to_string()
+    let checked = options.check();
+    let checked = checked.and_then(|()| options.check_own_topics("orders"));
+    checked.unwrap_err().to_string()
 }
 
 #[test]
@@ -104,6 +106,53 @@ fn client_properties_that_the_library_does_not_take_are_refused_without_their_va
 }
 
 #[test]
+fn a_topic_that_is_named_twice_is_refused() {
+    let error = refused(|o| o["topics"] = json!(["a", "x", "b", "x"]));
+    assert_eq!(error, "`topics` names `x` twice");
+}
+
+#[test]
+fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
+    let properties = json!({"max.poll.interval.ms": "10000"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.starts_with("`client`: the Kafka client does not take these properties together")
+            && error.contains("max.poll.interval.ms")
+            && error.contains("session.timeout.ms"),
+        "{error}"
+    );
+    let properties = json!({"max.in.flight.requests.per.connection": "6"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.contains("max.in.flight"),
+        "the client that publishes is asked, too: {error}"
+    );
+}
+
+#[test]
+fn no_value_of_a_property_is_in_what_the_library_says() {
+    let secret = "/where/nobody/looks/hunter2";
+    let properties = json!({"plugin.library.paths": secret});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        !error.contains("hunter2") && error.contains("plugin"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_check_connects_to_nothing_and_ends_at_once() {
+    let broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    broker.set_nonblocking(true).unwrap();
+    let began = std::time::Instant::now();
+    let options = options(&broker.local_addr().unwrap().to_string(), "orders");
+    assert_eq!(options.check(), Ok(()));
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    let nobody = broker.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
     let mut registry = Registry::default();
     registry.register(Kafka);
@@ -119,7 +168,7 @@ fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
 fn a_wrong_option_stops_the_source_from_being_built() {
     let mut wrong = options("localhost:1", "orders");
     wrong.topics.clear();
-    let error = wrong.check("orders").unwrap_err();
+    let error = wrong.check().unwrap_err();
     assert_eq!(error, OptionError::Empty { option: "topics" });
 }
 
