@@ -31,8 +31,14 @@ pub struct Held<P> {
     pub again: Again<P>,
     /// Its share of what may be in flight; without one nothing new is read.
     pub permit: Option<Permit>,
-    /// True when it was read before its time.
+    /// True when it was read before its time: its room is set aside, as that of what is fetched ahead.
     pub undue: bool,
+}
+
+impl<P> Held<P> {
+    fn is_unadmitted(&self) -> bool {
+        self.permit.is_none() && !self.undue
+    }
 }
 
 impl<P: Publication> Held<P> {
@@ -72,7 +78,7 @@ impl<P> Waiting<P> {
             // It has its own bytes.
             Again::Publish(_) => {}
         }
-        self.unadmitted += usize::from(held.permit.is_none());
+        self.unadmitted += usize::from(held.is_unadmitted());
         self.heap.push(Soonest(held));
     }
 
@@ -82,7 +88,7 @@ impl<P> Waiting<P> {
             return None;
         }
         let Soonest(held) = self.heap.pop()?;
-        self.unadmitted -= usize::from(held.permit.is_none());
+        self.unadmitted -= usize::from(held.is_unadmitted());
         Some(held)
     }
 
@@ -99,7 +105,7 @@ impl<P> Waiting<P> {
     /// Drops what belongs to places that are not kept: the broker brings it again.
     pub fn retain(&mut self, keep: impl Fn(Place) -> bool) {
         self.heap.retain(|Soonest(held)| keep(held.place));
-        let missing = |Soonest(held): &&Soonest<P>| held.permit.is_none();
+        let missing = |Soonest(held): &&Soonest<P>| held.is_unadmitted();
         self.unadmitted = self.heap.iter().filter(missing).count();
     }
 }
