@@ -12,6 +12,7 @@ use acteon_config::{
 use acteon_core::rules::RulesError;
 use acteon_core::sink::SinkContext;
 use acteon_core::source::SourceContext;
+use acteon_core::state::StateContext;
 use acteon_core::{
     Admission, Audit, BuildError, Clock, Counters, Redactor, Sink, Source, State, Trail,
 };
@@ -48,7 +49,7 @@ pub struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) follow: Follow,
-    state: Arc<dyn State>,
+    pub(crate) state: Arc<dyn State>,
     state_kind: String,
 }
 
@@ -109,7 +110,10 @@ impl Server {
         let (server, pipeline) = (settings.server, settings.pipeline);
         let (state_kind, store_payload) =
             (settings.state.backend.clone(), settings.audit.store_payload);
-        let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
+        let context = StateContext {
+            dead_letters: settings.dead_letters.bounds(),
+        };
+        let ground = Ground::lay(&pipeline, (settings.state, context), settings.audit).await?;
         let rules = ground.rules(&settings.rules, rule_settings).await?;
         let providers = ground
             .providers(settings.providers, &settings.circuit_breaker)
@@ -186,13 +190,13 @@ impl Server {
 impl Ground {
     async fn lay(
         pipeline: &PipelineSettings,
-        state: StateSettings,
+        (state, context): (StateSettings, StateContext),
         audit: AuditSettings,
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let state = state
             .plan
-            .build(())
+            .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
         let redactor = if audit.redact.enabled {
