@@ -1,5 +1,7 @@
 //! The files that users begin with.
 
+use acteon_core::FullPolicy;
+
 use super::*;
 
 fn example(name: &str, environment: &[(&str, &str)]) -> Settings {
@@ -36,6 +38,12 @@ fn the_full_example_says_the_defaults_where_it_claims_to() {
     assert_eq!(settings.state.keys, StateKeys::default());
     assert_eq!(settings.executor, ExecutorSettings::default());
     assert_eq!(settings.pipeline, PipelineSettings::default());
+    let dead_letters = DeadLetterSettings {
+        poison: settings.dead_letters.poison.clone(),
+        exhausted: settings.dead_letters.exhausted.clone(),
+        ..DeadLetterSettings::default()
+    };
+    assert_eq!(settings.dead_letters, dead_letters);
     assert_eq!(settings.log.level, LogLevel::default());
     let breakers = CircuitBreakerSettings {
         providers: settings.circuit_breaker.providers.clone(),
@@ -53,6 +61,18 @@ fn the_full_example_says_the_defaults_where_it_claims_to() {
         ..RulesSettings::default()
     };
     assert_eq!(settings.rules, rules);
+}
+
+#[test]
+fn what_is_said_of_one_kind_of_dead_letters_holds_for_it_alone() {
+    let text = "[dead_letters]\nmax = 7\nwhen_full = \"evict_oldest\"\n\
+        [dead_letters.poison]\nmax = 5\nretention_seconds = 60\nwhen_full = \"block\"\n";
+    let bounds = load_text(text, &[], &[]).unwrap().dead_letters.bounds();
+    let of = |bound: acteon_core::dead_letter::DeadLetterBound| {
+        (bound.max.get(), bound.retention.as_secs(), bound.when_full)
+    };
+    assert_eq!(of(bounds.poison), (5, 60, FullPolicy::Block));
+    assert_eq!(of(bounds.exhausted), (7, 604_800, FullPolicy::EvictOldest));
 }
 
 #[test]
