@@ -3,6 +3,7 @@
 
 mod adapted;
 mod limits;
+mod redelivery;
 mod units;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use self::limits::{
     Breaker, BreakerOverrides, CircuitBreakerSettings, ExecutorSettings, OnStateError,
     PipelineSettings,
 };
+pub use self::redelivery::{Redelivery, RedeliveryOverrides, RedeliverySettings};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Settings {
     pub executor: ExecutorSettings,
     pub pipeline: PipelineSettings,
     pub circuit_breaker: CircuitBreakerSettings,
+    pub redelivery: RedeliverySettings,
     pub log: LogSettings,
     /// Beside HTTP, which is always there.
     pub sources: Vec<SourceSettings>,

@@ -9,6 +9,7 @@ mod compose;
 mod events;
 mod listen;
 mod metrics;
+mod providers;
 mod readiness;
 mod rest;
 mod run;

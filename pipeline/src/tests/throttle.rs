@@ -42,7 +42,7 @@ async fn a_broker_offers_a_throttled_action_again_and_no_record_is_made_of_that(
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
     let ends = bench.finish([record("a"), record("b"), record("c")]).await;
-    assert!(ends.contains(&"c: retry Throttled".to_owned()), "{ends:?}");
+    assert!(ends.contains(&"c: later Throttled".to_owned()), "{ends:?}");
     assert_eq!(bench.trail.records().len(), 2);
     assert_eq!(bench.counters.snapshot().dispatched, 2);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::delivery::position_id;
 use acteon_core::{
-    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Feed, Intake, Loan,
-    Poison, Refusal,
+    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Failure, Feed, Intake,
+    Loan, Poison, Refusal,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -142,6 +142,13 @@ impl Intake for FakeIntake {
         let mut open = self.open.subscribe();
         // The sender lives in `self`, so this ends by opening only.
         let _ = open.wait_for(|open| *open).await;
+    }
+
+    async fn give_up(&self, delivery: Delivery, why: Failure) {
+        let mut letter = (*letter_of(&delivery)).clone();
+        letter.code = why.code.as_str().into();
+        letter.message = why.message;
+        delivery.dead_lettered(Arc::new(letter));
     }
 
     async fn bury(&self, poison: Vec<Loan<Poison>>) {
