@@ -31,6 +31,16 @@ fn the_example_from_kafka_to_a_webhook_names_both() {
 }
 
 #[test]
+fn the_example_for_kafka_over_tls_takes_its_password_from_the_environment() {
+    let settings = example("kafka-over-tls.toml", &[("KAFKA_PASSWORD", "hunter2")]);
+    assert_eq!(settings.sources[0].kind, "kafka");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/kafka-over-tls.toml");
+    let missing = load_text(&std::fs::read_to_string(path).unwrap(), &[], &[]);
+    assert!(missing.unwrap_err().to_string().contains("KAFKA_PASSWORD"));
+}
+
+#[test]
 fn the_full_example_says_the_defaults_where_it_claims_to() {
     let settings = example("full.toml", &[("CRM_TOKEN", "x")]);
     assert_eq!(settings.server, ServerSettings::default());

@@ -208,7 +208,7 @@ impl Session<'_> {
         }
         let progress = &self.shared.progress;
         if !stats.is_connected() {
-            progress.troubled("no broker answers");
+            progress.troubled(self.shared.events.why_unreachable());
             return;
         }
         self.shared.events.connected();

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
+use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -44,7 +45,7 @@ pub struct KafkaConfig {
     /// Where dead letters are published besides being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as TLS and SASL. Values are text.
+    /// Properties for the client library, such as those of TLS and SASL. Values are text, and may be secrets.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
 }
@@ -186,6 +187,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
+        tls::check_files(&self.client)?;
         let tried = self
             .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
             .create_native_config();
@@ -249,6 +251,11 @@ impl KafkaConfig {
     }
 
     fn overlay(&self, config: &mut ClientConfig) {
+        config
+            // Half of it passes before a broker that refuses the client is asked again, each time: by default that is
+            // twenty times a second.
+            .set("reconnect.backoff.ms", "1000")
+            .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
         for (property, value) in &self.client {
             config.set(property, value.expose());
         }
@@ -258,13 +265,16 @@ impl KafkaConfig {
 }
 
 /// Says which property is wrong, without its value: that may be a secret.
-fn refused(error: &KafkaError) -> OptionError {
+pub(crate) fn refused(error: &KafkaError) -> OptionError {
     let message = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
             format!("the Kafka client has no property `{property}`")
         }
         KafkaError::ClientConfig(_, _, property, _) => {
             format!("the Kafka client does not take this value of `{property}`")
+        }
+        KafkaError::ClientCreation(reason) => {
+            format!("the Kafka client does not take these properties: {reason}")
         }
         _ => "the Kafka client does not take these properties".to_owned(),
     };

@@ -20,7 +20,9 @@ mod session;
 mod settling;
 mod source;
 mod stats;
+mod tls;
 mod topics;
+mod trouble;
 
 use std::sync::Arc;
 

@@ -60,7 +60,7 @@ impl Shared {
 }
 
 impl KafkaSource {
-    /// A source of these options. Touches nothing outside.
+    /// A source of these options. Touches nothing outside but the files of TLS, which have to be there.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -178,7 +178,7 @@ impl Connection for Shared {
     }
 
     fn lost(&self, error: KafkaError, wait: Duration) {
-        self.progress.troubled("no broker answers");
+        self.progress.troubled(self.events.why_unreachable());
         self.events.lost(&error, wait);
     }
 }

@@ -23,6 +23,7 @@ mod pressure;
 mod reading;
 mod rebalance;
 mod republishing;
+mod security;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
