@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::Secret;
-use acteon_ingest_kit::Codec;
+use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -38,6 +38,9 @@ pub struct KafkaConfig {
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
+    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    #[serde(default)]
+    pub ordering_key: Vec<String>,
     /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
@@ -159,6 +162,7 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
+        OrderingKey::of(&self.ordering_key)?;
         self.check_topics()?;
         self.check_client()
     }

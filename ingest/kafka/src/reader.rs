@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use acteon_core::{Permit, Returned};
-use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, Pending, Place};
+use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use rdkafka::consumer::MessageStream;
@@ -35,7 +35,24 @@ pub(crate) struct Reader<'a> {
     copies: Copies,
     pending: Pending<Fresh>,
     /// Set while keys go one after another.
-    order: Option<RandomState>,
+    order: Option<Order>,
+}
+
+/// How records find their lanes.
+struct Order {
+    hasher: RandomState,
+    key: OrderingKey,
+}
+
+impl Order {
+    /// The lane of the record's key, else that of what its action names; the others share their partition's. Poison has
+    /// none: it waits for nobody.
+    fn lane(&self, place: Place, key: Option<&[u8]>, decoded: &Decoded) -> Option<Lane> {
+        let envelope = decoded.as_ref().ok()?;
+        let named = || self.key.hash(&envelope.action, &self.hasher);
+        let key = key.map(|key| self.hasher.hash_one(key)).or_else(named);
+        Some(Lane::new(place.epoch, key.unwrap_or(0)))
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -45,7 +62,10 @@ impl<'a> Reader<'a> {
             decoder: shared.decoder.clone(),
             copies: Copies::default(),
             pending: Pending::new(shared.context.max_batch),
-            order: shared.options.ordered.then(RandomState::new),
+            order: shared.options.ordered.then(|| Order {
+                hasher: RandomState::new(),
+                key: shared.ordering_key.clone(),
+            }),
         }
     }
 
@@ -98,20 +118,15 @@ impl<'a> Reader<'a> {
         }
         let raw = self.copies.of(record.payload().unwrap_or_default());
         let bytes = raw.len() as u64;
+        let decoded = decode(&self.decoder, record, raw, &known, position, now);
+        let order = self.order.as_ref();
         let fresh = Fresh {
             place,
-            decoded: decode(&self.decoder, record, raw, &known, position, now),
-            lane: self.lane(place, record.key()),
+            lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
+            decoded,
             due: known.wait(now).map(|wait| begun_at + wait),
         };
         self.pending.push(fresh, bytes);
-    }
-
-    /// The lane of a record: that of its key; records without a key share their partition's.
-    fn lane(&self, place: Place, key: Option<&[u8]>) -> Option<Lane> {
-        let hasher = self.order.as_ref()?;
-        let key = key.map_or(0, |key| hasher.hash_one(key));
-        Some(Lane::new(place.epoch, key))
     }
 
     /// True while the pending batch is not full and does not wait for room.

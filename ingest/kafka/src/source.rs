@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
 use acteon_core::{Shutdown, Source, ThrottledPolicy};
-use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
+use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, OrderingKey, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -30,6 +30,7 @@ const RETRIES_PART: u32 = 8;
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
+    ordering_key: OrderingKey,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
 }
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
+    pub(crate) ordering_key: OrderingKey,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
     /// Where throttled actions wait, when that is where they wait.
@@ -72,6 +74,7 @@ impl KafkaSource {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
+            ordering_key: OrderingKey::of(&options.ordering_key)?,
             options: Arc::new(options),
             context,
         })
@@ -89,6 +92,7 @@ impl KafkaSource {
                 context.defaults.clone(),
                 context.throttled,
             ),
+            ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             retry_topic: self.has_retries().then(|| options.retry_topic().into()),
