@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::{Ended, Phases, Place};
+use acteon_ingest_kit::{Ended, Phases, Place, Settle};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.mark.settle(place.offset) && self.committer.settled(now) {
+        if partition.mark.ack(place.offset) && self.committer.settled(now) {
             self.shared.progress.moved(now);
         }
         self.delayed.forget(place);
