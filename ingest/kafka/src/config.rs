@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::Secret;
-use acteon_ingest_kit::Codec;
+use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -39,6 +39,9 @@ pub struct KafkaConfig {
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
+    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    #[serde(default)]
+    pub ordering_key: Vec<String>,
     /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
@@ -65,8 +68,9 @@ pub enum Start {
     Latest,
 }
 
-/// How long a member may be silent before its group gives it up, unless `client` says otherwise.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a member may be silent before its group gives it up, unless `client` says otherwise. The partitions of a
+/// process that was killed are read by nobody for so long.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
 /// Each is a connection to every broker, and some threads.
@@ -159,6 +163,7 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
+        OrderingKey::of(&self.ordering_key)?;
         self.check_topics()?;
         self.check_client()
     }
@@ -205,6 +210,7 @@ impl KafkaConfig {
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(SESSION_TIMEOUT_KEY, SESSION_TIMEOUT.as_millis().to_string())
             .set("topic.metadata.refresh.interval.ms", "30000")
             // Members hear of each other by it. A partition that moves is read by nobody until the second of two has come:
             // by default for three seconds.

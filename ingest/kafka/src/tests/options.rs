@@ -57,6 +57,15 @@ fn a_topic_that_would_feed_itself_is_refused() {
 }
 
 #[test]
+fn an_ordering_key_that_leads_nowhere_is_refused() {
+    let error = refused(|o| o["ordering_key"] = json!(["payload.customer", "customer"]));
+    assert!(
+        error.starts_with("`ordering_key`: `customer` does not begin with `payload`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn client_properties_that_the_source_sets_itself_are_refused_with_what_to_set_instead() {
     let error = refused(|o| o["client"] = json!({"bootstrap.servers": "x"}));
     assert_eq!(
