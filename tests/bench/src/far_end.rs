@@ -117,3 +117,38 @@ impl FarEnd {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_came_and_what_came_twice_shows_in_the_count() {
+        let far_end = FarEnd::default();
+        let [once, twice, never] = std::array::from_fn(|_| far_end.offer("well"));
+        far_end.arrive(once);
+        far_end.arrive(twice);
+        far_end.arrive(twice);
+        let count = far_end.count();
+        assert_eq!((count.offered, count.arrived, count.doubled), (3, 2, 1));
+        assert!(!far_end.has_arrived(never));
+        assert!(far_end.until_arrived(2, Duration::ZERO).await);
+        assert!(!far_end.until_arrived(3, Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_counts_first_arrivals_inside_of_its_window() {
+        let far_end = FarEnd::default();
+        let start = Instant::now();
+        for provider in ["well", "well", "hung"] {
+            let number = far_end.offer(provider);
+            sleep(Duration::from_secs(1)).await;
+            far_end.arrive(number);
+            far_end.arrive(number);
+        }
+        let end = start + Duration::from_secs(2);
+        assert_eq!(far_end.rate("well", start, end), 0.5);
+        assert_eq!(far_end.rate("hung", start, end), 0.0);
+        assert_eq!(far_end.p99_ms("hung", start), 1000.0);
+    }
+}

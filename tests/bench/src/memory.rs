@@ -34,9 +34,12 @@ const TROUBLES: [(&str, Manner); 3] = [
 ];
 const SHORTEST_BYTES: f64 = 200.0;
 const LONGEST_BYTES: f64 = 2_000_000.0;
-/// Without the audit trail, whose memory is another bound. What waits comes back soon enough to be counted.
-const CONFIG: &str = "audit.enabled = false\nredelivery.schedule_seconds = [5, 10]\n\
-                      circuit_breaker.recovery_timeout_seconds = 10";
+/// Without the audit trail, whose memory is another bound. What waits comes back soon enough to be counted, and the
+/// troubled provider keeps being called, as it would not be behind an open breaker.
+const CONFIG: &str = "audit.enabled = false\n\
+                      redelivery.schedule_seconds = [5, 10]\n\
+                      circuit_breaker.recovery_timeout_seconds = 10\n\
+                      circuit_breaker.providers.troubled.failure_threshold = 1000000";
 /// The longest wait of that schedule: what comes twice has come by then.
 const LONGEST_WAIT: Duration = Duration::from_secs(12);
 /// Batches of a hundred small actions before the memory of the idle server is read.

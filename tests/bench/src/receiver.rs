@@ -28,8 +28,7 @@ pub(crate) enum Manner {
     Well,
     /// It takes requests and never answers them. When that ends, it closes their connections.
     Hung,
-    /// It takes 20 ms for each request and answers three of four with 503, in turn: never so many in a row that its
-    /// breaker opens.
+    /// It takes 20 ms for each request and answers three of four with 503.
     Failing,
     /// It is well, but accepts no more than so many requests a second.
     Slow(u32),
@@ -204,4 +203,69 @@ fn number_in(head: &[u8], header: &str) -> anyhow::Result<u64> {
     let value = lines.find_map(|line| line.strip_prefix(header));
     let value = value.with_context(|| format!("a request without `{header}`"))?;
     Ok(value.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends one request and reads the answer to its end; nothing when the connection ends without one.
+    async fn send(connection: &mut TcpStream, number: u64) -> io::Result<Option<String>> {
+        let request = format!(
+            "POST / HTTP/1.1\r\nx-acteon-action-id: {number}\r\ncontent-length: 5\r\n\r\nhello"
+        );
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            if connection.read_buf(&mut answer).await? == 0 {
+                return Ok(None);
+            }
+        }
+        Ok(Some(String::from_utf8_lossy(&answer).into_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_failing_provider_accepts_one_request_of_four() {
+        let far_end = Arc::new(FarEnd::default());
+        let receiver = Receiver::start(&far_end).unwrap();
+        receiver.behave(Manner::Failing);
+        let mut connection = TcpStream::connect(receiver.address).await.unwrap();
+        for _ in 0..8 {
+            let number = far_end.offer("failing");
+            let answer = send(&mut connection, number).await.unwrap().unwrap();
+            assert_eq!(answer.contains("200 OK"), far_end.has_arrived(number));
+        }
+        assert_eq!((far_end.count().arrived, receiver.requests()), (2, 8));
+    }
+
+    #[tokio::test]
+    async fn a_hung_provider_answers_nothing_and_closes_when_it_is_well_again() {
+        let far_end = Arc::new(FarEnd::default());
+        let receiver = Receiver::start(&far_end).unwrap();
+        receiver.behave(Manner::Hung);
+        let number = far_end.offer("hung");
+        let mut connection = TcpStream::connect(receiver.address).await.unwrap();
+        let well_again = async {
+            while receiver.requests() == 0 {
+                tokio::task::yield_now().await;
+            }
+            receiver.behave(Manner::Well);
+        };
+        let (answer, ()) = tokio::join!(send(&mut connection, number), well_again);
+        assert_eq!(answer.unwrap(), None);
+        assert_eq!(far_end.count().arrived, 0);
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_is_away_refuses_connections_until_it_is_back() {
+        let far_end = Arc::new(FarEnd::default());
+        let mut receiver = Receiver::away(&far_end).unwrap();
+        let refused = TcpStream::connect(receiver.address).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        receiver.come_back().unwrap();
+        let mut connection = TcpStream::connect(receiver.address).await.unwrap();
+        let number = far_end.offer("away");
+        assert!(send(&mut connection, number).await.unwrap().is_some());
+        assert!(far_end.has_arrived(number));
+    }
 }
