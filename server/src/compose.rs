@@ -11,6 +11,7 @@ use acteon_config::{
 };
 use acteon_core::rules::RulesError;
 use acteon_core::source::SourceContext;
+use acteon_core::state::StateContext;
 use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
@@ -46,7 +47,7 @@ pub struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) follow: Follow,
-    state: Arc<dyn State>,
+    pub(crate) state: Arc<dyn State>,
     state_kind: String,
 }
 
@@ -112,7 +113,10 @@ impl Server {
         let (server, pipeline) = (settings.server, settings.pipeline);
         let (state_kind, store_payload) =
             (settings.state.backend.clone(), settings.audit.store_payload);
-        let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
+        let context = StateContext {
+            dead_letters: settings.dead_letters.bounds(),
+        };
+        let ground = Ground::lay(&pipeline, (settings.state, context), settings.audit).await?;
         let rules = ground.rules(&settings.rules, rule_settings).await?;
         let treatment = Treatment {
             breakers: settings.circuit_breaker,
@@ -204,13 +208,13 @@ impl Server {
 impl Ground {
     async fn lay(
         pipeline: &PipelineSettings,
-        state: StateSettings,
+        (state, context): (StateSettings, StateContext),
         audit: AuditSettings,
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let state = state
             .plan
-            .build(())
+            .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
         let redactor = if audit.redact.enabled {
@@ -324,6 +328,7 @@ impl Ground {
         sources: &[Arc<dyn Source>],
         metrics: &PrometheusHandle,
     ) -> Ports {
+        let pipeline = intake.clone();
         let published = Published {
             handle: metrics.clone(),
             counters: self.counters.clone(),
@@ -340,7 +345,7 @@ impl Ground {
             readiness: Arc::new(readiness::Parts {
                 state: self.state.clone(),
                 audit: self.audit.clone(),
-                pipeline: intake.clone(),
+                pipeline: Box::new(move || pipeline.readiness()),
                 sources: sources.to_vec(),
             }),
             providers: providers.clone(),

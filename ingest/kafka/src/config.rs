@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::Secret;
-use acteon_ingest_kit::Codec;
+use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 use crate::own_topics;
+use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,6 +39,9 @@ pub struct KafkaConfig {
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
+    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    #[serde(default)]
+    pub ordering_key: Vec<String>,
     /// What begins the names of the topics where actions wait that are delivered later: `.1s`, `.10s`, `.1m`, `.10m` and
     /// `.1h` follow, for waits up to that. Default: `<group_id>.<name>.retry`. Created when absent.
     #[serde(default)]
@@ -45,7 +49,7 @@ pub struct KafkaConfig {
     /// Where dead letters are published besides being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as TLS and SASL. Values are text.
+    /// Properties for the client library, such as those of TLS and SASL. Values are text, and may be secrets.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
 }
@@ -165,6 +169,7 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
+        OrderingKey::of(&self.ordering_key)?;
         self.check_topics()?;
         self.check_client()
     }
@@ -220,6 +225,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
+        tls::check_files(&self.client)?;
         check::clients(self)
     }
 
@@ -283,6 +289,11 @@ impl KafkaConfig {
     }
 
     fn overlay(&self, config: &mut ClientConfig) {
+        config
+            // Half of it passes before a broker that refuses the client is asked again, each time: by default that is
+            // twenty times a second.
+            .set("reconnect.backoff.ms", "1000")
+            .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
         for (property, value) in &self.client {
             config.set(property, value.expose());
         }

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use acteon_ingest_kit::PathError;
 use thiserror::Error;
 
 /// Each names the option and what to change.
@@ -41,6 +42,9 @@ pub enum OptionError {
     #[error("`topics` names `{topic}` twice")]
     #[allow(missing_docs)]
     Twice { topic: String },
+    /// A path leads nowhere.
+    #[error("`ordering_key`: {0}")]
+    OrderingKey(#[from] PathError),
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -21,7 +21,9 @@ mod record;
 mod session;
 mod source;
 mod stats;
+mod tls;
 mod topics;
+mod trouble;
 
 use std::sync::Arc;
 

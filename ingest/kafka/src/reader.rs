@@ -6,7 +6,7 @@ use std::time::Duration;
 use acteon_core::delivery::SHARING_BYTES_MAX;
 use acteon_core::{Permit, Returned};
 use acteon_ingest_kit::delayed::Known;
-use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, Pending, Place};
+use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
@@ -55,7 +55,24 @@ pub(crate) struct Reader<'a> {
     copies: Copies,
     pending: Pending<Fresh>,
     /// Set while keys go one after another.
-    order: Option<RandomState>,
+    order: Option<Order>,
+}
+
+/// How records find their lanes.
+struct Order {
+    hasher: RandomState,
+    key: OrderingKey,
+}
+
+impl Order {
+    /// The lane of the record's key, else that of what its action names; the others share their partition's. Poison has
+    /// none: it waits for nobody.
+    fn lane(&self, place: Place, key: Option<&[u8]>, decoded: &Decoded) -> Option<Lane> {
+        let envelope = decoded.as_ref().ok()?;
+        let named = || self.key.hash(&envelope.action, &self.hasher);
+        let key = key.map(|key| self.hasher.hash_one(key)).or_else(named);
+        Some(Lane::new(place.epoch, key.unwrap_or(0)))
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -65,7 +82,10 @@ impl<'a> Reader<'a> {
             decoder: shared.decoder.clone(),
             copies: Copies::default(),
             pending: Pending::new(shared.context.max_batch),
-            order: shared.options.ordered.then(RandomState::new),
+            order: shared.options.ordered.then(|| Order {
+                hasher: RandomState::new(),
+                key: shared.ordering_key.clone(),
+            }),
         }
     }
 
@@ -151,11 +171,11 @@ impl<'a> Reader<'a> {
             partition.undue.add(record.payload_len() as u64);
             return Some((due, place, decoded));
         }
-        let lane = self.lane(place, record.key());
+        let order = self.order.as_ref();
         let fresh = Fresh {
             place,
+            lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
             decoded,
-            lane,
         };
         self.pending.push(fresh, bytes);
         None
@@ -203,13 +223,6 @@ impl<'a> Reader<'a> {
         let left = tier.saturating_sub(Duration::try_from(age).unwrap_or_default());
         let not_before = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
         Some(Due::PassOn(begun_at + left, not_before))
-    }
-
-    /// The lane of a record: that of its key; records without a key share their partition's.
-    fn lane(&self, place: Place, key: Option<&[u8]>) -> Option<Lane> {
-        let hasher = self.order.as_ref()?;
-        let key = key.map_or(0, |key| hasher.hash_one(key));
-        Some(Lane::new(place.epoch, key))
     }
 
     /// True while the pending batch is not full and does not wait for room.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
 use acteon_core::{Shutdown, Source};
-use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
+use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, OrderingKey, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -33,6 +33,7 @@ const UNDUE_BYTES: u32 = 2 << 20;
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
+    ordering_key: OrderingKey,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
     own_topics: Arc<OwnTopics>,
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
+    pub(crate) ordering_key: OrderingKey,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
     pub(crate) own_topics: Arc<OwnTopics>,
@@ -64,7 +66,7 @@ impl Shared {
 }
 
 impl KafkaSource {
-    /// A source of these options. Touches nothing outside.
+    /// A source of these options. Touches nothing outside but the files of TLS, which have to be there.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -80,6 +82,7 @@ impl KafkaSource {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
+            ordering_key: OrderingKey::of(&options.ordering_key)?,
             own_topics: Arc::new(own_topics),
             options: Arc::new(options),
             context,
@@ -98,8 +101,13 @@ impl KafkaSource {
                 context.defaults.clone(),
                 context.throttled,
             ),
+            ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
-            events: Arc::new(Events::new(&context.name)),
+            events: match member {
+                // What is wrong while they are declared is told by the member that waits for it.
+                Member::OfRetries => self.own_topics.events.clone(),
+                Member::OfTopics(_) => Arc::new(Events::new(&context.name)),
+            },
             own_topics: self.own_topics.clone(),
             in_flight_max: self.in_flight_max(member),
             prefetch: self.prefetch(member),
@@ -199,7 +207,7 @@ impl Connection for Shared {
     }
 
     fn lost(&self, error: KafkaError, wait: Duration) {
-        self.progress.troubled("no broker answers");
+        self.progress.troubled(self.events.why_unreachable());
         self.events.lost(&error, wait);
     }
 }

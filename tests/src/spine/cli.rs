@@ -18,6 +18,7 @@ fn execute(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("CRM_TOKEN", "a token")
+        .env("KAFKA_PASSWORD", "a password")
         .output()
         .unwrap()
 }
@@ -74,9 +75,15 @@ fn check_refuses_two_sources_of_which_one_writes_to_what_the_other_uses() {
     assert_eq!(check("").0, Some(0));
     let (code, _, complained) = check("retry_topic = \"late\"");
     let expected = "the sources `orders` and `bills` both use topic `late.1s` at a:9092";
-    assert!(code != Some(0) && complained.contains(expected), "{complained}");
+    assert!(
+        code != Some(0) && complained.contains(expected),
+        "{complained}"
+    );
     let (code, _, complained) = check("retry_topic = \"bills\"\ndead_letter_topic = \"orders\"");
-    assert!(code != Some(0) && complained.contains("`orders`"), "{complained}");
+    assert!(
+        code != Some(0) && complained.contains("`orders`"),
+        "{complained}"
+    );
 }
 
 #[test]
