@@ -29,12 +29,45 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
     type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
+    /// Looks at options that have the right shape and says whether they can work, without connecting. What is refused here
+    /// is not built either.
+    ///
+    /// # Errors
+    /// The first option that cannot work, by name.
+    fn check(&self, _config: &Self::Config) -> Result<(), BuildError> {
+        Ok(())
+    }
+
+    /// What of the outside it uses under this name, so that two of the family do not get in each other's way.
+    fn uses(&self, _name: &str, _config: &Self::Config) -> Uses {
+        Uses::default()
+    }
+
     /// Builds it. It may connect but must not insist: the server starts without its backends.
     async fn build(
         &self,
         config: Self::Config,
         context: F::Context,
     ) -> Result<F::Product, BuildError>;
+}
+
+/// What of the outside an adapter uses, in words that name it whichever adapter says them: `topic a at host:9092`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// What others may read, too, but not write to.
+    pub reads: Vec<String>,
+    /// What is its own.
+    pub writes: Vec<String>,
+}
+
+impl Uses {
+    /// The first that both use, and one writes to.
+    pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let others = |name: &&String| other.writes.contains(name) || other.reads.contains(name);
+        let own = self.writes.iter().find(others);
+        let read = || self.reads.iter().find(|name| other.writes.contains(name));
+        own.or_else(read).map(String::as_str)
+    }
 }
 
 /// Why an adapter could not be built from options that have the right shape.
@@ -122,6 +155,19 @@ pub struct Plan<F: Family> {
 }
 
 impl<F: Family> Plan<F> {
+    /// Says whether it can be built, as far as that can be known without connecting.
+    ///
+    /// # Errors
+    /// When the options have the right shape but cannot work.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.entry.check(&*self.config)
+    }
+
+    /// What of the outside it uses under this name.
+    pub fn uses(&self, name: &str) -> Uses {
+        self.entry.uses(name, &*self.config)
+    }
+
     /// Builds it.
     ///
     /// # Errors
@@ -135,12 +181,16 @@ impl<F: Family> Plan<F> {
 trait Erased<F: Family>: Send + Sync {
     fn schema(&self) -> Schema;
     fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
+    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError>;
+    fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses;
     async fn build(
         &self,
         config: Box<dyn Any + Send + Sync>,
         context: F::Context,
     ) -> Result<F::Product, BuildError>;
 }
+
+const OTHER_KIND: &str = "options of another kind";
 
 struct Entry<A>(Arc<A>);
 
@@ -159,14 +209,26 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
         Ok(Box::new(config))
     }
 
+    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError> {
+        match config.downcast_ref() {
+            Some(config) => self.0.check(config),
+            None => Err(BuildError::new(OTHER_KIND)),
+        }
+    }
+
+    fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses {
+        let config = config.downcast_ref();
+        config.map_or_else(Uses::default, |config| self.0.uses(name, config))
+    }
+
     async fn build(
         &self,
         config: Box<dyn Any + Send + Sync>,
         context: F::Context,
     ) -> Result<F::Product, BuildError> {
-        let config = config
-            .downcast()
-            .map_err(|_| BuildError::new("options of another kind"))?;
+        let config = config.downcast();
+        let config = config.map_err(|_| BuildError::new(OTHER_KIND))?;
+        self.0.check(&config)?;
         self.0.build(*config, context).await
     }
 }

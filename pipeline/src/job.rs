@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) hold: Option<Hold>,
     /// What it has to ask for again when it waits too long, where that is so.
     pub(crate) gates: Option<Box<Gates>>,
+    /// How long it waits for a limit, with all others that wait for it, where that is known.
+    pub(crate) turn_in: Option<Duration>,
     /// How long the provider that failed last wants to be left alone.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -95,6 +97,7 @@ impl Job {
             original: None,
             hold: None,
             gates: None,
+            turn_in: None,
             retry_after: None,
         })
     }

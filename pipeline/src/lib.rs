@@ -17,6 +17,7 @@ mod gather;
 mod hold;
 mod job;
 mod options;
+mod pace;
 mod process;
 mod provider;
 mod record;

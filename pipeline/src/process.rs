@@ -19,6 +19,7 @@ use crate::gather::{Batch, Noted};
 use crate::hold::Holds;
 use crate::job::{Ended, Job};
 use crate::options::PipelineOptions;
+use crate::pace::Pace;
 use crate::provider::Providers;
 use crate::reserve::{Asking, Need};
 use crate::rulebook::{Generation, Rules};
@@ -30,6 +31,7 @@ pub struct Pipeline {
     pub(crate) parts: Parts,
     pub(crate) holds: Arc<Holds>,
     pub(crate) waiting: Waiting,
+    pub(crate) pace: Pace,
     pub(crate) unstored: Unstored,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
@@ -104,6 +106,7 @@ impl Pipeline {
             parts,
             holds: Arc::default(),
             waiting: Waiting::default(),
+            pace: Pace::default(),
             unstored: Unstored::default(),
             tasks: Tasks::default(),
             closing: CancellationToken::new(),

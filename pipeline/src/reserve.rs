@@ -221,7 +221,8 @@ impl Answering<'_> {
                 self.ended.push(duplicate(asking, claim));
             }
             Reserved::Throttled { quota, retry_after } => {
-                let ended = throttled(asking.job, &asking.gates, quota, retry_after);
+                let wait = (quota, retry_after);
+                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.pace);
                 self.ended.push(ended);
             }
             Reserved::Full => {

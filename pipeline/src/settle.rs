@@ -94,7 +94,7 @@ impl Pipeline {
         let end = match disposition {
             Disposition::Ack => Close::Done(outcome),
             Disposition::Throttled { after } => Close::Later {
-                after,
+                after: job.turn_in.unwrap_or(after),
                 delay: Delay::Throttled,
             },
             Disposition::Redeliver => Close::Later {

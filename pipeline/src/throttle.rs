@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use acteon_core::ActionOutcome;
 use acteon_core::state::Grant;
 use acteon_core::verdict::Verdict;
+use acteon_core::{ActionOutcome, Policy, ThrottledPolicy};
 use acteon_rules::Gates;
 use tokio::time::Instant;
 
 use crate::job::{Ended, Job};
+use crate::pace::Pace;
 use crate::process::Pipeline;
 use crate::provider::Queued;
 use crate::reserve::{Asking, Granted};
@@ -75,13 +76,26 @@ pub(crate) fn to_ask_again(gates: &Gates, grant: &Grant) -> Option<Box<Gates>> {
 pub(crate) fn throttled(
     mut job: Box<Job>,
     gates: &Gates,
-    quota: usize,
-    retry_after: Duration,
+    (quota, retry_after): (usize, Duration),
+    pace: &Pace,
 ) -> Ended {
     if let Some((rule, _)) = gates.quota_rules.get(quota) {
         job.ruled(Verdict::Throttle, rule);
     }
+    if let Some(quota) = gates.reservation.quotas.get(quota)
+        && comes_again(job.delivery.policy)
+    {
+        job.turn_in = Some(pace.wait(quota, retry_after, Instant::now()));
+    }
     job.ended(ActionOutcome::Throttled { retry_after })
+}
+
+/// True for one that its source offers again by itself.
+fn comes_again(policy: Policy) -> bool {
+    match policy {
+        Policy::Broker { throttled } => throttled == ThrottledPolicy::Retry,
+        Policy::Answer | Policy::Replay => false,
+    }
 }
 
 /// Sends a job elsewhere whose quota was full, where its rule says so.

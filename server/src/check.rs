@@ -1,8 +1,8 @@
-//! `acteon-server check`: the rules of a configuration, read, compiled and looked over without starting anything.
+//! `acteon-server check`: the adapters of a configuration, and its rules, looked over without starting or connecting anything.
 
 use std::path::Path;
 
-use acteon_config::Settings;
+use acteon_config::{Settings, SourceSettings};
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_pipeline::{read_rule_files, read_rule_test_files};
 use acteon_rules::{RuleFile, RuleSet, lint};
@@ -16,6 +16,44 @@ pub struct Checked {
     pub rules: usize,
     /// What is allowed and yet hardly meant, by file, line and column.
     pub warnings: Vec<RuleProblem>,
+}
+
+/// Asks each adapter whether it can work with its options: what is refused here would not start either.
+pub fn adapters(settings: &Settings) -> Vec<StartError> {
+    let sources = settings.sources.iter().map(|source| {
+        let part = format!("source `{}`", source.keys.name);
+        (part, source.plan.check())
+    });
+    let providers = settings.providers.iter().map(|provider| {
+        let part = format!("provider `{}`", provider.keys.name);
+        (part, provider.plan.check())
+    });
+    let backends = [
+        ("state backend".to_owned(), settings.state.plan.check()),
+        ("audit backend".to_owned(), settings.audit.plan.check()),
+    ];
+    let checked = backends.into_iter().chain(sources).chain(providers);
+    checked
+        .filter_map(|(part, result)| result.map_err(StartError::build(part)).err())
+        .chain(overlaps(&settings.sources))
+        .collect()
+}
+
+/// The pairs of sources of which one writes to what the other reads, or writes to as well.
+pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<StartError> {
+    let mut overlaps = Vec::new();
+    let uses = |source: &SourceSettings| source.plan.uses(&source.keys.name);
+    let used: Vec<_> = sources.iter().map(uses).collect();
+    for (at, (source, own)) in sources.iter().zip(&used).enumerate() {
+        let before = sources.iter().zip(&used).take(at);
+        overlaps.extend(before.filter_map(|(other, theirs)| {
+            Some(StartError::Overlap {
+                sources: [other.keys.name.clone(), source.keys.name.clone()],
+                what: own.overlap(theirs)?.to_owned(),
+            })
+        }));
+    }
+    overlaps
 }
 
 /// Looks over the rules of the configured directory. The tests beside them are taken for examples of actions.

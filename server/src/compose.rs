@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::listen::Limits;
 use crate::metrics::Published;
 use crate::providers::{Share, Treatment, redelivery_options};
-use crate::{events, readiness, rest};
+use crate::{check, events, readiness, rest};
 
 /// A server that has been put together and runs nothing yet.
 pub struct Server {
@@ -67,6 +67,8 @@ pub enum StartError {
         #[source]
         source: BuildError,
     },
+    #[error("the sources `{}` and `{}` both use {what}, and one of them writes to it", sources[0], sources[1])]
+    Overlap { sources: [String; 2], what: String },
     #[error(transparent)]
     Rules(#[from] RulesError),
     #[error("`rules.default_timezone`: there is no time zone `{0}`")]
@@ -105,6 +107,9 @@ impl Server {
             None => None,
         };
         let rule_settings = rule_settings(&settings)?;
+        if let Some(overlap) = check::overlaps(&settings.sources).pop() {
+            return Err(overlap);
+        }
         let (server, pipeline) = (settings.server, settings.pipeline);
         let (state_kind, store_payload) =
             (settings.state.backend.clone(), settings.audit.store_payload);

@@ -79,7 +79,13 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> 
             return ExitCode::FAILURE;
         }
     };
+    let refused = check::adapters(&settings);
+    let are_refused = !refused.is_empty();
+    for error in refused.into_iter().map(anyhow::Error::new) {
+        complain(&format!("{error:#}"));
+    }
     match check::rules(&settings) {
+        Ok(_) if are_refused => ExitCode::FAILURE,
         Ok(checked) => {
             let warned = warn(&checked.warnings);
             let (sources, providers) = (settings.sources.len(), settings.providers.len());

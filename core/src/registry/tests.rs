@@ -23,6 +23,13 @@ impl Factory<Greeters> for Polite {
     const KIND: &'static str = "polite";
     type Config = Options;
 
+    fn check(&self, config: &Options) -> Result<(), BuildError> {
+        match config.greeting.is_empty() {
+            true => Err(BuildError::new("`greeting` must not be empty")),
+            false => Ok(()),
+        }
+    }
+
     async fn build(&self, config: Options, name: &'static str) -> Result<String, BuildError> {
         Ok(format!("{}, {name}", config.greeting))
     }
@@ -41,6 +48,19 @@ async fn an_adapter_is_planned_from_its_options_and_built_later() {
     assert_eq!(plan.build("world").await.unwrap(), "good morning, world");
 }
 
+#[tokio::test]
+async fn what_a_check_refuses_is_not_built_either() {
+    let plan = |greeting| {
+        let options = serde_json::json!({"greeting": greeting});
+        registry().plan("polite", options).unwrap()
+    };
+    assert!(plan("good morning").check().is_ok());
+    let refused = plan("").check().unwrap_err().to_string();
+    assert_eq!(refused, "`greeting` must not be empty");
+    let not_built = plan("").build("world").await.unwrap_err();
+    assert_eq!(not_built.to_string(), refused);
+}
+
 #[test]
 fn an_unknown_kind_names_the_known_ones() {
     let error = registry().plan("rude", Value::Null).err().unwrap();
@@ -57,4 +77,17 @@ fn options_of_the_wrong_shape_name_the_place() {
         .err()
         .unwrap();
     assert!(matches!(error, PlanError::Options { ref path, .. } if path == "greeting"));
+}
+
+#[test]
+fn what_one_writes_to_no_other_may_use_and_what_is_only_read_may_be_shared() {
+    let uses = |reads: &[&str], writes: &[&str]| Uses {
+        reads: reads.iter().map(|name| (*name).to_owned()).collect(),
+        writes: writes.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let first = uses(&["orders"], &["late"]);
+    assert_eq!(first.overlap(&uses(&["orders"], &["later"])), None);
+    assert_eq!(first.overlap(&uses(&["bills"], &["late"])), Some("late"));
+    assert_eq!(first.overlap(&uses(&["late"], &[])), Some("late"));
+    assert_eq!(first.overlap(&uses(&[], &["orders"])), Some("orders"));
 }

@@ -135,6 +135,7 @@ impl HttpSource {
             caller: Caller::anonymous(),
             received_at: now,
             raw: Bytes::new(),
+            key: None,
             memory: Memory::Shared,
             history: None,
             policy: Policy::Answer,

@@ -11,6 +11,33 @@ use crate::context::{Inbox, Report};
 
 type Lender = acteon_ingest_kit::Lender<Report>;
 
+/// Records that wait for their time, by number and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Undue {
+    pub(crate) records: usize,
+    pub(crate) bytes: u64,
+}
+
+impl Undue {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.records += 1;
+        self.bytes += bytes;
+    }
+
+    pub(crate) fn remove(&mut self, bytes: u64) {
+        self.records -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn reaches(self, max: Self) -> bool {
+        self.records >= max.records || self.bytes >= max.bytes
+    }
+
+    fn is_over_half(self, max: Self) -> bool {
+        self.records > max.records / 2 || self.bytes > max.bytes / 2
+    }
+}
+
 /// One assigned partition, from its assignment to its end.
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
@@ -22,11 +49,13 @@ pub(crate) struct Partition {
     /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
     /// of other keys may be settled, and would come again after it.
     lent_end: u64,
-    /// Read from the retry topic and waiting for their time.
-    pub(crate) undue: usize,
+    /// Read from a topic of the delayed path and waiting for their time.
+    pub(crate) undue: Undue,
     /// The broker has asked for it back: nothing new is read from it.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
+    /// Counts what was settled, and what was begun when nothing was in flight: while it grows, the partition gets on.
+    pub(crate) moves: u64,
     stream: Arc<str>,
     /// The position of the last commit that was sent, and of the last that was confirmed.
     sent: u64,
@@ -46,12 +75,14 @@ impl Partition {
     pub(crate) fn begin(&mut self, offset: i64) -> Option<Place> {
         let offset = u64::try_from(offset).ok()?;
         let first = self.mark.position().is_none();
+        let is_alone = self.mark.unsettled() == 0;
         if self.revoking || self.mark.begin(offset) == Begun::Known {
             return None;
         }
         if first {
             (self.sent, self.confirmed) = (offset, offset);
         }
+        self.moves += u64::from(is_alone);
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
     }
@@ -68,11 +99,22 @@ impl Partition {
         Receipt::new(self.lender.clone(), place.offset)
     }
 
+    /// A record has come to its end. True when more of the partition may be committed.
+    pub(crate) fn settle(&mut self, offset: u64) -> bool {
+        self.moves += 1;
+        self.mark.settle(offset)
+    }
+
+    /// What its standing is told under.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
-    pub(crate) fn is_strained(&self, undue_max: usize) -> bool {
+    pub(crate) fn is_strained(&self, undue_max: Undue) -> bool {
         match self.paused {
-            true => !self.mark.is_narrow() || self.undue > undue_max / 2,
-            false => self.mark.is_wide() || self.undue >= undue_max,
+            true => !self.mark.is_narrow() || self.undue.is_over_half(undue_max),
+            false => self.mark.is_wide() || self.undue.reaches(undue_max),
         }
     }
 
@@ -116,9 +158,10 @@ impl Assignment {
             lender: Arc::new(lender),
             on_loan: 0,
             lent_end: 0,
-            undue: 0,
+            undue: Undue::default(),
             revoking: false,
             paused: false,
+            moves: 0,
             stream: format!("kafka:{topic}/{number}").into(),
             sent: 0,
             confirmed: 0,
@@ -171,6 +214,17 @@ impl Assignment {
         self.iter()
             .map(|partition| partition.mark.unsettled())
             .sum()
+    }
+
+    /// How many are begun, and neither settled nor waiting for their time.
+    pub(crate) fn in_work(&self) -> usize {
+        let in_work = |p: &Partition| p.mark.unsettled().saturating_sub(p.undue.records);
+        self.iter().map(in_work).sum()
+    }
+
+    /// How many partitions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.len()
     }
 
     pub(crate) fn on_loan(&self) -> usize {

@@ -46,13 +46,9 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// There is something to commit. True when there was nothing before.
-    pub(crate) fn settled(&mut self, now: Instant) -> bool {
-        let is_first = self.due.is_none();
-        if is_first {
-            self.due = Some(now + INTERVAL);
-        }
-        is_first
+    /// There is something to commit.
+    pub(crate) fn settled(&mut self, now: Instant) {
+        self.due.get_or_insert(now + INTERVAL);
     }
 
     /// What there is, is committed as soon as may be.

@@ -7,13 +7,13 @@ use acteon_core::Secret;
 use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
+use crate::own_topics;
 use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
@@ -42,7 +42,8 @@ pub struct KafkaConfig {
     /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
     #[serde(default)]
     pub ordering_key: Vec<String>,
-    /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
+    /// What begins the names of the topics where actions wait that are delivered later: `.1s`, `.10s`, `.1m`, `.10m` and
+    /// `.1h` follow, for waits up to that. Default: `<group_id>.<name>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
     /// Where dead letters are published besides being stored. Created when absent.
@@ -73,6 +74,7 @@ pub enum Start {
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
+const TOPIC_LENGTH_MAX: usize = 249;
 /// Each is a connection to every broker, and some threads.
 const CONSUMERS_MAX: u32 = 16;
 
@@ -119,16 +121,20 @@ const OWNED: &[(&str, &str)] = &[
 ];
 
 impl KafkaConfig {
-    /// The topic of throttled actions.
-    pub fn retry_topic(&self) -> String {
+    /// What begins the names of the topics of the delayed path, for the source `name`.
+    pub fn retry_topic(&self, name: &str) -> String {
         let chosen = self.retry_topic.clone();
-        chosen.unwrap_or_else(|| format!("{}.retry", self.group_id))
+        chosen.unwrap_or_else(|| self.retry_group(name))
     }
 
-    fn group(&self, member: Member) -> String {
+    fn retry_group(&self, name: &str) -> String {
+        format!("{}.{name}.retry", self.group_id)
+    }
+
+    fn group(&self, name: &str, member: Member) -> String {
         match member {
             Member::OfTopics(_) => self.group_id.clone(),
-            Member::OfRetries => format!("{}.retry", self.group_id),
+            Member::OfRetries => self.retry_group(name),
         }
     }
 
@@ -169,20 +175,47 @@ impl KafkaConfig {
     }
 
     fn check_topics(&self) -> Result<(), OptionError> {
-        let retry = self.retry_topic();
-        let reused = |option, topic: &str| {
-            let topic = topic.to_owned();
-            Err(OptionError::Reused { option, topic })
-        };
-        if self.topics.contains(&retry) {
-            return reused("retry_topic", &retry);
-        }
-        match &self.dead_letter_topic {
-            Some(topic) if self.topics.contains(topic) || *topic == retry => {
-                reused("dead_letter_topic", topic)
+        let topics = self.topics.iter().enumerate();
+        for (at, topic) in topics {
+            let topic = topic.clone();
+            if topic.starts_with('^') {
+                return Err(OptionError::Pattern(topic));
             }
-            _ => Ok(()),
+            if self.topics[..at].contains(&topic) {
+                return Err(OptionError::Twice { topic });
+            }
+            named("topics", &topic)?;
         }
+        Ok(())
+    }
+
+    /// Looks at the topics that the source `name` writes to.
+    ///
+    /// # Errors
+    /// The first that cannot be, or that it uses in another way, too.
+    pub fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
+        let mut used = self.topics.clone();
+        for (option, topic) in self.own_topics(name) {
+            named(option, &topic)?;
+            if used.contains(&topic) {
+                return Err(OptionError::Reused { option, topic });
+            }
+            used.push(topic);
+        }
+        Ok(())
+    }
+
+    /// The topics that the source `name` writes to, and the option that each comes from. One that is `ordered` keeps what
+    /// waits at the head of its lane.
+    pub(crate) fn own_topics(&self, name: &str) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if !self.ordered {
+            let retry = self.retry_topic(name);
+            own.extend(own_topics::names(&retry).map(|topic| ("retry_topic", topic)));
+        }
+        let letters = self.dead_letter_topic.iter();
+        own.extend(letters.map(|topic| ("dead_letter_topic", topic.clone())));
+        own
     }
 
     fn check_client(&self) -> Result<(), OptionError> {
@@ -193,10 +226,7 @@ impl KafkaConfig {
             }
         }
         tls::check_files(&self.client)?;
-        let tried = self
-            .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
-            .create_native_config();
-        tried.map(|_| ()).map_err(|error| refused(&error))
+        check::clients(self)
     }
 
     /// The client's properties for reading as `member`.
@@ -228,7 +258,7 @@ impl KafkaConfig {
             config.set(INSTANCE_KEY, instance);
         }
         config
-            .set("group.id", self.group(member))
+            .set("group.id", self.group(name, member))
             .set("auto.offset.reset", start)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -252,7 +282,9 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
-            .set("queue.buffering.max.kbytes", "16384");
+            // The broker is to judge what is too large for it.
+            .set("message.max.bytes", "1000000000")
+            .set("queue.buffering.max.kbytes", "1048576");
         config
     }
 
@@ -270,19 +302,18 @@ impl KafkaConfig {
     }
 }
 
-/// Says which property is wrong, without its value: that may be a secret.
-pub(crate) fn refused(error: &KafkaError) -> OptionError {
-    let message = match error {
-        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
-            format!("the Kafka client has no property `{property}`")
-        }
-        KafkaError::ClientConfig(_, _, property, _) => {
-            format!("the Kafka client does not take this value of `{property}`")
-        }
-        KafkaError::ClientCreation(reason) => {
-            format!("the Kafka client does not take these properties: {reason}")
-        }
-        _ => "the Kafka client does not take these properties".to_owned(),
-    };
-    OptionError::Refused { message }
+fn named(option: &'static str, topic: &str) -> Result<(), OptionError> {
+    let topic = topic.to_owned();
+    match is_topic(&topic) {
+        true => Ok(()),
+        false => Err(OptionError::NoTopic { option, topic }),
+    }
+}
+
+/// True for what a broker takes for the name of a topic.
+fn is_topic(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=TOPIC_LENGTH_MAX).contains(&name.len())
+        && name.chars().all(legal)
+        && !matches!(name, "." | "..")
 }

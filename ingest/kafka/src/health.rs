@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use acteon_ingest_kit::Standing;
 use futures_util::future::BoxFuture;
 use rdkafka::consumer::StreamConsumer;
 use tokio::time::Instant;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Partition};
 use crate::context::Context;
 use crate::member::Member;
 use crate::source::Shared;
@@ -42,7 +43,7 @@ impl<'a> Health<'a> {
     pub(crate) fn joined(&mut self, now: Instant) {
         self.joined = true;
         if !self.topic_unknown {
-            self.shared.progress.heard(now, 0);
+            self.shared.progress.connected(now);
         }
     }
 
@@ -59,7 +60,7 @@ impl<'a> Health<'a> {
 
     /// Tells lag and health by what the client knows.
     pub(crate) fn heard(&mut self, stats: &Stats, now: Instant, assignment: &Assignment) {
-        let backlog = self.lag(stats, assignment);
+        let standings = self.standings(stats, assignment);
         let progress = &self.shared.progress;
         if !stats.is_connected() {
             progress.troubled(self.shared.events.why_unreachable());
@@ -68,35 +69,50 @@ impl<'a> Health<'a> {
         self.shared.events.connected();
         if !self.joined {
             progress.troubled("has not joined its group yet");
+        } else if let Some(missing) = self.shared.own_topics.trouble() {
+            progress.troubled(missing);
+            self.look_for_topics();
         } else if self.topic_unknown {
             progress.troubled(TOPIC_UNKNOWN);
             self.look_for_topics();
         } else {
-            progress.heard(now, backlog);
+            progress.heard(now, standings);
         }
     }
 
-    fn lag(&self, stats: &Stats, assignment: &Assignment) -> u64 {
-        let mut backlog = 0;
-        for partition in assignment.iter() {
-            let (topic, number) = (&partition.topic, partition.number);
-            if let Some(lag) = stats.lag(topic, number, partition.mark.position()) {
+    /// How the partitions stand. Tells their lag.
+    fn standings<'p>(&self, stats: &Stats, assignment: &'p Assignment) -> Vec<Standing<'p>> {
+        let standing = |partition: &'p Partition| {
+            let lag = stats.lag(partition);
+            if let Some(lag) = lag {
+                let (topic, number) = (&partition.topic, partition.number);
                 self.shared.events.lag(topic, number, lag);
-                backlog += lag;
             }
-        }
-        match self.shared.member {
-            Member::OfTopics(_) => backlog,
-            // What waits in the retry topic waits for its time, not for us.
-            Member::OfRetries => 0,
-        }
+            Standing {
+                stream: partition.stream(),
+                waiting: match self.shared.member {
+                    Member::OfTopics(_) => lag.unwrap_or(0),
+                    // What is not on loan waits for its time, not for us.
+                    Member::OfRetries => partition.on_loan as u64,
+                },
+                moves: partition.moves,
+            }
+        };
+        assignment.iter().map(standing).collect()
     }
 
     fn look_for_topics(&mut self) {
-        if self.looking.is_none() {
-            let topics = self.shared.topics();
-            self.looking = Some(Box::pin(all_exist(self.consumer.clone(), topics)));
+        if self.looking.is_some() {
+            return;
         }
+        let (topics, consumer) = (self.shared.topics(), self.consumer.clone());
+        let (own, member) = (self.shared.own_topics.clone(), self.shared.member);
+        self.looking = Some(Box::pin(async move {
+            if member == Member::OfRetries {
+                own.doubt().await;
+            }
+            own.ensure().await.is_ok() && all_exist(consumer, topics).await
+        }));
     }
 
     /// Whether all topics exist, once that was asked for. Pending while it was not.

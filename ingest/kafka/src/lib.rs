@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod assignment;
+mod check;
 mod committer;
 mod config;
 mod context;
+mod declare;
 mod delayed;
 mod error;
 mod events;
@@ -11,6 +13,7 @@ mod flow;
 mod health;
 mod loans;
 mod member;
+mod own_topics;
 mod publish;
 mod reader;
 mod rebalance;
@@ -25,7 +28,7 @@ mod trouble;
 use std::sync::Arc;
 
 use acteon_core::source::SourceContext;
-use acteon_core::{BuildError, Factory, Source, Sources};
+use acteon_core::{BuildError, Factory, Source, Sources, Uses};
 use async_trait::async_trait;
 
 pub use config::{KafkaConfig, Start};
@@ -39,6 +42,26 @@ pub struct Kafka;
 impl Factory<Sources> for Kafka {
     const KIND: &'static str = "kafka";
     type Config = KafkaConfig;
+
+    fn check(&self, config: &KafkaConfig) -> Result<(), BuildError> {
+        let checked = config.check();
+        // What is wrong with them under any name is wrong under this one.
+        let checked = checked.and_then(|()| config.check_own_topics("check"));
+        checked.map_err(|error| BuildError::new(error.to_string()))
+    }
+
+    fn uses(&self, name: &str, config: &KafkaConfig) -> Uses {
+        let at_brokers = |topic: &str| {
+            let brokers = config.brokers.split(',').map(str::trim);
+            let named = brokers.map(|broker| format!("topic `{topic}` at {broker}"));
+            named.collect::<Vec<_>>()
+        };
+        let own = config.own_topics(name);
+        Uses {
+            reads: config.topics.iter().flat_map(|t| at_brokers(t)).collect(),
+            writes: own.iter().flat_map(|(_, t)| at_brokers(t)).collect(),
+        }
+    }
 
     async fn build(
         &self,

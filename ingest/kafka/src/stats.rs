@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::assignment::Partition;
+
 /// The statistics the client sends every two seconds.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Stats {
@@ -24,12 +26,21 @@ struct Topic {
     partitions: HashMap<String, Ends>,
 }
 
-/// Where a partition stands. Negative where unknown.
+/// Where the client stands in a partition. Offsets are negative where unknown.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Ends {
-    hi_offset: i64,
+    /// What it fetches next: this passes over what holds no record.
+    next_offset: i64,
+    /// What comes after the last record, or transaction marker, that it has passed on.
+    app_offset: i64,
+    /// Records and messages of all partitions that are fetched and wait to be passed on.
+    fetchq_cnt: u64,
     committed_offset: i64,
     lo_offset: i64,
+    /// Where the partition ends.
+    hi_offset: i64,
+    /// Where the first open transaction begins: no further can be read.
+    ls_offset: i64,
 }
 
 impl Stats {
@@ -38,37 +49,131 @@ impl Stats {
         self.brokers.values().any(|broker| broker.state == "UP")
     }
 
-    /// How many records of a partition lie at or after `position`; without one, after what the group committed.
-    /// `None` as long as the client does not know the end.
-    pub(crate) fn lag(&self, topic: &str, partition: i32, position: Option<u64>) -> Option<u64> {
-        let topic = self.topics.get(topic)?;
-        let ends = topic.partitions.get(partition.to_string().as_str())?;
-        let known = |offset: i64| u64::try_from(offset).ok();
-        let begin = position
+    /// How many records of `partition` are not settled: exactly where all that can be read has been, else as many as
+    /// offsets are left. `None` as long as the client does not know the end.
+    pub(crate) fn lag(&self, partition: &Partition) -> Option<u64> {
+        let topic = self.topics.get(&*partition.topic)?;
+        let number = partition.number.to_string();
+        let ends = topic.partitions.get(number.as_str())?;
+        if ends.is_passed(partition.paused) {
+            return Some(partition.mark.unsettled() as u64);
+        }
+        let begin = partition.mark.position();
+        let begin = begin
             .or(known(ends.committed_offset))
             .or(known(ends.lo_offset))?;
-        Some(known(ends.hi_offset)?.saturating_sub(begin))
+        Some(known(ends.end())?.saturating_sub(begin))
     }
+}
+
+impl Ends {
+    fn end(&self) -> i64 {
+        match self.ls_offset {
+            0.. => self.ls_offset,
+            _ => self.hi_offset,
+        }
+    }
+
+    /// True when nothing is left that can be read and was not passed on. What is fetched and not passed on is thrown away
+    /// when a partition is paused.
+    fn is_passed(&self, is_paused: bool) -> bool {
+        let is_fetched = self.end() >= 0 && self.next_offset >= self.end();
+        let is_passed_on = self.app_offset >= self.next_offset;
+        is_fetched && (is_passed_on || (self.fetchq_cnt == 0 && !is_paused))
+    }
+}
+
+fn known(offset: i64) -> Option<u64> {
+    u64::try_from(offset).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    const STATS: &str = r#"{"brokers": {
-            "GroupCoordinator": {"state": "INIT", "nodeid": 1}, "h:1/1": {"state": "UP"}},
-        "topics": {"orders": {"age": 3, "partitions": {
-            "0": {"hi_offset": 100, "committed_offset": 40, "lo_offset": 10, "x": 1},
-            "1": {"hi_offset": -1001, "committed_offset": -1001, "lo_offset": -1001}}}}}"#;
+    use serde_json::json;
+
+    use super::*;
+    use crate::assignment::Assignment;
+
+    /// The statistics of one partition, of which these figures are other ones than of a partition that was read to its end.
+    fn stats(changed: serde_json::Value) -> Stats {
+        let mut ends = json!({
+            "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0, "committed_offset": 40,
+            "lo_offset": 10, "hi_offset": 100, "ls_offset": 100, "x": 1,
+        });
+        for (name, value) in changed.as_object().unwrap() {
+            ends[name] = value.clone();
+        }
+        let brokers = json!({
+            "GroupCoordinator": {"state": "INIT", "nodeid": 1}, "h:1/1": {"state": "UP"},
+        });
+        let topics = json!({"orders": {"age": 3, "partitions": {"0": ends}}});
+        serde_json::from_value(json!({"brokers": brokers, "topics": topics})).unwrap()
+    }
+
+    /// The lag of a partition of which these records are begun and those are settled.
+    fn lag(stats: &Stats, begun: &[i64], settled: &[u64]) -> Option<u64> {
+        let mut assignment = Assignment::new(Arc::default(), 1000);
+        assignment.add("orders", 0);
+        let partition = assignment.find("orders", 0).unwrap();
+        for offset in begun {
+            partition.begin(*offset).unwrap();
+        }
+        for offset in settled {
+            partition.settle(*offset);
+        }
+        stats.lag(partition)
+    }
 
     #[test]
-    fn lag_is_counted_from_what_was_settled_else_from_what_was_committed() {
-        let stats: Stats = serde_json::from_str(STATS).unwrap();
+    fn while_records_are_left_lag_is_counted_in_offsets_from_what_was_settled_else_committed() {
+        let stats = stats(json!({"next_offset": 95, "app_offset": 90}));
         assert!(stats.is_connected());
-        assert_eq!(stats.lag("orders", 0, Some(90)), Some(10));
-        assert_eq!(stats.lag("orders", 0, Some(110)), Some(0));
-        assert_eq!(stats.lag("orders", 0, None), Some(60));
-        assert_eq!(stats.lag("orders", 1, None), None);
-        assert_eq!(stats.lag("others", 0, None), None);
+        assert_eq!(lag(&stats, &[89], &[89]), Some(10));
+        assert_eq!(lag(&stats, &[89, 90], &[]), Some(11));
+        assert_eq!(lag(&stats, &[], &[]), Some(60));
+    }
+
+    #[test]
+    fn what_holds_no_record_does_not_count() {
+        // The last record is 89; transaction markers and aborted records follow, of which the last marker was passed on.
+        let passed_on = stats(json!({}));
+        assert_eq!(lag(&passed_on, &[89], &[89]), Some(0));
+        assert_eq!(lag(&passed_on, &[88, 89], &[]), Some(2));
+        // As after a tail that was compacted away: nothing of it is passed on, but nothing is left in the queue.
+        let compacted = stats(json!({"app_offset": 90}));
+        assert_eq!(lag(&compacted, &[89], &[89]), Some(0));
+        // An open transaction cannot be read yet.
+        let open = stats(json!({"next_offset": 90, "app_offset": 90, "ls_offset": 90}));
+        assert_eq!(lag(&open, &[89], &[89]), Some(0));
+    }
+
+    #[test]
+    fn what_is_fetched_and_not_passed_on_counts() {
+        let queued = stats(json!({"app_offset": 90, "fetchq_cnt": 10}));
+        assert_eq!(lag(&queued, &[89], &[89]), Some(10));
+    }
+
+    #[test]
+    fn what_a_pause_has_thrown_away_counts() {
+        let thrown_away = stats(json!({"app_offset": 90}));
+        let mut assignment = Assignment::new(Arc::default(), 1000);
+        assignment.add("orders", 0);
+        let partition = assignment.find("orders", 0).unwrap();
+        partition.begin(89).unwrap();
+        partition.settle(89);
+        partition.paused = true;
+        assert_eq!(thrown_away.lag(partition), Some(10));
+    }
+
+    #[test]
+    fn without_an_end_there_is_no_lag() {
+        let unknown = stats(json!({"hi_offset": -1001, "ls_offset": -1001}));
+        assert_eq!(lag(&unknown, &[89], &[89]), None);
+        let mut assignment = Assignment::new(Arc::default(), 1000);
+        assignment.add("others", 0);
+        let other = assignment.find("others", 0).unwrap();
+        assert_eq!(unknown.lag(other), None);
     }
 }

@@ -17,10 +17,12 @@ use tokio::time::{Instant, sleep};
 use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
+mod delayed;
 mod options;
 mod ordered;
 mod outage;
 mod pressure;
+mod readiness;
 mod reading;
 mod rebalance;
 mod republishing;

@@ -1,15 +1,16 @@
-//! Whether a source gets on: connected, heard of lately, and settling what waits for it.
+//! Whether a source gets on: connected, heard of lately, and settling what waits for it, in each of its streams.
 
 use std::time::Duration;
 
 use acteon_core::health::Part;
 use compact_str::{CompactString, format_compact};
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long a source may be silent before it counts as stuck.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How long records may wait without one of them being settled.
+/// How long messages of a stream may wait without one of them being settled.
 const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 
 /// What a source knows of its own progress. Cheap to tell, from any task.
@@ -19,26 +20,42 @@ pub struct Progress {
     state: Mutex<State>,
 }
 
+/// How one stream (a partition, a subject, a queue) stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Its name, such as `kafka:orders/3`.
+    pub stream: &'a str,
+    /// How many messages of it wait to be settled. What holds no message, and what is not due yet, does not count.
+    pub waiting: u64,
+    /// Differs from what it was when it was heard of before, if something of the stream was settled since.
+    pub moves: u64,
+}
+
 #[derive(Debug)]
 struct State {
     /// What is wrong, while it cannot read.
     trouble: Option<String>,
     heard_at: Instant,
+    streams: HashMap<CompactString, Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    waiting: u64,
+    moves: u64,
+    /// When nothing waited, or something was settled, for the last time.
     moved_at: Instant,
-    backlog: u64,
 }
 
 impl Progress {
     /// The progress of the source `name`, which has not connected yet.
     pub fn new(name: &str) -> Self {
-        let now = Instant::now();
         Self {
             name: format_compact!("source:{name}"),
             state: Mutex::new(State {
                 trouble: Some("has not connected yet".to_owned()),
-                heard_at: now,
-                moved_at: now,
-                backlog: 0,
+                heard_at: Instant::now(),
+                streams: HashMap::new(),
             }),
         }
     }
@@ -48,19 +65,31 @@ impl Progress {
         self.state.lock().trouble = Some(detail.into());
     }
 
-    /// It can read, is in contact, and `backlog` messages wait for it. Ends what troubled it.
-    pub fn heard(&self, now: Instant, backlog: u64) {
-        let mut state = self.state.lock();
-        state.heard_at = now;
-        if state.trouble.take().is_some() || state.backlog == 0 || backlog == 0 {
-            state.moved_at = now;
-        }
-        state.backlog = backlog;
+    /// It can read, and is in contact. Ends what troubled it.
+    pub fn connected(&self, now: Instant) {
+        self.state.lock().connected(now);
     }
 
-    /// Something was settled.
-    pub fn moved(&self, now: Instant) {
-        self.state.lock().moved_at = now;
+    /// It can read, is in contact, and these are all its streams. Ends what troubled it.
+    pub fn heard<'a>(&self, now: Instant, standings: impl IntoIterator<Item = Standing<'a>>) {
+        let mut state = self.state.lock();
+        state.connected(now);
+        let mut before = std::mem::take(&mut state.streams);
+        for standing in standings {
+            let (name, mut stream) = before.remove_entry(standing.stream).unwrap_or_else(|| {
+                let stream = Stream {
+                    waiting: 0,
+                    moves: standing.moves,
+                    moved_at: now,
+                };
+                (standing.stream.into(), stream)
+            });
+            if stream.waiting == 0 || standing.waiting == 0 || stream.moves != standing.moves {
+                stream.moved_at = now;
+            }
+            (stream.waiting, stream.moves) = (standing.waiting, standing.moves);
+            state.streams.insert(name, stream);
+        }
     }
 
     /// How it is at `now`.
@@ -74,13 +103,39 @@ impl Progress {
             let detail = format!("nothing heard for {} s", silence.as_secs());
             return Part::unready(self.name.clone(), detail);
         }
-        let standstill = now.duration_since(state.moved_at);
-        if state.backlog > 0 && standstill > STANDSTILL_MAX {
-            let (waiting, seconds) = (state.backlog, standstill.as_secs());
-            let detail = format!("{waiting} messages wait and none was settled for {seconds} s");
-            return Part::unready(self.name.clone(), detail);
+        match state.standstill(now) {
+            Some(detail) => Part::unready(self.name.clone(), detail),
+            None => Part::ready(self.name.clone()),
         }
-        Part::ready(self.name.clone())
+    }
+}
+
+impl State {
+    /// Nothing could be settled while it was troubled: the time to do so begins anew.
+    fn connected(&mut self, now: Instant) {
+        self.heard_at = now;
+        if self.trouble.take().is_some() {
+            for stream in self.streams.values_mut() {
+                stream.moved_at = now;
+            }
+        }
+    }
+
+    /// The stream that stands still for the longest, and how many others do.
+    fn standstill(&self, now: Instant) -> Option<String> {
+        let still = self.streams.iter().filter(|(_, stream)| {
+            stream.waiting > 0 && now.duration_since(stream.moved_at) > STANDSTILL_MAX
+        });
+        let others = still.clone().count().saturating_sub(1);
+        let (name, stream) = still.min_by_key(|(name, stream)| (stream.moved_at, *name))?;
+        let waiting = stream.waiting;
+        let seconds = now.duration_since(stream.moved_at).as_secs();
+        let detail =
+            format!("{name}: {waiting} messages wait and none was settled for {seconds} s");
+        Some(match others {
+            0 => detail,
+            others => format!("{detail}; so it is with {others} more"),
+        })
     }
 }
 
@@ -88,36 +143,98 @@ impl Progress {
 mod tests {
     use super::*;
 
+    fn standing(stream: &str, waiting: u64, moves: u64) -> Standing<'_> {
+        Standing {
+            stream,
+            waiting,
+            moves,
+        }
+    }
+
+    /// A source, and the time so many seconds after it was made.
+    fn progress() -> (Progress, impl Fn(u64) -> Instant) {
+        let start = Instant::now();
+        let at = move |seconds| start + Duration::from_secs(seconds);
+        (Progress::new("orders"), at)
+    }
+
     #[test]
     fn a_source_is_ready_while_it_is_heard_of() {
-        let (progress, now) = (Progress::new("orders"), Instant::now());
-        let before = progress.part(now);
+        let (progress, at) = progress();
+        let before = progress.part(at(0));
         assert_eq!(
             (before.name.as_str(), before.ready),
             ("source:orders", false)
         );
-        progress.heard(now, 0);
-        assert!(progress.part(now + Duration::from_secs(29)).ready);
-        assert!(!progress.part(now + Duration::from_secs(31)).ready);
-        progress.heard(now + Duration::from_secs(31), 0);
-        assert!(progress.part(now + Duration::from_secs(32)).ready);
+        progress.connected(at(0));
+        assert!(progress.part(at(29)).ready);
+        assert!(!progress.part(at(31)).ready);
+        progress.heard(at(31), []);
+        assert!(progress.part(at(32)).ready);
         progress.troubled("no broker answers");
-        let after = progress.part(now);
+        let after = progress.part(at(32));
         assert_eq!(after.detail.as_deref(), Some("no broker answers"));
     }
 
     #[test]
     fn an_idle_source_is_ready_and_one_that_stands_still_before_waiting_messages_is_not() {
-        let (progress, start) = (Progress::new("orders"), Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
-        progress.heard(at(100), 0);
+        let (progress, at) = progress();
+        progress.heard(at(100), [standing("a", 0, 7)]);
         assert!(progress.part(at(110)).ready, "nothing waits");
-        progress.heard(at(120), 5);
-        progress.heard(at(179), 5);
+        progress.heard(at(120), [standing("a", 5, 7)]);
+        progress.heard(at(179), [standing("a", 5, 7)]);
         assert!(progress.part(at(180)).ready, "they wait for a minute only");
-        progress.heard(at(190), 5);
+        progress.heard(at(190), [standing("a", 5, 7)]);
         assert!(!progress.part(at(190)).ready);
-        progress.moved(at(191));
+        progress.heard(at(191), [standing("a", 4, 8)]);
         assert!(progress.part(at(191)).ready);
+    }
+
+    #[test]
+    fn a_stream_that_stands_still_is_told_by_name_though_others_move() {
+        let (progress, at) = progress();
+        for seconds in 0..=70 {
+            let stuck = standing("kafka:orders/3", 17, 4);
+            let moving = standing("kafka:orders/4", 9, seconds);
+            progress.heard(at(seconds), [moving, stuck]);
+        }
+        let part = progress.part(at(70));
+        let detail = "kafka:orders/3: 17 messages wait and none was settled for 70 s";
+        assert_eq!((part.ready, part.detail.as_deref()), (false, Some(detail)));
+    }
+
+    #[test]
+    fn of_many_that_stand_still_one_is_told_and_the_others_are_counted() {
+        let (progress, at) = progress();
+        for seconds in [0, 70] {
+            let streams = ["c", "b", "a"].map(|name| standing(name, 1, 0));
+            progress.heard(at(seconds), streams);
+        }
+        let detail = progress.part(at(70)).detail.unwrap();
+        assert!(
+            detail.starts_with("a: 1 ") && detail.ends_with("; so it is with 2 more"),
+            "{detail}"
+        );
+    }
+
+    #[test]
+    fn a_stream_that_has_gone_is_forgotten_and_begins_anew_when_it_comes_back() {
+        let (progress, at) = progress();
+        progress.heard(at(0), [standing("a", 1, 0)]);
+        progress.heard(at(70), []);
+        assert!(progress.part(at(70)).ready);
+        progress.heard(at(80), [standing("a", 1, 0)]);
+        assert!(progress.part(at(80)).ready);
+    }
+
+    #[test]
+    fn after_trouble_the_time_to_settle_begins_anew() {
+        let (progress, at) = progress();
+        progress.heard(at(0), [standing("a", 1, 0)]);
+        progress.troubled("no broker answers");
+        progress.heard(at(100), [standing("a", 1, 0)]);
+        assert!(progress.part(at(120)).ready);
+        progress.heard(at(161), [standing("a", 1, 0)]);
+        assert!(!progress.part(at(161)).ready);
     }
 }

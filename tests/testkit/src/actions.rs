@@ -194,6 +194,7 @@ impl ActionBuilder {
             caller: self.caller,
             received_at: self.received_at,
             raw,
+            key: None,
             memory: match self.raw {
                 Some(_) => Memory::Shared,
                 None => Memory::Own,

@@ -13,7 +13,9 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
     change(&mut options);
     let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
-    options.check().unwrap_err().to_string()
+    let checked = options.check();
+    let checked = checked.and_then(|()| options.check_own_topics("orders"));
+    checked.unwrap_err().to_string()
 }
 
 #[test]
@@ -44,15 +46,39 @@ fn a_number_of_consumers_that_cannot_be_is_refused() {
 
 #[test]
 fn a_topic_that_would_feed_itself_is_refused() {
-    let error = refused(|o| o["retry_topic"] = json!("orders"));
+    let error = refused(|o| {
+        o["topics"] = json!(["late.1m"]);
+        o["retry_topic"] = json!("late");
+    });
     assert_eq!(
         error,
-        "`retry_topic` names `orders`, which the source already uses"
+        "`retry_topic` names `late.1m`, which the source already uses"
     );
-    let error = refused(|o| o["dead_letter_topic"] = json!("g.retry"));
+    let error = refused(|o| o["dead_letter_topic"] = json!("g.orders.retry.1s"));
     assert_eq!(
         error,
-        "`dead_letter_topic` names `g.retry`, which the source already uses"
+        "`dead_letter_topic` names `g.orders.retry.1s`, which the source already uses"
+    );
+}
+
+#[test]
+fn a_pattern_in_place_of_names_is_refused() {
+    assert_eq!(
+        refused(|o| o["topics"] = json!(["^pat.*"])),
+        "`topics` must be names, and `^pat.*` is a pattern"
+    );
+}
+
+#[test]
+fn what_no_topic_can_be_named_is_refused_before_a_broker_does() {
+    assert_eq!(
+        refused(|o| o["topics"] = json!(["two words"])),
+        "`topics`: `two words` cannot be the name of a topic"
+    );
+    let error = refused(|o| o["group_id"] = json!("a/b"));
+    assert_eq!(
+        error,
+        "`retry_topic`: `a/b.orders.retry.1s` cannot be the name of a topic"
     );
 }
 
@@ -134,9 +160,56 @@ fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
     }
     let config = options.consumer("orders", Member::OfTopics(0), Prefetch::of(0, 1));
     let created: Result<BaseConsumer, _> = config.create();
-    let error = crate::config::refused(&created.err().unwrap()).to_string();
+    let error = crate::check::refused(&created.err().unwrap(), &options).to_string();
     assert!(error.contains("ssl.key.pem failed"), "{error}");
     assert!(!error.contains("hunter"), "{error}");
+}
+
+#[test]
+fn a_topic_that_is_named_twice_is_refused() {
+    let error = refused(|o| o["topics"] = json!(["a", "x", "b", "x"]));
+    assert_eq!(error, "`topics` names `x` twice");
+}
+
+#[test]
+fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
+    let properties = json!({"max.poll.interval.ms": "10000"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.starts_with("`client`: the Kafka client does not take these properties together")
+            && error.contains("max.poll.interval.ms")
+            && error.contains("session.timeout.ms"),
+        "{error}"
+    );
+    let properties = json!({"max.in.flight.requests.per.connection": "6"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.contains("max.in.flight"),
+        "the client that publishes is asked, too: {error}"
+    );
+}
+
+#[test]
+fn no_value_of_a_property_is_in_what_the_library_says() {
+    let secret = "/where/nobody/looks/hunter2";
+    let properties = json!({"plugin.library.paths": secret});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        !error.contains("hunter2") && error.contains("plugin"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_check_connects_to_nothing_and_ends_at_once() {
+    let broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    broker.set_nonblocking(true).unwrap();
+    let began = std::time::Instant::now();
+    let options = options(&broker.local_addr().unwrap().to_string(), "orders");
+    assert_eq!(options.check(), Ok(()));
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    let nobody = broker.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! Asks the client library whether it takes the options: some of what it refuses, it refuses only when a client is made.
+//! Nothing is connected to.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, DefaultConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::BaseProducer;
+use rdkafka::types::RDKafkaConfRes;
+
+use crate::config::KafkaConfig;
+use crate::error::OptionError;
+use crate::member::{Member, Prefetch};
+
+/// Stands in messages where a value stood.
+const HIDDEN: &str = "***";
+
+/// Makes each client that a source of these options needs, and drops it.
+///
+/// # Errors
+/// What the client library says, without values.
+pub(crate) fn clients(options: &KafkaConfig) -> Result<(), OptionError> {
+    let refused = |error| refused(&error, options);
+    let member = Member::OfTopics(0);
+    let reading = options.consumer("check", member, Prefetch::of(0, 1));
+    consumer(reading).map_err(refused)?;
+    producer(options.producer("check")).map_err(refused)
+}
+
+fn consumer(config: ClientConfig) -> KafkaResult<()> {
+    let config = without_brokers(config);
+    config
+        .create_with_context::<_, BaseConsumer>(DefaultConsumerContext)
+        .map(drop)
+}
+
+fn producer(config: ClientConfig) -> KafkaResult<()> {
+    without_brokers(config).create::<BaseProducer>().map(drop)
+}
+
+/// A client without brokers connects to none, and ends at once.
+fn without_brokers(mut config: ClientConfig) -> ClientConfig {
+    config.remove("bootstrap.servers");
+    config.set_log_level(RDKafkaLogLevel::Emerg);
+    config
+}
+
+/// Says which property is wrong, without its value: that may be a secret.
+pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> OptionError {
+    let message = match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
+            format!("the Kafka client has no property `{property}`")
+        }
+        KafkaError::ClientConfig(_, _, property, _) => {
+            format!("the Kafka client does not take this value of `{property}`")
+        }
+        KafkaError::ClientCreation(reason) => {
+            let reason = without_values(reason, options);
+            format!("the Kafka client does not take these properties together: {reason}")
+        }
+        _ => "the Kafka client does not take these properties".to_owned(),
+    };
+    OptionError::Refused { message }
+}
+
+/// The library's own words, with the values that were given taken out. A word that names a property stays.
+fn without_values(reason: &str, options: &KafkaConfig) -> String {
+    let is_name = |value: &str| options.client.keys().any(|name| name.contains(value));
+    let mut values: Vec<&str> = options
+        .client
+        .values()
+        .map(|value| value.expose())
+        .filter(|value| !value.is_empty() && !is_name(value))
+        .collect();
+    // What holds another is taken out before it.
+    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+    let hide = |text: String, value: &&str| text.replace(value, HIDDEN);
+    values.iter().fold(reason.to_owned(), hide)
+}
