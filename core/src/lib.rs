@@ -37,7 +37,7 @@ pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
-pub use dead_letter::{DeadLetter, DeadLetterKind};
+pub use dead_letter::{DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy};
 pub use delivery::{
     Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
 };

@@ -11,6 +11,7 @@ use acteon_config::{
 };
 use acteon_core::rules::RulesError;
 use acteon_core::source::SourceContext;
+use acteon_core::state::StateContext;
 use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
@@ -46,7 +47,7 @@ pub struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) follow: Follow,
-    state: Arc<dyn State>,
+    pub(crate) state: Arc<dyn State>,
     state_kind: String,
 }
 
@@ -107,7 +108,10 @@ impl Server {
         let (server, pipeline) = (settings.server, settings.pipeline);
         let (state_kind, store_payload) =
             (settings.state.backend.clone(), settings.audit.store_payload);
-        let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
+        let context = StateContext {
+            dead_letters: settings.dead_letters.bounds(),
+        };
+        let ground = Ground::lay(&pipeline, (settings.state, context), settings.audit).await?;
         let rules = ground.rules(&settings.rules, rule_settings).await?;
         let treatment = Treatment {
             breakers: settings.circuit_breaker,
@@ -123,8 +127,11 @@ impl Server {
         let stop = CancellationToken::new();
         let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
         let mut sources: Vec<Arc<dyn Source>> = vec![http.clone()];
+        // All sources share one reserve for what their clients fetch ahead.
+        let share = ground.admission.reserve_max() / settings.sources.len().max(1) as u32;
         for source in settings.sources {
-            sources.push(ground.source(source, pipeline.max_batch, &intake).await?);
+            let bounds = (pipeline.max_batch, share);
+            sources.push(ground.source(source, bounds, &intake).await?);
         }
         let ports = ground.ports((&rules, &providers, &intake), &sources, &metrics);
         let body_bytes_max = server.max_body_bytes;
@@ -196,13 +203,13 @@ impl Server {
 impl Ground {
     async fn lay(
         pipeline: &PipelineSettings,
-        state: StateSettings,
+        (state, context): (StateSettings, StateContext),
         audit: AuditSettings,
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let state = state
             .plan
-            .build(())
+            .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
         let redactor = if audit.redact.enabled {
@@ -291,7 +298,7 @@ impl Ground {
     async fn source(
         &self,
         source: SourceSettings,
-        max_batch: usize,
+        (max_batch, prefetch_bytes): (usize, u32),
         intake: &Arc<Pipeline>,
     ) -> Result<Arc<dyn Source>, StartError> {
         let SourceSettings { keys, plan } = source;
@@ -301,6 +308,7 @@ impl Ground {
             defaults: keys.defaults,
             throttled: keys.throttled,
             max_in_flight: keys.max_in_flight,
+            prefetch_bytes,
             max_batch,
             intake: intake.clone(),
             admission: self.admission.clone(),
@@ -315,6 +323,7 @@ impl Ground {
         sources: &[Arc<dyn Source>],
         metrics: &PrometheusHandle,
     ) -> Ports {
+        let pipeline = intake.clone();
         let published = Published {
             handle: metrics.clone(),
             counters: self.counters.clone(),
@@ -331,7 +340,7 @@ impl Ground {
             readiness: Arc::new(readiness::Parts {
                 state: self.state.clone(),
                 audit: self.audit.clone(),
-                pipeline: intake.clone(),
+                pipeline: Box::new(move || pipeline.readiness()),
                 sources: sources.to_vec(),
             }),
             providers: providers.clone(),

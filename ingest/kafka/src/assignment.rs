@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use acteon_core::Receipt;
 use acteon_core::delivery::Position;
-use acteon_ingest_kit::{Begun, Watermark};
+use acteon_ingest_kit::{Begun, Place, Watermark};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::inbox::{Inbox, Lender, Place};
+use crate::context::{Inbox, Report};
+
+type Lender = acteon_ingest_kit::Lender<Report>;
 
 /// One assigned partition, from its assignment to its end.
 pub(crate) struct Partition {
@@ -16,6 +19,9 @@ pub(crate) struct Partition {
     pub(crate) lender: Arc<Lender>,
     /// Handed in, or being published, and not settled.
     pub(crate) on_loan: usize,
+    /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
+    /// of other keys may be settled, and would come again after it.
+    lent_end: u64,
     /// Read from the retry topic and waiting for their time.
     pub(crate) undue: usize,
     /// The broker has asked for it back: nothing new is read from it.
@@ -48,6 +54,18 @@ impl Partition {
         }
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
+    }
+
+    /// From here on nothing was lent out.
+    pub(crate) fn lent_end(&self) -> u64 {
+        self.lent_end
+    }
+
+    /// Counts a record as lent out.
+    pub(crate) fn lend(&mut self, place: Place) -> Receipt {
+        self.on_loan += 1;
+        self.lent_end = self.lent_end.max(place.offset + 1);
+        Receipt::new(self.lender.clone(), place.offset)
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -97,6 +115,7 @@ impl Assignment {
             mark: Watermark::new(self.span_max),
             lender: Arc::new(lender),
             on_loan: 0,
+            lent_end: 0,
             undue: 0,
             revoking: false,
             paused: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::Secret;
-use acteon_ingest_kit::Codec;
+use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
+use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,13 +39,16 @@ pub struct KafkaConfig {
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
+    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    #[serde(default)]
+    pub ordering_key: Vec<String>,
     /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
     /// Where dead letters are published besides being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as TLS and SASL. Values are text.
+    /// Properties for the client library, such as those of TLS and SASL. Values are text, and may be secrets.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
 }
@@ -64,8 +68,9 @@ pub enum Start {
     Latest,
 }
 
-/// How long a member may be silent before its group gives it up, unless `client` says otherwise.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a member may be silent before its group gives it up, unless `client` says otherwise. The partitions of a
+/// process that was killed are read by nobody for so long.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
 /// Each is a connection to every broker, and some threads.
@@ -158,6 +163,7 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
+        OrderingKey::of(&self.ordering_key)?;
         self.check_topics()?;
         self.check_client()
     }
@@ -186,6 +192,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
+        tls::check_files(&self.client)?;
         let tried = self
             .consumer("check", Member::OfTopics(0), Prefetch::of(0, 1))
             .create_native_config();
@@ -203,6 +210,7 @@ impl KafkaConfig {
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(SESSION_TIMEOUT_KEY, SESSION_TIMEOUT.as_millis().to_string())
             .set("topic.metadata.refresh.interval.ms", "30000")
             // Members hear of each other by it. A partition that moves is read by nobody until the second of two has come:
             // by default for three seconds.
@@ -249,6 +257,11 @@ impl KafkaConfig {
     }
 
     fn overlay(&self, config: &mut ClientConfig) {
+        config
+            // Half of it passes before a broker that refuses the client is asked again, each time: by default that is
+            // twenty times a second.
+            .set("reconnect.backoff.ms", "1000")
+            .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
         for (property, value) in &self.client {
             config.set(property, value.expose());
         }
@@ -258,13 +271,16 @@ impl KafkaConfig {
 }
 
 /// Says which property is wrong, without its value: that may be a secret.
-fn refused(error: &KafkaError) -> OptionError {
+pub(crate) fn refused(error: &KafkaError) -> OptionError {
     let message = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
             format!("the Kafka client has no property `{property}`")
         }
         KafkaError::ClientConfig(_, _, property, _) => {
             format!("the Kafka client does not take this value of `{property}`")
+        }
+        KafkaError::ClientCreation(reason) => {
+            format!("the Kafka client does not take these properties: {reason}")
         }
         _ => "the Kafka client does not take these properties".to_owned(),
     };

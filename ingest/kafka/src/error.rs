@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use acteon_ingest_kit::PathError;
 use thiserror::Error;
 
 /// Each names the option and what to change.
@@ -30,6 +31,9 @@ pub enum OptionError {
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
+    /// A path leads nowhere.
+    #[error("`ordering_key`: {0}")]
+    OrderingKey(#[from] PathError),
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -1,26 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod assignment;
-mod balance;
-mod commits;
+mod committer;
 mod config;
 mod context;
+mod delayed;
 mod error;
 mod events;
-mod handing;
-mod held;
-mod inbox;
-mod lanes;
+mod flow;
+mod health;
+mod loans;
 mod member;
 mod publish;
-mod reading;
-mod ready;
+mod reader;
+mod rebalance;
 mod record;
 mod session;
-mod settling;
 mod source;
 mod stats;
+mod tls;
 mod topics;
+mod trouble;
 
 use std::sync::Arc;
 

@@ -1,84 +1,50 @@
-//! One connection, from joining the group to leaving it: a single task that owns all state and does one thing
+//! One connection, from joining the group to leaving it: a single task that owns all parts and does one thing
 //! after another. It sleeps until something arrives, is due or is asked for; then it takes a turn.
-//!
-//! `reading` brings records in, `settling` takes their ends, `balance` keeps partitions, commits and health.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{Permit, Shutdown};
-use acteon_ingest_kit::{Backoff, Copies, Decoder, Ended};
+use acteon_core::{Permit, Settled, Shutdown};
+use acteon_ingest_kit::{Ended, Phases, Place, Settle};
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use hashbrown::HashMap;
-use rdkafka::consumer::{Consumer, MessageStream, StreamConsumer};
+use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
-use crate::balance::Revoking;
-use crate::commits::Sent;
-use crate::context::Context;
-use crate::handing::{self, Handing};
-use crate::held::Waiting;
-use crate::inbox::{Arrived, Inbox, Place};
-use crate::lanes::Lanes;
-use crate::publish::{Published, Publisher};
-use crate::reading::Gathered;
-use crate::ready::Ready;
+use crate::committer::{Committer, Sent};
+use crate::context::{Context, Inbox, Report};
+use crate::delayed::{Delayed, Next, Published};
+use crate::flow::{Flow, Room};
+use crate::health::Health;
+use crate::loans::Loans;
+use crate::reader::Reader;
+use crate::rebalance::Rebalance;
 use crate::source::Shared;
 
 /// How long the confirmation of the last commit is waited for.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
+type Arrived = acteon_ingest_kit::Arrived<Report>;
+
 /// The state of one connection.
 pub(crate) struct Session<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) consumer: &'a Arc<StreamConsumer<Context>>,
-    pub(crate) assignment: Assignment,
-    pub(crate) decoder: Decoder,
-    pub(crate) copies: Copies,
-    /// Read, and not yet admitted.
-    pub(crate) gathered: Gathered,
-    /// Waits for room for what is gathered.
-    pub(crate) admitting: Option<BoxFuture<'static, Permit>>,
-    /// On loan, and not yet handed in.
-    pub(crate) ready: Ready,
-    pub(crate) handing: Option<Handing>,
-    /// Set while keys go one after another.
-    pub(crate) lanes: Option<Lanes>,
-    pub(crate) waiting: Waiting,
-    /// How often a record was offered again.
-    pub(crate) tries: HashMap<Place, u32>,
-    pub(crate) retry_backoff: Backoff,
-    pub(crate) publisher: Publisher,
-    pub(crate) revoking: Option<Revoking>,
-    pub(crate) commit_due: Option<Instant>,
-    pub(crate) committing: Option<BoxFuture<'static, Sent>>,
-    /// Since when there is no room to read on.
-    pub(crate) blocked_since: Option<Instant>,
-    /// All partitions are paused, so that polling brings no records.
-    pub(crate) held_back: bool,
-    pub(crate) joined: bool,
-    /// A topic did not exist when the client last said so.
-    pub(crate) topic_unknown: bool,
-    /// Asks whether that has changed.
-    pub(crate) looking: Option<BoxFuture<'static, bool>>,
-    pub(crate) phase: Phase,
-    shutdown: &'a Shutdown,
+    shared: &'a Shared,
+    phases: Phases<'a>,
     inbox: Arc<Inbox>,
+    /// What was taken out of the inbox; its room is used again.
     arrived: Arrived,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Running,
-    /// Nothing new is read; what is on loan comes to its end.
-    Draining,
-    /// Everything is settled; the last commit is on its way, waited for until then.
-    Closing(Instant),
+    assignment: Assignment,
+    reader: Reader<'a>,
+    loans: Loans,
+    delayed: Delayed<'a>,
+    committer: Committer<'a>,
+    rebalance: Rebalance<'a>,
+    flow: Flow<'a>,
+    health: Health<'a>,
 }
 
 /// What the session was woken by.
@@ -99,40 +65,27 @@ impl<'a> Session<'a> {
         inbox: Arc<Inbox>,
         shutdown: &'a Shutdown,
     ) -> Self {
-        let options = &shared.options;
         Self {
             shared,
-            consumer,
-            decoder: shared.decoder.clone(),
-            copies: Copies::default(),
+            phases: Phases::new(shutdown),
             assignment: Assignment::new(inbox.clone(), shared.in_flight_max),
-            gathered: Gathered::default(),
-            admitting: None,
-            ready: Ready::default(),
-            handing: None,
-            lanes: options.ordered.then(Lanes::default),
-            waiting: Waiting::default(),
-            tries: HashMap::new(),
-            retry_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
-            publisher: Publisher::new(options.producer(&shared.context.name)),
-            revoking: None,
-            commit_due: None,
-            committing: None,
-            blocked_since: None,
-            held_back: false,
-            joined: false,
-            topic_unknown: false,
-            looking: None,
-            phase: Phase::Running,
-            shutdown,
             inbox,
             arrived: Arrived::default(),
+            reader: Reader::new(shared),
+            loans: Loans::new(shared),
+            delayed: Delayed::new(shared),
+            committer: Committer::new(shared, consumer),
+            rebalance: Rebalance::new(shared, consumer),
+            flow: Flow::new(shared, consumer),
+            health: Health::new(shared, consumer),
         }
     }
 
-    /// Runs until it is told to stop, or the client breaks for good.
-    pub(crate) async fn run(mut self) -> Ended<KafkaError> {
-        let mut records = self.consumer.stream();
+    /// Runs until it is told to stop, or the client breaks for good. `records` are those of its consumer.
+    pub(crate) async fn run(
+        mut self,
+        mut records: MessageStream<'_, Context>,
+    ) -> Ended<KafkaError> {
         loop {
             let now = Instant::now();
             self.turn(now);
@@ -140,23 +93,21 @@ impl<'a> Session<'a> {
                 self.shared.events.stopped(self.assignment.unsettled());
                 return Ended::Stopped;
             }
-            self.hand_in();
+            self.loans.hand_in();
             match self.woken(&mut records).await {
                 Woken::Turn => {}
-                Woken::HandedIn => {
-                    self.handing = None;
-                    // Under load there is always a next batch, and others want this thread, too.
-                    yield_now().await;
-                }
+                // Under load there is always a next batch, and others want this thread, too.
+                Woken::HandedIn => yield_now().await,
                 Woken::Admitted(permit) => self.admitted(permit),
                 Woken::Published(published) => self.published(published, Instant::now()),
-                Woken::Sent(sent) => self.sent(&sent, Instant::now()),
-                Woken::Looked(all_exist) => {
-                    self.looking = None;
-                    self.topic_unknown = !all_exist;
+                Woken::Sent(sent) => {
+                    self.committer
+                        .sent(&sent, &mut self.assignment, Instant::now());
                 }
+                Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
-                    if let Err(error) = self.read(first, &mut records) {
+                    let read = self.reader.read(first, &mut records, &mut self.assignment);
+                    if let Err(error) = read {
                         return Ended::Lost(error);
                     }
                 }
@@ -166,16 +117,14 @@ impl<'a> Session<'a> {
 
     async fn woken<'r>(&mut self, records: &mut MessageStream<'r, Context>) -> Woken<'r> {
         let (timer, may_read) = (self.next_timer(), self.may_read());
-        let is_running = self.phase == Phase::Running;
         tokio::select! {
             biased;
-            () = self.shutdown.abandon.cancelled() => Woken::Turn,
-            () = self.shutdown.stop.cancelled(), if is_running => Woken::Turn,
-            () = ended(&mut self.handing) => Woken::HandedIn,
-            permit = ended(&mut self.admitting) => Woken::Admitted(permit),
-            published = self.publisher.next() => Woken::Published(published),
-            sent = ended(&mut self.committing) => Woken::Sent(sent),
-            all_exist = ended(&mut self.looking) => Woken::Looked(all_exist),
+            () = self.phases.told() => Woken::Turn,
+            () = self.loans.handed_in() => Woken::HandedIn,
+            permit = self.reader.permit() => Woken::Admitted(permit),
+            published = self.delayed.published() => Woken::Published(published),
+            sent = self.committer.answered() => Woken::Sent(sent),
+            all_exist = self.health.found() => Woken::Looked(all_exist),
             Some(record) = records.next(), if may_read => Woken::Record(record),
             // After the records: each turn empties the inbox, so what is in it is no reason to interrupt the reading.
             () = self.inbox.arrived() => Woken::Turn,
@@ -185,76 +134,165 @@ impl<'a> Session<'a> {
 
     /// Everything that can be done without waiting.
     fn turn(&mut self, now: Instant) {
-        if self.phase == Phase::Running && self.is_told_to_stop() {
+        if self.phases.begins_to_drain() {
             self.begin_draining();
         }
         let mut arrived = std::mem::take(&mut self.arrived);
         self.inbox.take(&mut arrived);
-        self.settle_all(&mut arrived, now);
+        for place in arrived.done.drain(..) {
+            self.acknowledge(place, now);
+        }
+        for (place, settled) in arrived.settled.drain(..) {
+            self.settle(place, settled, now);
+        }
         for report in arrived.reports.drain(..) {
             self.reported(report, now);
         }
         self.arrived = arrived;
-        self.offer_what_is_due(now);
+        self.delayed
+            .offer(now, &mut self.assignment, &mut self.loans);
         self.admit(now);
-        self.balance(now);
-        self.commit_when_due(now);
+        if let Some(places) = self.rebalance.drained(now, &self.assignment) {
+            self.give_up(&places);
+        }
+        self.flow.turn(now, self.room(), &mut self.assignment);
+        self.committer.turn(now, &mut self.assignment);
     }
 
-    /// Begins to hand in what is ready, once the batch before it is through.
-    fn hand_in(&mut self) {
-        if self.handing.is_none() && !self.ready.is_empty() {
-            let batch = self.ready.take(self.shared.context.max_batch);
-            self.handing = Some(handing::begin(self.shared, batch));
+    /// True when the client is to be polled: for records where there is room; for its reports in any case, once
+    /// partitions are paused and no records come.
+    fn may_read(&self) -> bool {
+        self.room() == Room::Some || (self.flow.is_held_back() && self.reader.takes_some_more())
+    }
+
+    fn room(&self) -> Room {
+        let is_there = self.phases.is_running()
+            && self.reader.takes_more()
+            && self.loans.are_handed_in()
+            && !self.delayed.is_over_the_bound()
+            && self.assignment.unsettled() < self.shared.in_flight_max;
+        match is_there {
+            true => Room::Some,
+            false => Room::None,
         }
     }
 
+    /// Asks for room for what is pending, when it is time to hand it in.
+    fn admit(&mut self, now: Instant) {
+        if let Some(permit) = self.reader.admit(now, &self.loans) {
+            self.admitted(permit);
+        }
+    }
+
+    fn admitted(&mut self, permit: Permit) {
+        let assignment = &mut self.assignment;
+        self.reader
+            .lend(permit, assignment, &mut self.loans, &mut self.delayed);
+    }
+
     fn next_timer(&self) -> Option<Instant> {
-        let revoking = self.revoking.as_ref().map(|revoking| revoking.deadline);
-        let closing = match self.phase {
-            Phase::Closing(deadline) => Some(deadline),
-            _ => None,
-        };
         let timers = [
-            self.waiting.next_due(),
-            self.linger_end(),
-            self.commit_due.filter(|_| self.committing.is_none()),
-            self.patience_end(),
-            revoking,
-            closing,
+            self.delayed.next_due(),
+            self.reader.linger_end(&self.loans),
+            self.committer.next_due(),
+            self.flow.patience_end(),
+            self.rebalance.deadline(),
+            self.phases.closing(),
         ];
         timers.into_iter().flatten().min()
     }
 
-    fn is_told_to_stop(&self) -> bool {
-        self.shutdown.stop.is_cancelled() || self.shutdown.abandon.is_cancelled()
+    /// The record has come to its end.
+    fn acknowledge(&mut self, place: Place, now: Instant) {
+        let Some(partition) = self.assignment.of(place) else {
+            self.shared.events.fenced(place.offset);
+            return;
+        };
+        partition.on_loan -= 1;
+        if partition.mark.ack(place.offset) && self.committer.settled(now) {
+            self.shared.progress.moved(now);
+        }
+        self.delayed.forget(place);
+        self.loans.leave(place, &mut self.assignment);
     }
 
-    /// Drops what is not on loan yet: it comes back from the broker.
+    fn settle(&mut self, place: Place, settled: Settled, now: Instant) {
+        let next = self
+            .delayed
+            .settled(place, settled, &mut self.assignment, now);
+        self.go_on(place, next, now);
+    }
+
+    fn published(&mut self, published: Published, now: Instant) {
+        let place = published.place;
+        let next = self.delayed.sent(published, &mut self.assignment, now);
+        self.go_on(place, next, now);
+    }
+
+    fn go_on(&mut self, place: Place, next: Next, now: Instant) {
+        match next {
+            Next::Acknowledge => self.acknowledge(place, now),
+            Next::Wait => {}
+        }
+    }
+
+    fn reported(&mut self, report: Report, now: Instant) {
+        match report {
+            Report::Assigned(places) => {
+                self.rebalance.take_up(&places, &mut self.assignment);
+                self.health.joined(now);
+            }
+            Report::Revoked(places) => self.revoked(places, now),
+            Report::Stats(stats) if self.phases.is_running() => {
+                self.health.heard(&stats, now, &self.assignment);
+            }
+            Report::Stats(_) => {}
+            Report::TopicUnknown => self.health.topic_is_unknown(),
+        }
+    }
+
+    /// Stops intake for these partitions and lets what is on loan of them end.
+    fn revoked(&mut self, places: TopicPartitionList, now: Instant) {
+        if let Some(former) = self.rebalance.take() {
+            self.give_up(&former);
+        }
+        let kept = self.rebalance.begin(places, now, &mut self.assignment);
+        self.delayed.retain(&kept);
+        let revoking = self.assignment.iter().filter(|p| p.revoking);
+        self.loans.drain(revoking);
+        if self.rebalance.is_lost() {
+            self.health.left();
+        }
+    }
+
+    fn give_up(&mut self, places: &TopicPartitionList) {
+        // It reaches the broker before the partitions go.
+        self.committer.send_and_forget(&mut self.assignment);
+        self.rebalance.give_up(places, &mut self.assignment);
+        self.loans.forget_gone(&self.assignment);
+    }
+
+    /// Drops what is above all that was lent out: it comes back from the broker.
     fn begin_draining(&mut self) {
-        self.phase = Phase::Draining;
-        self.admitting = None;
-        self.gathered = Gathered::default();
-        self.ready = Ready::default();
-        self.waiting.retain(|_| false);
-        self.lanes = self.lanes.as_ref().map(|_| Lanes::default());
-        self.hold_back();
+        self.reader.close();
+        self.loans.drain(self.assignment.iter());
+        self.delayed.close();
+        self.flow.hold_back(&mut self.assignment);
         self.shared.events.stopping(self.assignment.on_loan());
     }
 
     /// Goes on to the next phase where this one is at its end; true after the last.
     fn is_over(&mut self, now: Instant) -> bool {
-        let is_abandoned = self.shutdown.abandon.is_cancelled();
-        if self.phase == Phase::Draining && (self.assignment.on_loan() == 0 || is_abandoned) {
-            let deadline = now + CLOSING_PATIENCE;
-            self.phase = Phase::Closing(deadline);
-            self.commit_due = Some(now);
+        let on_loan = self.assignment.on_loan();
+        if self.phases.begins_to_close(on_loan, now + CLOSING_PATIENCE) {
+            self.committer.hurry(now);
         }
-        let Phase::Closing(deadline) = self.phase else {
+        let Some(deadline) = self.phases.closing() else {
             return false;
         };
+        let is_abandoned = self.phases.is_abandoned();
         if is_abandoned {
-            self.commit_and_forget();
+            self.committer.send_and_forget(&mut self.assignment);
         }
         is_abandoned || now >= deadline || !self.assignment.is_uncommitted()
     }
@@ -263,17 +301,9 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     /// The client does not close before every rebalance is answered.
     fn drop(&mut self) {
-        self.consumer.context().close();
+        self.rebalance.close();
         self.inbox.take(&mut self.arrived);
-        self.answer_rebalances(&self.arrived.reports);
-    }
-}
-
-/// The end of `future`; never, where there is none.
-async fn ended<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
+        self.rebalance.answer(&self.arrived.reports);
     }
 }
 

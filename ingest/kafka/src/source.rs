@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Feed, Shutdown, Source, ThrottledPolicy};
-use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
+use acteon_core::{Shutdown, Source, ThrottledPolicy};
+use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, OrderingKey, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -14,10 +14,9 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::config::KafkaConfig;
-use crate::context::Context;
+use crate::context::{Context, Inbox};
 use crate::error::OptionError;
 use crate::events::Events;
-use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
 use crate::session::Session;
 use crate::topics::declare;
@@ -31,6 +30,7 @@ const RETRIES_PART: u32 = 8;
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
+    ordering_key: OrderingKey,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
 }
@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
+    pub(crate) ordering_key: OrderingKey,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
     /// Where throttled actions wait, when that is where they wait.
@@ -48,7 +49,6 @@ pub(crate) struct Shared {
     pub(crate) dead_letter_topic: Option<Arc<str>>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
-    pub(crate) feed: Arc<Feed>,
     prefetch: Prefetch,
 }
 
@@ -60,7 +60,7 @@ impl Shared {
 }
 
 impl KafkaSource {
-    /// A source of these options. Touches nothing outside.
+    /// A source of these options. Touches nothing outside but the files of TLS, which have to be there.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -74,6 +74,7 @@ impl KafkaSource {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
+            ordering_key: OrderingKey::of(&options.ordering_key)?,
             options: Arc::new(options),
             context,
         })
@@ -81,17 +82,6 @@ impl KafkaSource {
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
-        let retries = self.members.iter().any(|(m, _)| *m == Member::OfRetries);
-        let all = context.max_in_flight;
-        let all = all.unwrap_or(context.admission.actions_max());
-        let of_retries = match retries {
-            true => all / RETRIES_PART,
-            false => 0,
-        };
-        let in_flight_max = match member {
-            Member::OfTopics(_) => (all - of_retries) / options.consumers,
-            Member::OfRetries => of_retries,
-        };
         Shared {
             member,
             options: options.clone(),
@@ -102,18 +92,44 @@ impl KafkaSource {
                 context.defaults.clone(),
                 context.throttled,
             ),
+            ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
-            feed: Arc::default(),
-            retry_topic: retries.then(|| options.retry_topic().into()),
+            retry_topic: self.has_retries().then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
-            in_flight_max: (in_flight_max as usize).max(1),
-            prefetch: match member {
-                Member::OfTopics(_) => {
-                    Prefetch::of(context.admission.bytes_max(), options.consumers)
-                }
-                Member::OfRetries => Prefetch::LEAST,
-            },
+            in_flight_max: self.in_flight_max(member),
+            prefetch: self.prefetch(member),
+        }
+    }
+
+    fn has_retries(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(member, _)| *member == Member::OfRetries)
+    }
+
+    fn in_flight_max(&self, member: Member) -> usize {
+        let all = self.context.max_in_flight;
+        let all = all.unwrap_or(self.context.admission.actions_max());
+        let of_retries = match self.has_retries() {
+            true => all / RETRIES_PART,
+            false => 0,
+        };
+        let max = match member {
+            Member::OfTopics(_) => (all - of_retries) / self.options.consumers,
+            Member::OfRetries => of_retries,
+        };
+        (max as usize).max(1)
+    }
+
+    fn prefetch(&self, member: Member) -> Prefetch {
+        let of_retries = match self.has_retries() {
+            true => Prefetch::LEAST.bytes(),
+            false => 0,
+        };
+        let share = self.context.prefetch_bytes.saturating_sub(of_retries);
+        match member {
+            Member::OfTopics(_) => Prefetch::of(share, self.options.consumers),
+            Member::OfRetries => Prefetch::LEAST,
         }
     }
 }
@@ -129,9 +145,8 @@ impl Source for KafkaSource {
             members.spawn(run);
         }
         // What the clients fetch ahead is in flight, too.
-        let admission = &self.context.admission;
-        let _fetched_ahead =
-            admission.try_admit(0, ahead.min(u64::from(admission.bytes_max() / 8)));
+        let ahead = ahead.min(self.context.prefetch_bytes);
+        let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
             match ended.map_err(JoinError::try_into_panic) {
                 Ok(ended) => ended?,
@@ -171,14 +186,15 @@ impl Connection for Shared {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => return Ended::Hopeless(self.hopeless(error)),
         };
-        let ended = Session::new(self, &consumer, inbox, shutdown).run().await;
+        let session = Session::new(self, &consumer, inbox, shutdown);
+        let ended = session.run(consumer.stream()).await;
         self.progress.troubled("has left its group");
         leave(consumer, shutdown).await;
         ended
     }
 
     fn lost(&self, error: KafkaError, wait: Duration) {
-        self.progress.troubled("no broker answers");
+        self.progress.troubled(self.events.why_unreachable());
         self.events.lost(&error, wait);
     }
 }

@@ -18,11 +18,13 @@ use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
 mod options;
+mod ordered;
 mod outage;
 mod pressure;
 mod reading;
 mod rebalance;
 mod republishing;
+mod security;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -148,6 +150,7 @@ impl Running {
             defaults: Defaults::default(),
             throttled: ThrottledPolicy::Retry,
             max_in_flight: None,
+            prefetch_bytes: 16 << 20,
             max_batch: 256,
             intake: intake.clone() as Arc<dyn Intake>,
             admission: Admission::new(10_000, 64 << 20),

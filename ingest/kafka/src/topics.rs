@@ -6,9 +6,10 @@ use std::time::Duration;
 use acteon_core::Shutdown;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::task::spawn_blocking;
 
 use crate::events::Events;
@@ -26,13 +27,13 @@ const BROKER_DEFAULT: i32 = -1;
 pub(crate) async fn declare(
     client: &ClientConfig,
     topics: &[String],
-    events: &Events,
+    events: &Arc<Events>,
     shutdown: &Shutdown,
 ) -> KafkaResult<()> {
     if topics.is_empty() {
         return Ok(());
     }
-    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let admin: AdminClient<Declaring> = client.create_with_context(Declaring(events.clone()))?;
     let wanted: Vec<_> = topics
         .iter()
         .map(|topic| {
@@ -57,6 +58,19 @@ pub(crate) async fn declare(
         }
     }
     Ok(())
+}
+
+/// Tells what the client complains of while it creates topics.
+struct Declaring(Arc<Events>);
+
+impl ClientContext for Declaring {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.client_said(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.client_failed(&error, reason);
+    }
 }
 
 /// True when all `topics` exist; false, too, when no broker answers.

@@ -40,6 +40,11 @@ impl Producer {
         }
     }
 
+    /// Lets the client do what is due, without waiting.
+    pub(crate) fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
     /// Waits until the broker has all.
     pub(crate) fn flush(&self) {
         self.producer.flush(Duration::from_secs(60)).unwrap();

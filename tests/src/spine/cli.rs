@@ -18,6 +18,7 @@ fn execute(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("CRM_TOKEN", "a token")
+        .env("KAFKA_PASSWORD", "a password")
         .output()
         .unwrap()
 }

@@ -1,0 +1,115 @@
+//! Back-pressure: pauses partitions while there is no room for their records, and resumes them.
+//!
+//! Members stay in their group meanwhile: the client goes on being polled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::Instant;
+
+use crate::assignment::{Assignment, Partition};
+use crate::context::Context;
+use crate::source::Shared;
+
+/// How long the client may go unpolled for want of room before its partitions are paused. Pausing throws away
+/// what was fetched ahead, so a short wait is better borne.
+const BLOCKED_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whether more may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Some,
+    None,
+}
+
+/// Pauses and resumes.
+pub(crate) struct Flow<'a> {
+    shared: &'a Shared,
+    consumer: &'a Arc<StreamConsumer<Context>>,
+    /// Since when there is no room to read on.
+    blocked_since: Option<Instant>,
+    /// All partitions are paused, so that polling brings no records.
+    held_back: bool,
+}
+
+impl<'a> Flow<'a> {
+    pub(crate) fn new(shared: &'a Shared, consumer: &'a Arc<StreamConsumer<Context>>) -> Self {
+        Self {
+            shared,
+            consumer,
+            blocked_since: None,
+            held_back: false,
+        }
+    }
+
+    /// Pauses and resumes as there is room.
+    pub(crate) fn turn(&mut self, now: Instant, room: Room, assignment: &mut Assignment) {
+        match room {
+            Room::Some => (self.blocked_since, self.held_back) = (None, false),
+            Room::None => {
+                let since = *self.blocked_since.get_or_insert(now);
+                if now >= since + BLOCKED_PATIENCE {
+                    self.hold_back(assignment);
+                }
+            }
+        }
+        self.pause_and_resume(assignment);
+    }
+
+    /// True while all partitions are paused.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// When partitions are paused for want of room.
+    pub(crate) fn patience_end(&self) -> Option<Instant> {
+        let since = self.blocked_since.filter(|_| !self.held_back)?;
+        Some(since + BLOCKED_PATIENCE)
+    }
+
+    /// Pauses all partitions.
+    pub(crate) fn hold_back(&mut self, assignment: &mut Assignment) {
+        if !self.held_back {
+            self.held_back = true;
+            self.shared.events.held_back();
+            self.pause_and_resume(assignment);
+        }
+    }
+
+    fn pause_and_resume(&self, assignment: &mut Assignment) {
+        let undue_max = self.shared.undue_max();
+        let is_as_wanted =
+            |p: &Partition| p.paused == (self.held_back || p.revoking || p.is_strained(undue_max));
+        // Nearly always, and asked every turn.
+        if assignment.iter().all(is_as_wanted) {
+            return;
+        }
+        let mut pause = TopicPartitionList::new();
+        let mut resume = TopicPartitionList::new();
+        for partition in assignment.iter_mut() {
+            let is_strained = partition.is_strained(undue_max);
+            let wanted = self.held_back || partition.revoking || is_strained;
+            if wanted == partition.paused {
+                continue;
+            }
+            partition.paused = wanted;
+            let (topic, number) = (&partition.topic, partition.number);
+            match wanted {
+                true => pause.add_partition(topic, number),
+                false => resume.add_partition(topic, number),
+            };
+            if wanted && is_strained {
+                self.shared.events.partition_paused(topic, number);
+            }
+        }
+        let events = &self.shared.events;
+        if pause.count() > 0 {
+            events.called("pause", &self.consumer.pause(&pause));
+        }
+        if resume.count() > 0 {
+            events.called("resume", &self.consumer.resume(&resume));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Lag and readiness, by what the client knows of its group, its topics and its brokers.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use rdkafka::consumer::StreamConsumer;
+use tokio::time::Instant;
+
+use crate::assignment::Assignment;
+use crate::context::Context;
+use crate::member::Member;
+use crate::source::Shared;
+use crate::stats::Stats;
+use crate::topics::all_exist;
+
+const TOPIC_UNKNOWN: &str = "a topic it reads does not exist";
+
+/// What is known of the source's health.
+pub(crate) struct Health<'a> {
+    shared: &'a Shared,
+    consumer: &'a Arc<StreamConsumer<Context>>,
+    /// It is a member of its group.
+    joined: bool,
+    /// A topic did not exist when the client last said so.
+    topic_unknown: bool,
+    /// Asks whether that has changed.
+    looking: Option<BoxFuture<'static, bool>>,
+}
+
+impl<'a> Health<'a> {
+    pub(crate) fn new(shared: &'a Shared, consumer: &'a Arc<StreamConsumer<Context>>) -> Self {
+        Self {
+            shared,
+            consumer,
+            joined: false,
+            topic_unknown: false,
+            looking: None,
+        }
+    }
+
+    /// The group has given us partitions.
+    pub(crate) fn joined(&mut self, now: Instant) {
+        self.joined = true;
+        if !self.topic_unknown {
+            self.shared.progress.heard(now, 0);
+        }
+    }
+
+    /// The group has gone on without us.
+    pub(crate) fn left(&mut self) {
+        self.joined = false;
+    }
+
+    /// The client says that a topic does not exist.
+    pub(crate) fn topic_is_unknown(&mut self) {
+        self.topic_unknown = true;
+        self.shared.progress.troubled(TOPIC_UNKNOWN);
+    }
+
+    /// Tells lag and health by what the client knows.
+    pub(crate) fn heard(&mut self, stats: &Stats, now: Instant, assignment: &Assignment) {
+        let backlog = self.lag(stats, assignment);
+        let progress = &self.shared.progress;
+        if !stats.is_connected() {
+            progress.troubled(self.shared.events.why_unreachable());
+            return;
+        }
+        self.shared.events.connected();
+        if !self.joined {
+            progress.troubled("has not joined its group yet");
+        } else if self.topic_unknown {
+            progress.troubled(TOPIC_UNKNOWN);
+            self.look_for_topics();
+        } else {
+            progress.heard(now, backlog);
+        }
+    }
+
+    fn lag(&self, stats: &Stats, assignment: &Assignment) -> u64 {
+        let mut backlog = 0;
+        for partition in assignment.iter() {
+            let (topic, number) = (&partition.topic, partition.number);
+            if let Some(lag) = stats.lag(topic, number, partition.mark.position()) {
+                self.shared.events.lag(topic, number, lag);
+                backlog += lag;
+            }
+        }
+        match self.shared.member {
+            Member::OfTopics(_) => backlog,
+            // What waits in the retry topic waits for its time, not for us.
+            Member::OfRetries => 0,
+        }
+    }
+
+    fn look_for_topics(&mut self) {
+        if self.looking.is_none() {
+            let topics = self.shared.topics();
+            self.looking = Some(Box::pin(all_exist(self.consumer.clone(), topics)));
+        }
+    }
+
+    /// Whether all topics exist, once that was asked for. Pending while it was not.
+    pub(crate) async fn found(&mut self) -> bool {
+        match &mut self.looking {
+            Some(looking) => {
+                let all_exist = looking.await;
+                self.looking = None;
+                all_exist
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn looked(&mut self, all_exist: bool) {
+        self.topic_unknown = !all_exist;
+    }
+}
