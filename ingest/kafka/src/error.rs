@@ -34,6 +34,13 @@ pub enum OptionError {
     /// A path leads nowhere.
     #[error("`ordering_key`: {0}")]
     OrderingKey(#[from] PathError),
+    /// A pattern would read what the source writes itself.
+    #[error("`topics` must be names, and `{0}` is a pattern")]
+    Pattern(String),
+    /// No broker has a topic of this name.
+    #[error("`{option}`: `{topic}` cannot be the name of a topic")]
+    #[allow(missing_docs)]
+    NoTopic { option: &'static str, topic: String },
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

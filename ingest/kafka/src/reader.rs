@@ -1,9 +1,13 @@
 //! Takes records up: decodes them into the pending batch, and lends the batch out when there is room for it.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
-use acteon_core::{Permit, Returned};
+use acteon_core::Permit;
+use acteon_core::delivery::SHARING_BYTES_MAX;
+use acteon_ingest_kit::delayed::Known;
 use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use rdkafka::consumer::MessageStream;
@@ -13,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::assignment::Assignment;
 use crate::context::Context;
-use crate::delayed::Delayed;
+use crate::delayed::{Delayed, Due};
 use crate::loans::Loans;
 use crate::member::Member;
-use crate::record::{Known, decode};
+use crate::record::{decode, known};
 use crate::source::Shared;
 
 /// A record that is read and decoded.
@@ -24,8 +28,15 @@ struct Fresh {
     place: Place,
     decoded: Decoded,
     lane: Option<Lane>,
-    /// It comes from the retry topic and is to wait until then.
-    due: Option<Instant>,
+    /// It comes from a topic of the delayed path and is to wait until then.
+    due: Option<Due>,
+}
+
+/// Whether records were passed over: they are settled without having been offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    None,
+    Some,
 }
 
 /// Reads records into batches.
@@ -78,25 +89,41 @@ impl<'a> Reader<'a> {
         first: KafkaResult<BorrowedMessage<'_>>,
         records: &mut MessageStream<'_, Context>,
         assignment: &mut Assignment,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<Passed, KafkaError> {
         let begun = self.pending.begin(self.shared.context.clock);
-        let in_flight = assignment.unsettled();
+        let in_flight = assignment.in_work();
         let room = self.shared.in_flight_max.saturating_sub(in_flight).max(1);
         let limit = self.pending.len() + room;
-        let mut next = Some(first);
+        let (mut next, mut passed) = (Some(first), 0);
         while let Some(record) = next {
             match record {
+                Ok(record) if self.is_of_another(&record) => {
+                    pass_over(&record, assignment);
+                    passed += 1;
+                }
                 Ok(record) => self.take_up(&record, assignment, begun),
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
                 Err(_) => {}
             }
-            next = match self.pending.is_full() || self.pending.len() >= limit {
+            next = match self.pending.is_full() || self.pending.len() + passed >= limit {
                 true => None,
                 false => records.next().now_or_never().flatten(),
             };
         }
         self.pending.end_reading();
-        Ok(())
+        if passed == 0 {
+            return Ok(Passed::None);
+        }
+        self.shared.events.passed_over(passed);
+        Ok(Passed::Some)
+    }
+
+    /// True for a record of the delayed path that belongs to another source, or to another group.
+    fn is_of_another(&self, record: &BorrowedMessage<'_>) -> bool {
+        match self.shared.member {
+            Member::OfTopics(_) => false,
+            Member::OfRetries => !known(record).is_of(&self.shared.own_topics.owner),
+        }
     }
 
     fn take_up(
@@ -112,21 +139,49 @@ impl<'a> Reader<'a> {
             return;
         };
         let position = partition.position(place.offset);
-        let mut known = Known::of(record);
+        let mut known = known(record);
         if self.shared.member != Member::OfRetries {
             known = known.only_trace();
         }
         let raw = self.copies.of(record.payload().unwrap_or_default());
-        let bytes = raw.len() as u64;
-        let decoded = decode(&self.decoder, record, raw, &known, position, now);
+        let key = record
+            .key()
+            .map(|key| match raw.len() <= SHARING_BYTES_MAX {
+                true => self.copies.of(key),
+                false => Bytes::copy_from_slice(key),
+            });
+        let bytes = raw.len() as u64 + record.key_len() as u64;
+        let decoded = decode(&self.decoder, record, (raw, key), &known, position, now);
         let order = self.order.as_ref();
         let fresh = Fresh {
             place,
             lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
             decoded,
-            due: known.wait(now).map(|wait| begun_at + wait),
+            due: self.due(record, &known, (begun_at, now)),
         };
         self.pending.push(fresh, bytes);
+    }
+
+    /// When a record is to be offered that says that it is to wait.
+    fn due(
+        &self,
+        record: &BorrowedMessage<'_>,
+        known: &Known<'_>,
+        (begun_at, now): (Instant, Timestamp),
+    ) -> Option<Due> {
+        let wait = known.wait(now)?;
+        let retry = self.shared.own_topics.retry.as_ref()?;
+        let tier = retry.tier_of(record.topic())?.length();
+        // What is a little too long was longer on its way than it took to reckon.
+        if wait <= tier + tier / 10 {
+            return Some(Due::At(begun_at + wait));
+        }
+        let published = record.timestamp().to_millis();
+        let published = published.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let age = now.duration_since(published.unwrap_or(now));
+        let left = tier.saturating_sub(Duration::try_from(age).unwrap_or_default());
+        let not_before = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        Some(Due::PassOn(begun_at + left, not_before))
     }
 
     /// True while the pending batch is not full and does not wait for room.
@@ -180,8 +235,8 @@ impl<'a> Reader<'a> {
             };
             match (due, lane) {
                 (Some(due), _) => {
-                    partition.undue += 1;
-                    delayed.keep_until(due, place, returned(decoded), permit);
+                    partition.undue.add(bytes_of(&decoded));
+                    delayed.keep_until(due, place, decoded, permit);
                 }
                 (None, Some(lane)) => loans.enter(lane, (place, decoded, permit), partition),
                 (None, None) => loans.lend(place, decoded, permit, partition),
@@ -197,9 +252,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn returned(decoded: Decoded) -> Returned {
-    match decoded {
-        Ok(envelope) => Returned::Action(envelope),
-        Err(poison) => Returned::Poison(poison),
+/// Settles a record without offering it.
+fn pass_over(record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
+    let found = assignment.find(record.topic(), record.partition());
+    if let Some(partition) = found
+        && let Some(place) = partition.begin(record.offset())
+    {
+        partition.mark.settle(place.offset);
     }
+}
+
+fn bytes_of(decoded: &Decoded) -> u64 {
+    let raw = match decoded {
+        Ok(envelope) => &envelope.raw,
+        Err(poison) => &poison.raw,
+    };
+    raw.len() as u64
 }

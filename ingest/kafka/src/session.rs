@@ -21,7 +21,7 @@ use crate::delayed::{Delayed, Next, Published};
 use crate::flow::{Flow, Room};
 use crate::health::Health;
 use crate::loans::Loans;
-use crate::reader::Reader;
+use crate::reader::{Passed, Reader};
 use crate::rebalance::Rebalance;
 use crate::source::Shared;
 
@@ -107,8 +107,12 @@ impl<'a> Session<'a> {
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
                     let read = self.reader.read(first, &mut records, &mut self.assignment);
-                    if let Err(error) = read {
-                        return Ended::Lost(error);
+                    match read {
+                        Ok(Passed::None) => {}
+                        Ok(Passed::Some) => {
+                            self.committer.settled(Instant::now());
+                        }
+                        Err(error) => return Ended::Lost(error),
                     }
                 }
             }
@@ -170,7 +174,7 @@ impl<'a> Session<'a> {
             && self.reader.takes_more()
             && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
-            && self.assignment.unsettled() < self.shared.in_flight_max;
+            && self.assignment.in_work() < self.shared.in_flight_max;
         match is_there {
             true => Room::Some,
             false => Room::None,
@@ -232,6 +236,12 @@ impl<'a> Session<'a> {
     fn go_on(&mut self, place: Place, next: Next, now: Instant) {
         match next {
             Next::Acknowledge => self.acknowledge(place, now),
+            Next::GiveUp(envelope, permit, why) => {
+                if let Some(partition) = self.assignment.of(place) {
+                    self.loans
+                        .give_up((place, envelope, permit), why, partition);
+                }
+            }
             Next::Wait => {}
         }
     }

@@ -99,6 +99,7 @@ impl Decoder {
             position: message.position,
             caller: self.caller.clone(),
             received_at: message.received_at,
+            key: None,
             memory: match message.raw.len() <= SHARING_BYTES_MAX {
                 true => Memory::Shared,
                 false => Memory::Own,
