@@ -267,7 +267,7 @@ impl<'a> Session<'a> {
             self.give_up(&former);
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
-        self.delayed.retain(&kept);
+        self.delayed.drain(&kept);
         let revoking = self.assignment.iter().filter(|p| p.revoking);
         self.loans.drain(revoking);
         if self.rebalance.is_lost() {
@@ -279,6 +279,7 @@ impl<'a> Session<'a> {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
+        self.delayed.forget_gone(&self.assignment);
         self.loans.forget_gone(&self.assignment);
     }
 
