@@ -106,7 +106,12 @@ impl<'a> Session<'a> {
                 }
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
-                    let read = self.reader.read(first, &mut records, &mut self.assignment);
+                    let read = self.reader.read(
+                        first,
+                        &mut records,
+                        &mut self.assignment,
+                        &mut self.delayed,
+                    );
                     match read {
                         Ok(Passed::None) => {}
                         Ok(Passed::Some) => {
@@ -154,7 +159,7 @@ impl<'a> Session<'a> {
         }
         self.arrived = arrived;
         self.delayed
-            .offer(now, &mut self.assignment, &mut self.loans);
+            .offer(now, &mut self.assignment, &mut self.loans, &mut self.reader);
         self.admit(now);
         if let Some(places) = self.rebalance.drained(now, &self.assignment) {
             self.give_up(&places);
@@ -190,8 +195,7 @@ impl<'a> Session<'a> {
 
     fn admitted(&mut self, permit: Permit) {
         let assignment = &mut self.assignment;
-        self.reader
-            .lend(permit, assignment, &mut self.loans, &mut self.delayed);
+        self.reader.lend(permit, assignment, &mut self.loans);
     }
 
     fn next_timer(&self) -> Option<Instant> {

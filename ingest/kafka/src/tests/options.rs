@@ -173,7 +173,7 @@ fn a_topic_that_is_named_twice_is_refused() {
 
 #[test]
 fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
-    let properties = json!({"max.poll.interval.ms": "10000"});
+    let properties = json!({"max.poll.interval.ms": "5000"});
     let error = refused(|o| o["client"] = properties);
     assert!(
         error.starts_with("`client`: the Kafka client does not take these properties together")
