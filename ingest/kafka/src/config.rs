@@ -119,6 +119,15 @@ impl KafkaConfig {
         chosen.unwrap_or_else(|| format!("{}.retry", self.group_id))
     }
 
+    /// Where a member begins whose group never committed.
+    pub(crate) fn start_of(&self, member: Member) -> Start {
+        match member {
+            Member::OfTopics(_) => self.start,
+            // What waits there was read already, wherever the group began.
+            Member::OfRetries => Start::Earliest,
+        }
+    }
+
     fn group(&self, member: Member) -> String {
         match member {
             Member::OfTopics(_) => self.group_id.clone(),
@@ -196,11 +205,6 @@ impl KafkaConfig {
     /// The client's properties for reading as `member`.
     pub(crate) fn consumer(&self, name: &str, member: Member, prefetch: Prefetch) -> ClientConfig {
         let mut config = ClientConfig::new();
-        let start = match (member, self.start) {
-            // What waits there was read already, wherever the group began.
-            (Member::OfRetries, _) | (_, Start::Earliest) => "earliest",
-            (Member::OfTopics(_), Start::Latest) => "latest",
-        };
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
@@ -222,7 +226,8 @@ impl KafkaConfig {
         }
         config
             .set("group.id", self.group(member))
-            .set("auto.offset.reset", start)
+            // Where it begins is looked up. What the client does not find is never skipped.
+            .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "false")

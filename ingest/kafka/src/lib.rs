@@ -8,6 +8,7 @@ mod context;
 mod delayed;
 mod error;
 mod events;
+mod fingerprint;
 mod flow;
 mod health;
 mod held;
@@ -21,8 +22,10 @@ mod publish;
 mod reader;
 mod rebalance;
 mod record;
+mod seen;
 mod session;
 mod source;
+mod starts;
 mod stats;
 mod topics;
 

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::time::Instant;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Partition, Taken};
 use crate::context::Context;
 use crate::delayed::Delayed;
 use crate::inbox::Place;
@@ -20,6 +20,7 @@ use crate::loans::Loans;
 use crate::member::Member;
 use crate::pending::Pending;
 use crate::record::{Decoded, Known, decode};
+use crate::seen::ReadFrom;
 use crate::source::Shared;
 
 /// A record that is read and decoded.
@@ -39,6 +40,7 @@ pub(crate) struct Reader<'a> {
     pending: Pending<Fresh>,
     /// Set while keys go one after another.
     order: Option<RandomState>,
+    renewed: Vec<(String, i32, ReadFrom)>,
 }
 
 impl<'a> Reader<'a> {
@@ -49,6 +51,7 @@ impl<'a> Reader<'a> {
             copies: Copies::default(),
             pending: Pending::new(shared.context.max_batch),
             order: shared.options.ordered.then(RandomState::new),
+            renewed: Vec::new(),
         }
     }
 
@@ -73,7 +76,9 @@ impl<'a> Reader<'a> {
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
                 Err(_) => {}
             }
-            next = match self.pending.is_full() || self.pending.len() >= limit {
+            // The client is to be sent back before it goes on.
+            let has_enough = self.pending.is_full() || self.pending.len() >= limit;
+            next = match has_enough || !self.renewed.is_empty() {
                 true => None,
                 false => records.next().now_or_never().flatten(),
             };
@@ -88,10 +93,7 @@ impl<'a> Reader<'a> {
         assignment: &mut Assignment,
         (begun_at, now): (Instant, Timestamp),
     ) {
-        let Some(partition) = assignment.find(record.topic(), record.partition()) else {
-            return;
-        };
-        let Some(place) = partition.begin(record.offset()) else {
+        let Some((partition, place)) = self.place(record, assignment) else {
             return;
         };
         let position = partition.position(place.offset);
@@ -108,6 +110,38 @@ impl<'a> Reader<'a> {
             due: known.wait(now).map(|wait| begun_at + wait),
         };
         self.pending.push(fresh, bytes);
+    }
+
+    /// Where a record is to be taken up; `None` where it is not.
+    fn place<'p>(
+        &mut self,
+        record: &BorrowedMessage<'_>,
+        assignment: &'p mut Assignment,
+    ) -> Option<(&'p Partition, Place)> {
+        let (topic, number) = (record.topic(), record.partition());
+        let mut taken = assignment.find(topic, number)?.take_up(record);
+        if let Taken::Anew(read_from) = taken {
+            let position = match read_from {
+                ReadFrom::Here => u64::try_from(record.offset()).unwrap_or(0),
+                ReadFrom::Head => 0,
+            };
+            let settled = assignment.renew(topic, number, position)?;
+            self.shared.events.made_anew(topic, number, settled);
+            self.renewed.push((topic.to_owned(), number, read_from));
+            taken = match read_from {
+                ReadFrom::Here => assignment.find(topic, number)?.take_up(record),
+                ReadFrom::Head => Taken::Known,
+            };
+        }
+        match taken {
+            Taken::Fresh(place) => Some((assignment.of(place)?, place)),
+            Taken::Known | Taken::Anew(_) => None,
+        }
+    }
+
+    /// Partitions that turned out to be made anew since this was asked last.
+    pub(crate) fn take_renewed(&mut self) -> Vec<(String, i32, ReadFrom)> {
+        std::mem::take(&mut self.renewed)
     }
 
     /// The lane of a record: that of its key; records without a key share their partition's.

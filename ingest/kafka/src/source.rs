@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
 use crate::session::Session;
+use crate::starts::Remembered;
 use crate::topics::declare;
 
 /// How long leaving the group may take when there is no time left.
@@ -33,6 +34,7 @@ pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
+    remembered: Arc<Remembered>,
 }
 
 /// What all sessions of a member share.
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
     pub(crate) feed: Arc<Feed>,
+    /// How far partitions were settled that were given up.
+    pub(crate) remembered: Arc<Remembered>,
     prefetch: Prefetch,
 }
 
@@ -76,6 +80,7 @@ impl KafkaSource {
                 .collect(),
             options: Arc::new(options),
             context,
+            remembered: Arc::default(),
         })
     }
 
@@ -105,6 +110,7 @@ impl KafkaSource {
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             feed: Arc::default(),
+            remembered: self.remembered.clone(),
             retry_topic: retries.then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: (in_flight_max as usize).max(1),

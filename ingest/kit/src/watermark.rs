@@ -37,6 +37,14 @@ impl Watermark {
         }
     }
 
+    /// A stream of which all below `position` is settled.
+    pub fn starting_at(position: u64, span_max: usize) -> Self {
+        Self {
+            end: Some(position),
+            ..Self::new(span_max)
+        }
+    }
+
     /// Takes up the message at `offset`. Offsets rise but may leave gaps.
     pub fn begin(&mut self, offset: u64) -> Begun {
         debug_assert!(offset < SETTLED, "an offset of 63 bits");
@@ -121,6 +129,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_stream_goes_on_where_it_was_settled() {
+        let mut mark = Watermark::starting_at(7, 10);
+        assert_eq!(mark.position(), Some(7));
+        assert_eq!(mark.begin(6), Begun::Known);
+        assert_eq!(mark.begin(7), Begun::Fresh);
+        assert_eq!(mark.position(), Some(7));
+        assert!(mark.settle(7));
+        assert_eq!(mark.position(), Some(8));
+    }
 
     #[test]
     fn the_position_never_passes_what_is_unsettled() {
