@@ -16,6 +16,8 @@ pub struct Admission {
     taken: AtomicU64,
     actions_max: u32,
     bytes_max: u32,
+    /// Bytes that are set aside.
+    reserved: AtomicU32,
     /// How many wait. Nobody overtakes them.
     waiting: AtomicU32,
     /// Held by the one whose turn is next.
@@ -30,13 +32,14 @@ impl Admission {
             taken: AtomicU64::new(0),
             actions_max: actions_max.max(1),
             bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX).max(1),
+            reserved: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             line: Mutex::new(()),
             freed: Notify::new(),
         })
     }
 
-    /// Waits until there is room. What is larger than the whole bound counts as the whole bound.
+    /// Waits until there is room. What is larger than the whole bound, less what is set aside, counts as all of that.
     pub async fn admit(self: &Arc<Self>, actions: u32, bytes: u64) -> Permit {
         let _waiting = Waiting::begin(&self.waiting);
         let _turn = self.line.lock().await;
@@ -72,13 +75,31 @@ impl Admission {
         self.take(actions, bytes)
     }
 
+    /// Sets bytes aside, until dropped, for what client libraries fetch ahead. It waits for nothing: what is in flight
+    /// now may come to its end. All that is set aside stays within [`reserve_max`](Self::reserve_max).
+    pub fn reserve(self: &Arc<Self>, bytes: u32) -> Reserved {
+        let more = |before: u32| Some(before.saturating_add(bytes).min(self.reserve_max()));
+        let before = self.reserved.fetch_update(SeqCst, SeqCst, more);
+        let before = before.unwrap_or_else(|before| before);
+        Reserved {
+            set_aside_of: self.clone(),
+            bytes: bytes.min(self.reserve_max() - before),
+        }
+    }
+
+    /// How many bytes may be set aside in all: a quarter of the bound.
+    pub fn reserve_max(&self) -> u32 {
+        self.bytes_max / 4
+    }
+
     fn take(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
         let actions = actions.min(self.actions_max);
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);
+        let bytes_max = self.bytes_max - self.bytes_reserved();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(bytes_max);
         let fits = |taken: u64| {
             let (actions_taken, bytes_taken) = halves(taken);
             let actions = below(actions_taken, actions, self.actions_max)?;
-            Some(both(actions, below(bytes_taken, bytes, self.bytes_max)?))
+            Some(both(actions, below(bytes_taken, bytes, bytes_max)?))
         };
         self.taken.fetch_update(SeqCst, SeqCst, fits).ok()?;
         Some(Permit {
@@ -90,6 +111,10 @@ impl Admission {
 
     fn give_back(&self, actions: u32, bytes: u32) {
         self.taken.fetch_sub(both(actions, bytes), SeqCst);
+        self.wake_next();
+    }
+
+    fn wake_next(&self) {
         if self.waiting.load(SeqCst) > 0 {
             self.freed.notify_one();
         }
@@ -100,9 +125,14 @@ impl Admission {
         halves(self.taken.load(SeqCst)).0
     }
 
-    /// How many bytes are in flight now.
+    /// How many bytes are in flight now, besides what is set aside.
     pub fn bytes_in_flight(&self) -> u32 {
         halves(self.taken.load(SeqCst)).1
+    }
+
+    /// How many bytes are set aside now.
+    pub fn bytes_reserved(&self) -> u32 {
+        self.reserved.load(SeqCst)
     }
 
     /// The bound on actions.
@@ -143,6 +173,20 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Bytes that are set aside. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Reserved {
+    set_aside_of: Arc<Admission>,
+    bytes: u32,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.set_aside_of.reserved.fetch_sub(self.bytes, SeqCst);
+        self.set_aside_of.wake_next();
     }
 }
 
@@ -211,6 +255,19 @@ mod tests {
         assert!(admission.try_admit(1, 1).is_none());
         drop(all);
         assert!(admission.try_admit(1, 1).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_set_aside_is_a_quarter_at_most_and_the_rest_can_still_be_had_as_a_whole() {
+        let admission = Admission::new(2, 100);
+        let reserved: Vec<_> = (0..8).map(|_| admission.reserve(10)).collect();
+        assert_eq!(admission.bytes_reserved(), 25);
+        assert!(admission.try_admit(1, 75).is_some());
+        let large = admission.try_admit(1, 1_000_000).unwrap();
+        assert_eq!(admission.bytes_in_flight(), 75);
+        drop((reserved, large));
+        assert_eq!(admission.bytes_reserved(), 0);
+        assert!(admission.try_admit(1, 100).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,6 +68,8 @@ pub struct SourceContext {
     pub throttled: ThrottledPolicy,
     /// At most so many of its actions in flight; `None`: only the bound of the process.
     pub max_in_flight: Option<u32>,
+    /// Its share of what client libraries may fetch ahead, in bytes.
+    pub prefetch_bytes: u32,
     /// At most so many actions handed in at once.
     pub max_batch: usize,
     /// Where to hand in what was read.

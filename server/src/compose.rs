@@ -119,8 +119,11 @@ impl Server {
         let stop = CancellationToken::new();
         let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
         let mut sources: Vec<Arc<dyn Source>> = vec![http.clone()];
+        // All sources share one reserve for what their clients fetch ahead.
+        let share = ground.admission.reserve_max() / settings.sources.len().max(1) as u32;
         for source in settings.sources {
-            sources.push(ground.source(source, pipeline.max_batch, &intake).await?);
+            let bounds = (pipeline.max_batch, share);
+            sources.push(ground.source(source, bounds, &intake).await?);
         }
         let ports = ground.ports((&rules, &providers, &intake), &sources, &metrics);
         let body_bytes_max = server.max_body_bytes;
@@ -299,7 +302,7 @@ impl Ground {
     async fn source(
         &self,
         source: SourceSettings,
-        max_batch: usize,
+        (max_batch, prefetch_bytes): (usize, u32),
         intake: &Arc<Pipeline>,
     ) -> Result<Arc<dyn Source>, StartError> {
         let SourceSettings { keys, plan } = source;
@@ -309,6 +312,7 @@ impl Ground {
             defaults: keys.defaults,
             throttled: keys.throttled,
             max_in_flight: keys.max_in_flight,
+            prefetch_bytes,
             max_batch,
             intake: intake.clone(),
             admission: self.admission.clone(),

@@ -22,6 +22,7 @@ impl Published {
         }
         gauge!("acteon_in_flight_actions").set(f64::from(self.admission.actions_in_flight()));
         gauge!("acteon_in_flight_bytes").set(f64::from(self.admission.bytes_in_flight()));
+        gauge!("acteon_reserved_bytes").set(f64::from(self.admission.bytes_reserved()));
         for provider in self.providers.health() {
             let name = provider.name.to_string();
             counter!("acteon_deliveries_total", "provider" => name.clone())

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use acteon_core::Receipt;
 use acteon_core::delivery::Position;
-use acteon_ingest_kit::{Begun, Watermark};
+use acteon_ingest_kit::{Begun, Place, Watermark};
 use rdkafka::Message;
 
-use crate::inbox::{Inbox, Lender, Place};
+use crate::context::{Inbox, Report};
 use crate::seen::{Met, ReadFrom, Seen};
 use crate::starts::{Prefix, Start};
+
+type Lender = acteon_ingest_kit::Lender<Report>;
 
 /// One assigned partition, from its assignment to its end.
 pub(crate) struct Partition {
@@ -18,13 +21,14 @@ pub(crate) struct Partition {
     pub(crate) lender: Arc<Lender>,
     /// Handed in, or being published, and not settled.
     pub(crate) on_loan: usize,
+    /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
+    /// of other keys may be settled, and would come again after it.
+    lent_end: u64,
     /// Read from the retry topic and waiting for their time.
     pub(crate) undue: usize,
     /// The broker has asked for it back: nothing new is read from it.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
-    /// Counts what was settled, and what was begun when nothing was in flight: while it grows, the partition gets on.
-    pub(crate) moves: u64,
     stream: Arc<str>,
     seen: Seen,
     commits: Commits,
@@ -83,11 +87,9 @@ impl Partition {
 
     fn begin(&mut self, offset: i64) -> Option<Place> {
         let offset = u64::try_from(offset).ok()?;
-        let is_alone = self.mark.unsettled() == 0;
         if self.revoking || self.mark.begin(offset) == Begun::Known {
             return None;
         }
-        self.moves += u64::from(is_alone);
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
     }
@@ -121,15 +123,21 @@ impl Partition {
         self.commits.confirmed
     }
 
-    /// A record has come to its end. True when more of the partition may be committed.
-    pub(crate) fn settle(&mut self, offset: u64) -> bool {
-        self.moves += 1;
-        self.mark.settle(offset)
-    }
-
     /// What its standing is told under.
     pub(crate) fn stream(&self) -> &str {
         &self.stream
+    }
+
+    /// From here on nothing was lent out.
+    pub(crate) fn lent_end(&self) -> u64 {
+        self.lent_end
+    }
+
+    /// Counts a record as lent out.
+    pub(crate) fn lend(&mut self, place: Place) -> Receipt {
+        self.on_loan += 1;
+        self.lent_end = self.lent_end.max(place.offset + 1);
+        Receipt::new(self.lender.clone(), place.offset)
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -180,10 +188,10 @@ impl Assignment {
             mark: Watermark::starting_at(settled.position, self.span_max),
             lender: Arc::new(lender),
             on_loan: 0,
+            lent_end: 0,
             undue: 0,
             revoking: false,
             paused: false,
-            moves: 0,
             stream: format!("kafka:{topic}/{number}").into(),
             seen: Seen::new(start),
             commits: Commits {

@@ -63,8 +63,9 @@ pub enum Start {
     Latest,
 }
 
-/// How long a member may be silent before its group gives it up, unless `client` says otherwise.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a member may be silent before its group gives it up, unless `client` says otherwise. The partitions of a
+/// process that was killed are read by nobody for so long.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
 /// Each is a connection to every broker, and some threads.
@@ -208,6 +209,7 @@ impl KafkaConfig {
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(SESSION_TIMEOUT_KEY, SESSION_TIMEOUT.as_millis().to_string())
             .set("topic.metadata.refresh.interval.ms", "30000")
             // Members hear of each other by it. A partition that moves is read by nobody until the second of two has come:
             // by default for three seconds.

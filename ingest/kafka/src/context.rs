@@ -12,7 +12,6 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::events::Events;
-use crate::inbox::Inbox;
 use crate::stats::Stats;
 
 /// One thing that the client reported.
@@ -24,6 +23,9 @@ pub(crate) enum Report {
     Stats(Stats),
     TopicUnknown,
 }
+
+/// Where reports and the ends of loans reach the session.
+pub(crate) type Inbox = acteon_ingest_kit::Inbox<Report>;
 
 /// Passes on what the client reports, and writes its own words to the log.
 pub(crate) struct Context {

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{DeadLetter, Permit, Returned, Settled};
-use acteon_ingest_kit::Backoff;
+use acteon_ingest_kit::{Again, Backoff, Held, Place, Publishing, Waiting};
 use hashbrown::HashMap;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::assignment::Assignment;
-use crate::held::{Again, Held, Waiting};
-use crate::inbox::Place;
 use crate::loans::Loans;
-use crate::publish::{Publication, Published, Publisher};
+use crate::publish::{Producer, Publication};
 use crate::source::Shared;
 
 /// How soon room is asked for again.
 const ROOM_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How a publication ended.
+pub(crate) type Published = acteon_ingest_kit::Published<Producer>;
 
 /// What is to be done with a record whose loan has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +33,11 @@ pub(crate) enum Next {
 /// Holds and publishes what has not come to its end.
 pub(crate) struct Delayed<'a> {
     shared: &'a Shared,
-    held: Waiting,
+    held: Waiting<Publication>,
     /// How often a record was offered again.
     tries: HashMap<Place, u32>,
     backoff: Backoff,
-    publisher: Publisher,
+    publishing: Publishing<Producer>,
     /// Nothing is held any more: what comes back is left to the broker.
     closed: bool,
 }
@@ -49,7 +50,7 @@ impl<'a> Delayed<'a> {
             held: Waiting::default(),
             tries: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
-            publisher: Publisher::new(producer),
+            publishing: Publishing::new(Producer::new(producer)),
             closed: false,
         }
     }
@@ -116,7 +117,7 @@ impl<'a> Delayed<'a> {
         assignment: &mut Assignment,
     ) -> Next {
         match assignment.of(place) {
-            Some(_) => self.publisher.publish(place, Box::new(publication)),
+            Some(_) => self.publishing.begin(place, Box::new(publication)),
             None => self.shared.events.fenced(place.offset),
         }
         Next::Wait
@@ -124,7 +125,7 @@ impl<'a> Delayed<'a> {
 
     /// The next publication to end. Pending while none is on its way.
     pub(crate) async fn published(&mut self) -> Published {
-        self.publisher.next().await
+        self.publishing.next().await
     }
 
     /// Deals with a publication that has ended.
@@ -156,7 +157,7 @@ impl<'a> Delayed<'a> {
     /// its offset is unsettled, and the broker brings it again.
     fn hold(
         &mut self,
-        (place, again): (Place, Again),
+        (place, again): (Place, Again<Publication>),
         after: Duration,
         assignment: &mut Assignment,
         now: Instant,
@@ -202,12 +203,7 @@ impl<'a> Delayed<'a> {
     }
 
     /// Tries again what has waited long enough.
-    pub(crate) fn offer(
-        &mut self,
-        now: Instant,
-        assignment: &mut Assignment,
-        loans: &mut Loans<'_>,
-    ) {
+    pub(crate) fn offer(&mut self, now: Instant, assignment: &mut Assignment, loans: &mut Loans) {
         let admission = &self.shared.context.admission;
         while let Some(mut held) = self.held.due(now) {
             let bytes = held.bytes();
@@ -229,7 +225,7 @@ impl<'a> Delayed<'a> {
                 }
                 Again::Publish(publication) => {
                     partition.on_loan += 1;
-                    self.publisher.publish(held.place, publication);
+                    self.publishing.begin(held.place, publication);
                 }
             }
         }

@@ -1,8 +1,8 @@
-//! The log lines and the metrics of the source; a line and its counter move together.
-//!
-//! Nothing is logged above debug for a single record.
+//! The log lines and the metrics that only a Kafka source has, beside those of all sources; a line and its counter move
+//! together.
 
-use std::time::Duration;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use metrics::{Counter, counter, gauge};
@@ -15,40 +15,35 @@ use crate::starts::{Found, Start};
 
 /// What one source tells about itself.
 pub(crate) struct Events {
+    /// What it tells as every source does.
+    pub(crate) of_source: Arc<acteon_ingest_kit::Events>,
     source: CompactString,
-    consumed: Counter,
     committed: Counter,
-    poison: Counter,
-    fenced: Counter,
     /// What the client complained of last, so that it is not repeated as long as it lasts.
     trouble: Mutex<Option<RDKafkaErrorCode>>,
+}
+
+impl Deref for Events {
+    type Target = acteon_ingest_kit::Events;
+
+    fn deref(&self) -> &Self::Target {
+        &self.of_source
+    }
 }
 
 impl Events {
     /// The metrics are registered here, so this is called when the recorder is in place.
     pub(crate) fn new(source: &CompactString) -> Self {
-        let of = |name| counter!(name, "source" => source.to_string());
         Self {
+            of_source: Arc::new(acteon_ingest_kit::Events::new("kafka", source)),
             source: source.clone(),
-            consumed: of("acteon_kafka_consumed_total"),
-            committed: of("acteon_kafka_committed_total"),
-            poison: of("acteon_kafka_poison_total"),
-            fenced: of("acteon_kafka_fenced_total"),
+            committed: counter!("acteon_kafka_committed_total", "source" => source.to_string()),
             trouble: Mutex::default(),
         }
     }
 
-    fn counted(&self, name: &'static str, label: &'static str, value: &'static str) {
-        counter!(name, "source" => self.source.to_string(), label => value).increment(1);
-    }
-
-    pub(crate) fn connecting(&self) {
-        info!(source = %self.source, "connecting");
-    }
-
-    pub(crate) fn lost(&self, error: &KafkaError, wait: Duration) {
-        counter!("acteon_kafka_reconnects_total", "source" => self.source.to_string()).increment(1);
-        warn!(source = %self.source, %error, ?wait, "the connection is lost and will be made again");
+    fn counted(&self, name: &'static str) {
+        counter!(name, "source" => self.source.to_string()).increment(1);
     }
 
     pub(crate) fn topic_not_declared(&self, topic: &str, error: &str) {
@@ -95,59 +90,18 @@ impl Events {
         }
     }
 
-    pub(crate) fn stopping(&self, in_flight: usize) {
-        info!(source = %self.source, in_flight, "stopping: nothing new is read");
-    }
-
-    pub(crate) fn stopped(&self, unsettled: usize) {
-        info!(source = %self.source, unsettled, "stopped; what is unsettled comes back from the broker");
-    }
-
-    pub(crate) fn consumed(&self, records: usize, poison: usize) {
-        self.consumed.increment(records as u64);
-        self.poison.increment(poison as u64);
-    }
-
     pub(crate) fn committed(&self, records: u64) {
         self.committed.increment(records);
     }
 
     pub(crate) fn commit_failed(&self, error: &KafkaError) {
-        self.counted("acteon_kafka_commit_failures_total", "during", "run");
+        self.counted("acteon_kafka_commit_failures_total");
         warn!(source = %self.source, %error, "a commit failed and will be repeated");
     }
 
-    pub(crate) fn retried(&self, reason: &'static str) {
-        self.counted("acteon_kafka_retried_total", "reason", reason);
-    }
-
-    pub(crate) fn published(&self, kind: &'static str) {
-        self.counted("acteon_kafka_published_total", "kind", kind);
-    }
-
-    pub(crate) fn publish_failed(&self, kind: &'static str, error: &KafkaError) {
-        self.counted("acteon_kafka_publish_failures_total", "kind", kind);
-        warn!(source = %self.source, kind, %error, "a record could not be published; it is kept and tried again");
-    }
-
-    pub(crate) fn fenced(&self, offset: u64) {
-        self.fenced.increment(1);
-        debug!(source = %self.source, offset, "settled after its partition was given up");
-    }
-
-    pub(crate) fn held_back(&self) {
-        self.counted("acteon_kafka_pauses_total", "reason", "no_room");
-        debug!(source = %self.source, "paused until there is room");
-    }
-
     pub(crate) fn partition_paused(&self, topic: &str, partition: i32) {
-        self.counted("acteon_kafka_pauses_total", "reason", "partition_full");
+        self.paused("partition_full");
         debug!(source = %self.source, topic, partition, "partition paused");
-    }
-
-    pub(crate) fn intake_panicked(&self) {
-        self.counted("acteon_kafka_intake_panics_total", "in", "submit");
-        error!(source = %self.source, "the pipeline panicked; what it held is offered again");
     }
 
     pub(crate) fn lag(&self, topic: &str, partition: i32, records: u64) {
@@ -161,7 +115,7 @@ impl Events {
     }
 
     pub(crate) fn client_failed(&self, error: &KafkaError, reason: &str) {
-        self.counted("acteon_kafka_client_errors_total", "from", "consumer");
+        self.counted("acteon_kafka_client_errors_total");
         let code = error.rdkafka_error_code();
         if std::mem::replace(&mut *self.trouble.lock(), code) == code {
             debug!(source = %self.source, %error, reason, "the Kafka client repeats an error");

@@ -10,23 +10,24 @@ pub(crate) enum Member {
     OfRetries,
 }
 
-/// How many bytes one client may fetch ahead: all of a source together an eighth of what may be in flight in the process,
-/// which it is counted against, and at most 32 MiB. One half may be queued, the other on its way from a broker.
+/// How many bytes one client may fetch ahead. One half may be queued, the other on its way from a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefetch(u32);
 
 impl Prefetch {
-    pub(crate) const LEAST: Self = Self(Self::BYTES_MIN);
-    const BYTES_MIN: u32 = 2 << 20;
-    const BYTES_MAX: u32 = 32 << 20;
+    /// Below this the client refuses to read.
+    pub(crate) const LEAST: Self = Self(2 << 20);
+    /// More gains nothing.
+    const SOURCE_BYTES_MAX: u32 = 32 << 20;
 
-    pub(crate) fn of(in_flight_bytes_max: u32, consumers: u32) -> Self {
-        let all = (in_flight_bytes_max / 8).min(Self::BYTES_MAX);
-        Self((all / consumers).max(Self::BYTES_MIN))
+    /// An equal part of `share`, which is for all clients of a source.
+    pub(crate) fn of(share: u32, clients: u32) -> Self {
+        let all = share.min(Self::SOURCE_BYTES_MAX);
+        Self((all / clients).max(Self::LEAST.0))
     }
 
-    pub(crate) fn bytes(self) -> u64 {
-        u64::from(self.0)
+    pub(crate) fn bytes(self) -> u32 {
+        self.0
     }
 
     pub(crate) fn queued_kib(self) -> u32 {

@@ -1,21 +1,20 @@
-//! Publishes to the retry topic and the dead letter topic. The producer is made when it is first needed.
+//! Publishes to the retry topic and the dead letter topic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::delivery::detached;
 use acteon_core::{DeadLetter, Envelope};
+use acteon_ingest_kit::Publisher;
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio::sync::OnceCell;
 
-use crate::inbox::Place;
 use crate::record::{letter_headers, retry_headers};
 
 /// How long a full queue of the producer is waited for.
@@ -25,7 +24,7 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Publication {
     /// `retry` or `dead_letter`.
     pub(crate) kind: &'static str,
-    pub(crate) raw: Bytes,
+    raw: Bytes,
     topic: Arc<str>,
     headers: OwnedHeaders,
 }
@@ -51,67 +50,39 @@ impl Publication {
     }
 }
 
-/// How a publication ended.
-pub(crate) struct Published {
-    pub(crate) place: Place,
-    pub(crate) publication: Box<Publication>,
-    pub(crate) result: KafkaResult<()>,
+impl acteon_ingest_kit::Publication for Publication {
+    fn raw(&self) -> &Bytes {
+        &self.raw
+    }
 }
 
-/// Publications on their way.
-pub(crate) struct Publisher {
+/// The producer, made when it is first needed.
+pub(crate) struct Producer {
     config: ClientConfig,
-    producer: Option<FutureProducer>,
-    running: FuturesUnordered<BoxFuture<'static, Published>>,
+    made: OnceCell<FutureProducer>,
 }
 
-impl Publisher {
+impl Producer {
     pub(crate) fn new(config: ClientConfig) -> Self {
         Self {
             config,
-            producer: None,
-            running: FuturesUnordered::new(),
+            made: OnceCell::new(),
         }
-    }
-
-    /// Sends a record for `place`. [`Publisher::next`] tells how it went.
-    pub(crate) fn publish(&mut self, place: Place, publication: Box<Publication>) {
-        let producer = self.producer();
-        self.running.push(Box::pin(async move {
-            let result = match producer {
-                Ok(producer) => send(&producer, &publication).await,
-                Err(error) => Err(error),
-            };
-            Published {
-                place,
-                publication,
-                result,
-            }
-        }));
-    }
-
-    /// The next publication to end. Pending while none is on its way.
-    pub(crate) async fn next(&mut self) -> Published {
-        match self.running.next().await {
-            Some(published) => published,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn producer(&mut self) -> KafkaResult<FutureProducer> {
-        if let Some(producer) = &self.producer {
-            return Ok(producer.clone());
-        }
-        let producer: FutureProducer = self.config.create()?;
-        self.producer = Some(producer.clone());
-        Ok(producer)
     }
 }
 
-async fn send(producer: &FutureProducer, publication: &Publication) -> KafkaResult<()> {
-    let record = FutureRecord::<[u8], [u8]>::to(&publication.topic)
-        .payload(&publication.raw)
-        .headers(publication.headers.clone());
-    let sent = producer.send(record, QUEUE_PATIENCE).await;
-    sent.map(|_| ()).map_err(|(error, _)| error)
+#[async_trait]
+impl Publisher for Producer {
+    type Publication = Publication;
+    type Error = KafkaError;
+
+    async fn publish(&self, publication: &Publication) -> KafkaResult<()> {
+        let make = async || self.config.create();
+        let producer: &FutureProducer = self.made.get_or_try_init(make).await?;
+        let record = FutureRecord::<[u8], [u8]>::to(&publication.topic)
+            .payload(&publication.raw)
+            .headers(publication.headers.clone());
+        let sent = producer.send(record, QUEUE_PATIENCE).await;
+        sent.map(|_| ()).map_err(|(error, _)| error)
+    }
 }

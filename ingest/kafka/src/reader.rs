@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use acteon_core::{Permit, Returned};
-use acteon_ingest_kit::{Copies, Decoder};
+use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, Pending, Place};
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use rdkafka::consumer::MessageStream;
@@ -14,12 +14,9 @@ use tokio::time::Instant;
 use crate::assignment::{Assignment, Partition, Taken};
 use crate::context::Context;
 use crate::delayed::Delayed;
-use crate::inbox::Place;
-use crate::lanes::Lane;
 use crate::loans::Loans;
 use crate::member::Member;
-use crate::pending::Pending;
-use crate::record::{Decoded, Known, decode};
+use crate::record::{Known, decode};
 use crate::seen::ReadFrom;
 use crate::source::Shared;
 
@@ -162,14 +159,14 @@ impl<'a> Reader<'a> {
     }
 
     /// When the pending batch has waited long enough for more. While others are being handed in, it waits for them.
-    pub(crate) fn linger_end(&self, loans: &Loans<'_>) -> Option<Instant> {
+    pub(crate) fn linger_end(&self, loans: &Loans) -> Option<Instant> {
         self.pending.linger_end().filter(|_| loans.are_idle())
     }
 
     /// Asks for room for what is pending, when it is time to hand it in.
-    pub(crate) fn admit(&mut self, now: Instant, loans: &Loans<'_>) -> Option<Permit> {
+    pub(crate) fn admit(&mut self, now: Instant, loans: &Loans) -> Option<Permit> {
         let has_lingered = self.linger_end(loans).is_some_and(|end| end <= now);
-        let is_ripe = loans.is_handed_in() && (self.pending.is_full() || has_lingered);
+        let is_ripe = loans.are_handed_in() && (self.pending.is_full() || has_lingered);
         match is_ripe {
             true => self.pending.admit(&self.shared.context.admission),
             false => None,
@@ -186,7 +183,7 @@ impl<'a> Reader<'a> {
         &mut self,
         permit: Permit,
         assignment: &mut Assignment,
-        loans: &mut Loans<'_>,
+        loans: &mut Loans,
         delayed: &mut Delayed<'_>,
     ) {
         loans.reserve(self.pending.len());

@@ -3,30 +3,16 @@
 use std::time::Duration;
 
 use acteon_core::delivery::Position;
-use acteon_core::{DeadLetter, Envelope, Labels, Poison};
-use acteon_ingest_kit::{Decoder, Message};
+use acteon_core::{DeadLetter, Envelope, Labels};
+use acteon_ingest_kit::headers::{
+    CODE, ID, KIND, MADE_AT, MESSAGE, NOT_BEFORE, POSITION, TRACEPARENT, TRACESTATE,
+};
+use acteon_ingest_kit::{Decoded, Decoder, Message};
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
-
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-/// When a record of the retry topic may be offered again: milliseconds since the epoch.
-const NOT_BEFORE: &str = "acteon-not-before";
-/// Where the original stood, such as `kafka:orders/3@1042`.
-const POSITION: &str = "acteon-position";
-/// The id of the action.
-const ID: &str = "acteon-action-id";
-/// When the original was made: milliseconds since the epoch.
-const MADE_AT: &str = "acteon-made-at";
-const KIND: &str = "acteon-kind";
-const CODE: &str = "acteon-code";
-const MESSAGE: &str = "acteon-message";
-
-/// A decoded record, or one that cannot be.
-pub(crate) type Decoded = Result<Box<Envelope>, Box<Poison>>;
 
 /// The headers we know. Others are ignored.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::Ended;
+use acteon_ingest_kit::{Ended, Phases, Place};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -16,14 +16,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
 use crate::committer::{Committer, Sent};
-use crate::context::{Context, Report};
-use crate::delayed::{Delayed, Next};
+use crate::context::{Context, Inbox, Report};
+use crate::delayed::{Delayed, Next, Published};
 use crate::flow::{Flow, Room};
 use crate::health::Health;
-use crate::inbox::{Arrived, Inbox, Place};
 use crate::loans::Loans;
-use crate::phase::Phases;
-use crate::publish::Published;
 use crate::reader::Reader;
 use crate::rebalance::Rebalance;
 use crate::seen::ReadFrom;
@@ -32,6 +29,8 @@ use crate::starts::Start;
 
 /// How long the confirmation of the last commit is waited for.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+
+type Arrived = acteon_ingest_kit::Arrived<Report>;
 
 /// The state of one connection.
 pub(crate) struct Session<'a> {
@@ -42,7 +41,7 @@ pub(crate) struct Session<'a> {
     arrived: Arrived,
     assignment: Assignment,
     reader: Reader<'a>,
-    loans: Loans<'a>,
+    loans: Loans,
     delayed: Delayed<'a>,
     committer: Committer<'a>,
     rebalance: Rebalance<'a>,
@@ -182,7 +181,7 @@ impl<'a> Session<'a> {
     fn room(&self) -> Room {
         let is_there = self.phases.is_running()
             && self.reader.takes_more()
-            && self.loans.is_handed_in()
+            && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
             && self.assignment.unsettled() < self.shared.in_flight_max;
         match is_there {
@@ -223,7 +222,7 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.settle(place.offset) {
+        if partition.mark.settle(place.offset) {
             self.committer.settled(now);
         }
         self.delayed.forget(place);
@@ -270,7 +269,8 @@ impl<'a> Session<'a> {
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
         self.delayed.retain(&kept);
-        self.loans.retain(&kept);
+        let revoking = self.assignment.iter().filter(|p| p.revoking);
+        self.loans.drain(revoking);
         if self.rebalance.is_lost() {
             self.health.left();
         }
@@ -319,19 +319,20 @@ impl<'a> Session<'a> {
     fn keep_what_is_assigned(&mut self) {
         let kept = self.assignment.epochs();
         self.delayed.retain(&kept);
-        self.loans.retain(&kept);
+        self.loans.forget_gone(&self.assignment);
     }
 
     fn give_up(&mut self, places: &TopicPartitionList) {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
+        self.loans.forget_gone(&self.assignment);
     }
 
-    /// Drops what is not on loan yet: it comes back from the broker.
+    /// Drops what is above all that was lent out: it comes back from the broker.
     fn begin_draining(&mut self) {
         self.reader.close();
-        self.loans.close();
+        self.loans.drain(self.assignment.iter());
         self.delayed.close();
         self.flow.hold_back(&mut self.assignment);
         self.shared.events.stopping(self.assignment.on_loan());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Feed, Shutdown, Source, ThrottledPolicy};
+use acteon_core::{Shutdown, Source, ThrottledPolicy};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -14,10 +14,9 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::config::KafkaConfig;
-use crate::context::Context;
+use crate::context::{Context, Inbox};
 use crate::error::OptionError;
 use crate::events::Events;
-use crate::inbox::Inbox;
 use crate::member::{Member, Prefetch};
 use crate::session::Session;
 use crate::starts::Remembered;
@@ -50,7 +49,6 @@ pub(crate) struct Shared {
     pub(crate) dead_letter_topic: Option<Arc<str>>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
-    pub(crate) feed: Arc<Feed>,
     /// How far partitions were settled that were given up.
     pub(crate) remembered: Arc<Remembered>,
     prefetch: Prefetch,
@@ -86,17 +84,6 @@ impl KafkaSource {
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
         let (options, context) = (&self.options, &self.context);
-        let retries = self.members.iter().any(|(m, _)| *m == Member::OfRetries);
-        let all = context.max_in_flight;
-        let all = all.unwrap_or(context.admission.actions_max());
-        let of_retries = match retries {
-            true => all / RETRIES_PART,
-            false => 0,
-        };
-        let in_flight_max = match member {
-            Member::OfTopics(_) => (all - of_retries) / options.consumers,
-            Member::OfRetries => of_retries,
-        };
         Shared {
             member,
             options: options.clone(),
@@ -109,17 +96,42 @@ impl KafkaSource {
             ),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
-            feed: Arc::default(),
             remembered: self.remembered.clone(),
-            retry_topic: retries.then(|| options.retry_topic().into()),
+            retry_topic: self.has_retries().then(|| options.retry_topic().into()),
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
-            in_flight_max: (in_flight_max as usize).max(1),
-            prefetch: match member {
-                Member::OfTopics(_) => {
-                    Prefetch::of(context.admission.bytes_max(), options.consumers)
-                }
-                Member::OfRetries => Prefetch::LEAST,
-            },
+            in_flight_max: self.in_flight_max(member),
+            prefetch: self.prefetch(member),
+        }
+    }
+
+    fn has_retries(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(member, _)| *member == Member::OfRetries)
+    }
+
+    fn in_flight_max(&self, member: Member) -> usize {
+        let all = self.context.max_in_flight;
+        let all = all.unwrap_or(self.context.admission.actions_max());
+        let of_retries = match self.has_retries() {
+            true => all / RETRIES_PART,
+            false => 0,
+        };
+        let max = match member {
+            Member::OfTopics(_) => (all - of_retries) / self.options.consumers,
+            Member::OfRetries => of_retries,
+        };
+        (max as usize).max(1)
+    }
+
+    fn prefetch(&self, member: Member) -> Prefetch {
+        let of_retries = match self.has_retries() {
+            true => Prefetch::LEAST.bytes(),
+            false => 0,
+        };
+        let share = self.context.prefetch_bytes.saturating_sub(of_retries);
+        match member {
+            Member::OfTopics(_) => Prefetch::of(share, self.options.consumers),
+            Member::OfRetries => Prefetch::LEAST,
         }
     }
 }
@@ -135,9 +147,8 @@ impl Source for KafkaSource {
             members.spawn(run);
         }
         // What the clients fetch ahead is in flight, too.
-        let admission = &self.context.admission;
-        let _fetched_ahead =
-            admission.try_admit(0, ahead.min(u64::from(admission.bytes_max() / 8)));
+        let ahead = ahead.min(self.context.prefetch_bytes);
+        let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
             match ended.map_err(JoinError::try_into_panic) {
                 Ok(ended) => ended?,

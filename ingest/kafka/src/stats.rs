@@ -115,7 +115,7 @@ mod tests {
             partition.take_up(&record(*offset, 7, "a"));
         }
         for offset in settled {
-            partition.settle(*offset);
+            partition.mark.settle(*offset);
         }
         stats.lag(partition)
     }
@@ -156,7 +156,7 @@ mod tests {
         assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
         partition.take_up(&record(89, 7, "a"));
-        partition.settle(89);
+        partition.mark.settle(89);
         partition.paused = true;
         assert_eq!(thrown_away.lag(partition), Some(10));
     }

@@ -19,6 +19,7 @@ use crate::{KafkaConfig, KafkaSource};
 mod commits;
 mod offsets;
 mod options;
+mod ordered;
 mod outage;
 mod pressure;
 mod readiness;
@@ -150,6 +151,7 @@ impl Running {
             defaults: Defaults::default(),
             throttled: ThrottledPolicy::Retry,
             max_in_flight: None,
+            prefetch_bytes: 16 << 20,
             max_batch: 256,
             intake: intake.clone() as Arc<dyn Intake>,
             admission: Admission::new(10_000, 64 << 20),

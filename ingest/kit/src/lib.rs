@@ -1,5 +1,6 @@
-//! What every source of a broker needs: from message to envelope ([`Decoder`]), what may be acknowledged
-//! ([`Watermark`]), when to try again ([`Backoff`], [`supervise`]), and whether it gets on ([`Progress`]).
+//! What every source of a broker needs. From message to envelope: [`Decoder`], [`Copies`]. From envelope to loan:
+//! [`Pending`], [`Lanes`], [`Submitter`]. From the end of a loan to the acknowledgement: [`Inbox`], [`Watermark`],
+//! [`Waiting`], [`Publishing`]. And its life: [`supervise`], [`Phases`], [`Progress`], [`Events`].
 //!
 //! It knows no broker. What a message is and how it is acknowledged is the adapter's.
 #![deny(missing_docs)]
@@ -7,13 +8,30 @@
 pub mod backoff;
 pub mod copies;
 pub mod decoder;
+pub mod events;
+pub mod headers;
+pub mod held;
+pub mod inbox;
+pub mod lanes;
+pub mod pending;
+pub mod phase;
 pub mod progress;
+pub mod publish;
+pub mod submit;
 pub mod supervise;
 pub mod watermark;
 
 pub use backoff::Backoff;
 pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message};
+pub use events::Events;
+pub use held::{Again, Held, Waiting};
+pub use inbox::{Arrived, Inbox, Lender, Place};
+pub use lanes::{Lane, Lanes, Queued};
+pub use pending::Pending;
+pub use phase::Phases;
 pub use progress::{Progress, Standing};
+pub use publish::{Publication, Published, Publisher, Publishing};
+pub use submit::{Decoded, Submitter};
 pub use supervise::{Connection, Ended, supervise};
 pub use watermark::{Begun, Watermark};

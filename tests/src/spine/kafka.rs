@@ -200,6 +200,64 @@ async fn kill_9_loses_nothing_and_what_is_doubled_carries_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_partitions_of_a_killed_instance_are_read_again_within_12_seconds() {
+    const RECORDS: usize = 60;
+    const TAKEOVER: Duration = Duration::from_secs(12);
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
+    let send = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let record = action(number as u64, "hook").to_string();
+            producer.send(&number.to_string(), record.as_bytes());
+        }
+        producer.flush();
+    };
+    send(0..RECORDS);
+    let mut server = Server::prepare(
+        &config(kafka, producer.topic(), &receiver, ""),
+        &[("ten.yaml", TEN_RULES)],
+    );
+    server.launch();
+    until_no_lag(kafka, producer.topic()).await;
+    server.kill();
+    let killed = Instant::now();
+    send(RECORDS..2 * RECORDS);
+    server.launch();
+    let accepted = async || receiver.accepted();
+    eventually(PATIENCE, accepted, |count| *count >= 2 * RECORDS).await;
+    let took = killed.elapsed();
+    println!("taken over within {took:?}");
+    assert!(took < TAKEOVER, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_sources_without_a_broker_do_not_stop_http() {
+    let receiver = Receiver::accepting().await;
+    let source = |number| {
+        format!(
+            "[[sources]]\nname = \"s{number}\"\ntype = \"kafka\"\nbrokers = \"127.0.0.1:1\"\n\
+             topics = [\"t{number}\"]\ngroup_id = \"g{number}\"\n"
+        )
+    };
+    let sources: String = (0..8).map(source).collect();
+    let config = format!(
+        "[log]\nlevel = \"error\"\n{sources}\n[[providers]]\nname = \"hook\"\ntype = \"webhook\"\n\
+         url = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
+        receiver.url()
+    );
+    let server = Server::start(&config, &[]).await;
+    let metrics = async || {
+        let answer = server.client().get(server.url("/metrics")).send().await;
+        answer.unwrap().text().await.unwrap()
+    };
+    let all_reserved = format!("acteon_reserved_bytes {}", 64 << 20);
+    eventually(PATIENCE, metrics, |text| text.contains(&all_reserved)).await;
+    let answer = server.post("/v1/dispatch", &action(1, "hook")).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_fails_half_of_the_time_loses_nothing() {
     const RECORDS: u64 = 5_000;
     let kafka = Kafka::shared().await;

@@ -34,7 +34,7 @@ fn only_what_is_settled_is_committed_and_once() {
     let place = take_up(&mut assignment, 1, 40);
     take_up(&mut assignment, 1, 41);
     assert!(assignment.take_uncommitted().is_empty(), "none is settled");
-    assignment.of(place).unwrap().settle(40);
+    assignment.of(place).unwrap().mark.settle(40);
     let sent = assignment.take_uncommitted();
     assert_eq!(positions(&sent), [(1, 41)]);
     assert!(assignment.take_uncommitted().is_empty());
@@ -47,7 +47,7 @@ fn only_what_is_settled_is_committed_and_once() {
 fn a_commit_tells_by_which_record_it_is_known_again() {
     let mut assignment = assignment();
     let place = take_up(&mut assignment, 0, 5);
-    assignment.of(place).unwrap().settle(5);
+    assignment.of(place).unwrap().mark.settle(5);
     let sent = assignment.take_uncommitted();
     let last = Fingerprint::of(&record(5, 7, "a"));
     assert_eq!(sent[0].settled.last, Some(last));
@@ -57,7 +57,7 @@ fn a_commit_tells_by_which_record_it_is_known_again() {
 fn a_commit_that_failed_is_sent_again() {
     let mut assignment = assignment();
     let place = take_up(&mut assignment, 0, 5);
-    assignment.of(place).unwrap().settle(5);
+    assignment.of(place).unwrap().mark.settle(5);
     assert_eq!(assignment.take_uncommitted().len(), 1);
     assignment.commit_failed();
     assert_eq!(assignment.take_uncommitted().len(), 1);
@@ -96,7 +96,7 @@ fn what_was_settled_before_is_not_taken_up_again() {
 fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
     let mut assignment = assignment();
     let old = take_up(&mut assignment, 1, 40);
-    assignment.of(old).unwrap().settle(40);
+    assignment.of(old).unwrap().mark.settle(40);
     let sent = assignment.take_uncommitted();
     assert_eq!(taken(&mut assignment, 1, 3), Taken::Anew(ReadFrom::Here));
     assert_eq!(assignment.renew("orders", 1, 3), Some(41));
@@ -106,6 +106,6 @@ fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
     let new = take_up(&mut assignment, 1, 3);
     assert!(assignment.is_uncommitted());
     assert_eq!(positions(&assignment.take_uncommitted()), [(1, 3)]);
-    assignment.of(new).unwrap().settle(3);
+    assignment.of(new).unwrap().mark.settle(3);
     assert_eq!(positions(&assignment.take_uncommitted()), [(1, 4)]);
 }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use acteon_core::Admission;
 use acteon_testkit::FakeIntake;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::OwnedHeaders;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Running, Topic, done};
+use super::{Running, Topic, action, done, eventually, options};
 
 /// Longer than a member without heartbeats would be kept, and than a source without room leaves its client alone.
 const LONG: Duration = Duration::from_secs(11);
@@ -94,5 +97,68 @@ async fn a_pipeline_that_takes_no_more_stops_the_reading_and_not_the_membership(
     intake.open();
     intake.wait_for_submitted(2000).await;
     topic.until_committed(0, 2000).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_sources_leave_three_quarters_of_the_bytes_to_others() {
+    const BYTES_MAX: u64 = 256 << 20;
+    let (admission, intake) = (Admission::new(100, BYTES_MAX), FakeIntake::done());
+    let running: Vec<_> = (0..8)
+        .map(|_| {
+            Running::start_with(options("127.0.0.1:1", "orders"), &intake, |context| {
+                context.admission = admission.clone();
+                context.prefetch_bytes = admission.reserve_max() / 8;
+            })
+        })
+        .collect();
+    eventually("each has set its share aside", async || {
+        admission.bytes_reserved() == admission.reserve_max()
+    })
+    .await;
+    assert!(admission.try_admit(1, BYTES_MAX / 4 * 3).is_some());
+    for source in running {
+        source.stop().await;
+    }
+    assert_eq!(admission.bytes_reserved(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_larger_than_all_bounds_is_handed_in_alone() {
+    const BYTES_MAX: u64 = 2 << 20;
+    let mut topic = Topic::create("large", 1).await;
+    let mut client = topic.broker.client();
+    client.set("message.max.bytes", "10000000");
+    topic.producer = client.create().unwrap();
+    let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
+    let resource = ResourceSpecifier::Topic(topic.name);
+    let config = AlterConfig::new(resource).set("max.message.bytes", "10000000");
+    let altered = admin.alter_configs([&config], &AdminOptions::new()).await;
+    assert!(altered.unwrap()[0].is_ok());
+    let large = action("large").replace("{}", &format!("\"{}\"", "x".repeat(5_000_000)));
+    topic.publish(0, "before").await;
+    topic
+        .publish_as(0, "key", large.as_bytes(), OwnedHeaders::new())
+        .await;
+    topic.publish(0, "after").await;
+    let (admission, intake) = (Admission::new(100, BYTES_MAX), FakeIntake::holding());
+    let running = Running::start_with(topic.options(), &intake, |context| {
+        context.admission = admission.clone();
+        context.prefetch_bytes = admission.reserve_max();
+        context.max_batch = 1;
+    });
+    for id in ["before", "large", "after"] {
+        eventually("the next is handed in", async || {
+            intake.submitted_ids().last().is_some_and(|last| last == id)
+        })
+        .await;
+        if id == "large" {
+            assert!(admission.try_admit(1, 1).is_none(), "it has all the room");
+        }
+        for delivery in intake.take_held() {
+            delivery.done(done());
+        }
+    }
+    topic.until_committed(0, 3).await;
     running.stop().await;
 }

@@ -1,5 +1,5 @@
-//! What waits for its time inside this process: records offered again, and publications tried again. Their
-//! offsets stay unsettled meanwhile, so a crash brings them again.
+//! What waits for its time inside this process: messages offered again, and publications tried again. They stay
+//! unsettled meanwhile, so a crash brings them again.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -12,43 +12,60 @@ use crate::inbox::Place;
 use crate::publish::Publication;
 
 /// What to do when the time has come.
-pub(crate) enum Again {
+#[derive(Debug)]
+pub enum Again<P> {
+    /// Lend it out again.
     HandIn(Returned),
-    Publish(Box<Publication>),
+    /// Publish it again.
+    Publish(Box<P>),
 }
 
 /// One thing that waits.
-pub(crate) struct Held {
-    pub(crate) due: Instant,
-    pub(crate) place: Place,
-    pub(crate) again: Again,
+#[derive(Debug)]
+pub struct Held<P> {
+    /// Its time.
+    pub due: Instant,
+    /// The message it is about.
+    pub place: Place,
+    /// What to do then.
+    pub again: Again<P>,
     /// Its share of what may be in flight; without one nothing new is read.
-    pub(crate) permit: Option<Permit>,
-    /// True when it came from the retry topic before its time.
-    pub(crate) undue: bool,
+    pub permit: Option<Permit>,
+    /// True when it was read before its time.
+    pub undue: bool,
 }
 
-impl Held {
+impl<P: Publication> Held<P> {
     /// How many bytes it keeps in memory.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let raw = match &self.again {
             Again::HandIn(Returned::Action(envelope)) => &envelope.raw,
             Again::HandIn(Returned::Poison(poison)) => &poison.raw,
-            Again::Publish(publication) => &publication.raw,
+            Again::Publish(publication) => publication.raw(),
         };
         raw.len() as u64
     }
 }
 
 /// All that waits, soonest first.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    heap: BinaryHeap<Soonest>,
+#[derive(Debug)]
+pub struct Waiting<P> {
+    heap: BinaryHeap<Soonest<P>>,
     unadmitted: usize,
 }
 
-impl Waiting {
-    pub(crate) fn push(&mut self, mut held: Held) {
+impl<P> Default for Waiting<P> {
+    fn default() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            unadmitted: 0,
+        }
+    }
+}
+
+impl<P> Waiting<P> {
+    /// Keeps it until it is due, apart from what it was read with.
+    pub fn push(&mut self, mut held: Held<P>) {
         match &mut held.again {
             Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
             Again::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
@@ -60,7 +77,7 @@ impl Waiting {
     }
 
     /// Takes out what is due.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<Held> {
+    pub fn due(&mut self, now: Instant) -> Option<Held<P>> {
         if self.next_due()? > now {
             return None;
         }
@@ -69,45 +86,47 @@ impl Waiting {
         Some(held)
     }
 
-    pub(crate) fn next_due(&self) -> Option<Instant> {
+    /// When the first of it is due.
+    pub fn next_due(&self) -> Option<Instant> {
         self.heap.peek().map(|Soonest(held)| held.due)
     }
 
     /// True when something in memory has no permit.
-    pub(crate) fn is_over_the_bound(&self) -> bool {
+    pub fn is_over_the_bound(&self) -> bool {
         self.unadmitted > 0
     }
 
     /// Drops what belongs to places that are not kept: the broker brings it again.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Place) -> bool) {
+    pub fn retain(&mut self, keep: impl Fn(Place) -> bool) {
         self.heap.retain(|Soonest(held)| keep(held.place));
-        let missing = |Soonest(held): &&Soonest| held.permit.is_none();
+        let missing = |Soonest(held): &&Soonest<P>| held.permit.is_none();
         self.unadmitted = self.heap.iter().filter(missing).count();
     }
 }
 
-struct Soonest(Held);
+#[derive(Debug)]
+struct Soonest<P>(Held<P>);
 
-impl Ord for Soonest {
+impl<P> Ord for Soonest<P> {
     fn cmp(&self, other: &Self) -> Ordering {
         let key = |Self(held): &Self| (held.due, held.place.epoch, held.place.offset);
         key(other).cmp(&key(self))
     }
 }
 
-impl PartialOrd for Soonest {
+impl<P> PartialOrd for Soonest<P> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Soonest {
+impl<P> PartialEq for Soonest<P> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Soonest {}
+impl<P> Eq for Soonest<P> {}
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +139,15 @@ mod tests {
 
     use super::*;
 
-    fn held(due: Instant, epoch: u32, offset: u64) -> Held {
+    struct Nothing(Bytes);
+
+    impl Publication for Nothing {
+        fn raw(&self) -> &Bytes {
+            &self.0
+        }
+    }
+
+    fn held(due: Instant, epoch: u32, offset: u64) -> Held<Nothing> {
         let position = Position {
             stream: "test".into(),
             offset: Some(offset),

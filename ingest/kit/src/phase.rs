@@ -4,7 +4,8 @@ use acteon_core::Shutdown;
 use tokio::time::Instant;
 
 /// The phase a session is in, and what it has been told.
-pub(crate) struct Phases<'a> {
+#[derive(Debug)]
+pub struct Phases<'a> {
     shutdown: &'a Shutdown,
     phase: Phase,
 }
@@ -19,24 +20,26 @@ enum Phase {
 }
 
 impl<'a> Phases<'a> {
-    pub(crate) fn new(shutdown: &'a Shutdown) -> Self {
+    /// It runs, until `shutdown` tells it otherwise.
+    pub fn new(shutdown: &'a Shutdown) -> Self {
         Self {
             shutdown,
             phase: Phase::Running,
         }
     }
 
-    pub(crate) fn is_running(&self) -> bool {
+    /// True while it takes new work.
+    pub fn is_running(&self) -> bool {
         self.phase == Phase::Running
     }
 
     /// True when there is no time left for anything.
-    pub(crate) fn is_abandoned(&self) -> bool {
+    pub fn is_abandoned(&self) -> bool {
         self.shutdown.abandon.is_cancelled()
     }
 
     /// Waits until the session is told to do something other than what it does.
-    pub(crate) async fn told(&self) {
+    pub async fn told(&self) {
         tokio::select! {
             () = self.shutdown.abandon.cancelled() => {}
             () = self.shutdown.stop.cancelled(), if self.is_running() => {}
@@ -44,7 +47,7 @@ impl<'a> Phases<'a> {
     }
 
     /// True once: when the session was running and has been told to stop.
-    pub(crate) fn begins_to_drain(&mut self) -> bool {
+    pub fn begins_to_drain(&mut self) -> bool {
         let is_told = self.shutdown.stop.is_cancelled() || self.is_abandoned();
         let begins = self.is_running() && is_told;
         if begins {
@@ -54,7 +57,7 @@ impl<'a> Phases<'a> {
     }
 
     /// The session is to end on its own account. True when it was running.
-    pub(crate) fn drain(&mut self) -> bool {
+    pub fn drain(&mut self) -> bool {
         let begins = self.is_running();
         if begins {
             self.phase = Phase::Draining;
@@ -63,7 +66,7 @@ impl<'a> Phases<'a> {
     }
 
     /// True once: when nothing is on loan any more, or nobody waits for it. It closes until `deadline` at the latest.
-    pub(crate) fn begins_to_close(&mut self, on_loan: usize, deadline: Instant) -> bool {
+    pub fn begins_to_close(&mut self, on_loan: usize, deadline: Instant) -> bool {
         let is_drained = on_loan == 0 || self.is_abandoned();
         let begins = self.phase == Phase::Draining && is_drained;
         if begins {
@@ -73,10 +76,47 @@ impl<'a> Phases<'a> {
     }
 
     /// Until when the session closes, if it does.
-    pub(crate) fn closing(&self) -> Option<Instant> {
+    pub fn closing(&self) -> Option<Instant> {
         match self.phase {
             Phase::Closing(deadline) => Some(deadline),
             Phase::Running | Phase::Draining => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn is_told(phases: &Phases<'_>) -> bool {
+        timeout(Duration::from_secs(1), phases.told()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_drains_when_told_to_stop_and_closes_when_nothing_is_on_loan() {
+        let shutdown = Shutdown::default();
+        let mut phases = Phases::new(&shutdown);
+        assert!(!is_told(&phases).await && !phases.begins_to_drain());
+        shutdown.stop.cancel();
+        assert!(is_told(&phases).await);
+        assert!(phases.begins_to_drain() && !phases.begins_to_drain());
+        assert!(!phases.is_running() && !is_told(&phases).await);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert!(!phases.begins_to_close(1, deadline));
+        assert!(phases.begins_to_close(0, deadline) && !phases.begins_to_close(0, deadline));
+        assert_eq!(phases.closing(), Some(deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_session_closes_whatever_is_on_loan() {
+        let shutdown = Shutdown::default();
+        let mut phases = Phases::new(&shutdown);
+        shutdown.abandon.cancel();
+        assert!(is_told(&phases).await && phases.is_abandoned());
+        assert!(phases.begins_to_drain() && phases.begins_to_close(9, Instant::now()));
     }
 }

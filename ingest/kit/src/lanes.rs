@@ -1,4 +1,4 @@
-//! For `ordered = true`: records of one key are handed in one after another. The next one goes when the one
+//! For `ordered = true`: messages of one key are handed in one after another. The next one goes when the one
 //! before has come to its end.
 
 use std::collections::VecDeque;
@@ -8,36 +8,41 @@ use hashbrown::HashMap;
 
 use crate::inbox::Place;
 
-/// A key of a partition. Two keys of the same hash share a lane, which orders more than asked for.
+/// A key of a partition or queue. Two keys of the same hash share a lane, which orders more than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Lane {
+pub struct Lane {
     epoch: u32,
     key: u64,
 }
 
 impl Lane {
-    pub(crate) fn new(epoch: u32, key: u64) -> Self {
+    /// Of the key that hashes to `key`.
+    pub fn new(epoch: u32, key: u64) -> Self {
         Self { epoch, key }
     }
 }
 
-/// A record whose lane is taken.
-pub(crate) struct Queued {
-    pub(crate) place: Place,
-    pub(crate) envelope: Box<Envelope>,
-    pub(crate) permit: Permit,
+/// A message whose lane is taken.
+#[derive(Debug)]
+pub struct Queued {
+    /// Its place.
+    pub place: Place,
+    /// What it says.
+    pub envelope: Box<Envelope>,
+    /// Its share of what may be in flight.
+    pub permit: Permit,
 }
 
 /// The lanes that are taken.
-#[derive(Default)]
-pub(crate) struct Lanes {
+#[derive(Debug, Default)]
+pub struct Lanes {
     taken: HashMap<Lane, VecDeque<Queued>>,
     by_place: HashMap<Place, Lane>,
 }
 
 impl Lanes {
-    /// Takes the lane, and gives the record back to be handed in; or queues it behind the one that holds the lane.
-    pub(crate) fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
+    /// Takes the lane, and gives the message back to be handed in; or queues it behind the one that holds the lane.
+    pub fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
         if let Some(waiting) = self.taken.get_mut(&lane) {
             queued.envelope.detach();
             waiting.push_back(queued);
@@ -48,8 +53,8 @@ impl Lanes {
         Some(queued)
     }
 
-    /// The record at `place` has come to its end: gives the next of its lane, which holds the lane now.
-    pub(crate) fn leave(&mut self, place: Place) -> Option<Queued> {
+    /// The message at `place` has come to its end: gives the next of its lane, which holds the lane now.
+    pub fn leave(&mut self, place: Place) -> Option<Queued> {
         let lane = self.by_place.remove(&place)?;
         let next = self.taken.get_mut(&lane).and_then(VecDeque::pop_front);
         match &next {
@@ -59,8 +64,19 @@ impl Lanes {
         next
     }
 
-    /// Forgets the lanes of partitions that are not kept.
-    pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+    /// Drops what is queued of `epoch` from `end` on. What lies below goes on in its order.
+    pub fn drop_from(&mut self, epoch: u32, end: u64) {
+        let of_epoch = self
+            .taken
+            .iter_mut()
+            .filter(|(lane, _)| lane.epoch == epoch);
+        for (_, waiting) in of_epoch {
+            waiting.retain(|queued| queued.place.offset < end);
+        }
+    }
+
+    /// Forgets the lanes of epochs that are not kept.
+    pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         self.taken.retain(|lane, _| keep(lane.epoch));
         self.by_place.retain(|place, _| keep(place.epoch));
     }
@@ -102,6 +118,21 @@ mod tests {
         assert_eq!(leave(&mut lanes, 2), Some(4));
         assert_eq!(leave(&mut lanes, 4), None);
         assert_eq!(enter(&mut lanes, 5, 'a'), Some(5), "the lane is free");
+    }
+
+    #[test]
+    fn what_lies_below_an_end_goes_on_in_its_order_and_the_rest_is_dropped() {
+        let mut lanes = Lanes::default();
+        for offset in 1..=4 {
+            lanes.enter(Lane::new(0, 7), queued(offset));
+        }
+        lanes.drop_from(1, 0);
+        lanes.drop_from(0, 3);
+        let mut leave = |offset| {
+            let next = lanes.leave(Place { epoch: 0, offset });
+            next.map(|queued| queued.place.offset)
+        };
+        assert_eq!((leave(1), leave(2), leave(3)), (Some(2), None, None));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const LINGER: Duration = Duration::from_millis(1);
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// Messages that are read and not yet admitted.
-pub(crate) struct Pending<T> {
+pub struct Pending<T> {
     /// Each with its bytes.
     messages: Vec<(T, u64)>,
     bytes: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Pending<T> {
 
 impl<T> Pending<T> {
     /// A batch of at most `count_max` messages.
-    pub(crate) fn new(count_max: usize) -> Self {
+    pub fn new(count_max: usize) -> Self {
         Self {
             messages: Vec::new(),
             bytes: 0,
@@ -39,38 +39,46 @@ impl<T> Pending<T> {
     }
 
     /// When the batch was begun: now, if it is empty.
-    pub(crate) fn begin(&mut self, clock: Clock) -> (Instant, Timestamp) {
+    pub fn begin(&mut self, clock: Clock) -> (Instant, Timestamp) {
         *self
             .since
             .get_or_insert_with(|| (Instant::now(), clock.now()))
     }
 
-    pub(crate) fn push(&mut self, message: T, bytes: u64) {
+    /// Adds a message of so many bytes.
+    pub fn push(&mut self, message: T, bytes: u64) {
         self.bytes += bytes;
         self.messages.push((message, bytes));
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many messages it has.
+    pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    /// True when it has no message.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// True when it is to be handed in without waiting for more.
+    pub fn is_full(&self) -> bool {
         self.len() >= self.count_max || self.bytes >= BATCH_BYTES
     }
 
     /// True while more may be added to it in the ordinary way.
-    pub(crate) fn takes_more(&self) -> bool {
+    pub fn takes_more(&self) -> bool {
         self.admitting.is_none() && !self.is_full()
     }
 
     /// When it has waited long enough for more.
-    pub(crate) fn linger_end(&self) -> Option<Instant> {
+    pub fn linger_end(&self) -> Option<Instant> {
         let (since, _) = self.since.filter(|_| self.admitting.is_none())?;
         Some(since + LINGER)
     }
 
     /// Asks for room for it. Answers with the permit if there is room now; else [`permit`](Self::permit) brings it.
-    pub(crate) fn admit(&mut self, admission: &Arc<Admission>) -> Option<Permit> {
+    pub fn admit(&mut self, admission: &Arc<Admission>) -> Option<Permit> {
         if self.admitting.is_some() || self.messages.is_empty() {
             return None;
         }
@@ -86,7 +94,7 @@ impl<T> Pending<T> {
     }
 
     /// The permit that was asked for. Pending while none is.
-    pub(crate) async fn permit(&mut self) -> Permit {
+    pub async fn permit(&mut self) -> Permit {
         match &mut self.admitting {
             Some(admitting) => {
                 let permit = admitting.await;
@@ -98,7 +106,7 @@ impl<T> Pending<T> {
     }
 
     /// Takes the messages out, each with its share of `permit`.
-    pub(crate) fn drain(&mut self, mut permit: Permit) -> impl Iterator<Item = (T, Permit)> {
+    pub fn drain(&mut self, mut permit: Permit) -> impl Iterator<Item = (T, Permit)> {
         (self.bytes, self.since) = (0, None);
         let shares = move |(message, bytes)| (message, permit.split_one(bytes));
         // Its room is used again.
@@ -106,14 +114,55 @@ impl<T> Pending<T> {
     }
 
     /// Begins no batch where none of what was there was to be taken.
-    pub(crate) fn end_reading(&mut self) {
+    pub fn end_reading(&mut self) {
         if self.messages.is_empty() {
             self.since = None;
         }
     }
 
     /// Drops what is there.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         *self = Self::new(self.count_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(count: u64, bytes: u64) -> Pending<u64> {
+        let mut pending = Pending::new(4);
+        pending.begin(Clock::system());
+        (0..count).for_each(|message| pending.push(message, bytes));
+        pending
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_full_by_count_or_by_bytes_and_ripe_after_a_moment() {
+        assert!(!pending(3, 1).is_full() && pending(4, 1).is_full());
+        assert!(pending(1, BATCH_BYTES).is_full());
+        let linger_end = pending(1, 1).linger_end();
+        assert_eq!(linger_end, Some(Instant::now() + LINGER));
+        let mut nothing = pending(0, 1);
+        nothing.end_reading();
+        assert_eq!(nothing.linger_end(), None);
+    }
+
+    #[tokio::test]
+    async fn it_is_admitted_with_one_permit_of_which_each_message_takes_its_share() {
+        let admission = Admission::new(3, 30);
+        let others = admission.admit(1, 1).await;
+        let mut pending = pending(3, 10);
+        assert!(pending.admit(&admission).is_none(), "there is no room yet");
+        assert!(!pending.takes_more());
+        drop(others);
+        let permit = pending.permit().await;
+        let shares: Vec<_> = pending.drain(permit).collect();
+        assert_eq!(admission.bytes_in_flight(), 30);
+        for (message, share) in shares {
+            drop(share);
+            assert_eq!(u64::from(admission.bytes_in_flight()), 20 - 10 * message);
+        }
+        assert!(pending.is_empty() && pending.takes_more());
     }
 }

@@ -1,0 +1,179 @@
+//! `ordered = true`: a key sees its actions one after another, and no end of a session brings an old one after a newer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use acteon_core::{Admission, Delay, ThrottledPolicy};
+use acteon_testkit::{End, FakeIntake};
+use parking_lot::Mutex;
+use rdkafka::message::OwnedHeaders;
+
+use super::{Running, Topic, action, done, eventually};
+use crate::KafkaConfig;
+
+const KEYS: [&str; 3] = ["slow", "quick", "quicker"];
+const ROUNDS: usize = 40;
+
+fn ordered(topic: &Topic<'_>) -> KafkaConfig {
+    let mut options = topic.options();
+    options.ordered = true;
+    options
+}
+
+/// Publishes rounds of one record per key; the last record of all belongs to the slow key. Ids are `key:number`.
+async fn publish_rounds(topic: &Topic<'_>, partition: i32) {
+    for round in 0..ROUNDS {
+        for key in KEYS {
+            publish(topic, partition, key, round).await;
+        }
+    }
+    publish(topic, partition, KEYS[0], ROUNDS).await;
+}
+
+async fn publish(topic: &Topic<'_>, partition: i32, key: &str, number: usize) {
+    let value = action(&format!("{partition}/{key}:{number:03}"));
+    topic
+        .publish_as(partition, key, value.as_bytes(), OwnedHeaders::new())
+        .await;
+}
+
+/// What was settled, in order; the slow key waits until it is let go.
+#[derive(Default)]
+struct Settled {
+    ids: Mutex<Vec<String>>,
+    let_go: AtomicBool,
+}
+
+impl Settled {
+    fn intake(self: &Arc<Self>) -> Arc<FakeIntake> {
+        let settled = self.clone();
+        FakeIntake::settling(move |envelope| {
+            let id = envelope.action.id.to_string();
+            if id.contains(KEYS[0]) && !settled.let_go.load(Ordering::Acquire) {
+                return End::Hold;
+            }
+            settled.ids.lock().push(id);
+            End::Done(done())
+        })
+    }
+
+    /// From now on the slow key is as quick as the others.
+    fn let_go(&self, intake: &FakeIntake) {
+        self.let_go.store(true, Ordering::Release);
+        for delivery in intake.take_held() {
+            self.ids.lock().push(delivery.action.id.to_string());
+            delivery.done(done());
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.ids.lock().len()
+    }
+
+    /// Each was settled once, and each key's in order.
+    fn check(&self, partitions: usize) {
+        let ids = self.ids.lock();
+        for partition in 0..partitions {
+            for key in KEYS {
+                let of_key = format!("{partition}/{key}:");
+                let seen: Vec<_> = ids.iter().filter(|id| id.starts_with(&of_key)).collect();
+                assert!(seen.is_sorted(), "{seen:?}");
+            }
+        }
+        let mut once = ids.clone();
+        once.sort();
+        once.dedup();
+        let all = partitions * (KEYS.len() * ROUNDS + 1);
+        assert_eq!((once.len(), ids.len()), (all, all), "each once");
+    }
+}
+
+fn start(topic: &Topic<'_>, intake: &Arc<FakeIntake>, admission: &Arc<Admission>) -> Running {
+    Running::start_with(ordered(topic), intake, |context| {
+        context.admission = admission.clone();
+        context.throttled = ThrottledPolicy::Drop;
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_of_an_ordered_source_leaves_nothing_to_be_delivered_twice() {
+    let topic = Topic::create("cleanstop", 1).await;
+    publish_rounds(&topic, 0).await;
+    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let intake = settled.intake();
+    let running = start(&topic, &intake, &admission);
+    // Of the slow key the first is held, and the others wait behind it.
+    eventually("all others are settled", async || {
+        settled.len() == 2 * ROUNDS && admission.actions_in_flight() as usize == ROUNDS + 1
+    })
+    .await;
+    running.shutdown.stop.cancel();
+    eventually(
+        "what lies above all that was handed in is dropped",
+        async || (admission.actions_in_flight() as usize) < ROUNDS + 1,
+    )
+    .await;
+    settled.let_go(&intake);
+    running.stop().await;
+    assert_eq!(topic.committed(0).await, Some(3 * ROUNDS as i64));
+
+    let running = start(&topic, &settled.intake(), &admission);
+    topic.until_committed(0, 3 * ROUNDS as i64 + 1).await;
+    running.stop().await;
+    settled.check(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_an_ordered_source_is_drained_key_by_key_before_it_is_given_up() {
+    let topic = Topic::create("keysmove", 2).await;
+    for partition in 0..2 {
+        publish_rounds(&topic, partition).await;
+    }
+    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let intake = settled.intake();
+    let one = start(&topic, &intake, &admission);
+    let waiting = 2 * (ROUNDS + 1);
+    eventually("all others are settled", async || {
+        settled.len() == 4 * ROUNDS && admission.actions_in_flight() as usize == waiting
+    })
+    .await;
+    let two = Running::start_with(ordered(&topic), &settled.intake(), |context| {
+        context.throttled = ThrottledPolicy::Drop;
+    });
+    eventually("one of the partitions is asked back", async || {
+        (admission.actions_in_flight() as usize) < waiting
+    })
+    .await;
+    settled.let_go(&intake);
+    for partition in 0..2 {
+        topic
+            .until_committed(partition, 3 * ROUNDS as i64 + 1)
+            .await;
+    }
+    one.stop().await;
+    two.stop().await;
+    settled.check(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_time_holds_up_its_own_key_only() {
+    let topic = Topic::create("holdsup", 1).await;
+    for key in ["a", "a", "b", "b"] {
+        let value = action(key);
+        topic
+            .publish_as(0, key, value.as_bytes(), OwnedHeaders::new())
+            .await;
+    }
+    let waited = AtomicBool::new(false);
+    let intake = FakeIntake::settling(move |envelope| {
+        match envelope.action.id == "a" && !waited.swap(true, Ordering::AcqRel) {
+            true => End::Later(Duration::from_secs(2), Delay::Redelivery),
+            false => End::Done(done()),
+        }
+    });
+    let running = Running::start(ordered(&topic), &intake);
+    topic.until_committed(0, 4).await;
+    assert_eq!(intake.submitted_ids(), ["a", "b", "b", "a", "a"]);
+    running.stop().await;
+}
