@@ -76,11 +76,12 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> 
         }
     };
     let refused = check::adapters(&settings);
-    for error in refused.iter().map(anyhow::Error::msg) {
+    let is_refused = !refused.is_empty();
+    for error in refused.into_iter().map(anyhow::Error::new) {
         complain(&format!("{error:#}"));
     }
     match check::rules(&settings) {
-        Ok(_) if !refused.is_empty() => ExitCode::FAILURE,
+        Ok(_) if is_refused => ExitCode::FAILURE,
         Ok(checked) => {
             let warned = warn(&checked.warnings);
             let (sources, providers) = (settings.sources.len(), settings.providers.len());

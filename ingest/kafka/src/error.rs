@@ -34,6 +34,9 @@ pub enum OptionError {
     #[error("`topics` names `{topic}` twice")]
     #[allow(missing_docs)]
     Twice { topic: String },
+    /// The client library does not read what is named so.
+    #[error("`topics`: the Kafka client does not take one of these names")]
+    NotSubscribed,
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -67,7 +67,7 @@ impl Events {
         counter!("acteon_kafka_made_anew_total", "source" => self.source.to_string()).increment(1);
         warn!(
             source = %self.source, topic, partition, settled,
-            "a topic was made anew or cut; it is read from its first record"
+            "a topic was made anew, or cut: nothing of it is taken for a repetition"
         );
     }
 

@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::check;
 use crate::config::KafkaConfig;
 use crate::context::{Context, Inbox};
 use crate::error::OptionError;
@@ -68,18 +69,22 @@ impl KafkaSource {
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
         options.check()?;
+        Ok(Self::unchecked(options, context))
+    }
+
+    pub(crate) fn unchecked(options: KafkaConfig, context: SourceContext) -> Self {
         // An ordered source keeps what is throttled at the head of its lane instead.
         let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
         let readers = (0..options.consumers).map(Member::OfTopics);
         let members = readers.chain(retries.then_some(Member::OfRetries));
-        Ok(Self {
+        Self {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
             options: Arc::new(options),
             context,
             remembered: Arc::default(),
-        })
+        }
     }
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
@@ -101,6 +106,13 @@ impl KafkaSource {
             dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
             in_flight_max: self.in_flight_max(member),
             prefetch: self.prefetch(member),
+        }
+    }
+
+    /// From now on this is all there is to say.
+    fn cannot_go_on(&self, error: &SourceError) {
+        for (_, progress) in &self.members {
+            progress.troubled(error.message.as_str());
         }
     }
 
@@ -151,7 +163,12 @@ impl Source for KafkaSource {
         let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
             match ended.map_err(JoinError::try_into_panic) {
-                Ok(ended) => ended?,
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    members.shutdown().await;
+                    self.cannot_go_on(&error);
+                    return Err(error);
+                }
                 Err(Ok(panic)) => resume_unwind(panic),
                 Err(Err(_)) => {}
             }
@@ -179,14 +196,14 @@ impl Connection for Shared {
         match declare(&client, &self.declared(), &self.events, shutdown).await {
             Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
-                return Ended::Hopeless(self.hopeless(error));
+                return Ended::Hopeless(self.hopeless(&error));
             }
             Err(error) => return Ended::Lost(error),
         }
         let inbox = Arc::new(Inbox::default());
         let consumer = match self.subscribe(&inbox) {
             Ok(consumer) => Arc::new(consumer),
-            Err(error) => return Ended::Hopeless(self.hopeless(error)),
+            Err(error) => return Ended::Hopeless(self.hopeless(&error)),
         };
         let session = Session::new(self, &consumer, inbox, shutdown);
         let ended = session.run(consumer.stream()).await;
@@ -231,11 +248,12 @@ impl Shared {
         Ok(consumer)
     }
 
-    fn hopeless(&self, error: KafkaError) -> SourceError {
+    /// No waiting mends it. The library's own error may hold values of properties.
+    fn hopeless(&self, error: &KafkaError) -> SourceError {
         SourceError {
             name: self.context.name.clone(),
-            message: "the Kafka client does not take its options".to_owned(),
-            source: Some(error.into()),
+            message: check::refused(error, &self.options).to_string(),
+            source: None,
         }
     }
 }

@@ -115,6 +115,9 @@ impl LookUp {
 
     fn ask(&self) -> KafkaResult<Vec<Start>> {
         let assigned = places_of(&self.places);
+        if assigned.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut facts = Facts {
             committed: self.committed(&assigned)?,
             remembered: self.remembered.0.lock().clone(),

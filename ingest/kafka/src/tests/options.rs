@@ -1,11 +1,11 @@
 //! Options that cannot work, without a broker.
 
-use acteon_core::Registry;
+use acteon_core::{Registry, Secret, Shutdown, Source};
 use acteon_testkit::FakeIntake;
 use serde_json::{Value, json};
 
-use super::{Running, options};
-use crate::{Kafka, OptionError};
+use super::{Running, context, options};
+use crate::{Kafka, KafkaSource, OptionError};
 
 fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
@@ -87,7 +87,7 @@ fn a_topic_that_is_named_twice_is_refused() {
 
 #[test]
 fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
-    let properties = json!({"max.poll.interval.ms": "10000"});
+    let properties = json!({"max.poll.interval.ms": "5000"});
     let error = refused(|o| o["client"] = properties);
     assert!(
         error.starts_with("`client`: the Kafka client does not take these properties together")
@@ -101,6 +101,30 @@ fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_
         error.contains("max.in.flight"),
         "the client that publishes is asked, too: {error}"
     );
+}
+
+#[test]
+fn topics_that_the_library_does_not_read_are_refused() {
+    let error = refused(|o| o["topics"] = json!(["^["]));
+    assert!(error.starts_with("`topics`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_go_on_keeps_saying_why() {
+    let mut options = options("127.0.0.1:1", "orders");
+    let wrong = ("max.poll.interval.ms".to_owned(), Secret::new("5000"));
+    options.client.extend([wrong]);
+    options.consumers = 2;
+    let source = KafkaSource::unchecked(options, context(&FakeIntake::done()));
+    let error = source.run(Shutdown::default()).await.unwrap_err();
+    let why = "does not take these properties together";
+    let text = error.to_string();
+    assert!(
+        text.contains("`orders`") && text.contains(why) && !text.contains("5000"),
+        "{text}"
+    );
+    let part = source.readiness();
+    assert_eq!((part.ready, part.detail), (false, Some(error.message)));
 }
 
 #[test]
