@@ -91,7 +91,7 @@ mod tests {
     use crate::starts::tests::start;
 
     /// The statistics of one partition, of which these figures are other ones than of a partition that was read to its end.
-    fn stats(changed: serde_json::Value) -> Stats {
+    fn stats(changed: &serde_json::Value) -> Stats {
         let mut ends = json!({
             "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0,
             "hi_offset": 100, "ls_offset": 100, "x": 1,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn while_records_are_left_lag_is_counted_in_offsets_from_what_was_settled() {
-        let stats = stats(json!({"next_offset": 95, "app_offset": 90}));
+        let stats = stats(&json!({"next_offset": 95, "app_offset": 90}));
         assert!(stats.is_connected());
         assert_eq!(lag(&stats, &[89], &[89]), Some(10));
         assert_eq!(lag(&stats, &[89, 90], &[]), Some(11));
@@ -132,26 +132,26 @@ mod tests {
     #[test]
     fn what_holds_no_record_does_not_count() {
         // The last record is 89; transaction markers and aborted records follow, of which the last marker was passed on.
-        let passed_on = stats(json!({}));
+        let passed_on = stats(&json!({}));
         assert_eq!(lag(&passed_on, &[89], &[89]), Some(0));
         assert_eq!(lag(&passed_on, &[88, 89], &[]), Some(2));
         // As after a tail that was compacted away: nothing of it is passed on, but nothing is left in the queue.
-        let compacted = stats(json!({"app_offset": 90}));
+        let compacted = stats(&json!({"app_offset": 90}));
         assert_eq!(lag(&compacted, &[89], &[89]), Some(0));
         // An open transaction cannot be read yet.
-        let open = stats(json!({"next_offset": 90, "app_offset": 90, "ls_offset": 90}));
+        let open = stats(&json!({"next_offset": 90, "app_offset": 90, "ls_offset": 90}));
         assert_eq!(lag(&open, &[89], &[89]), Some(0));
     }
 
     #[test]
     fn what_is_fetched_and_not_passed_on_counts() {
-        let queued = stats(json!({"app_offset": 90, "fetchq_cnt": 10}));
+        let queued = stats(&json!({"app_offset": 90, "fetchq_cnt": 10}));
         assert_eq!(lag(&queued, &[89], &[89]), Some(10));
     }
 
     #[test]
     fn what_a_pause_has_thrown_away_counts() {
-        let thrown_away = stats(json!({"app_offset": 90}));
+        let thrown_away = stats(&json!({"app_offset": 90}));
         let mut assignment = Assignment::new(Arc::default(), 1000);
         assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn without_an_end_there_is_no_lag() {
-        let unknown = stats(json!({"hi_offset": -1001, "ls_offset": -1001}));
+        let unknown = stats(&json!({"hi_offset": -1001, "ls_offset": -1001}));
         assert_eq!(lag(&unknown, &[89], &[89]), None);
         let mut assignment = Assignment::new(Arc::default(), 1000);
         assignment.add(&Start::anew("others", 0, 0));
