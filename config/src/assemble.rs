@@ -41,6 +41,7 @@ pub(crate) fn assemble(
         executor: work.section("executor")?,
         pipeline: work.section("pipeline")?,
         circuit_breaker: work.section("circuit_breaker")?,
+        redelivery: work.section("redelivery")?,
         log: work.section("log")?,
         state: state?,
         audit: audit?,

@@ -66,14 +66,16 @@ impl<'a> Cross<'a> {
                 &names,
             );
         }
-        let path = keys(&["circuit_breaker", "providers"]);
-        let breakers = self.root.at(&path).and_then(Node::as_table);
-        for (name, entry) in breakers.into_iter().flatten() {
-            if !names.contains(&name.as_str()) {
-                let path = [path.clone(), keys(&[name])].concat();
-                let message = unknown_provider(name, &names);
-                self.complaints
-                    .push(Complaint::new(&path, &entry.key, message));
+        for section in ["circuit_breaker", "redelivery"] {
+            let path = keys(&[section, "providers"]);
+            let overrides = self.root.at(&path).and_then(Node::as_table);
+            for (name, entry) in overrides.into_iter().flatten() {
+                if !names.contains(&name.as_str()) {
+                    let path = [path.clone(), keys(&[name])].concat();
+                    let message = unknown_provider(name, &names);
+                    self.complaints
+                        .push(Complaint::new(&path, &entry.key, message));
+                }
             }
         }
     }

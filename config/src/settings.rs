@@ -3,6 +3,7 @@
 
 mod adapted;
 mod limits;
+mod redelivery;
 mod units;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use self::limits::{
     Breaker, BreakerOverrides, CircuitBreakerSettings, ExecutorSettings, OnStateError,
     PipelineSettings,
 };
+pub use self::redelivery::{Redelivery, RedeliveryOverrides, RedeliverySettings};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Settings {
     pub executor: ExecutorSettings,
     pub pipeline: PipelineSettings,
     pub circuit_breaker: CircuitBreakerSettings,
+    pub redelivery: RedeliverySettings,
     pub log: LogSettings,
     /// Beside HTTP, which is always there.
     pub sources: Vec<SourceSettings>,
@@ -65,6 +68,17 @@ pub struct ServerSettings {
     #[serde(rename = "shutdown_timeout_seconds", with = "units::seconds")]
     #[schemars(with = "u64", range(max = 3600))]
     pub shutdown_timeout: Duration,
+    /// How long a connection may be idle: from its beginning or the end of an answer to the first byte of a request.
+    #[serde(rename = "idle_timeout_seconds", with = "units::seconds")]
+    #[schemars(with = "u64", range(min = 1, max = 86_400))]
+    pub idle_timeout: Duration,
+    /// How long the head of a request may take to come, from its first byte on.
+    #[serde(rename = "head_timeout_seconds", with = "units::seconds")]
+    #[schemars(with = "u64", range(min = 1, max = 3600))]
+    pub head_timeout: Duration,
+    /// The most connections of one listener. The one that has been idle for longest makes room for a new one.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: usize,
     /// The largest request body that is read.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_body_bytes: usize,
@@ -79,6 +93,9 @@ impl Default for ServerSettings {
             host: "127.0.0.1".into(),
             port: 8080,
             shutdown_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(10),
+            max_connections: 10_000,
             max_body_bytes: 2 << 20,
             max_batch_actions: 1000,
         }

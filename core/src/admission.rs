@@ -203,6 +203,21 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// How many bytes it holds.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.into()
+    }
+
+    /// Takes over what `other`, a permit of the same admission, holds.
+    pub fn merge(&mut self, mut other: Self) {
+        debug_assert!(
+            Arc::ptr_eq(&self.taken_from.0, &other.taken_from.0),
+            "room goes back to where it was taken from"
+        );
+        self.actions += std::mem::take(&mut other.actions);
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Parts off one action with its share of bytes, as far as they are still there.
     pub fn split_one(&mut self, bytes: u64) -> Self {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes);
@@ -245,6 +260,17 @@ mod tests {
             (admission.actions_in_flight(), admission.bytes_in_flight()),
             (0, 0)
         );
+    }
+
+    #[tokio::test]
+    async fn merged_permits_give_back_what_both_held() {
+        let admission = Admission::new(2, 100);
+        let mut permit = admission.admit(0, 30).await;
+        permit.merge(admission.admit(1, 20).await);
+        let taken = || (admission.actions_in_flight(), admission.bytes_in_flight());
+        assert_eq!((permit.bytes(), taken()), (50, (1, 50)));
+        drop(permit);
+        assert_eq!(taken(), (0, 0));
     }
 
     #[tokio::test]

@@ -40,6 +40,8 @@ pub struct Envelope {
     /// The original bytes, for the dead letters and the delayed path; the payload is a part of them. Empty where the
     /// source never asks for them back.
     pub raw: Bytes,
+    /// The key it had in its source, for a copy by the delayed path.
+    pub key: Option<Bytes>,
     /// Whether other messages keep the same memory.
     pub memory: Memory,
     /// What was tried before, where something was.
@@ -70,6 +72,7 @@ impl Envelope {
             false => payload.moved(&self.raw, &copy),
         };
         self.raw = copy;
+        self.key = self.key.as_deref().map(Bytes::copy_from_slice);
         self.memory = Memory::Own;
     }
 }

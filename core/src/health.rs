@@ -62,6 +62,8 @@ pub struct ProviderHealth {
     pub queued: usize,
     /// Attempts running now.
     pub in_flight: usize,
+    /// Actions that wait to be redelivered, as far as this process knows.
+    pub redelivering: usize,
     pub deliveries: u64,
     pub failures: u64,
     /// Of the last hundred attempts; `null` before the first.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use async_trait::async_trait;
 
 use crate::delivery::{Delivery, Loan, Poison};
+use crate::outcome::Failure;
 
 /// Takes what sources have read.
 #[async_trait]
@@ -17,6 +18,9 @@ pub trait Intake: Send + Sync {
 
     /// Puts messages that cannot be decoded among the dead letters.
     async fn bury(&self, poison: Vec<Loan<Poison>>);
+
+    /// Puts an action among the dead letters that its source can keep nowhere until a later delivery.
+    async fn give_up(&self, delivery: Delivery, why: Failure);
 }
 
 /// Which providers one reader has fed since it began: none, one, or several. Back-pressure is for a reader that feeds

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod intake;
 pub mod outcome;
 pub mod redact;
+pub mod redelivery;
 pub mod registry;
 pub mod reply;
 pub mod rules;

@@ -7,19 +7,31 @@ use tokio::sync::oneshot;
 
 use crate::delivery::{Origin, Settled};
 
-/// The origin of a batch whose caller waits. Tokens are the places in the batch, from 0.
-pub struct Replies(Mutex<Slots>);
+/// The origin of a batch whose caller waits. Tokens are the places in the batch, from 0. What a loan ended as is kept
+/// as a `T` until all have ended.
+pub struct Replies<T = Settled, F = fn(Settled) -> T> {
+    slots: Mutex<Slots<T>>,
+    of: F,
+}
 
-struct Slots {
-    ended: Vec<Option<Settled>>,
+struct Slots<T> {
+    ended: Vec<Option<T>>,
     missing: usize,
-    whole: Option<oneshot::Sender<Vec<Settled>>>,
+    whole: Option<oneshot::Sender<Vec<T>>>,
 }
 
 impl Replies {
     /// An origin for `count` loans, and where all their ends arrive together. The caller may go away: the work
     /// goes on.
     pub fn expect(count: usize) -> (Arc<Self>, oneshot::Receiver<Vec<Settled>>) {
+        Self::expect_as(count, std::convert::identity)
+    }
+}
+
+impl<T, F: Fn(Settled) -> T> Replies<T, F> {
+    /// As [`Replies::expect`], with `of` making of each end what the caller wants to know. So the memory of what comes
+    /// back is free at once, whatever the others of its batch wait for.
+    pub fn expect_as(count: usize, of: F) -> (Arc<Self>, oneshot::Receiver<Vec<T>>) {
         let (whole, receiver) = oneshot::channel();
         let ended = std::iter::repeat_with(|| None).take(count).collect();
         let slots = Slots {
@@ -27,13 +39,15 @@ impl Replies {
             missing: count,
             whole: Some(whole),
         };
-        (Arc::new(Self(Mutex::new(slots))), receiver)
+        let slots = Mutex::new(slots);
+        (Arc::new(Self { slots, of }), receiver)
     }
 }
 
-impl Origin for Replies {
+impl<T: Send, F: Fn(Settled) -> T + Send + Sync> Origin for Replies<T, F> {
     fn settled(&self, token: u64, settled: Settled) {
-        let mut slots = self.0.lock();
+        let settled = (self.of)(settled);
+        let mut slots = self.slots.lock();
         let place = usize::try_from(token)
             .ok()
             .and_then(|at| slots.ended.get_mut(at));

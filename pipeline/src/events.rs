@@ -2,12 +2,33 @@
 
 use acteon_core::audit::AuditError;
 use acteon_core::health::BreakerState;
-use acteon_core::{Refusal, SinkError, StateError};
+use acteon_core::{Delay, Refusal, SinkError, StateError};
 use metrics::counter;
 
-pub(crate) fn stalled(provider: &str) {
-    counter!("acteon_provider_stalls_total", "provider" => provider.to_owned()).increment(1);
-    tracing::warn!(provider, "the provider's queue is full and does not move");
+pub(crate) fn overflowed(provider: &str) {
+    counter!("acteon_provider_overflows_total", "provider" => provider.to_owned()).increment(1);
+    tracing::debug!(provider, "the provider's queue is full");
+}
+
+/// An action went by the delayed path of its source.
+pub(crate) fn delayed(delay: Delay, provider: &str) {
+    counter!("acteon_delayed_total", "reason" => delay.as_str(), "provider" => provider.to_owned())
+        .increment(1);
+}
+
+pub(crate) fn task_panicked(task: &str) {
+    counter!("acteon_task_panics_total", "task" => task.to_owned()).increment(1);
+    tracing::error!(task, "a task panicked and is started anew");
+}
+
+pub(crate) fn dead_letters_full(count: usize) {
+    if count > 0 {
+        counter!("acteon_dead_letters_refused_total").increment(count as u64);
+        tracing::warn!(
+            count,
+            "there is no room for dead letters: their sources wait"
+        );
+    }
 }
 
 pub(crate) fn attempt_failed(provider: &str, action_id: &str, error: &SinkError) {
@@ -103,8 +124,8 @@ pub(crate) fn left_to_expire(error: &StateError, leases: usize) {
     );
 }
 
-pub(crate) fn dead_lettered(code: &'static str, what: &str) {
-    counter!("acteon_dead_letters_total", "code" => code).increment(1);
+pub(crate) fn dead_lettered(code: &str, what: &str) {
+    counter!("acteon_dead_letters_total", "code" => code.to_owned()).increment(1);
     tracing::debug!(code, what, "a dead letter");
 }
 

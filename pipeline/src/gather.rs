@@ -1,16 +1,17 @@
 //! One call to the state for all that rules want to know of a batch; none when no rule reads it.
 
 use acteon_core::state::Tally;
-use acteon_core::{Action, Delivery, Refusal, State, StateError};
+use acteon_core::{Action, Delivery, State, StateError};
 use acteon_rules::{Gathered, Read, RuleSet};
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::events;
+use crate::job::{Ended, Job};
 use crate::options::OnStateError;
 use crate::process::Pipeline;
-use crate::reserve::STATE_WAIT;
 use crate::rulebook::Generation;
+use crate::yielding::TimeSlice;
 
 /// The deliveries of a batch that go on, and beside each what the state answered; nothing at all when nothing was asked.
 pub(crate) struct Batch {
@@ -22,14 +23,18 @@ pub(crate) struct Batch {
 /// have none.
 pub(crate) async fn gather<'a>(
     set: &RuleSet,
-    actions: impl Iterator<Item = &'a Action>,
+    actions: impl Iterator<Item = &'a Action> + Send,
     now: Timestamp,
     state: &dyn State,
 ) -> Result<Vec<Gathered>, StateError> {
     if !set.asks() {
         return Ok(Vec::new());
     }
-    let reads: Vec<Vec<Read>> = actions.map(|action| set.ask(action, now)).collect();
+    let (mut reads, mut slice) = (Vec::new(), TimeSlice::begin());
+    for action in actions {
+        reads.push(set.ask(action, now));
+        slice.yield_when_over().await;
+    }
     let each = reads.iter().flatten();
     let questions: Vec<_> = each.map(|read| read.question.clone()).collect();
     if questions.is_empty() {
@@ -51,6 +56,7 @@ impl Pipeline {
         deliveries: Vec<Delivery>,
         generation: &Generation,
         now: Timestamp,
+        ended: &mut Vec<Ended>,
     ) -> Batch {
         let actions = deliveries.iter().map(|delivery| &delivery.action);
         match gather(&generation.set, actions, now, &*self.parts.state).await {
@@ -61,7 +67,8 @@ impl Pipeline {
             Err(error) => {
                 let asks =
                     |delivery: &Delivery| !generation.set.ask(&delivery.action, now).is_empty();
-                self.without_answers(deliveries, asks, &error)
+                events::not_gathered(&error, deliveries.iter().filter(|one| asks(one)).count());
+                self.without_answers(deliveries, generation, asks, ended)
             }
         }
     }
@@ -69,19 +76,18 @@ impl Pipeline {
     fn without_answers(
         &self,
         deliveries: Vec<Delivery>,
+        generation: &Generation,
         asks: impl Fn(&Delivery) -> bool,
-        error: &StateError,
+        ended: &mut Vec<Ended>,
     ) -> Batch {
-        let asking = deliveries.iter().filter(|delivery| asks(delivery)).count();
-        events::not_gathered(error, asking);
         let deliveries = match self.parts.options.on_state_error {
             OnStateError::Deliver => deliveries,
             OnStateError::Retry => {
                 let (asking, going_on) = deliveries.into_iter().partition::<Vec<_>, _>(asks);
-                for delivery in asking {
-                    events::returned(Refusal::StateUnavailable);
-                    delivery.retry(STATE_WAIT, Refusal::StateUnavailable);
-                }
+                let jobs = asking
+                    .into_iter()
+                    .map(|delivery| Job::new(delivery, generation.stamp));
+                ended.extend(jobs.map(|job| self.state_away(job)));
                 going_on
             }
         };

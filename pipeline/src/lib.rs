@@ -8,21 +8,31 @@
     reason = "a job passes through many lists, and is moved by its box"
 )]
 
+mod dead_letters;
+mod dedup;
+mod deliver;
 mod events;
+mod fallback;
 mod gather;
+mod hold;
 mod job;
-mod leases;
 mod options;
+mod pace;
 mod process;
 mod provider;
 mod record;
+mod redelivery;
 mod reserve;
 mod rulebook;
 mod settle;
+mod tasks;
+mod throttle;
 mod trail;
-mod waiting;
+mod yielding;
 
-pub use options::{BreakerOptions, OnStateError, PipelineOptions, ProviderOptions};
+pub use options::{
+    BreakerOptions, OnStateError, PipelineOptions, ProviderOptions, RedeliveryOptions,
+};
 pub use process::{Parts, Pipeline};
 pub use provider::{DuplicateProvider, Providers};
 pub use rulebook::{

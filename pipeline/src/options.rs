@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::Sink;
+use acteon_core::{Redactor, Sink};
 use compact_str::CompactString;
 
 /// The settings of the pipeline as a whole.
@@ -21,6 +21,28 @@ pub struct PipelineOptions {
     pub idempotency_ttl: Duration,
     /// Whether audit records hold payloads.
     pub store_payload: bool,
+    /// When actions are tried anew whose provider is unknown.
+    pub redelivery: RedeliveryOptions,
+}
+
+/// When an action is tried anew that a broker's source could not have delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedeliveryOptions {
+    /// How long to wait before each redelivery; the last wait repeats.
+    pub schedule: Arc<[Duration]>,
+    /// From the first attempt on: how long it is tried.
+    pub give_up_after: Duration,
+}
+
+impl Default for RedeliveryOptions {
+    fn default() -> Self {
+        Self {
+            schedule: [5, 30, 120, 600, 1800, 3600]
+                .map(Duration::from_secs)
+                .into(),
+            give_up_after: Duration::from_secs(86_400),
+        }
+    }
 }
 
 /// What happens to an action when the state backend cannot be asked.
@@ -41,6 +63,7 @@ impl Default for PipelineOptions {
             on_state_error: OnStateError::Retry,
             idempotency_ttl: Duration::from_secs(300),
             store_payload: true,
+            redelivery: RedeliveryOptions::default(),
         }
     }
 }
@@ -60,10 +83,16 @@ pub struct ProviderOptions {
     pub max_concurrent: u32,
     /// How many actions may wait, those waiting for a retry included.
     pub queue: u32,
+    /// How many bytes of actions that wait or are being attempted it may keep.
+    pub queue_bytes: u64,
     /// Who delivers while the breaker is open.
     pub fallback: Option<CompactString>,
     /// When to stop trying; `None`: never.
     pub breaker: Option<BreakerOptions>,
+    /// When actions are tried anew.
+    pub redelivery: RedeliveryOptions,
+    /// What the attempt history hides of a refusal.
+    pub redactor: Redactor,
 }
 
 impl ProviderOptions {
@@ -76,8 +105,11 @@ impl ProviderOptions {
             max_retries: 3,
             max_concurrent: 100,
             queue: 1000,
+            queue_bytes: 128 << 20,
             fallback: None,
             breaker: Some(BreakerOptions::default()),
+            redelivery: RedeliveryOptions::default(),
+            redactor: Redactor::default(),
         }
     }
 }

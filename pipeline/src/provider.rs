@@ -1,43 +1,49 @@
 //! A provider: a sink under its configured name, with its own bounds, breaker and retry schedule. What hangs or
-//! fails here is felt nowhere else. The task that works off what cannot be done at once is in `lane.rs`.
+//! fails here is felt nowhere else. The task that works off what cannot be done at once is in `worker.rs`.
 
-mod backoff;
+mod attempt;
 mod breaker;
-mod flight;
-mod lane;
-mod visit;
-mod vitals;
+mod inline;
+mod queue;
+mod retry;
+mod stats;
+mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
+use acteon_core::attempt::EXCERPT_BYTES_MAX;
 use acteon_core::health::{BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, Clock, Failure, SinkError};
+use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
-pub(crate) use self::breaker::Pass;
-pub(crate) use self::flight::{Flight, Landed};
-pub(crate) use self::lane::Lane;
-pub(crate) use self::visit::Visits;
-use self::vitals::Vitals;
+pub(crate) use self::attempt::{Attempt, Finished};
+use self::breaker::Pass;
+pub(crate) use self::inline::Inline;
+use self::queue::{Bounds, Queue};
+pub(crate) use self::queue::{MOMENT, Place};
+pub(crate) use self::retry::LONGEST;
+use self::retry::{AfterFailure, after_failure};
+pub(crate) use self::stats::Permission;
+use self::stats::Stats;
+pub(crate) use self::worker::Worker;
 use crate::events;
 use crate::job::{Ended, Job};
 use crate::options::ProviderOptions;
-
-/// How long a caller that nobody waits for stands at a full queue that does not move.
-const STALL_PATIENCE: Duration = Duration::from_millis(100);
+use crate::redelivery::Known;
 
 /// All providers by name.
 pub struct Providers {
     named: HashMap<CompactString, Arc<Provider>>,
     any: Option<Arc<Provider>>,
+    pub(crate) redeliveries: Arc<Known>,
 }
 
 /// Two providers have one name.
@@ -55,21 +61,26 @@ impl Providers {
         clock: Clock,
     ) -> Result<Self, DuplicateProvider> {
         let mut named = HashMap::new();
-        for options in options {
+        for (options, number) in options.into_iter().zip(0..) {
             let name = options.name.clone();
-            let provider = Arc::new(Provider::new(options, clock));
+            let provider = Arc::new(Provider::new(options, number, clock));
             if named.insert(name.clone(), provider).is_some() {
                 return Err(DuplicateProvider(name));
             }
         }
-        Ok(Self { named, any: None })
+        Ok(Self {
+            named,
+            any: None,
+            redeliveries: Arc::default(),
+        })
     }
 
     /// One provider that answers to every name, for a server on which none is configured.
     pub fn under_any_name(options: ProviderOptions, clock: Clock) -> Self {
         Self {
             named: HashMap::new(),
-            any: Some(Arc::new(Provider::new(options, clock))),
+            any: Some(Arc::new(Provider::new(options, 0, clock))),
+            redeliveries: Arc::default(),
         }
     }
 
@@ -84,51 +95,70 @@ impl Providers {
 
 impl acteon_core::health::Providers for Providers {
     fn health(&self) -> Vec<ProviderHealth> {
-        let mut health: Vec<_> = self.all().map(|provider| provider.health()).collect();
+        let health = self.all().map(|provider| ProviderHealth {
+            redelivering: self.redeliveries.of(provider.name()),
+            ..provider.health()
+        });
+        let mut health: Vec<_> = health.collect();
         health.sort_by(|a, b| a.name.cmp(&b.name));
         health
     }
 }
 
-/// One provider. Shared by whoever begins a delivery and by its lane.
+/// One provider. Shared by whoever begins a delivery and by its worker.
 pub(crate) struct Provider {
     pub(crate) options: ProviderOptions,
+    /// Tells it from the others in a feed.
+    pub(crate) number: u32,
+    pub(crate) queue: Arc<Queue>,
     clock: Clock,
-    vitals: Mutex<Vitals>,
-    /// What the breaker of the vitals is, to be read by all without the lock.
-    breaker_closed: AtomicBool,
+    stats: Mutex<Stats>,
+    /// True while every attempt is permitted: read by all without the lock.
+    is_clear: AtomicBool,
+    /// The breaker's period, likewise.
+    period: AtomicU32,
+    /// True while the sink makes its attempts wait: they then need memory of their own.
+    waits: AtomicBool,
     /// Attempts running now.
     running: AtomicU32,
-    /// Jobs that wait in the lane for their turn.
-    waiting: AtomicU32,
-    /// Places for jobs that wait: for their turn, or to be tried again. Running attempts need none.
-    room: Semaphore,
-    /// Places beyond the room, taken by attempts that failed when it was full: at most as many as run side by side.
-    overdrawn: AtomicU32,
-    /// Set when the room was full and nothing moved; cleared when something does.
-    stalled: AtomicBool,
-    /// Rung when an attempt outside the lane ends while jobs wait in it.
+    /// Notified when an attempt outside the worker ends while jobs wait.
     slot_free: Notify,
     sender: mpsc::Sender<Work>,
-    /// Taken by the lane when it starts.
+    /// Taken by the worker when it starts.
     receiver: Mutex<Option<mpsc::Receiver<Work>>>,
 }
 
-/// What is handed to a lane.
+/// What is handed to a worker.
 pub(crate) enum Work {
-    /// Not begun; it has a place.
-    Job(Box<Job>),
-    /// Begun, and holding one of the places of running attempts.
-    Flight(Flight),
-    /// To be tried again; it has a place.
-    Again(Box<Job>, Instant),
+    /// Not begun; it has a place in the queue.
+    Job(Queued),
+    /// Begun, and holding one of the slots of running attempts.
+    Running(Attempt),
+    /// To be tried again then.
+    Again(Queued, Instant),
+}
+
+/// A job in a provider's queue.
+pub(crate) struct Queued {
+    pub(crate) job: Box<Job>,
+    pub(crate) place: Place,
+    pub(crate) when_open: WhenOpen,
+}
+
+/// What a job in the queue does while the breaker is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenOpen {
+    /// It waits: all that its reader feeds would meet the same breaker.
+    Wait,
+    /// It makes way.
+    Leave,
 }
 
 /// How far a job came at the first go.
 pub(crate) enum Begun {
-    Landed(Landed),
-    Flying(Flight),
-    /// Others are before it, or all places are taken.
+    Finished(Finished),
+    Running(Attempt),
+    /// Others are before it, all slots are taken, or the provider wants to be left alone.
     Later(Box<Job>),
     /// The breaker is open.
     Refused(Box<Job>),
@@ -137,23 +167,27 @@ pub(crate) enum Begun {
 /// What follows an attempt.
 pub(crate) enum Next {
     Ended(Ended),
-    Again(Box<Job>, Duration),
+    Again(Queued, Duration),
+    /// The provider is at fault: its fallback may deliver.
+    Divert(Box<Job>, Failure),
 }
 
 impl Provider {
-    fn new(options: ProviderOptions, clock: Clock) -> Self {
-        let overdraft = options.max_concurrent.saturating_mul(2);
-        let (sender, receiver) =
-            mpsc::channel(options.queue.saturating_add(overdraft).max(1) as usize);
+    fn new(options: ProviderOptions, number: u32, clock: Clock) -> Self {
+        let beyond = options.max_concurrent.saturating_mul(2).saturating_add(1);
+        let (sender, receiver) = mpsc::channel(options.queue.saturating_add(beyond) as usize);
         Self {
-            vitals: Mutex::new(Vitals::new(options.breaker)),
-            breaker_closed: AtomicBool::new(true),
+            queue: Queue::new(Bounds {
+                actions: options.queue,
+                bytes: options.queue_bytes,
+            }),
+            stats: Mutex::new(Stats::new(options.breaker)),
+            is_clear: AtomicBool::new(true),
+            period: AtomicU32::new(0),
+            number,
             clock,
+            waits: AtomicBool::new(false),
             running: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            room: Semaphore::new(options.queue as usize),
-            overdrawn: AtomicU32::new(0),
-            stalled: AtomicBool::new(false),
             slot_free: Notify::new(),
             sender,
             receiver: Mutex::new(Some(receiver)),
@@ -165,166 +199,160 @@ impl Provider {
         &self.options.name
     }
 
-    /// Takes a place for a job that is not finished at once. When there is none: a caller who waits for an answer is
-    /// told so at once; the others wait as long as the queue moves.
-    pub(crate) async fn enter(&self, answered: Answered) -> bool {
-        if self.try_enter() {
-            return true;
-        }
-        if answered == Answered::Yes || self.stalled.load(Relaxed) {
-            return false;
-        }
-        match timeout(STALL_PATIENCE, self.room.acquire()).await {
-            Ok(Ok(place)) => {
-                place.forget();
-                true
-            }
-            _ => {
-                self.stalled.store(true, Relaxed);
-                events::stalled(self.name());
-                false
-            }
-        }
-    }
-
-    /// Takes a place if there is one now.
-    pub(crate) fn try_enter(&self) -> bool {
-        self.room.try_acquire().is_ok_and(|place| {
-            place.forget();
-            true
-        })
-    }
-
-    /// Takes a place for an attempt that has failed and is to be made again, be there one or not.
-    pub(crate) fn enter_again(&self) {
-        if !self.try_enter() {
-            self.overdrawn.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Gives a place back.
-    fn leave(&self) {
-        let owed = |overdrawn: u32| overdrawn.checked_sub(1);
-        if self.overdrawn.fetch_update(Relaxed, Relaxed, owed).is_err() {
-            self.room.add_permits(1);
-        }
-    }
-
-    /// An attempt has ended, so the queue will move.
-    fn free_slot(&self) {
-        self.running.fetch_sub(1, Relaxed);
-        if self.stalled.load(Relaxed) {
-            self.stalled.store(false, Relaxed);
-        }
-    }
-
-    /// Hands work to the lane. It comes back when the lane has ended: the channel holds all that can have a place or
-    /// run.
+    /// Hands work to the worker. It comes back when the worker has ended: the channel holds all that can wait or run.
     pub(crate) fn hand(&self, work: Work) -> Result<(), Work> {
-        let waits = u32::from(matches!(work, Work::Job(_)));
-        self.waiting.fetch_add(waits, Relaxed);
         self.sender.try_send(work).map_err(|refused| {
-            self.waiting.fetch_sub(waits, Relaxed);
             let (mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work)) =
                 refused;
             work
         })
     }
 
+    /// Whether the sink may be asked now.
+    pub(crate) fn ask(&self) -> Permission {
+        if self.is_clear.load(SeqCst) {
+            let period = self.period.load(SeqCst);
+            return Permission::Granted(Pass::Free { period });
+        }
+        let now = Instant::now();
+        self.observed(|stats| stats.ask(now))
+    }
+
+    /// True while the breaker is open, or the provider wants to be left alone for long.
+    pub(crate) fn is_open(&self) -> bool {
+        self.closed_until().is_some()
+    }
+
+    /// When the sink may be asked again, where that is later than now.
+    pub(crate) fn closed_until(&self) -> Option<Instant> {
+        if self.is_clear.load(SeqCst) {
+            return None;
+        }
+        self.stats.lock().closed_until(Instant::now())
+    }
+
+    /// How long the provider wants to be left alone, where it does.
+    pub(crate) fn paused_for(&self, now: Instant) -> Option<Duration> {
+        let until = self.stats.lock().paused_until?;
+        Some(until.saturating_duration_since(now))
+    }
+
     /// What follows from how an attempt ended.
-    pub(crate) fn landed(&self, landed: Landed) -> Next {
-        let Landed {
-            job,
+    pub(crate) fn finished(&self, finished: Finished) -> Next {
+        let Finished {
+            mut job,
+            place,
             pass,
             took,
             result,
-        } = landed;
+        } = finished;
         match result {
             Ok(response) => {
-                self.observed(|vitals| vitals.succeeded(pass, took));
+                self.observed(|stats| stats.succeeded(pass, took));
+                self.remember(&mut job, took, None);
                 Next::Ended(job.delivered(response))
             }
             Err(error) => {
                 let at = self.clock.now();
-                self.observed(|vitals| vitals.failed(pass, took, &error, at));
+                self.observed(|stats| stats.failed(pass, took, &error, at));
                 events::attempt_failed(self.name(), &job.delivery.action.id, &error);
-                self.after_failure(job, error)
+                self.remember(&mut job, took, Some(&error));
+                self.after_failure(job, place, error)
             }
         }
     }
 
-    fn after_failure(&self, job: Box<Job>, error: SinkError) -> Next {
-        if let SinkErrorClass::Transient { retry_after } = error.class
-            && job.attempts_at_target <= self.options.max_retries
-        {
-            let chance = rand::random::<f64>();
-            let wait = backoff::wait_after(job.attempts_at_target, retry_after, chance);
-            return Next::Again(job, wait);
+    /// Adds the attempt to the job's history.
+    fn remember(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
+        let redactor = &self.options.redactor;
+        let refusal = error.and_then(|error| error.refusal.as_deref());
+        job.remember(AttemptRecord {
+            at: self.clock.now(),
+            provider: self.name().clone(),
+            status: refusal.and_then(|refused| refused.status),
+            code: error.map(|error| error.code),
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            excerpt: refusal.and_then(|refused| redactor.excerpt(&refused.body, EXCERPT_BYTES_MAX)),
+        });
+    }
+
+    fn after_failure(&self, mut job: Box<Job>, place: Option<Place>, error: SinkError) -> Next {
+        let chance = rand::random::<f64>();
+        let attempts = job.route.attempts_at_target;
+        let after = after_failure(error.class, attempts, self.options.max_retries, chance);
+        if let AfterFailure::Again(wait) = after {
+            let mut place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
+            place.wait_again();
+            let queued = Queued {
+                job,
+                place,
+                when_open: WhenOpen::Leave,
+            };
+            return Next::Again(queued, wait);
+        }
+        if let SinkErrorClass::Transient { retry_after } = error.class {
+            job.retry_after = retry_after;
         }
         let failure = Failure {
             code: error.code,
             retryable: error.is_retryable(),
             message: error.message,
-            attempts: job.attempts,
+            attempts: job.attempts(),
         };
-        Next::Ended(job.ended(ActionOutcome::Failed(failure)))
+        match after {
+            AfterFailure::Mend => Next::Divert(job, failure),
+            AfterFailure::UsedUp | AfterFailure::Hopeless | AfterFailure::Again(_) => {
+                Next::Ended(job.ended(ActionOutcome::Failed(failure)))
+            }
+        }
     }
 
-    fn ask_breaker(&self) -> Option<Pass> {
-        if self.breaker_closed.load(Relaxed) {
-            return Some(Pass::Free);
+    /// Changes the figures, and says so when the breaker moves by it.
+    fn observed<T>(&self, change: impl FnOnce(&mut Stats) -> T) -> T {
+        let mut stats = self.stats.lock();
+        let before = stats.breaker_state();
+        let result = change(&mut stats);
+        let after = stats.breaker_state();
+        let is_clear = stats.is_clear();
+        if is_clear != self.is_clear.load(SeqCst) || before != after {
+            self.period.store(stats.breaker.period(), SeqCst);
+            self.is_clear.store(is_clear, SeqCst);
         }
-        self.vitals.lock().breaker.ask(Instant::now)
-    }
-
-    /// Notes something, and says so when the breaker moves by it.
-    fn observed(&self, note: impl FnOnce(&mut Vitals)) {
-        let mut vitals = self.vitals.lock();
-        let before = vitals.breaker_state();
-        note(&mut vitals);
-        let after = vitals.breaker_state();
-        if before != after {
-            let closed = after == BreakerState::Closed;
-            self.breaker_closed.store(closed, Relaxed);
-        }
-        drop(vitals);
+        drop(stats);
         if before != after {
             events::breaker_moved(self.name(), after);
+            if after == BreakerState::Closed {
+                self.slot_free.notify_one();
+            }
         }
+        result
     }
 
     fn take_slot(&self) -> bool {
         let max = self.options.max_concurrent.max(1);
-        self.running
-            .fetch_update(Relaxed, Relaxed, |running| {
-                (running < max).then_some(running + 1)
-            })
-            .is_ok()
+        let one_more = |running: u32| (running < max).then_some(running + 1);
+        self.running.fetch_update(SeqCst, SeqCst, one_more).is_ok()
+    }
+
+    fn free_slot(&self) {
+        self.running.fetch_sub(1, SeqCst);
     }
 
     fn health(&self) -> ProviderHealth {
-        let vitals = self.vitals.lock();
-        let in_flight = self.running.load(Relaxed) as usize;
+        let stats = self.stats.lock();
         ProviderHealth {
             name: self.name().clone(),
-            breaker: vitals.breaker_state(),
-            queued: (self.options.queue as usize).saturating_sub(self.room.available_permits())
-                + self.overdrawn.load(Relaxed) as usize,
-            in_flight,
-            deliveries: vitals.deliveries,
-            failures: vitals.failures,
-            success_rate: vitals.recent.success_rate(),
-            latency_p50_ms: vitals.latency_ms(0.5),
-            latency_p95_ms: vitals.latency_ms(0.95),
-            latency_p99_ms: vitals.latency_ms(0.99),
-            last_error: vitals.last_error.clone(),
+            breaker: stats.breaker_state(),
+            queued: self.queue.waiting() as usize,
+            in_flight: self.running.load(SeqCst) as usize,
+            redelivering: 0,
+            deliveries: stats.deliveries,
+            failures: stats.failures,
+            success_rate: stats.recent.success_rate(),
+            latency_p50_ms: stats.latency_ms(0.5),
+            latency_p95_ms: stats.latency_ms(0.95),
+            latency_p99_ms: stats.latency_ms(0.99),
+            last_error: stats.last_error.clone(),
         }
     }
-}
-
-/// Whether somebody waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
-    Yes,
-    No,
 }

@@ -23,15 +23,16 @@ pub(crate) fn of(
         action_id: action.id.clone(),
         namespace: action.namespace.clone(),
         tenant: action.tenant.clone(),
-        provider: job.target.clone(),
+        provider: job.route.target.clone(),
         action_type: action.action_type.clone(),
-        verdict: job.verdict,
+        verdict: job.ruling.verdict,
         // A rule that allows has changed nothing; the trail names those that did.
         matched_rule: job
+            .ruling
             .matched_rule
             .clone()
-            .filter(|_| job.verdict != Verdict::Allow),
-        verdict_details: job.verdict_details.clone(),
+            .filter(|_| job.ruling.verdict != Verdict::Allow),
+        verdict_details: job.ruling.details.clone(),
         outcome: AuditedOutcome::from(outcome),
         payload,
         metadata: metadata(action),
@@ -41,10 +42,13 @@ pub(crate) fn of(
         caller_id: delivery.caller.id.clone(),
         auth_method: delivery.caller.auth_method,
         source: delivery.position.clone(),
-        rules_generation: job.generation.number,
-        rules_hash: job.generation.hash,
+        rules_generation: job.ruling.generation.number,
+        rules_hash: job.ruling.generation.hash,
         trace_id: action.trace_id().map(Into::into),
-        attempts: Vec::new(),
+        attempts: delivery
+            .history
+            .as_deref()
+            .map_or_else(Vec::new, |history| history.last.iter().cloned().collect()),
     }
 }
 

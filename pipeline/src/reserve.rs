@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Held, Recall, Reserved, StateKey};
-use acteon_core::verdict::Verdict;
-use acteon_core::{ActionOutcome, Policy, Refusal, StateError};
+use acteon_core::state::{Grant, Held, Recall, Reservation, Reserved, StateKey};
+use acteon_core::{ActionOutcome, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
 
+use crate::dedup::duplicate;
 use crate::events;
-use crate::job::{Ended, Job};
-use crate::leases::Lease;
+use crate::hold::{Handle, Hold};
+use crate::job::{Ended, Job, naming};
 use crate::options::{OnStateError, PipelineOptions};
 use crate::process::Pipeline;
+use crate::provider::{Place, WhenOpen};
+use crate::throttle::{reroute_when_full, throttled, to_ask_again};
 
 /// How long a source waits before it offers again what the state gave no answer to.
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
+/// An action of a broker that the state gave no answer to for so long goes by the delayed path of its source.
+const STATE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a job needs before it may go on.
 #[expect(
@@ -36,13 +40,21 @@ pub(crate) enum Need {
 /// A job with what it needs from the state.
 pub(crate) struct Asking {
     pub(crate) job: Box<Job>,
-    gates: Gates,
+    pub(crate) gates: Gates,
     /// The rules ended it; it needs no provider.
     end: Option<ActionOutcome>,
+    /// Its place in the queue of its provider, when it asks again from there.
+    pub(crate) place: Option<(Place, WhenOpen)>,
     /// Until when it waits for somebody else's lease; set when it first has to.
-    patience: Option<Instant>,
+    pub(crate) patience: Option<Instant>,
     /// How often it found the key still held.
-    looks: u32,
+    pub(crate) looks: u32,
+}
+
+/// A job that holds all it needs.
+pub(crate) struct Granted {
+    pub(crate) job: Box<Job>,
+    pub(crate) place: Option<(Place, WhenOpen)>,
 }
 
 impl Need {
@@ -53,7 +65,7 @@ impl Need {
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
         };
         // An answer is remembered under the lease, so whoever gets one leases even what the rules ended.
-        let remembers = job.delivery.policy.is_answered() || plan.is_ok();
+        let remembers = job.is_answered() || plan.is_ok();
         let leases = options.exclusive && job.delivery.id_given && remembers;
         match plan {
             Ok(plan) if !leases && plan.gates.reservation.is_empty() => {
@@ -81,9 +93,7 @@ impl Asking {
             Err(outcome) => end = Some(outcome),
         }
         if leases {
-            let action = &job.delivery.action;
-            let key = StateKey::new(&action.namespace, &action.tenant, "", &action.id);
-            gates.reservation.lease = Some(key);
+            gates.reservation.lease = Some(lease_key(&job));
             gates.reservation.recall = match job.delivery.policy {
                 Policy::Answer => Recall::Yes,
                 Policy::Replay | Policy::Broker { .. } => Recall::No,
@@ -93,135 +103,178 @@ impl Asking {
             job,
             gates,
             end,
+            place: None,
             patience: None,
             looks: 0,
         }
     }
 
-    /// True when it has waited long enough.
-    pub(crate) fn is_weary(&self, now: Instant) -> bool {
-        self.patience.is_some_and(|until| until <= now)
-    }
-
-    /// How often it has been parked before this time.
-    pub(crate) fn count_look(&mut self) -> u32 {
-        self.looks += 1;
-        self.looks - 1
-    }
-
-    /// Goes on: to its provider, or to the end the rules gave it.
-    fn proceed(self, granted: &mut Vec<Box<Job>>, ended: &mut Vec<Ended>) {
-        match self.end {
-            None => granted.push(self.job),
-            Some(outcome) => ended.push(self.job.ended(outcome)),
+    /// A job that gave back what it held and asks for it anew.
+    pub(crate) fn again(job: Box<Job>, gates: Gates, place: (Place, WhenOpen)) -> Self {
+        Self {
+            job,
+            gates,
+            end: None,
+            place: Some(place),
+            patience: None,
+            looks: 0,
         }
     }
 }
 
 impl Pipeline {
-    /// Asks the state for what these need. Returns those that may be delivered; the others have ended, wait for
-    /// their turn, or went back to their source.
+    /// Reserves what these need and has providers deliver what is granted; returns what has ended, beside what had
+    /// already.
+    pub(crate) async fn reserve_and_deliver(
+        &self,
+        asking: Vec<Asking>,
+        mut ended: Vec<Ended>,
+        feed: Option<&Feed>,
+    ) -> Vec<Ended> {
+        let granted = self.reserve(asking, &mut ended).await;
+        let jobs = granted.into_iter().map(|granted| granted.job).collect();
+        self.deliver(jobs, ended, feed).await
+    }
+
+    /// Asks the state for what these need. Returns those that hold it now; the others have ended or wait for their turn.
     pub(crate) async fn reserve(
         &self,
         mut asking: Vec<Asking>,
         ended: &mut Vec<Ended>,
-    ) -> Vec<Box<Job>> {
-        let mut granted = Vec::with_capacity(asking.len());
+    ) -> Vec<Granted> {
         if asking.is_empty() {
-            return granted;
+            return Vec::new();
         }
         let wanted = asking
             .iter_mut()
             .map(|asking| std::mem::take(&mut asking.gates.reservation));
         let reservations: Vec<_> = wanted.collect();
-        let answer = self
-            .parts
-            .state
-            .reserve(&reservations, self.parts.options.lease)
-            .await;
+        let mut answering = Answering {
+            pipeline: self,
+            began: Instant::now(),
+            handle: self.holds.handle(),
+            granted: Vec::with_capacity(asking.len()),
+            ended,
+        };
+        let lease = self.parts.options.lease;
+        let answer = self.parts.state.reserve(&reservations, lease).await;
         for (asking, reservation) in asking.iter_mut().zip(reservations) {
             asking.gates.reservation = reservation;
         }
         match answer {
             Ok(answers) => {
                 for (asking, answer) in asking.into_iter().zip(answers) {
-                    self.reserved(asking, answer, &mut granted, ended);
+                    answering.answer(asking, answer);
                 }
             }
-            Err(error) => self.without_state(asking, &error, &mut granted, ended),
+            Err(error) => answering.without_state(asking, &error),
         }
-        granted
+        answering.granted
     }
 
-    fn reserved(
-        &self,
-        mut asking: Asking,
-        answer: Reserved,
-        granted: &mut Vec<Box<Job>>,
-        ended: &mut Vec<Ended>,
-    ) {
+    /// The end of a job that the state gave no answer to: its source waits with it, and sends it by its delayed path
+    /// when that takes long.
+    pub(crate) fn state_away(&self, job: Box<Job>) -> Ended {
+        let since = job.delivery.received_at;
+        let waited = self.parts.clock.now().duration_since(since);
+        let is_weary = Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_PATIENCE);
+        if is_weary && !job.is_answered() {
+            let message = "the state backend does not answer";
+            return job.failed(FailureCode::ExecutionFailed, message.into());
+        }
+        job.refused(STATE_WAIT, Refusal::StateUnavailable)
+    }
+}
+
+/// What the answers of one call lead to.
+struct Answering<'a> {
+    pipeline: &'a Pipeline,
+    began: Instant,
+    handle: Arc<Handle>,
+    granted: Vec<Granted>,
+    ended: &'a mut Vec<Ended>,
+}
+
+impl Answering<'_> {
+    fn answer(&mut self, mut asking: Asking, answer: Reserved) {
         match answer {
             Reserved::Granted(grant) => {
-                hold(&mut asking, grant);
-                asking.proceed(granted, ended);
+                self.hold(&mut asking, grant);
+                self.proceed(asking);
             }
             Reserved::Remembered(outcome) => {
-                self.parts.counters.replayed.fetch_add(1, Relaxed);
+                if let Some(key) = &asking.gates.reservation.lease {
+                    self.pipeline.waiting.delivered(key);
+                }
+                self.pipeline.parts.counters.replayed.fetch_add(1, Relaxed);
                 asking.job.delivery.done(*outcome);
             }
             Reserved::Busy(busy) => {
-                let patience = Instant::now() + self.parts.options.lease_wait;
+                let patience = Instant::now() + self.pipeline.parts.options.lease_wait;
                 asking.patience.get_or_insert(patience);
-                self.waiting.park(asking, busy);
+                self.pipeline.waiting.add(asking, busy);
             }
             Reserved::Duplicate { claim } => {
-                if let Some(rule) = asking.gates.claim_rules.get(claim) {
-                    asking.job.ruled(Verdict::Deduplicate, rule);
+                if let Some(claim) = asking.gates.reservation.claims.get(claim) {
+                    self.pipeline.waiting.delivered(&claim.key);
                 }
-                ended.push(asking.job.ended(ActionOutcome::Deduplicated(())));
+                self.ended.push(duplicate(asking, claim));
             }
             Reserved::Throttled { quota, retry_after } => {
-                if let Some((rule, _)) = asking.gates.quota_rules.get(quota) {
-                    asking.job.ruled(Verdict::Throttle, rule);
-                }
-                ended.push(asking.job.ended(ActionOutcome::Throttled { retry_after }));
+                let wait = (quota, retry_after);
+                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.pace);
+                self.ended.push(ended);
             }
             Reserved::Full => {
                 events::state_full();
-                asking.job.retry(STATE_WAIT, Refusal::StateFull);
+                let ended = asking.job.refused(STATE_WAIT, Refusal::StateFull);
+                self.ended.push(ended);
             }
         }
     }
 
-    fn without_state(
-        &self,
-        needy: Vec<Asking>,
-        error: &StateError,
-        granted: &mut Vec<Box<Job>>,
-        ended: &mut Vec<Ended>,
-    ) {
+    /// Goes on: to its provider, or to the end the rules gave it.
+    fn proceed(&mut self, asking: Asking) {
+        let Asking {
+            job, end, place, ..
+        } = asking;
+        match end {
+            None => self.granted.push(Granted { job, place }),
+            Some(outcome) => self.ended.push(job.ended(outcome)),
+        }
+    }
+
+    /// Keeps what was granted with the job.
+    fn hold(&self, asking: &mut Asking, grant: Grant) {
+        asking.job.gates = to_ask_again(&asking.gates, &grant);
+        reroute_when_full(&mut asking.job, &asking.gates, &grant);
+        let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
+        let held = Held {
+            reservation: Arc::new(reservation),
+            grant,
+        };
+        asking.job.hold = Some(Hold::new(held, self.began, self.handle.clone()));
+    }
+
+    fn without_state(&mut self, needy: Vec<Asking>, error: &StateError) {
         events::state_unavailable(error, needy.len());
         for asking in needy {
-            match self.parts.options.on_state_error {
-                OnStateError::Deliver => asking.proceed(granted, ended),
-                OnStateError::Retry => {
-                    asking.job.retry(STATE_WAIT, Refusal::StateUnavailable);
-                }
+            match self.pipeline.parts.options.on_state_error {
+                OnStateError::Deliver => self.proceed(asking),
+                OnStateError::Retry => self.ended.push(self.pipeline.state_away(asking.job)),
             }
         }
     }
 }
 
-/// Keeps what was granted with the job; a quota that was full sends it elsewhere.
-fn hold(asking: &mut Asking, grant: Grant) {
-    let full = (0..asking.gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
-    if let Some((rule, Some(target))) = full.and_then(|quota| asking.gates.quota_rules.get(quota)) {
-        asking.job.ruled(Verdict::Throttle, rule);
-        asking.job.redirect(target.clone());
+/// The key under which an id is leased, and its outcome remembered.
+fn lease_key(job: &Job) -> StateKey {
+    let [namespace, tenant, rest @ ..] = naming(&job.delivery.action);
+    let mut name = String::with_capacity(rest.iter().map(|part| part.len() + 4).sum());
+    for part in rest {
+        name.push_str(&part.len().to_string());
+        name.push(':');
+        name.push_str(part);
     }
-    let held = Held {
-        reservation: Arc::new(std::mem::take(&mut asking.gates.reservation)),
-        grant,
-    };
-    asking.job.lease = Some(Lease::new(held));
+    StateKey::new(namespace, tenant, "", &name)
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 pub use self::files::{read_rule_files, read_rule_test_files};
 pub use self::watch::Follow;
 use crate::gather::gather;
+use crate::yielding::TimeSlice;
 
 /// A set of rules in force, and its number.
 pub struct Generation {
@@ -297,12 +298,14 @@ impl Rulebook for Rules {
         let (generation, now) = (self.generation(), self.options.clock.now());
         let set = &generation.set;
         let gathered = gather(set, actions.iter().copied(), now, &*self.state).await?;
-        let mut gathered = gathered.into_iter();
-        let outcomes = actions.iter().map(|action| {
+        let (mut gathered, mut slice) = (gathered.into_iter(), TimeSlice::begin());
+        let mut outcomes = Vec::with_capacity(actions.len());
+        for action in actions {
             let known = gathered.next().unwrap_or_default();
-            would_be(action, set.decide(action, now, &known))
-        });
-        Ok(outcomes.collect())
+            outcomes.push(would_be(action, set.decide(action, now, &known)));
+            slice.yield_when_over().await;
+        }
+        Ok(outcomes)
     }
 }
 

@@ -1,23 +1,24 @@
-//! The end of an action: state, then audit trail, then source, in this order, each once for a whole batch.
+//! The end of an action: state, then audit trail, then source, in this order, each once for a whole batch, however its
+//! actions ended.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
-use acteon_core::delivery::{detached, position_id};
 use acteon_core::ids::Ids;
 use acteon_core::state::{End, Settlement};
 use acteon_core::{
-    ActionOutcome, AuditRecord, DeadLetter, DeadLetterKind, Delay, Disposition, Loan, Poison,
-    Policy, Refusal, StateError, TimeLeft,
+    ActionOutcome, AuditRecord, DeadLetter, Delay, Disposition, History, Policy, Refusal,
+    StateError, TimeLeft,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
+use crate::dead_letters::exhausted_letter;
 use crate::events;
-use crate::job::{Ended, Job};
+use crate::hold::Hold;
+use crate::job::{Ended, Ending, Job};
 use crate::process::Pipeline;
 use crate::record;
 
@@ -27,15 +28,40 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How long a source waits before it offers again what could not be put away.
 const STATE_WAIT: Duration = Duration::from_secs(1);
-/// How long a source waits before it offers again what could not be delivered.
-const FIRST_REDELIVERY: Duration = Duration::from_secs(5);
 
 /// An ended job with what its end means.
-struct Closing {
-    job: Box<Job>,
-    outcome: ActionOutcome,
-    disposition: Disposition,
-    letter: Option<Arc<DeadLetter>>,
+pub(crate) struct Closing {
+    pub(crate) job: Box<Job>,
+    end: Close,
+}
+
+/// What is done at the end.
+enum Close {
+    /// The source acknowledges.
+    Done(ActionOutcome),
+    /// The letter is kept, then the source acknowledges.
+    DeadLetter(ActionOutcome, Arc<DeadLetter>),
+    /// The source offers it again soon.
+    Refused { after: Duration, refusal: Refusal },
+    /// The source offers it again later.
+    Later { after: Duration, delay: Delay },
+}
+
+impl Close {
+    /// The outcome of what has come to its end.
+    fn outcome(&self) -> Option<&ActionOutcome> {
+        match self {
+            Self::Done(outcome) | Self::DeadLetter(outcome, _) => Some(outcome),
+            Self::Refused { .. } | Self::Later { .. } => None,
+        }
+    }
+
+    fn letter(&self) -> Option<&Arc<DeadLetter>> {
+        match self {
+            Self::DeadLetter(_, letter) => Some(letter),
+            Self::Done(_) | Self::Refused { .. } | Self::Later { .. } => None,
+        }
+    }
 }
 
 impl Pipeline {
@@ -45,121 +71,161 @@ impl Pipeline {
             return;
         }
         let now = self.parts.clock.now();
-        let mut closings: Vec<_> = ended
-            .into_iter()
-            .map(|ended| Closing::of(ended, now))
-            .collect();
-        let settlements: Vec<_> = closings
-            .iter()
-            .filter_map(|closing| self.settlement(closing))
-            .collect();
-        if let Err(error) = self.settle_state(&settlements).await {
-            closings = keep_without_letter(closings, &error);
+        let closings = ended.into_iter().map(|ended| self.closing(ended, now));
+        let closings = closings.collect();
+        self.close_all(closings).await;
+    }
+
+    /// What the end of a job means.
+    fn closing(&self, Ended { mut job, ending }: Ended, now: Timestamp) -> Closing {
+        let outcome = match ending {
+            Ending::Outcome(outcome) => outcome,
+            Ending::Refused { after, refusal } => {
+                let end = Close::Refused { after, refusal };
+                return Closing { job, end };
+            }
+        };
+        let policy = job.delivery.policy;
+        let mut disposition = Disposition::of(&outcome, policy, TimeLeft::Some);
+        if disposition == Disposition::Redeliver {
+            job.history(now);
+            disposition = Disposition::of(&outcome, policy, self.time_left(&job, now));
+        }
+        let end = match disposition {
+            Disposition::Ack => Close::Done(outcome),
+            Disposition::Throttled { after } => Close::Later {
+                after: job.turn_in.unwrap_or(after),
+                delay: Delay::Throttled,
+            },
+            Disposition::Redeliver => Close::Later {
+                after: self.redelivery_wait(&job),
+                delay: Delay::Redelivery,
+            },
+            Disposition::DeadLetter => {
+                let letter = Arc::new(exhausted_letter(&job, &outcome, now));
+                Close::DeadLetter(outcome, letter)
+            }
+        };
+        Closing { job, end }
+    }
+
+    /// Tells the state, the trail and the sources, in this order.
+    pub(crate) async fn close_all(&self, mut closings: Vec<Closing>) {
+        let now = self.parts.clock.now();
+        let mut settlements = Vec::new();
+        let mut settled = Vec::new();
+        for (at, closing) in closings.iter().enumerate() {
+            if let Some(settlement) = self.settlement(closing) {
+                settlements.push(settlement);
+                settled.push(at);
+            }
+        }
+        let renew = || {
+            let holds = closings.iter_mut().filter_map(|one| one.job.hold.as_mut());
+            holds.for_each(Hold::renew);
+        };
+        match self.settle_state(&settlements, renew).await {
+            Ok(full) if full.is_empty() => {}
+            Ok(full) => {
+                let full = full.iter().filter_map(|at| settled.get(*at).copied());
+                closings = self.set_aside(closings, &full.collect::<Vec<_>>());
+            }
+            Err(error) => closings = without_letters(closings, &error),
+        }
+        for closing in &mut closings {
+            closing.job.hold.take().into_iter().for_each(Hold::settled);
         }
         if self.record_all(&closings, now).await.is_err() {
             // Nothing is acknowledged without its record: the sources offer these again.
-            let jobs = closings.into_iter().map(|closing| closing.job);
-            jobs.for_each(|job| job.retry(Duration::ZERO, Refusal::ShuttingDown));
-            return;
+            for closing in &mut closings {
+                closing.end = Close::Refused {
+                    after: Duration::ZERO,
+                    refusal: Refusal::ShuttingDown,
+                };
+            }
         }
         self.parts.counters.add(&count(&closings));
-        closings.into_iter().for_each(Closing::close);
-    }
-
-    /// Puts what cannot be decoded among the dead letters.
-    pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
-        let now = self.parts.clock.now();
-        let letters: Vec<_> = poison
-            .iter()
-            .map(|loan| Arc::new(poison_letter(loan, now)))
-            .collect();
-        let settlements: Vec<_> = letters
-            .iter()
-            .map(|letter| Settlement {
-                held: None,
-                end: End::Release,
-                remember: None,
-                dead_letter: Some(letter.clone()),
-                notes: Vec::new(),
-            })
-            .collect();
-        let stored = self.settle_state(&settlements).await;
-        for (loan, letter) in poison.into_iter().zip(letters) {
-            match &stored {
-                Ok(()) => {
-                    self.parts.counters.dead_lettered.fetch_add(1, Relaxed);
-                    loan.dead_lettered(letter);
-                }
-                Err(_) => loan.retry(STATE_WAIT, Refusal::StateUnavailable),
-            }
+        for closing in closings {
+            self.close(closing, now);
         }
     }
 
-    /// Sends a job back to its source and gives up what it holds.
-    pub(crate) async fn send_back(&self, job: Box<Job>, after: Duration, refusal: Refusal) {
-        let release: Vec<_> = release(&job).into_iter().collect();
-        if let Err(error) = self.settle_state(&release).await {
-            events::left_to_expire(&error, 1);
-        }
-        job.retry(after, refusal);
-    }
-
-    /// Gives jobs that no attempt is running for back to their sources, because the process is stopping.
-    pub(crate) async fn give_back(&self, jobs: Vec<Box<Job>>) {
-        let releases: Vec<_> = jobs.iter().filter_map(|job| release(job)).collect();
-        if !releases.is_empty()
-            && let Err(error) = self.parts.state.settle(&releases).await
-        {
-            events::left_to_expire(&error, releases.len());
-        }
-        for job in jobs {
-            job.retry(Duration::ZERO, Refusal::ShuttingDown);
-        }
-    }
-
-    /// One call for all, tried again for a while.
-    async fn settle_state(&self, settlements: &[Settlement]) -> Result<(), StateError> {
+    /// One call for all, tried again for a while; `wait` is told before the first repetition. Answers which of the dead
+    /// letters found no room.
+    pub(crate) async fn settle_state(
+        &self,
+        settlements: &[Settlement],
+        wait: impl FnOnce(),
+    ) -> Result<Vec<usize>, StateError> {
         if settlements.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let (mut wait, mut until) = (FIRST_WAIT, None);
+        let mut pause = FIRST_WAIT;
+        let mut wait = Some(wait);
+        let mut until = None;
         loop {
-            let Err(error) = self.parts.state.settle(settlements).await else {
-                self.waiting.settled(settlements);
-                return Ok(());
+            let error = match self.parts.state.settle(settlements).await {
+                Ok(full) => {
+                    self.waiting.settled(settlements);
+                    return Ok(full);
+                }
+                Err(error) => error,
             };
-            let until = *until.get_or_insert_with(|| Instant::now() + SETTLE_PATIENCE);
             events::settling_failed(&error, settlements.len());
-            if Instant::now() + wait > until || self.closing.is_cancelled() {
+            if let Some(wait) = wait.take() {
+                wait();
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + SETTLE_PATIENCE);
+            if Instant::now() + pause > until || self.closing.is_cancelled() {
                 return Err(error);
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_WAIT);
         }
+    }
+
+    /// Lets those wait whose dead letters found no room, which stand at `full`. Returns the others.
+    fn set_aside(&self, closings: Vec<Closing>, full: &[usize]) -> Vec<Closing> {
+        events::dead_letters_full(full.len());
+        let mut full = full.iter().peekable();
+        let (mut waiting, mut rest) = (Vec::new(), Vec::new());
+        for (at, mut closing) in closings.into_iter().enumerate() {
+            if full.next_if(|next| **next == at).is_some() {
+                closing.job.detach();
+                waiting.push(closing);
+            } else {
+                rest.push(closing);
+            }
+        }
+        self.unstored.add(waiting);
+        rest
     }
 
     fn settlement(&self, closing: &Closing) -> Option<Settlement> {
         let job = &closing.job;
-        let held = job.lease.as_ref().map(|lease| lease.held.clone());
-        let counts = closing.is_final() && !job.notes.is_empty();
-        if held.is_none() && closing.letter.is_none() && !counts {
+        let held = job.hold.as_ref().map(|hold| hold.held().clone());
+        let letter = closing.end.letter();
+        let outcome = closing.end.outcome();
+        let counts = outcome.is_some() && !job.ruling.notes.is_empty();
+        if held.is_none() && letter.is_none() && !counts {
             return None;
         }
         let delivery = &job.delivery;
-        let remembered = delivery.policy == Policy::Answer && delivery.id_given && held.is_some();
+        let remembers = delivery.policy == Policy::Answer && delivery.id_given && held.is_some();
+        let remembered = outcome.filter(|outcome| remembers && is_worth_remembering(outcome));
+        let is_delivered = outcome.is_some_and(ActionOutcome::is_delivered);
         Some(Settlement {
             held,
-            end: match closing.outcome.is_delivered() {
+            end: match is_delivered {
                 true => End::Confirm,
                 false => End::Release,
             },
-            remember: (remembered && is_worth_remembering(&closing.outcome))
-                .then(|| (closing.outcome.clone(), self.parts.options.idempotency_ttl)),
-            dead_letter: closing.letter.clone(),
-            notes: if counts {
-                job.notes.clone()
-            } else {
-                Vec::new()
+            remember: remembered
+                .map(|outcome| (outcome.clone(), self.parts.options.idempotency_ttl)),
+            dead_letter: letter.cloned(),
+            notes: match counts {
+                true => job.ruling.notes.clone(),
+                false => Vec::new(),
             },
         })
     }
@@ -168,66 +234,75 @@ impl Pipeline {
         let Some(trail) = &self.parts.trail else {
             return Ok(());
         };
-        let ended = closings.iter().filter(|closing| closing.is_final());
         let mut ids = Ids::at(now);
-        let records = ended.map(|closing| self.record(closing, now, &mut ids));
+        let ended = closings
+            .iter()
+            .filter_map(|closing| Some((&closing.job, closing.end.outcome()?)));
+        let records = ended.map(|(job, outcome)| self.record(job, outcome, now, &mut ids));
         let records: Vec<_> = records.collect();
-        trail.record(records).await
-    }
-
-    fn record(&self, closing: &Closing, now: Timestamp, ids: &mut Ids) -> AuditRecord {
-        let payload = self.parts.options.store_payload.then(|| {
-            self.parts
-                .redactor
-                .payload(&closing.job.delivery.action.payload)
-        });
-        record::of(&closing.job, &closing.outcome, payload, now, ids)
-    }
-}
-
-impl Closing {
-    fn of(Ended { job, outcome }: Ended, now: Timestamp) -> Self {
-        let disposition = Disposition::of(&outcome, job.delivery.policy, TimeLeft::Some);
-        let letter = (disposition == Disposition::DeadLetter)
-            .then(|| Arc::new(exhausted_letter(&job, &outcome, now)));
-        Self {
-            job,
-            outcome,
-            disposition,
-            letter,
+        match records.is_empty() {
+            true => Ok(()),
+            false => trail.record(records).await,
         }
     }
 
-    /// What is offered again has not come to its end, and is recorded when it does.
-    fn is_final(&self) -> bool {
-        !matches!(
-            self.disposition,
-            Disposition::Throttled { .. } | Disposition::Redeliver
-        )
+    fn record(
+        &self,
+        job: &Job,
+        outcome: &ActionOutcome,
+        now: Timestamp,
+        ids: &mut Ids,
+    ) -> AuditRecord {
+        let payload = self
+            .parts
+            .options
+            .store_payload
+            .then(|| self.parts.redactor.payload(&job.delivery.action.payload));
+        record::of(job, outcome, payload, now, ids)
     }
 
     /// Ends the loan.
-    fn close(self) {
-        if let Disposition::Throttled { after } = self.disposition {
-            return self.job.later(after, Delay::Throttled);
+    fn close(&self, Closing { mut job, end }: Closing, now: Timestamp) {
+        match end {
+            Close::Done(outcome) => job.delivery.done(outcome),
+            Close::DeadLetter(_, letter) => {
+                events::dead_lettered(&letter.code, &letter.action_id);
+                job.delivery.dead_lettered(letter);
+            }
+            Close::Refused { after, refusal } => {
+                events::returned(refusal);
+                job.restore();
+                job.delivery.retry(after, refusal);
+            }
+            Close::Later { after, delay } => {
+                job.restore();
+                if delay == Delay::Redelivery {
+                    self.note_redelivery(&mut job, after, now);
+                }
+                events::delayed(delay, &job.route.target);
+                job.delivery.later(after, delay);
+            }
         }
-        if self.disposition == Disposition::Redeliver {
-            return self.job.later(FIRST_REDELIVERY, Delay::Redelivery);
-        }
-        let delivery = self.job.delivery;
-        match self.letter {
-            None => delivery.done(self.outcome),
-            Some(letter) => delivery.dead_lettered(letter),
-        }
+    }
+
+    fn note_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
+        let history: &mut History = job.history(now);
+        history.redeliveries = history.redeliveries.saturating_add(1);
+        let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+        let next_at = now.saturating_add(after).unwrap_or(Timestamp::MAX);
+        let known = &self.parts.providers.redeliveries;
+        known.went(&job.delivery, &job.route.target, next_at);
     }
 }
 
 fn count(closings: &[Closing]) -> CountersSnapshot {
     let mut counted = CountersSnapshot::default();
-    for closing in closings.iter().filter(|closing| closing.is_final()) {
-        counted.dispatched += 1;
-        counted.dead_lettered += u64::from(closing.letter.is_some());
-        counted.count(&closing.outcome);
+    for closing in closings {
+        if let Some(outcome) = closing.end.outcome() {
+            counted.dispatched += 1;
+            counted.dead_lettered += u64::from(closing.end.letter().is_some());
+            counted.count(outcome);
+        }
     }
     counted
 }
@@ -237,81 +312,29 @@ fn is_worth_remembering(outcome: &ActionOutcome) -> bool {
     match outcome {
         ActionOutcome::Failed(failure) => !failure.retryable,
         ActionOutcome::CircuitOpen { .. } | ActionOutcome::Throttled { .. } => false,
-        _ => true,
+        ActionOutcome::Executed(_)
+        | ActionOutcome::Deduplicated(())
+        | ActionOutcome::Suppressed { .. }
+        | ActionOutcome::Rerouted { .. }
+        | ActionOutcome::Grouped { .. }
+        | ActionOutcome::StateChanged { .. }
+        | ActionOutcome::DryRun { .. } => true,
     }
-}
-
-/// What a job gives up that will not be delivered by this process now.
-fn release(job: &Job) -> Option<Settlement> {
-    let lease = job.lease.as_ref()?;
-    Some(Settlement {
-        held: Some(lease.held.clone()),
-        end: End::Release,
-        remember: None,
-        dead_letter: None,
-        notes: Vec::new(),
-    })
 }
 
 /// The state would not take the settlements. What was delivered stays delivered, its key falls free when the lease
 /// ends. What was to become a dead letter is not put away, so its source offers it again.
-fn keep_without_letter(closings: Vec<Closing>, error: &StateError) -> Vec<Closing> {
-    let (unstored, kept): (Vec<_>, Vec<_>) = closings
-        .into_iter()
-        .partition(|closing| closing.letter.is_some());
-    events::unconfirmed(error, kept.len(), unstored.len());
-    for closing in unstored {
-        closing.job.retry(STATE_WAIT, Refusal::StateUnavailable);
-    }
-    kept
-}
-
-fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadLetter {
-    let (delivery, action) = (&job.delivery, &job.delivery.action);
-    let (code, message) = match outcome {
-        ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),
-        ActionOutcome::Throttled { .. } => ("THROTTLED", "over the limit of its rule".into()),
-        ActionOutcome::CircuitOpen { provider, .. } => {
-            let message = format!("the breaker of `{provider}` is open, and no fallback took it");
-            ("CIRCUIT_OPEN", message.into())
+fn without_letters(mut closings: Vec<Closing>, error: &StateError) -> Vec<Closing> {
+    let mut unstored = 0;
+    for closing in &mut closings {
+        if closing.end.letter().is_some() {
+            unstored += 1;
+            closing.end = Close::Refused {
+                after: STATE_WAIT,
+                refusal: Refusal::StateUnavailable,
+            };
         }
-        _ => ("UNDELIVERED", "ended without delivery".into()),
-    };
-    events::dead_lettered(code, &action.id);
-    DeadLetter {
-        id: position_id(&delivery.position, action.created_at),
-        kind: DeadLetterKind::Exhausted,
-        namespace: action.namespace.clone(),
-        tenant: action.tenant.clone(),
-        provider: job.target.clone(),
-        action_type: action.action_type.clone(),
-        action_id: action.id.clone(),
-        code: code.into(),
-        message,
-        attempts: job.attempts,
-        history: Vec::new(),
-        source: delivery.position.to_string().into(),
-        raw: detached(&delivery.raw),
-        created_at: now,
     }
-}
-
-fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
-    events::dead_lettered("POISON", &poison.reason);
-    DeadLetter {
-        id: position_id(&poison.position, poison.made_at),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
-        code: "INVALID_ACTION".into(),
-        message: poison.reason.as_str().into(),
-        attempts: 0,
-        history: Vec::new(),
-        source: poison.position.to_string().into(),
-        raw: detached(&poison.raw),
-        created_at: now,
-    }
+    events::unconfirmed(error, closings.len() - unstored, unstored);
+    closings
 }

@@ -2,6 +2,7 @@
 //! queue is full the pipeline waits. What the end of the process cuts off is counted and logged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_core::{Audit, AuditRecord, Clock, Trail, audit::AuditError};
@@ -51,6 +52,7 @@ pub struct AuditTrail {
     room: Semaphore,
     sender: mpsc::Sender<Entry>,
     receiver: Mutex<Option<mpsc::Receiver<Entry>>>,
+    lost: AtomicU64,
 }
 
 struct Entry {
@@ -75,10 +77,17 @@ impl AuditTrail {
             room: Semaphore::new(room),
             sender,
             receiver: Mutex::new(Some(receiver)),
+            lost: AtomicU64::new(0),
         })
     }
 
-    /// Writes until `closing`, then what is still queued until `abandon`; deletes what has expired beside it.
+    /// How many records the end of the process has cut off.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Writes until `closing`, then what is still queued until `abandon`; deletes what has expired beside it. Who still
+    /// waits for room or for confirmation after `abandon` hears that there will be none.
     pub async fn run(self: Arc<Self>, closing: CancellationToken, abandon: CancellationToken) {
         let Some(mut receiver) = self.receiver.lock().take() else {
             return;
@@ -88,6 +97,7 @@ impl AuditTrail {
             () = self.purge_for_ever() => {}
             () = self.write_for_ever(&mut receiver, &mut batch) => {}
             () = closing.cancelled() => {}
+            () = abandon.cancelled() => {}
         }
         receiver.close();
         tokio::select! {
@@ -97,7 +107,13 @@ impl AuditTrail {
         while let Ok(entry) = receiver.try_recv() {
             batch.push(entry);
         }
-        events::records_lost(batch.iter().map(|entry: &Entry| entry.records.len()).sum());
+        self.room.close();
+        self.lose(batch.iter().map(|entry: &Entry| entry.records.len()).sum());
+    }
+
+    fn lose(&self, records: usize) {
+        self.lost.fetch_add(records as u64, Relaxed);
+        events::records_lost(records);
     }
 
     async fn write_for_ever(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
@@ -182,7 +198,7 @@ impl AuditTrail {
         match self.options.delivery {
             TrailDelivery::Confirmed => Err(AuditError::Unavailable(Box::new(ended))),
             TrailDelivery::Buffered => {
-                events::records_lost(records);
+                self.lose(records);
                 Ok(())
             }
         }
@@ -199,25 +215,24 @@ type Written = oneshot::Receiver<()>;
 #[async_trait]
 impl Trail for AuditTrail {
     async fn record(&self, mut records: Vec<AuditRecord>) -> Result<(), AuditError> {
-        let (most, count) = (self.options.buffer_records.max(1) as usize, records.len());
+        let most = self.options.buffer_records.max(1) as usize;
         for record in &mut records {
             record.expires_at = self.expiry(record);
         }
         let mut confirmations = Vec::new();
         while !records.is_empty() {
             let rest = records.split_off(most.min(records.len()));
-            let part = std::mem::replace(&mut records, rest)
-                .into_iter()
-                .map(Arc::new);
-            match self.enter(part.collect()).await {
+            let part = std::mem::replace(&mut records, rest);
+            let unwritten = part.len() + records.len();
+            match self.enter(part.into_iter().map(Arc::new).collect()).await {
                 Ok(confirmation) => confirmations.extend(confirmation),
-                Err(ended) => return self.cut_off(ended, count),
+                Err(ended) => return self.cut_off(ended, unwritten),
             }
         }
         for confirmation in confirmations {
-            if confirmation.await.is_err() {
-                return self.cut_off(Ended, count);
-            }
+            confirmation
+                .await
+                .map_err(|_| AuditError::Unavailable(Box::new(Ended)))?;
         }
         Ok(())
     }

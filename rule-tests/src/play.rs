@@ -261,6 +261,7 @@ impl<'p> Stage<'p> {
             },
             caller: Caller::anonymous(),
             received_at: self.clock.now(),
+            key: None,
             memory: Memory::Own,
             history: None,
             policy: Policy::Answer,

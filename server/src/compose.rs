@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use acteon_admin_api::{AdminApi, Ports};
 use acteon_config::{
-    AuditDelivery, AuditSettings, Breaker, CircuitBreakerSettings, PipelineSettings, ProviderKeys,
-    ProviderSettings, RulesSettings, ServerSettings, Settings, SourceSettings, StateSettings,
+    AuditDelivery, AuditSettings, PipelineSettings, RedeliverySettings, RulesSettings,
+    ServerSettings, Settings, SourceSettings, StateSettings,
 };
 use acteon_core::rules::RulesError;
-use acteon_core::sink::SinkContext;
 use acteon_core::source::SourceContext;
-use acteon_core::{
-    Admission, Audit, BuildError, Clock, Counters, Redactor, Sink, Source, State, Trail,
-};
+use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
-    AuditTrail, BreakerOptions, Follow, OnStateError, Parts, Pipeline, PipelineOptions,
-    ProviderOptions, Providers, Rules, RulesOptions, TrailDelivery, TrailOptions,
+    AuditTrail, Follow, OnStateError, Parts, Pipeline, PipelineOptions, Providers, Rules,
+    RulesOptions, TrailDelivery, TrailOptions,
 };
 use acteon_rules::KnownProviders;
 use jiff::tz::TimeZone;
@@ -27,12 +24,10 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::AdapterSet;
+use crate::listen::Limits;
 use crate::metrics::Published;
+use crate::providers::{Share, Treatment, redelivery_options};
 use crate::{events, readiness, rest};
-
-/// What delivers when no provider is configured, under whatever name.
-const DEFAULT_PROVIDER: &str = "log";
 
 /// A server that has been put together and runs nothing yet.
 pub struct Server {
@@ -43,6 +38,9 @@ pub struct Server {
     pub(crate) trail: Option<Arc<AuditTrail>>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
+    /// One of the sources, which knows of callers that wait.
+    pub(crate) http: Arc<HttpSource>,
+    pub(crate) limits: Limits,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) stop: CancellationToken,
@@ -111,10 +109,16 @@ impl Server {
             (settings.state.backend.clone(), settings.audit.store_payload);
         let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
         let rules = ground.rules(&settings.rules, rule_settings).await?;
-        let providers = ground
-            .providers(settings.providers, &settings.circuit_breaker)
+        let treatment = Treatment {
+            breakers: settings.circuit_breaker,
+            redelivery: settings.redelivery,
+            redactor: ground.redactor.clone(),
+            share: Share::of(&pipeline, settings.providers.len()),
+        };
+        let providers = treatment
+            .providers(settings.providers, ground.clock)
             .await?;
-        let options = pipeline_options(&pipeline, store_payload);
+        let options = pipeline_options(&pipeline, store_payload, &treatment.redelivery);
         let intake = ground.pipeline(options, &rules, &providers);
         let stop = CancellationToken::new();
         let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
@@ -131,9 +135,15 @@ impl Server {
             routers: rest::Routers::new(AdminApi::new(ports), &http, body_bytes_max),
             listener,
             admin_listener,
+            limits: Limits {
+                connections: server.max_connections,
+                idle: server.idle_timeout,
+                head: server.head_timeout,
+            },
             pipeline: intake,
             rules,
             sources,
+            http,
             metrics,
             stop,
             shutdown_timeout: server.shutdown_timeout,
@@ -242,24 +252,6 @@ impl Ground {
         Ok(Rules::load(options, self.state.clone()).await?)
     }
 
-    /// The configured providers; without any, `log` under every name.
-    async fn providers(
-        &self,
-        configured: Vec<ProviderSettings>,
-        breakers: &CircuitBreakerSettings,
-    ) -> Result<Arc<Providers>, StartError> {
-        if configured.is_empty() {
-            let options = ProviderOptions::new(DEFAULT_PROVIDER, default_sink().await?);
-            return Ok(Arc::new(Providers::under_any_name(options, self.clock)));
-        }
-        let mut options = Vec::with_capacity(configured.len());
-        for provider in configured {
-            let breaker = breakers.for_provider(&provider.name);
-            options.push(configured_provider(provider, breaker).await?);
-        }
-        Ok(Arc::new(Providers::named(options, self.clock)?))
-    }
-
     fn pipeline(
         &self,
         options: PipelineOptions,
@@ -343,6 +335,7 @@ impl Ground {
             readiness: Arc::new(readiness::Parts {
                 state: self.state.clone(),
                 audit: self.audit.clone(),
+                pipeline: intake.clone(),
                 sources: sources.to_vec(),
             }),
             providers: providers.clone(),
@@ -365,20 +358,6 @@ async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
             address: format!("{host}:{port}"),
             source,
         })
-}
-
-/// The sink of a server on which no provider is configured, with its own defaults.
-async fn default_sink() -> Result<Arc<dyn Sink>, StartError> {
-    let failed = || StartError::build(format!("provider `{DEFAULT_PROVIDER}`"));
-    let options = serde_json::Value::Object(serde_json::Map::new());
-    let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
-    let plan = plan.map_err(|error| failed()(BuildError::new(error.to_string())))?;
-    let context = SinkContext {
-        name: DEFAULT_PROVIDER.into(),
-        timeout: Duration::from_secs(30),
-        max_concurrent: 100,
-    };
-    plan.build(context).await.map_err(failed())
 }
 
 /// What rules may refer to under these settings.
@@ -406,47 +385,10 @@ pub(crate) fn rule_settings(settings: &Settings) -> Result<acteon_rules::Setting
     })
 }
 
-async fn configured_provider(
-    provider: ProviderSettings,
-    breaker: Option<Breaker>,
-) -> Result<ProviderOptions, StartError> {
-    let ProviderSettings { keys, plan } = provider;
-    let context = SinkContext {
-        name: keys.name.as_str().into(),
-        timeout: keys.timeout,
-        max_concurrent: keys.max_concurrent as usize,
-    };
-    let failed = StartError::build(format!("provider `{}`", keys.name));
-    let sink = plan.build(context).await.map_err(failed)?;
-    Ok(provider_options(&keys, breaker, sink))
-}
-
-/// How a provider is treated that this sink delivers for.
-pub(crate) fn provider_options(
-    keys: &ProviderKeys,
-    breaker: Option<Breaker>,
-    sink: Arc<dyn Sink>,
-) -> ProviderOptions {
-    ProviderOptions {
-        name: keys.name.as_str().into(),
-        sink,
-        timeout: keys.timeout,
-        max_retries: keys.max_retries,
-        max_concurrent: keys.max_concurrent,
-        queue: keys.queue,
-        fallback: keys.fallback_provider.as_deref().map(Into::into),
-        breaker: breaker.map(|breaker| BreakerOptions {
-            failure_threshold: breaker.failure_threshold,
-            success_threshold: breaker.success_threshold,
-            recovery_timeout: breaker.recovery_timeout,
-            ..BreakerOptions::default()
-        }),
-    }
-}
-
 pub(crate) fn pipeline_options(
     settings: &PipelineSettings,
     store_payload: bool,
+    redelivery: &RedeliverySettings,
 ) -> PipelineOptions {
     PipelineOptions {
         exclusive: settings.exclusive,
@@ -458,6 +400,7 @@ pub(crate) fn pipeline_options(
         },
         idempotency_ttl: settings.idempotency_ttl,
         store_payload,
+        redelivery: redelivery_options(&redelivery.for_provider("")),
     }
 }
 

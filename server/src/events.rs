@@ -15,27 +15,71 @@ pub(crate) fn started(address: &str, state: &str, capabilities: Capabilities) {
     }
 }
 
-pub(crate) fn draining(limit: Duration, in_flight: u32) {
+/// How many actions have not come to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    /// Those of HTTP callers, who are told.
+    pub(crate) of_callers: u32,
+    /// Those that come back from their source.
+    pub(crate) of_brokers: u32,
+}
+
+pub(crate) fn draining(limit: Duration, in_flight: InFlight) {
+    let InFlight {
+        of_callers,
+        of_brokers,
+    } = in_flight;
     tracing::info!(
         ?limit,
-        in_flight,
+        of_callers,
+        of_brokers,
         "draining: nothing new is taken, work in flight finishes"
     );
 }
 
-pub(crate) fn deadline_passed(in_flight: u32) {
+pub(crate) fn deadline_passed(in_flight: InFlight) {
+    let InFlight {
+        of_callers,
+        of_brokers,
+    } = in_flight;
     tracing::warn!(
-        in_flight,
-        "the time to drain is over; what is unfinished comes back from its source"
+        of_callers,
+        of_brokers,
+        "the time to drain is over: HTTP callers are answered SHUTTING_DOWN, what is of brokers comes back from them"
     );
 }
 
-pub(crate) fn ended(in_flight: u32) {
-    tracing::info!(in_flight, "ended");
+pub(crate) fn ended(in_flight: InFlight, records_lost: u64) {
+    let InFlight {
+        of_callers,
+        of_brokers,
+    } = in_flight;
+    tracing::info!(of_callers, of_brokers, records_lost, "ended");
 }
 
-pub(crate) fn second_signal() {
-    tracing::warn!("a second signal: ending at once");
+pub(crate) fn second_signal(in_flight: InFlight) {
+    let InFlight {
+        of_callers,
+        of_brokers,
+    } = in_flight;
+    tracing::warn!(of_callers, of_brokers, "a second signal: ending at once");
+}
+
+/// Some part does not end although it was told to give up.
+pub(crate) fn hangs() {
+    tracing::error!("something hangs: it is left behind");
+}
+
+/// Requests were answered in place of those who worked on them.
+pub(crate) fn requests_cut_off(requests: usize) {
+    if requests > 0 {
+        tracing::warn!(requests, "requests under way are answered SHUTTING_DOWN");
+    }
+}
+
+/// A listener has as many connections as it may have, and one that was idle was closed.
+pub(crate) fn closed_for_room() {
+    metrics::counter!("acteon_http_connections_closed_for_room_total").increment(1);
 }
 
 pub(crate) fn source_ended(error: &acteon_core::source::SourceError) {

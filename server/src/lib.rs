@@ -9,6 +9,7 @@ mod compose;
 mod events;
 mod listen;
 mod metrics;
+mod providers;
 mod readiness;
 mod rest;
 mod run;
@@ -17,7 +18,7 @@ pub mod test;
 
 pub use adapters::AdapterSet;
 pub use compose::{Server, StartError};
-pub use run::EndedAtOnce;
+pub use run::Ended;
 pub use signals::Signals;
 
 #[cfg(test)]

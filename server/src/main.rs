@@ -2,13 +2,14 @@
 
 mod cli;
 mod logging;
+mod watchdog;
 
 use std::process::ExitCode;
 
 use acteon_config::{Inputs, LogSettings, Settings};
 use acteon_core::rules::RuleProblem;
 use acteon_rule_tests::{Counting, Selection};
-use acteon_server::{AdapterSet, Server, Signals, check, test};
+use acteon_server::{AdapterSet, Ended, Server, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -17,6 +18,9 @@ use crate::cli::{Arguments, CheckArguments, Command, ConfigCommand, RulesCommand
 
 /// How `test` ends when there is nothing to run: a test that fails ends it with 1.
 const NOTHING_RUN: u8 = 2;
+
+/// How the server ends when something was cut off.
+const CUT_OFF: u8 = 3;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -157,14 +161,19 @@ fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let ended: anyhow::Result<()> = runtime.block_on(async {
+    let (server, signals) = runtime.block_on(async {
         let server = Server::build(settings, metrics).await?;
         say(&server.greeting());
-        Ok(server.run(Signals::of_process()?).await?)
-    });
+        anyhow::Ok((server, Signals::of_process()?))
+    })?;
+    watchdog::start().context("listening for signals")?;
+    let ended = runtime.block_on(server.run(signals));
     // What was abandoned is not waited for again.
     runtime.shutdown_background();
-    ended.map(|()| ExitCode::SUCCESS)
+    Ok(match ended {
+        Ended::Whole => ExitCode::SUCCESS,
+        Ended::CutOff => ExitCode::from(CUT_OFF),
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acteon_core::health::{Part, Readiness};
 use acteon_core::{Audit, Source, State};
+use acteon_pipeline::Pipeline;
 use async_trait::async_trait;
 use futures_util::future::join;
 use tokio::time::timeout;
@@ -15,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Parts {
     pub(crate) state: Arc<dyn State>,
     pub(crate) audit: Option<Arc<dyn Audit>>,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
 
@@ -36,7 +38,9 @@ impl Readiness for Parts {
         };
         let (state, audit) = join(state, audit).await;
         let sources = self.sources.iter().map(|source| source.readiness());
-        [state].into_iter().chain(audit).chain(sources).collect()
+        let pipeline = self.pipeline.readiness();
+        let parts = [state].into_iter().chain(audit).chain([pipeline]);
+        parts.chain(sources).collect()
     }
 }
 

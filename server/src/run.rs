@@ -5,71 +5,143 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Admission, Shutdown, Source};
+use acteon_ingest_http::HttpSource;
+use acteon_pipeline::AuditTrail;
 use metrics_exporter_prometheus::PrometheusHandle;
-use thiserror::Error;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Server;
+use crate::events::{self, InFlight};
+use crate::listen;
 use crate::rest::Listener;
 use crate::signals::Signals;
-use crate::{events, listen};
 
 /// How often the metrics library tidies up what nobody has asked for.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
-/// How long the records of the last actions may take to be written after the time to drain is over.
-const FLUSH_GRACE: Duration = Duration::from_secs(1);
+/// After the time to drain: how long callers may take to be answered, and the last records to be written.
+const LAST_ANSWERS: Duration = Duration::from_millis(1500);
+/// How long what has been told to give up may take to do so.
+const LAST_STEPS: Duration = Duration::from_secs(1);
 
-/// The server was told twice to end.
-#[derive(Debug, Error)]
-#[error("ended by a second signal; what was in flight comes back from its source")]
-pub struct EndedAtOnce;
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All it had taken came to its end.
+    Whole,
+    /// Something was cut off. The log says how much.
+    CutOff,
+}
 
 impl Server {
-    /// Runs until a signal comes, then drains. A second signal ends at once.
-    ///
-    /// # Errors
-    /// [`EndedAtOnce`].
-    pub async fn run(self, mut signals: Signals) -> Result<(), EndedAtOnce> {
+    /// Runs until a signal comes, then drains. A second signal ends at once, whatever is waited for.
+    pub async fn run(self, mut signals: Signals) -> Ended {
         self.announce();
-        let shutdown = Shutdown {
-            stop: self.stop.clone(),
-            abandon: CancellationToken::new(),
-        };
-        let (limit, admission) = (self.shutdown_timeout, self.admission.clone());
-        let (mut life, cut_off) = (JoinSet::new(), CancellationToken::new());
-        life.spawn(live(self, shutdown.clone(), cut_off.clone()));
+        let mut life = Life::begin(self);
         signals.next().await;
-        events::draining(limit, admission.actions_in_flight());
-        shutdown.stop.cancel();
         tokio::select! {
-            _ = life.join_next() => {}
-            () = abandon_after(limit, &admission, &shutdown.abandon) => {
-                cut_off.cancel();
-                life.join_next().await;
-            }
+            ended = life.drain() => ended,
             () = signals.next() => {
-                events::second_signal();
-                return Err(EndedAtOnce);
+                events::second_signal(life.in_flight());
+                Ended::CutOff
             }
         }
-        events::ended(admission.actions_in_flight());
-        Ok(())
     }
 }
 
-/// Ends the patience with what is in flight, and waits a moment for its records to be written.
-async fn abandon_after(limit: Duration, admission: &Admission, abandon: &CancellationToken) {
-    sleep(limit).await;
-    events::deadline_passed(admission.actions_in_flight());
-    abandon.cancel();
-    sleep(FLUSH_GRACE).await;
+/// A running server.
+struct Life {
+    tasks: JoinSet<()>,
+    shutdown: Shutdown,
+    /// Cancelled when nothing is waited for any longer, not even for records to be written.
+    cut_off: CancellationToken,
+    limit: Duration,
+    ledger: Ledger,
+}
+
+/// Where the server looks up what it has left unfinished.
+struct Ledger {
+    admission: Arc<Admission>,
+    http: Arc<HttpSource>,
+    trail: Option<Arc<AuditTrail>>,
+}
+
+impl Life {
+    fn begin(server: Server) -> Self {
+        let shutdown = Shutdown {
+            stop: server.stop.clone(),
+            abandon: CancellationToken::new(),
+        };
+        let ledger = Ledger {
+            admission: server.admission.clone(),
+            http: server.http.clone(),
+            trail: server.trail.clone(),
+        };
+        let (limit, cut_off) = (server.shutdown_timeout, CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(live(server, shutdown.clone(), cut_off.clone()));
+        Self {
+            tasks,
+            shutdown,
+            cut_off,
+            limit,
+            ledger,
+        }
+    }
+
+    async fn drain(&mut self) -> Ended {
+        events::draining(self.limit, self.in_flight());
+        self.shutdown.stop.cancel();
+        let in_time = timeout(self.limit, self.tasks.join_next()).await.is_ok();
+        let ended = match in_time {
+            true => Ended::Whole,
+            false => self.give_up().await,
+        };
+        let records_lost = self.ledger.trail.as_ref().map_or(0, |trail| trail.lost());
+        events::ended(self.in_flight(), records_lost);
+        match records_lost {
+            0 => ended,
+            _ => Ended::CutOff,
+        }
+    }
+
+    /// Ends the patience step by step: first callers are told, then nothing is waited for.
+    async fn give_up(&mut self) -> Ended {
+        let unfinished = self.in_flight();
+        events::deadline_passed(unfinished);
+        self.shutdown.abandon.cancel();
+        if timeout(LAST_ANSWERS, self.tasks.join_next()).await.is_ok() {
+            return match unfinished {
+                InFlight {
+                    of_callers: 0,
+                    of_brokers: 0,
+                } => Ended::Whole,
+                _ => Ended::CutOff,
+            };
+        }
+        self.cut_off.cancel();
+        if timeout(LAST_STEPS, self.tasks.join_next()).await.is_err() {
+            events::hangs();
+        }
+        Ended::CutOff
+    }
+
+    fn in_flight(&self) -> InFlight {
+        let of_callers = self.ledger.http.actions_in_flight();
+        let all = self.ledger.admission.actions_in_flight();
+        InFlight {
+            of_callers,
+            of_brokers: all.saturating_sub(of_callers),
+        }
+    }
 }
 
 /// All that runs, from start to end.
 async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
-    let (pipeline_closing, trail_closing) = (CancellationToken::new(), CancellationToken::new());
+    // What providers have not finished when the time is over goes back, and so its callers are answered.
+    let pipeline_closing = shutdown.abandon.child_token();
+    let trail_closing = CancellationToken::new();
     let (mut front, mut back, mut aside) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
     back.spawn(server.pipeline.clone().run(pipeline_closing.clone()));
     if let Some(trail) = &server.trail {
@@ -81,26 +153,18 @@ async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
     for source in &server.sources {
         front.spawn(consume(source.clone(), shutdown.clone()));
     }
-    let Shutdown { stop, abandon } = shutdown;
     let admin = if server.admin_listener.is_some() {
         Listener::Own
     } else {
         Listener::Shared
     };
+    let limits = server.limits;
     let router = server.routers.of_server(admin);
-    front.spawn(listen::serve(
-        server.listener,
-        router,
-        stop.clone(),
-        abandon.clone(),
-    ));
+    let listening = listen::serve(server.listener, router, limits, shutdown.clone());
+    front.spawn(listening);
     if let Some(listener) = server.admin_listener {
-        front.spawn(listen::serve(
-            listener,
-            server.routers.of_admin(),
-            stop,
-            abandon,
-        ));
+        let router = server.routers.of_admin();
+        front.spawn(listen::serve(listener, router, limits, shutdown));
     }
     while front.join_next().await.is_some() {}
     server.routers.drain().await;

@@ -13,10 +13,8 @@ enum Origin {
         terminate: Signal,
         interrupt: Signal,
     },
-    Token {
-        stop: CancellationToken,
-        seen: bool,
-    },
+    /// Those that are still to come, the next one last.
+    Tokens(Vec<CancellationToken>),
 }
 
 impl Signals {
@@ -33,11 +31,16 @@ impl Signals {
 
     /// One signal when `stop` is cancelled, for whoever embeds the server.
     pub fn from_token(stop: CancellationToken) -> Self {
-        Self(Origin::Token { stop, seen: false })
+        Self(Origin::Tokens(vec![stop]))
+    }
+
+    /// A first signal when `stop` is cancelled, and a second one when `stop_at_once` is.
+    pub fn from_tokens(stop: CancellationToken, stop_at_once: CancellationToken) -> Self {
+        Self(Origin::Tokens(vec![stop_at_once, stop]))
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         match &mut self.0 {
             Origin::Process {
                 terminate,
@@ -48,14 +51,13 @@ impl Signals {
                     _ = interrupt.recv() => {}
                 }
             }
-            Origin::Token { stop, seen: false } => {
-                stop.cancelled().await;
-                self.0 = Origin::Token {
-                    stop: CancellationToken::new(),
-                    seen: true,
-                };
-            }
-            Origin::Token { seen: true, .. } => pending().await,
+            Origin::Tokens(tokens) => match tokens.last() {
+                Some(next) => {
+                    next.cancelled().await;
+                    tokens.pop();
+                }
+                None => pending().await,
+            },
         }
     }
 }

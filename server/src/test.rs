@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use acteon_config::Settings;
+use acteon_core::Redactor;
 use acteon_rule_tests::{LoadError, Suite, Surroundings, stand_in};
 use thiserror::Error;
 
-use crate::compose::{StartError, pipeline_options, provider_options, rule_settings};
+use crate::compose::{StartError, pipeline_options, rule_settings};
+use crate::providers::{Share, Treatment};
 
 /// Why no tests can be run.
 #[derive(Debug, Error)]
@@ -29,13 +31,21 @@ pub fn suite(settings: &Settings, directory: Option<PathBuf>) -> Result<Suite, T
     let directory = directory
         .or_else(|| settings.rules.directory.clone())
         .ok_or(TestError::NoDirectory)?;
-    let providers = settings.providers.iter().map(|provider| {
-        let breaker = settings.circuit_breaker.for_provider(&provider.name);
-        provider_options(&provider.keys, breaker, stand_in())
-    });
+    let treatment = Treatment {
+        breakers: settings.circuit_breaker.clone(),
+        redelivery: settings.redelivery.clone(),
+        redactor: Redactor::default(),
+        share: Share::of(&settings.pipeline, settings.providers.len()),
+    };
+    let providers = settings.providers.iter();
+    let providers = providers.map(|provider| treatment.of(&provider.keys, stand_in()));
     let surroundings = Surroundings {
         rules: rule_settings(settings)?,
-        pipeline: pipeline_options(&settings.pipeline, settings.audit.store_payload),
+        pipeline: pipeline_options(
+            &settings.pipeline,
+            settings.audit.store_payload,
+            &settings.redelivery,
+        ),
         providers: providers.collect(),
     };
     Ok(Suite::load(&directory, surroundings)?)

@@ -1,12 +1,14 @@
 //! The server as another program embeds it.
 
+mod shutdown;
+
 use acteon_config::{Inputs, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterSet, Server, Signals, StartError};
+use crate::{AdapterSet, Ended, Server, Signals, StartError};
 
 fn settings(flags: &[(&str, &str)]) -> Settings {
     let flags = flags
@@ -44,7 +46,7 @@ async fn an_embedded_server_runs_until_its_token_is_cancelled() {
     let outcome: Value = answer.json().await.unwrap();
     assert_eq!(outcome["Executed"]["status"], "success");
     stop.cancel();
-    assert!(life.join_next().await.unwrap().unwrap().is_ok());
+    assert_eq!(life.join_next().await.unwrap().unwrap(), Ended::Whole);
 }
 
 #[tokio::test]

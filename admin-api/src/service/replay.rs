@@ -100,6 +100,7 @@ impl AdminApi {
             caller,
             received_at: self.ports.clock.now(),
             raw: letter.raw.clone(),
+            key: None,
             memory: Memory::Own,
             history: None,
             policy: Policy::Replay,

@@ -42,6 +42,11 @@ fn the_full_example_says_the_defaults_where_it_claims_to() {
         ..CircuitBreakerSettings::default()
     };
     assert_eq!(settings.circuit_breaker, breakers);
+    let redelivery = RedeliverySettings {
+        providers: settings.redelivery.providers.clone(),
+        ..RedeliverySettings::default()
+    };
+    assert_eq!(settings.redelivery, redelivery);
     let rules = RulesSettings {
         directory: settings.rules.directory.clone(),
         environment: settings.rules.environment.clone(),

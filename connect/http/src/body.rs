@@ -1,30 +1,46 @@
-//! Reading request bodies with a bound on bytes and time. The bound on bytes comes with the request, put there by
-//! [`crate::with_manners`] where the request does not show by itself that it is small enough.
-
-use std::task::Poll;
-use std::time::Duration;
+//! Reading request bodies with a bound on bytes, memory and time. The bound on bytes comes with the request, put there
+//! by [`crate::with_manners`] where the request does not show by itself that it is small enough.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use bytes::{Bytes, BytesMut};
-use futures_util::poll;
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, EXPECT};
-use http_body_util::BodyExt;
-use tokio::time::timeout;
 
 use crate::error::ApiError;
+use crate::pace::Pace;
 
-/// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a refused body is read and thrown away.
 const DISCARDED_BYTES_MAX: u64 = 16 << 20;
 /// What is allowed when nobody said anything.
 const BYTES_MAX: u64 = 2 << 20;
+/// What a body may take without asking for room: about what its connection holds anyway. So a client that announces
+/// much and sends little takes nothing from others.
+const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
 
 /// How large the body of a request may be that does not show its size, or shows too much.
 #[derive(Clone, Copy)]
 pub(crate) struct Cap(pub(crate) u64);
+
+/// Who gives room for the memory of a body, as much as has come.
+pub trait Room: Send {
+    /// Takes room for so many more bytes. The body is refused with the error when there is none.
+    fn take(&mut self, bytes: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// The body is refused: all that was taken is free.
+    fn give_back(&mut self);
+}
+
+/// There is always room: only the size of the body is bounded.
+pub(crate) struct Uncounted;
+
+impl Room for Uncounted {
+    async fn take(&mut self, _: u64) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn give_back(&mut self) {}
+}
 
 /// True when the body is declared as `application/json` or some `application/...+json`.
 pub fn is_json(headers: &HeaderMap) -> bool {
@@ -43,50 +59,54 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
 }
 
-/// How many bytes the body will have at most, if the request shows it.
-pub fn declared_bytes(request: &Request) -> Option<u64> {
-    request.body().size_hint().upper()
-}
-
-/// Reads the whole body, without a copy when it arrives in one piece.
+/// As [`read_body_into`], without room being asked for.
 ///
 /// # Errors
-/// `PAYLOAD_TOO_LARGE`; `INVALID_JSON` when the body ends early or does not arrive in time.
+/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
 pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    let bytes_max = bytes_max(&request);
-    let discarded_max = discarded_bytes_max(&request);
-    let body = request.into_body();
-    let whole = async {
-        if body.size_hint().lower() > bytes_max {
-            discard(body, discarded_max).await;
-            return Err(too_large(bytes_max));
-        }
-        collect(body, bytes_max).await
-    };
-    let late = |_| {
-        let seconds = PATIENCE.as_secs();
-        ApiError::invalid_json(format!("the body did not arrive within {seconds} seconds"))
-    };
-    tokio::pin!(whole);
-    // Most bodies have come with the head of their request: they need no timer.
-    if let Poll::Ready(body) = poll!(whole.as_mut()) {
-        return body;
-    }
-    timeout(PATIENCE, whole).await.map_err(late)?
+    read_body_into(request, &mut Uncounted).await
 }
 
-/// For refusals before the body is read: throws the body away, so that a client that writes before it reads gets to
-/// see the answer. As much as is reasonable: what comes beyond closes the connection.
-pub async fn discard_body(request: Request) {
+/// Reads the whole body, without a copy when it arrives in one piece. What is refused is thrown away, so that a client
+/// that writes before it reads gets to see the answer.
+///
+/// # Errors
+/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`, those of `room`; `INVALID_JSON` when the body ends early.
+pub(crate) async fn read_body_into(
+    request: Request,
+    room: &mut impl Room,
+) -> Result<Bytes, ApiError> {
+    let bytes_max = bytes_max(&request);
+    let discarded_max = discarded_bytes_max(&request);
+    let mut body = request.into_body();
+    let mut pace = Pace::default();
+    if body.size_hint().lower() > bytes_max {
+        discard(&mut body, &mut pace, discarded_max).await;
+        return Err(too_large(bytes_max));
+    }
+    match collect(&mut body, &mut pace, bytes_max, room).await {
+        Ok(whole) => Ok(whole),
+        Err(Refused::Broken(error)) => Err(error),
+        Err(Refused::Unwanted(error)) => {
+            // What had come is gone by now; the rest needs no room.
+            room.give_back();
+            discard(&mut body, &mut pace, DISCARDED_BYTES_MAX).await;
+            Err(error)
+        }
+    }
+}
+
+/// For refusals before the body is read: throws the body away. As much as is reasonable: what comes beyond closes the
+/// connection.
+pub(crate) async fn discard_body(request: Request) {
     let max = discarded_bytes_max(&request);
-    // Too late, too much, broken: all the same here.
-    let _ = timeout(PATIENCE, discard(request.into_body(), max)).await;
+    discard(&mut request.into_body(), &mut Pace::default(), max).await;
 }
 
 fn bytes_max(request: &Request) -> u64 {
     match request.extensions().get() {
         Some(Cap(max)) => *max,
-        None => declared_bytes(request).unwrap_or(BYTES_MAX),
+        None => request.body().size_hint().upper().unwrap_or(BYTES_MAX),
     }
 }
 
@@ -99,57 +119,119 @@ fn discarded_bytes_max(request: &Request) -> u64 {
     }
 }
 
-async fn collect(mut body: Body, bytes_max: u64) -> Result<Bytes, ApiError> {
-    let Some(first) = next(&mut body).await? else {
+/// Why a body was not read to its end.
+enum Refused {
+    /// No more of it will come, or too slowly.
+    Broken(ApiError),
+    /// More of it may come.
+    Unwanted(ApiError),
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+async fn collect(
+    body: &mut Body,
+    pace: &mut Pace,
+    bytes_max: u64,
+    room: &mut impl Room,
+) -> Result<Bytes, Refused> {
+    let Some(first) = pace.next(body).await? else {
         return Ok(Bytes::new());
     };
-    if first.len() as u64 > bytes_max {
-        discard(body, DISCARDED_BYTES_MAX).await;
-        return Err(too_large(bytes_max));
-    }
+    let mut whole = Whole {
+        bytes: Vec::new(),
+        bytes_max,
+    };
+    whole.check(&first)?;
     if body.is_end_stream() {
         return Ok(first);
     }
-    let Some(second) = next(&mut body).await? else {
+    let Some(second) = pace.next(body).await? else {
         return Ok(first);
     };
-    let expected = body.size_hint().lower().min(bytes_max);
-    let capacity = first.len() + second.len() + usize::try_from(expected).unwrap_or_default();
-    let mut whole = BytesMut::with_capacity(capacity);
-    whole.extend_from_slice(&first);
+    let rest = body
+        .size_hint()
+        .upper()
+        .map(|rest| rest + second.len() as u64);
+    whole.add(&first, rest, room).await?;
     let mut piece = Some(second);
     while let Some(more) = piece {
-        if (whole.len() + more.len()) as u64 > bytes_max {
-            discard(body, DISCARDED_BYTES_MAX).await;
-            return Err(too_large(bytes_max));
+        if whole.add(&more, body.size_hint().upper(), room).await? == Added::IntoNewRoom {
+            pace.pause();
         }
-        whole.extend_from_slice(&more);
-        piece = next(&mut body).await?;
+        piece = pace.next(body).await?;
     }
-    Ok(whole.freeze())
+    Ok(whole.bytes.into())
 }
 
-/// The next piece of data; trailers are passed over.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
-    loop {
-        match body.frame().await {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(ApiError::invalid_json("the body ended early")),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
+/// What has come of a body in more than one piece.
+struct Whole {
+    bytes: Vec<u8>,
+    bytes_max: u64,
+}
+
+#[derive(PartialEq, Eq)]
+enum Added {
+    AtOnce,
+    IntoNewRoom,
+}
+
+impl Whole {
+    async fn add(
+        &mut self,
+        piece: &[u8],
+        rest: Option<u64>,
+        room: &mut impl Room,
+    ) -> Result<Added, Refused> {
+        self.check(piece)?;
+        let bytes = self.bytes.len() + piece.len();
+        let mut added = Added::AtOnce;
+        if bytes > self.bytes.capacity() {
+            let all = rest.map_or(self.bytes_max, |rest| {
+                self.bytes_max.min(bytes as u64 + rest)
+            });
+            let all = usize::try_from(all).unwrap_or(usize::MAX);
+            added = self.grow(all.min(bytes * 2), room).await?;
         }
+        self.bytes.extend_from_slice(piece);
+        Ok(added)
+    }
+
+    fn check(&self, piece: &[u8]) -> Result<(), Refused> {
+        let bytes = (self.bytes.len() + piece.len()) as u64;
+        if bytes > self.bytes_max {
+            return Err(Refused::Unwanted(too_large(self.bytes_max)));
+        }
+        Ok(())
+    }
+
+    async fn grow(&mut self, capacity: usize, room: &mut impl Room) -> Result<Added, Refused> {
+        let counted = match self.bytes.capacity() {
+            before if before > UNCOUNTED_BYTES_MAX => before,
+            _ => 0,
+        };
+        let mut added = Added::AtOnce;
+        if capacity > UNCOUNTED_BYTES_MAX {
+            let more = room.take((capacity - counted) as u64).await;
+            more.map_err(Refused::Unwanted)?;
+            added = Added::IntoNewRoom;
+        }
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        Ok(added)
     }
 }
 
-async fn discard(mut body: Body, bytes_max: u64) {
+async fn discard(body: &mut Body, pace: &mut Pace, bytes_max: u64) {
     let mut room = bytes_max;
     while room > 0 && body.size_hint().lower() <= room {
-        match next(&mut body).await {
+        match pace.next(body).await {
             Ok(Some(data)) => room = room.saturating_sub(data.len() as u64),
-            _ => return,
+            // Too late, too much, broken: all the same here.
+            Ok(None) | Err(_) => return,
         }
     }
 }

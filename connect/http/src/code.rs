@@ -24,6 +24,8 @@ pub const AUDIT_RECORD_NOT_FOUND: &str = "AUDIT_RECORD_NOT_FOUND";
 pub const AUDIT_DISABLED: &str = "AUDIT_DISABLED";
 /// The path exists, but not with this method.
 pub const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
+/// The body did not come, or too slowly.
+pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 /// The state machine has no such transition.
 pub const INVALID_TRANSITION: &str = "INVALID_TRANSITION";
 /// The group was flushed already.

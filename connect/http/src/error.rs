@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -85,6 +85,15 @@ impl ApiError {
     pub fn method_not_allowed(message: impl Into<String>) -> Self {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self::fatal(status, code::METHOD_NOT_ALLOWED, message)
+    }
+
+    /// 408: the body did not come, or too slowly. The connection is closed.
+    pub fn request_timeout(message: impl Into<String>) -> Self {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Self {
+            retryable: true,
+            ..Self::fatal(status, code::REQUEST_TIMEOUT, message)
+        }
     }
 
     /// 409: the state machine has no such transition.
@@ -205,6 +214,7 @@ impl ApiError {
             StatusCode::FORBIDDEN => code::FORBIDDEN,
             StatusCode::NOT_FOUND => code::NOT_FOUND,
             StatusCode::METHOD_NOT_ALLOWED => code::METHOD_NOT_ALLOWED,
+            StatusCode::REQUEST_TIMEOUT => return Self::request_timeout(message),
             StatusCode::PAYLOAD_TOO_LARGE => code::PAYLOAD_TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => code::UNSUPPORTED_MEDIA_TYPE,
             StatusCode::TOO_MANY_REQUESTS => {
@@ -260,6 +270,9 @@ impl IntoResponse for ApiError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(cause) = cause {
             response.extensions_mut().insert(Cause(cause));

@@ -11,7 +11,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::body::{discard_body, is_json, read_body};
+use crate::body::{Room, Uncounted, discard_body, is_json, read_body_into};
 use crate::code;
 use crate::error::ApiError;
 
@@ -60,10 +60,18 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// A body that is declared to be JSON.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, and those of [`read_body`].
+/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
 pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
+    read_json_into(request, &mut Uncounted).await
+}
+
+/// As [`read_json`], and `room` is asked for the memory that the body takes.
+///
+/// # Errors
+/// As [`read_json`], and those of `room`.
+pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<Bytes, ApiError> {
     if is_json(request.headers()) {
-        return read_body(request).await;
+        return read_body_into(request, room).await;
     }
     discard_body(request).await;
     let message = "send the body as `content-type: application/json`";

@@ -10,11 +10,12 @@ mod error;
 mod events;
 mod extract;
 mod manners;
+mod pace;
 mod request_id;
 
-pub use body::{declared_bytes, discard_body, is_json, read_body};
+pub use body::{Room, is_json, read_body};
 pub use error::{ApiError, ErrorBody};
-pub use extract::{Json, Path, Query, read_json};
+pub use extract::{Json, Path, Query, read_json, read_json_into};
 pub use manners::{Answer, Mannered, Manners, with_manners};
 pub use request_id::{REQUEST_ID, RequestId};
 

@@ -93,6 +93,13 @@ pin_project! {
     }
 }
 
+impl Answer {
+    /// The answer when the request is not waited for any longer.
+    pub fn refused(self: Pin<&mut Self>, error: ApiError) -> Response {
+        finish(error.into_response(), &self.id)
+    }
+}
+
 impl Future for Answer {
     type Output = Result<Response, Infallible>;
 

@@ -13,6 +13,7 @@ use futures_util::stream;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use super::*;
@@ -218,13 +219,111 @@ async fn a_body_in_pieces_is_put_together_up_to_the_last_byte_allowed() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
+/// A body of this many pieces, one each second.
+fn trickle(pieces: usize, piece: &'static [u8]) -> Body {
+    let later = move |n| async move {
+        sleep(Duration::from_secs(1)).await;
+        (n < pieces).then_some((Ok::<_, Infallible>(Bytes::from_static(piece)), n + 1))
+    };
+    Body::from_stream(stream::unfold(0, later))
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_arrives_is_not_waited_for_for_ever() {
+async fn a_body_that_does_not_come_or_too_slowly_is_not_waited_for() {
     let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-    let response = send(request("PUT /toggle", "application/json", never)).await;
-    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-    let expected = "the body did not arrive within 30 seconds";
-    assert!(text(response).await.contains(expected));
+    let slow = trickle(usize::MAX, b" ");
+    let slow_and_refused = request("PUT /toggle", "text/plain", trickle(usize::MAX, b" "));
+    let sent = [
+        (request("PUT /toggle", "application/json", never), 408),
+        (request("PUT /toggle", "application/json", slow), 408),
+        (slow_and_refused, 415),
+    ];
+    for (request, status) in sent {
+        let before = Instant::now();
+        let response = send(request).await;
+        assert_eq!(before.elapsed().as_secs(), 10);
+        assert_eq!(response.status(), status);
+        let closes = response.headers().contains_key("connection");
+        assert_eq!(closes, status == 408, "nothing more is read from it");
+        let text = text(response).await;
+        let slow = "\"code\":\"REQUEST_TIMEOUT\",\"message\":\"the body came too slowly: send at least 10240";
+        assert_eq!(text.contains(slow), status == 408, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_keeps_pace_is_read_though_not_for_ever() {
+    let large = || {
+        with_manners(
+            Router::new().route(
+                "/size",
+                post(|request: Request| async move {
+                    read_body(request).await.map(|body| body.len().to_string())
+                }),
+            ),
+            Manners {
+                body_bytes_max: 1 << 20,
+            },
+        )
+    };
+    let before = Instant::now();
+    let request = |pieces| request("POST /size", "", trickle(pieces, &[b' '; 1024]));
+    let response = large().oneshot(request(60)).await.unwrap();
+    assert_eq!(text(response).await, (60 << 10).to_string());
+    assert_eq!(before.elapsed().as_secs(), 61);
+    let before = Instant::now();
+    let response = large().oneshot(request(usize::MAX)).await.unwrap();
+    assert_eq!(
+        (response.status(), before.elapsed().as_secs()),
+        (StatusCode::REQUEST_TIMEOUT, 120)
+    );
+}
+
+/// Counts what is taken, up to a bound.
+struct CountedRoom {
+    taken: u64,
+    max: u64,
+}
+
+impl Room for CountedRoom {
+    async fn take(&mut self, bytes: u64) -> Result<(), ApiError> {
+        if self.taken + bytes > self.max {
+            return Err(ApiError::overloaded(Duration::from_secs(1)));
+        }
+        self.taken += bytes;
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.taken = 0;
+    }
+}
+
+#[tokio::test]
+async fn a_body_takes_room_as_it_comes_and_none_for_what_it_announces() {
+    let read = async |pieces: &'static [usize], max| {
+        let mut room = CountedRoom { taken: 0, max };
+        let request = request("POST /", "application/json", self::pieces(pieces));
+        let body = read_json_into(request, &mut room).await;
+        (
+            body.map(|body| body.len()).map_err(|error| error.code),
+            room.taken,
+        )
+    };
+    assert_eq!(read(&[16 << 10], 0).await, (Ok(16 << 10), 0));
+    assert_eq!(
+        read(&[4 << 10, 4 << 10], 0).await,
+        (Ok(8 << 10), 0),
+        "hardly anything"
+    );
+    let (size, taken) = read(&[60 << 10, 60 << 10, 60 << 10], 1 << 20).await;
+    assert_eq!(
+        (size, taken),
+        (Ok(180 << 10), 360 << 10),
+        "what its memory takes"
+    );
+    let refused = read(&[60 << 10, 60 << 10, 60 << 10], 300 << 10).await;
+    assert_eq!(refused, (Err("OVERLOADED"), 0));
 }
 
 #[tokio::test]

@@ -66,8 +66,8 @@ fn a_panic_gives_the_loan_back() {
 fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
     const ACTION: &str =
         r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":{"x":1}}"#;
-    let together = Bytes::from(format!("{ACTION}{ACTION}"));
-    let raw = together.slice(ACTION.len()..);
+    let together = Bytes::from(format!("key{ACTION}"));
+    let (key, raw) = (together.slice(..3), together.slice(3..));
     let draft = crate::decode::decode(&raw).unwrap();
     let action = draft.complete(&Default::default(), || "id".into(), Timestamp::UNIX_EPOCH);
     let mut envelope = Envelope {
@@ -77,6 +77,7 @@ fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
         caller: Caller::anonymous(),
         received_at: Timestamp::UNIX_EPOCH,
         raw,
+        key: Some(key),
         memory: Memory::Shared,
         history: None,
         policy: Policy::Answer,
@@ -89,6 +90,7 @@ fn an_envelope_that_is_detached_keeps_nothing_of_what_it_was_read_with() {
         (ACTION.as_bytes(), &br#"{"x":1}"#[..])
     );
     assert_eq!(payload.members().unwrap().get("x"), Some(&b"1"[..]));
+    assert_eq!(envelope.key.as_deref(), Some(&b"key"[..]));
     let own = envelope.raw.as_ptr_range();
     assert!(
         own.contains(&payload.as_bytes().as_ptr()),

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use acteon_connect_http::{ApiError, ErrorBody, Query, RequestId};
 use acteon_core::decode::decode_batch_up_to;
-use acteon_core::delivery::{Receipt, Settled};
-use acteon_core::reply::Replies;
-use acteon_core::{Delivery, Envelope};
+use acteon_core::delivery::Receipt;
+use acteon_core::{ActionOutcome, Delivery, Envelope};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::answer::{Outcomes, Unanswered, outcome_of};
+use crate::answer::{Outcomes, Unanswered};
 use crate::events;
 use crate::openapi;
-use crate::request::{Asked, refusal_of};
+use crate::request::{Asked, Provenance, refusal_of};
 use crate::source::HttpSource;
 
 /// Dispatch many actions
@@ -30,6 +29,7 @@ use crate::source::HttpSource;
     responses(
         (status = 200, description = "What became of each action", body = Vec<openapi::BatchItem>),
         (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "Too many bytes, or too many actions", body = ErrorBody),
         (status = 415, description = "Not declared as JSON", body = ErrorBody),
         (status = 422, description = "JSON, but not an array", body = ErrorBody),
@@ -82,34 +82,44 @@ impl HttpSource {
             let would_be = self.dry_run(&good).await?;
             outcomes.write_all(refused, &mut would_be.into_iter().map(Ok));
         } else {
-            let ended = self.deliver(good, from.body.len()).await?;
-            outcomes.write_all(refused, &mut ended.into_iter().map(outcome_of));
+            let ended = self.deliver(good, from).await?;
+            outcomes.write_all(refused, &mut ended.into_iter());
         }
         Ok(outcomes.into_response())
     }
 
-    /// How each of these ended, in order.
+    /// How each of these ended, in order. Nothing here keeps the body while it is waited for.
     #[expect(clippy::vec_box, reason = "it is in these boxes that they go on loan")]
     async fn deliver(
         &self,
         good: Vec<Box<Envelope>>,
-        body_bytes: usize,
-    ) -> Result<Vec<Settled>, ApiError> {
+        from: Provenance,
+    ) -> Result<Vec<Result<ActionOutcome, ApiError>>, ApiError> {
         if good.is_empty() {
             return Ok(Vec::new());
         }
         let count = good.len();
-        let mut permit = self.admit(count, body_bytes as u64).await?;
-        let share = (body_bytes / count) as u64;
-        let (origin, ended) = Replies::expect(count);
-        let lend = |(token, envelope)| {
+        let Provenance { body, room, .. } = from;
+        let mut permit = room.admit(count, body.len() as u64).await?;
+        drop(body);
+        let (origin, ended) = self.loans.lend(count);
+        let lend = |(token, envelope): (u64, Box<Envelope>)| {
             let receipt = Receipt::new(origin.clone(), token);
-            Delivery::of(envelope, receipt, permit.split_one(share))
+            let own = permit.split_one(own_bytes(&envelope));
+            Delivery::of(envelope, receipt, own)
         };
         let deliveries = (0..).zip(good).map(lend).collect();
-        self.gather.push_in_order(deliveries).await;
+        // What is left is for the body, which is there until all have been handed in: who waits then has its own bytes.
+        self.gather.push_in_order(deliveries, permit).await;
         ended.await.map_err(|_| ApiError::internal(&Unanswered))
     }
+}
+
+/// What an action of a batch keeps when it is apart from the others.
+fn own_bytes(envelope: &Envelope) -> u64 {
+    let labels = envelope.action.labels.iter();
+    let labels: usize = labels.map(|(key, value)| key.len() + value.len()).sum();
+    (envelope.action.payload.len() + labels) as u64
 }
 
 fn sorted(items: impl ExactSizeIterator<Item = Result<Box<Envelope>, ApiError>>) -> Sorted {

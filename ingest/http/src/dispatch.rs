@@ -6,16 +6,19 @@ use acteon_connect_http::{ApiError, ErrorBody, Query};
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::decode::decode;
 use acteon_core::delivery::Receipt;
-use acteon_core::reply::Replies;
-use acteon_core::{ActionOutcome, Delivery, Envelope};
+use acteon_core::{ActionOutcome, Delivery, Envelope, Memory};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::answer::{Unanswered, json, outcome_of};
+use crate::answer::{Unanswered, json};
 use crate::events;
 use crate::openapi;
 use crate::request::{Asked, refusal_of};
 use crate::source::HttpSource;
+
+/// A body that is longer was put together from pieces, in memory of its own. A shorter one may be a part of what was
+/// read from its connection at once.
+const READ_BYTES_MAX: usize = 64 << 10;
 
 /// Dispatch one action
 ///
@@ -30,6 +33,7 @@ use crate::source::HttpSource;
     responses(
         (status = 200, description = "What became of the action", body = openapi::ActionOutcome),
         (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "Too many bytes", body = ErrorBody),
         (status = 415, description = "Not declared as JSON", body = ErrorBody),
         (status = 422, description = "JSON, but not an action", body = ErrorBody),
@@ -53,21 +57,23 @@ impl HttpSource {
         let mut from = self.read(request).await?;
         let _work = self.begin()?;
         let draft = decode(&from.body).map_err(|error| refusal_of(&error))?;
-        let envelope = self.envelope(draft, &mut from)?;
+        let mut envelope = self.envelope(draft, &mut from)?;
         if asked.dry_run {
             let would_be = self.dry_run(std::slice::from_ref(&envelope)).await?;
             let first = would_be.into_iter().next();
             return json(&first.ok_or_else(|| ApiError::internal(&Unanswered))?);
         }
-        let permit = self.admit(1, from.body.len() as u64).await?;
-        let (origin, ended) = Replies::expect(1);
+        let permit = from.room.admit(1, from.body.len() as u64).await?;
+        if from.body.len() > READ_BYTES_MAX {
+            envelope.memory = Memory::Own;
+        }
+        envelope.raw = from.body;
+        let (origin, ended) = self.loans.lend(1);
         let delivery = Delivery::of(envelope, Receipt::new(origin, 0), permit);
         self.gather.push(delivery).await;
         let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
-        match ended.into_iter().next() {
-            Some(settled) => json(&outcome_of(settled)?),
-            None => Err(ApiError::internal(&Unanswered)),
-        }
+        let ended = ended.into_iter().next();
+        json(&ended.unwrap_or_else(|| Err(ApiError::internal(&Unanswered)))?)
     }
 
     /// What dispatching would do.

@@ -47,6 +47,9 @@ pub(crate) fn drained() {
 }
 
 /// The time for finishing is over.
-pub(crate) fn abandoned(tasks: usize) {
-    warn!(tasks, "the HTTP source stops with requests unanswered");
+pub(crate) fn abandoned(actions: u32) {
+    warn!(
+        actions,
+        "the time to drain is over: HTTP callers are answered SHUTTING_DOWN"
+    );
 }

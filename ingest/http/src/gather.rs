@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use acteon_core::{Delivery, Feed, Intake};
+use acteon_core::{Delivery, Feed, Intake, Permit};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, poll};
 use parking_lot::Mutex;
@@ -76,10 +76,12 @@ impl Gather {
         }
     }
 
-    /// Hands in the actions of one request, one micro-batch after the other so that they are decided in order.
-    pub(crate) async fn push_in_order(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+    /// Hands in the actions of one request, one micro-batch after the other so that they are decided in order. `room` is
+    /// given back when all are handed in.
+    pub(crate) async fn push_in_order(self: &Arc<Self>, deliveries: Vec<Delivery>, room: Permit) {
         let this = self.clone();
         let handing = async move {
+            let _until_handed_in = room;
             if deliveries.len() <= this.max_batch {
                 return this.submit(deliveries).await;
             }

@@ -6,6 +6,7 @@ mod config;
 mod dispatch;
 mod events;
 mod gather;
+mod loans;
 mod openapi;
 mod request;
 mod source;

@@ -1,13 +1,14 @@
-//! What both endpoints do with a request before there is an action: read it within the bounds, and admit what it
-//! asks for.
+//! What both endpoints do with a request before there is an action: read it within the bounds, and admit what has come
+//! of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_connect_http::{ApiError, declared_bytes, discard_body, read_json};
+use acteon_connect_http::{ApiError, Room, read_json_into};
 use acteon_core::decode::{DecodeError, Defaults, Draft};
 use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
-use acteon_core::{Caller, Envelope, Labels, Memory, Permit, Policy};
+use acteon_core::{Admission, Caller, Envelope, Labels, Memory, Permit, Policy};
 use axum::extract::Request;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,9 +17,6 @@ use serde::Deserialize;
 
 use crate::source::HttpSource;
 
-/// Bodies up to here are read before they are admitted: they are no larger than what a connection holds anyway, and
-/// a client that is slow to send holds no place in flight.
-const UNADMITTED_BYTES_MAX: u64 = 64 << 10;
 /// How long a refused client shall wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest `traceparent` or `tracestate` that is taken over.
@@ -35,6 +33,8 @@ pub(crate) struct Asked {
 /// What all actions of one request share.
 pub(crate) struct Provenance {
     pub(crate) body: Bytes,
+    /// Holds the room that was taken while the body came.
+    pub(crate) room: BodyRoom,
     /// From the request's headers, for actions that say nothing themselves.
     pub(crate) trace: Labels,
     pub(crate) received_at: Timestamp,
@@ -42,45 +42,76 @@ pub(crate) struct Provenance {
     pub(crate) ids: Ids,
 }
 
+/// Room in flight for a body, as much as has come of it.
+pub(crate) struct BodyRoom {
+    admission: Arc<Admission>,
+    patience: Duration,
+    permit: Option<Permit>,
+}
+
+impl BodyRoom {
+    fn bytes(&self) -> u64 {
+        self.permit.as_ref().map_or(0, Permit::bytes)
+    }
+
+    /// Room for so many actions in so many bytes, with what is there already.
+    pub(crate) async fn admit(mut self, actions: usize, bytes: u64) -> Result<Permit, ApiError> {
+        let actions = u32::try_from(actions).unwrap_or(u32::MAX);
+        let missing = self.missing(bytes.saturating_sub(self.bytes()));
+        self.take_more(actions, missing).await?;
+        self.permit.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))
+    }
+
+    /// As many of these bytes as there is room for at all: what is larger than that takes all the room, alone.
+    fn missing(&self, bytes: u64) -> u64 {
+        let most = u64::from(self.admission.bytes_max());
+        bytes.min(most.saturating_sub(self.bytes()))
+    }
+
+    async fn take_more(&mut self, actions: u32, bytes: u64) -> Result<(), ApiError> {
+        let admitted = self.admission.admit_within(actions, bytes, self.patience);
+        let more = admitted.await;
+        let more = more.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Room for BodyRoom {
+    async fn take(&mut self, bytes: u64) -> Result<(), ApiError> {
+        self.take_more(0, self.missing(bytes)).await
+    }
+
+    fn give_back(&mut self) {
+        self.permit = None;
+    }
+}
+
 impl HttpSource {
     /// What the request holds: the whole body, which is declared to be JSON, and where it came from.
     pub(crate) async fn read(&self, request: Request) -> Result<Provenance, ApiError> {
         let trace = trace_of(request.headers());
-        let body = self.read_within_bounds(request).await?;
+        let mut room = BodyRoom {
+            admission: self.context.admission.clone(),
+            patience: self.context.admission_timeout,
+            permit: None,
+        };
+        let body = read_json_into(request, &mut room).await?;
         let received_at = self.context.clock.now();
         Ok(Provenance {
             body,
+            room,
             trace,
             received_at,
             ids: Ids::at(received_at),
         })
     }
 
-    async fn read_within_bounds(&self, request: Request) -> Result<Bytes, ApiError> {
-        let max = self.context.body_bytes_max as u64;
-        let declared = declared_bytes(&request).map_or(max, |bytes| bytes.min(max));
-        if declared <= UNADMITTED_BYTES_MAX {
-            return read_json(request).await;
-        }
-        match self.admit(0, declared).await {
-            Ok(_until_read) => read_json(request).await,
-            Err(refusal) => {
-                discard_body(request).await;
-                Err(refusal)
-            }
-        }
-    }
-
-    /// Room for so many actions in so many bytes.
-    pub(crate) async fn admit(&self, actions: usize, bytes: u64) -> Result<Permit, ApiError> {
-        let actions = u32::try_from(actions).unwrap_or(u32::MAX);
-        let patience = self.context.admission_timeout;
-        let admission = &self.context.admission;
-        let permit = admission.admit_within(actions, bytes, patience).await;
-        permit.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))
-    }
-
-    /// The action as it goes on loan: in its box from the start, for it is large and moves often.
+    /// The action as it goes on loan: in its box from the start, for it is large and moves often. It shares the memory of
+    /// its request, of which nobody asks for more than the payload: whoever is answered gets no dead letter.
     pub(crate) fn envelope(
         &self,
         draft: Draft,
@@ -103,8 +134,8 @@ impl HttpSource {
             },
             caller: Caller::anonymous(),
             received_at: now,
-            // Of a batch this is the whole: whoever is answered gets no dead letter, so nobody reads it.
-            raw: from.body.clone(),
+            raw: Bytes::new(),
+            key: None,
             memory: Memory::Shared,
             history: None,
             policy: Policy::Answer,

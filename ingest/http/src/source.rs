@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::HttpContext;
 use crate::gather::Gather;
+use crate::loans::Loans;
 use crate::{events, openapi};
 
 /// The source behind `POST /v1/dispatch` and `POST /v1/dispatch/batch`.
@@ -20,6 +21,7 @@ pub struct HttpSource {
     /// Holds every request that is past its body, and every task that hands in.
     pub(crate) work: TaskTracker,
     pub(crate) gather: Arc<Gather>,
+    pub(crate) loans: Arc<Loans>,
     /// The name of the source in positions; one for all actions.
     pub(crate) stream: Arc<str>,
     abandoned: CancellationToken,
@@ -37,12 +39,18 @@ impl HttpSource {
             abandoned.clone(),
         );
         Arc::new(Self {
+            loans: Loans::new(context.stop.clone()),
             context,
             work,
             gather,
             stream: "http".into(),
             abandoned,
         })
+    }
+
+    /// How many actions of callers have not come to their end: what is cut off now does not come back from anywhere.
+    pub fn actions_in_flight(&self) -> u32 {
+        self.loans.open()
     }
 
     /// The routes with their documentation, to be merged into a router with the manners of the API.
@@ -60,7 +68,7 @@ impl Source for HttpSource {
         tokio::select! {
             () = self.work.wait() => events::drained(),
             () = shutdown.abandon.cancelled() => {
-                events::abandoned(self.work.len());
+                events::abandoned(self.loans.open());
                 self.abandoned.cancel();
             }
         }

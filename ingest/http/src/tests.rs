@@ -1,4 +1,5 @@
 mod batches;
+mod memory;
 mod overload;
 mod refusals;
 mod shapes;

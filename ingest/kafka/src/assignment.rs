@@ -13,6 +13,33 @@ use crate::starts::{Prefix, Start};
 
 type Lender = acteon_ingest_kit::Lender<Report>;
 
+/// Records that wait for their time, by number and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Undue {
+    pub(crate) records: usize,
+    pub(crate) bytes: u64,
+}
+
+impl Undue {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.records += 1;
+        self.bytes += bytes;
+    }
+
+    pub(crate) fn remove(&mut self, bytes: u64) {
+        self.records -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn reaches(self, max: Self) -> bool {
+        self.records >= max.records || self.bytes >= max.bytes
+    }
+
+    fn is_over_half(self, max: Self) -> bool {
+        self.records > max.records / 2 || self.bytes > max.bytes / 2
+    }
+}
+
 /// One assigned partition, from its assignment to its end.
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
@@ -24,8 +51,8 @@ pub(crate) struct Partition {
     /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
     /// of other keys may be settled, and would come again after it.
     lent_end: u64,
-    /// Read from the retry topic and waiting for their time.
-    pub(crate) undue: usize,
+    /// Read from a topic of the delayed path and waiting for their time.
+    pub(crate) undue: Undue,
     /// The broker has asked for it back: nothing new is read from it.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
@@ -141,10 +168,10 @@ impl Partition {
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
-    pub(crate) fn is_strained(&self, undue_max: usize) -> bool {
+    pub(crate) fn is_strained(&self, undue_max: Undue) -> bool {
         match self.paused {
-            true => !self.mark.is_narrow() || self.undue > undue_max / 2,
-            false => self.mark.is_wide() || self.undue >= undue_max,
+            true => !self.mark.is_narrow() || self.undue.is_over_half(undue_max),
+            false => self.mark.is_wide() || self.undue.reaches(undue_max),
         }
     }
 
@@ -189,7 +216,7 @@ impl Assignment {
             lender: Arc::new(lender),
             on_loan: 0,
             lent_end: 0,
-            undue: 0,
+            undue: Undue::default(),
             revoking: false,
             paused: false,
             stream: format!("kafka:{topic}/{number}").into(),
@@ -273,13 +300,19 @@ impl Assignment {
             .sum()
     }
 
-    pub(crate) fn on_loan(&self) -> usize {
-        self.iter().map(|partition| partition.on_loan).sum()
+    /// How many are begun, and neither settled nor waiting for their time.
+    pub(crate) fn in_work(&self) -> usize {
+        let in_work = |p: &Partition| p.mark.unsettled().saturating_sub(p.undue.records);
+        self.iter().map(in_work).sum()
     }
 
-    /// The epochs that are not over.
-    pub(crate) fn epochs(&self) -> Vec<u32> {
-        self.iter().map(|p| p.lender.epoch).collect()
+    /// How many partitions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub(crate) fn on_loan(&self) -> usize {
+        self.iter().map(|partition| partition.on_loan).sum()
     }
 
     /// True when a commit is on its way, or still to be sent.

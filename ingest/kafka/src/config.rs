@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::Secret;
-use acteon_ingest_kit::Codec;
+use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use schemars::JsonSchema;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
+use crate::own_topics;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,7 +38,11 @@ pub struct KafkaConfig {
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
-    /// Where throttled actions wait. Default: `<group_id>.retry`. Created when absent.
+    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    #[serde(default)]
+    pub ordering_key: Vec<String>,
+    /// What begins the names of the topics where actions wait that are delivered later: `.1s`, `.10s`, `.1m`, `.10m` and
+    /// `.1h` follow, for waits up to that. Default: `<group_id>.<name>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
     /// Where dead letters are published besides being stored. Created when absent.
@@ -68,6 +73,7 @@ pub enum Start {
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
+const TOPIC_LENGTH_MAX: usize = 249;
 /// Each is a connection to every broker, and some threads.
 const CONSUMERS_MAX: u32 = 16;
 
@@ -114,10 +120,10 @@ const OWNED: &[(&str, &str)] = &[
 ];
 
 impl KafkaConfig {
-    /// The topic of throttled actions.
-    pub fn retry_topic(&self) -> String {
+    /// What begins the names of the topics of the delayed path, for the source `name`.
+    pub fn retry_topic(&self, name: &str) -> String {
         let chosen = self.retry_topic.clone();
-        chosen.unwrap_or_else(|| format!("{}.retry", self.group_id))
+        chosen.unwrap_or_else(|| self.retry_group(name))
     }
 
     /// Where a member begins whose group never committed.
@@ -129,10 +135,14 @@ impl KafkaConfig {
         }
     }
 
-    fn group(&self, member: Member) -> String {
+    fn retry_group(&self, name: &str) -> String {
+        format!("{}.{name}.retry", self.group_id)
+    }
+
+    fn group(&self, name: &str, member: Member) -> String {
         match member {
             Member::OfTopics(_) => self.group_id.clone(),
-            Member::OfRetries => format!("{}.retry", self.group_id),
+            Member::OfRetries => self.retry_group(name),
         }
     }
 
@@ -147,7 +157,7 @@ impl KafkaConfig {
     ///
     /// # Errors
     /// The first option that cannot work.
-    pub fn check(&self) -> Result<(), OptionError> {
+    pub fn check(&self, name: &str) -> Result<(), OptionError> {
         let nothing = |text: &str| text.trim().is_empty();
         let needed = [
             ("brokers", nothing(&self.brokers)),
@@ -167,30 +177,45 @@ impl KafkaConfig {
                 found: self.consumers,
             });
         }
-        self.check_topics()?;
+        OrderingKey::of(&self.ordering_key)?;
+        self.check_topics(name)?;
         self.check_client()
     }
 
-    fn check_topics(&self) -> Result<(), OptionError> {
-        let retry = self.retry_topic();
-        let reused = |option, topic: &str| {
-            let topic = topic.to_owned();
-            Err(OptionError::Reused { option, topic })
+    fn check_topics(&self, name: &str) -> Result<(), OptionError> {
+        if let Some(pattern) = self.topics.iter().find(|topic| topic.starts_with('^')) {
+            return Err(OptionError::Pattern(pattern.clone()));
+        }
+        let retry = self.retry_topic(name);
+        let retry: Vec<String> = match self.ordered {
+            true => Vec::new(),
+            false => own_topics::names(&retry).collect(),
         };
         let mut topics = self.topics.iter().enumerate();
         if let Some((_, topic)) = topics.find(|(at, topic)| self.topics[..*at].contains(topic)) {
             let topic = topic.clone();
             return Err(OptionError::Twice { topic });
         }
-        if self.topics.contains(&retry) {
-            return reused("retry_topic", &retry);
-        }
-        match &self.dead_letter_topic {
-            Some(topic) if self.topics.contains(topic) || *topic == retry => {
-                reused("dead_letter_topic", topic)
+        let letters = self.dead_letter_topic.as_slice();
+        let named = [
+            ("topics", self.topics.as_slice()),
+            ("retry_topic", &retry),
+            ("dead_letter_topic", letters),
+        ];
+        for (at, (option, topics)) in named.iter().enumerate() {
+            let option = *option;
+            for topic in *topics {
+                if !is_topic(topic) {
+                    let topic = topic.clone();
+                    return Err(OptionError::NoTopic { option, topic });
+                }
+                if named[..at].iter().any(|(_, before)| before.contains(topic)) {
+                    let topic = topic.clone();
+                    return Err(OptionError::Reused { option, topic });
+                }
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn check_client(&self) -> Result<(), OptionError> {
@@ -227,7 +252,7 @@ impl KafkaConfig {
             config.set(INSTANCE_KEY, instance);
         }
         config
-            .set("group.id", self.group(member))
+            .set("group.id", self.group(name, member))
             // Where it begins is looked up. What the client does not find is never skipped.
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
@@ -252,7 +277,9 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
-            .set("queue.buffering.max.kbytes", "16384");
+            // The broker is to judge what is too large for it.
+            .set("message.max.bytes", "1000000000")
+            .set("queue.buffering.max.kbytes", "1048576");
         config
     }
 
@@ -263,4 +290,12 @@ impl KafkaConfig {
         config.set("bootstrap.servers", &self.brokers);
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
+}
+
+/// True for what a broker takes for the name of a topic.
+fn is_topic(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=TOPIC_LENGTH_MAX).contains(&name.len())
+        && name.chars().all(legal)
+        && !matches!(name, "." | "..")
 }

@@ -1,18 +1,20 @@
 //! What comes back: published to be offered later, held in this process until it is due, or copied to the dead letter
 //! topic before it is acknowledged.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{DeadLetter, Permit, Returned, Settled};
-use acteon_ingest_kit::{Again, Backoff, Held, Place, Publishing, Waiting};
+use acteon_core::{Envelope, Failure, FailureCode, Permit, Refusal, Returned, Settled};
+use acteon_ingest_kit::{
+    Again, Backoff, Decoded, Held, Place, Publication as _, Publishing, Reason, Waiting,
+};
 use hashbrown::HashMap;
 use jiff::Timestamp;
+use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 
 use crate::assignment::Assignment;
 use crate::loans::Loans;
-use crate::publish::{Producer, Publication};
+use crate::publish::{Copied, Producer, Publication, is_refused};
 use crate::source::Shared;
 
 /// How soon room is asked for again.
@@ -22,12 +24,21 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) type Published = acteon_ingest_kit::Published<Producer>;
 
 /// What is to be done with a record whose loan has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// It has come to its end.
     Acknowledge,
+    /// It can be kept nowhere: it becomes a dead letter.
+    GiveUp(Box<Envelope>, Permit, Failure),
     /// Nothing yet.
     Wait,
+}
+
+/// When a record of the delayed path is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    At(Instant),
+    /// It is not: its wait is longer than its topic keeps anything, and is gone on with in another copy.
+    PassOn(Instant, Timestamp),
 }
 
 /// Holds and publishes what has not come to its end.
@@ -38,6 +49,8 @@ pub(crate) struct Delayed<'a> {
     tries: HashMap<Place, u32>,
     backoff: Backoff,
     publishing: Publishing<Producer>,
+    /// How many of those that are on their way have no room of their own.
+    unadmitted: usize,
     /// Nothing is held any more: what comes back is left to the broker.
     closed: bool,
 }
@@ -50,7 +63,8 @@ impl<'a> Delayed<'a> {
             held: Waiting::default(),
             tries: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
-            publishing: Publishing::new(Producer::new(producer)),
+            publishing: Publishing::new(Producer::new(producer, shared.own_topics.clone())),
+            unadmitted: 0,
             closed: false,
         }
     }
@@ -65,7 +79,10 @@ impl<'a> Delayed<'a> {
     ) -> Next {
         match settled {
             Settled::Done(_) => Next::Acknowledge,
-            Settled::DeadLettered(letter) => self.dead_lettered(place, &letter, assignment),
+            Settled::DeadLettered(letter) => match &self.shared.own_topics.dead_letter {
+                Some(_) => self.publish(place, Publication::dead_letter(letter), assignment),
+                None => Next::Acknowledge,
+            },
             Settled::Retry {
                 returned,
                 after,
@@ -73,39 +90,25 @@ impl<'a> Delayed<'a> {
             } => {
                 self.shared.events.retried(refusal.as_str());
                 let again = Again::HandIn(returned);
+                let after = (after, reason(refusal));
                 self.hold((place, again), after, assignment, now)
             }
             Settled::Later {
                 envelope,
                 after,
                 delay,
-            } => match self.shared.retry_topic.clone() {
-                Some(topic) => {
+            } => match &self.shared.own_topics.retry {
+                Some(_) => {
+                    self.shared.events.delayed(delay.as_str());
                     let not_before = later(self.shared.context.clock.now(), after);
-                    let retry = Publication::retry(&topic, &envelope, not_before);
-                    self.publish(place, retry, assignment)
+                    self.publish(place, Publication::retry(envelope, not_before), assignment)
                 }
                 None => {
                     self.shared.events.retried(delay.as_str());
                     let again = Again::HandIn(Returned::Action(envelope));
-                    self.hold((place, again), after, assignment, now)
+                    self.hold((place, again), (after, Reason::Delayed), assignment, now)
                 }
             },
-        }
-    }
-
-    fn dead_lettered(
-        &mut self,
-        place: Place,
-        letter: &DeadLetter,
-        assignment: &mut Assignment,
-    ) -> Next {
-        match &self.shared.dead_letter_topic {
-            Some(topic) => {
-                let copy = Publication::dead_letter(&Arc::clone(topic), letter);
-                self.publish(place, copy, assignment)
-            }
-            None => Next::Acknowledge,
         }
     }
 
@@ -113,13 +116,17 @@ impl<'a> Delayed<'a> {
     fn publish(
         &mut self,
         place: Place,
-        publication: Publication,
+        mut publication: Box<Publication>,
         assignment: &mut Assignment,
     ) -> Next {
-        match assignment.of(place) {
-            Some(_) => self.publishing.begin(place, Box::new(publication)),
-            None => self.shared.events.fenced(place.offset),
+        if assignment.of(place).is_none() {
+            self.shared.events.fenced(place.offset);
+            return Next::Wait;
         }
+        let admission = &self.shared.context.admission;
+        publication.permit = admission.try_admit(1, publication.raw().len() as u64);
+        self.unadmitted += usize::from(publication.permit.is_none());
+        self.publishing.begin(place, publication);
         Next::Wait
     }
 
@@ -135,30 +142,48 @@ impl<'a> Delayed<'a> {
         assignment: &mut Assignment,
         now: Instant,
     ) -> Next {
+        let events = &self.shared.events;
         let Published {
             place,
             publication,
             result,
         } = published;
-        match result {
-            Ok(()) => {
-                self.shared.events.published(publication.kind);
+        let kind = publication.kind();
+        self.unadmitted -= usize::from(publication.permit.is_none());
+        let Err(error) = result else {
+            events.published(kind);
+            return Next::Acknowledge;
+        };
+        let (Publication { copy, permit }, is_refused) = (*publication, is_refused(&error));
+        match (copy, permit) {
+            (Copied::Retry(envelope, _), Some(permit)) if is_refused => {
+                events.publish_refused(kind, &error);
+                Next::GiveUp(envelope, permit, refusal(&error))
+            }
+            // It is stored all the same.
+            (Copied::DeadLetter(_), _) if is_refused => {
+                events.publish_refused(kind, &error);
                 Next::Acknowledge
             }
-            Err(error) => {
-                self.shared.events.publish_failed(publication.kind, &error);
-                let again = Again::Publish(publication);
-                self.hold((place, again), Duration::ZERO, assignment, now)
+            (copy, permit) => {
+                events.publish_failed(kind, &error);
+                let again = Again::Publish(Box::new(Publication { copy, permit }));
+                self.hold(
+                    (place, again),
+                    (Duration::ZERO, Reason::Delayed),
+                    assignment,
+                    now,
+                )
             }
         }
     }
 
-    /// Keeps what has come back until it is time to try again. When its partition goes, or we do, it is dropped:
-    /// its offset is unsettled, and the broker brings it again.
+    /// Keeps what has come back until it is time to try again. When its partition goes, or we do, what would be there for
+    /// long is dropped: its offset is unsettled, and the broker brings it again. What is only refused is drained.
     fn hold(
         &mut self,
         (place, again): (Place, Again<Publication>),
-        after: Duration,
+        (after, reason): (Duration, Reason),
         assignment: &mut Assignment,
         now: Instant,
     ) -> Next {
@@ -166,9 +191,11 @@ impl<'a> Delayed<'a> {
             self.shared.events.fenced(place.offset);
             return Next::Wait;
         };
-        partition.on_loan -= 1;
-        if partition.revoking || self.closed {
-            return Next::Wait;
+        if reason != Reason::Refused {
+            partition.on_loan -= 1;
+            if partition.revoking || self.closed {
+                return Next::Wait;
+            }
         }
         let tries = self.tries.entry(place).or_default();
         let wait = self.backoff.wait_of(*tries, rand::random());
@@ -178,27 +205,37 @@ impl<'a> Delayed<'a> {
             place,
             again,
             permit: None,
-            undue: false,
+            reason,
         };
-        held.permit = self.shared.context.admission.try_admit(1, held.bytes());
+        held.permit = match &mut held.again {
+            Again::Publish(publication) => publication.permit.take(),
+            Again::HandIn(_) => None,
+        };
+        if held.permit.is_none() {
+            held.permit = self.shared.context.admission.try_admit(1, held.bytes());
+        }
         self.held.push(held);
         Next::Wait
     }
 
-    /// Keeps a record of the retry topic until it is due.
-    pub(crate) fn keep_until(
-        &mut self,
-        due: Instant,
-        place: Place,
-        returned: Returned,
-        permit: Permit,
-    ) {
+    /// Keeps a record of the delayed path until it is due.
+    pub(crate) fn keep_until(&mut self, due: Due, place: Place, decoded: Decoded, permit: Permit) {
+        let (due, again) = match (due, decoded) {
+            (Due::At(due), Ok(envelope)) => (due, Again::HandIn(envelope.into())),
+            (Due::At(due) | Due::PassOn(due, _), Err(poison)) => {
+                (due, Again::HandIn(poison.into()))
+            }
+            (Due::PassOn(due, not_before), Ok(envelope)) => (
+                due,
+                Again::Publish(Publication::retry(envelope, not_before)),
+            ),
+        };
         self.held.push(Held {
             due,
             place,
-            again: Again::HandIn(returned),
+            again,
             permit: Some(permit),
-            undue: true,
+            reason: Reason::Undue,
         });
     }
 
@@ -215,7 +252,12 @@ impl<'a> Delayed<'a> {
             let Some(partition) = assignment.of(held.place) else {
                 continue;
             };
-            partition.undue -= usize::from(held.undue);
+            match held.reason {
+                // It goes on loan anew.
+                Reason::Refused => partition.on_loan -= 1,
+                Reason::Undue => partition.undue.remove(bytes),
+                Reason::Delayed => {}
+            }
             match held.again {
                 Again::HandIn(Returned::Action(envelope)) => {
                     loans.lend(held.place, Ok(envelope), permit, partition);
@@ -223,7 +265,8 @@ impl<'a> Delayed<'a> {
                 Again::HandIn(Returned::Poison(poison)) => {
                     loans.lend(held.place, Err(poison), permit, partition);
                 }
-                Again::Publish(publication) => {
+                Again::Publish(mut publication) => {
+                    publication.permit = Some(permit);
                     partition.on_loan += 1;
                     self.publishing.begin(held.place, publication);
                 }
@@ -236,9 +279,9 @@ impl<'a> Delayed<'a> {
         self.held.next_due()
     }
 
-    /// True when something is held that has no room of its own.
+    /// True when something is held, or on its way, that has no room of its own.
     pub(crate) fn is_over_the_bound(&self) -> bool {
-        self.held.is_over_the_bound()
+        self.held.is_over_the_bound() || self.unadmitted > 0
     }
 
     /// The record has come to its end.
@@ -248,19 +291,50 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// Drops what belongs to assignments that are not kept: the broker brings it again.
-    pub(crate) fn retain(&mut self, kept: &[u32]) {
-        self.held.retain(|place| kept.contains(&place.epoch));
-        self.tries.retain(|place, _| kept.contains(&place.epoch));
+    /// Drops what is not drained of assignments that are not kept: the broker brings it again.
+    pub(crate) fn drain(&mut self, kept: &[u32]) {
+        self.held
+            .retain(|held| held.reason == Reason::Refused || kept.contains(&held.place.epoch));
     }
 
-    /// Drops what is held, and holds nothing from now on.
+    /// Forgets what belongs to partitions that are gone.
+    pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
+        let is_there = |place: Place| assignment.iter().any(|p| p.lender.epoch == place.epoch);
+        self.held.retain(|held| is_there(held.place));
+        self.tries.retain(|place, _| is_there(*place));
+    }
+
+    /// Drops what is not drained, and holds nothing else from now on.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.held.retain(|_| false);
+        self.drain(&[]);
+    }
+}
+
+/// Whether what is refused is to be drained: it is, unless that may take long.
+fn reason(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Overloaded | Refusal::Busy | Refusal::Abandoned => Reason::Refused,
+        Refusal::StateUnavailable
+        | Refusal::StateFull
+        | Refusal::DeadLettersFull
+        | Refusal::ShuttingDown => Reason::Delayed,
     }
 }
 
 fn later(now: Timestamp, after: Duration) -> Timestamp {
     now.saturating_add(after).unwrap_or(Timestamp::MAX)
+}
+
+/// What the dead letter says of an action that can be kept nowhere.
+fn refusal(error: &KafkaError) -> Failure {
+    let reason = error.rdkafka_error_code().map(|code| code.to_string());
+    let reason = reason.unwrap_or_else(|| error.to_string());
+    Failure {
+        code: FailureCode::ExecutionFailed,
+        message: format!("it was to be delivered later, and its broker cannot keep it: {reason}")
+            .into(),
+        retryable: false,
+        attempts: 0,
+    }
 }

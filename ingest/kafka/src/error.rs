@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use acteon_ingest_kit::PathError;
 use thiserror::Error;
 
 /// Each names the option and what to change.
@@ -34,9 +35,16 @@ pub enum OptionError {
     #[error("`topics` names `{topic}` twice")]
     #[allow(missing_docs)]
     Twice { topic: String },
-    /// The client library does not read what is named so.
-    #[error("`topics`: the Kafka client does not take one of these names")]
-    NotSubscribed,
+    /// A path leads nowhere.
+    #[error("`ordering_key`: {0}")]
+    OrderingKey(#[from] PathError),
+    /// A pattern would read what the source writes itself.
+    #[error("`topics` must be names, and `{0}` is a pattern")]
+    Pattern(String),
+    /// No broker has a topic of this name.
+    #[error("`{option}`: `{topic}` cannot be the name of a topic")]
+    #[allow(missing_docs)]
+    NoTopic { option: &'static str, topic: String },
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

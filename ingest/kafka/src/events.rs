@@ -3,6 +3,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use compact_str::CompactString;
 use metrics::{Counter, counter, gauge};
@@ -19,6 +20,7 @@ pub(crate) struct Events {
     pub(crate) of_source: Arc<acteon_ingest_kit::Events>,
     source: CompactString,
     committed: Counter,
+    passed_over: Counter,
     /// What the client complained of last, so that it is not repeated as long as it lasts.
     trouble: Mutex<Option<RDKafkaErrorCode>>,
 }
@@ -38,6 +40,7 @@ impl Events {
             of_source: Arc::new(acteon_ingest_kit::Events::new("kafka", source)),
             source: source.clone(),
             committed: counter!("acteon_kafka_committed_total", "source" => source.to_string()),
+            passed_over: counter!("acteon_kafka_passed_over_total", "source" => source.to_string()),
             trouble: Mutex::default(),
         }
     }
@@ -78,6 +81,18 @@ impl Events {
         );
     }
 
+    pub(crate) fn topic_declared(&self, topic: &str) {
+        info!(source = %self.source, topic, "a topic was created");
+    }
+
+    pub(crate) fn topic_is_narrow(&self, topic: &str, limit: u64, needed: u64) {
+        warn!(source = %self.source, topic, limit, needed, "a topic takes shorter records than those that are read");
+    }
+
+    pub(crate) fn topic_forgets(&self, topic: &str, kept: Duration, needed: Duration) {
+        warn!(source = %self.source, topic, ?kept, ?needed, "a topic forgets what may still wait in it");
+    }
+
     pub(crate) fn revoked(&self, topic: &str, partition: i32, unsettled: usize) {
         self.lag(topic, partition, 0);
         info!(source = %self.source, topic, partition, unsettled, "partition given up");
@@ -97,6 +112,11 @@ impl Events {
     pub(crate) fn commit_failed(&self, error: &KafkaError) {
         self.counted("acteon_kafka_commit_failures_total");
         warn!(source = %self.source, %error, "a commit failed and will be repeated");
+    }
+
+    pub(crate) fn passed_over(&self, records: usize) {
+        self.passed_over.increment(records as u64);
+        debug!(source = %self.source, records, "passed over what belongs to another source or group");
     }
 
     pub(crate) fn partition_paused(&self, topic: &str, partition: i32) {

@@ -79,7 +79,7 @@ impl<'a> Flow<'a> {
     }
 
     fn pause_and_resume(&self, assignment: &mut Assignment) {
-        let undue_max = self.shared.undue_max();
+        let undue_max = self.shared.undue_max(assignment.len());
         let is_as_wanted =
             |p: &Partition| p.paused == (self.held_back || p.revoking || p.is_strained(undue_max));
         // Nearly always, and asked every turn.

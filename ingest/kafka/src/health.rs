@@ -69,6 +69,9 @@ impl<'a> Health<'a> {
         self.shared.events.connected();
         if !self.joined {
             progress.troubled("has not joined its group yet");
+        } else if let Some(missing) = self.shared.own_topics.trouble() {
+            progress.troubled(missing);
+            self.look_for_topics();
         } else if self.topic_unknown {
             progress.troubled(TOPIC_UNKNOWN);
             self.look_for_topics();
@@ -99,10 +102,17 @@ impl<'a> Health<'a> {
     }
 
     fn look_for_topics(&mut self) {
-        if self.looking.is_none() {
-            let topics = self.shared.topics();
-            self.looking = Some(Box::pin(all_exist(self.consumer.clone(), topics)));
+        if self.looking.is_some() {
+            return;
         }
+        let (topics, consumer) = (self.shared.topics(), self.consumer.clone());
+        let (own, member) = (self.shared.own_topics.clone(), self.shared.member);
+        self.looking = Some(Box::pin(async move {
+            if member == Member::OfRetries {
+                own.doubt().await;
+            }
+            own.ensure().await.is_ok() && all_exist(consumer, topics).await
+        }));
     }
 
     /// Whether all topics exist, once that was asked for. Pending while it was not.

@@ -5,6 +5,7 @@ mod check;
 mod committer;
 mod config;
 mod context;
+mod declare;
 mod delayed;
 mod error;
 mod events;
@@ -13,6 +14,7 @@ mod flow;
 mod health;
 mod loans;
 mod member;
+mod own_topics;
 mod publish;
 mod reader;
 mod rebalance;
@@ -42,8 +44,8 @@ impl Factory<Sources> for Kafka {
     const KIND: &'static str = "kafka";
     type Config = KafkaConfig;
 
-    fn check(&self, config: &KafkaConfig) -> Result<(), BuildError> {
-        let checked = config.check();
+    fn check(&self, config: &KafkaConfig, name: &str) -> Result<(), BuildError> {
+        let checked = config.check(name);
         checked.map_err(|error| BuildError::new(error.to_string()))
     }
 

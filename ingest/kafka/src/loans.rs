@@ -1,6 +1,6 @@
 //! Makes loans of records: at once, or when the one before it under the same key has come to its end.
 
-use acteon_core::Permit;
+use acteon_core::{Envelope, Failure, Permit, Receipt};
 use acteon_ingest_kit::{Decoded, Lane, Lanes, Place, Queued, Submitter};
 
 use crate::assignment::{Assignment, Partition};
@@ -38,6 +38,17 @@ impl Loans {
     ) {
         let receipt = partition.lend(place);
         self.submitter.lend(decoded, receipt, permit);
+    }
+
+    /// Makes a loan of a record that is counted as on loan already, to become a dead letter.
+    pub(crate) fn give_up(
+        &mut self,
+        (place, envelope, permit): (Place, Box<Envelope>, Permit),
+        why: Failure,
+        partition: &Partition,
+    ) {
+        let receipt = Receipt::new(partition.lender.clone(), place.offset);
+        self.submitter.give_up((envelope, receipt, permit), why);
     }
 
     /// Makes a loan of a record when its lane is free. Poison waits for nobody.

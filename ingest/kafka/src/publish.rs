@@ -1,20 +1,20 @@
-//! Publishes to the retry topic and the dead letter topic.
+//! Publishes to the topics of the delayed path and the dead letter topic. The producer is made when it is first needed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::delivery::detached;
-use acteon_core::{DeadLetter, Envelope};
-use acteon_ingest_kit::Publisher;
+use acteon_core::{DeadLetter, Envelope, Permit};
+use acteon_ingest_kit::{Publication as _, Publisher};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use tokio::sync::OnceCell;
 
+use crate::own_topics::OwnTopics;
 use crate::record::{letter_headers, retry_headers};
 
 /// How long a full queue of the producer is waited for.
@@ -22,51 +22,106 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A record to publish.
 pub(crate) struct Publication {
-    /// `retry` or `dead_letter`.
-    pub(crate) kind: &'static str,
-    raw: Bytes,
-    topic: Arc<str>,
-    headers: OwnedHeaders,
+    pub(crate) copy: Copied,
+    /// Its share of what may be in flight; without one nothing new is read.
+    pub(crate) permit: Option<Permit>,
+}
+
+/// What it is a copy of.
+pub(crate) enum Copied {
+    /// An action that is not to be offered before then.
+    Retry(Box<Envelope>, Timestamp),
+    DeadLetter(Arc<DeadLetter>),
 }
 
 impl Publication {
-    /// An action that waits in the retry topic until `not_before`.
-    pub(crate) fn retry(topic: &Arc<str>, envelope: &Envelope, not_before: Timestamp) -> Self {
-        Self {
-            kind: "retry",
-            raw: detached(&envelope.raw),
-            topic: topic.clone(),
-            headers: retry_headers(envelope, not_before),
+    /// An action that waits until `not_before`.
+    pub(crate) fn retry(mut envelope: Box<Envelope>, not_before: Timestamp) -> Box<Self> {
+        envelope.detach();
+        Box::new(Self {
+            copy: Copied::Retry(envelope, not_before),
+            permit: None,
+        })
+    }
+
+    pub(crate) fn dead_letter(letter: Arc<DeadLetter>) -> Box<Self> {
+        Box::new(Self {
+            copy: Copied::DeadLetter(letter),
+            permit: None,
+        })
+    }
+
+    /// `retry` or `dead_letter`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.copy {
+            Copied::Retry(..) => "retry",
+            Copied::DeadLetter(_) => "dead_letter",
         }
     }
 
-    pub(crate) fn dead_letter(topic: &Arc<str>, letter: &DeadLetter) -> Self {
-        Self {
-            kind: "dead_letter",
-            raw: letter.raw.clone(),
-            topic: topic.clone(),
-            headers: letter_headers(letter),
+    fn key(&self) -> Option<&[u8]> {
+        match &self.copy {
+            Copied::Retry(envelope, _) => envelope.key.as_deref(),
+            Copied::DeadLetter(_) => None,
+        }
+    }
+
+    fn headers(&self, topics: &OwnTopics) -> OwnedHeaders {
+        match &self.copy {
+            Copied::Retry(envelope, due) => retry_headers(&topics.owner, envelope, *due),
+            Copied::DeadLetter(letter) => letter_headers(letter),
+        }
+    }
+
+    /// Where it goes. What waits goes by the time it still has to wait.
+    fn topic<'t>(&self, topics: &'t OwnTopics) -> Option<&'t Arc<str>> {
+        match &self.copy {
+            Copied::Retry(_, due) => {
+                let wait = due.duration_since(topics.clock.now());
+                let wait = Duration::try_from(wait).unwrap_or_default();
+                Some(topics.retry.as_ref()?.for_wait(wait))
+            }
+            Copied::DeadLetter(_) => topics.dead_letter.as_ref(),
         }
     }
 }
 
 impl acteon_ingest_kit::Publication for Publication {
     fn raw(&self) -> &Bytes {
-        &self.raw
+        match &self.copy {
+            Copied::Retry(envelope, _) => &envelope.raw,
+            Copied::DeadLetter(letter) => &letter.raw,
+        }
     }
 }
 
-/// The producer, made when it is first needed.
+/// The clients that publish, and what they may publish to.
 pub(crate) struct Producer {
-    config: ClientConfig,
-    made: OnceCell<FutureProducer>,
+    topics: Arc<OwnTopics>,
+    together: Client,
+    /// For what is refused as too large: records that are sent together are refused together.
+    alone: Client,
 }
 
 impl Producer {
-    pub(crate) fn new(config: ClientConfig) -> Self {
+    pub(crate) fn new(together: ClientConfig, topics: Arc<OwnTopics>) -> Self {
+        let mut alone = together.clone();
+        alone.set("batch.num.messages", "1");
         Self {
-            config,
-            made: OnceCell::new(),
+            topics,
+            together: Client::new(together),
+            alone: Client::new(alone),
+        }
+    }
+
+    async fn send(&self, publication: &Publication, topic: &str) -> KafkaResult<()> {
+        let headers = publication.headers(&self.topics);
+        let sent = self.together.send(publication, topic, &headers).await;
+        match code(&sent) {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                self.alone.send(publication, topic, &headers).await
+            }
+            Some(_) | None => sent,
         }
     }
 }
@@ -76,13 +131,89 @@ impl Publisher for Producer {
     type Publication = Publication;
     type Error = KafkaError;
 
+    /// The topic exists before anything is sent to it: a broker that makes topics by itself would make it too narrow.
     async fn publish(&self, publication: &Publication) -> KafkaResult<()> {
-        let make = async || self.config.create();
-        let producer: &FutureProducer = self.made.get_or_try_init(make).await?;
-        let record = FutureRecord::<[u8], [u8]>::to(&publication.topic)
-            .payload(&publication.raw)
-            .headers(publication.headers.clone());
-        let sent = producer.send(record, QUEUE_PATIENCE).await;
-        sent.map(|_| ()).map_err(|(error, _)| error)
+        self.topics.ensure().await?;
+        let Some(topic) = publication.topic(&self.topics) else {
+            return Ok(());
+        };
+        let sent = self.send(publication, topic).await;
+        // What is sent to a topic that is gone is kept by the client until its time is over.
+        if let Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::MessageTimedOut,
+        ) = code(&sent)
+        {
+            self.topics.doubt().await;
+        }
+        sent
     }
+}
+
+/// A client, made when it is first needed.
+struct Client {
+    config: ClientConfig,
+    made: Mutex<Option<FutureProducer>>,
+}
+
+impl Client {
+    fn new(config: ClientConfig) -> Self {
+        let made = Mutex::default();
+        Self { config, made }
+    }
+
+    async fn send(
+        &self,
+        publication: &Publication,
+        topic: &str,
+        headers: &OwnedHeaders,
+    ) -> KafkaResult<()> {
+        let mut record = FutureRecord::<[u8], [u8]>::to(topic)
+            .payload(publication.raw())
+            .headers(headers.clone());
+        record.key = publication.key();
+        let sent = self.made()?.send(record, QUEUE_PATIENCE).await;
+        let sent = sent.map(|_| ()).map_err(|(error, _)| error);
+        if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
+            // It will never send anything again.
+            *self.made.lock() = None;
+        }
+        sent
+    }
+
+    fn made(&self) -> KafkaResult<FutureProducer> {
+        let mut made = self.made.lock();
+        if let Some(client) = &*made {
+            return Ok(client.clone());
+        }
+        let client: FutureProducer = self.config.create()?;
+        *made = Some(client.clone());
+        Ok(client)
+    }
+}
+
+fn code(sent: &KafkaResult<()>) -> Option<RDKafkaErrorCode> {
+    sent.as_ref().err()?.rdkafka_error_code()
+}
+
+/// True when a publication can never succeed, however often it is tried.
+pub(crate) fn is_refused(error: &KafkaError) -> bool {
+    let KafkaError::MessageProduction(code) = error else {
+        return false;
+    };
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::UnsupportedForMessageFormat
+            | RDKafkaErrorCode::PolicyViolation
+    )
 }

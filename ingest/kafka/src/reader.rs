@@ -1,9 +1,13 @@
 //! Takes records up: decodes them into the pending batch, and lends the batch out when there is room for it.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
-use acteon_core::{Permit, Returned};
-use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, Pending, Place};
+use acteon_core::Permit;
+use acteon_core::delivery::SHARING_BYTES_MAX;
+use acteon_ingest_kit::delayed::Known;
+use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use rdkafka::consumer::MessageStream;
@@ -13,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::assignment::{Assignment, Partition, Taken};
 use crate::context::Context;
-use crate::delayed::Delayed;
+use crate::delayed::{Delayed, Due};
 use crate::loans::Loans;
 use crate::member::Member;
-use crate::record::{Known, decode};
+use crate::record::{decode, known};
 use crate::seen::ReadFrom;
 use crate::source::Shared;
 
@@ -25,8 +29,15 @@ struct Fresh {
     place: Place,
     decoded: Decoded,
     lane: Option<Lane>,
-    /// It comes from the retry topic and is to wait until then.
-    due: Option<Instant>,
+    /// It comes from a topic of the delayed path and is to wait until then.
+    due: Option<Due>,
+}
+
+/// Whether records were passed over: they are settled without having been offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    None,
+    Some,
 }
 
 /// Reads records into batches.
@@ -36,8 +47,25 @@ pub(crate) struct Reader<'a> {
     copies: Copies,
     pending: Pending<Fresh>,
     /// Set while keys go one after another.
-    order: Option<RandomState>,
+    order: Option<Order>,
     renewed: Vec<(String, i32, ReadFrom)>,
+}
+
+/// How records find their lanes.
+struct Order {
+    hasher: RandomState,
+    key: OrderingKey,
+}
+
+impl Order {
+    /// The lane of the record's key, else that of what its action names; the others share their partition's. Poison has
+    /// none: it waits for nobody.
+    fn lane(&self, place: Place, key: Option<&[u8]>, decoded: &Decoded) -> Option<Lane> {
+        let envelope = decoded.as_ref().ok()?;
+        let named = || self.key.hash(&envelope.action, &self.hasher);
+        let key = key.map(|key| self.hasher.hash_one(key)).or_else(named);
+        Some(Lane::new(place.epoch, key.unwrap_or(0)))
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -47,7 +75,10 @@ impl<'a> Reader<'a> {
             decoder: shared.decoder.clone(),
             copies: Copies::default(),
             pending: Pending::new(shared.context.max_batch),
-            order: shared.options.ordered.then(RandomState::new),
+            order: shared.options.ordered.then(|| Order {
+                hasher: RandomState::new(),
+                key: shared.ordering_key.clone(),
+            }),
             renewed: Vec::new(),
         }
     }
@@ -61,27 +92,53 @@ impl<'a> Reader<'a> {
         first: KafkaResult<BorrowedMessage<'_>>,
         records: &mut MessageStream<'_, Context>,
         assignment: &mut Assignment,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<Passed, KafkaError> {
         let begun = self.pending.begin(self.shared.context.clock);
-        let in_flight = assignment.unsettled();
+        let in_flight = assignment.in_work();
         let room = self.shared.in_flight_max.saturating_sub(in_flight).max(1);
         let limit = self.pending.len() + room;
-        let mut next = Some(first);
+        let (mut next, mut passed) = (Some(first), 0);
         while let Some(record) = next {
             match record {
+                Ok(record) if self.is_of_another(&record) => {
+                    self.pass_over(&record, assignment);
+                    passed += 1;
+                }
                 Ok(record) => self.take_up(&record, assignment, begun),
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
                 Err(_) => {}
             }
             // The client is to be sent back before it goes on.
-            let has_enough = self.pending.is_full() || self.pending.len() >= limit;
+            let has_enough = self.pending.is_full() || self.pending.len() + passed >= limit;
             next = match has_enough || !self.renewed.is_empty() {
                 true => None,
                 false => records.next().now_or_never().flatten(),
             };
         }
         self.pending.end_reading();
-        Ok(())
+        if passed == 0 {
+            return Ok(Passed::None);
+        }
+        self.shared.events.passed_over(passed);
+        Ok(Passed::Some)
+    }
+
+    /// True for a record of the delayed path that belongs to another source, or to another group.
+    fn is_of_another(&self, record: &BorrowedMessage<'_>) -> bool {
+        match self.shared.member {
+            Member::OfTopics(_) => false,
+            Member::OfRetries => !known(record).is_of(&self.shared.own_topics.owner),
+        }
+    }
+
+    /// Settles a record without offering it.
+    fn pass_over(&mut self, record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
+        let place = self.place(record, assignment).map(|(_, place)| place);
+        if let Some(place) = place
+            && let Some(partition) = assignment.of(place)
+        {
+            partition.mark.settle(place.offset);
+        }
     }
 
     fn take_up(
@@ -94,17 +151,25 @@ impl<'a> Reader<'a> {
             return;
         };
         let position = partition.position(place.offset);
-        let mut known = Known::of(record);
+        let mut known = known(record);
         if self.shared.member != Member::OfRetries {
             known = known.only_trace();
         }
         let raw = self.copies.of(record.payload().unwrap_or_default());
-        let bytes = raw.len() as u64;
+        let key = record
+            .key()
+            .map(|key| match raw.len() <= SHARING_BYTES_MAX {
+                true => self.copies.of(key),
+                false => Bytes::copy_from_slice(key),
+            });
+        let bytes = raw.len() as u64 + record.key_len() as u64;
+        let decoded = decode(&self.decoder, record, (raw, key), &known, position, now);
+        let order = self.order.as_ref();
         let fresh = Fresh {
             place,
-            decoded: decode(&self.decoder, record, raw, &known, position, now),
-            lane: self.lane(place, record.key()),
-            due: known.wait(now).map(|wait| begun_at + wait),
+            lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
+            decoded,
+            due: self.due(record, &known, (begun_at, now)),
         };
         self.pending.push(fresh, bytes);
     }
@@ -141,11 +206,26 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.renewed)
     }
 
-    /// The lane of a record: that of its key; records without a key share their partition's.
-    fn lane(&self, place: Place, key: Option<&[u8]>) -> Option<Lane> {
-        let hasher = self.order.as_ref()?;
-        let key = key.map_or(0, |key| hasher.hash_one(key));
-        Some(Lane::new(place.epoch, key))
+    /// When a record is to be offered that says that it is to wait.
+    fn due(
+        &self,
+        record: &BorrowedMessage<'_>,
+        known: &Known<'_>,
+        (begun_at, now): (Instant, Timestamp),
+    ) -> Option<Due> {
+        let wait = known.wait(now)?;
+        let retry = self.shared.own_topics.retry.as_ref()?;
+        let tier = retry.tier_of(record.topic())?.length();
+        // What is a little too long was longer on its way than it took to reckon.
+        if wait <= tier + tier / 10 {
+            return Some(Due::At(begun_at + wait));
+        }
+        let published = record.timestamp().to_millis();
+        let published = published.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let age = now.duration_since(published.unwrap_or(now));
+        let left = tier.saturating_sub(Duration::try_from(age).unwrap_or_default());
+        let not_before = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        Some(Due::PassOn(begun_at + left, not_before))
     }
 
     /// True while the pending batch is not full and does not wait for room.
@@ -199,8 +279,8 @@ impl<'a> Reader<'a> {
             };
             match (due, lane) {
                 (Some(due), _) => {
-                    partition.undue += 1;
-                    delayed.keep_until(due, place, returned(decoded), permit);
+                    partition.undue.add(bytes_of(&decoded));
+                    delayed.keep_until(due, place, decoded, permit);
                 }
                 (None, Some(lane)) => loans.enter(lane, (place, decoded, permit), partition),
                 (None, None) => loans.lend(place, decoded, permit, partition),
@@ -216,9 +296,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn returned(decoded: Decoded) -> Returned {
-    match decoded {
-        Ok(envelope) => Returned::Action(envelope),
-        Err(poison) => Returned::Poison(poison),
-    }
+fn bytes_of(decoded: &Decoded) -> u64 {
+    let raw = match decoded {
+        Ok(envelope) => &envelope.raw,
+        Err(poison) => &poison.raw,
+    };
+    raw.len() as u64
 }

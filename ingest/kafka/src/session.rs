@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::{Ended, Phases, Place};
+use acteon_ingest_kit::{Ended, Phases, Place, Settle};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -21,7 +21,7 @@ use crate::delayed::{Delayed, Next, Published};
 use crate::flow::{Flow, Room};
 use crate::health::Health;
 use crate::loans::Loans;
-use crate::reader::Reader;
+use crate::reader::{Passed, Reader};
 use crate::rebalance::Rebalance;
 use crate::seen::ReadFrom;
 use crate::source::Shared;
@@ -113,8 +113,12 @@ impl<'a> Session<'a> {
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
                     let read = self.reader.read(first, &mut records, &mut self.assignment);
-                    if let Err(error) = read {
-                        return Ended::Lost(error);
+                    match read {
+                        Ok(Passed::None) => {}
+                        Ok(Passed::Some) => {
+                            self.committer.settled(Instant::now());
+                        }
+                        Err(error) => return Ended::Lost(error),
                     }
                     self.renew(Instant::now());
                 }
@@ -183,7 +187,7 @@ impl<'a> Session<'a> {
             && self.reader.takes_more()
             && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
-            && self.assignment.unsettled() < self.shared.in_flight_max;
+            && self.assignment.in_work() < self.shared.in_flight_max;
         match is_there {
             true => Room::Some,
             false => Room::None,
@@ -222,7 +226,7 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.mark.settle(place.offset) {
+        if partition.mark.ack(place.offset) {
             self.committer.settled(now);
         }
         self.delayed.forget(place);
@@ -245,6 +249,12 @@ impl<'a> Session<'a> {
     fn go_on(&mut self, place: Place, next: Next, now: Instant) {
         match next {
             Next::Acknowledge => self.acknowledge(place, now),
+            Next::GiveUp(envelope, permit, why) => {
+                if let Some(partition) = self.assignment.of(place) {
+                    self.loans
+                        .give_up((place, envelope, permit), why, partition);
+                }
+            }
             Next::Wait => {}
         }
     }
@@ -268,7 +278,7 @@ impl<'a> Session<'a> {
             self.give_up(&former);
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
-        self.delayed.retain(&kept);
+        self.delayed.drain(&kept);
         let revoking = self.assignment.iter().filter(|p| p.revoking);
         self.loans.drain(revoking);
         if self.rebalance.is_lost() {
@@ -293,7 +303,7 @@ impl<'a> Session<'a> {
                 self.shared.events.forgotten(topic, number);
             }
         }
-        self.keep_what_is_assigned();
+        self.forget_gone();
         self.broken = Some(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset));
         if self.phases.drain() {
             self.begin_draining();
@@ -310,15 +320,14 @@ impl<'a> Session<'a> {
             }
         }
         if !renewed.is_empty() {
-            self.keep_what_is_assigned();
+            self.forget_gone();
             self.committer.settled(now);
         }
     }
 
     /// Forgets what waits and belongs to assignments that are over.
-    fn keep_what_is_assigned(&mut self) {
-        let kept = self.assignment.epochs();
-        self.delayed.retain(&kept);
+    fn forget_gone(&mut self) {
+        self.delayed.forget_gone(&self.assignment);
         self.loans.forget_gone(&self.assignment);
     }
 
@@ -326,7 +335,7 @@ impl<'a> Session<'a> {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
-        self.loans.forget_gone(&self.assignment);
+        self.forget_gone();
     }
 
     /// Drops what is above all that was lent out: it comes back from the broker.

@@ -5,36 +5,41 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Shutdown, Source, ThrottledPolicy};
-use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, Progress, supervise};
+use acteon_core::{Shutdown, Source};
+use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, OrderingKey, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::assignment::Undue;
 use crate::check;
 use crate::config::KafkaConfig;
 use crate::context::{Context, Inbox};
 use crate::error::OptionError;
 use crate::events::Events;
 use crate::member::{Member, Prefetch};
+use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::session::Session;
 use crate::starts::Remembered;
-use crate::topics::declare;
 
 /// How long leaving the group may take when there is no time left.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Of a source's room, this part is for what waits in the retry topic.
+/// Of a source's room, this part is for what comes by the delayed path.
 const RETRIES_PART: u32 = 8;
+/// Of all bytes in flight, this part may wait here for its time.
+const UNDUE_PART: u64 = 16;
 
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
+    ordering_key: OrderingKey,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
     remembered: Arc<Remembered>,
+    own_topics: Arc<OwnTopics>,
 }
 
 /// What all sessions of a member share.
@@ -43,11 +48,10 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
+    pub(crate) ordering_key: OrderingKey,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
-    /// Where throttled actions wait, when that is where they wait.
-    pub(crate) retry_topic: Option<Arc<str>>,
-    pub(crate) dead_letter_topic: Option<Arc<str>>,
+    pub(crate) own_topics: Arc<OwnTopics>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
     /// How far partitions were settled that were given up.
@@ -56,9 +60,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// How many records of a retry partition may wait here for their time.
-    pub(crate) fn undue_max(&self) -> usize {
-        self.context.max_batch.min(self.in_flight_max / 4).max(1)
+    /// How much of a partition of the delayed path may wait here for its time, when there are so many.
+    pub(crate) fn undue_max(&self, partitions: usize) -> Undue {
+        let share = partitions.max(1);
+        let bytes = u64::from(self.context.admission.bytes_max()) / UNDUE_PART;
+        Undue {
+            records: (self.in_flight_max / 2 / share).clamp(1, self.context.max_batch),
+            bytes: bytes / share as u64,
+        }
     }
 }
 
@@ -68,23 +77,29 @@ impl KafkaSource {
     /// # Errors
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
-        options.check()?;
-        Ok(Self::unchecked(options, context))
+        options.check(&context.name)?;
+        Self::unchecked(options, context)
     }
 
-    pub(crate) fn unchecked(options: KafkaConfig, context: SourceContext) -> Self {
-        // An ordered source keeps what is throttled at the head of its lane instead.
-        let retries = context.throttled == ThrottledPolicy::Retry && !options.ordered;
+    pub(crate) fn unchecked(
+        options: KafkaConfig,
+        context: SourceContext,
+    ) -> Result<Self, OptionError> {
+        let events = Arc::new(Events::new(&context.name));
+        let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
         let readers = (0..options.consumers).map(Member::OfTopics);
-        let members = readers.chain(retries.then_some(Member::OfRetries));
-        Self {
+        let retries = own_topics.retry.is_some().then_some(Member::OfRetries);
+        let members = readers.chain(retries);
+        Ok(Self {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
+            ordering_key: OrderingKey::of(&options.ordering_key)?,
+            own_topics: Arc::new(own_topics),
             options: Arc::new(options),
             context,
             remembered: Arc::default(),
-        }
+        })
     }
 
     fn shared(&self, member: Member, progress: &Arc<Progress>) -> Shared {
@@ -99,11 +114,11 @@ impl KafkaSource {
                 context.defaults.clone(),
                 context.throttled,
             ),
+            ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
             events: Arc::new(Events::new(&context.name)),
             remembered: self.remembered.clone(),
-            retry_topic: self.has_retries().then(|| options.retry_topic().into()),
-            dead_letter_topic: options.dead_letter_topic.as_deref().map(Arc::from),
+            own_topics: self.own_topics.clone(),
             in_flight_max: self.in_flight_max(member),
             prefetch: self.prefetch(member),
         }
@@ -117,8 +132,7 @@ impl KafkaSource {
     }
 
     fn has_retries(&self) -> bool {
-        let mut members = self.members.iter();
-        members.any(|(member, _)| *member == Member::OfRetries)
+        self.own_topics.retry.is_some()
     }
 
     fn in_flight_max(&self, member: Member) -> usize {
@@ -192,8 +206,7 @@ impl Connection for Shared {
     async fn run(&self, shutdown: &Shutdown) -> Ended<KafkaError> {
         self.events.connecting();
         self.progress.troubled("is connecting");
-        let client = self.options.producer(&self.context.name);
-        match declare(&client, &self.declared(), &self.events, shutdown).await {
+        match self.declare().await {
             Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
                 return Ended::Hopeless(self.hopeless(&error));
@@ -219,21 +232,32 @@ impl Connection for Shared {
 }
 
 impl Shared {
-    /// The topics that are made before anything is read. The retry topic is made by its reader, so that the others need
-    /// not wait: what is published to a topic before the broker tells of it waits in the client.
-    fn declared(&self) -> Vec<String> {
-        let declared = match self.member {
-            Member::OfTopics(_) => &self.dead_letter_topic,
-            Member::OfRetries => &self.retry_topic,
+    /// Makes the topics that the source writes to, before those of the delayed path are read. The other members need not
+    /// wait: what they publish does.
+    async fn declare(&self) -> KafkaResult<()> {
+        let declares = match self.member {
+            Member::OfTopics(_) => self.own_topics.retry.is_none(),
+            Member::OfRetries => true,
         };
-        declared.iter().map(|topic| topic.to_string()).collect()
+        if !declares {
+            return Ok(());
+        }
+        match self.own_topics.ensure().await {
+            // They may be made by somebody else meanwhile.
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// What is read.
     pub(crate) fn topics(&self) -> Vec<String> {
         match self.member {
             Member::OfTopics(_) => self.options.topics.clone(),
-            Member::OfRetries => vec![self.options.retry_topic()],
+            Member::OfRetries => {
+                let retry = self.own_topics.retry.iter();
+                let names = retry.flat_map(RetryTopics::names);
+                names.map(|name| name.to_string()).collect()
+            }
         }
     }
 

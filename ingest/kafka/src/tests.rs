@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
+mod delayed;
 mod offsets;
 mod options;
 mod ordered;

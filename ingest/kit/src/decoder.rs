@@ -1,15 +1,18 @@
 //! From a broker's message to an envelope, or to poison that says why not. One parse, no copy of the payload.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use acteon_core::decode::{Defaults, decode};
 use acteon_core::delivery::{Position, SHARING_BYTES_MAX, position_id};
+use acteon_core::ids::id_from;
 use acteon_core::{Caller, Envelope, Labels, Memory, Poison, Policy, ThrottledPolicy};
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// How the messages of a source are written: its `codec` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,10 +28,10 @@ pub enum Codec {
 pub struct Message<'a> {
     /// Its bytes.
     pub raw: Bytes,
-    /// Where it stood. With `made_at` it makes the id of an action that has none, so both must be the same
-    /// whenever the message is read again.
+    /// Where it stood. With `made_at`, and the bytes where it has no offset, it makes the id of an action that has none,
+    /// so all must be the same whenever the message is read again.
     pub position: Position,
-    /// The id it was given when it was first read, where that is known.
+    /// The id it was given when it was first read, where that is known; or its [`message_id`].
     pub id: Option<CompactString>,
     /// When the broker says it was made; also when the action was, if it does not say.
     pub made_at: Option<Timestamp>,
@@ -96,6 +99,7 @@ impl Decoder {
             position: message.position,
             caller: self.caller.clone(),
             received_at: message.received_at,
+            key: None,
             memory: match message.raw.len() <= SHARING_BYTES_MAX {
                 true => Memory::Shared,
                 false => Memory::Own,
@@ -107,11 +111,34 @@ impl Decoder {
     }
 }
 
-/// The id of a message that brings none: the same whenever it is read.
+/// The id of a message that brings none: the same whenever it is read. Without an id or an offset it is what its bytes
+/// are, and equal messages have equal ids.
 fn stable_id(message: &Message<'_>) -> CompactString {
     let made_at = message.made_at.unwrap_or(Timestamp::UNIX_EPOCH);
-    let known = message.id.clone();
-    known.unwrap_or_else(|| position_id(&message.position, made_at))
+    match (&message.id, message.position.offset) {
+        (Some(id), _) => id.clone(),
+        (None, Some(_)) => position_id(&message.position, made_at),
+        (None, None) => hashed_id(&message.position.stream, &message.raw, made_at),
+    }
+}
+
+/// The id of a message that has no offset, but an id of its own in its stream.
+pub fn message_id(stream: &str, id: &str, made_at: Option<Timestamp>) -> CompactString {
+    hashed_id(
+        stream,
+        id.as_bytes(),
+        made_at.unwrap_or(Timestamp::UNIX_EPOCH),
+    )
+}
+
+fn hashed_id(stream: &str, bytes: &[u8], at: Timestamp) -> CompactString {
+    // The key is known to all: whoever chooses messages could as well choose ids.
+    let mut hasher = SipHasher13::new();
+    stream.hash(&mut hasher);
+    hasher.write(bytes);
+    let mut chance = [0; 10];
+    chance.copy_from_slice(&hasher.finish128().as_bytes()[..10]);
+    id_from(at, chance)
 }
 
 /// Takes the trace of the message's headers where the action names none itself.
@@ -174,6 +201,22 @@ mod tests {
         };
         assert_eq!(id(7, 2_000_000), id(7, 3_000_000));
         assert_ne!(id(7, 2_000_000), id(8, 2_000_000));
+    }
+
+    #[test]
+    fn without_an_offset_the_id_follows_from_the_message_id_or_the_bytes() {
+        let id = |raw: &str, message_id: Option<&str>| {
+            let mut message = message(raw, 7);
+            message.position.offset = None;
+            let stream = message.position.stream.clone();
+            message.id = message_id.map(|id| super::message_id(&stream, id, message.made_at));
+            decoder().decode(message).unwrap().action.id
+        };
+        let other = ACTION.replace('1', "2");
+        assert_eq!(id(ACTION, None), id(ACTION, None));
+        assert_ne!(id(ACTION, None), id(&other, None));
+        assert_eq!(id(ACTION, Some("a")), id(&other, Some("a")));
+        assert_ne!(id(ACTION, Some("a")), id(ACTION, Some("b")));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Events {
         self.counted_by("acteon_source_retried_total", "reason", reason);
     }
 
+    /// An action goes by the delayed path.
+    pub fn delayed(&self, reason: &'static str) {
+        self.counted_by("acteon_source_delayed_total", "reason", reason);
+    }
+
     /// A copy is where it should be: for `retry` or as a `dead_letter`.
     pub fn published(&self, purpose: &'static str) {
         self.counted_by("acteon_source_published_total", "as", purpose);
@@ -83,6 +88,12 @@ impl Events {
     pub fn publish_failed(&self, purpose: &'static str, error: &dyn Display) {
         self.counted_by("acteon_source_publish_failures_total", "as", purpose);
         warn!(source = %self.source, purpose, %error, "a message could not be published; it is kept and tried again");
+    }
+
+    /// A copy can never be published.
+    pub fn publish_refused(&self, purpose: &'static str, error: &dyn Display) {
+        self.counted_by("acteon_source_publish_refused_total", "as", purpose);
+        warn!(source = %self.source, purpose, %error, "a message was refused for good; it is kept among the dead letters only");
     }
 
     /// An end came when the message was not ours any more.

@@ -4,6 +4,12 @@
 pub const TRACEPARENT: &str = "traceparent";
 /// What vendors add to it.
 pub const TRACESTATE: &str = "tracestate";
+/// The source that a delayed action belongs to, by its configured name.
+pub const SOURCE: &str = "acteon-source";
+/// The consumer group, or what else tells sources of one name apart.
+pub const GROUP: &str = "acteon-group";
+/// What was tried for a delayed action, as JSON.
+pub const HISTORY: &str = "acteon-history";
 /// When a delayed message may be offered again: milliseconds since the epoch.
 pub const NOT_BEFORE: &str = "acteon-not-before";
 /// Where the original stood, such as `kafka:orders/3@1042`.

@@ -6,7 +6,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use acteon_core::{Delivery, Envelope, Feed, Intake, Loan, Permit, Poison, Receipt};
+use acteon_core::{Delivery, Envelope, Failure, Feed, Intake, Loan, Permit, Poison, Receipt};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -23,6 +23,7 @@ pub struct Submitter {
     batch_max: usize,
     deliveries: Vec<Delivery>,
     poison: Vec<Loan<Poison>>,
+    given_up: Vec<(Delivery, Failure)>,
     /// Dropped, it gives back what the pipeline has not settled.
     submitting: Option<BoxFuture<'static, ()>>,
 }
@@ -37,6 +38,7 @@ impl Submitter {
             batch_max,
             deliveries: Vec::new(),
             poison: Vec::new(),
+            given_up: Vec::new(),
             submitting: None,
         }
     }
@@ -54,9 +56,19 @@ impl Submitter {
         }
     }
 
+    /// Makes a loan of an action that its source can keep nowhere until a later delivery: it becomes a dead letter.
+    pub fn give_up(
+        &mut self,
+        (envelope, receipt, permit): (Box<Envelope>, Receipt, Permit),
+        why: Failure,
+    ) {
+        let delivery = Loan::of(envelope, receipt, permit);
+        self.given_up.push((delivery, why));
+    }
+
     /// True when nothing waits to be handed in.
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.poison.is_empty()
+        self.deliveries.is_empty() && self.poison.is_empty() && self.given_up.is_empty()
     }
 
     /// True when, besides, nothing is being handed in.
@@ -71,12 +83,16 @@ impl Submitter {
             return;
         }
         let (deliveries, poison) = self.take();
+        let given_up = std::mem::take(&mut self.given_up);
         let (intake, feed) = (self.intake.clone(), self.feed.clone());
         let events = self.events.clone();
         events.consumed(deliveries.len() + poison.len(), poison.len());
         let submitting = async move {
             if !poison.is_empty() {
                 intake.bury(poison).await;
+            }
+            for (delivery, why) in given_up {
+                intake.give_up(delivery, why).await;
             }
             if !deliveries.is_empty() {
                 intake.submit(deliveries, &feed).await;
@@ -114,6 +130,7 @@ impl Submitter {
     pub fn clear(&mut self) {
         self.deliveries.clear();
         self.poison.clear();
+        self.given_up.clear();
     }
 }
 

@@ -2,18 +2,26 @@
 //!
 //! The circuit breaker of Nygard, "Release It!": closed, open, half-open, with one probe at a time.
 
+use std::time::Duration;
+
 use acteon_core::health::BreakerState;
 use tokio::time::Instant;
 
 use crate::options::BreakerOptions;
 
-/// A right to ask the provider.
+/// How soon to ask again while a probe is under way.
+const PROBE_LOOK: Duration = Duration::from_millis(100);
+
+/// A right to ask the provider, given in one period of the breaker: from one change of its state to the next. An attempt
+/// that ends in a later period says nothing about that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// The breaker is closed, or there is none.
-    Free,
+    #[allow(missing_docs)]
+    Free { period: u32 },
     /// The one attempt that shows whether the provider is well again.
-    Probe,
+    #[allow(missing_docs)]
+    Probe { period: u32 },
 }
 
 /// The breaker of one provider.
@@ -21,6 +29,7 @@ pub(crate) enum Pass {
 pub(crate) struct Breaker {
     options: Option<BreakerOptions>,
     state: State,
+    period: u32,
     failures_in_a_row: u32,
     recent: Recent,
 }
@@ -37,6 +46,7 @@ impl Breaker {
         Self {
             options,
             state: State::Closed,
+            period: 0,
             failures_in_a_row: 0,
             recent: Recent::default(),
         }
@@ -50,61 +60,113 @@ impl Breaker {
         }
     }
 
-    /// Whether the provider may be asked. The clock is read only when the breaker is open.
-    pub(crate) fn ask(&mut self, now: impl FnOnce() -> Instant) -> Option<Pass> {
-        match &mut self.state {
-            State::Closed => return Some(Pass::Free),
-            State::Open { until } if now() < *until => return None,
-            State::HalfOpen { probing: true, .. } => return None,
-            State::HalfOpen { probing, .. } => *probing = true,
-            State::Open { .. } => {
-                self.state = State::HalfOpen {
-                    probing: true,
-                    successes: 0,
-                };
-            }
+    /// When the next probe is due, while it is open.
+    pub(crate) fn open_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { until } => Some(until),
+            State::Closed | State::HalfOpen { .. } => None,
         }
-        Some(Pass::Probe)
+    }
+
+    /// The period that has begun last.
+    pub(crate) fn period(&self) -> u32 {
+        self.period
+    }
+
+    /// Whether the provider may be asked; if not, when to ask the breaker again.
+    pub(crate) fn ask(&mut self, now: Instant) -> Result<Pass, Instant> {
+        match &mut self.state {
+            State::Closed => {
+                return Ok(Pass::Free {
+                    period: self.period,
+                });
+            }
+            State::Open { until } if now < *until => return Err(*until),
+            State::HalfOpen { probing: true, .. } => return Err(now + PROBE_LOOK),
+            State::HalfOpen { probing, .. } => *probing = true,
+            State::Open { .. } => self.enter(State::HalfOpen {
+                probing: true,
+                successes: 0,
+            }),
+        }
+        Ok(Pass::Probe {
+            period: self.period,
+        })
     }
 
     /// The provider answered, be it that it refused the action.
     pub(crate) fn answered(&mut self, pass: Pass) {
+        if !self.is_of_this_period(pass) {
+            return;
+        }
         self.failures_in_a_row = 0;
         self.recent.push(0);
         let Some(options) = self.options else { return };
-        if let (State::HalfOpen { successes, .. }, Pass::Probe) = (self.state, pass) {
+        if let State::HalfOpen { successes, .. } = self.state {
             let successes = successes + 1;
-            self.state = if successes >= options.success_threshold {
+            if successes >= options.success_threshold {
                 self.recent = Recent::default();
-                State::Closed
+                self.enter(State::Closed);
             } else {
-                State::HalfOpen {
+                self.state = State::HalfOpen {
                     probing: false,
                     successes,
-                }
-            };
+                };
+            }
         }
     }
 
     /// The provider failed in a way that trying again may mend.
     pub(crate) fn failed(&mut self, pass: Pass, now: Instant) {
+        if !self.is_of_this_period(pass) {
+            return;
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.recent.push(1);
         let Some(options) = self.options else { return };
-        let opens = match (self.state, pass) {
-            (State::HalfOpen { .. }, Pass::Probe) => true,
-            (State::Closed, _) => {
+        let opens = match pass {
+            Pass::Probe { .. } => true,
+            Pass::Free { .. } => {
                 self.failures_in_a_row >= options.failure_threshold
                     || self.recent.fails_at(options.failure_rate)
             }
-            _ => false,
         };
         if opens {
-            self.failures_in_a_row = 0;
-            self.state = State::Open {
-                until: now + options.recovery_timeout,
-            };
+            self.open(now + options.recovery_timeout);
         }
+    }
+
+    /// The provider is at fault: every attempt would fail.
+    pub(crate) fn blame(&mut self, pass: Pass, now: Instant) {
+        if let Some(options) = self.options
+            && self.is_of_this_period(pass)
+        {
+            self.open(now + options.recovery_timeout);
+        }
+    }
+
+    /// The attempt ended without telling anything: the next one may be the probe.
+    pub(crate) fn untold(&mut self, pass: Pass) {
+        if self.is_of_this_period(pass)
+            && let State::HalfOpen { probing, .. } = &mut self.state
+        {
+            *probing = false;
+        }
+    }
+
+    fn open(&mut self, until: Instant) {
+        self.failures_in_a_row = 0;
+        self.enter(State::Open { until });
+    }
+
+    fn enter(&mut self, state: State) {
+        self.period = self.period.wrapping_add(1);
+        self.state = state;
+    }
+
+    fn is_of_this_period(&self, pass: Pass) -> bool {
+        let (Pass::Free { period } | Pass::Probe { period }) = pass;
+        period == self.period
     }
 }
 
@@ -138,8 +200,6 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn breaker() -> Breaker {
@@ -151,34 +211,44 @@ mod tests {
         }))
     }
 
+    /// Opens it by two failures in a row, and returns a pass that was given before.
+    fn opened(breaker: &mut Breaker, at: Instant) -> Pass {
+        let early = breaker.ask(at).unwrap();
+        breaker.failed(early, at);
+        breaker.failed(early, at);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        early
+    }
+
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_after_enough_probes() {
         let (mut breaker, start) = (breaker(), Instant::now());
-        breaker.failed(Pass::Free, start);
-        breaker.answered(Pass::Free);
-        breaker.failed(Pass::Free, start);
-        assert_eq!(breaker.ask(|| start), Some(Pass::Free), "not in a row");
-        breaker.failed(Pass::Free, start);
-        assert_eq!(breaker.ask(|| start), None);
+        let pass = breaker.ask(start).unwrap();
+        breaker.failed(pass, start);
+        breaker.answered(pass);
+        breaker.failed(pass, start);
+        assert_eq!(breaker.ask(start), Ok(pass), "not in a row");
+        breaker.failed(pass, start);
         let later = start + Duration::from_secs(60);
-        assert_eq!(breaker.ask(|| later), Some(Pass::Probe));
-        assert_eq!(breaker.ask(|| later), None, "one probe at a time");
-        breaker.answered(Pass::Probe);
+        assert_eq!(breaker.ask(start), Err(later));
+        let probe = breaker.ask(later).unwrap();
+        assert!(matches!(probe, Pass::Probe { .. }));
+        assert!(breaker.ask(later).is_err(), "one probe at a time");
+        breaker.answered(probe);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert_eq!(breaker.ask(|| later), Some(Pass::Probe));
-        breaker.answered(Pass::Probe);
+        let probe = breaker.ask(later).unwrap();
+        breaker.answered(probe);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[test]
     fn a_failed_probe_opens_it_again() {
         let (mut breaker, start) = (breaker(), Instant::now());
-        breaker.failed(Pass::Free, start);
-        breaker.failed(Pass::Free, start);
+        opened(&mut breaker, start);
         let later = start + Duration::from_secs(60);
-        assert_eq!(breaker.ask(|| later), Some(Pass::Probe));
-        breaker.failed(Pass::Probe, later);
-        assert_eq!(breaker.ask(|| later + Duration::from_secs(59)), None);
+        let probe = breaker.ask(later).unwrap();
+        breaker.failed(probe, later);
+        assert!(breaker.ask(later + Duration::from_secs(59)).is_err());
         assert_eq!(breaker.state(), BreakerState::Open);
     }
 
@@ -186,19 +256,46 @@ mod tests {
     fn it_opens_at_a_failure_rate_without_failures_in_a_row() {
         let (mut breaker, start) = (breaker(), Instant::now());
         for _ in 0..50 {
-            assert_eq!(breaker.ask(|| start), Some(Pass::Free));
-            breaker.answered(Pass::Free);
-            breaker.failed(Pass::Free, start);
+            let pass = breaker.ask(start).unwrap();
+            breaker.answered(pass);
+            breaker.failed(pass, start);
         }
-        assert_eq!(breaker.ask(|| start), None);
+        assert!(breaker.ask(start).is_err());
     }
 
     #[test]
-    fn late_answers_of_earlier_attempts_do_not_close_an_open_breaker() {
+    fn what_ends_in_a_later_period_moves_nothing() {
         let (mut breaker, start) = (breaker(), Instant::now());
-        breaker.failed(Pass::Free, start);
-        breaker.failed(Pass::Free, start);
-        breaker.answered(Pass::Free);
-        assert_eq!(breaker.ask(|| start), None);
+        let early = opened(&mut breaker, start);
+        breaker.answered(early);
+        assert!(breaker.ask(start).is_err(), "an answer does not close it");
+        let later = start + Duration::from_secs(60);
+        for _ in 0..2 {
+            let probe = breaker.ask(later).unwrap();
+            breaker.failed(early, later);
+            breaker.answered(probe);
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        breaker.failed(early, later);
+        breaker.failed(early, later);
+        assert_eq!(breaker.state(), BreakerState::Closed, "failures of before");
+    }
+
+    #[test]
+    fn a_provider_at_fault_opens_it_at_once() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        let pass = breaker.ask(start).unwrap();
+        breaker.blame(pass, start);
+        assert!(breaker.ask(start).is_err());
+    }
+
+    #[test]
+    fn a_probe_that_tells_nothing_makes_way_for_the_next() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        opened(&mut breaker, start);
+        let later = start + Duration::from_secs(60);
+        let probe = breaker.ask(later).unwrap();
+        breaker.untold(probe);
+        assert!(breaker.ask(later).is_ok());
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
 use acteon_core::rules::{Rulebook, RulesError};
 use acteon_core::{Clock, Redactor, State};
 use acteon_rules::{KnownProviders, Settings};
-use acteon_testkit::{Reach, UnreachableState, epoch};
+use acteon_testkit::{Reach, UnreachableState, action, epoch};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -262,4 +263,32 @@ async fn toggles_in_any_order_make_no_new_generation() {
     let _tasks = follow(&rules);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(rules.generation().stamp.number, 1);
+}
+
+/// A rule whose expression takes all the steps it may: milliseconds an action.
+const COSTLY: &str = r#"rules: [{ name: costly, on_error: skip, action: { type: deny }, condition: { cel:
+  "action.payload.n.all(a, action.payload.n.all(b, a + b >= 0))" } }]"#;
+
+#[tokio::test]
+async fn a_batch_of_costly_dry_runs_lets_others_run_between_its_actions() {
+    let (folder, state) = (tempfile::tempdir().unwrap(), memory());
+    fs::write(folder.path().join("a.yaml"), COSTLY).unwrap();
+    let rules = load(folder.path(), &state).await.unwrap();
+    let numbers: Vec<u32> = (0..400).collect();
+    let payload = serde_json::json!({ "n": numbers });
+    let actions: Vec<_> = (0..20)
+        .map(|n| action(&n.to_string()).payload(&payload).build())
+        .collect();
+    let (turns, mut others) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    let counted = turns.clone();
+    others.spawn(async move {
+        loop {
+            counted.fetch_add(1, Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let asked: Vec<_> = actions.iter().collect();
+    assert_eq!(rules.dry_run(&asked).await.unwrap().len(), asked.len());
+    let turns = turns.load(Relaxed);
+    assert!(turns >= asked.len(), "another task had {turns} turns");
 }

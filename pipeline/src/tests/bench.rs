@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BreakerOptions, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers, Rules,
-    RulesOptions,
+    BreakerOptions, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers,
+    RedeliveryOptions, Rules, RulesOptions,
 };
 
 pub(super) struct Bench {
@@ -61,6 +61,11 @@ impl Provider {
 
     pub(super) fn fallback(mut self, name: &str) -> Self {
         self.options.fallback = Some(name.into());
+        self
+    }
+
+    pub(super) fn redelivery(mut self, redelivery: RedeliveryOptions) -> Self {
+        self.options.redelivery = redelivery;
         self
     }
 
@@ -138,6 +143,14 @@ impl Bench {
             .map(|action| action.lent_by(&self.lender))
             .collect();
         self.pipeline.submit(batch, &self.feed).await;
+    }
+
+    /// Hands in one batch by another reader.
+    pub(super) async fn other_submit(&self, actions: impl IntoIterator<Item = ActionBuilder>) {
+        let lent = actions
+            .into_iter()
+            .map(|action| action.lent_by(&self.lender));
+        self.pipeline.submit(lent.collect(), &Feed::default()).await;
     }
 
     /// Hands in one batch, waits until all that was ever lent has ended, and returns how this batch ended.

@@ -189,8 +189,8 @@ rules:
 async fn what_goes_back_to_its_source_is_counted_when_it_ends_and_once() {
     let bench = Bench::with_rules(COUNT_AND_CALM, &RecordingSink::succeeding()).await;
     let ends = bench.finish([page("a"), page("b")]).await;
-    assert_eq!(sorted(ends), ["a: executed", "b: retry Throttled"]);
-    assert_eq!(bench.finish([page("b")]).await, ["b: retry Throttled"]);
+    assert_eq!(sorted(ends), ["a: executed", "b: later Throttled"]);
+    assert_eq!(bench.finish([page("b")]).await, ["b: later Throttled"]);
     assert_eq!(counted(&bench, "all").await, 1);
     advance(Duration::from_secs(11)).await;
     assert_eq!(bench.finish([page("b")]).await, ["b: executed"]);

@@ -5,10 +5,13 @@ mod bench;
 mod dedup;
 mod delivery;
 mod gather;
+mod holds;
 mod isolation;
 mod leases;
 mod property;
+mod redelivery;
 mod state_loss;
 mod throttle;
+mod trail;
 
 use self::bench::{Bench, Provider};

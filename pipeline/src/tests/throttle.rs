@@ -1,13 +1,14 @@
 //! At most so many deliveries per key and window.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::{ActionOutcome, Settled};
-use acteon_testkit::{Answer, RecordingSink, action};
-use tokio::time::advance;
+use acteon_testkit::{ActionBuilder, Answer, RecordingSink, action};
+use tokio::time::{Instant, advance, sleep_until};
 
-use super::bench::{broker, record};
+use super::bench::{broker, name, record};
 use super::{Bench, Provider};
 use crate::PipelineOptions;
 
@@ -42,7 +43,7 @@ async fn a_broker_offers_a_throttled_action_again_and_no_record_is_made_of_that(
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(TWO_A_MINUTE, &sink).await;
     let ends = bench.finish([record("a"), record("b"), record("c")]).await;
-    assert!(ends.contains(&"c: retry Throttled".to_owned()), "{ends:?}");
+    assert!(ends.contains(&"c: later Throttled".to_owned()), "{ends:?}");
     assert_eq!(bench.trail.records().len(), 2);
     assert_eq!(bench.counters.snapshot().dispatched, 2);
 }
@@ -100,5 +101,63 @@ rules:
     assert_eq!(
         bench.finish([action("c").dedup_key("y")]).await,
         ["c: executed"]
+    );
+}
+
+/// Those that a source keeps until they are due, as its delayed path does: the soonest first, each a little late.
+#[derive(Default)]
+struct Delayed {
+    waiting: BTreeMap<(Instant, usize), ActionBuilder>,
+    copies: usize,
+}
+
+impl Delayed {
+    fn keep(&mut self, id: &str, after: Duration) {
+        let lateness = Duration::from_millis(7 * (self.copies as u64 % 15));
+        let due = Instant::now() + after + lateness;
+        self.waiting.insert((due, self.copies), record(id));
+        self.copies += 1;
+    }
+
+    async fn next(&mut self) -> Option<ActionBuilder> {
+        let ((due, _), action) = self.waiting.pop_first()?;
+        sleep_until(due).await;
+        Some(action)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_of_600_waits_600_times_and_not_600_squared() {
+    const BACKLOG: usize = 600;
+    let rules = "
+rules:
+  - { name: calm, condition: { all: [] }, action: { type: throttle, max_count: 5, window_seconds: 1 } }
+";
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(rules, &sink).await;
+    let (mut delayed, began) = (Delayed::default(), Instant::now());
+    let mut ended = BACKLOG;
+    bench.submit((0..BACKLOG).map(|n| record(&name(n)))).await;
+    bench.lender.wait_for_ended(ended).await;
+    loop {
+        for (id, settled) in bench.lender.take_ended() {
+            if let Settled::Later { after, .. } = settled {
+                delayed.keep(&id, after);
+            }
+        }
+        let Some(action) = delayed.next().await else {
+            break;
+        };
+        ended += 1;
+        bench.submit([action]).await;
+        bench.lender.wait_for_ended(ended).await;
+    }
+    assert_eq!(sink.attempted_ids().len(), BACKLOG);
+    let copies = delayed.copies;
+    assert!(copies < BACKLOG * 11 / 10, "{copies} copies");
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(135),
+        "{took:?} in place of 120 s"
     );
 }

@@ -194,7 +194,11 @@ impl ActionBuilder {
             caller: self.caller,
             received_at: self.received_at,
             raw,
-            memory: Memory::Own,
+            key: None,
+            memory: match self.raw {
+                Some(_) => Memory::Shared,
+                None => Memory::Own,
+            },
             history: self.history,
             policy: self.policy,
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::delivery::position_id;
 use acteon_core::{
-    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Feed, Intake, Loan,
-    Poison, Refusal,
+    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Failure, Feed, Intake,
+    Loan, Poison, Refusal,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,6 +39,7 @@ pub struct FakeIntake {
     batches: Mutex<Vec<Vec<Envelope>>>,
     held: Mutex<Vec<Delivery>>,
     buried: Mutex<Vec<Poison>>,
+    given_up: Mutex<Vec<Arc<DeadLetter>>>,
     submitted_tally: Tally,
     buried_tally: Tally,
     open: watch::Sender<bool>,
@@ -52,6 +53,7 @@ impl FakeIntake {
             batches: Mutex::default(),
             held: Mutex::default(),
             buried: Mutex::default(),
+            given_up: Mutex::default(),
             submitted_tally: Tally::default(),
             buried_tally: Tally::default(),
             open: watch::Sender::new(true),
@@ -114,6 +116,11 @@ impl FakeIntake {
         std::mem::take(&mut *self.held.lock())
     }
 
+    /// The letters of what was given up, in order.
+    pub fn given_up(&self) -> Vec<Arc<DeadLetter>> {
+        self.given_up.lock().clone()
+    }
+
     /// What was buried, in order.
     pub fn buried(&self) -> Vec<Poison> {
         self.buried.lock().clone()
@@ -142,6 +149,15 @@ impl Intake for FakeIntake {
         let mut open = self.open.subscribe();
         // The sender lives in `self`, so this ends by opening only.
         let _ = open.wait_for(|open| *open).await;
+    }
+
+    async fn give_up(&self, delivery: Delivery, why: Failure) {
+        let mut letter = (*letter_of(&delivery)).clone();
+        letter.code = why.code.as_str().into();
+        letter.message = why.message;
+        let letter = Arc::new(letter);
+        self.given_up.lock().push(letter.clone());
+        delivery.dead_lettered(letter);
     }
 
     async fn bury(&self, poison: Vec<Loan<Poison>>) {

@@ -2,6 +2,7 @@
 //!
 //! - [`action()`] builds actions, envelopes and deliveries; [`Lender`] stands where a source would.
 //! - [`RecordingSink`], [`FakeIntake`] and [`RecordingTrail`] stand behind a port and remember what came.
+//! - [`SilentAudit`] stands in for an audit backend that is away.
 //! - [`UnreachableState`] stands before a real state backend, counts its calls and cuts it off.
 //! - [`contract`] holds one list of clauses per port. A backend supplies a harness and runs them all.
 //!
@@ -18,6 +19,7 @@ pub mod contract;
 mod intake;
 mod lender;
 mod records;
+mod silent;
 mod sink;
 mod tally;
 mod trail;
@@ -27,6 +29,7 @@ pub use actions::{ActionBuilder, action, epoch};
 pub use intake::{End, FakeIntake};
 pub use lender::Lender;
 pub use records::{audit_record, dead_letter};
+pub use silent::SilentAudit;
 pub use sink::{Answer, RecordingSink, SeenAttempt};
 pub use trail::RecordingTrail;
 pub use unreachable::{Reach, StateCalls, UnreachableState};

@@ -24,8 +24,12 @@ pub enum Answer {
     SucceedAfter(Duration),
     /// A failure that another attempt may mend, with the wait the provider names.
     Transient(Option<Duration>),
+    /// A failure that another attempt may mend: too many, for this time.
+    RateLimited(Duration),
     /// A failure that no attempt mends.
     Permanent,
+    /// A failure of the provider's, such as a refused credential.
+    ProviderFault,
     /// Nothing, until [`RecordingSink::release`]; then success.
     Hang,
 }
@@ -144,6 +148,14 @@ impl Sink for RecordingSink {
             Answer::SucceedAfter(wait) => sleep(wait).await,
             Answer::Hang => self.hang().await,
             Answer::Transient(retry_after) => return Err(transient(retry_after)),
+            Answer::RateLimited(wait) => {
+                let limited = SinkError::transient(FailureCode::RateLimited, "scripted: too many");
+                return Err(limited.after(wait));
+            }
+            Answer::ProviderFault => {
+                let code = FailureCode::Configuration;
+                return Err(SinkError::provider_fault(code, "scripted provider fault"));
+            }
             Answer::Permanent => {
                 let code = FailureCode::ExecutionFailed;
                 return Err(SinkError::permanent(code, "scripted permanent failure"));

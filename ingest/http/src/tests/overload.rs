@@ -49,7 +49,7 @@ async fn room_that_comes_in_time_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_body_waits_for_room_before_it_is_read() {
+async fn a_large_body_needs_more_room_than_a_small_one() {
     let intake = FakeIntake::done();
     let api = api_with(intake, |context| {
         context.admission = Admission::new(10, 1 << 20);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use acteon_core::decode::decode;
-use acteon_core::{ActionOutcome, Caller, Delivery, Feed, Intake, Loan, Poison, Policy};
+use acteon_core::{ActionOutcome, Caller, Delivery, Failure, Feed, Intake, Loan, Poison, Policy};
 use acteon_testkit::{End, FakeIntake, epoch};
 use futures_util::future::join_all;
 use futures_util::poll;
@@ -218,6 +218,8 @@ impl Intake for Crowd {
     }
 
     async fn bury(&self, _: Vec<Loan<Poison>>) {}
+
+    async fn give_up(&self, _: Delivery, _: Failure) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 9)]
@@ -261,6 +263,8 @@ impl Intake for PanicsOnce {
     }
 
     async fn bury(&self, _: Vec<Loan<Poison>>) {}
+
+    async fn give_up(&self, _: Delivery, _: Failure) {}
 }
 
 #[tokio::test]

@@ -151,6 +151,39 @@ async fn a_client_that_asks_before_it_sends_too_much_is_told_not_to() {
 }
 
 #[tokio::test]
+async fn many_sockets_that_announce_much_and_send_one_byte_take_nothing_from_others() {
+    let api = api_with(FakeIntake::done(), |context| {
+        context.admission = Admission::new(10, 1 << 20);
+    });
+    let (address, _server) = listen(&api).await;
+    let announced = "content-length: 2000000\r\nexpect: 100-continue\r\n";
+    let mut idle = Vec::new();
+    for _ in 0..130 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = head("POST", MANY, announced);
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut go_on = [0; 25];
+        client.read_exact(&mut go_on).await.unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100"), "its body is read");
+        client.write_all(b"[").await.unwrap();
+        idle.push(client);
+    }
+    let admission = &api.source.context.admission;
+    assert_eq!(
+        admission.bytes_in_flight(),
+        0,
+        "as much as before for brokers"
+    );
+    let large = wire_with("large", &format!("\"{}\"", "x".repeat(500 << 10)));
+    for action in [wire("small"), large] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(whole(&action).as_bytes()).await.unwrap();
+        let (head, _) = answer(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn an_action_whose_client_is_gone_is_worked_on() {
     let intake = FakeIntake::holding();
     let api = api(intake.clone());

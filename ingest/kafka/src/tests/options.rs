@@ -11,7 +11,7 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
     change(&mut options);
     let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
-    options.check().unwrap_err().to_string()
+    options.check("orders").unwrap_err().to_string()
 }
 
 #[test]
@@ -42,15 +42,48 @@ fn a_number_of_consumers_that_cannot_be_is_refused() {
 
 #[test]
 fn a_topic_that_would_feed_itself_is_refused() {
-    let error = refused(|o| o["retry_topic"] = json!("orders"));
+    let error = refused(|o| {
+        o["topics"] = json!(["late.1m"]);
+        o["retry_topic"] = json!("late");
+    });
     assert_eq!(
         error,
-        "`retry_topic` names `orders`, which the source already uses"
+        "`retry_topic` names `late.1m`, which the source already uses"
     );
-    let error = refused(|o| o["dead_letter_topic"] = json!("g.retry"));
+    let error = refused(|o| o["dead_letter_topic"] = json!("g.orders.retry.1s"));
     assert_eq!(
         error,
-        "`dead_letter_topic` names `g.retry`, which the source already uses"
+        "`dead_letter_topic` names `g.orders.retry.1s`, which the source already uses"
+    );
+}
+
+#[test]
+fn a_pattern_in_place_of_names_is_refused() {
+    assert_eq!(
+        refused(|o| o["topics"] = json!(["^pat.*"])),
+        "`topics` must be names, and `^pat.*` is a pattern"
+    );
+}
+
+#[test]
+fn what_no_topic_can_be_named_is_refused_before_a_broker_does() {
+    assert_eq!(
+        refused(|o| o["topics"] = json!(["two words"])),
+        "`topics`: `two words` cannot be the name of a topic"
+    );
+    let error = refused(|o| o["group_id"] = json!("a/b"));
+    assert_eq!(
+        error,
+        "`retry_topic`: `a/b.orders.retry.1s` cannot be the name of a topic"
+    );
+}
+
+#[test]
+fn an_ordering_key_that_leads_nowhere_is_refused() {
+    let error = refused(|o| o["ordering_key"] = json!(["payload.customer", "customer"]));
+    assert!(
+        error.starts_with("`ordering_key`: `customer` does not begin with `payload`"),
+        "{error}"
     );
 }
 
@@ -103,19 +136,13 @@ fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_
     );
 }
 
-#[test]
-fn topics_that_the_library_does_not_read_are_refused() {
-    let error = refused(|o| o["topics"] = json!(["^["]));
-    assert!(error.starts_with("`topics`"), "{error}");
-}
-
 #[tokio::test]
 async fn a_source_that_cannot_go_on_keeps_saying_why() {
     let mut options = options("127.0.0.1:1", "orders");
     let wrong = ("max.poll.interval.ms".to_owned(), Secret::new("5000"));
     options.client.extend([wrong]);
     options.consumers = 2;
-    let source = KafkaSource::unchecked(options, context(&FakeIntake::done()));
+    let source = KafkaSource::unchecked(options, context(&FakeIntake::done())).unwrap();
     let error = source.run(Shutdown::default()).await.unwrap_err();
     let why = "does not take these properties together";
     let text = error.to_string();
@@ -144,7 +171,7 @@ fn a_check_connects_to_nothing_and_ends_at_once() {
     broker.set_nonblocking(true).unwrap();
     let began = tokio::time::Instant::now();
     let options = options(&broker.local_addr().unwrap().to_string(), "orders");
-    assert_eq!(options.check(), Ok(()));
+    assert_eq!(options.check("orders"), Ok(()));
     assert!(began.elapsed() < std::time::Duration::from_secs(2));
     let nobody = broker.accept().unwrap_err();
     assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
@@ -166,7 +193,7 @@ fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
 fn a_wrong_option_stops_the_source_from_being_built() {
     let mut wrong = options("localhost:1", "orders");
     wrong.topics.clear();
-    let error = wrong.check().unwrap_err();
+    let error = wrong.check("orders").unwrap_err();
     assert_eq!(error, OptionError::Empty { option: "topics" });
 }
 

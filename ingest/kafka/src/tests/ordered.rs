@@ -8,8 +8,9 @@ use acteon_core::{Admission, Delay, ThrottledPolicy};
 use acteon_testkit::{End, FakeIntake};
 use parking_lot::Mutex;
 use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::FutureRecord;
 
-use super::{Running, Topic, action, done, eventually};
+use super::{PATIENCE, Running, Topic, action, done, eventually};
 use crate::KafkaConfig;
 
 const KEYS: [&str; 3] = ["slow", "quick", "quicker"];
@@ -175,5 +176,29 @@ async fn what_waits_for_its_time_holds_up_its_own_key_only() {
     let running = Running::start(ordered(&topic), &intake);
     topic.until_committed(0, 4).await;
     assert_eq!(intake.submitted_ids(), ["a", "b", "b", "a", "a"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_a_key_are_ordered_by_what_their_actions_name() {
+    let topic = Topic::create("named", 1).await;
+    for (id, customer) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
+        let value = action(id).replace("{}", &format!(r#"{{"customer":"{customer}"}}"#));
+        let record = FutureRecord::<(), _>::to(topic.name).payload(&value);
+        topic.producer.send(record, PATIENCE).await.unwrap();
+    }
+    let intake = FakeIntake::holding();
+    let mut options = ordered(&topic);
+    options.ordering_key = vec!["payload.customer".to_owned()];
+    let running = Running::start(options, &intake);
+    for expected in [["a1", "b1"].as_slice(), &["a2"]] {
+        let before = intake.submitted_ids().len();
+        intake.wait_for_submitted(before + expected.len()).await;
+        let held = intake.take_held();
+        let ids: Vec<_> = held.iter().map(|d| d.action.id.to_string()).collect();
+        assert_eq!(ids, expected);
+        held.into_iter().for_each(|delivery| delivery.done(done()));
+    }
+    topic.until_committed(0, 3).await;
     running.stop().await;
 }

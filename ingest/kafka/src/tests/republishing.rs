@@ -59,8 +59,8 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     }
     running.stop().await;
     assert_eq!(topic.broker.lag("throttled").await.unwrap(), 0);
-    let retries = "throttled.retry";
-    let committed = topic.broker.committed(retries, retries).await.unwrap();
+    let (group, retries) = ("throttled.orders.retry", "throttled.orders.retry.10s");
+    let committed = topic.broker.committed(group, retries).await.unwrap();
     let read: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
     assert_eq!(read, 3, "by a group of their own");
 }

@@ -2,10 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use acteon_core::sink::Attempt;
+use acteon_core::sink::Attempt as Asked;
 use acteon_core::{FailureCode, ProviderResponse, SinkError};
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
@@ -13,64 +14,92 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::Provider;
 use super::breaker::Pass;
+use super::queue::Place;
 use crate::job::{Job, idempotency_key};
-use crate::leases::Leases;
 
 /// An attempt that has begun, with the job inside.
-pub(crate) type Flight = ReusableBoxFuture<'static, Landed>;
+pub(crate) type Attempt = ReusableBoxFuture<'static, Finished>;
 
 /// An attempt that has ended.
-pub(crate) struct Landed {
+pub(crate) struct Finished {
     pub(super) job: Box<Job>,
+    /// Its place in the queue, when it came from there.
+    pub(super) place: Option<Place>,
     pub(super) pass: Pass,
     /// Zero for a sink that answered without waiting.
     pub(super) took: Duration,
     pub(super) result: Result<ProviderResponse, SinkError>,
 }
 
-/// What flights need. Shared by those of one batch, or of one lane: others who count their own down on another thread
-/// are not disturbed.
-pub(crate) struct Tower {
-    pub(super) provider: Arc<Provider>,
-    pub(super) leases: Arc<Leases>,
-}
-
-impl Landed {
+impl Finished {
     /// The job and the answer of an attempt that went well without waiting, and was no probe.
     pub(super) fn well_at_once(self) -> Result<(Box<Job>, ProviderResponse), Self> {
         match self {
             Self {
                 job,
-                pass: Pass::Free,
+                pass: Pass::Free { .. },
                 took: Duration::ZERO,
                 result: Ok(response),
-            } => Ok((job, response)),
+                place: None,
+            } if job.delivery.history.is_none() => Ok((job, response)),
             other => Err(other),
         }
     }
 }
 
-/// Asks the sink once.
-pub(super) async fn fly(tower: Arc<Tower>, mut job: Box<Job>, pass: Pass) -> Landed {
-    job.attempts += 1;
-    job.attempts_at_target += 1;
-    let (took, result) = ask(&tower, &mut job).await;
-    Landed {
+/// Frees the place of a probe when an attempt is dropped before it has ended.
+struct Dropped<'a> {
+    provider: &'a Provider,
+    pass: Option<Pass>,
+}
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass {
+            self.provider.observed(|stats| stats.breaker.untold(pass));
+        }
+    }
+}
+
+/// Asks the sink once. A batch, or a worker, has a handle of its own on the provider: others who count theirs down on
+/// another thread are not disturbed.
+pub(super) async fn attempt(
+    provider: Arc<Arc<Provider>>,
+    mut job: Box<Job>,
+    mut place: Option<Place>,
+    pass: Pass,
+) -> Finished {
+    let number = job.attempts() + 1;
+    job.route.attempts += 1;
+    job.route.attempts_at_target += 1;
+    let mut dropped = Dropped {
+        provider: &provider,
+        pass: matches!(pass, Pass::Probe { .. }).then_some(pass),
+    };
+    let (took, result) = ask(&provider, &mut job, &mut place, number).await;
+    dropped.pass = None;
+    Finished {
         job,
+        place,
         pass,
         took,
         result,
     }
 }
 
-async fn ask(tower: &Tower, job: &mut Job) -> (Duration, Result<ProviderResponse, SinkError>) {
-    let options = &tower.provider.options;
+async fn ask(
+    provider: &Arc<Provider>,
+    job: &mut Job,
+    place: &mut Option<Place>,
+    number: u32,
+) -> (Duration, Result<ProviderResponse, SinkError>) {
+    let options = &provider.options;
     let key = idempotency_key(&job.delivery);
-    let lease = &mut job.lease;
-    let attempt = Attempt {
+    let (bytes, hold) = (job.bytes(), &mut job.hold);
+    let attempt = Asked {
         action: &job.delivery.action,
         idempotency_key: &key,
-        number: job.attempts,
+        number,
     };
     let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
     tokio::pin!(asking);
@@ -78,8 +107,10 @@ async fn ask(tower: &Tower, job: &mut Job) -> (Duration, Result<ProviderResponse
     if let Poll::Ready(result) = poll!(asking.as_mut()) {
         return (Duration::ZERO, flatten(result));
     }
-    if let Some(lease) = lease {
-        lease.keep(&tower.leases);
+    provider.waits.store(true, Relaxed);
+    place.get_or_insert_with(|| provider.queue.enter_running(bytes));
+    if let Some(hold) = hold {
+        hold.renew();
     }
     let (started, limit) = (Instant::now(), options.timeout);
     let result = match timeout(limit, asking).await {

@@ -1,10 +1,12 @@
-//! How a provider has been doing: its breaker, and what `/v1/providers/health` tells of it.
+//! How a provider has been doing: its breaker, whether it wants to be left alone, and what `/v1/providers/health` tells
+//! of it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use acteon_core::SinkError;
 use acteon_core::health::{BreakerState, LastError};
+use acteon_core::sink::SinkErrorClass;
+use acteon_core::{FailureCode, SinkError};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -14,8 +16,24 @@ use crate::options::BreakerOptions;
 /// How many latencies the quantiles are taken from.
 const LATENCIES_MAX: usize = 100;
 
-pub(crate) struct Vitals {
+/// Whether a provider may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permission {
+    Granted(Pass),
+    /// It has asked to be left alone until then.
+    Paused {
+        until: Instant,
+    },
+    /// The breaker is open, or waits for its probe. Ask again then.
+    Open {
+        until: Instant,
+    },
+}
+
+pub(crate) struct Stats {
     pub(super) breaker: Breaker,
+    /// The provider has asked to be left alone until then.
+    pub(super) paused_until: Option<Instant>,
     pub(super) deliveries: u64,
     pub(super) failures: u64,
     pub(super) recent: Recent,
@@ -23,10 +41,11 @@ pub(crate) struct Vitals {
     latencies: VecDeque<Duration>,
 }
 
-impl Vitals {
+impl Stats {
     pub(super) fn new(breaker: Option<BreakerOptions>) -> Self {
         Self {
             breaker: Breaker::new(breaker),
+            paused_until: None,
             deliveries: 0,
             failures: 0,
             recent: Recent::default(),
@@ -47,10 +66,13 @@ impl Vitals {
     pub(super) fn succeeded_at_once(&mut self, count: u32) {
         self.deliveries += u64::from(count);
         // What is told of the last attempts goes no further back.
+        let pass = Pass::Free {
+            period: self.breaker.period(),
+        };
         for _ in 0..count.min(LATENCIES_MAX as u32) {
             self.recent.push(0);
             self.remember(Duration::ZERO);
-            self.breaker.answered(Pass::Free);
+            self.breaker.answered(pass);
         }
     }
 
@@ -63,11 +85,43 @@ impl Vitals {
             message: error.message.clone(),
             at,
         });
-        if error.is_retryable() {
-            self.breaker.failed(pass, Instant::now());
-        } else {
-            self.breaker.answered(pass);
+        let now = Instant::now();
+        match error.class {
+            SinkErrorClass::Transient { retry_after } => {
+                self.breaker.failed(pass, now);
+                if error.code == FailureCode::RateLimited {
+                    let until = retry_after.and_then(|wait| now.checked_add(wait));
+                    self.paused_until = self.paused_until.max(until);
+                }
+            }
+            SinkErrorClass::Permanent => self.breaker.answered(pass),
+            SinkErrorClass::ProviderFault => self.breaker.blame(pass, now),
         }
+    }
+
+    /// Whether the provider may be asked now.
+    pub(super) fn ask(&mut self, now: Instant) -> Permission {
+        if let Some(until) = self.paused_until {
+            if now < until {
+                return Permission::Paused { until };
+            }
+            self.paused_until = None;
+        }
+        match self.breaker.ask(now) {
+            Ok(pass) => Permission::Granted(pass),
+            Err(until) => Permission::Open { until },
+        }
+    }
+
+    /// When the sink may be asked again, where that is later than `now`.
+    pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.paused_until.max(self.breaker.open_until())?;
+        (now < until).then_some(until)
+    }
+
+    /// True when every attempt is permitted, without a probe.
+    pub(super) fn is_clear(&self) -> bool {
+        self.paused_until.is_none() && self.breaker.state() == BreakerState::Closed
     }
 
     pub(super) fn breaker_state(&self) -> BreakerState {

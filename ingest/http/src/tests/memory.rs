@@ -1,0 +1,152 @@
+//! What is counted is what is held: bytes that came, and of a batch only what waits.
+
+use std::convert::Infallible;
+use std::pin::pin;
+
+use acteon_core::{ActionOutcome, Delivery, Feed, Loan, Poison};
+use acteon_testkit::FakeIntake;
+use axum::body::Bytes;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt, poll};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::*;
+
+/// A body whose pieces the test sends.
+fn sent() -> (mpsc::Sender<Bytes>, Body) {
+    let (sender, receiver) = mpsc::channel::<Bytes>(8);
+    let pieces = unfold(receiver, async |mut receiver| {
+        let piece = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(piece), receiver))
+    });
+    (sender, Body::from_stream(pieces))
+}
+
+fn spaces(count: usize) -> Bytes {
+    Bytes::from(vec![b' '; count])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_room_as_it_comes_and_gives_it_back() {
+    let api = api_with(FakeIntake::done(), |context| {
+        context.admission = Admission::new(10, 1 << 20);
+    });
+    let admission = api.source.context.admission.clone();
+    let (sender, body) = sent();
+    let mut request = pin!(api.post(MANY, body));
+    sender.try_send(spaces(8 << 10)).unwrap();
+    assert!(poll!(request.as_mut()).is_pending());
+    assert_eq!(
+        admission.bytes_in_flight(),
+        0,
+        "no more than a connection holds"
+    );
+    for _ in 0..4 {
+        sender.try_send(spaces(64 << 10)).unwrap();
+        assert!(poll!(request.as_mut()).is_pending());
+    }
+    let came = (8 << 10) + 4 * (64 << 10);
+    let taken = admission.bytes_in_flight();
+    assert!(
+        (came..=2 * came).contains(&taken),
+        "{taken} bytes for {came}"
+    );
+    sender
+        .try_send(Bytes::from(format!("[{}]", wire("a"))))
+        .unwrap();
+    drop(sender);
+    assert_eq!(request.await.0, 200);
+    assert_eq!(admission.bytes_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_finds_no_room_on_its_way_is_refused_and_holds_none() {
+    let api = api_with(FakeIntake::done(), |context| {
+        context.admission = Admission::new(10, 1 << 20);
+    });
+    let admission = api.source.context.admission.clone();
+    let (sender, body) = sent();
+    let mut request = pin!(api.post(ONE, body));
+    for _ in 0..2 {
+        sender.try_send(spaces(64 << 10)).unwrap();
+        assert!(poll!(request.as_mut()).is_pending());
+    }
+    let rest = admission.bytes_max() - admission.bytes_in_flight();
+    let others = admission.admit(1, rest.into()).await;
+    sender.try_send(spaces(200 << 10)).unwrap();
+    let began = Instant::now();
+    assert!(poll!(request.as_mut()).is_pending(), "it waits for room");
+    tokio::time::sleep(Duration::from_millis(101)).await;
+    assert!(
+        poll!(request.as_mut()).is_pending(),
+        "the rest is thrown away"
+    );
+    assert_eq!(admission.bytes_in_flight(), rest);
+    drop(sender);
+    let (status, answer) = request.await;
+    assert!(answer.contains("OVERLOADED"), "{answer}");
+    assert_eq!((status, began.elapsed().as_millis()), (503, 101));
+    drop(others);
+}
+
+/// Tells when the memory of a body is free.
+struct Watched(Vec<u8>, Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.1.store(true, Relaxed);
+    }
+}
+
+/// As a pipeline whose provider for one action does not answer: that one gets bytes of its own and waits, some go
+/// back, the others are done.
+#[derive(Default)]
+struct OneWaits(Mutex<Option<Delivery>>);
+
+#[async_trait]
+impl Intake for OneWaits {
+    async fn submit(&self, batch: Vec<Delivery>, _: &Feed) {
+        for mut delivery in batch {
+            match delivery.action.id.as_str() {
+                "waits" => {
+                    delivery.detach();
+                    *self.0.lock() = Some(delivery);
+                }
+                "goes back" => delivery.retry(Duration::ZERO, acteon_core::Refusal::Overloaded),
+                _ => delivery.done(ActionOutcome::Deduplicated(())),
+            }
+        }
+    }
+
+    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+}
+
+#[tokio::test]
+async fn one_action_that_waits_keeps_its_own_bytes_and_not_its_batch() {
+    let intake = Arc::new(OneWaits::default());
+    let api = api_with(intake.clone(), |context| context.max_batch = 4);
+    let admission = api.source.context.admission.clone();
+    let large = format!("\"{}\"", "x".repeat(180 << 10));
+    let own = format!("\"{}\"", "y".repeat(1000));
+    let mut items = vec![wire_with("waits", &own), wire_with("goes back", &large)];
+    items.extend((0..9).map(|n| wire_with(&n.to_string(), &large)));
+    let free = Arc::new(AtomicBool::new(false));
+    let body = Watched(format!("[{}]", items.join(",")).into_bytes(), free.clone());
+    let mut request = pin!(api.post(MANY, Bytes::from_owner(body)));
+    assert!(poll!(request.as_mut()).is_pending());
+    assert!(free.load(Relaxed), "1.8 MB are free again");
+    assert_eq!(admission.bytes_in_flight() as usize, own.len());
+    let waiting = intake.0.lock().take().unwrap();
+    assert_eq!(waiting.action.payload.as_bytes(), own.as_bytes());
+    waiting.done(ActionOutcome::Deduplicated(()));
+    let (status, answer) = request.now_or_never().unwrap();
+    assert_eq!((status, answer.matches("Deduplicated").count()), (200, 10));
+    assert_eq!(admission.bytes_in_flight(), 0);
+}

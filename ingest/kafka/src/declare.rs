@@ -1,0 +1,158 @@
+//! Makes topics that do not exist, wide enough for what is read and kept for long enough.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use tokio::task::spawn_blocking;
+
+use crate::events::Events;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Leaves the number of partitions and replicas to the broker.
+const BROKER_DEFAULT: i32 = -1;
+/// The least limit of a record in a topic that is made.
+const RECORD_BYTES_MIN: u64 = 10 << 20;
+/// How much longer than the original a copy may be for its headers.
+const HEADERS_BYTES: u64 = 64 << 10;
+const RECORD_LIMIT: &str = "max.message.bytes";
+const RETENTION: &str = "retention.ms";
+
+/// A topic that is to exist.
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    /// How long its records are kept at least; the broker's default where nothing is said.
+    pub(crate) retention: Option<Duration>,
+}
+
+/// Creates what is `wanted` unless it exists, for records as long as those of the topics in `read`. Answers with those
+/// that do not exist and could not be created.
+///
+/// # Errors
+/// When no broker answers.
+pub(crate) async fn declare(
+    client: &ClientConfig,
+    read: &[String],
+    wanted: &[Wanted],
+    events: &Events,
+) -> KafkaResult<Vec<String>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let declared = declare_by(&admin, read, wanted, events).await;
+    // Both wait for the client's thread.
+    let ended = spawn_blocking(move || match declared {
+        Ok(refused) if !refused.is_empty() => unseen(&admin, refused),
+        declared => declared,
+    });
+    ended.await.unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+/// Answers with those that could not be created; they may be there all the same.
+async fn declare_by(
+    admin: &AdminClient<DefaultClientContext>,
+    read: &[String],
+    wanted: &[Wanted],
+    events: &Events,
+) -> KafkaResult<Vec<String>> {
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let limit = record_limit(admin, read, wanted, events).await?.to_string();
+    let with_texts = wanted.iter().map(|topic| {
+        let millis = |kept: Duration| kept.as_millis().to_string();
+        (topic, topic.retention.map(millis))
+    });
+    let with_texts: Vec<_> = with_texts.collect();
+    let new = with_texts.iter().map(|(topic, retention)| {
+        let replication = TopicReplication::Fixed(BROKER_DEFAULT);
+        let new = NewTopic::new(&topic.name, BROKER_DEFAULT, replication);
+        let new = new.set(RECORD_LIMIT, &limit);
+        match retention {
+            None => new,
+            Some(retention) => new
+                .set(RETENTION, retention)
+                .set("retention.bytes", "-1")
+                .set("cleanup.policy", "delete"),
+        }
+    });
+    let new: Vec<_> = new.collect();
+    let mut refused = Vec::new();
+    for result in admin.create_topics(&new, &options).await? {
+        match result {
+            Ok(topic) => events.topic_declared(&topic),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                events.topic_not_declared(&topic, &code.to_string());
+                refused.push(topic);
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// How long a record may be in what is made: as long as those that are read, and their headers. Warns of topics that
+/// exist and are narrower, or forget sooner, than they should.
+async fn record_limit(
+    admin: &AdminClient<DefaultClientContext>,
+    read: &[String],
+    wanted: &[Wanted],
+    events: &Events,
+) -> KafkaResult<u64> {
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let wanted_names = wanted.iter().map(|topic| &topic.name);
+    let asked = read.iter().chain(wanted_names);
+    let asked: Vec<_> = asked.map(|name| ResourceSpecifier::Topic(name)).collect();
+    let answered = admin.describe_configs(&asked, &options).await?;
+    // Those that do not exist, or may not be looked at, say nothing.
+    let found: Vec<ConfigResource> = answered.into_iter().flatten().collect();
+    let limit_of = |topic: &ConfigResource| number(topic, RECORD_LIMIT);
+    let of_read = found
+        .iter()
+        .filter(|topic| read.iter().any(|n| n == name(topic)));
+    let needed = of_read.filter_map(limit_of).max();
+    for topic in &found {
+        let Some(wanted) = wanted.iter().find(|wanted| wanted.name == name(topic)) else {
+            continue;
+        };
+        if let (Some(limit), Some(needed)) = (limit_of(topic), needed)
+            && limit < needed
+        {
+            events.topic_is_narrow(&wanted.name, limit, needed);
+        }
+        let kept = number(topic, RETENTION).map(Duration::from_millis);
+        if let (Some(kept), Some(needed)) = (kept, wanted.retention)
+            && kept < needed
+        {
+            events.topic_forgets(&wanted.name, kept, needed);
+        }
+    }
+    let needed = needed.unwrap_or(0).saturating_add(HEADERS_BYTES);
+    Ok(needed.clamp(RECORD_BYTES_MIN, i32::MAX as u64))
+}
+
+fn name(topic: &ConfigResource) -> &str {
+    match &topic.specifier {
+        OwnedResourceSpecifier::Topic(name) | OwnedResourceSpecifier::Group(name) => name,
+        OwnedResourceSpecifier::Broker(_) => "",
+    }
+}
+
+/// A setting that is a number; none where it says that there is no limit.
+fn number(topic: &ConfigResource, setting: &str) -> Option<u64> {
+    topic.get(setting)?.value.as_deref()?.parse().ok()
+}
+
+/// Those of `topics` that do not exist. All are asked for, since to ask for one may create it.
+fn unseen(
+    admin: &AdminClient<DefaultClientContext>,
+    topics: Vec<String>,
+) -> KafkaResult<Vec<String>> {
+    let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+    let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
+    Ok(topics.into_iter().filter(|name| !exists(name)).collect())
+}

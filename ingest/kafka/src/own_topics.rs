@@ -1,0 +1,165 @@
+//! The topics that a source writes to itself: a topic for each tier of what waits, and the one of dead letters. They are
+//! declared before anything is published to them, and again when they have vanished.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::Clock;
+use acteon_ingest_kit::Tier;
+use acteon_ingest_kit::delayed::Owner;
+use parking_lot::Mutex;
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use tokio::time::Instant;
+
+use crate::config::KafkaConfig;
+use crate::declare::{Wanted, declare};
+use crate::events::Events;
+
+/// How soon what was refused is asked for again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// What waits is kept so long: longer than anything is tried, and then a while for those who stopped everything.
+const RETENTION: Duration = Duration::from_secs(7 * 86_400);
+
+/// The topics of the delayed path.
+#[derive(Debug)]
+pub(crate) struct RetryTopics([(Tier, Arc<str>); 5]);
+
+impl RetryTopics {
+    fn of(retry_topic: &str) -> Self {
+        Self(Tier::ALL.map(|tier| (tier, name(retry_topic, tier).into())))
+    }
+
+    /// Where what waits so long is published.
+    pub(crate) fn for_wait(&self, wait: Duration) -> &Arc<str> {
+        let wanted = Tier::of(wait);
+        let found = self.0.iter().find(|(tier, _)| *tier == wanted);
+        &found.unwrap_or(&self.0[4]).1
+    }
+
+    /// The tier of a topic.
+    pub(crate) fn tier_of(&self, topic: &str) -> Option<Tier> {
+        let found = self.0.iter().find(|(_, name)| **name == *topic);
+        found.map(|(tier, _)| *tier)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().map(|(_, name)| name)
+    }
+}
+
+/// The names of the topics whose common part is `retry_topic`.
+pub(crate) fn names(retry_topic: &str) -> impl Iterator<Item = String> {
+    Tier::ALL.into_iter().map(|tier| name(retry_topic, tier))
+}
+
+fn name(retry_topic: &str, tier: Tier) -> String {
+    format!("{retry_topic}.{}", tier.as_str())
+}
+
+/// What a source writes to, shared by all its members.
+pub(crate) struct OwnTopics {
+    /// Where what comes back later waits, unless it waits in this process.
+    pub(crate) retry: Option<RetryTopics>,
+    pub(crate) dead_letter: Option<Arc<str>>,
+    pub(crate) owner: Owner,
+    pub(crate) clock: Clock,
+    client: ClientConfig,
+    read: Vec<String>,
+    events: Arc<Events>,
+    declared: tokio::sync::Mutex<Declared>,
+    missing: Mutex<Vec<String>>,
+}
+
+/// What is known of the topics.
+#[derive(Clone, Copy)]
+enum Declared {
+    Unknown,
+    /// All exist.
+    All,
+    /// Some do not and may not be made, as was said then.
+    Not(Instant),
+}
+
+impl OwnTopics {
+    pub(crate) fn new(
+        options: &KafkaConfig,
+        name: &str,
+        clock: Clock,
+        events: Arc<Events>,
+    ) -> Self {
+        let retry_topic = options.retry_topic(name);
+        Self {
+            // An ordered source keeps what waits at the head of its lane instead.
+            retry: (!options.ordered).then(|| RetryTopics::of(&retry_topic)),
+            dead_letter: options.dead_letter_topic.as_deref().map(Arc::from),
+            owner: Owner {
+                source: name.into(),
+                group: options.group_id.as_str().into(),
+            },
+            clock,
+            client: options.producer(name),
+            read: options.topics.clone(),
+            events,
+            declared: tokio::sync::Mutex::new(Declared::Unknown),
+            missing: Mutex::default(),
+        }
+    }
+
+    /// Sees to it that all exist. One caller at a time does; later ones find it done.
+    ///
+    /// # Errors
+    /// When no broker answers, or when some do not exist and may not be made.
+    pub(crate) async fn ensure(&self) -> KafkaResult<()> {
+        let mut declared = self.declared.lock().await;
+        match *declared {
+            Declared::All => return Ok(()),
+            Declared::Not(at) if at.elapsed() < AGAIN => return Err(refused()),
+            Declared::Unknown | Declared::Not(_) => {}
+        }
+        let missing = declare(&self.client, &self.read, &self.wanted(), &self.events).await?;
+        *declared = match missing.is_empty() {
+            true => Declared::All,
+            false => Declared::Not(Instant::now()),
+        };
+        let is_refused = !missing.is_empty();
+        *self.missing.lock() = missing;
+        match is_refused {
+            true => Err(refused()),
+            false => Ok(()),
+        }
+    }
+
+    /// One of them may not exist any more: they are declared again before the next is published.
+    pub(crate) async fn doubt(&self) {
+        let mut declared = self.declared.lock().await;
+        if let Declared::All = *declared {
+            *declared = Declared::Unknown;
+        }
+    }
+
+    /// Those that are to be made by somebody else, in words.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let missing = self.missing.lock();
+        let names = missing.join(", ");
+        (!missing.is_empty())
+            .then(|| format!("topics to be made, for it may not make them: {names}"))
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let retry = self.retry.iter().flat_map(RetryTopics::names);
+        let retry = retry.map(|name| Wanted {
+            name: name.to_string(),
+            retention: Some(RETENTION),
+        });
+        let letters = self.dead_letter.iter().map(|name| Wanted {
+            name: name.to_string(),
+            retention: None,
+        });
+        retry.chain(letters).collect()
+    }
+}
+
+fn refused() -> KafkaError {
+    KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition)
+}

@@ -1,0 +1,88 @@
+//! How long messages have been on loan, for brokers that want to hear of each from time to time that work on it goes on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use tokio::time::Instant;
+
+use crate::inbox::Place;
+
+/// What is on loan, by the time at which the broker heard of it last.
+#[derive(Debug, Default)]
+pub struct Ages {
+    heard_at: HashMap<Place, Instant>,
+    /// Instant, epoch and offset.
+    by_age: BTreeSet<(Instant, u32, u64)>,
+}
+
+impl Ages {
+    /// The message at `place` is on loan from `now` on.
+    pub fn begin(&mut self, place: Place, now: Instant) {
+        self.end(place);
+        self.heard_at.insert(place, now);
+        self.by_age.insert((now, place.epoch, place.offset));
+    }
+
+    /// It is not on loan any more.
+    pub fn end(&mut self, place: Place) {
+        if let Some(heard_at) = self.heard_at.remove(&place) {
+            self.by_age.remove(&(heard_at, place.epoch, place.offset));
+        }
+    }
+
+    /// When the broker is to hear of the oldest, being told every `interval`.
+    pub fn next_due(&self, interval: Duration) -> Option<Instant> {
+        let (heard_at, _, _) = self.by_age.first()?;
+        Some(*heard_at + interval)
+    }
+
+    /// Takes one of which the broker has not heard for `interval`, and is told now. `None` when there is none.
+    pub fn due(&mut self, now: Instant, interval: Duration) -> Option<Place> {
+        if self.next_due(interval)? > now {
+            return None;
+        }
+        let (_, epoch, offset) = *self.by_age.first()?;
+        let place = Place { epoch, offset };
+        self.begin(place, now);
+        Some(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    fn place(offset: u64) -> Place {
+        Place { epoch: 0, offset }
+    }
+
+    #[test]
+    fn the_broker_hears_of_each_loan_once_an_interval_while_it_lasts() {
+        let (mut ages, start) = (Ages::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for offset in 0..3 {
+            ages.begin(place(offset), at(offset));
+        }
+        ages.end(place(1));
+        assert_eq!(ages.due(at(9), INTERVAL), None);
+        let mut due = |now| ages.due(now, INTERVAL).map(|place| place.offset);
+        assert_eq!(
+            [due(at(12)), due(at(12)), due(at(12))],
+            [Some(0), Some(2), None]
+        );
+        assert_eq!(ages.next_due(INTERVAL), Some(at(22)));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_remembered() {
+        let (mut ages, now) = (Ages::default(), Instant::now());
+        ages.begin(place(1), now);
+        ages.end(place(1));
+        ages.end(place(1));
+        assert_eq!(ages.next_due(INTERVAL), None);
+        assert!(ages.heard_at.is_empty());
+    }
+}

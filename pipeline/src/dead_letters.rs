@@ -1,0 +1,163 @@
+//! What becomes a dead letter, and how it is put away. While the state has no room for it, it waits here with its action
+//! still on loan, so that its source waits too.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use acteon_core::delivery::{detached, position_id};
+use acteon_core::state::{End, Settlement};
+use acteon_core::{
+    ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, Loan, Poison, Refusal,
+};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::events;
+use crate::job::{Ended, Job};
+use crate::process::Pipeline;
+use crate::settle::Closing;
+
+/// How long a source waits before it offers again what could not be put away.
+const LETTER_WAIT: Duration = Duration::from_secs(1);
+
+/// Jobs whose dead letters found no room. Bounded by what is admitted.
+#[derive(Default)]
+pub(crate) struct Unstored {
+    closings: Mutex<Vec<Closing>>,
+    added: Notify,
+}
+
+impl Unstored {
+    pub(crate) fn add(&self, closings: Vec<Closing>) {
+        self.closings.lock().extend(closings);
+        self.added.notify_one();
+    }
+
+    fn take(&self) -> Vec<Closing> {
+        std::mem::take(&mut *self.closings.lock())
+    }
+}
+
+impl Pipeline {
+    /// Tries again to store the dead letters that found no room. Sleeps while there are none. Never returns.
+    pub(crate) async fn store_what_waits(&self) {
+        loop {
+            self.unstored.added.notified().await;
+            sleep(LETTER_WAIT).await;
+            self.close_all(self.unstored.take()).await;
+        }
+    }
+
+    /// Gives up waiting: the jobs go back to their sources.
+    pub(crate) fn take_unstored(&self) -> Vec<Ended> {
+        let waiting = self.unstored.take().into_iter();
+        waiting
+            .map(|closing| Self::shutting_down(closing.job))
+            .collect()
+    }
+
+    /// Puts what cannot be decoded among the dead letters.
+    pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
+        let now = self.parts.clock.now();
+        let letters = poison.iter().map(|loan| Arc::new(poison_letter(loan, now)));
+        let letters: Vec<_> = letters.collect();
+        let settlements: Vec<_> = letters.iter().cloned().map(stored).collect();
+        let refused = match self.settle_state(&settlements, || {}).await {
+            Ok(full) => full,
+            Err(_) => {
+                let back = |loan: Loan<Poison>| loan.retry(LETTER_WAIT, Refusal::StateUnavailable);
+                return poison.into_iter().for_each(back);
+            }
+        };
+        events::dead_letters_full(refused.len());
+        let mut refused = refused.into_iter().peekable();
+        let mut count = 0;
+        for (at, (loan, letter)) in poison.into_iter().zip(letters).enumerate() {
+            if refused.next_if_eq(&at).is_some() {
+                loan.retry(LETTER_WAIT, Refusal::DeadLettersFull);
+                continue;
+            }
+            count += 1;
+            events::dead_lettered("POISON", &letter.message);
+            loan.dead_lettered(letter);
+        }
+        self.parts.counters.dead_lettered.fetch_add(count, Relaxed);
+    }
+}
+
+fn stored(letter: Arc<DeadLetter>) -> Settlement {
+    Settlement {
+        held: None,
+        end: End::Release,
+        remember: None,
+        dead_letter: Some(letter),
+        notes: Vec::new(),
+    }
+}
+
+/// The dead letter of an action that ended so.
+pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadLetter {
+    let delivery = &job.delivery;
+    let action = &delivery.action;
+    let (code, message) = why(outcome);
+    let history = delivery.history.as_deref();
+    let history: Vec<AttemptRecord> =
+        history.map_or_else(Vec::new, |history| history.last.iter().cloned().collect());
+    DeadLetter {
+        id: position_id(&delivery.position, action.created_at),
+        kind: DeadLetterKind::Exhausted,
+        namespace: action.namespace.clone(),
+        tenant: action.tenant.clone(),
+        provider: job.route.target.clone(),
+        action_type: action.action_type.clone(),
+        action_id: action.id.clone(),
+        code: code.into(),
+        message,
+        attempts: job.attempts(),
+        history,
+        source: delivery.position.to_string().into(),
+        raw: detached(&delivery.raw),
+        created_at: now,
+    }
+}
+
+/// The code and the sentence that a dead letter gives as its reason.
+fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
+    match outcome {
+        ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),
+        ActionOutcome::Throttled { .. } => ("THROTTLED", "over the limit of its rule".into()),
+        ActionOutcome::CircuitOpen { provider, .. } => {
+            let message = format!("the breaker of `{provider}` is open, and no fallback took it");
+            ("CIRCUIT_OPEN", message.into())
+        }
+        ActionOutcome::Executed(_)
+        | ActionOutcome::Deduplicated(())
+        | ActionOutcome::Suppressed { .. }
+        | ActionOutcome::Rerouted { .. }
+        | ActionOutcome::Grouped { .. }
+        | ActionOutcome::StateChanged { .. }
+        | ActionOutcome::DryRun { .. } => ("UNDELIVERED", "ended without delivery".into()),
+    }
+}
+
+fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
+    DeadLetter {
+        id: position_id(&poison.position, poison.made_at),
+        kind: DeadLetterKind::Poison,
+        namespace: "".into(),
+        tenant: "".into(),
+        provider: "".into(),
+        action_type: "".into(),
+        action_id: "".into(),
+        code: "INVALID_ACTION".into(),
+        message: poison.reason.as_str().into(),
+        attempts: 0,
+        history: Vec::new(),
+        source: poison.position.to_string().into(),
+        raw: detached(&poison.raw),
+        created_at: now,
+    }
+}

@@ -1,0 +1,251 @@
+//! Actions whose dedup key or id is held by another one: they wait, each behind those that came for the same key before.
+//! Only the first of a key asks again: when this process settles the key, and now and then in case another process does.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use acteon_core::state::{Busy, End, Settlement, StateKey};
+use acteon_core::verdict::Verdict;
+use acteon_core::{ActionOutcome, Refusal};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::job::{Ended, Job};
+use crate::process::Pipeline;
+use crate::reserve::Asking;
+
+/// The first and the longest time between two looks at a key that another process may hold.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+/// How long a source waits before it offers again what waited in vain.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// All that wait. Bounded by what is admitted.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    lines: Mutex<Lines>,
+    /// How many keys are waited for: settling looks no further where there is none.
+    keys: AtomicUsize,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Lines {
+    by_key: HashMap<StateKey, Line>,
+    /// When each line is due, soonest first. The number tells apart what is due at once.
+    due: BTreeSet<(Instant, u64)>,
+    keys: HashMap<u64, StateKey>,
+    next_number: u64,
+}
+
+/// Those who wait for one key, in the order they came.
+struct Line {
+    number: u64,
+    due: Instant,
+    waiting: VecDeque<Asking>,
+    /// How many of them ask when it is due.
+    asking: Turn,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The first: the others would find the key held by it.
+    First,
+    /// All: the key was delivered, and they are duplicates.
+    All,
+}
+
+impl Waiting {
+    /// Lets it wait for its turn: behind the others of its key, or before them when it was the first and has asked.
+    pub(crate) fn add(&self, mut asking: Asking, busy: Busy) {
+        let asked_before = asking.looks > 0;
+        let look = FIRST_LOOK
+            .saturating_mul(1 << asking.looks.min(8))
+            .min(LONGEST_LOOK);
+        asking.looks += 1;
+        asking.place = None;
+        asking.job.detach();
+        let due = Instant::now() + look.min(busy.expires_in);
+        let mut lines = self.lines.lock();
+        let line = lines.of(busy.key, due);
+        if asked_before {
+            line.waiting.push_front(asking);
+        } else {
+            line.waiting.push_back(asking);
+        }
+        self.keys.store(lines.by_key.len(), SeqCst);
+        drop(lines);
+        self.changed.notify_one();
+    }
+
+    /// Calls up those who wait for a key that was found delivered.
+    pub(crate) fn delivered(&self, key: &StateKey) {
+        if self.keys.load(SeqCst) == 0 {
+            return;
+        }
+        let called = self.lines.lock().call(key, Instant::now(), Turn::All);
+        if called {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Calls up those who wait for something that has just been settled.
+    pub(crate) fn settled(&self, settlements: &[Settlement]) {
+        if self.keys.load(SeqCst) == 0 {
+            return;
+        }
+        let mut lines = self.lines.lock();
+        let (now, mut called) = (Instant::now(), false);
+        for settlement in settlements {
+            let Some(held) = &settlement.held else {
+                continue;
+            };
+            let turn = match settlement.end {
+                End::Confirm => Turn::All,
+                End::Release => Turn::First,
+            };
+            for claim in &held.reservation.claims {
+                called |= lines.call(&claim.key, now, turn);
+            }
+            if let Some(lease) = &held.reservation.lease {
+                called |= lines.call(lease, now, turn);
+            }
+        }
+        drop(lines);
+        if called {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Sends everybody out.
+    pub(crate) fn take_all(&self) -> Vec<Box<Job>> {
+        let lines = std::mem::take(&mut *self.lines.lock());
+        self.keys.store(0, SeqCst);
+        let waiting = lines.by_key.into_values().flat_map(|line| line.waiting);
+        waiting.map(|asking| asking.job).collect()
+    }
+
+    /// Those whose turn it is to ask.
+    fn take_due(&self) -> Vec<Asking> {
+        let mut lines = self.lines.lock();
+        let due = lines.take_due(Instant::now());
+        self.keys.store(lines.by_key.len(), SeqCst);
+        due
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.lines.lock().due.first().map(|(due, _)| *due)
+    }
+}
+
+impl Lines {
+    /// The line of a key, due at `due` or sooner.
+    fn of(&mut self, key: StateKey, due: Instant) -> &mut Line {
+        let Self {
+            by_key,
+            due: all_due,
+            keys,
+            next_number,
+        } = self;
+        let line = by_key.entry(key).or_insert_with_key(|key| {
+            *next_number += 1;
+            keys.insert(*next_number, key.clone());
+            all_due.insert((due, *next_number));
+            Line {
+                number: *next_number,
+                due,
+                waiting: VecDeque::new(),
+                asking: Turn::First,
+            }
+        });
+        if due < line.due {
+            all_due.remove(&(line.due, line.number));
+            all_due.insert((due, line.number));
+            line.due = due;
+        }
+        line
+    }
+
+    /// Makes the line of `key` due. False when nobody waits for it.
+    fn call(&mut self, key: &StateKey, now: Instant, turn: Turn) -> bool {
+        let Some(line) = self.by_key.get_mut(key) else {
+            return false;
+        };
+        self.due.remove(&(line.due, line.number));
+        self.due.insert((now, line.number));
+        line.due = now;
+        line.asking = turn;
+        true
+    }
+
+    fn take_due(&mut self, now: Instant) -> Vec<Asking> {
+        let mut taken = Vec::new();
+        while let Some((due, number)) = self.due.first().copied()
+            && due <= now
+        {
+            self.due.remove(&(due, number));
+            let Some(key) = self.keys.remove(&number) else {
+                continue;
+            };
+            let Some(mut line) = self.by_key.remove(&key) else {
+                continue;
+            };
+            if line.asking == Turn::All {
+                taken.extend(line.waiting);
+                continue;
+            }
+            let is_weary = |asking: &Asking| asking.patience.is_some_and(|until| until <= now);
+            while line.waiting.front().is_some_and(is_weary) {
+                taken.extend(line.waiting.pop_front());
+            }
+            taken.extend(line.waiting.pop_front());
+            if !line.waiting.is_empty() {
+                line.due = now + LONGEST_LOOK;
+                self.due.insert((line.due, number));
+                self.keys.insert(number, key.clone());
+                self.by_key.insert(key, line);
+            }
+        }
+        taken
+    }
+}
+
+impl Pipeline {
+    /// Asks again for those whose turn has come. Sleeps while nobody waits. Never returns.
+    pub(crate) async fn ask_for_those_who_wait(&self) {
+        loop {
+            match self.waiting.next_due() {
+                None => self.waiting.changed.notified().await,
+                Some(due) => {
+                    tokio::select! {
+                        () = sleep_until(due) => {}
+                        () = self.waiting.changed.notified() => {}
+                    }
+                }
+            }
+            let due = self.waiting.take_due();
+            if !due.is_empty() {
+                let now = Instant::now();
+                let is_patient = |asking: &Asking| asking.patience.is_none_or(|until| until > now);
+                let (patient, weary) = due.into_iter().partition::<Vec<_>, _>(is_patient);
+                let weary = weary.into_iter();
+                let ended = weary.map(|asking| asking.job.refused(BUSY_WAIT, Refusal::Busy));
+                let ended = self
+                    .reserve_and_deliver(patient, ended.collect(), None)
+                    .await;
+                self.settle(ended).await;
+            }
+        }
+    }
+}
+
+/// The end of a job whose dedup key was delivered inside its window.
+pub(crate) fn duplicate(mut asking: Asking, claim: usize) -> Ended {
+    if let Some(rule) = asking.gates.claim_rules.get(claim) {
+        asking.job.ruled(Verdict::Deduplicate, rule);
+    }
+    asking.job.ended(ActionOutcome::Deduplicated(()))
+}

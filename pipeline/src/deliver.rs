@@ -1,0 +1,194 @@
+//! Has providers deliver: what a sink does without waiting is done at once, the rest is queued at its provider.
+//!
+//! Nothing waits for one provider on the way of the others. Only a reader that feeds a single provider waits while that
+//! one's queue is full: this is its back-pressure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::{FailureCode, Feed, Refusal};
+use tokio::time::Instant;
+
+use crate::fallback::overflow;
+use crate::job::{Ended, Job};
+use crate::process::Pipeline;
+use crate::provider::{Begun, Inline, MOMENT, Next, Place, Provider, Queued, WhenOpen, Work};
+
+/// A job that found the queue of its provider full.
+struct Blocked {
+    job: Box<Job>,
+    provider: Arc<Provider>,
+}
+
+impl Pipeline {
+    /// Has providers deliver these. Returns what has ended, beside what had already.
+    pub(crate) async fn deliver(
+        &self,
+        jobs: Vec<Box<Job>>,
+        mut ended: Vec<Ended>,
+        feed: Option<&Feed>,
+    ) -> Vec<Ended> {
+        let mut rest = jobs.into_iter();
+        while let Some(blocked) = self.begin(&mut rest, &mut ended, feed).await {
+            // What waits behind it is renewed, and what has ended does not wait with it.
+            rest.as_mut_slice().iter_mut().for_each(|job| job.detach());
+            self.settle(std::mem::take(&mut ended)).await;
+            self.wait_for_place(blocked, &mut ended, feed).await;
+        }
+        ended
+    }
+
+    /// Begins one after the other, until one finds a full queue that it may wait for.
+    async fn begin(
+        &self,
+        jobs: &mut impl Iterator<Item = Box<Job>>,
+        ended: &mut Vec<Ended>,
+        feed: Option<&Feed>,
+    ) -> Option<Blocked> {
+        let mut inline = Inline::default();
+        for job in jobs {
+            let Some(provider) = self.parts.providers.get(&job.route.target) else {
+                ended.push(without_provider(job));
+                continue;
+            };
+            if let Some(feed) = feed {
+                feed.note(provider.number);
+            }
+            let slot = inline.at(provider);
+            let later = match slot.begin(job).await {
+                Begun::Finished(finished) => {
+                    match slot.finished(finished) {
+                        Next::Ended(done) => ended.push(done),
+                        Next::Again(queued, wait) => {
+                            let at = Instant::now() + wait;
+                            self.hand(provider, Work::Again(queued, at), ended);
+                        }
+                        Next::Divert(job, failure) => self.divert(job, Some(failure), ended),
+                    }
+                    continue;
+                }
+                Begun::Running(attempt) => {
+                    self.hand(provider, Work::Running(attempt), ended);
+                    continue;
+                }
+                Begun::Later(job) => job,
+                Begun::Refused(job) if waits(&job, provider, feed) => job,
+                Begun::Refused(job) => {
+                    self.divert(job, None, ended);
+                    continue;
+                }
+            };
+            if let Some(blocked) = self.enqueue(provider, later, ended, feed) {
+                return Some(blocked);
+            }
+        }
+        None
+    }
+
+    /// Queues a job, where there is a place. Gives it back when it is to wait for one.
+    fn enqueue(
+        &self,
+        provider: &Arc<Provider>,
+        job: Box<Job>,
+        ended: &mut Vec<Ended>,
+        feed: Option<&Feed>,
+    ) -> Option<Blocked> {
+        if let Some(place) = provider.queue.try_enter(job.bytes()) {
+            let when_open = match waits(&job, provider, feed) {
+                true => WhenOpen::Wait,
+                false => WhenOpen::Leave,
+            };
+            self.queue(provider, job, place, when_open, ended);
+            return None;
+        }
+        if job.is_answered() || feed.is_none() {
+            ended.push(overflow(job));
+            return None;
+        }
+        let provider = provider.clone();
+        Some(Blocked { job, provider })
+    }
+
+    /// Waits for a place: as long as it takes where this provider is all that the reader feeds, else for a moment.
+    async fn wait_for_place(
+        &self,
+        Blocked { mut job, provider }: Blocked,
+        ended: &mut Vec<Ended>,
+        feed: Option<&Feed>,
+    ) {
+        job.detach();
+        let is_alone = feed.is_some_and(|feed| !feed.is_mixed());
+        let limit: Option<Duration> = (!is_alone).then_some(MOMENT);
+        let place = tokio::select! {
+            place = provider.queue.enter(job.bytes(), limit) => place,
+            () = self.closing.cancelled() => {
+                ended.push(Self::shutting_down(job));
+                return;
+            }
+        };
+        match place {
+            Some(place) => {
+                let when_open = match waits(&job, &provider, feed) {
+                    true => WhenOpen::Wait,
+                    false => WhenOpen::Leave,
+                };
+                self.queue(&provider, job, place, when_open, ended);
+            }
+            None => {
+                crate::events::overflowed(provider.name());
+                ended.push(overflow(job));
+            }
+        }
+    }
+
+    /// Hands a job that has a place to its provider's worker.
+    pub(crate) fn queue(
+        &self,
+        provider: &Provider,
+        mut job: Box<Job>,
+        place: Place,
+        when_open: WhenOpen,
+        ended: &mut Vec<Ended>,
+    ) {
+        job.detach();
+        let queued = Queued {
+            job,
+            place,
+            when_open,
+        };
+        self.hand(provider, Work::Job(queued), ended);
+    }
+
+    /// Hands work to a provider's worker. Only a worker that has ended refuses, and then the process is stopping.
+    fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<Ended>) {
+        if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
+            queued.job.detach();
+        }
+        match provider.hand(work) {
+            Ok(()) => {}
+            Err(Work::Job(queued) | Work::Again(queued, _)) => {
+                ended.push(Self::shutting_down(queued.job));
+            }
+            // Dropped, the attempt gives its action back.
+            Err(Work::Running(_)) => {}
+        }
+    }
+
+    /// The end of a job that is unfinished when the process stops.
+    pub(crate) fn shutting_down(job: Box<Job>) -> Ended {
+        job.refused(Duration::ZERO, Refusal::ShuttingDown)
+    }
+}
+
+/// Whether a job waits while its provider's breaker is open: nobody waits for its answer, no fallback takes it, and all
+/// that its reader feeds would meet the same breaker.
+fn waits(job: &Job, provider: &Provider, feed: Option<&Feed>) -> bool {
+    !job.is_answered()
+        && provider.options.fallback.is_none()
+        && feed.is_some_and(|feed| !feed.is_mixed())
+}
+
+fn without_provider(job: Box<Job>) -> Ended {
+    let message = format!("no provider is named \"{}\"", job.route.target);
+    job.failed(FailureCode::ProviderNotFound, message.into())
+}

@@ -1,0 +1,74 @@
+//! Where an action goes when its provider's breaker is open, or the provider is at fault: along the chain of fallbacks.
+
+use std::time::Duration;
+
+use acteon_core::{ActionOutcome, Failure, FailureCode, Refusal};
+use tokio::time::Instant;
+
+use crate::job::{Ended, Job};
+use crate::process::Pipeline;
+use crate::provider::{LONGEST, WhenOpen};
+
+/// How long a caller is asked to wait before it offers again what found a full queue.
+pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+
+impl Pipeline {
+    /// Takes a job to the next provider of the fallback chain. Without one it ends: by `failure`, where its provider has
+    /// just failed, else at the open breaker.
+    pub(crate) fn divert(
+        &self,
+        mut job: Box<Job>,
+        failure: Option<Failure>,
+        ended: &mut Vec<Ended>,
+    ) {
+        let target = job.route.target.clone();
+        job.route.refused_by.push(target.clone());
+        let refusing = self.parts.providers.get(&target);
+        let next = refusing.and_then(|refusing| {
+            let name = refusing.options.fallback.as_ref()?;
+            let fallback = self.parts.providers.get(name)?;
+            (!job.route.refused_by.contains(name)).then_some(fallback)
+        });
+        let Some(provider) = next else {
+            return ended.push(match failure {
+                Some(failure) => job.ended(ActionOutcome::Failed(failure)),
+                None => self.at_closed_provider(job),
+            });
+        };
+        job.redirect(provider.name().clone());
+        match provider.queue.try_enter(job.bytes()) {
+            Some(place) => self.queue(provider, job, place, WhenOpen::Leave, ended),
+            None => ended.push(overflow(job)),
+        }
+    }
+
+    /// The end of a job whose provider, and all its fallbacks, may not be asked now.
+    fn at_closed_provider(&self, job: Box<Job>) -> Ended {
+        let first = job.route.refused_by.first();
+        let provider = first.and_then(|name| self.parts.providers.get(name));
+        let wait = provider.and_then(|provider| provider.paused_for(Instant::now()));
+        if let Some(wait) = wait.filter(|wait| *wait > LONGEST) {
+            let message = format!(
+                "the provider asks to be left alone for another {} s",
+                wait.as_secs()
+            );
+            return job.failed(FailureCode::RateLimited, message.into());
+        }
+        let mut refused_by = job.route.refused_by.iter().cloned();
+        let provider = refused_by.next().unwrap_or_default();
+        let fallback_chain = refused_by.collect();
+        job.ended(ActionOutcome::CircuitOpen {
+            provider,
+            fallback_chain,
+        })
+    }
+}
+
+/// The end of a job that found a full queue: who waits for the answer is told so, others are redelivered.
+pub(crate) fn overflow(job: Box<Job>) -> Ended {
+    if job.is_answered() {
+        return job.refused(OVERLOAD_WAIT, Refusal::Overloaded);
+    }
+    let message = format!("the queue of provider `{}` is full", job.route.target);
+    job.failed(FailureCode::ExecutionFailed, message.into())
+}

@@ -1,0 +1,224 @@
+//! What a job holds in the state. It is renewed while the job waits, and cannot be forgotten: a hold that is dropped
+//! before it was settled is released by the task that renews.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::State;
+use acteon_core::state::{End, Held, Settlement};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::events;
+
+/// How many holds one call renews or releases.
+const SLICE_MAX: usize = 1000;
+/// How soon a renewal or a release that failed is repeated.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What one job holds.
+pub(crate) struct Hold {
+    held: Held,
+    /// When it was granted.
+    granted_at: Instant,
+    holds: Arc<Handle>,
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// Just granted: it will end at once, or be renewed.
+    Granted,
+    /// It is renewed.
+    Renewed,
+    /// The state was told its end.
+    Settled,
+}
+
+impl Hold {
+    pub(crate) fn new(held: Held, granted_at: Instant, holds: Arc<Handle>) -> Self {
+        Self {
+            held,
+            granted_at,
+            holds,
+            kept: Kept::Granted,
+        }
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(crate) fn granted_at(&self) -> Instant {
+        self.granted_at
+    }
+
+    /// Renews it from now on until it is settled or dropped.
+    pub(crate) fn renew(&mut self) {
+        if self.kept == Kept::Granted {
+            self.holds.0.add(&self.held, self.granted_at);
+            self.kept = Kept::Renewed;
+        }
+    }
+
+    /// The state was told its end, or could not be: it falls free when the lease ends.
+    pub(crate) fn settled(mut self) {
+        if self.kept == Kept::Renewed {
+            self.holds.0.remove(&self.held);
+        }
+        self.kept = Kept::Settled;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        match self.kept {
+            Kept::Settled => return,
+            Kept::Renewed => self.holds.0.remove(&self.held),
+            Kept::Granted => {}
+        }
+        self.holds.0.release_later(self.held.clone());
+    }
+}
+
+/// Shared by the holds of one batch: others who count theirs down on another thread are not disturbed.
+pub(crate) struct Handle(Arc<Holds>);
+
+/// All that is renewed, by fence, and what is to be released.
+#[derive(Default)]
+pub(crate) struct Holds {
+    renewed: Mutex<HashMap<u64, Renewed>>,
+    dropped: Mutex<Vec<Held>>,
+    changed: Notify,
+}
+
+struct Renewed {
+    held: Held,
+    /// When it was granted, or renewed last.
+    since: Instant,
+}
+
+impl Holds {
+    /// What the holds of one batch share.
+    pub(crate) fn handle(self: &Arc<Self>) -> Arc<Handle> {
+        Arc::new(Handle(self.clone()))
+    }
+
+    fn add(&self, held: &Held, granted_at: Instant) {
+        let renewed = Renewed {
+            held: held.clone(),
+            since: granted_at,
+        };
+        let mut all = self.renewed.lock();
+        let first = all.is_empty();
+        all.insert(held.grant.fence, renewed);
+        drop(all);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    fn remove(&self, held: &Held) {
+        self.renewed.lock().remove(&held.grant.fence);
+    }
+
+    fn release_later(&self, held: Held) {
+        self.dropped.lock().push(held);
+        self.changed.notify_one();
+    }
+
+    /// Renews what is a third of a lease old, again and again, and releases what was dropped. Tells `released` of each
+    /// release. Never returns.
+    pub(crate) async fn keep(
+        &self,
+        state: &dyn State,
+        lease: Duration,
+        released: impl Fn(&[Settlement]),
+    ) {
+        let mut look = Instant::now();
+        loop {
+            let sleeps = self.renewed.lock().is_empty() && self.dropped.lock().is_empty();
+            tokio::select! {
+                () = sleep_until(look), if !sleeps => {}
+                () = self.changed.notified() => {}
+            }
+            let freed = self.release(state, &released).await;
+            let renewed = self.renew(state, lease).await;
+            look = Instant::now()
+                + match (freed, renewed) {
+                    (Ok(()), Ok(())) => lease / 3,
+                    (Err(()), _) | (_, Err(())) => AGAIN.min(lease / 3),
+                };
+        }
+    }
+
+    /// Releases what was dropped. What cannot be released now is kept for the next time.
+    pub(crate) async fn release(
+        &self,
+        state: &dyn State,
+        released: impl Fn(&[Settlement]),
+    ) -> Result<(), ()> {
+        let mut dropped = std::mem::take(&mut *self.dropped.lock());
+        while !dropped.is_empty() {
+            let rest = dropped.split_off(dropped.len().min(SLICE_MAX));
+            let releases: Vec<_> = dropped.iter().cloned().map(release_of).collect();
+            match state.settle(&releases).await {
+                Ok(_) => released(&releases),
+                Err(error) => {
+                    events::left_to_expire(&error, dropped.len());
+                    self.dropped.lock().extend(dropped.into_iter().chain(rest));
+                    return Err(());
+                }
+            }
+            dropped = rest;
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, state: &dyn State, lease: Duration) -> Result<(), ()> {
+        let began = Instant::now();
+        let due = self.due(began, lease);
+        let mut result = Ok(());
+        for held in due.chunks(SLICE_MAX) {
+            match state.renew(held, lease).await {
+                Ok(kept) => {
+                    events::leases_lost(kept.iter().filter(|kept| !**kept).count());
+                    self.renewed_at(held, began);
+                }
+                Err(error) => {
+                    events::renewal_failed(&error);
+                    result = Err(());
+                }
+            }
+        }
+        result
+    }
+
+    /// What is old enough that it would be too old at the next look but one.
+    fn due(&self, now: Instant, lease: Duration) -> Vec<Held> {
+        let renewed = self.renewed.lock();
+        let old = renewed.values().filter(|one| one.since + lease / 6 <= now);
+        old.map(|one| one.held.clone()).collect()
+    }
+
+    fn renewed_at(&self, held: &[Held], at: Instant) {
+        let mut renewed = self.renewed.lock();
+        for one in held {
+            if let Some(one) = renewed.get_mut(&one.grant.fence) {
+                one.since = at;
+            }
+        }
+    }
+}
+
+fn release_of(held: Held) -> Settlement {
+    Settlement {
+        held: Some(held),
+        end: End::Release,
+        remember: None,
+        dead_letter: None,
+        notes: Vec::new(),
+    }
+}

@@ -1,0 +1,123 @@
+//! The fast path: what a sink does without waiting is done where the batch is (ADR 0010). A batch takes one slot of a
+//! provider and notes together what went well: threads that deliver side by side would otherwise pull at the same memory
+//! with every action.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use futures_util::poll;
+
+use super::attempt::{Attempt, Finished, attempt};
+use super::stats::Permission;
+use super::{Begun, Next, Provider};
+use crate::job::Job;
+
+/// The slots of one batch. While it waits for a place in a queue it must hold none.
+#[derive(Default)]
+pub(crate) struct Inline(Vec<Slot>);
+
+impl Inline {
+    pub(crate) fn at(&mut self, provider: &Arc<Provider>) -> &mut Slot {
+        let is_there = |slot: &Slot| Arc::ptr_eq(&*slot.provider, provider);
+        let found = self.0.iter().position(is_there);
+        let at = found.unwrap_or_else(|| {
+            self.0.push(Slot::new(provider.clone()));
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}
+
+/// At one provider. Dropping it gives back the slot and notes what went well.
+pub(crate) struct Slot {
+    provider: Arc<Arc<Provider>>,
+    is_taken: bool,
+    /// The last attempt, when it ended at once: the next begins in its box.
+    finished: Option<Attempt>,
+    /// How many attempts went well that are not noted yet.
+    well: u32,
+}
+
+impl Slot {
+    fn new(provider: Arc<Provider>) -> Self {
+        Self {
+            provider: Arc::new(provider),
+            is_taken: false,
+            finished: None,
+            well: 0,
+        }
+    }
+
+    /// Begins an attempt if it may begin now, and takes what a sink answers without waiting.
+    pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> Begun {
+        if self.provider.closed_until().is_some() {
+            return Begun::Refused(job);
+        }
+        self.is_taken = self.is_taken || self.provider.take_slot();
+        if !self.is_taken || self.provider.queue.waiting() > 0 {
+            return Begun::Later(job);
+        }
+        let pass = match self.provider.ask() {
+            Permission::Granted(pass) => pass,
+            Permission::Paused { .. } => return Begun::Later(job),
+            Permission::Open { .. } => return Begun::Refused(job),
+        };
+        if self.provider.waits.load(Relaxed) {
+            job.detach_memory();
+        }
+        let next = attempt(self.provider.clone(), job, None, pass);
+        let mut next = match self.finished.take() {
+            Some(mut finished) => {
+                finished.set(next);
+                finished
+            }
+            None => Attempt::new(next),
+        };
+        match poll!(&mut next) {
+            Poll::Pending => {
+                self.is_taken = false;
+                Begun::Running(next)
+            }
+            Poll::Ready(finished) => {
+                self.finished = Some(next);
+                Begun::Finished(finished)
+            }
+        }
+    }
+
+    /// What follows from how an attempt ended at the first go.
+    pub(crate) fn finished(&mut self, finished: Finished) -> Next {
+        match finished.well_at_once() {
+            Ok((job, response)) => {
+                self.well += 1;
+                Next::Ended(job.delivered(response))
+            }
+            Err(finished) => {
+                self.note();
+                self.provider.finished(finished)
+            }
+        }
+    }
+
+    fn note(&mut self) {
+        let well = std::mem::take(&mut self.well);
+        if well > 0 {
+            self.provider.waits.store(false, Relaxed);
+            self.provider
+                .observed(|stats| stats.succeeded_at_once(well));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.note();
+        if self.is_taken {
+            self.provider.free_slot();
+            if self.provider.queue.waiting() > 0 {
+                self.provider.slot_free.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The bounds of a provider's queue: how many actions may wait for it, and how many bytes its actions may keep. When it
+//! has been full for a moment it counts as overflowing, until half of it is free again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long a full queue is waited for before it counts as overflowing.
+pub(crate) const MOMENT: Duration = Duration::from_millis(50);
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) actions: u32,
+    pub(crate) bytes: u64,
+}
+
+/// The bounds, and what is in use of them.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    bounds: Bounds,
+    actions: AtomicU32,
+    bytes: AtomicU64,
+    overflowing: AtomicBool,
+    freed: Notify,
+}
+
+/// A place in the queue, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    queue: Arc<Queue>,
+    bytes: u64,
+    /// False while the action is being attempted: then it counts by its bytes only.
+    waits: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            bounds,
+            actions: AtomicU32::new(0),
+            bytes: AtomicU64::new(0),
+            overflowing: AtomicBool::new(false),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Takes a place if there is one now. What is larger than the bound is taken alone.
+    pub(crate) fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Place> {
+        let fits = |used: u64| {
+            let all = used.saturating_add(bytes);
+            (used == 0 || all <= self.bounds.bytes).then_some(all)
+        };
+        self.bytes.fetch_update(SeqCst, SeqCst, fits).ok()?;
+        let place = |used: u32| (used < self.bounds.actions).then_some(used + 1);
+        if self.actions.fetch_update(SeqCst, SeqCst, place).is_err() {
+            self.bytes.fetch_sub(bytes, SeqCst);
+            return None;
+        }
+        Some(self.place(bytes, true))
+    }
+
+    /// Takes a place whether there is one or not: for an attempt that has begun. There are at most as many of these as
+    /// attempts run side by side.
+    pub(crate) fn enter_running(self: &Arc<Self>, bytes: u64) -> Place {
+        self.bytes.fetch_add(bytes, SeqCst);
+        self.place(bytes, false)
+    }
+
+    /// Waits for a place; at most for `limit`, where there is one.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        bytes: u64,
+        limit: Option<Duration>,
+    ) -> Option<Place> {
+        let Some(limit) = limit else {
+            return Some(self.wait(bytes).await);
+        };
+        if self.overflowing.load(SeqCst) {
+            return None;
+        }
+        let place = timeout(limit, self.wait(bytes)).await.ok();
+        if place.is_none() {
+            self.overflowing.store(true, SeqCst);
+        }
+        place
+    }
+
+    /// How many actions wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.actions.load(SeqCst)
+    }
+
+    async fn wait(self: &Arc<Self>, bytes: u64) -> Place {
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if let Some(place) = self.try_enter(bytes) {
+                return place;
+            }
+            freed.await;
+        }
+    }
+
+    fn place(self: &Arc<Self>, bytes: u64, waits: bool) -> Place {
+        Place {
+            queue: self.clone(),
+            bytes,
+            waits,
+        }
+    }
+
+    fn free(&self) {
+        if self.overflowing.load(SeqCst) && self.is_half_free() {
+            self.overflowing.store(false, SeqCst);
+        }
+        self.freed.notify_waiters();
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.actions.load(SeqCst) <= self.bounds.actions / 2
+            && self.bytes.load(SeqCst) <= self.bounds.bytes / 2
+    }
+}
+
+impl Place {
+    /// The attempt begins: others may wait in its place.
+    pub(crate) fn begin(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.queue.actions.fetch_sub(1, SeqCst);
+            self.queue.free();
+        }
+    }
+
+    /// The attempt is to be made again: it waits, whether there is a place or not.
+    pub(crate) fn wait_again(&mut self) {
+        if !self.waits {
+            self.waits = true;
+            self.queue.actions.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.bytes.fetch_sub(self.bytes, SeqCst);
+        if self.waits {
+            self.queue.actions.fetch_sub(1, SeqCst);
+        }
+        self.queue.free();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn queue(actions: u32, bytes: u64) -> Arc<Queue> {
+        Queue::new(Bounds { actions, bytes })
+    }
+
+    #[test]
+    fn a_place_is_given_back_with_its_bytes() {
+        let queue = queue(2, 100);
+        let first = queue.try_enter(60).unwrap();
+        assert!(queue.try_enter(50).is_none(), "too many bytes");
+        let second = queue.try_enter(40).unwrap();
+        assert!(queue.try_enter(0).is_none(), "too many actions");
+        drop((first, second));
+        let large = queue.try_enter(1000).unwrap();
+        assert!(
+            queue.try_enter(1).is_none(),
+            "what is too large waits alone"
+        );
+        drop(large);
+        assert_eq!(queue.waiting(), 0);
+        assert!(queue.try_enter(100).is_some());
+    }
+
+    #[test]
+    fn what_is_being_attempted_keeps_its_bytes_and_no_place() {
+        let queue = queue(1, 100);
+        let mut first = queue.try_enter(60).unwrap();
+        first.begin();
+        assert_eq!(queue.waiting(), 0);
+        assert!(queue.try_enter(50).is_none());
+        let second = queue.try_enter(40).unwrap();
+        first.wait_again();
+        assert_eq!(
+            queue.waiting(),
+            2,
+            "beyond the bound, for it was there before"
+        );
+        drop((first, second));
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_is_waited_for_once_until_half_of_it_is_free() {
+        let queue = queue(4, 100);
+        let mut places: Vec<_> = (0..4).map(|_| queue.try_enter(1).unwrap()).collect();
+        let start = Instant::now();
+        assert!(queue.enter(1, Some(MOMENT)).await.is_none());
+        assert_eq!(start.elapsed(), MOMENT);
+        places.pop();
+        assert!(queue.enter(1, Some(MOMENT)).await.is_none());
+        assert_eq!(start.elapsed(), MOMENT, "it counts as overflowing");
+        places.pop();
+        assert!(queue.enter(1, Some(MOMENT)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_time_waits_until_there_is_a_place() {
+        let queue = queue(1, 100);
+        let place = queue.try_enter(1).unwrap();
+        let entered = queue.enter(1, None);
+        tokio::pin!(entered);
+        assert!(
+            timeout(Duration::from_secs(3600), entered.as_mut())
+                .await
+                .is_err()
+        );
+        drop(place);
+        drop(entered.await.unwrap());
+    }
+}

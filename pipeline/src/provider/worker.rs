@@ -1,0 +1,288 @@
+//! The task of one provider: works off what could not be done at once, and waits out the time between attempts.
+//! Nothing here waits for another provider.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Attempt, Finished, attempt};
+use super::breaker::Pass;
+use super::retry::LONGEST;
+use super::stats::Permission;
+use super::{Next, Provider, Queued, WhenOpen, Work};
+use crate::job::Ended;
+use crate::process::Pipeline;
+
+/// How many pieces of work are taken from the inbox at once.
+const TAKEN_MAX: usize = 256;
+
+pub(crate) struct Worker {
+    pipeline: Arc<Pipeline>,
+    provider: Arc<Arc<Provider>>,
+    inbox: mpsc::Receiver<Work>,
+    queue: VecDeque<Queued>,
+    waiting_to_retry: BinaryHeap<Reverse<Due>>,
+    /// Nothing of the queue may begin before.
+    held_until: Option<Instant>,
+    running: FuturesUnordered<Attempt>,
+    /// Jobs whose throttle places have grown stale, asking anew; each keeps its slot.
+    renewing: Option<BoxFuture<'static, Renewed>>,
+    ended: Vec<Ended>,
+    /// Settling goes on beside the deliveries; what ends meanwhile is settled together, next.
+    settling: Option<BoxFuture<'static, ()>>,
+}
+
+/// What became of jobs that asked for their places anew.
+struct Renewed {
+    /// How many slots they kept.
+    slots: usize,
+    granted: Vec<Queued>,
+    ended: Vec<Ended>,
+}
+
+/// A job and when it may be tried again.
+struct Due {
+    at: Instant,
+    queued: Queued,
+}
+
+impl Worker {
+    /// The worker of a provider; `None` when it has one already.
+    pub(crate) fn new(pipeline: Arc<Pipeline>, provider: Arc<Provider>) -> Option<Self> {
+        let inbox = provider.receiver.lock().take()?;
+        Some(Self {
+            pipeline,
+            provider: Arc::new(provider),
+            inbox,
+            queue: VecDeque::new(),
+            waiting_to_retry: BinaryHeap::new(),
+            held_until: None,
+            running: FuturesUnordered::new(),
+            renewing: None,
+            ended: Vec::new(),
+            settling: None,
+        })
+    }
+
+    /// Works until `closing`. May be called again after a panic: what waits is still here.
+    pub(crate) async fn run(&mut self, closing: &CancellationToken) {
+        let mut taken = Vec::with_capacity(TAKEN_MAX);
+        loop {
+            self.launch();
+            self.settle_next();
+            let retry = self.waiting_to_retry.peek().map(|Reverse(next)| next.at);
+            let held_until = self.held_until.filter(|_| !self.queue.is_empty());
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => break,
+                Some(finished) = self.running.next(), if !self.running.is_empty() => {
+                    self.finished(finished);
+                }
+                () = done(&mut self.settling), if self.settling.is_some() => self.settling = None,
+                renewed = done(&mut self.renewing), if self.renewing.is_some() => {
+                    self.renewed(renewed);
+                }
+                _ = self.inbox.recv_many(&mut taken, TAKEN_MAX) => {
+                    taken.drain(..).for_each(|work| self.take(work));
+                }
+                () = at(retry), if retry.is_some() => self.take_due(),
+                () = at(held_until), if held_until.is_some() => self.held_until = None,
+                () = self.provider.slot_free.notified() => self.held_until = None,
+            }
+        }
+    }
+
+    /// Settles what has ended and gives the rest back to its sources.
+    pub(crate) async fn close(mut self) {
+        self.inbox.close();
+        while let Ok(work) = self.inbox.try_recv() {
+            self.take(work);
+        }
+        if let Some(settling) = self.settling.take() {
+            settling.await;
+        }
+        let retries = self.waiting_to_retry.into_iter();
+        let queued = retries.map(|Reverse(due)| due.queued).chain(self.queue);
+        let unfinished = queued.map(|queued| Pipeline::shutting_down(queued.job));
+        self.ended.extend(unfinished);
+        self.pipeline.settle(self.ended).await;
+    }
+
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Job(queued) if self.held_until.is_some() => self.hold_back(queued),
+            Work::Job(queued) => self.queue.push_back(queued),
+            Work::Running(attempt) => self.running.push(attempt),
+            Work::Again(queued, at) => {
+                self.waiting_to_retry.push(Reverse(Due { at, queued }));
+            }
+        }
+    }
+
+    /// Queues a job that cannot begin now, or sends it to where it can.
+    fn hold_back(&mut self, queued: Queued) {
+        if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
+            self.pipeline.divert(queued.job, None, &mut self.ended);
+        } else {
+            self.queue.push_back(queued);
+        }
+    }
+
+    fn take_due(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse(next)) = self.waiting_to_retry.peek()
+            && next.at <= now
+        {
+            if let Some(Reverse(due)) = self.waiting_to_retry.pop() {
+                self.queue.push_front(due.queued);
+            }
+        }
+    }
+
+    /// Begins as many attempts as have a slot.
+    fn launch(&mut self) {
+        let (now, mut stale) = (Instant::now(), Vec::new());
+        while self.held_until.is_none() && !self.queue.is_empty() && self.provider.take_slot() {
+            let Some(queued) = self.queue.pop_front() else {
+                self.provider.free_slot();
+                break;
+            };
+            if queued.job.is_stale(now) {
+                stale.push(queued);
+                continue;
+            }
+            match self.provider.ask() {
+                Permission::Granted(pass) => self.begin(queued, pass),
+                Permission::Paused { until } if until <= now + LONGEST => {
+                    self.stay(queued, until);
+                }
+                Permission::Paused { until } | Permission::Open { until } => {
+                    self.stay(queued, until);
+                    self.make_way();
+                }
+            }
+        }
+        if !stale.is_empty() {
+            self.renew(stale);
+        }
+    }
+
+    fn begin(&mut self, queued: Queued, pass: Pass) {
+        let Queued { job, mut place, .. } = queued;
+        place.begin();
+        let next = attempt(self.provider.clone(), job, Some(place), pass);
+        self.running.push(Attempt::new(next));
+    }
+
+    /// Puts a job back, and holds all until then.
+    fn stay(&mut self, queued: Queued, until: Instant) {
+        self.provider.free_slot();
+        self.queue.push_front(queued);
+        self.held_until = Some(until);
+    }
+
+    /// Sends those elsewhere that do not wait for a breaker.
+    fn make_way(&mut self) {
+        for queued in std::mem::take(&mut self.queue) {
+            match queued.when_open {
+                WhenOpen::Wait => self.queue.push_back(queued),
+                WhenOpen::Leave => self.pipeline.divert(queued.job, None, &mut self.ended),
+            }
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        self.provider.free_slot();
+        match self.provider.finished(finished) {
+            Next::Ended(ended) => self.ended.push(ended),
+            Next::Again(mut queued, wait) => {
+                queued.job.detach();
+                let at = Instant::now() + wait;
+                self.waiting_to_retry.push(Reverse(Due { at, queued }));
+            }
+            Next::Divert(job, failure) => {
+                self.pipeline.divert(job, Some(failure), &mut self.ended);
+            }
+        }
+    }
+
+    /// Has jobs ask anew for throttle places that they were granted too long ago. One call at a time.
+    fn renew(&mut self, stale: Vec<Queued>) {
+        if self.renewing.is_some() {
+            for queued in stale.into_iter().rev() {
+                self.provider.free_slot();
+                self.queue.push_front(queued);
+            }
+            return;
+        }
+        let pipeline = self.pipeline.clone();
+        self.renewing = Some(Box::pin(async move {
+            let slots = stale.len();
+            let mut ended = Vec::new();
+            let granted = pipeline.ask_again(stale, &mut ended).await;
+            Renewed {
+                slots,
+                granted,
+                ended,
+            }
+        }));
+    }
+
+    fn renewed(&mut self, renewed: Renewed) {
+        self.renewing = None;
+        (0..renewed.slots).for_each(|_| self.provider.free_slot());
+        self.ended.extend(renewed.ended);
+        for queued in renewed.granted.into_iter().rev() {
+            self.queue.push_front(queued);
+        }
+        self.launch();
+    }
+
+    fn settle_next(&mut self) {
+        if self.settling.is_none() && !self.ended.is_empty() {
+            let (pipeline, ended) = (self.pipeline.clone(), std::mem::take(&mut self.ended));
+            self.settling = Some(Box::pin(async move { pipeline.settle(ended).await }));
+        }
+    }
+}
+
+/// The result of `future`; never, where there is none.
+async fn done<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    if let Some(due) = due {
+        sleep_until(due).await;
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Due {}

@@ -1,0 +1,109 @@
+//! The tasks of the pipeline: the workers of the providers, and those who wait for something. One that panics is started
+//! anew, counted, and told of in `/ready`.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::health::Part;
+use compact_str::CompactString;
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::events;
+use crate::process::Pipeline;
+use crate::provider::Worker;
+
+/// How long `/ready` tells of a panic.
+const TOLD: Duration = Duration::from_secs(60);
+/// How soon a task that panicked is started anew.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
+
+/// Which of the tasks panicked last.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<Option<(CompactString, Instant)>>);
+
+impl Tasks {
+    fn panicked(&self, name: &str) {
+        events::task_panicked(name);
+        *self.0.lock() = Some((name.into(), Instant::now()));
+    }
+
+    fn part(&self) -> Part {
+        let last = self.0.lock();
+        match &*last {
+            Some((name, at)) if at.elapsed() < TOLD => {
+                let detail = format!("the task `{name}` panicked, and was started anew");
+                Part::unready("pipeline", detail)
+            }
+            Some(_) | None => Part::ready("pipeline"),
+        }
+    }
+}
+
+impl Pipeline {
+    /// How the tasks of the pipeline are.
+    pub fn readiness(&self) -> Part {
+        self.tasks.part()
+    }
+
+    /// Runs the providers' workers, the renewal of what is held, and those who wait, until `closing`. What is unfinished
+    /// then goes back to its source.
+    pub async fn run(self: Arc<Self>, closing: CancellationToken) {
+        let mut workers = JoinSet::new();
+        for provider in self.parts.providers.all() {
+            if let Some(worker) = Worker::new(self.clone(), provider.clone()) {
+                let (pipeline, closing) = (self.clone(), closing.clone());
+                let name = provider.name().clone();
+                workers.spawn(async move { pipeline.work(worker, &name, &closing).await });
+            }
+        }
+        let lease = self.parts.options.lease;
+        let keeping = || {
+            let released = |settlements: &[_]| self.waiting.settled(settlements);
+            self.holds.keep(&*self.parts.state, lease, released)
+        };
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = self.for_ever("holds", keeping) => {}
+            () = self.for_ever("dedup", || self.ask_for_those_who_wait()) => {}
+            () = self.for_ever("dead_letters", || self.store_what_waits()) => {}
+        }
+        self.closing.cancel();
+        let waiting = self.waiting.take_all().into_iter();
+        let mut ended: Vec<_> = waiting.map(Self::shutting_down).collect();
+        ended.extend(self.take_unstored());
+        self.settle(ended).await;
+        while workers.join_next().await.is_some() {}
+        self.release_dropped().await;
+    }
+
+    /// Releases what was dropped without a settlement.
+    pub(crate) async fn release_dropped(&self) {
+        let released = |settlements: &[_]| self.waiting.settled(settlements);
+        // What cannot be released is kept for the task that tries again, or falls free when the lease ends.
+        let _ = self.holds.release(&*self.parts.state, released).await;
+    }
+
+    async fn work(&self, mut worker: Worker, name: &str, closing: &CancellationToken) {
+        while !closing.is_cancelled() {
+            let run = AssertUnwindSafe(worker.run(closing)).catch_unwind();
+            if run.await.is_err() {
+                self.tasks.panicked(name);
+            }
+        }
+        worker.close().await;
+    }
+
+    async fn for_ever<F: Future<Output = ()>>(&self, name: &str, begin: impl Fn() -> F) {
+        loop {
+            if AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+                self.tasks.panicked(name);
+            }
+            sleep(RESTART_WAIT).await;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What could not be delivered comes again later, and becomes a dead letter only when its time is over.
+
+use std::time::Duration;
+
+use acteon_core::redelivery::RedeliveryQuery;
+use acteon_core::{Delay, Envelope, History, Scope, Settled};
+use acteon_testkit::{Answer, Lender, RecordingSink, action};
+use jiff::SignedDuration;
+use tokio::time::{Instant, advance};
+
+use super::bench::{name, record};
+use super::{Bench, Provider};
+use crate::{PipelineOptions, RedeliveryOptions};
+
+const ONCE: &str = "rules: [{ name: once, condition: { field: action.dedup_key, exists: true }, action: { type: deduplicate } }]";
+
+async fn failing(answer: Answer) -> (Bench, std::sync::Arc<RecordingSink>) {
+    let sink = RecordingSink::answering(move |_| answer.clone());
+    let provider = Provider::new("log", &sink).retries(1);
+    (
+        Bench::new(ONCE, [provider], PipelineOptions::default()).await,
+        sink,
+    )
+}
+
+/// The one action that went away, and for how long.
+fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
+    match lender.take_ended().pop() {
+        Some((
+            _,
+            Settled::Later {
+                envelope,
+                after,
+                delay: Delay::Redelivery,
+            },
+        )) => (envelope, after),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_gets_an_action_back_whose_attempts_are_used_up() {
+    let (bench, _) = failing(Answer::Transient(None)).await;
+    bench.finish([record("a")]).await;
+    let (envelope, after) = went(&bench.lender);
+    let history = envelope.history.unwrap();
+    assert_eq!((history.attempts, history.redeliveries), (2, 1));
+    assert_eq!(history.last.len(), 2);
+    let range = Duration::from_secs(5)..=Duration::from_secs(6);
+    assert!(range.contains(&after), "{after:?}");
+    assert_eq!(bench.trail.records().len(), 0, "it has not come to its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waits_follow_the_schedule_of_the_provider() {
+    let (bench, _) = failing(Answer::Transient(None)).await;
+    let mut history = History::beginning(acteon_testkit::epoch());
+    history.redeliveries = 2;
+    bench.finish([record("a").history(history)]).await;
+    let (_, after) = went(&bench.lender);
+    assert!((120..=144).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_a_dead_letter_with_its_history_when_its_time_is_over() {
+    let (bench, _) = failing(Answer::Transient(None)).await;
+    let began = acteon_testkit::epoch() - SignedDuration::from_hours(24);
+    let ends = bench
+        .finish([record("a").history(History::beginning(began))])
+        .await;
+    assert_eq!(ends, ["a: dead_lettered CONNECTION"]);
+    let ended = bench.lender.take_ended();
+    let [(_, Settled::DeadLettered(letter))] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    assert_eq!((letter.attempts, letter.history.len()), (2, 2));
+    assert_eq!(letter.raw, record("a").json());
+    let records = bench.trail.records();
+    assert_eq!(records[0].attempts.len(), 2, "the audit trail has it, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_makes_no_dead_letters() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let well = RecordingSink::succeeding();
+    let providers = [
+        Provider::new("log", &sink).retries(0).breaker(1),
+        Provider::new("well", &well),
+    ];
+    let bench = Bench::new(ONCE, providers, PipelineOptions::default()).await;
+    bench.finish([record("first").provider("well")]).await;
+    bench.finish([record("opens")]).await;
+    let batch = (0..500).map(|number| record(&name(number)));
+    let ends = bench.finish(batch).await;
+    let later = ends.iter().filter(|end| end.ends_with("later Redelivery"));
+    assert_eq!(later.count(), 500);
+    assert_eq!(sink.attempts().len(), 1);
+    let (_, after) = went(&bench.lender);
+    assert!(
+        after >= Duration::from_secs(59),
+        "not before the probe: {after:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_away_gives_its_dedup_key_back() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::Transient(None), Answer::Transient(None)]);
+    let provider = Provider::new("log", &sink).retries(1);
+    let bench = Bench::new(ONCE, [provider], PipelineOptions::default()).await;
+    let ends = bench.finish([record("a").dedup_key("k")]).await;
+    assert_eq!(ends, ["a: later Redelivery"]);
+    assert_eq!(
+        bench.finish([record("b").dedup_key("k")]).await,
+        ["b: executed"]
+    );
+    let again = record("a").dedup_key("k");
+    assert_eq!(bench.finish([again]).await, ["a: deduplicated"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_at_fault_is_asked_once_and_then_by_probes_only() {
+    let sink = RecordingSink::answering(|_| Answer::ProviderFault);
+    let providers = [
+        Provider::new("log", &sink).breaker(5),
+        Provider::new("well", &RecordingSink::succeeding()),
+    ];
+    let bench = Bench::new(ONCE, providers, PipelineOptions::default()).await;
+    bench.finish([record("first").provider("well")]).await;
+    let batch = (0..200).map(|number| record(&name(number)));
+    let ends = bench.finish(batch).await;
+    assert!(
+        ends.iter().all(|end| end.ends_with("later Redelivery")),
+        "{ends:?}"
+    );
+    assert_eq!(sink.attempts().len(), 1);
+    assert_eq!(bench.finish([action("h")]).await, ["h: circuit_open"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_told_at_once_of_a_provider_at_fault() {
+    let (bench, sink) = failing(Answer::ProviderFault).await;
+    assert_eq!(bench.finish([action("a")]).await, ["a: failed"]);
+    assert_eq!(sink.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_too_long_for_the_process_goes_by_the_delayed_path() {
+    let minutes = Duration::from_secs(600);
+    let (bench, sink) = failing(Answer::Transient(Some(minutes))).await;
+    bench.finish([record("a")]).await;
+    let (_, after) = went(&bench.lender);
+    assert!(after >= minutes, "{after:?}");
+    assert_eq!(sink.attempts().len(), 1);
+    let (bench, _) = failing(Answer::Transient(Some(Duration::from_secs(100_000)))).await;
+    bench.finish([record("a")]).await;
+    let (_, after) = went(&bench.lender);
+    assert!(
+        after <= Duration::from_secs(3600 * 6 / 5),
+        "an hour at most: {after:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_asks_for_less_is_left_alone_by_all() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::RateLimited(Duration::from_secs(7))]);
+    let bench = Bench::new(
+        ONCE,
+        [Provider::new("log", &sink)],
+        PipelineOptions::default(),
+    )
+    .await;
+    let start = Instant::now();
+    let ends = bench.finish([record("a"), record("b"), record("c")]).await;
+    assert!(ends.iter().all(|end| end.ends_with("executed")), "{ends:?}");
+    let early = sink
+        .attempts()
+        .iter()
+        .skip(1)
+        .any(|seen| seen.at.duration_since(start) < Duration::from_secs(7));
+    assert!(!early);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_stays_away_sends_actions_by_the_delayed_path() {
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(ONCE, &sink).await;
+    bench.state.set_reach(acteon_testkit::Reach::CutOff);
+    let asking = || record("a").dedup_key("k");
+    assert_eq!(
+        bench.finish([asking()]).await,
+        ["a: retry StateUnavailable"]
+    );
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(bench.finish([asking()]).await, ["a: later Redelivery"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_listed_until_it_comes_back() {
+    let (bench, _) = failing(Answer::Transient(None)).await;
+    bench.finish([record("a")]).await;
+    let (envelope, after) = went(&bench.lender);
+    let listed = || {
+        bench.pipeline.redeliveries().list(&RedeliveryQuery {
+            scope: Scope::everything(),
+            namespace: None,
+            tenant: None,
+            provider: Some("log".into()),
+            action_type: None,
+            after: None,
+            limit: 10,
+        })
+    };
+    let page = listed();
+    assert_eq!(page.redeliveries.len(), 1);
+    let one = &page.redeliveries[0];
+    assert_eq!((one.action_id.as_str(), one.history.attempts), ("a", 2));
+    advance(after).await;
+    let history = *envelope.history.unwrap();
+    bench
+        .submit([record("a").history(history).provider("nobody")])
+        .await;
+    assert_eq!(listed().redeliveries.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_may_have_a_schedule_of_its_own() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let provider = Provider::new("log", &sink)
+        .retries(0)
+        .redelivery(RedeliveryOptions {
+            schedule: [Duration::from_secs(1000)].into(),
+            give_up_after: Duration::from_secs(2000),
+        });
+    let bench = Bench::new(ONCE, [provider], PipelineOptions::default()).await;
+    bench.finish([record("a")]).await;
+    let (_, after) = went(&bench.lender);
+    assert!(after >= Duration::from_secs(1000), "{after:?}");
+}

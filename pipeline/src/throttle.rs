@@ -1,0 +1,108 @@
+//! Places in throttle windows. A place belongs to the delivery, not to the wait before it: what waited longer than a
+//! tenth of its window asks again before it is attempted, so that a stall is not followed by a burst.
+
+use std::time::Duration;
+
+use acteon_core::state::Grant;
+use acteon_core::verdict::Verdict;
+use acteon_core::{ActionOutcome, Policy, ThrottledPolicy};
+use acteon_rules::Gates;
+use tokio::time::Instant;
+
+use crate::job::{Ended, Job};
+use crate::pace::Pace;
+use crate::process::Pipeline;
+use crate::provider::Queued;
+use crate::reserve::{Asking, Granted};
+
+/// The part of its window that a place may wait for its first attempt.
+const FRESH_PART: u32 = 10;
+
+impl Job {
+    /// True when its throttle places were granted too long ago for a first attempt now.
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
+        let (Some(gates), Some(hold)) = (&self.gates, &self.hold) else {
+            return false;
+        };
+        let waited = now.saturating_duration_since(hold.granted_at());
+        self.route.attempts == 0
+            && gates
+                .reservation
+                .quotas
+                .iter()
+                .any(|quota| waited > quota.window / FRESH_PART)
+    }
+}
+
+impl Pipeline {
+    /// Gives back what these hold and asks for it anew. Returns those that are granted it; others have ended or wait.
+    pub(crate) async fn ask_again(
+        &self,
+        stale: Vec<Queued>,
+        ended: &mut Vec<Ended>,
+    ) -> Vec<Queued> {
+        let again = stale.into_iter().map(|queued| {
+            let Queued {
+                mut job,
+                place,
+                when_open,
+            } = queued;
+            drop(job.hold.take());
+            let gates = job.gates.take().map(|gates| *gates).unwrap_or_default();
+            Asking::again(job, gates, (place, when_open))
+        });
+        let asking = again.collect();
+        self.release_dropped().await;
+        let granted = self.reserve(asking, ended).await;
+        let queued = granted.into_iter().filter_map(|Granted { job, place }| {
+            let (place, when_open) = place?;
+            Some(Queued {
+                job,
+                place,
+                when_open,
+            })
+        });
+        queued.collect()
+    }
+}
+
+/// What a job has to remember to ask again, where it holds places in windows.
+pub(crate) fn to_ask_again(gates: &Gates, grant: &Grant) -> Option<Box<Gates>> {
+    let holds_places = !gates.reservation.quotas.is_empty() && grant.noted_full == 0;
+    holds_places.then(|| Box::new(gates.clone()))
+}
+
+/// The end of a job over the limit of this quota.
+pub(crate) fn throttled(
+    mut job: Box<Job>,
+    gates: &Gates,
+    (quota, retry_after): (usize, Duration),
+    pace: &Pace,
+) -> Ended {
+    if let Some((rule, _)) = gates.quota_rules.get(quota) {
+        job.ruled(Verdict::Throttle, rule);
+    }
+    if let Some(quota) = gates.reservation.quotas.get(quota)
+        && comes_again(job.delivery.policy)
+    {
+        job.turn_in = Some(pace.wait(quota, retry_after, Instant::now()));
+    }
+    job.ended(ActionOutcome::Throttled { retry_after })
+}
+
+/// True for one that its source offers again by itself.
+fn comes_again(policy: Policy) -> bool {
+    match policy {
+        Policy::Broker { throttled } => throttled == ThrottledPolicy::Retry,
+        Policy::Answer | Policy::Replay => false,
+    }
+}
+
+/// Sends a job elsewhere whose quota was full, where its rule says so.
+pub(crate) fn reroute_when_full(job: &mut Job, gates: &Gates, grant: &Grant) {
+    let full = (0..gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
+    if let Some((rule, Some(target))) = full.and_then(|quota| gates.quota_rules.get(quota)) {
+        job.ruled(Verdict::Throttle, rule);
+        job.redirect(target.clone());
+    }
+}
