@@ -2,6 +2,7 @@
 //! says where, and that is committed before anything is read.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl LookUp {
                 continue;
             };
             let position = u64::try_from(offset).unwrap_or(0);
-            let last = Fingerprint::parse(element.metadata());
+            let last = metadata(&element).as_deref().and_then(Fingerprint::parse);
             let settled = Prefix {
                 position,
                 last: last.filter(|last| last.offset < position),
@@ -219,6 +220,11 @@ pub(crate) fn add(
         element.set_metadata(last.to_string());
     }
     Ok(())
+}
+
+/// What was committed with an offset. Others may have committed what is no text, of which the library panics.
+fn metadata(element: &TopicPartitionListElem<'_>) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()
 }
 
 fn places_of(list: &TopicPartitionList) -> Vec<Place> {
