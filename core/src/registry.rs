@@ -29,12 +29,12 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
     type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Looks at options that have the right shape and says whether they can work, without connecting. What is refused here
-    /// is not built either.
+    /// Looks at options that have the right shape and says whether they can work under this name, without connecting. What
+    /// is refused here, [`Factory::build`] refuses too.
     ///
     /// # Errors
     /// The first option that cannot work, by name.
-    fn check(&self, _config: &Self::Config) -> Result<(), BuildError> {
+    fn check(&self, _config: &Self::Config, _name: &str) -> Result<(), BuildError> {
         Ok(())
     }
 
@@ -155,12 +155,12 @@ pub struct Plan<F: Family> {
 }
 
 impl<F: Family> Plan<F> {
-    /// Says whether it can be built, as far as that can be known without connecting.
+    /// Says whether it can be built under this name, as far as that can be known without connecting.
     ///
     /// # Errors
     /// When the options have the right shape but cannot work.
-    pub fn check(&self) -> Result<(), BuildError> {
-        self.entry.check(&*self.config)
+    pub fn check(&self, name: &str) -> Result<(), BuildError> {
+        self.entry.check(&*self.config, name)
     }
 
     /// What of the outside it uses under this name.
@@ -181,7 +181,7 @@ impl<F: Family> Plan<F> {
 trait Erased<F: Family>: Send + Sync {
     fn schema(&self) -> Schema;
     fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
-    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError>;
+    fn check(&self, config: &(dyn Any + Send + Sync), name: &str) -> Result<(), BuildError>;
     fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses;
     async fn build(
         &self,
@@ -209,9 +209,9 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
         Ok(Box::new(config))
     }
 
-    fn check(&self, config: &(dyn Any + Send + Sync)) -> Result<(), BuildError> {
+    fn check(&self, config: &(dyn Any + Send + Sync), name: &str) -> Result<(), BuildError> {
         match config.downcast_ref() {
-            Some(config) => self.0.check(config),
+            Some(config) => self.0.check(config, name),
             None => Err(BuildError::new(OTHER_KIND)),
         }
     }
@@ -228,7 +228,6 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
     ) -> Result<F::Product, BuildError> {
         let config = config.downcast();
         let config = config.map_err(|_| BuildError::new(OTHER_KIND))?;
-        self.0.check(&config)?;
         self.0.build(*config, context).await
     }
 }

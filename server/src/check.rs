@@ -21,16 +21,22 @@ pub struct Checked {
 /// Asks each adapter whether it can work with its options: what is refused here would not start either.
 pub fn adapters(settings: &Settings) -> Vec<StartError> {
     let sources = settings.sources.iter().map(|source| {
-        let part = format!("source `{}`", source.keys.name);
-        (part, source.plan.check())
+        let name = source.keys.name.as_str();
+        (format!("source `{name}`"), source.plan.check(name))
     });
     let providers = settings.providers.iter().map(|provider| {
-        let part = format!("provider `{}`", provider.keys.name);
-        (part, provider.plan.check())
+        let name = provider.keys.name.as_str();
+        (format!("provider `{name}`"), provider.plan.check(name))
     });
     let backends = [
-        ("state backend".to_owned(), settings.state.plan.check()),
-        ("audit backend".to_owned(), settings.audit.plan.check()),
+        (
+            "state backend".to_owned(),
+            settings.state.plan.check("state"),
+        ),
+        (
+            "audit backend".to_owned(),
+            settings.audit.plan.check("audit"),
+        ),
     ];
     let checked = backends.into_iter().chain(sources).chain(providers);
     checked

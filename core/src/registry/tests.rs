@@ -23,9 +23,9 @@ impl Factory<Greeters> for Polite {
     const KIND: &'static str = "polite";
     type Config = Options;
 
-    fn check(&self, config: &Options) -> Result<(), BuildError> {
+    fn check(&self, config: &Options, name: &str) -> Result<(), BuildError> {
         match config.greeting.is_empty() {
-            true => Err(BuildError::new("`greeting` must not be empty")),
+            true => Err(BuildError::new(format!("`{name}` has no `greeting`"))),
             false => Ok(()),
         }
     }
@@ -48,17 +48,15 @@ async fn an_adapter_is_planned_from_its_options_and_built_later() {
     assert_eq!(plan.build("world").await.unwrap(), "good morning, world");
 }
 
-#[tokio::test]
-async fn what_a_check_refuses_is_not_built_either() {
+#[test]
+fn options_of_the_right_shape_are_checked_under_their_name_before_anything_is_built() {
     let plan = |greeting| {
         let options = serde_json::json!({"greeting": greeting});
         registry().plan("polite", options).unwrap()
     };
-    assert!(plan("good morning").check().is_ok());
-    let refused = plan("").check().unwrap_err().to_string();
-    assert_eq!(refused, "`greeting` must not be empty");
-    let not_built = plan("").build("world").await.unwrap_err();
-    assert_eq!(not_built.to_string(), refused);
+    assert!(plan("good morning").check("x").is_ok());
+    let refused = plan("").check("x").unwrap_err();
+    assert_eq!(refused.to_string(), "`x` has no `greeting`");
 }
 
 #[test]

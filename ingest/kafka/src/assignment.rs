@@ -5,9 +5,11 @@ use std::sync::Arc;
 use acteon_core::Receipt;
 use acteon_core::delivery::Position;
 use acteon_ingest_kit::{Begun, Place, Watermark};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::Message;
 
 use crate::context::{Inbox, Report};
+use crate::seen::{Met, ReadFrom, Seen};
+use crate::starts::{Prefix, Start};
 
 type Lender = acteon_ingest_kit::Lender<Report>;
 
@@ -54,12 +56,40 @@ pub(crate) struct Partition {
     /// The broker has asked for it back: nothing new is read from it.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
-    /// Counts what was settled, and what was begun when nothing was in flight: while it grows, the partition gets on.
-    pub(crate) moves: u64,
     stream: Arc<str>,
-    /// The position of the last commit that was sent, and of the last that was confirmed.
-    sent: u64,
-    confirmed: u64,
+    seen: Seen,
+    commits: Commits,
+}
+
+/// What of a partition is committed.
+#[derive(Debug)]
+struct Commits {
+    /// The position of the last commit that was sent.
+    sent: Option<u64>,
+    /// The last commit that was confirmed. None as long as what the broker knows is of no use.
+    confirmed: Option<Prefix>,
+}
+
+/// What became of a record that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is to be settled.
+    Fresh(Place),
+    /// It was settled before, or is not to be taken up.
+    Known,
+    /// The topic is another one than before.
+    Anew(ReadFrom),
+}
+
+/// How far a partition is settled that is to be committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Uncommitted {
+    pub(crate) epoch: u32,
+    pub(crate) topic: Arc<str>,
+    pub(crate) number: i32,
+    pub(crate) settled: Prefix,
+    /// What the broker has confirmed before.
+    pub(crate) confirmed: Option<Prefix>,
 }
 
 impl Partition {
@@ -71,20 +101,58 @@ impl Partition {
         }
     }
 
-    /// Takes up a record. `None` when it was taken up before, or is not to be.
-    pub(crate) fn begin(&mut self, offset: i64) -> Option<Place> {
+    /// Takes up a record that was read.
+    pub(crate) fn take_up(&mut self, record: &impl Message) -> Taken {
+        match self.seen.meet(record) {
+            Met::Next => match self.begin(record.offset()) {
+                Some(place) => Taken::Fresh(place),
+                None => Taken::Known,
+            },
+            Met::Anew(from) => Taken::Anew(from),
+        }
+    }
+
+    fn begin(&mut self, offset: i64) -> Option<Place> {
         let offset = u64::try_from(offset).ok()?;
-        let first = self.mark.position().is_none();
-        let is_alone = self.mark.unsettled() == 0;
         if self.revoking || self.mark.begin(offset) == Begun::Known {
             return None;
         }
-        if first {
-            (self.sent, self.confirmed) = (offset, offset);
-        }
-        self.moves += u64::from(is_alone);
         let epoch = self.lender.epoch;
         Some(Place { epoch, offset })
+    }
+
+    /// What is settled and was not sent to the broker yet.
+    fn uncommitted(&mut self) -> Option<Uncommitted> {
+        let position = self.mark.position()?;
+        let is_sent = self.commits.sent == Some(position);
+        (!is_sent).then(|| Uncommitted {
+            settled: Prefix {
+                position,
+                last: self.seen.last_below(position),
+            },
+            ..self.committed()
+        })
+    }
+
+    fn committed(&self) -> Uncommitted {
+        let confirmed = self.commits.confirmed;
+        Uncommitted {
+            epoch: self.lender.epoch,
+            topic: self.topic.clone(),
+            number: self.number,
+            settled: confirmed.unwrap_or_default(),
+            confirmed,
+        }
+    }
+
+    /// What the broker last confirmed.
+    pub(crate) fn confirmed(&self) -> Option<Prefix> {
+        self.commits.confirmed
+    }
+
+    /// What its standing is told under.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
     }
 
     /// From here on nothing was lent out.
@@ -101,13 +169,7 @@ impl Partition {
 
     /// A record has come to its end. True when more of the partition may be committed.
     pub(crate) fn settle(&mut self, offset: u64) -> bool {
-        self.moves += 1;
         self.mark.settle(offset)
-    }
-
-    /// What its standing is told under.
-    pub(crate) fn stream(&self) -> &str {
-        &self.stream
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -145,33 +207,51 @@ impl Assignment {
     }
 
     /// Takes up a partition under a fresh epoch.
-    pub(crate) fn add(&mut self, topic: &str, number: i32) {
+    pub(crate) fn add(&mut self, start: &Start) {
+        let (topic, number, settled) = (&start.topic, start.number, start.settled);
         let lender = Lender {
             epoch: self.next_epoch,
             inbox: self.inbox.clone(),
         };
         self.next_epoch += 1;
         self.partitions.push(Partition {
-            topic: topic.into(),
+            topic: topic.as_str().into(),
             number,
-            mark: Watermark::new(self.span_max),
+            mark: Watermark::starting_at(settled.position, self.span_max),
             lender: Arc::new(lender),
             on_loan: 0,
             lent_end: 0,
             undue: Undue::default(),
             revoking: false,
             paused: false,
-            moves: 0,
             stream: format!("kafka:{topic}/{number}").into(),
-            sent: 0,
-            confirmed: 0,
+            seen: Seen::new(start),
+            commits: Commits {
+                sent: Some(settled.position),
+                confirmed: Some(settled),
+            },
         });
+    }
+
+    /// The topic of a partition was made anew: a new epoch begins at `position`, and what was settled before counts no more.
+    /// Answers what did.
+    pub(crate) fn renew(&mut self, topic: &str, number: i32, position: u64) -> Option<u64> {
+        let former = self.remove(topic, number)?;
+        self.add(&Start::anew(topic, number, position));
+        let partition = self.partitions.last_mut()?;
+        (partition.paused, partition.revoking) = (former.paused, former.revoking);
+        partition.commits = Commits {
+            sent: None,
+            confirmed: None,
+        };
+        former.mark.position()
     }
 
     /// Makes anew what the records of a batch share. The batch counts its sharers down on other threads; sharing with
     /// the next batch would make the two wait for each other.
     pub(crate) fn begin_batch(&mut self) {
         for partition in &mut self.partitions {
+            partition.seen.begin_batch();
             partition.stream = Arc::from(&*partition.stream);
             partition.lender = Arc::new(Lender {
                 epoch: partition.lender.epoch,
@@ -186,6 +266,12 @@ impl Assignment {
         Some(self.partitions.remove(at))
     }
 
+    /// Forgets the partition of an epoch.
+    pub(crate) fn remove_epoch(&mut self, epoch: u32) -> Option<Partition> {
+        let at = self.iter().position(|p| p.lender.epoch == epoch)?;
+        Some(self.partitions.remove(at))
+    }
+
     pub(crate) fn find(&mut self, topic: &str, number: i32) -> Option<&mut Partition> {
         let there = self.partitions.get(self.last);
         if there.is_none_or(|partition| !partition.is(topic, number)) {
@@ -196,9 +282,12 @@ impl Assignment {
 
     /// The partition of `place`; `None` when that assignment is over.
     pub(crate) fn of(&mut self, place: Place) -> Option<&mut Partition> {
-        let found = self
-            .partitions
-            .binary_search_by_key(&place.epoch, |partition| partition.lender.epoch);
+        self.of_epoch(place.epoch)
+    }
+
+    fn of_epoch(&mut self, epoch: u32) -> Option<&mut Partition> {
+        let of = |partition: &Partition| partition.lender.epoch;
+        let found = self.partitions.binary_search_by_key(&epoch, of);
         self.partitions.get_mut(found.ok()?)
     }
 
@@ -233,42 +322,37 @@ impl Assignment {
 
     /// True when a commit is on its way, or still to be sent.
     pub(crate) fn is_uncommitted(&self) -> bool {
-        let open = |p: &Partition| p.mark.position().is_some_and(|at| at > p.confirmed);
+        let open = |p: &Partition| p.mark.position() != p.confirmed().map(|c| c.position);
         self.iter().any(open)
     }
 
     /// What is settled and not yet sent to the broker. Counts as sent from now on.
-    pub(crate) fn take_uncommitted(&mut self) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
+    pub(crate) fn take_uncommitted(&mut self) -> Vec<Uncommitted> {
+        let mut all = Vec::new();
         for partition in &mut self.partitions {
-            let Some(position) = partition.mark.position() else {
-                continue;
-            };
-            if position <= partition.sent {
-                continue;
-            }
-            let offset = Offset::Offset(i64::try_from(position).unwrap_or(i64::MAX));
-            let added = list.add_partition_offset(&partition.topic, partition.number, offset);
-            if added.is_ok() {
-                partition.sent = position;
+            if let Some(uncommitted) = partition.uncommitted() {
+                partition.commits.sent = Some(uncommitted.settled.position);
+                all.push(uncommitted);
             }
         }
-        list
+        all
+    }
+
+    /// All that the broker should know.
+    pub(crate) fn committed(&self) -> Vec<Uncommitted> {
+        let known = self.iter().filter(|p| p.confirmed().is_some());
+        known.map(Partition::committed).collect()
     }
 
     /// The broker took these. Answers how far that moved what is committed.
-    pub(crate) fn committed(&mut self, list: &TopicPartitionList) -> u64 {
+    pub(crate) fn confirm(&mut self, sent: &[Uncommitted]) -> u64 {
         let mut moved = 0;
-        for element in list.elements() {
-            let Offset::Offset(offset) = element.offset() else {
-                continue;
-            };
-            let Some(partition) = self.find(element.topic(), element.partition()) else {
-                continue;
-            };
-            let offset = u64::try_from(offset).unwrap_or(0);
-            moved += offset.saturating_sub(partition.confirmed);
-            partition.confirmed = partition.confirmed.max(offset);
+        for Uncommitted { epoch, settled, .. } in sent {
+            if let Some(partition) = self.of_epoch(*epoch) {
+                let before = partition.confirmed().map_or(0, |c| c.position);
+                moved += settled.position.saturating_sub(before);
+                partition.commits.confirmed = Some(*settled);
+            }
         }
         moved
     }
@@ -276,78 +360,10 @@ impl Assignment {
     /// A commit failed: whatever is not confirmed is to be sent again.
     pub(crate) fn commit_failed(&mut self) {
         for partition in &mut self.partitions {
-            partition.sent = partition.confirmed;
+            partition.commits.sent = partition.commits.confirmed.map(|c| c.position);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assignment() -> Assignment {
-        let mut assignment = Assignment::new(Arc::default(), 100);
-        assignment.add("orders", 0);
-        assignment.add("orders", 1);
-        assignment
-    }
-
-    fn begin(assignment: &mut Assignment, number: i32, offset: i64) -> Place {
-        let partition = assignment.find("orders", number).unwrap();
-        partition.begin(offset).unwrap()
-    }
-
-    #[test]
-    fn only_what_is_settled_is_committed_and_once() {
-        let mut assignment = assignment();
-        let place = begin(&mut assignment, 1, 40);
-        begin(&mut assignment, 1, 41);
-        assert_eq!(
-            assignment.take_uncommitted().count(),
-            0,
-            "nothing is settled"
-        );
-        assignment.of(place).unwrap().mark.settle(40);
-        let list = assignment.take_uncommitted();
-        let places = list.to_topic_map();
-        assert_eq!(places[&("orders".to_owned(), 1)], Offset::Offset(41));
-        assert_eq!(
-            (places.len(), assignment.take_uncommitted().count()),
-            (1, 0)
-        );
-        assert!(assignment.is_uncommitted());
-        assert_eq!(assignment.committed(&list), 1);
-        assert!(!assignment.is_uncommitted());
-    }
-
-    #[test]
-    fn a_commit_that_failed_is_sent_again() {
-        let mut assignment = assignment();
-        let place = begin(&mut assignment, 0, 5);
-        assignment.of(place).unwrap().mark.settle(5);
-        assert_eq!(assignment.take_uncommitted().count(), 1);
-        assignment.commit_failed();
-        assert_eq!(assignment.take_uncommitted().count(), 1);
-    }
-
-    #[test]
-    fn a_partition_that_came_back_does_not_know_its_former_records() {
-        let mut assignment = assignment();
-        let before = begin(&mut assignment, 0, 5);
-        assignment.remove("orders", 0).unwrap();
-        assignment.add("orders", 0);
-        let after = begin(&mut assignment, 0, 5);
-        assert!(assignment.of(before).is_none());
-        assert_eq!(&*assignment.of(after).unwrap().topic, "orders");
-    }
-
-    #[test]
-    fn a_record_is_taken_up_once_and_not_while_its_partition_is_given_up() {
-        let mut assignment = assignment();
-        begin(&mut assignment, 0, 5);
-        let partition = assignment.find("orders", 0).unwrap();
-        assert_eq!(partition.begin(5), None);
-        partition.revoking = true;
-        assert_eq!(partition.begin(6), None);
-    }
-}
+mod tests;

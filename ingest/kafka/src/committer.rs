@@ -8,23 +8,35 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Uncommitted};
 use crate::context::Context;
 use crate::source::Shared;
+use crate::starts;
 
 /// How long what is settled waits to be committed together with more.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How soon a failed commit is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long the broker may take to tell what it knows.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is asked what it knows while there is nothing to commit.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// How a commit went.
 pub(crate) struct Sent {
-    places: TopicPartitionList,
-    result: KafkaResult<()>,
+    places: Vec<Uncommitted>,
+    result: Result<(), NotCommitted>,
+}
+
+/// Why something was not committed.
+enum NotCommitted {
+    Failed(KafkaError),
+    /// The broker knows nothing of these epochs any more, though they were committed.
+    Forgotten(Vec<u32>),
 }
 
 /// Commits, one after another.
@@ -32,6 +44,8 @@ pub(crate) struct Committer<'a> {
     shared: &'a Shared,
     consumer: &'a Arc<StreamConsumer<Context>>,
     due: Option<Instant>,
+    /// When the broker was last asked what it knows.
+    asked_at: Instant,
     /// The commit that is on its way.
     sending: Option<BoxFuture<'static, Sent>>,
 }
@@ -42,6 +56,7 @@ impl<'a> Committer<'a> {
             shared,
             consumer,
             due: None,
+            asked_at: Instant::now(),
             sending: None,
         }
     }
@@ -68,9 +83,32 @@ impl<'a> Committer<'a> {
         }
         self.due = None;
         let places = assignment.take_uncommitted();
-        if places.count() > 0 {
-            self.sending = Some(Box::pin(commit(self.consumer.clone(), places)));
+        if !places.is_empty() {
+            self.send(places, now);
         }
+    }
+
+    /// Asks from time to time whether the broker still knows what was committed, while nothing else is to be sent.
+    pub(crate) fn ask(&mut self, now: Instant, assignment: &Assignment) {
+        let is_idle = self.sending.is_none() && self.due.is_none();
+        if is_idle && now >= self.asked_at + ASKED_EVERY {
+            self.send(assignment.committed(), now);
+        }
+    }
+
+    fn send(&mut self, places: Vec<Uncommitted>, now: Instant) {
+        self.asked_at = now;
+        let consumer = self.consumer.clone();
+        self.sending = Some(Box::pin(async move {
+            let sent = spawn_blocking(move || {
+                let result = commit(&consumer, &places);
+                Sent { places, result }
+            });
+            sent.await.unwrap_or_else(|_| Sent {
+                places: Vec::new(),
+                result: Err(NotCommitted::Failed(KafkaError::Canceled)),
+            })
+        }));
     }
 
     /// The end of the commit that is on its way. Pending while there is none.
@@ -85,37 +123,78 @@ impl<'a> Committer<'a> {
         }
     }
 
-    pub(crate) fn sent(&mut self, sent: &Sent, assignment: &mut Assignment, now: Instant) {
-        match &sent.result {
+    /// Answers the epochs of which the broker has forgotten what was committed.
+    pub(crate) fn sent(
+        &mut self,
+        sent: Sent,
+        assignment: &mut Assignment,
+        now: Instant,
+    ) -> Vec<u32> {
+        match sent.result {
             Ok(()) => {
-                let records = assignment.committed(&sent.places);
+                let records = assignment.confirm(&sent.places);
                 self.shared.events.committed(records);
+                return Vec::new();
             }
-            Err(error) => {
-                self.shared.events.commit_failed(error);
-                assignment.commit_failed();
-                self.due = Some(now + AGAIN);
-            }
+            Err(NotCommitted::Failed(error)) => self.shared.events.commit_failed(&error),
+            Err(NotCommitted::Forgotten(epochs)) => return epochs,
         }
+        assignment.commit_failed();
+        self.due = Some(now + AGAIN);
+        Vec::new()
     }
 
     /// Sends what is settled when nobody will be there for the answer: should it fail, records come again.
     pub(crate) fn send_and_forget(&self, assignment: &mut Assignment) {
         let places = assignment.take_uncommitted();
-        if places.count() > 0 {
-            let sent = self.consumer.commit(&places, CommitMode::Async);
+        if !places.is_empty() {
+            let sent =
+                list_of(&places).and_then(|list| self.consumer.commit(&list, CommitMode::Async));
             self.shared.events.called("commit", &sent);
         }
     }
 }
 
-async fn commit(consumer: Arc<StreamConsumer<Context>>, places: TopicPartitionList) -> Sent {
-    let sent = spawn_blocking(move || {
-        let result = consumer.commit(&places, CommitMode::Sync);
-        Sent { places, result }
+/// Commits, unless the broker has forgotten what was committed before: it does so with a topic that is deleted, and a topic
+/// that was made anew must not get the offsets of the former.
+fn commit(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> Result<(), NotCommitted> {
+    let forgotten = forgotten(consumer, places).map_err(NotCommitted::Failed)?;
+    if !forgotten.is_empty() {
+        return Err(NotCommitted::Forgotten(forgotten));
+    }
+    let is_news = |place: &&Uncommitted| place.confirmed != Some(place.settled);
+    let list = list_of(places.iter().filter(is_news));
+    let sent = list.and_then(|list| match list.count() {
+        0 => Ok(()),
+        _ => consumer.commit(&list, CommitMode::Sync),
     });
-    sent.await.unwrap_or_else(|_| Sent {
-        places: TopicPartitionList::new(),
-        result: Err(KafkaError::Canceled),
-    })
+    sent.map_err(NotCommitted::Failed)
+}
+
+/// The epochs of which the broker should know a commit, and does not.
+fn forgotten(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> KafkaResult<Vec<u32>> {
+    let mut list = TopicPartitionList::new();
+    let known: Vec<&Uncommitted> = places.iter().filter(|p| p.confirmed.is_some()).collect();
+    for place in &known {
+        list.add_partition(&place.topic, place.number);
+    }
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = consumer.committed_offsets(list, PATIENCE)?;
+    let is_gone = |place: &&Uncommitted| {
+        let element = list.find_partition(&place.topic, place.number);
+        element.is_none_or(|element| element.error().is_ok() && element.offset() == Offset::Invalid)
+    };
+    Ok(known.into_iter().filter(is_gone).map(|p| p.epoch).collect())
+}
+
+fn list_of<'p>(
+    places: impl IntoIterator<Item = &'p Uncommitted>,
+) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for place in places {
+        starts::add(&mut list, &place.topic, place.number, place.settled)?;
+    }
+    Ok(list)
 }

@@ -127,6 +127,15 @@ impl KafkaConfig {
         chosen.unwrap_or_else(|| self.retry_group(name))
     }
 
+    /// Where a member begins whose group never committed.
+    pub(crate) fn start_of(&self, member: Member) -> Start {
+        match member {
+            Member::OfTopics(_) => self.start,
+            // What waits there was read already, wherever the group began.
+            Member::OfRetries => Start::Earliest,
+        }
+    }
+
     fn retry_group(&self, name: &str) -> String {
         format!("{}.{name}.retry", self.group_id)
     }
@@ -145,11 +154,11 @@ impl KafkaConfig {
         millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
     }
 
-    /// Looks at everything that can be known without a broker.
+    /// Looks at everything that can be known of the source `name` without a broker.
     ///
     /// # Errors
     /// The first option that cannot work.
-    pub fn check(&self) -> Result<(), OptionError> {
+    pub fn check(&self, name: &str) -> Result<(), OptionError> {
         let nothing = |text: &str| text.trim().is_empty();
         let needed = [
             ("brokers", nothing(&self.brokers)),
@@ -171,6 +180,7 @@ impl KafkaConfig {
         }
         OrderingKey::of(&self.ordering_key)?;
         self.check_topics()?;
+        self.check_own_topics(name)?;
         self.check_client()
     }
 
@@ -190,10 +200,7 @@ impl KafkaConfig {
     }
 
     /// Looks at the topics that the source `name` writes to.
-    ///
-    /// # Errors
-    /// The first that cannot be, or that it uses in another way, too.
-    pub fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
+    fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
         let mut used = self.topics.clone();
         for (option, topic) in self.own_topics(name) {
             named(option, &topic)?;
@@ -232,11 +239,6 @@ impl KafkaConfig {
     /// The client's properties for reading as `member`.
     pub(crate) fn consumer(&self, name: &str, member: Member, prefetch: Prefetch) -> ClientConfig {
         let mut config = ClientConfig::new();
-        let start = match (member, self.start) {
-            // What waits there was read already, wherever the group began.
-            (Member::OfRetries, _) | (_, Start::Earliest) => "earliest",
-            (Member::OfTopics(_), Start::Latest) => "latest",
-        };
         config
             .set("client.id", format!("acteon-{name}"))
             .set("partition.assignment.strategy", "cooperative-sticky")
@@ -259,7 +261,8 @@ impl KafkaConfig {
         }
         config
             .set("group.id", self.group(name, member))
-            .set("auto.offset.reset", start)
+            // Where it begins is looked up. What the client does not find is never skipped.
+            .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "false")

@@ -56,6 +56,19 @@ pub(crate) async fn declare(
     ended.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
+/// Tells what the client complains of while it creates topics.
+struct Declaring(Arc<Events>);
+
+impl ClientContext for Declaring {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.client_said(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.client_failed(&error, reason);
+    }
+}
+
 /// Answers with those that could not be created; they may be there all the same.
 async fn declare_by(
     admin: &AdminClient<Declaring>,
@@ -154,17 +167,4 @@ fn unseen(admin: &AdminClient<Declaring>, topics: Vec<String>) -> KafkaResult<Ve
     let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
     let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
     Ok(topics.into_iter().filter(|name| !exists(name)).collect())
-}
-
-/// Tells what the client complains of while it asks for topics or makes them.
-struct Declaring(Arc<Events>);
-
-impl ClientContext for Declaring {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.client_said(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.client_failed(&error, reason);
-    }
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use acteon_core::{Envelope, Failure, FailureCode, Permit, Returned, Settled};
+use acteon_core::{Envelope, Failure, FailureCode, Permit, Refusal, Returned, Settled};
 use acteon_ingest_kit::{
-    Again, Backoff, Decoded, Held, Place, Publication as _, Publishing, Waiting,
+    Again, Backoff, Decoded, Held, Place, Publication as _, Publishing, Reason, Waiting,
 };
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -91,6 +91,7 @@ impl<'a> Delayed<'a> {
             } => {
                 self.shared.events.retried(refusal.as_str());
                 let again = Again::HandIn(returned);
+                let after = (after, reason(refusal));
                 self.hold((place, again), after, assignment, now)
             }
             Settled::Later {
@@ -106,7 +107,7 @@ impl<'a> Delayed<'a> {
                 None => {
                     self.shared.events.retried(delay.as_str());
                     let again = Again::HandIn(Returned::Action(envelope));
-                    self.hold((place, again), after, assignment, now)
+                    self.hold((place, again), (after, Reason::Delayed), assignment, now)
                 }
             },
         }
@@ -174,17 +175,22 @@ impl<'a> Delayed<'a> {
             (copy, permit) => {
                 events.publish_failed(kind, &error);
                 let again = Again::Publish(Box::new(Publication { copy, permit }));
-                self.hold((place, again), Duration::ZERO, assignment, now)
+                self.hold(
+                    (place, again),
+                    (Duration::ZERO, Reason::Delayed),
+                    assignment,
+                    now,
+                )
             }
         }
     }
 
-    /// Keeps what has come back until it is time to try again. When its partition goes, or we do, it is dropped:
-    /// its offset is unsettled, and the broker brings it again.
+    /// Keeps what has come back until it is time to try again. When its partition goes, or we do, what would be there for
+    /// long is dropped: its offset is unsettled, and the broker brings it again. What is only refused is drained.
     fn hold(
         &mut self,
         (place, again): (Place, Again<Publication>),
-        after: Duration,
+        (after, reason): (Duration, Reason),
         assignment: &mut Assignment,
         now: Instant,
     ) -> Next {
@@ -192,9 +198,11 @@ impl<'a> Delayed<'a> {
             self.shared.events.fenced(place.offset);
             return Next::Wait;
         };
-        partition.on_loan -= 1;
-        if partition.revoking || self.closed {
-            return Next::Wait;
+        if reason != Reason::Refused {
+            partition.on_loan -= 1;
+            if partition.revoking || self.closed {
+                return Next::Wait;
+            }
         }
         let tries = self.tries.entry(place).or_default();
         let wait = self.backoff.wait_of(*tries, rand::random());
@@ -204,7 +212,7 @@ impl<'a> Delayed<'a> {
             place,
             again,
             permit: None,
-            undue: false,
+            reason,
         };
         held.permit = match &mut held.again {
             Again::Publish(publication) => publication.permit.take(),
@@ -234,7 +242,7 @@ impl<'a> Delayed<'a> {
             place,
             again,
             permit: None,
-            undue: true,
+            reason: Reason::Undue,
         });
     }
 
@@ -247,9 +255,11 @@ impl<'a> Delayed<'a> {
         reader: &mut Reader<'_>,
     ) {
         while let Some(held) = self.held.due(now) {
-            match held.undue {
-                true => self.offer_on_time(held, now, assignment, reader),
-                false => self.offer_again(held, now, assignment, loans),
+            match held.reason {
+                Reason::Undue => self.offer_on_time(held, now, assignment, reader),
+                Reason::Refused | Reason::Delayed => {
+                    self.offer_again(held, now, assignment, loans);
+                }
             }
         }
     }
@@ -300,6 +310,10 @@ impl<'a> Delayed<'a> {
         let Some(partition) = assignment.of(held.place) else {
             return;
         };
+        if held.reason == Reason::Refused {
+            // It goes on loan anew.
+            partition.on_loan -= 1;
+        }
         match held.again {
             Again::HandIn(Returned::Action(envelope)) => {
                 loans.lend(held.place, Ok(envelope), permit, partition);
@@ -332,16 +346,34 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// Drops what belongs to assignments that are not kept: the broker brings it again.
-    pub(crate) fn retain(&mut self, kept: &[u32]) {
-        self.held.retain(|place| kept.contains(&place.epoch));
-        self.tries.retain(|place, _| kept.contains(&place.epoch));
+    /// Drops what is not drained of assignments that are not kept: the broker brings it again.
+    pub(crate) fn drain(&mut self, kept: &[u32]) {
+        self.held
+            .retain(|held| held.reason == Reason::Refused || kept.contains(&held.place.epoch));
     }
 
-    /// Drops what is held, and holds nothing from now on.
+    /// Forgets what belongs to partitions that are gone.
+    pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
+        let is_there = |place: Place| assignment.iter().any(|p| p.lender.epoch == place.epoch);
+        self.held.retain(|held| is_there(held.place));
+        self.tries.retain(|place, _| is_there(*place));
+    }
+
+    /// Drops what is not drained, and holds nothing else from now on.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.held.retain(|_| false);
+        self.drain(&[]);
+    }
+}
+
+/// Whether what is refused is to be drained: it is, unless that may take long.
+fn reason(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Overloaded | Refusal::Busy | Refusal::Abandoned => Reason::Refused,
+        Refusal::StateUnavailable
+        | Refusal::StateFull
+        | Refusal::DeadLettersFull
+        | Refusal::ShuttingDown => Reason::Delayed,
     }
 }
 

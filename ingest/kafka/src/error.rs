@@ -31,6 +31,9 @@ pub enum OptionError {
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
+    /// A path leads nowhere.
+    #[error("`ordering_key`: {0}")]
+    OrderingKey(#[from] PathError),
     /// A pattern would read what the source writes itself.
     #[error("`topics` must be names, and `{0}` is a pattern")]
     Pattern(String),
@@ -42,9 +45,6 @@ pub enum OptionError {
     #[error("`topics` names `{topic}` twice")]
     #[allow(missing_docs)]
     Twice { topic: String },
-    /// A path leads nowhere.
-    #[error("`ordering_key`: {0}")]
-    OrderingKey(#[from] PathError),
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -12,6 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{debug, error, info, warn};
 
+use crate::starts::{Found, Start};
 use crate::trouble::Trouble;
 
 /// What one source tells about itself.
@@ -53,6 +54,34 @@ impl Events {
         warn!(source = %self.source, topic, error, "a topic could not be created; it has to exist");
     }
 
+    pub(crate) fn assigned(&self, start: &Start) {
+        let (topic, partition, position) = (&start.topic, start.number, start.settled.position);
+        info!(source = %self.source, topic, partition, position, "partition assigned");
+        match start.found {
+            Found::AsLeft | Found::Fresh => {}
+            Found::Anew { settled } => self.made_anew(topic, partition, settled),
+        }
+    }
+
+    pub(crate) fn look_up_failed(&self, error: &KafkaError) {
+        warn!(source = %self.source, %error, "where partitions begin could not be looked up; it is tried again");
+    }
+
+    pub(crate) fn made_anew(&self, topic: &str, partition: i32, settled: u64) {
+        counter!("acteon_kafka_made_anew_total", "source" => self.source.to_string()).increment(1);
+        warn!(
+            source = %self.source, topic, partition, settled,
+            "a topic was made anew, or cut: nothing of it is taken for a repetition"
+        );
+    }
+
+    pub(crate) fn forgotten(&self, topic: &str, partition: i32) {
+        warn!(
+            source = %self.source, topic, partition,
+            "the broker has forgotten what was committed; the client is made anew"
+        );
+    }
+
     pub(crate) fn topic_declared(&self, topic: &str) {
         info!(source = %self.source, topic, "a topic was created");
     }
@@ -63,10 +92,6 @@ impl Events {
 
     pub(crate) fn topic_forgets(&self, topic: &str, kept: Duration, needed: Duration) {
         warn!(source = %self.source, topic, ?kept, ?needed, "a topic forgets what may still wait in it");
-    }
-
-    pub(crate) fn assigned(&self, topic: &str, partition: i32) {
-        info!(source = %self.source, topic, partition, "partition assigned");
     }
 
     pub(crate) fn revoked(&self, topic: &str, partition: i32, unsettled: usize) {

@@ -95,7 +95,7 @@ impl<'a> Health<'a> {
                     // What is not on loan waits for its time, not for us.
                     Member::OfRetries => partition.on_loan as u64,
                 },
-                moves: partition.moves,
+                moves: partition.mark.moves(),
             }
         };
         assignment.iter().map(standing).collect()

@@ -9,6 +9,7 @@ mod declare;
 mod delayed;
 mod error;
 mod events;
+mod fingerprint;
 mod flow;
 mod health;
 mod loans;
@@ -18,8 +19,10 @@ mod publish;
 mod reader;
 mod rebalance;
 mod record;
+mod seen;
 mod session;
 mod source;
+mod starts;
 mod stats;
 mod tls;
 mod topics;
@@ -43,10 +46,8 @@ impl Factory<Sources> for Kafka {
     const KIND: &'static str = "kafka";
     type Config = KafkaConfig;
 
-    fn check(&self, config: &KafkaConfig) -> Result<(), BuildError> {
-        let checked = config.check();
-        // What is wrong with them under any name is wrong under this one.
-        let checked = checked.and_then(|()| config.check_own_topics("check"));
+    fn check(&self, config: &KafkaConfig, name: &str) -> Result<(), BuildError> {
+        let checked = config.check(name);
         checked.map_err(|error| BuildError::new(error.to_string()))
     }
 

@@ -15,12 +15,13 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::time::Instant;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Partition, Taken};
 use crate::context::Context;
 use crate::delayed::{Delayed, Due};
 use crate::loans::Loans;
 use crate::member::Member;
 use crate::record::{decode, known};
+use crate::seen::ReadFrom;
 use crate::source::Shared;
 
 /// One reading keeps at most so many bytes until they are due, or one record.
@@ -56,6 +57,7 @@ pub(crate) struct Reader<'a> {
     pending: Pending<Fresh>,
     /// Set while keys go one after another.
     order: Option<Order>,
+    renewed: Vec<(String, i32, ReadFrom)>,
 }
 
 /// How records find their lanes.
@@ -86,6 +88,7 @@ impl<'a> Reader<'a> {
                 hasher: RandomState::new(),
                 key: shared.ordering_key.clone(),
             }),
+            renewed: Vec::new(),
         }
     }
 
@@ -108,7 +111,7 @@ impl<'a> Reader<'a> {
         while let Some(record) = next {
             match record {
                 Ok(record) if self.is_of_another(&record) => {
-                    pass_over(&record, assignment);
+                    self.pass_over(&record, assignment);
                     aside.passed += 1;
                 }
                 Ok(record) => {
@@ -123,9 +126,11 @@ impl<'a> Reader<'a> {
             }
             let taken = self.pending.len() + aside.passed + aside.kept;
             let is_enough = taken >= limit || aside.bytes >= ASIDE_BYTES;
-            next = match self.pending.is_full() || is_enough {
-                true => None,
-                false => records.next().now_or_never().flatten(),
+            // The client is to be sent back before it goes on with a topic that was made anew.
+            let goes_on = !self.pending.is_full() && !is_enough && self.renewed.is_empty();
+            next = match goes_on {
+                true => records.next().now_or_never().flatten(),
+                false => None,
             };
         }
         self.pending.end_reading();
@@ -144,6 +149,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Settles a record without offering it.
+    fn pass_over(&mut self, record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
+        let place = self.place(record, assignment).map(|(_, place)| place);
+        if let Some(place) = place
+            && let Some(partition) = assignment.of(place)
+        {
+            partition.settle(place.offset);
+        }
+    }
+
     /// Adds a record to the pending batch. Answers with it if it is to wait first.
     fn take_up(
         &mut self,
@@ -151,8 +166,7 @@ impl<'a> Reader<'a> {
         assignment: &mut Assignment,
         (begun_at, now): (Instant, Timestamp),
     ) -> Option<(Due, Place, Decoded)> {
-        let partition = assignment.find(record.topic(), record.partition())?;
-        let place = partition.begin(record.offset())?;
+        let (partition, place) = self.place(record, assignment)?;
         let position = partition.position(place.offset);
         let mut known = known(record);
         if self.shared.member != Member::OfRetries {
@@ -168,6 +182,7 @@ impl<'a> Reader<'a> {
         let bytes = raw.len() as u64 + record.key_len() as u64;
         let decoded = decode(&self.decoder, record, (raw, key), &known, position, now);
         if let Some(due) = self.due(record, &known, (begun_at, now)) {
+            let partition = assignment.of(place)?;
             partition.undue.add(record.payload_len() as u64);
             return Some((due, place, decoded));
         }
@@ -201,6 +216,38 @@ impl<'a> Reader<'a> {
             lane: None,
         };
         self.pending.push(fresh, bytes as u64);
+    }
+
+    /// Where a record is to be taken up; `None` where it is not.
+    fn place<'p>(
+        &mut self,
+        record: &BorrowedMessage<'_>,
+        assignment: &'p mut Assignment,
+    ) -> Option<(&'p Partition, Place)> {
+        let (topic, number) = (record.topic(), record.partition());
+        let mut taken = assignment.find(topic, number)?.take_up(record);
+        if let Taken::Anew(read_from) = taken {
+            let position = match read_from {
+                ReadFrom::Here => u64::try_from(record.offset()).unwrap_or(0),
+                ReadFrom::Head => 0,
+            };
+            let settled = assignment.renew(topic, number, position)?;
+            self.shared.events.made_anew(topic, number, settled);
+            self.renewed.push((topic.to_owned(), number, read_from));
+            taken = match read_from {
+                ReadFrom::Here => assignment.find(topic, number)?.take_up(record),
+                ReadFrom::Head => Taken::Known,
+            };
+        }
+        match taken {
+            Taken::Fresh(place) => Some((assignment.of(place)?, place)),
+            Taken::Known | Taken::Anew(_) => None,
+        }
+    }
+
+    /// Partitions that turned out to be made anew since this was asked last.
+    pub(crate) fn take_renewed(&mut self) -> Vec<(String, i32, ReadFrom)> {
+        std::mem::take(&mut self.renewed)
     }
 
     /// When a record is to be offered that says that it is to wait.
@@ -279,15 +326,5 @@ impl<'a> Reader<'a> {
     /// Drops what is pending: it comes back from the broker.
     pub(crate) fn close(&mut self) {
         self.pending.clear();
-    }
-}
-
-/// Settles a record without offering it.
-fn pass_over(record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
-    let found = assignment.find(record.topic(), record.partition());
-    if let Some(partition) = found
-        && let Some(place) = partition.begin(record.offset())
-    {
-        partition.settle(place.offset);
     }
 }

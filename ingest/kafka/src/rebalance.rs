@@ -1,16 +1,19 @@
-//! Partitions come and go. Those that the broker asks back are drained before they are given up, and every question
-//! of the client is answered.
+//! Partitions come and go. It is looked up where new ones begin before they are read; those that the broker asks back are
+//! drained before they are given up; and every question of the client is answered.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Partition};
 use crate::context::{Context, Report, give_up, take_up};
 use crate::source::Shared;
+use crate::starts::{LookUp, Start};
 
 /// Partitions that the broker has asked for, and that are given up when what is on loan of them has ended.
 struct Revoking {
@@ -23,6 +26,13 @@ pub(crate) struct Rebalance<'a> {
     shared: &'a Shared,
     consumer: &'a Arc<StreamConsumer<Context>>,
     revoking: Option<Revoking>,
+    starting: Option<Starting>,
+}
+
+/// Partitions that the broker has given us, of which it is looked up where they begin.
+struct Starting {
+    places: TopicPartitionList,
+    looking: BoxFuture<'static, KafkaResult<Vec<Start>>>,
 }
 
 impl<'a> Rebalance<'a> {
@@ -31,19 +41,55 @@ impl<'a> Rebalance<'a> {
             shared,
             consumer,
             revoking: None,
+            starting: None,
         }
     }
 
-    /// These are ours from now on.
-    pub(crate) fn take_up(&self, places: &TopicPartitionList, assignment: &mut Assignment) {
-        for place in places.elements() {
-            let (topic, number) = (place.topic(), place.partition());
-            assignment.remove(topic, number);
-            assignment.add(topic, number);
-            self.shared.events.assigned(topic, number);
+    /// These are ours. Looks up where they begin.
+    pub(crate) fn look_up(&mut self, places: TopicPartitionList) {
+        let look_up = LookUp {
+            consumer: self.consumer.clone(),
+            places: places.clone(),
+            policy: self.shared.options.start_of(self.shared.member),
+            remembered: self.shared.remembered.clone(),
+            events: self.shared.events.clone(),
+        };
+        let looking = Box::pin(look_up.run());
+        self.starting = Some(Starting { places, looking });
+    }
+
+    /// Where partitions begin that have become ours, once that is looked up. Pending while nothing is.
+    pub(crate) async fn looked_up(&mut self) -> KafkaResult<Vec<Start>> {
+        match &mut self.starting {
+            Some(starting) => (&mut starting.looking).await,
+            None => std::future::pending().await,
         }
-        let taken = take_up(&**self.consumer, places);
+    }
+
+    /// These are read from now on.
+    pub(crate) fn take_up(&mut self, starts: &[Start], assignment: &mut Assignment) {
+        self.starting = None;
+        let mut places = TopicPartitionList::with_capacity(starts.len());
+        for start in starts {
+            let (topic, number) = (start.topic.as_str(), start.number);
+            assignment.remove(topic, number);
+            assignment.add(start);
+            self.shared.events.assigned(start);
+            let offset = i64::try_from(start.fetched_from()).unwrap_or(i64::MAX);
+            let added = places.add_partition_offset(topic, number, Offset::Offset(offset));
+            self.shared.events.called("assign", &added);
+        }
+        let taken = take_up(&**self.consumer, &places);
         self.shared.events.called("assign", &taken);
+    }
+
+    /// The client reads this partition from its first record on.
+    pub(crate) fn go_back(&self, topic: &str, number: i32) {
+        // Without a time limit it is begun, and not waited for.
+        let sought = self
+            .consumer
+            .seek(topic, number, Offset::Beginning, Duration::ZERO);
+        self.shared.events.called("seek", &sought);
     }
 
     /// Reads nothing new of these partitions and lets what is on loan of them end, below the session's timeout. Answers
@@ -54,6 +100,7 @@ impl<'a> Rebalance<'a> {
         now: Instant,
         assignment: &mut Assignment,
     ) -> Vec<u32> {
+        self.answer_start();
         for place in places.elements() {
             if let Some(partition) = assignment.find(place.topic(), place.partition()) {
                 partition.revoking = true;
@@ -101,6 +148,7 @@ impl<'a> Rebalance<'a> {
         for place in places.elements() {
             let (topic, number) = (place.topic(), place.partition());
             if let Some(partition) = assignment.remove(topic, number) {
+                self.remember(&partition);
                 let unsettled = partition.mark.unsettled();
                 self.shared.events.revoked(topic, number, unsettled);
             }
@@ -109,13 +157,30 @@ impl<'a> Rebalance<'a> {
         self.shared.events.called("unassign", &given);
     }
 
+    /// Should the broker forget what was committed of it, it is known here.
+    pub(crate) fn remember(&self, partition: &Partition) {
+        if let Some(settled) = partition.confirmed() {
+            let (topic, number) = (&partition.topic, partition.number);
+            self.shared.remembered.keep(topic, number, settled);
+        }
+    }
+
+    /// The client waits for an answer that comes too late to be of use.
+    fn answer_start(&mut self) {
+        if let Some(starting) = self.starting.take() {
+            let taken = take_up(&**self.consumer, &starting.places);
+            self.shared.events.called("assign", &taken);
+        }
+    }
+
     /// From now on the client answers for itself.
     pub(crate) fn close(&self) {
         self.consumer.context().close();
     }
 
     /// Answers what the broker still waits for, at the end of the session.
-    pub(crate) fn answer(&self, reports: &[Report]) {
+    pub(crate) fn answer(&mut self, reports: &[Report]) {
+        self.answer_start();
         let revoking = self.revoking.as_ref().map(|revoking| &revoking.places);
         let mut answers: Vec<_> = revoking
             .map(|places| give_up(&**self.consumer, places))

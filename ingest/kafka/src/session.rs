@@ -8,7 +8,7 @@ use acteon_core::{Permit, Settled, Shutdown};
 use acteon_ingest_kit::{Ended, Phases, Place};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::task::yield_now;
@@ -23,7 +23,9 @@ use crate::health::Health;
 use crate::loans::Loans;
 use crate::reader::{Passed, Reader};
 use crate::rebalance::Rebalance;
+use crate::seen::ReadFrom;
 use crate::source::Shared;
+use crate::starts::Start;
 
 /// How long the confirmation of the last commit is waited for.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
@@ -45,6 +47,8 @@ pub(crate) struct Session<'a> {
     rebalance: Rebalance<'a>,
     flow: Flow<'a>,
     health: Health<'a>,
+    /// Why it is to end though nobody told it to.
+    broken: Option<KafkaError>,
 }
 
 /// What the session was woken by.
@@ -55,6 +59,7 @@ enum Woken<'a> {
     Published(Published),
     Sent(Sent),
     Looked(bool),
+    LookedUp(KafkaResult<Vec<Start>>),
     Record(KafkaResult<BorrowedMessage<'a>>),
 }
 
@@ -78,6 +83,7 @@ impl<'a> Session<'a> {
             rebalance: Rebalance::new(shared, consumer),
             flow: Flow::new(shared, consumer),
             health: Health::new(shared, consumer),
+            broken: None,
         }
     }
 
@@ -91,7 +97,10 @@ impl<'a> Session<'a> {
             self.turn(now);
             if self.is_over(now) {
                 self.shared.events.stopped(self.assignment.unsettled());
-                return Ended::Stopped;
+                return match self.broken.take() {
+                    Some(error) => Ended::Lost(error),
+                    None => Ended::Stopped,
+                };
             }
             self.loans.hand_in();
             match self.woken(&mut records).await {
@@ -100,10 +109,7 @@ impl<'a> Session<'a> {
                 Woken::HandedIn => yield_now().await,
                 Woken::Admitted(permit) => self.admitted(permit),
                 Woken::Published(published) => self.published(published, Instant::now()),
-                Woken::Sent(sent) => {
-                    self.committer
-                        .sent(&sent, &mut self.assignment, Instant::now());
-                }
+                Woken::Sent(sent) => self.sent(sent, Instant::now()),
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
                     let read = self.reader.read(
@@ -119,7 +125,13 @@ impl<'a> Session<'a> {
                         }
                         Err(error) => return Ended::Lost(error),
                     }
+                    self.renew(Instant::now());
                 }
+                Woken::LookedUp(Ok(starts)) => {
+                    self.rebalance.take_up(&starts, &mut self.assignment);
+                    self.health.joined(Instant::now());
+                }
+                Woken::LookedUp(Err(error)) => return Ended::Lost(error),
             }
         }
     }
@@ -134,6 +146,7 @@ impl<'a> Session<'a> {
             published = self.delayed.published() => Woken::Published(published),
             sent = self.committer.answered() => Woken::Sent(sent),
             all_exist = self.health.found() => Woken::Looked(all_exist),
+            starts = self.rebalance.looked_up() => Woken::LookedUp(starts),
             Some(record) = records.next(), if may_read => Woken::Record(record),
             // After the records: each turn empties the inbox, so what is in it is no reason to interrupt the reading.
             () = self.inbox.arrived() => Woken::Turn,
@@ -252,13 +265,11 @@ impl<'a> Session<'a> {
 
     fn reported(&mut self, report: Report, now: Instant) {
         match report {
-            Report::Assigned(places) => {
-                self.rebalance.take_up(&places, &mut self.assignment);
-                self.health.joined(now);
-            }
+            Report::Assigned(places) => self.rebalance.look_up(places),
             Report::Revoked(places) => self.revoked(places, now),
             Report::Stats(stats) if self.phases.is_running() => {
                 self.health.heard(&stats, now, &self.assignment);
+                self.committer.ask(now, &self.assignment);
             }
             Report::Stats(_) => {}
             Report::TopicUnknown => self.health.topic_is_unknown(),
@@ -271,7 +282,7 @@ impl<'a> Session<'a> {
             self.give_up(&former);
         }
         let kept = self.rebalance.begin(places, now, &mut self.assignment);
-        self.delayed.retain(&kept);
+        self.delayed.drain(&kept);
         let revoking = self.assignment.iter().filter(|p| p.revoking);
         self.loans.drain(revoking);
         if self.rebalance.is_lost() {
@@ -279,11 +290,56 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn sent(&mut self, sent: Sent, now: Instant) {
+        let forgotten = self.committer.sent(sent, &mut self.assignment, now);
+        if !forgotten.is_empty() {
+            self.forgotten(&forgotten);
+        }
+    }
+
+    /// The broker has forgotten what was committed of these: their topic was deleted. What the client knows of a topic does
+    /// not fit another one of the same name, so it is made anew when what is on loan has ended.
+    fn forgotten(&mut self, epochs: &[u32]) {
+        for epoch in epochs {
+            if let Some(partition) = self.assignment.remove_epoch(*epoch) {
+                self.rebalance.remember(&partition);
+                let (topic, number) = (&partition.topic, partition.number);
+                self.shared.events.forgotten(topic, number);
+            }
+        }
+        self.forget_gone();
+        self.broken = Some(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset));
+        if self.phases.drain() {
+            self.begin_draining();
+        }
+    }
+
+    /// Topics turned out to be made anew: what was lent of the former is fenced.
+    fn renew(&mut self, now: Instant) {
+        let renewed = self.reader.take_renewed();
+        for (topic, number, read_from) in &renewed {
+            match read_from {
+                ReadFrom::Here => {}
+                ReadFrom::Head => self.rebalance.go_back(topic, *number),
+            }
+        }
+        if !renewed.is_empty() {
+            self.forget_gone();
+            self.committer.settled(now);
+        }
+    }
+
+    /// Forgets what waits and belongs to assignments that are over.
+    fn forget_gone(&mut self) {
+        self.delayed.forget_gone(&self.assignment);
+        self.loans.forget_gone(&self.assignment);
+    }
+
     fn give_up(&mut self, places: &TopicPartitionList) {
         // It reaches the broker before the partitions go.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
-        self.loans.forget_gone(&self.assignment);
+        self.forget_gone();
     }
 
     /// Drops what is above all that was lent out: it comes back from the broker.

@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::assignment::Undue;
+use crate::check;
 use crate::config::KafkaConfig;
 use crate::context::{Context, Inbox};
 use crate::error::OptionError;
@@ -21,6 +22,7 @@ use crate::events::Events;
 use crate::member::{Member, Prefetch};
 use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::session::Session;
+use crate::starts::Remembered;
 
 /// How long leaving the group may take when there is no time left.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
@@ -36,6 +38,7 @@ pub struct KafkaSource {
     ordering_key: OrderingKey,
     context: SourceContext,
     members: Vec<(Member, Arc<Progress>)>,
+    remembered: Arc<Remembered>,
     own_topics: Arc<OwnTopics>,
 }
 
@@ -51,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) own_topics: Arc<OwnTopics>,
     /// How many records may be unsettled, in all and in one partition.
     pub(crate) in_flight_max: usize,
+    /// How far partitions were settled that were given up.
+    pub(crate) remembered: Arc<Remembered>,
     prefetch: Prefetch,
 }
 
@@ -71,8 +76,14 @@ impl KafkaSource {
     /// # Errors
     /// The first option that cannot work.
     pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
-        options.check()?;
-        options.check_own_topics(&context.name)?;
+        options.check(&context.name)?;
+        Self::unchecked(options, context)
+    }
+
+    pub(crate) fn unchecked(
+        options: KafkaConfig,
+        context: SourceContext,
+    ) -> Result<Self, OptionError> {
         let events = Arc::new(Events::new(&context.name));
         let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
         let readers = (0..options.consumers).map(Member::OfTopics);
@@ -86,6 +97,7 @@ impl KafkaSource {
             own_topics: Arc::new(own_topics),
             options: Arc::new(options),
             context,
+            remembered: Arc::default(),
         })
     }
 
@@ -108,9 +120,17 @@ impl KafkaSource {
                 Member::OfRetries => self.own_topics.events.clone(),
                 Member::OfTopics(_) => Arc::new(Events::new(&context.name)),
             },
+            remembered: self.remembered.clone(),
             own_topics: self.own_topics.clone(),
             in_flight_max: self.in_flight_max(member),
             prefetch: self.prefetch(member),
+        }
+    }
+
+    /// From now on this is all there is to say.
+    fn cannot_go_on(&self, error: &SourceError) {
+        for (_, progress) in &self.members {
+            progress.troubled(error.message.as_str());
         }
     }
 
@@ -163,7 +183,12 @@ impl Source for KafkaSource {
         let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
             match ended.map_err(JoinError::try_into_panic) {
-                Ok(ended) => ended?,
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    members.shutdown().await;
+                    self.cannot_go_on(&error);
+                    return Err(error);
+                }
                 Err(Ok(panic)) => resume_unwind(panic),
                 Err(Err(_)) => {}
             }
@@ -190,14 +215,14 @@ impl Connection for Shared {
         match self.declare().await {
             Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
-                return Ended::Hopeless(self.hopeless(error));
+                return Ended::Hopeless(self.hopeless(&error));
             }
             Err(error) => return Ended::Lost(error),
         }
         let inbox = Arc::new(Inbox::default());
         let consumer = match self.subscribe(&inbox) {
             Ok(consumer) => Arc::new(consumer),
-            Err(error) => return Ended::Hopeless(self.hopeless(error)),
+            Err(error) => return Ended::Hopeless(self.hopeless(&error)),
         };
         let session = Session::new(self, &consumer, inbox, shutdown);
         let ended = session.run(consumer.stream()).await;
@@ -253,11 +278,12 @@ impl Shared {
         Ok(consumer)
     }
 
-    fn hopeless(&self, error: KafkaError) -> SourceError {
+    /// No waiting mends it. The library's own error may hold values of properties.
+    fn hopeless(&self, error: &KafkaError) -> SourceError {
         SourceError {
             name: self.context.name.clone(),
-            message: "the Kafka client does not take its options".to_owned(),
-            source: Some(error.into()),
+            message: check::refused(error, &self.options).to_string(),
+            source: None,
         }
     }
 }

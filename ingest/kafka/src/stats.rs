@@ -35,8 +35,6 @@ struct Ends {
     app_offset: i64,
     /// Records and messages of all partitions that are fetched and wait to be passed on.
     fetchq_cnt: u64,
-    committed_offset: i64,
-    lo_offset: i64,
     /// Where the partition ends.
     hi_offset: i64,
     /// Where the first open transaction begins: no further can be read.
@@ -58,11 +56,8 @@ impl Stats {
         if ends.is_passed(partition.paused) {
             return Some(partition.mark.unsettled() as u64);
         }
-        let begin = partition.mark.position();
-        let begin = begin
-            .or(known(ends.committed_offset))
-            .or(known(ends.lo_offset))?;
-        Some(known(ends.end())?.saturating_sub(begin))
+        let end = u64::try_from(ends.end()).ok()?;
+        Some(end.saturating_sub(partition.mark.position()?))
     }
 }
 
@@ -83,10 +78,6 @@ impl Ends {
     }
 }
 
-fn known(offset: i64) -> Option<u64> {
-    u64::try_from(offset).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -95,12 +86,15 @@ mod tests {
 
     use super::*;
     use crate::assignment::Assignment;
+    use crate::fingerprint::tests::record;
+    use crate::starts::Start;
+    use crate::starts::tests::start;
 
     /// The statistics of one partition, of which these figures are other ones than of a partition that was read to its end.
-    fn stats(changed: serde_json::Value) -> Stats {
+    fn stats(changed: &serde_json::Value) -> Stats {
         let mut ends = json!({
-            "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0, "committed_offset": 40,
-            "lo_offset": 10, "hi_offset": 100, "ls_offset": 100, "x": 1,
+            "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0,
+            "hi_offset": 100, "ls_offset": 100, "x": 1,
         });
         for (name, value) in changed.as_object().unwrap() {
             ends[name] = value.clone();
@@ -115,20 +109,20 @@ mod tests {
     /// The lag of a partition of which these records are begun and those are settled.
     fn lag(stats: &Stats, begun: &[i64], settled: &[u64]) -> Option<u64> {
         let mut assignment = Assignment::new(Arc::default(), 1000);
-        assignment.add("orders", 0);
+        assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
         for offset in begun {
-            partition.begin(*offset).unwrap();
+            partition.take_up(&record(*offset, 7, "a"));
         }
         for offset in settled {
-            partition.settle(*offset);
+            partition.mark.settle(*offset);
         }
         stats.lag(partition)
     }
 
     #[test]
-    fn while_records_are_left_lag_is_counted_in_offsets_from_what_was_settled_else_committed() {
-        let stats = stats(json!({"next_offset": 95, "app_offset": 90}));
+    fn while_records_are_left_lag_is_counted_in_offsets_from_what_was_settled() {
+        let stats = stats(&json!({"next_offset": 95, "app_offset": 90}));
         assert!(stats.is_connected());
         assert_eq!(lag(&stats, &[89], &[89]), Some(10));
         assert_eq!(lag(&stats, &[89, 90], &[]), Some(11));
@@ -138,41 +132,41 @@ mod tests {
     #[test]
     fn what_holds_no_record_does_not_count() {
         // The last record is 89; transaction markers and aborted records follow, of which the last marker was passed on.
-        let passed_on = stats(json!({}));
+        let passed_on = stats(&json!({}));
         assert_eq!(lag(&passed_on, &[89], &[89]), Some(0));
         assert_eq!(lag(&passed_on, &[88, 89], &[]), Some(2));
         // As after a tail that was compacted away: nothing of it is passed on, but nothing is left in the queue.
-        let compacted = stats(json!({"app_offset": 90}));
+        let compacted = stats(&json!({"app_offset": 90}));
         assert_eq!(lag(&compacted, &[89], &[89]), Some(0));
         // An open transaction cannot be read yet.
-        let open = stats(json!({"next_offset": 90, "app_offset": 90, "ls_offset": 90}));
+        let open = stats(&json!({"next_offset": 90, "app_offset": 90, "ls_offset": 90}));
         assert_eq!(lag(&open, &[89], &[89]), Some(0));
     }
 
     #[test]
     fn what_is_fetched_and_not_passed_on_counts() {
-        let queued = stats(json!({"app_offset": 90, "fetchq_cnt": 10}));
+        let queued = stats(&json!({"app_offset": 90, "fetchq_cnt": 10}));
         assert_eq!(lag(&queued, &[89], &[89]), Some(10));
     }
 
     #[test]
     fn what_a_pause_has_thrown_away_counts() {
-        let thrown_away = stats(json!({"app_offset": 90}));
+        let thrown_away = stats(&json!({"app_offset": 90}));
         let mut assignment = Assignment::new(Arc::default(), 1000);
-        assignment.add("orders", 0);
+        assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
-        partition.begin(89).unwrap();
-        partition.settle(89);
+        partition.take_up(&record(89, 7, "a"));
+        partition.mark.settle(89);
         partition.paused = true;
         assert_eq!(thrown_away.lag(partition), Some(10));
     }
 
     #[test]
     fn without_an_end_there_is_no_lag() {
-        let unknown = stats(json!({"hi_offset": -1001, "ls_offset": -1001}));
+        let unknown = stats(&json!({"hi_offset": -1001, "ls_offset": -1001}));
         assert_eq!(lag(&unknown, &[89], &[89]), None);
         let mut assignment = Assignment::new(Arc::default(), 1000);
-        assignment.add("others", 0);
+        assignment.add(&Start::anew("others", 0, 0));
         let other = assignment.find("others", 0).unwrap();
         assert_eq!(unknown.lag(other), None);
     }

@@ -18,6 +18,7 @@ use crate::{KafkaConfig, KafkaSource};
 
 mod commits;
 mod delayed;
+mod offsets;
 mod options;
 mod ordered;
 mod outage;
@@ -125,6 +126,20 @@ fn done() -> ActionOutcome {
     ActionOutcome::Deduplicated(())
 }
 
+fn context(intake: &Arc<FakeIntake>) -> SourceContext {
+    SourceContext {
+        name: "orders".into(),
+        defaults: Defaults::default(),
+        throttled: ThrottledPolicy::Retry,
+        max_in_flight: None,
+        prefetch_bytes: 16 << 20,
+        max_batch: 256,
+        intake: intake.clone() as Arc<dyn Intake>,
+        admission: Admission::new(10_000, 64 << 20),
+        clock: Clock::system(),
+    }
+}
+
 /// A source that runs.
 struct Running {
     source: Arc<KafkaSource>,
@@ -147,17 +162,7 @@ impl Running {
         intake: &Arc<FakeIntake>,
         change: impl FnOnce(&mut SourceContext),
     ) -> Self {
-        let mut context = SourceContext {
-            name: "orders".into(),
-            defaults: Defaults::default(),
-            throttled: ThrottledPolicy::Retry,
-            max_in_flight: None,
-            prefetch_bytes: 16 << 20,
-            max_batch: 256,
-            intake: intake.clone() as Arc<dyn Intake>,
-            admission: Admission::new(10_000, 64 << 20),
-            clock: Clock::system(),
-        };
+        let mut context = context(intake);
         change(&mut context);
         let admission = context.admission.clone();
         let source = Arc::new(KafkaSource::new(options, context).unwrap());

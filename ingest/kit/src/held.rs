@@ -20,6 +20,17 @@ pub enum Again<P> {
     Publish(Box<P>),
 }
 
+/// Why something waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It could not be taken now, and is offered again soon: it is as good as on loan.
+    Refused,
+    /// It is to be offered or published again after a while.
+    Delayed,
+    /// It was read before its time.
+    Undue,
+}
+
 /// One thing that waits.
 #[derive(Debug)]
 pub struct Held<P> {
@@ -31,13 +42,13 @@ pub struct Held<P> {
     pub again: Again<P>,
     /// Its share of what may be in flight; without one nothing new is read.
     pub permit: Option<Permit>,
-    /// True when it was read before its time: its room is set aside, as that of what is fetched ahead.
-    pub undue: bool,
+    /// Why it waits.
+    pub reason: Reason,
 }
 
 impl<P> Held<P> {
     fn is_unadmitted(&self) -> bool {
-        self.permit.is_none() && !self.undue
+        self.permit.is_none() && self.reason != Reason::Undue
     }
 }
 
@@ -102,9 +113,9 @@ impl<P> Waiting<P> {
         self.unadmitted > 0
     }
 
-    /// Drops what belongs to places that are not kept: the broker brings it again.
-    pub fn retain(&mut self, keep: impl Fn(Place) -> bool) {
-        self.heap.retain(|Soonest(held)| keep(held.place));
+    /// Drops what is not kept: the broker brings it again.
+    pub fn retain(&mut self, keep: impl Fn(&Held<P>) -> bool) {
+        self.heap.retain(|Soonest(held)| keep(held));
         let missing = |Soonest(held): &&Soonest<P>| held.is_unadmitted();
         self.unadmitted = self.heap.iter().filter(missing).count();
     }
@@ -169,7 +180,7 @@ mod tests {
             place: Place { epoch, offset },
             again: Again::HandIn(Box::new(poison).into()),
             permit: None,
-            undue: false,
+            reason: Reason::Delayed,
         }
     }
 
@@ -193,7 +204,7 @@ mod tests {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         waiting.push(held(now, 0, 1));
         waiting.push(held(now, 1, 2));
-        waiting.retain(|place| place.epoch == 1);
+        waiting.retain(|held| held.place.epoch == 1);
         assert!(waiting.is_over_the_bound());
         let last = waiting.due(now).unwrap();
         assert_eq!((last.place.offset, last.bytes()), (2, 4));

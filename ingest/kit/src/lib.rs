@@ -33,7 +33,7 @@ pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message, message_id};
 pub use deliveries::Deliveries;
 pub use events::Events;
-pub use held::{Again, Held, Waiting};
+pub use held::{Again, Held, Reason, Waiting};
 pub use inbox::{Arrived, Inbox, Lender, Place};
 pub use lanes::{Lane, Lanes, Queued};
 pub use ordering::{OrderingKey, PathError};

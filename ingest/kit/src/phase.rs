@@ -56,6 +56,15 @@ impl<'a> Phases<'a> {
         begins
     }
 
+    /// The session is to end on its own account. True when it was running.
+    pub fn drain(&mut self) -> bool {
+        let begins = self.is_running();
+        if begins {
+            self.phase = Phase::Draining;
+        }
+        begins
+    }
+
     /// True once: when nothing is on loan any more, or nobody waits for it. It closes until `deadline` at the latest.
     pub fn begins_to_close(&mut self, on_loan: usize, deadline: Instant) -> bool {
         let is_drained = on_loan == 0 || self.is_abandoned();

@@ -15,6 +15,7 @@ pub struct Watermark {
     /// One past the last offset begun.
     end: Option<u64>,
     span_max: usize,
+    moves: u64,
 }
 
 /// What became of the beginning of a message.
@@ -34,6 +35,15 @@ impl Watermark {
             unsettled: 0,
             end: None,
             span_max,
+            moves: 0,
+        }
+    }
+
+    /// A stream of which all below `position` is settled.
+    pub fn starting_at(position: u64, span_max: usize) -> Self {
+        Self {
+            end: Some(position),
+            ..Self::new(span_max)
         }
     }
 
@@ -44,6 +54,7 @@ impl Watermark {
             return Begun::Known;
         }
         self.window.push_back(offset);
+        self.moves += u64::from(self.unsettled == 0);
         self.unsettled += 1;
         self.end = Some(offset + 1);
         Begun::Fresh
@@ -55,6 +66,7 @@ impl Watermark {
             return false;
         };
         self.window[place] |= SETTLED;
+        self.moves += 1;
         self.unsettled -= 1;
         if place > 0 {
             return false;
@@ -82,6 +94,11 @@ impl Watermark {
     /// How many messages are begun and not settled.
     pub fn unsettled(&self) -> usize {
         self.unsettled
+    }
+
+    /// Counts what was settled, and what was begun when nothing was unsettled: while it grows, the stream gets on.
+    pub fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// How many messages a restart would bring again at most.
@@ -121,6 +138,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_stream_goes_on_where_it_was_settled() {
+        let mut mark = Watermark::starting_at(7, 10);
+        assert_eq!(mark.position(), Some(7));
+        assert_eq!(mark.begin(6), Begun::Known);
+        assert_eq!(mark.begin(7), Begun::Fresh);
+        assert_eq!(mark.position(), Some(7));
+        assert!(mark.settle(7));
+        assert_eq!(mark.position(), Some(8));
+    }
+
+    #[test]
+    fn a_stream_gets_on_while_messages_are_settled_and_not_while_they_pile_up() {
+        let mut mark = Watermark::new(10);
+        mark.begin(5);
+        let begun = mark.moves();
+        mark.begin(6);
+        assert_eq!(mark.moves(), begun);
+        mark.settle(6);
+        let settled = mark.moves();
+        assert_ne!(settled, begun);
+        mark.settle(6);
+        assert_eq!(mark.moves(), settled, "it was settled before");
+    }
 
     #[test]
     fn the_position_never_passes_what_is_unsettled() {

@@ -103,6 +103,16 @@ impl Receiver {
             .count()
     }
 
+    /// The values of `field` of all that was accepted, in the order in which it came.
+    pub(crate) fn values_of(&self, field: &str) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let seen = self.seen.lock();
+        seen.accepted
+            .iter()
+            .map(|accepted| text(&accepted.action[field]))
+            .collect()
+    }
+
     /// The idempotency keys of what was accepted, by the value of a field of the action.
     pub(crate) fn keys_by(&self, field: &str) -> HashMap<String, Vec<String>> {
         let mut keys: HashMap<String, Vec<String>> = HashMap::new();

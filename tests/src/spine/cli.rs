@@ -87,6 +87,32 @@ fn check_refuses_two_sources_of_which_one_writes_to_what_the_other_uses() {
 }
 
 #[test]
+fn check_reports_options_that_only_an_adapter_can_refuse_and_does_not_show_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = |name: &str, more: &str| {
+        format!(
+            "[[sources]]\nname = \"{name}\"\ntype = \"kafka\"\nbrokers = \"127.0.0.1:1\"\n\
+             group_id = \"{name}\"\n{more}\n"
+        )
+    };
+    let slow = "topics = [\"a\"]\nclient = { \"max.poll.interval.ms\" = \"4321\" }";
+    let twice = "topics = [\"x\", \"x\"]";
+    let text = source("slow", slow) + &source("twice", twice);
+    fs::write(folder.path().join("acteon.toml"), text).unwrap();
+    let (code, _, said) = code_and_output(folder.path(), &["check"]);
+    assert_eq!(code, Some(1));
+    for told in [
+        "source `slow`",
+        "max.poll.interval.ms",
+        "source `twice`",
+        "`topics` names `x` twice",
+    ] {
+        assert!(said.contains(told), "{told} is not in:\n{said}");
+    }
+    assert!(!said.contains("4321"), "{said}");
+}
+
+#[test]
 fn check_reports_broken_rules() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();

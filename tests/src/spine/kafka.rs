@@ -232,6 +232,50 @@ async fn the_partitions_of_a_killed_instance_are_read_again_within_12_seconds() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_source_that_is_stopped_under_load_delivers_nothing_again() {
+    const RECORDS: usize = 4_000;
+    const KEYS: usize = 40;
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, 2).await;
+    // Every second record is of one key, which lags behind the others.
+    let key = |number: usize| match number % 2 {
+        0 => 0,
+        _ => number % KEYS,
+    };
+    for number in 0..RECORDS {
+        let mut action = action(number as u64, "hook");
+        action["dedup_key"] = json!(format!("{:02}:{number:05}", key(number)));
+        producer.send(&key(number).to_string(), action.to_string().as_bytes());
+    }
+    producer.flush();
+    let config = config(kafka, producer.topic(), &receiver, "")
+        .replace("topics =", "ordered = true\ntopics =");
+    let mut server = Server::prepare(&config, &[]);
+    for _ in 0..2 {
+        let at = receiver.accepted() + RECORDS / 8;
+        server.launch();
+        let accepted = async || receiver.accepted();
+        eventually(PATIENCE, accepted, |count| *count >= at).await;
+        server.terminate();
+        let ended = server.ended().await;
+        assert!(ended.success(), "{ended}: {}", server.log());
+        println!("stopped after {} deliveries", receiver.accepted());
+    }
+    server.launch();
+    let accepted = async || receiver.accepted();
+    eventually(PATIENCE, accepted, |count| *count >= RECORDS).await;
+    until_no_lag(kafka, producer.topic()).await;
+    let values = receiver.values_of("dedup_key");
+    assert_eq!(values.len(), RECORDS, "nothing came again");
+    for key in 0..KEYS {
+        let key = format!("{key:02}:");
+        let of_key = values.iter().filter(|value| value.starts_with(&key));
+        assert!(of_key.is_sorted(), "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn eight_sources_without_a_broker_do_not_stop_http() {
     let receiver = Receiver::accepting().await;
     let source = |number| {

@@ -86,6 +86,24 @@ async fn a_stop_waits_for_what_is_in_flight_and_commits_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_offers_again_what_was_refused_for_a_moment() {
+    let topic = Topic::create("refused", 1).await;
+    topic.publish_many(0, 0..3).await;
+    let tries = AtomicUsize::new(0);
+    let intake = FakeIntake::settling(move |envelope| match envelope.action.id.as_str() {
+        "0" if tries.fetch_add(1, Ordering::Relaxed) == 0 => {
+            End::Retry(Duration::from_millis(500), Refusal::Overloaded)
+        }
+        _ => End::Done(done()),
+    });
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(3).await;
+    running.stop().await;
+    assert_eq!(topic.committed(0).await, Some(3));
+    assert_eq!(intake.submitted_ids(), ["0", "1", "2", "0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_that_is_abandoned_commits_what_is_settled_and_leaves_the_rest() {
     let topic = Topic::create("abandon", 1).await;
     topic.publish_many(0, 0..50).await;

@@ -1,20 +1,19 @@
 //! Options that cannot work, without a broker.
 
-use acteon_core::{Registry, Secret};
+use acteon_core::{Registry, Secret, Shutdown, Source};
 use acteon_testkit::FakeIntake;
 use rdkafka::consumer::BaseConsumer;
 use serde_json::{Value, json};
 
-use super::{Running, options};
+use super::{Running, context, options};
 use crate::member::{Member, Prefetch};
-use crate::{Kafka, OptionError};
+use crate::{Kafka, KafkaSource, OptionError};
 
 fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
     change(&mut options);
     let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
-    let checked = options.check();
-    let checked = checked.and_then(|()| options.check_own_topics("orders"));
+    let checked = options.check("orders");
     checked.unwrap_err().to_string()
 }
 
@@ -117,53 +116,6 @@ fn client_properties_that_the_library_does_not_take_are_refused_without_their_va
 }
 
 #[test]
-fn a_topic_that_is_named_twice_is_refused() {
-    let error = refused(|o| o["topics"] = json!(["a", "x", "b", "x"]));
-    assert_eq!(error, "`topics` names `x` twice");
-}
-
-#[test]
-fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
-    let properties = json!({"max.poll.interval.ms": "5000"});
-    let error = refused(|o| o["client"] = properties);
-    assert!(
-        error.starts_with("`client`: the Kafka client does not take these properties together")
-            && error.contains("max.poll.interval.ms")
-            && error.contains("session.timeout.ms"),
-        "{error}"
-    );
-    let properties = json!({"max.in.flight.requests.per.connection": "6"});
-    let error = refused(|o| o["client"] = properties);
-    assert!(
-        error.contains("max.in.flight"),
-        "the client that publishes is asked, too: {error}"
-    );
-}
-
-#[test]
-fn no_value_of_a_property_is_in_what_the_library_says() {
-    let secret = "/where/nobody/looks/hunter2";
-    let properties = json!({"plugin.library.paths": secret});
-    let error = refused(|o| o["client"] = properties);
-    assert!(
-        !error.contains("hunter2") && error.contains("plugin"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_check_connects_to_nothing_and_ends_at_once() {
-    let broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    broker.set_nonblocking(true).unwrap();
-    let began = std::time::Instant::now();
-    let options = options(&broker.local_addr().unwrap().to_string(), "orders");
-    assert_eq!(options.check(), Ok(()));
-    assert!(began.elapsed() < std::time::Duration::from_secs(2));
-    let nobody = broker.accept().unwrap_err();
-    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
-}
-
-#[test]
 fn a_file_of_tls_that_is_not_there_is_refused_by_the_name_of_its_property() {
     for property in [
         "ssl.ca.location",
@@ -213,6 +165,71 @@ fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
 }
 
 #[test]
+fn a_topic_that_is_named_twice_is_refused() {
+    let error = refused(|o| o["topics"] = json!(["a", "x", "b", "x"]));
+    assert_eq!(error, "`topics` names `x` twice");
+}
+
+#[test]
+fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_name() {
+    let properties = json!({"max.poll.interval.ms": "5000"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.starts_with("`client`: the Kafka client does not take these properties together")
+            && error.contains("max.poll.interval.ms")
+            && error.contains("session.timeout.ms"),
+        "{error}"
+    );
+    let properties = json!({"max.in.flight.requests.per.connection": "6"});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        error.contains("max.in.flight"),
+        "the client that publishes is asked, too: {error}"
+    );
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_go_on_keeps_saying_why() {
+    let mut options = options("127.0.0.1:1", "orders");
+    let wrong = ("max.poll.interval.ms".to_owned(), Secret::new("5000"));
+    options.client.extend([wrong]);
+    options.consumers = 2;
+    let source = KafkaSource::unchecked(options, context(&FakeIntake::done())).unwrap();
+    let error = source.run(Shutdown::default()).await.unwrap_err();
+    let why = "does not take these properties together";
+    let text = error.to_string();
+    assert!(
+        text.contains("`orders`") && text.contains(why) && !text.contains("5000"),
+        "{text}"
+    );
+    let part = source.readiness();
+    assert_eq!((part.ready, part.detail), (false, Some(error.message)));
+}
+
+#[test]
+fn no_value_of_a_property_is_in_what_the_library_says() {
+    let secret = "/where/nobody/looks/hunter2";
+    let properties = json!({"plugin.library.paths": secret});
+    let error = refused(|o| o["client"] = properties);
+    assert!(
+        !error.contains("hunter2") && error.contains("plugin"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_check_connects_to_nothing_and_ends_at_once() {
+    let broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    broker.set_nonblocking(true).unwrap();
+    let began = tokio::time::Instant::now();
+    let options = options(&broker.local_addr().unwrap().to_string(), "orders");
+    assert_eq!(options.check("orders"), Ok(()));
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    let nobody = broker.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
     let mut registry = Registry::default();
     registry.register(Kafka);
@@ -228,7 +245,7 @@ fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
 fn a_wrong_option_stops_the_source_from_being_built() {
     let mut wrong = options("localhost:1", "orders");
     wrong.topics.clear();
-    let error = wrong.check().unwrap_err();
+    let error = wrong.check("orders").unwrap_err();
     assert_eq!(error, OptionError::Empty { option: "topics" });
 }
 

@@ -1,5 +1,6 @@
 //! Brokers that are not there, go and come back. Each test has a broker of its own.
 
+use acteon_core::Secret;
 use acteon_services::Kafka as Broker;
 use acteon_testkit::FakeIntake;
 
@@ -36,8 +37,9 @@ async fn what_is_settled_while_the_broker_is_away_is_committed_when_it_is_back()
     let topic = Topic::create_on(&broker, "away", 1).await;
     let intake = FakeIntake::holding();
     let mut options = topic.options();
-    // The default session outlasts a restart.
-    options.client.clear();
+    // Such a session outlasts a restart.
+    let session = ("session.timeout.ms".to_owned(), Secret::new("45000"));
+    options.client.extend([session]);
     let running = Running::start(options, &intake);
     topic.publish_many(0, 0..10).await;
     intake.wait_for_submitted(10).await;

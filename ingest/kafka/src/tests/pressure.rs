@@ -126,7 +126,7 @@ async fn eight_sources_leave_three_quarters_of_the_bytes_to_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_larger_than_all_bounds_is_handed_in_alone() {
     const BYTES_MAX: u64 = 2 << 20;
-    let mut topic = Topic::create("large", 1).await;
+    let mut topic = Topic::create("overlarge", 1).await;
     let mut client = topic.broker.client();
     client.set("message.max.bytes", "10000000");
     topic.producer = client.create().unwrap();

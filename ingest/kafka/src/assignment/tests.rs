@@ -1,0 +1,111 @@
+use super::*;
+use crate::fingerprint::Fingerprint;
+use crate::fingerprint::tests::record;
+use crate::starts::tests::start;
+
+fn assignment() -> Assignment {
+    let mut assignment = Assignment::new(Arc::default(), 100);
+    assignment.add(&start(0, 5, None));
+    assignment.add(&start(1, 40, None));
+    assignment
+}
+
+fn taken(assignment: &mut Assignment, number: i32, offset: i64) -> Taken {
+    let partition = assignment.find("orders", number).unwrap();
+    partition.take_up(&record(offset, 7, "a"))
+}
+
+fn take_up(assignment: &mut Assignment, number: i32, offset: i64) -> Place {
+    match taken(assignment, number, offset) {
+        Taken::Fresh(place) => place,
+        other => panic!("{offset} is {other:?}"),
+    }
+}
+
+/// Positions by partition.
+fn positions(uncommitted: &[Uncommitted]) -> Vec<(i32, u64)> {
+    let position = |u: &Uncommitted| (u.number, u.settled.position);
+    uncommitted.iter().map(position).collect()
+}
+
+#[test]
+fn only_what_is_settled_is_committed_and_once() {
+    let mut assignment = assignment();
+    let place = take_up(&mut assignment, 1, 40);
+    take_up(&mut assignment, 1, 41);
+    assert!(assignment.take_uncommitted().is_empty(), "none is settled");
+    assignment.of(place).unwrap().mark.settle(40);
+    let sent = assignment.take_uncommitted();
+    assert_eq!(positions(&sent), [(1, 41)]);
+    assert!(assignment.take_uncommitted().is_empty());
+    assert!(assignment.is_uncommitted());
+    assert_eq!(assignment.confirm(&sent), 1);
+    assert!(!assignment.is_uncommitted());
+}
+
+#[test]
+fn a_commit_tells_by_which_record_it_is_known_again() {
+    let mut assignment = assignment();
+    let place = take_up(&mut assignment, 0, 5);
+    assignment.of(place).unwrap().mark.settle(5);
+    let sent = assignment.take_uncommitted();
+    let last = Fingerprint::of(&record(5, 7, "a"));
+    assert_eq!(sent[0].settled.last, Some(last));
+}
+
+#[test]
+fn a_commit_that_failed_is_sent_again() {
+    let mut assignment = assignment();
+    let place = take_up(&mut assignment, 0, 5);
+    assignment.of(place).unwrap().mark.settle(5);
+    assert_eq!(assignment.take_uncommitted().len(), 1);
+    assignment.commit_failed();
+    assert_eq!(assignment.take_uncommitted().len(), 1);
+}
+
+#[test]
+fn a_partition_that_came_back_does_not_know_its_former_records() {
+    let mut assignment = assignment();
+    let before = take_up(&mut assignment, 0, 5);
+    assignment.remove("orders", 0).unwrap();
+    assignment.add(&start(0, 5, None));
+    let after = take_up(&mut assignment, 0, 5);
+    assert!(assignment.of(before).is_none());
+    assert_eq!(&*assignment.of(after).unwrap().topic, "orders");
+}
+
+#[test]
+fn a_record_is_not_taken_up_while_its_partition_is_given_up() {
+    let mut assignment = assignment();
+    assignment.find("orders", 0).unwrap().revoking = true;
+    assert_eq!(taken(&mut assignment, 0, 5), Taken::Known);
+}
+
+#[test]
+fn what_was_settled_before_is_not_taken_up_again() {
+    let mut assignment = assignment();
+    let last = Fingerprint::of(&record(3, 7, "a"));
+    assignment.add(&start(2, 5, Some(last)));
+    assert_eq!(taken(&mut assignment, 2, 3), Taken::Known);
+    assert_eq!(taken(&mut assignment, 2, 4), Taken::Known);
+    take_up(&mut assignment, 2, 5);
+    assert!(assignment.take_uncommitted().is_empty());
+}
+
+#[test]
+fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
+    let mut assignment = assignment();
+    let old = take_up(&mut assignment, 1, 40);
+    assignment.of(old).unwrap().mark.settle(40);
+    let sent = assignment.take_uncommitted();
+    assert_eq!(taken(&mut assignment, 1, 3), Taken::Anew(ReadFrom::Here));
+    assert_eq!(assignment.renew("orders", 1, 3), Some(41));
+    assert!(assignment.of(old).is_none(), "what was lent is fenced");
+    // The confirmation of a commit from before comes late.
+    assignment.confirm(&sent);
+    let new = take_up(&mut assignment, 1, 3);
+    assert!(assignment.is_uncommitted());
+    assert_eq!(positions(&assignment.take_uncommitted()), [(1, 3)]);
+    assignment.of(new).unwrap().mark.settle(3);
+    assert_eq!(positions(&assignment.take_uncommitted()), [(1, 4)]);
+}

@@ -1,0 +1,133 @@
+//! What identifies a record. It is committed with the offset of what is settled, so that it can be told later whether the
+//! same records still stand there, or the topic was made anew.
+
+use std::fmt;
+use std::hash::Hasher as _;
+
+use rdkafka::Message;
+use siphasher::sip::SipHasher13;
+
+/// How the committed text begins: the format may change one day.
+const FORMAT: &str = "acteon/1";
+
+/// So much of a record is looked at: one of many megabytes is to cost no more than others.
+const HASHED_BYTES_MAX: usize = 4 << 10;
+
+/// A record's place in its partition, its time and a hash of how its content begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) offset: u64,
+    millis: i64,
+    hash: u64,
+}
+
+/// What a record tells of the one that was seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is that one.
+    Same,
+    /// That one has gone, as retention and compaction do it: this one stands behind it.
+    Gone,
+    /// It stands in the other's place, or before: these are other records.
+    Other,
+}
+
+impl Fingerprint {
+    pub(crate) fn of(record: &impl Message) -> Self {
+        // The key of the hash is known to all: whoever publishes may as well delete the topic.
+        let mut hasher = SipHasher13::new();
+        for part in [record.key(), record.payload()] {
+            let part = part.unwrap_or_default();
+            hasher.write_usize(part.len());
+            hasher.write(&part[..part.len().min(HASHED_BYTES_MAX)]);
+        }
+        Self {
+            offset: u64::try_from(record.offset()).unwrap_or(0),
+            millis: record.timestamp().to_millis().unwrap_or(-1),
+            hash: hasher.finish(),
+        }
+    }
+
+    /// What `record` is, the first that was read from this one's place on.
+    pub(crate) fn find(&self, record: &impl Message) -> Found {
+        let found = Self::of(record);
+        if found == *self {
+            Found::Same
+        } else if found.offset > self.offset {
+            Found::Gone
+        } else {
+            Found::Other
+        }
+    }
+
+    /// Reads what was committed. `None` where others committed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let mut next = || parts.next();
+        if next()? != FORMAT {
+            return None;
+        }
+        Some(Self {
+            offset: next()?.parse().ok()?,
+            millis: next()?.parse().ok()?,
+            hash: u64::from_str_radix(next()?, 16).ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            offset,
+            millis,
+            hash,
+        } = self;
+        write!(f, "{FORMAT} {offset} {millis} {hash:016x}")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rdkafka::Timestamp;
+    use rdkafka::message::OwnedMessage;
+
+    use super::*;
+
+    pub(crate) fn record(offset: i64, millis: i64, payload: &str) -> OwnedMessage {
+        let payload = Some(payload.as_bytes().to_vec());
+        let time = Timestamp::CreateTime(millis);
+        OwnedMessage::new(payload, None, "orders".to_owned(), time, 0, offset, None)
+    }
+
+    #[test]
+    fn what_was_committed_is_read_again_and_what_others_committed_is_not() {
+        let fingerprint = Fingerprint::of(&record(41, 1_700_000_000_000, "a"));
+        let text = fingerprint.to_string();
+        assert!(text.starts_with("acteon/1 41 1700000000000 "), "{text}");
+        assert_eq!(Fingerprint::parse(&text), Some(fingerprint));
+        for other in [
+            "",
+            "acteon/2 41 1 0",
+            "acteon/1 41 1",
+            "acteon/1 41 1 z",
+            "41",
+        ] {
+            assert_eq!(Fingerprint::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_known_again_by_its_place_its_time_and_its_content() {
+        let fingerprint = Fingerprint::of(&record(41, 7, "a"));
+        assert_eq!(fingerprint.find(&record(41, 7, "a")), Found::Same);
+        for other in [
+            record(41, 8, "a"),
+            record(41, 7, "b"),
+            record(40, 7, "a"),
+            record(0, 9, "c"),
+        ] {
+            assert_eq!(fingerprint.find(&other), Found::Other, "{other:?}");
+        }
+        assert_eq!(fingerprint.find(&record(42, 7, "a")), Found::Gone);
+    }
+}

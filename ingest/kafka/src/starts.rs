@@ -1,0 +1,323 @@
+//! Where the reading of assigned partitions begins: behind what the group has committed. Where it never committed, `start`
+//! says where, and that is committed before anything is read.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::config::Start as Policy;
+use crate::context::Context;
+use crate::events::Events;
+use crate::fingerprint::Fingerprint;
+
+/// How long the broker may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon it is asked again, and how often, before the connection is made anew.
+const AGAIN: Duration = Duration::from_secs(1);
+const TRIES: usize = 5;
+
+type Place = (String, i32);
+
+/// What is settled of a partition: all below `position`. `last` is the last record of it that can be told from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    pub(crate) position: u64,
+    pub(crate) last: Option<Fingerprint>,
+}
+
+/// Where the reading of a partition begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) topic: String,
+    pub(crate) number: i32,
+    pub(crate) settled: Prefix,
+    pub(crate) found: Found,
+}
+
+/// What was found of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It ends where, or behind, it was settled.
+    AsLeft,
+    /// Nothing of it was ever settled.
+    Fresh,
+    /// It ends before the offset that was settled: the topic was made anew.
+    Anew { settled: u64 },
+}
+
+impl Start {
+    /// A topic that was made anew, from `position` on.
+    pub(crate) fn anew(topic: &str, number: i32, position: u64) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            number,
+            settled: Prefix {
+                position,
+                last: None,
+            },
+            found: Found::Fresh,
+        }
+    }
+
+    /// What is fetched first: the last settled record, to see whether it is still there.
+    pub(crate) fn fetched_from(&self) -> u64 {
+        let last = self.settled.last;
+        last.map_or(self.settled.position, |last| last.offset)
+    }
+}
+
+/// How far partitions were settled when they were given up. The broker forgets that with a topic that is deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Mutex<HashMap<Place, Prefix>>);
+
+impl Remembered {
+    pub(crate) fn keep(&self, topic: &str, number: i32, settled: Prefix) {
+        self.0.lock().insert((topic.to_owned(), number), settled);
+    }
+}
+
+/// Looks up where the reading of partitions begins.
+pub(crate) struct LookUp {
+    pub(crate) consumer: Arc<StreamConsumer<Context>>,
+    pub(crate) places: TopicPartitionList,
+    pub(crate) policy: Policy,
+    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) events: Arc<Events>,
+}
+
+impl LookUp {
+    /// Asks until there is an answer: nothing is guessed.
+    ///
+    /// # Errors
+    /// When the broker did not answer several times.
+    pub(crate) async fn run(self) -> KafkaResult<Vec<Start>> {
+        let this = Arc::new(self);
+        let mut tries = 1;
+        loop {
+            let asking = this.clone();
+            let asked = spawn_blocking(move || asking.ask()).await;
+            match asked.unwrap_or(Err(KafkaError::Canceled)) {
+                Ok(starts) => return Ok(starts),
+                Err(error) if tries >= TRIES => return Err(error),
+                Err(error) => this.events.look_up_failed(&error),
+            }
+            tries += 1;
+            sleep(AGAIN).await;
+        }
+    }
+
+    fn ask(&self) -> KafkaResult<Vec<Start>> {
+        let assigned = places_of(&self.places);
+        if assigned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut facts = Facts {
+            committed: self.committed(&assigned)?,
+            remembered: self.remembered.0.lock().clone(),
+            ..Facts::default()
+        };
+        let mut places = assigned.clone();
+        for topic in facts.topics_to_look_at(&assigned) {
+            let all = self.partitions(&topic)?;
+            facts.committed.extend(self.committed(&all)?);
+            if self.policy == Policy::Latest && !facts.knows(&topic) {
+                // Where one member begins, its group does: another would take what was there before for missed.
+                places.extend(all.into_iter().filter(|place| !assigned.contains(place)));
+            }
+        }
+        facts.heads = self.offsets(&places, Offset::Beginning)?;
+        facts.ends = self.offsets(&places, Offset::End)?;
+        let starts = facts.starts(&places, self.policy)?;
+        self.write_down(&starts, &facts)?;
+        let is_assigned = |start: &Start| self.places.find_partition(&start.topic, start.number);
+        Ok(starts
+            .into_iter()
+            .filter(|start| is_assigned(start).is_some())
+            .collect())
+    }
+
+    fn committed(&self, places: &[Place]) -> KafkaResult<HashMap<Place, Prefix>> {
+        let list = list_of(places, Offset::Invalid)?;
+        let list = self.consumer.committed_offsets(list, PATIENCE)?;
+        let mut committed = HashMap::new();
+        for element in list.elements() {
+            element.error()?;
+            let Offset::Offset(offset) = element.offset() else {
+                continue;
+            };
+            let position = u64::try_from(offset).unwrap_or(0);
+            let last = metadata(&element).as_deref().and_then(Fingerprint::parse);
+            let settled = Prefix {
+                position,
+                last: last.filter(|last| last.offset < position),
+            };
+            committed.insert((element.topic().to_owned(), element.partition()), settled);
+        }
+        Ok(committed)
+    }
+
+    fn offsets(&self, places: &[Place], which: Offset) -> KafkaResult<HashMap<Place, u64>> {
+        let list = list_of(places, which)?;
+        let list = self.consumer.offsets_for_times(list, PATIENCE)?;
+        let mut offsets = HashMap::new();
+        for element in list.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                let place = (element.topic().to_owned(), element.partition());
+                offsets.insert(place, u64::try_from(offset).unwrap_or(0));
+            }
+        }
+        Ok(offsets)
+    }
+
+    fn partitions(&self, topic: &str) -> KafkaResult<Vec<Place>> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        let found = metadata.topics().iter().flat_map(|topic| {
+            let partitions = topic.partitions().iter();
+            partitions.map(|partition| (topic.name().to_owned(), partition.id()))
+        });
+        Ok(found.collect())
+    }
+
+    /// Commits where partitions begin of which the broker knows nothing, or something else.
+    fn write_down(&self, starts: &[Start], facts: &Facts) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for start in starts {
+            let (place, settled) = ((start.topic.clone(), start.number), start.settled);
+            if facts.committed.get(&place) != Some(&settled) {
+                add(&mut list, &start.topic, start.number, settled)?;
+            }
+        }
+        match list.count() {
+            0 => Ok(()),
+            _ => self.consumer.commit(&list, CommitMode::Sync),
+        }
+    }
+}
+
+/// Adds what is to be committed of a partition.
+///
+/// # Errors
+/// None that can be: offsets have 63 bits.
+pub(crate) fn add(
+    list: &mut TopicPartitionList,
+    topic: &str,
+    number: i32,
+    settled: Prefix,
+) -> KafkaResult<()> {
+    let offset = i64::try_from(settled.position).unwrap_or(i64::MAX);
+    let mut element = list.add_partition(topic, number);
+    element.set_offset(Offset::Offset(offset))?;
+    if let Some(last) = settled.last {
+        element.set_metadata(last.to_string());
+    }
+    Ok(())
+}
+
+/// What was committed with an offset. Others may have committed what is no text, of which the library panics.
+fn metadata(element: &TopicPartitionListElem<'_>) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()
+}
+
+fn places_of(list: &TopicPartitionList) -> Vec<Place> {
+    let elements = list.elements();
+    let place =
+        |element: &TopicPartitionListElem<'_>| (element.topic().to_owned(), element.partition());
+    elements.iter().map(place).collect()
+}
+
+fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (topic, number) in places {
+        list.add_partition(topic, *number).set_offset(offset)?;
+    }
+    Ok(list)
+}
+
+/// What is known of the partitions when it is decided where they begin.
+#[derive(Debug, Default)]
+struct Facts {
+    committed: HashMap<Place, Prefix>,
+    remembered: HashMap<Place, Prefix>,
+    /// Where their first record stands.
+    heads: HashMap<Place, u64>,
+    /// Where the next record will stand.
+    ends: HashMap<Place, u64>,
+}
+
+impl Facts {
+    /// Of these it has to be known whether the group ever committed any partition.
+    fn topics_to_look_at(&self, assigned: &[Place]) -> Vec<String> {
+        let missing = assigned
+            .iter()
+            .filter(|place| self.settled(place).is_none());
+        let mut topics: Vec<String> = missing.map(|(topic, _)| topic.clone()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    fn settled(&self, place: &Place) -> Option<Prefix> {
+        let remembered = || self.remembered.get(place);
+        self.committed.get(place).or_else(remembered).copied()
+    }
+
+    /// True when the group has read of this topic before.
+    fn knows(&self, topic: &str) -> bool {
+        let mut known = self.committed.keys().chain(self.remembered.keys());
+        known.any(|(known, _)| known == topic)
+    }
+
+    fn starts(&self, places: &[Place], policy: Policy) -> KafkaResult<Vec<Start>> {
+        let start = |place: &Place| {
+            let (Some(head), Some(end)) = (self.heads.get(place), self.ends.get(place)) else {
+                let unknown = RDKafkaErrorCode::UnknownPartition;
+                return Err(KafkaError::OffsetFetch(unknown));
+            };
+            let (settled, found) = self.begin(place, policy, (*head, *end));
+            Ok(Start {
+                topic: place.0.clone(),
+                number: place.1,
+                settled,
+                found,
+            })
+        };
+        places.iter().map(start).collect()
+    }
+
+    fn begin(&self, place: &Place, policy: Policy, (head, end): (u64, u64)) -> (Prefix, Found) {
+        let at = |position| Prefix {
+            position,
+            last: None,
+        };
+        match self.settled(place) {
+            Some(settled) if end < settled.position => {
+                let settled = settled.position;
+                (at(head), Found::Anew { settled })
+            }
+            // The broker has forgotten it, most likely with its topic, and nothing tells whether the records are the same.
+            Some(settled) if settled.last.is_none() && !self.committed.contains_key(place) => {
+                let settled = settled.position;
+                (at(head), Found::Anew { settled })
+            }
+            Some(mut settled) => {
+                // What retention has taken cannot be looked at.
+                settled.last = settled.last.filter(|last| last.offset >= head);
+                (settled, Found::AsLeft)
+            }
+            None if policy == Policy::Latest && !self.knows(&place.0) => (at(end), Found::Fresh),
+            None => (at(head), Found::Fresh),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
