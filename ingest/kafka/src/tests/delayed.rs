@@ -331,7 +331,6 @@ async fn what_was_tried_is_remembered_on_the_way_through_the_topic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_in_the_middle_loses_nothing() {
-    const ACTIONS: u32 = 300;
     let topic = Topic::create("crashing", 3).await;
     for partition in 0..3 {
         let first = 100 * u32::try_from(partition).unwrap();
@@ -358,10 +357,7 @@ async fn a_crash_in_the_middle_loses_nothing() {
         source.crash().await;
     }
     let source = Running::start(topic.options(), &intake());
-    eventually("all have ended", async || {
-        ended.lock().len() == ACTIONS as usize
-    })
-    .await;
+    eventually("all have ended", async || ended.lock().len() == 300).await;
     source.stop().await;
 }
 
