@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # `make run PROFILE=release` for speed; the first build then takes several times as long.
 PROFILE ?= dev
 ARGS ?=
-BENCHES := rules http batch kafka
+BENCHES := rules http batch kafka isolation memory
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Of `make fuzz`.
 TARGET ?= decode rules decide cel config
@@ -37,13 +37,13 @@ test: tools-test ## Run everything: format, lints, laws, unit, contract and end-
 	@cargo test --locked --workspace --no-fail-fast
 	$(call say,All is well)
 
-bench: tools-test ## Run all benches, each against its floor (also one by one: make bench-rules, -http, ...)
+bench: tools-test ## Run all benches, each against its floor (also one by one: make bench-rules, -http, ..., -outage)
 	@for name in $(BENCHES); do $(MAKE) --no-print-directory bench-$$name; done
 
 bench-%: tools-test
 	$(call say,Bench $*)
 	@cargo build --locked --release -p acteon-server -p acteon-bench
-	@$(BUILT)/release/acteon-bench $*
+	@$(BUILT)/release/acteon-bench $* $(ARGS)
 
 # The fuzzer follows the branches an input takes: the compiler marks them. `--target` keeps the marks out of build scripts.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')

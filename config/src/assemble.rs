@@ -42,6 +42,7 @@ pub(crate) fn assemble(
         pipeline: work.section("pipeline")?,
         circuit_breaker: work.section("circuit_breaker")?,
         redelivery: work.section("redelivery")?,
+        dead_letters: work.section("dead_letters")?,
         log: work.section("log")?,
         state: state?,
         audit: audit?,

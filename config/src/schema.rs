@@ -8,9 +8,9 @@ use acteon_core::{Family, Registry};
 
 use crate::Adapters;
 use crate::settings::{
-    AdminSettings, AuditKeys, CircuitBreakerSettings, ExecutorSettings, Keys, LogSettings,
-    PipelineSettings, ProviderKeys, RedeliverySettings, RulesSettings, ServerSettings, SourceKeys,
-    StateKeys,
+    AdminSettings, AuditKeys, CircuitBreakerSettings, DeadLetterSettings, ExecutorSettings, Keys,
+    LogSettings, PipelineSettings, ProviderKeys, RedeliverySettings, RulesSettings, ServerSettings,
+    SourceKeys, StateKeys,
 };
 
 /// The JSON Schema of the whole file, the options of all registered adapters included.
@@ -23,6 +23,7 @@ pub fn schema(adapters: &Adapters<'_>) -> Value {
     parts.section::<PipelineSettings>("pipeline");
     parts.section::<CircuitBreakerSettings>("circuit_breaker");
     parts.section::<RedeliverySettings>("redelivery");
+    parts.section::<DeadLetterSettings>("dead_letters");
     parts.section::<LogSettings>("log");
     let state = parts.adapted::<StateKeys, _>(adapters.states);
     parts.property("state", state);

@@ -2,6 +2,7 @@
 //! numbers whose unit ends the key's name. What adapters take beside these keys is theirs.
 
 mod adapted;
+mod dead_letters;
 mod limits;
 mod redelivery;
 mod units;
@@ -20,6 +21,7 @@ pub(crate) use self::adapted::Keys;
 pub use self::adapted::{
     Adapted, AuditDelivery, AuditKeys, ProviderKeys, RedactSettings, SourceKeys, StateKeys,
 };
+pub use self::dead_letters::{DeadLetterOverrides, DeadLetterSettings};
 pub use self::limits::{
     Breaker, BreakerOverrides, CircuitBreakerSettings, ExecutorSettings, OnStateError,
     PipelineSettings,
@@ -39,6 +41,7 @@ pub struct Settings {
     pub pipeline: PipelineSettings,
     pub circuit_breaker: CircuitBreakerSettings,
     pub redelivery: RedeliverySettings,
+    pub dead_letters: DeadLetterSettings,
     pub log: LogSettings,
     /// Beside HTTP, which is always there.
     pub sources: Vec<SourceSettings>,

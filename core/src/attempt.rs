@@ -26,14 +26,15 @@ pub struct AttemptRecord {
     #[schema(value_type = String)]
     pub provider: CompactString,
     /// The status number of the provider's protocol, where it answered with one.
+    #[schema(required)]
     pub status: Option<u16>,
     /// Why it failed; `null` when the provider took the action.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     pub code: Option<FailureCode>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// The beginning of what the provider said when it refused, redacted.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     pub excerpt: Option<CompactString>,
 }
 

@@ -1,8 +1,13 @@
-//! What could not be delivered or decoded, kept to be looked at and replayed.
+//! What could not be delivered or decoded, kept to be looked at and replayed, and how much of it is kept.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptRecord;
 
@@ -40,7 +45,7 @@ pub struct DeadLetter {
 }
 
 /// Why a message is a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterKind {
     /// It could not be decoded.
@@ -50,6 +55,9 @@ pub enum DeadLetterKind {
 }
 
 impl DeadLetterKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Poison, Self::Exhausted];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,4 +65,55 @@ impl DeadLetterKind {
             Self::Exhausted => "exhausted",
         }
     }
+}
+
+/// How many dead letters of each kind are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterBounds {
+    /// Those that could not be decoded.
+    pub poison: DeadLetterBound,
+    /// Those that could not be delivered.
+    pub exhausted: DeadLetterBound,
+}
+
+impl DeadLetterBounds {
+    /// The bound of one kind.
+    pub fn of(&self, kind: DeadLetterKind) -> DeadLetterBound {
+        match kind {
+            DeadLetterKind::Poison => self.poison,
+            DeadLetterKind::Exhausted => self.exhausted,
+        }
+    }
+}
+
+/// How many dead letters of one kind are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetterBound {
+    /// At most so many.
+    pub max: NonZeroUsize,
+    /// For so long after they were stored.
+    pub retention: Duration,
+    /// What happens when there are so many.
+    pub when_full: FullPolicy,
+}
+
+impl Default for DeadLetterBound {
+    fn default() -> Self {
+        Self {
+            max: const { NonZeroUsize::new(100_000).unwrap() },
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            when_full: FullPolicy::default(),
+        }
+    }
+}
+
+/// What happens when there is no room for one more dead letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FullPolicy {
+    /// It is refused, and its source keeps the message and waits.
+    #[default]
+    Block,
+    /// The one that was stored first goes.
+    EvictOldest,
 }

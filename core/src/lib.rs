@@ -37,7 +37,7 @@ pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
-pub use dead_letter::{DeadLetter, DeadLetterKind};
+pub use dead_letter::{DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy};
 pub use delivery::{
     Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
 };
@@ -45,7 +45,7 @@ pub use disposition::{Delay, Disposition, Policy, Refusal, ThrottledPolicy, Time
 pub use intake::{Feed, Intake};
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
 pub use redact::Redactor;
-pub use registry::{BuildError, Factory, Family, Plan, Registry};
+pub use registry::{BuildError, Factory, Family, Plan, Registry, Uses};
 pub use scope::Scope;
 pub use secret::Secret;
 pub use sink::{Attempt, Sink, SinkError, Sinks};

@@ -11,6 +11,9 @@ use thiserror::Error;
 
 use crate::verdict::Verdict;
 
+/// The length in bytes up to which the body of an answer is remembered.
+pub const REMEMBERED_BODY_BYTES_MAX: usize = 4096;
+
 /// What became of an action. Cloning shares provider bodies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ActionOutcome {
@@ -80,10 +83,30 @@ impl ActionOutcome {
         }
     }
 
+    /// The same with a short body in the place of one of more than [`REMEMBERED_BODY_BYTES_MAX`]: what is remembered to be
+    /// answered again.
+    #[must_use]
+    pub fn abridged(&self) -> Self {
+        let mut outcome = self.clone();
+        if let Self::Executed(response) | Self::Rerouted { response, .. } = &mut outcome
+            && response.body.get().len() > REMEMBERED_BODY_BYTES_MAX
+            && let Ok(short) = serde_json::value::to_raw_value(&Truncated { truncated: true })
+        {
+            response.body = short.into();
+        }
+        outcome
+    }
+
     /// True when a sink has accepted the action.
     pub fn is_delivered(&self) -> bool {
         matches!(self, Self::Executed(_) | Self::Rerouted { .. })
     }
+}
+
+/// What stands in the place of a body that was too long to be remembered.
+#[derive(Serialize)]
+struct Truncated {
+    truncated: bool,
 }
 
 /// What a provider answered.

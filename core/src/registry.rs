@@ -38,12 +38,36 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What of the outside it uses under this name, so that two of the family do not get in each other's way.
+    fn uses(&self, _name: &str, _config: &Self::Config) -> Uses {
+        Uses::default()
+    }
+
     /// Builds it. It may connect but must not insist: the server starts without its backends.
     async fn build(
         &self,
         config: Self::Config,
         context: F::Context,
     ) -> Result<F::Product, BuildError>;
+}
+
+/// What of the outside an adapter uses, in words that name it whichever adapter says them: `topic a at host:9092`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// What others may read, too, but not write to.
+    pub reads: Vec<String>,
+    /// What is its own.
+    pub writes: Vec<String>,
+}
+
+impl Uses {
+    /// The first that both use, and one writes to.
+    pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let others = |name: &&String| other.writes.contains(name) || other.reads.contains(name);
+        let own = self.writes.iter().find(others);
+        let read = || self.reads.iter().find(|name| other.writes.contains(name));
+        own.or_else(read).map(String::as_str)
+    }
 }
 
 /// Why an adapter could not be built from options that have the right shape.
@@ -139,6 +163,11 @@ impl<F: Family> Plan<F> {
         self.entry.check(&*self.config, name)
     }
 
+    /// What of the outside it uses under this name.
+    pub fn uses(&self, name: &str) -> Uses {
+        self.entry.uses(name, &*self.config)
+    }
+
     /// Builds it.
     ///
     /// # Errors
@@ -153,6 +182,7 @@ trait Erased<F: Family>: Send + Sync {
     fn schema(&self) -> Schema;
     fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
     fn check(&self, config: &(dyn Any + Send + Sync), name: &str) -> Result<(), BuildError>;
+    fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses;
     async fn build(
         &self,
         config: Box<dyn Any + Send + Sync>,
@@ -184,6 +214,11 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
             Some(config) => self.0.check(config, name),
             None => Err(BuildError::new(OTHER_KIND)),
         }
+    }
+
+    fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses {
+        let config = config.downcast_ref();
+        config.map_or_else(Uses::default, |config| self.0.uses(name, config))
     }
 
     async fn build(

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use thiserror::Error;
 
-use crate::dead_letter::{DeadLetter, DeadLetterKind};
+use crate::dead_letter::{DeadLetter, DeadLetterBounds, DeadLetterKind};
 use crate::outcome::ActionOutcome;
 use crate::registry::Family;
 use crate::scope::Scope;
@@ -23,8 +23,8 @@ pub trait State: Send + Sync {
     /// What this backend promises, printed at start.
     fn capabilities(&self) -> Capabilities;
 
-    /// Answers when the backend can be asked.
-    async fn ping(&self) -> Result<(), StateError>;
+    /// Answers when the backend can be asked, and tells how full it is.
+    async fn ping(&self) -> Result<Fullness, StateError>;
 
     /// Answers what rules want to know before they decide, in the order of the questions and in one round trip.
     /// Changes nothing.
@@ -43,7 +43,9 @@ pub trait State: Send + Sync {
     /// but that notes count again. A settlement whose fence is no longer in force (its lease was lost) confirms or
     /// releases nothing that belongs to another. A backend at its bound drops notes under new keys, and says so.
     ///
-    /// Answers the positions of those settlements whose dead letter found no room, rising; nothing of them was done.
+    /// Answers the positions of those settlements whose dead letter found no room, rising; nothing of them was done. What
+    /// is to be remembered is kept as [`ActionOutcome::abridged`] gives it, and makes room by itself: it never counts
+    /// towards a bound that refuses anything.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError>;
 
     /// Prolongs what is held to `lease` from now. `false` where the lease was already lost.
@@ -53,7 +55,7 @@ pub trait State: Send + Sync {
     /// one call belong together: all or none. None where they would not fit into a backend's bound.
     async fn track(&self, events: &[Event]) -> Result<(), StateError>;
 
-    /// Dead letters inside the query's scope, newest first.
+    /// Dead letters inside the query's scope, the last one stored first.
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError>;
 
     /// One dead letter, if it is inside the scope.
@@ -80,6 +82,37 @@ pub struct Capabilities {
     pub durable: bool,
     /// Several processes may share it.
     pub shared: bool,
+}
+
+/// How full a backend is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fullness {
+    /// Leases, claims and quotas, with what else shares their bound.
+    pub keys: Level,
+    /// Dead letters that could not be decoded.
+    pub poison: Level,
+    /// Dead letters that could not be delivered.
+    pub exhausted: Level,
+}
+
+impl Fullness {
+    /// The dead letters of one kind.
+    pub fn of(&self, kind: DeadLetterKind) -> &Level {
+        match kind {
+            DeadLetterKind::Poison => &self.poison,
+            DeadLetterKind::Exhausted => &self.exhausted,
+        }
+    }
+}
+
+/// How much of one sort is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    /// How many.
+    pub kept: u64,
+    /// The bound at which more is refused, such as `100000 of 100000`; none while there is room, and where old ones make
+    /// room for new ones.
+    pub full: Option<CompactString>,
 }
 
 /// Why the state backend gave no answer.
@@ -354,8 +387,8 @@ pub struct DeadLetterQuery {
     pub namespace: Option<CompactString>,
     /// Only this tenant.
     pub tenant: Option<CompactString>,
-    /// Go on after this id.
-    pub after: Option<CompactString>,
+    /// Go on after this place: [`DeadLetterPage::next`] of the page before.
+    pub after: Option<u64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -363,12 +396,12 @@ pub struct DeadLetterQuery {
 /// One page of dead letters.
 #[derive(Clone, Debug, Default)]
 pub struct DeadLetterPage {
-    /// Newest first: by falling id.
+    /// The last one stored first, whatever its id and its times say.
     pub letters: Vec<Arc<DeadLetter>>,
     /// How many match in all.
     pub total: u64,
-    /// True when there are more after the last one.
-    pub more: bool,
+    /// Where the next page begins, when there is one: a number that falls from one letter of the listing to the next.
+    pub next: Option<u64>,
 }
 
 /// The family of state backends.
@@ -376,6 +409,13 @@ pub struct States;
 
 impl Family for States {
     const NAME: &'static str = "state backend";
-    type Context = ();
+    type Context = StateContext;
     type Product = Arc<dyn State>;
+}
+
+/// What a state backend may know when it is built.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StateContext {
+    /// How many dead letters it keeps.
+    pub dead_letters: DeadLetterBounds,
 }

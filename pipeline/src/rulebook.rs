@@ -291,7 +291,12 @@ impl Rulebook for Rules {
         };
         let start = Instant::now();
         let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(set.explain_timed(case, options, &self.options.redactor, &stopwatch))
+        let mut explaining = set.explaining(case, options, &self.options.redactor);
+        let mut slice = TimeSlice::begin();
+        while explaining.next_rule(&stopwatch) {
+            slice.yield_when_over().await;
+        }
+        Ok(explaining.finish(stopwatch()))
     }
 
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acteon_config::Settings;
+use acteon_config::{Settings, SourceSettings};
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_pipeline::{read_rule_files, read_rule_test_files};
 use acteon_rules::{RuleFile, RuleSet, lint};
@@ -41,7 +41,25 @@ pub fn adapters(settings: &Settings) -> Vec<StartError> {
     let checked = backends.into_iter().chain(sources).chain(providers);
     checked
         .filter_map(|(part, result)| result.map_err(StartError::build(part)).err())
+        .chain(overlaps(&settings.sources))
         .collect()
+}
+
+/// The pairs of sources of which one writes to what the other reads, or writes to as well.
+pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<StartError> {
+    let mut overlaps = Vec::new();
+    let uses = |source: &SourceSettings| source.plan.uses(&source.keys.name);
+    let used: Vec<_> = sources.iter().map(uses).collect();
+    for (at, (source, own)) in sources.iter().zip(&used).enumerate() {
+        let before = sources.iter().zip(&used).take(at);
+        overlaps.extend(before.filter_map(|(other, theirs)| {
+            Some(StartError::Overlap {
+                sources: [other.keys.name.clone(), source.keys.name.clone()],
+                what: own.overlap(theirs)?.to_owned(),
+            })
+        }));
+    }
+    overlaps
 }
 
 /// Looks over the rules of the configured directory. The tests beside them are taken for examples of actions.

@@ -11,6 +11,7 @@ use acteon_config::{
 };
 use acteon_core::rules::RulesError;
 use acteon_core::source::SourceContext;
+use acteon_core::state::StateContext;
 use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::listen::Limits;
 use crate::metrics::Published;
 use crate::providers::{Share, Treatment, redelivery_options};
-use crate::{events, readiness, rest};
+use crate::{check, events, readiness, rest};
 
 /// A server that has been put together and runs nothing yet.
 pub struct Server {
@@ -46,7 +47,7 @@ pub struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) follow: Follow,
-    state: Arc<dyn State>,
+    pub(crate) state: Arc<dyn State>,
     state_kind: String,
 }
 
@@ -66,6 +67,8 @@ pub enum StartError {
         #[source]
         source: BuildError,
     },
+    #[error("the sources `{}` and `{}` both use {what}, and one of them writes to it", sources[0], sources[1])]
+    Overlap { sources: [String; 2], what: String },
     #[error(transparent)]
     Rules(#[from] RulesError),
     #[error("`rules.default_timezone`: there is no time zone `{0}`")]
@@ -104,10 +107,16 @@ impl Server {
             None => None,
         };
         let rule_settings = rule_settings(&settings)?;
+        if let Some(overlap) = check::overlaps(&settings.sources).pop() {
+            return Err(overlap);
+        }
         let (server, pipeline) = (settings.server, settings.pipeline);
         let (state_kind, store_payload) =
             (settings.state.backend.clone(), settings.audit.store_payload);
-        let ground = Ground::lay(&pipeline, settings.state, settings.audit).await?;
+        let context = StateContext {
+            dead_letters: settings.dead_letters.bounds(),
+        };
+        let ground = Ground::lay(&pipeline, (settings.state, context), settings.audit).await?;
         let rules = ground.rules(&settings.rules, rule_settings).await?;
         let treatment = Treatment {
             breakers: settings.circuit_breaker,
@@ -199,13 +208,13 @@ impl Server {
 impl Ground {
     async fn lay(
         pipeline: &PipelineSettings,
-        state: StateSettings,
+        (state, context): (StateSettings, StateContext),
         audit: AuditSettings,
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let state = state
             .plan
-            .build(())
+            .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
         let redactor = if audit.redact.enabled {
@@ -319,6 +328,7 @@ impl Ground {
         sources: &[Arc<dyn Source>],
         metrics: &PrometheusHandle,
     ) -> Ports {
+        let pipeline = intake.clone();
         let published = Published {
             handle: metrics.clone(),
             counters: self.counters.clone(),
@@ -335,7 +345,7 @@ impl Ground {
             readiness: Arc::new(readiness::Parts {
                 state: self.state.clone(),
                 audit: self.audit.clone(),
-                pipeline: intake.clone(),
+                pipeline: Box::new(move || pipeline.readiness()),
                 sources: sources.to_vec(),
             }),
             providers: providers.clone(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use acteon_core::state::Capabilities;
+use acteon_core::DeadLetterKind;
+use acteon_core::state::{Capabilities, Level};
+use metrics::gauge;
 
 pub(crate) fn started(address: &str, state: &str, capabilities: Capabilities) {
     let Capabilities { durable, shared } = capabilities;
@@ -13,6 +15,27 @@ pub(crate) fn started(address: &str, state: &str, capabilities: Capabilities) {
             "dedup records and dead letters do not outlive the process"
         );
     }
+}
+
+pub(crate) fn dead_letters_kept(kind: DeadLetterKind, level: &Level) {
+    let is_full = if level.full.is_some() { 1.0 } else { 0.0 };
+    gauge!("acteon_dead_letters_kept", "kind" => kind.as_str()).set(level.kept as f64);
+    gauge!("acteon_dead_letters_full", "kind" => kind.as_str()).set(is_full);
+}
+
+pub(crate) fn dead_letters_full(kind: DeadLetterKind, full: &str) {
+    tracing::warn!(
+        kind = kind.as_str(),
+        full,
+        "the dead letters are full: sources keep what would become one, and wait"
+    );
+}
+
+pub(crate) fn dead_letters_have_room(kind: DeadLetterKind) {
+    tracing::info!(
+        kind = kind.as_str(),
+        "there is room among the dead letters again"
+    );
 }
 
 /// How many actions have not come to their end.

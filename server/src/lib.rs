@@ -7,6 +7,7 @@ mod adapters;
 pub mod check;
 mod compose;
 mod events;
+mod fullness;
 mod listen;
 mod metrics;
 mod providers;

@@ -80,12 +80,12 @@ fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> 
         }
     };
     let refused = check::adapters(&settings);
-    let is_refused = !refused.is_empty();
+    let are_refused = !refused.is_empty();
     for error in refused.into_iter().map(anyhow::Error::new) {
         complain(&format!("{error:#}"));
     }
     match check::rules(&settings) {
-        Ok(_) if is_refused => ExitCode::FAILURE,
+        Ok(_) if are_refused => ExitCode::FAILURE,
         Ok(checked) => {
             let warned = warn(&checked.warnings);
             let (sources, providers) = (settings.sources.len(), settings.providers.len());

@@ -1,53 +1,79 @@
 //! `/ready`: whether the parts do their work. State and audit are asked, sources tell.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use acteon_core::health::{Part, Readiness};
-use acteon_core::{Audit, Source, State};
-use acteon_pipeline::Pipeline;
+use acteon_core::state::Fullness;
+use acteon_core::{Audit, DeadLetterKind, Source, State};
 use async_trait::async_trait;
 use futures_util::future::join;
 use tokio::time::timeout;
 
-/// How long a backend may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::fullness::PATIENCE;
 
 pub(crate) struct Parts {
     pub(crate) state: Arc<dyn State>,
     pub(crate) audit: Option<Arc<dyn Audit>>,
-    pub(crate) pipeline: Arc<Pipeline>,
+    /// Asks the pipeline how its tasks are.
+    pub(crate) pipeline: Box<dyn Fn() -> Part + Send + Sync>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
 
 #[async_trait]
 impl Readiness for Parts {
     async fn parts(&self) -> Vec<Part> {
-        let state = async {
-            let answer = timeout(PATIENCE, self.state.ping()).await;
-            part(
-                "state",
-                answer.map(|answer| answer.map_err(|error| error.to_string())),
-            )
-        };
         let audit = async {
             let audit = self.audit.as_ref()?;
-            let answer = timeout(PATIENCE, audit.ping()).await;
-            let answer = answer.map(|answer| answer.map_err(|error| error.to_string()));
-            Some(part("audit", answer))
+            Some(match answer(audit.ping()).await {
+                Ok(()) => Part::ready(AUDIT),
+                Err(error) => Part::unready(AUDIT, error),
+            })
         };
-        let (state, audit) = join(state, audit).await;
+        let (state, audit) = join(answer(self.state.ping()), audit).await;
+        let state = match state {
+            Ok(fullness) => [keys(&fullness), dead_letters(&fullness)],
+            Err(error) => [STATE, DEAD_LETTERS].map(|name| Part::unready(name, &*error)),
+        };
         let sources = self.sources.iter().map(|source| source.readiness());
-        let pipeline = self.pipeline.readiness();
-        let parts = [state].into_iter().chain(audit).chain([pipeline]);
+        let pipeline = (self.pipeline)();
+        let parts = state.into_iter().chain(audit).chain([pipeline]);
         parts.chain(sources).collect()
     }
 }
 
-fn part(name: &str, answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> Part {
-    match answer {
-        Ok(Ok(())) => Part::ready(name),
-        Ok(Err(error)) => Part::unready(name, error),
-        Err(_) => Part::unready(name, format!("no answer within {PATIENCE:?}")),
+const STATE: &str = "state";
+const DEAD_LETTERS: &str = "dead_letters";
+const AUDIT: &str = "audit";
+
+async fn answer<T, E: ToString>(asked: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {PATIENCE:?}")),
     }
 }
+
+fn keys(fullness: &Fullness) -> Part {
+    match &fullness.keys.full {
+        None => Part::ready(STATE),
+        Some(full) => {
+            let detail = format!("full: {full}; what needs a new one is refused");
+            Part::unready(STATE, detail)
+        }
+    }
+}
+
+fn dead_letters(fullness: &Fullness) -> Part {
+    let full = DeadLetterKind::ALL.into_iter();
+    let full = full.filter_map(|kind| fullness.of(kind).full.as_deref());
+    let full: Vec<_> = full.collect();
+    match full.is_empty() {
+        true => Part::ready(DEAD_LETTERS),
+        false => {
+            let detail = format!("full: {}; the sources wait", full.join(", "));
+            Part::unready(DEAD_LETTERS, detail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compose::Server;
 use crate::events::{self, InFlight};
-use crate::listen;
 use crate::rest::Listener;
 use crate::signals::Signals;
+use crate::{fullness, listen};
 
 /// How often the metrics library tidies up what nobody has asked for.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
@@ -148,6 +148,7 @@ async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
         aside.spawn(trail.clone().run(trail_closing.clone(), cut_off));
     }
     aside.spawn(tidy(server.metrics.clone(), trail_closing.clone()));
+    aside.spawn(fullness::watch(server.state.clone(), trail_closing.clone()));
     let (rules, follow, stop) = (server.rules.clone(), server.follow, trail_closing.clone());
     aside.spawn(async move { rules.watch(follow, stop).await });
     for source in &server.sources {

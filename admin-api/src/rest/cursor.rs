@@ -4,7 +4,6 @@ use acteon_connect_http::ApiError;
 use acteon_core::audit::AuditCursor;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use compact_str::CompactString;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -20,17 +19,16 @@ pub(super) fn to_record(text: &str) -> Result<AuditCursor, ApiError> {
     place(text).ok_or_else(foreign)
 }
 
-/// A place in the dead letters: the id of the last one shown.
-pub(super) fn of_letter(id: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(id)
+/// A place in the dead letters: eight bytes of the backend's number.
+pub(super) fn of_letter(place: u64) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(place.to_be_bytes())
 }
 
 /// The place that [`of_letter`] wrote.
-pub(super) fn to_letter(text: &str) -> Result<CompactString, ApiError> {
+pub(super) fn to_letter(text: &str) -> Result<u64, ApiError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
-    let id = bytes.and_then(|bytes| CompactString::from_utf8(bytes).ok());
-    id.filter(|id| Uuid::parse_str(id).is_ok())
-        .ok_or_else(foreign)
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(u64::from_be_bytes).ok_or_else(foreign)
 }
 
 fn place(text: &str) -> Option<AuditCursor> {
@@ -62,8 +60,8 @@ mod tests {
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         );
-        let id = Uuid::from_u128(7).to_string();
-        assert_eq!(to_letter(&of_letter(&id)).unwrap(), id);
+        assert_eq!(to_letter(&of_letter(7)).unwrap(), 7);
+        assert_eq!(to_letter(&of_letter(u64::MAX)).unwrap(), u64::MAX);
     }
 
     #[test]
@@ -74,7 +72,8 @@ mod tests {
             "AAAA",
             &"A".repeat(43),
             &"_".repeat(43),
-            &of_letter("x"),
+            &"A".repeat(10),
+            &"A".repeat(12),
         ] {
             let fine = to_record(text).is_ok_and(|place| of_record(place) == text);
             assert!(to_record(text).is_err() || fine, "{text}");

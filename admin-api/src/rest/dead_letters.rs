@@ -2,7 +2,7 @@
 
 use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::state::DeadLetterQuery;
-use acteon_core::{ActionOutcome, DeadLetter, DeadLetterKind};
+use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind};
 use axum::extract::State;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -82,8 +82,10 @@ pub(super) struct Summary {
     /// Why, in one sentence.
     #[schema(value_type = String)]
     message: CompactString,
-    /// How often the provider was asked.
+    /// How often providers were asked.
     attempts: u32,
+    /// The last attempts, oldest first: at most 16.
+    history: Vec<AttemptRecord>,
     /// The place in the source.
     #[schema(value_type = String)]
     source: CompactString,
@@ -107,6 +109,7 @@ impl From<&DeadLetter> for Summary {
             code: letter.code.clone(),
             message: letter.message.clone(),
             attempts: letter.attempts,
+            history: letter.history.clone(),
             source: letter.source.clone(),
             size_bytes: letter.raw.len(),
             created_at: letter.created_at,
@@ -118,7 +121,7 @@ impl From<&DeadLetter> for Summary {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
 pub(super) struct Page {
-    /// Newest first.
+    /// The last one stored first.
     dead_letters: Vec<Summary>,
     /// How many match in all.
     total: u64,
@@ -127,7 +130,7 @@ pub(super) struct Page {
     next_cursor: Option<String>,
 }
 
-/// What could not be delivered or decoded, newest first
+/// What could not be delivered or decoded, the last one stored first
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
@@ -147,9 +150,8 @@ pub(super) async fn list(
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page>, ApiError> {
     let page = api.dead_letters(&filters.query(&access)?).await?;
-    let last = page.letters.last().filter(|_| page.more);
     Ok(Json(Page {
-        next_cursor: last.map(|letter| cursor::of_letter(&letter.id)),
+        next_cursor: page.next.map(cursor::of_letter),
         dead_letters: page
             .letters
             .iter()

@@ -67,7 +67,7 @@ pub(super) async fn health(State(api): State<AdminApi>) -> Json<Health> {
     })
 }
 
-/// Readiness: whether state and audit can be reached and every consumer makes progress
+/// Readiness: whether state and audit can be reached and have room, and every consumer makes progress
 #[utoipa::path(
     get,
     path = "/ready",

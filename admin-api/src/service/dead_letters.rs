@@ -33,7 +33,7 @@ pub enum ShownBytes {
 }
 
 impl AdminApi {
-    /// Dead letters inside the query's scope, newest first.
+    /// Dead letters inside the query's scope, the last one stored first.
     ///
     /// # Errors
     /// When the state cannot be asked.

@@ -7,10 +7,10 @@ use acteon_core::audit::AuditedOutcome;
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{FailureCode, Verdict};
 use axum::http::StatusCode;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::world::record;
+use super::world::{record, refused_attempt};
 use super::{Answer, World};
 
 /// The ids of the actions on a page.
@@ -45,6 +45,7 @@ async fn three_kinds(world: &World) {
     failed.auth_method = "source";
     failed.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());
     failed.payload = None;
+    failed.attempts = vec![refused_attempt(), refused_attempt()];
     let mut change = record(3, 20);
     change.outcome = AuditedOutcome::Noted(
         "reloaded".into(),
@@ -60,6 +61,31 @@ async fn a_record_has_all_its_fields_with_null_for_what_is_not_there() {
     let world = World::new();
     three_kinds(&world).await;
     insta::assert_snapshot!(world.get("/v1/audit").await.shown());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_at_once_shows_its_one_attempt() {
+    let world = World::new();
+    let outcome = |name: &str| {
+        let details = RawValue::from_string(r#"{"status":"success"}"#.into()).unwrap();
+        AuditedOutcome::Noted(name.into(), details.into())
+    };
+    let (mut read_back, mut suppressed) = (record(2, 10), record(3, 20));
+    read_back.outcome = outcome("executed");
+    suppressed.outcome = outcome("suppressed");
+    world
+        .keep_records([record(1, 0), read_back, suppressed])
+        .await;
+    let page = world.get("/v1/audit").await.json();
+    assert_eq!(page["records"][0]["attempts"], json!([]));
+    for at in [1, 2] {
+        let record = &page["records"][at];
+        let expected = json!([{
+            "at": record["completed_at"], "provider": "hook", "status": null, "code": null,
+            "duration_ms": 0, "excerpt": null,
+        }]);
+        assert_eq!(record["attempts"], expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

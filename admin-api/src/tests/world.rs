@@ -15,8 +15,8 @@ use acteon_core::rules::{
 };
 use acteon_core::state::Settlement;
 use acteon_core::{
-    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter,
-    DeadLetterKind, Labels, Payload, Redactor, State, StateError, Verdict,
+    Action, ActionOutcome, Admission, AttemptRecord, Audit, AuditRecord, Clock, Counters,
+    DeadLetter, DeadLetterKind, FailureCode, Labels, Payload, Redactor, State, StateError, Verdict,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
 use async_trait::async_trait;
@@ -136,7 +136,8 @@ impl World {
             notes: Vec::new(),
         };
         let settlements: Vec<_> = letters.into_iter().map(keep).collect();
-        self.state.settle(&settlements).await.unwrap();
+        let refused = self.state.settle(&settlements).await.unwrap();
+        assert!(refused.is_empty(), "no room for a letter");
     }
 
     pub(super) async fn keep_records(&self, records: impl IntoIterator<Item = AuditRecord>) {
@@ -319,6 +320,7 @@ impl Providers for FakeProviders {
             breaker: BreakerState::Closed,
             queued: 0,
             in_flight: 0,
+            redelivering: 0,
             deliveries: 0,
             failures: 0,
             success_rate: None,
@@ -332,6 +334,7 @@ impl Providers for FakeProviders {
             breaker: BreakerState::HalfOpen,
             queued: 7,
             in_flight: 1,
+            redelivering: 0,
             deliveries: 90,
             failures: 10,
             success_rate: Some(0.9),
@@ -387,7 +390,7 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
     let id = format!("a-{number}");
     let payload = json!({"n": number, "token": "t-1"});
     DeadLetter {
-        history: Vec::new(),
+        history: vec![refused_attempt()],
         id: letter_id(number).into(),
         kind: DeadLetterKind::Exhausted,
         namespace: "ns".into(),
@@ -401,6 +404,18 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
         source: format!("kafka:orders/3@{number}").into(),
         raw: action(&id).payload(&payload).json(),
         created_at: epoch(),
+    }
+}
+
+/// An attempt that its provider refused.
+pub(super) fn refused_attempt() -> AttemptRecord {
+    AttemptRecord {
+        at: epoch(),
+        provider: "log".into(),
+        status: Some(503),
+        code: Some(FailureCode::ExecutionFailed),
+        duration_ms: 7,
+        excerpt: Some("busy".into()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The options of the two backends. All of them are bounds, and every default is a working one.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,32 +13,22 @@ pub struct StateConfig {
     /// ones are refused, tallies and events an eighth before it. An event that goes on counts for its type and each of
     /// its values too.
     pub max_keys: NonZeroUsize,
-    /// How many bytes of outcomes are remembered at most, to be answered again under their ids. At the bound,
-    /// actions with an id are refused.
+    /// How many outcomes are remembered at most, to be answered again under their ids. At the bound, the oldest goes.
+    pub max_remembered: usize,
+    /// How many bytes these take at most. At the bound, the oldest goes.
     pub max_remembered_bytes: usize,
-    /// How many dead letters are kept at most. At the bound, the oldest goes.
-    pub max_dead_letters: NonZeroUsize,
-    /// How many bytes of original messages the dead letters keep at most. At the bound, the oldest goes.
+    /// How many bytes the dead letters of each kind take at most. What happens at the bound is `dead_letters.when_full`.
     pub max_dead_letter_bytes: usize,
-    /// How long a dead letter is kept.
-    pub dead_letter_retention_seconds: u64,
 }
 
 impl Default for StateConfig {
     fn default() -> Self {
         Self {
             max_keys: at_least_one(4_000_000),
+            max_remembered: 4_000_000,
             max_remembered_bytes: 512 << 20,
-            max_dead_letters: at_least_one(10_000),
             max_dead_letter_bytes: 256 << 20,
-            dead_letter_retention_seconds: 7 * 24 * 60 * 60,
         }
-    }
-}
-
-impl StateConfig {
-    pub(crate) fn dead_letter_retention(&self) -> Duration {
-        Duration::from_secs(self.dead_letter_retention_seconds)
     }
 }
 

@@ -1,107 +1,251 @@
-//! The dead letters, by their ids, which begin with the time they were read at.
+//! The dead letters, each kind within its own bound, in the order in which they were stored.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use acteon_core::DeadLetter;
+use acteon_core::attempt::AttemptRecord;
+use acteon_core::dead_letter::{DeadLetterBound, FullPolicy};
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterPage, DeadLetterQuery};
-use compact_str::CompactString;
+use acteon_core::state::{DeadLetterPage, DeadLetterQuery, Level, Settlement};
+use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind};
+use compact_str::{CompactString, format_compact};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::config::StateConfig;
+use crate::time::nanos;
+
+/// A letter's number is when it was stored, in nanoseconds since 1970. None has the same, and later ones have greater
+/// ones, whatever their ids and times say.
+type Number = u64;
 
 pub(crate) struct Letters {
-    kept: BTreeMap<CompactString, (Arc<DeadLetter>, Instant)>,
-    bytes: usize,
-    letters_max: usize,
-    bytes_max: usize,
-    retention: Duration,
+    poison: OfKind,
+    exhausted: OfKind,
+    places: HashMap<CompactString, (DeadLetterKind, Number)>,
+    last: Number,
+    started: Instant,
+    started_at: u64,
+}
+
+/// What became of the letters of a call.
+#[derive(Default)]
+pub(crate) struct Stored {
+    /// The positions of the settlements whose letter found no room, rising.
+    pub(crate) refused: Vec<usize>,
+    /// How many letters made room for others.
+    pub(crate) evicted: usize,
 }
 
 impl Letters {
-    pub(crate) fn new(config: &StateConfig) -> Self {
+    pub(crate) fn new(bounds: &DeadLetterBounds, bytes_max: usize, started_at: Timestamp) -> Self {
+        let of = |kind| OfKind::new(bounds.of(kind), bytes_max);
         Self {
-            kept: BTreeMap::new(),
-            bytes: 0,
-            letters_max: config.max_dead_letters.get(),
-            bytes_max: config.max_dead_letter_bytes,
-            retention: config.dead_letter_retention(),
+            poison: of(DeadLetterKind::Poison),
+            exhausted: of(DeadLetterKind::Exhausted),
+            places: HashMap::new(),
+            last: 0,
+            started: Instant::now(),
+            started_at: u64::try_from(started_at.as_nanosecond()).unwrap_or_default(),
         }
     }
 
-    /// Stores letters that are not there yet. Returns how many others had to make room.
-    pub(crate) fn store<'a>(
-        &mut self,
-        letters: impl Iterator<Item = &'a Arc<DeadLetter>>,
-        now: Instant,
-    ) -> usize {
-        for letter in letters {
-            if let Entry::Vacant(place) = self.kept.entry(letter.id.clone()) {
-                self.bytes += letter.raw.len();
-                place.insert((letter.clone(), now));
+    /// Stores the letters that are not there yet.
+    pub(crate) fn store(&mut self, settlements: &[Settlement]) -> Stored {
+        self.forget_old();
+        let mut stored = Stored::default();
+        for (at, settlement) in settlements.iter().enumerate() {
+            let Some(letter) = &settlement.dead_letter else {
+                continue;
+            };
+            if self.places.contains_key(&letter.id) {
+                continue;
+            }
+            match self.make_room(letter) {
+                Some(evicted) => {
+                    stored.evicted += evicted;
+                    self.put(letter);
+                }
+                None => stored.refused.push(at),
             }
         }
-        self.forget_old(now);
-        self.evict()
+        stored
     }
 
-    pub(crate) fn list(&mut self, query: &DeadLetterQuery, now: Instant) -> DeadLetterPage {
-        self.forget_old(now);
-        let mut page = DeadLetterPage::default();
-        let matching = self
-            .kept
-            .values()
-            .rev()
-            .filter(|(letter, stored)| self.is_kept(*stored, now) && matches(letter, query));
-        for (letter, _) in matching {
+    pub(crate) fn list(&mut self, query: &DeadLetterQuery) -> DeadLetterPage {
+        self.forget_old();
+        let (mut page, mut last) = (DeadLetterPage::default(), None);
+        for (number, letter) in self.last_stored_first() {
+            if !matches(letter, query) {
+                continue;
+            }
             page.total += 1;
-            let on_page = query.after.as_ref().is_none_or(|after| letter.id < *after);
-            if on_page && page.letters.len() < query.limit {
+            if query.after.is_some_and(|after| number >= after) {
+                continue;
+            }
+            if page.letters.len() < query.limit {
                 page.letters.push(letter.clone());
-            } else if on_page {
-                page.more = true;
+                last = Some(number);
+            } else {
+                page.next = last;
             }
         }
         page
     }
 
-    pub(crate) fn find(&self, scope: &Scope, id: &str, now: Instant) -> Option<Arc<DeadLetter>> {
-        let (letter, stored) = self.kept.get(id)?;
-        (self.is_kept(*stored, now) && covers(scope, letter)).then(|| letter.clone())
+    pub(crate) fn find(&mut self, scope: &Scope, id: &str) -> Option<Arc<DeadLetter>> {
+        self.forget_old();
+        let (kind, number) = self.places.get(id)?;
+        let letter = self.of(*kind).kept.get(number)?;
+        covers(scope, letter).then(|| letter.clone())
     }
 
-    pub(crate) fn delete(&mut self, scope: &Scope, id: &str, now: Instant) -> bool {
-        self.find(scope, id, now).is_some_and(|letter| {
-            self.bytes -= letter.raw.len();
-            self.kept.remove(id).is_some()
-        })
+    pub(crate) fn delete(&mut self, scope: &Scope, id: &str) -> bool {
+        let found = self.find(scope, id);
+        let place = found.and_then(|_| self.places.remove(id));
+        place.is_some_and(|(kind, number)| self.of_mut(kind).take(number).is_some())
     }
 
-    fn is_kept(&self, stored: Instant, now: Instant) -> bool {
-        now.duration_since(stored) < self.retention
-    }
-
-    fn forget_old(&mut self, now: Instant) {
-        while let Some(oldest) = self.kept.first_entry()
-            && now.duration_since(oldest.get().1) >= self.retention
-        {
-            self.bytes -= oldest.remove().0.raw.len();
+    pub(crate) fn level(&mut self, kind: DeadLetterKind) -> Level {
+        self.forget_old();
+        let of_kind = self.of(kind);
+        Level {
+            kept: of_kind.kept.len() as u64,
+            full: of_kind.full(kind),
         }
     }
 
-    fn evict(&mut self) -> usize {
-        let before = self.kept.len();
-        while self.kept.len() > self.letters_max || self.bytes > self.bytes_max {
-            let Some((_, (letter, _))) = self.kept.pop_first() else {
-                break;
-            };
-            self.bytes -= letter.raw.len();
+    /// How many letters went to make room; none when there is none to be had.
+    fn make_room(&mut self, letter: &DeadLetter) -> Option<usize> {
+        let (kind, bytes, mut evicted) = (letter.kind, bytes_of(letter), 0);
+        while !self.of(kind).fits(bytes) {
+            match self.of(kind).bound.when_full {
+                FullPolicy::Block => {
+                    self.of_mut(kind).refused = true;
+                    return None;
+                }
+                FullPolicy::EvictOldest => {
+                    let oldest = *self.of(kind).kept.first_key_value()?.0;
+                    self.forget(kind, oldest);
+                    evicted += 1;
+                }
+            }
         }
-        before - self.kept.len()
+        Some(evicted)
     }
+
+    fn put(&mut self, letter: &Arc<DeadLetter>) {
+        let number = self.now().max(self.last + 1);
+        self.last = number;
+        self.places.insert(letter.id.clone(), (letter.kind, number));
+        let of_kind = self.of_mut(letter.kind);
+        of_kind.bytes += bytes_of(letter);
+        of_kind.kept.insert(number, letter.clone());
+    }
+
+    fn forget_old(&mut self) {
+        let now = self.now();
+        for kind in DeadLetterKind::ALL {
+            let retention = nanos(self.of(kind).bound.retention);
+            while let Some((number, _)) = self.of(kind).kept.first_key_value()
+                && now.saturating_sub(*number) >= retention
+            {
+                let number = *number;
+                self.forget(kind, number);
+            }
+        }
+    }
+
+    fn forget(&mut self, kind: DeadLetterKind, number: Number) {
+        if let Some(letter) = self.of_mut(kind).take(number) {
+            self.places.remove(&letter.id);
+        }
+    }
+
+    fn last_stored_first(&self) -> impl Iterator<Item = (Number, &Arc<DeadLetter>)> {
+        let mut poison = self.poison.kept.iter().rev().peekable();
+        let mut exhausted = self.exhausted.kept.iter().rev().peekable();
+        let next = move || match (poison.peek(), exhausted.peek()) {
+            (Some(one), Some(other)) if one.0 > other.0 => poison.next(),
+            (Some(_), None) => poison.next(),
+            (_, Some(_)) | (None, None) => exhausted.next(),
+        };
+        std::iter::from_fn(next).map(|(number, letter)| (*number, letter))
+    }
+
+    fn now(&self) -> u64 {
+        self.started_at
+            .saturating_add(nanos(self.started.elapsed()))
+    }
+
+    fn of(&self, kind: DeadLetterKind) -> &OfKind {
+        match kind {
+            DeadLetterKind::Poison => &self.poison,
+            DeadLetterKind::Exhausted => &self.exhausted,
+        }
+    }
+
+    fn of_mut(&mut self, kind: DeadLetterKind) -> &mut OfKind {
+        match kind {
+            DeadLetterKind::Poison => &mut self.poison,
+            DeadLetterKind::Exhausted => &mut self.exhausted,
+        }
+    }
+}
+
+/// The letters of one kind.
+struct OfKind {
+    kept: BTreeMap<Number, Arc<DeadLetter>>,
+    bytes: usize,
+    bytes_max: usize,
+    bound: DeadLetterBound,
+    /// The last letter that came found no room, and none has gone since.
+    refused: bool,
+}
+
+impl OfKind {
+    fn new(bound: DeadLetterBound, bytes_max: usize) -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            bound,
+            refused: false,
+        }
+    }
+
+    /// One that is larger than the bound is kept alone: its source would wait for ever.
+    fn fits(&self, bytes: usize) -> bool {
+        let fits = self.bytes + bytes <= self.bytes_max || self.kept.is_empty();
+        fits && self.kept.len() < self.bound.max.get()
+    }
+
+    fn take(&mut self, number: Number) -> Option<Arc<DeadLetter>> {
+        let letter = self.kept.remove(&number)?;
+        self.bytes -= bytes_of(&letter);
+        self.refused = false;
+        Some(letter)
+    }
+
+    fn full(&self, kind: DeadLetterKind) -> Option<CompactString> {
+        let (count, max, kind) = (self.kept.len(), self.bound.max, kind.as_str());
+        if self.bound.when_full == FullPolicy::EvictOldest {
+            return None;
+        }
+        if count >= max.get() {
+            return Some(format_compact!("{count} of {max} {kind}"));
+        }
+        let (bytes, max) = (self.bytes, self.bytes_max);
+        let is_full = self.refused || bytes >= max;
+        is_full.then(|| format_compact!("{bytes} of {max} bytes of {kind}"))
+    }
+}
+
+/// The memory a letter takes, roughly.
+fn bytes_of(letter: &DeadLetter) -> usize {
+    let excerpt = |attempt: &AttemptRecord| attempt.excerpt.as_ref().map_or(0, |e| e.len());
+    let attempts = letter.history.iter().map(excerpt).sum::<usize>()
+        + letter.history.len() * size_of::<AttemptRecord>();
+    size_of::<DeadLetter>() + letter.raw.len() + letter.message.len() + attempts
 }
 
 fn covers(scope: &Scope, letter: &DeadLetter) -> bool {

@@ -11,6 +11,7 @@ mod names;
 mod quota;
 mod record;
 mod refunds;
+mod remembered;
 mod reservation;
 mod shard;
 mod shards;

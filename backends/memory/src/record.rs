@@ -1,6 +1,4 @@
-//! What stands under a lease or dedup key: who holds it, or what became of it, and for how long.
-
-use acteon_core::ActionOutcome;
+//! What stands under a lease or dedup key: who holds it, or that it was delivered, and for how long.
 
 use crate::key::Key;
 use crate::table::Perishable;
@@ -15,8 +13,6 @@ pub(crate) enum Slot {
     Pending(u64),
     /// Delivered: duplicates are told so.
     Confirmed,
-    /// Settled, with the answer to give again.
-    Remembered(Box<ActionOutcome>),
 }
 
 /// A lease or a dedup record. 40 bytes, and there are millions.
@@ -36,27 +32,7 @@ impl Perishable for Record {
     fn is_over(&self, now: u64) -> bool {
         match self.slot {
             Slot::Pending(_) => now >= self.until.saturating_add(AFTERLIFE),
-            Slot::Confirmed | Slot::Remembered(_) => now >= self.until,
+            Slot::Confirmed => now >= self.until,
         }
-    }
-}
-
-impl Slot {
-    /// The memory outside the table, roughly.
-    pub(crate) fn bytes(&self) -> usize {
-        let Self::Remembered(outcome) = self else {
-            return 0;
-        };
-        let response = match &**outcome {
-            ActionOutcome::Executed(response) | ActionOutcome::Rerouted { response, .. } => {
-                response
-            }
-            _ => return size_of::<ActionOutcome>(),
-        };
-        let headers = response
-            .headers
-            .iter()
-            .map(|(name, value)| 48 + name.len() + value.len());
-        size_of::<ActionOutcome>() + response.body.get().len() + headers.sum::<usize>()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, End, Grant, Held, Quota, Reservation, Reserved, Settlement, WhenFull,
+    Busy, End, Grant, Held, Quota, Recall, Reservation, Reserved, Settlement, WhenFull,
 };
 
 use crate::key::Key;
@@ -24,8 +24,11 @@ impl Locked<'_> {
         keys: Keys<'_>,
         lease: Duration,
     ) -> Reserved {
-        if let Some(refusal) = self.taken(asked, keys) {
-            return refusal;
+        if let Some(answer) = self
+            .recalled(asked, keys)
+            .or_else(|| self.taken(asked, keys))
+        {
+            return answer;
         }
         let noted_full = match self.room(asked, keys) {
             Ok(noted_full) => noted_full,
@@ -62,11 +65,13 @@ impl Locked<'_> {
         charged: u64,
     ) {
         let fence = held.grant.fence;
-        if let Some(key) = keys.lease {
-            let remember = settlement.remember.as_ref();
-            let slot =
-                remember.map(|(outcome, ttl)| (Slot::Remembered(outcome.clone().into()), *ttl));
-            self.end(key, fence, slot);
+        if let Some(key) = keys.lease
+            && self.end(key, fence, None)
+            && let Some((outcome, ttl)) = &settlement.remember
+        {
+            let (now, until) = (self.now, self.now.saturating_add(nanos(*ttl)));
+            self.shard(key)
+                .remember(key, outcome.abridged(), now, until);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
             let slot = (settlement.end == End::Confirm).then_some((Slot::Confirmed, claim.ttl));
@@ -75,6 +80,14 @@ impl Locked<'_> {
         if settlement.end == End::Release {
             self.refund(held, keys, charged);
         }
+    }
+
+    /// What was remembered, where it may be the answer.
+    fn recalled(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
+        let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
+        let now = self.now;
+        let outcome = self.shard(key).recall(key, now)?;
+        Some(Reserved::Remembered(Box::new(outcome.clone())))
     }
 
     /// Who has one of the names already.
@@ -91,7 +104,6 @@ impl Locked<'_> {
                     key: name.clone(),
                     expires_in: Duration::from_nanos(record.until - now),
                 }),
-                Slot::Remembered(outcome) => Reserved::Remembered(outcome.clone()),
                 Slot::Confirmed => Reserved::Duplicate {
                     claim: at - usize::from(asked.lease.is_some()),
                 },
@@ -136,9 +148,7 @@ impl Locked<'_> {
 
     fn fits(&mut self, keys: Keys<'_>) -> bool {
         let now = self.now;
-        keys.lease
-            .is_none_or(|key| self.shard(key).fits_outcome(now))
-            && names(keys).all(|key| self.shard(key).fits_record(key, now))
+        names(keys).all(|key| self.shard(key).fits_record(key, now))
             && keys
                 .quotas
                 .iter()
@@ -157,11 +167,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Ends what the grant of `fence` holds under `key`: leaves `slot` there for its time, or nothing.
-    fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) {
+    /// Ends what the grant of `fence` holds under `key`: leaves `slot` there for its time, or nothing. False when it holds
+    /// nothing there.
+    fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) -> bool {
         let now = self.now;
         let left = slot.map(|(slot, ttl)| (slot, now.saturating_add(nanos(ttl))));
-        self.shard(key).end(key, fence, left);
+        self.shard(key).end(key, fence, left)
     }
 
     fn refund(&mut self, held: &Held, keys: Keys<'_>, at: u64) {

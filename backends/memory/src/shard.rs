@@ -1,6 +1,7 @@
 //! One part of the keys behind one lock: leases, dedup records, throttle logs, tallies and events, and how much of them
-//! may be kept.
+//! may be kept. What is remembered to be answered again is bounded apart from them.
 
+use acteon_core::ActionOutcome;
 use acteon_core::state::Tallied;
 use compact_str::CompactString;
 
@@ -8,6 +9,7 @@ use crate::key::Key;
 use crate::quota::{Bound, QuotaLog};
 use crate::record::{Record, Slot};
 use crate::refunds::{Charge, Refunds};
+use crate::remembered::{Remembered, RememberedLimits};
 use crate::table::SweptTable;
 use crate::tally::{Span, TallyLog};
 use crate::tracking::{Mark, Tracked};
@@ -26,7 +28,7 @@ const RESERVED_SHARE: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) keys: usize,
-    pub(crate) remembered_bytes: usize,
+    pub(crate) remembered: RememberedLimits,
 }
 
 /// One shard.
@@ -40,7 +42,7 @@ pub(crate) struct Shard {
     /// How many entries the events of this shard stand for, wherever those are.
     marked: usize,
     refunds: Refunds,
-    remembered_bytes: usize,
+    remembered: Remembered,
     limits: Limits,
 }
 
@@ -54,7 +56,7 @@ impl Shard {
             marks: SweptTable::default(),
             marked: 0,
             refunds: Refunds::default(),
-            remembered_bytes: 0,
+            remembered: Remembered::new(limits.remembered),
             limits,
         }
     }
@@ -74,21 +76,13 @@ impl Shard {
         self.has_room(now) || self.knows(key)
     }
 
-    /// True when one more outcome may be remembered.
-    pub(crate) fn fits_outcome(&mut self, now: u64) -> bool {
-        let has_room = |shard: &Self| shard.remembered_bytes < shard.limits.remembered_bytes;
-        if !has_room(self) {
-            self.sweep(now, SWEEP_WHEN_FULL);
-        }
-        has_room(self)
-    }
-
     /// True when a throttle log under `key` fits in.
     pub(crate) fn fits_quota(&mut self, key: Key, now: u64) -> bool {
         self.has_room(now) || self.quotas.find(key).is_some()
     }
 
-    fn has_room(&mut self, now: u64) -> bool {
+    /// True when one more key fits in.
+    pub(crate) fn has_room(&mut self, now: u64) -> bool {
         let has_room = |shard: &Self| shard.len() < shard.limits.keys;
         if !has_room(self) {
             self.sweep(now, SWEEP_WHEN_FULL);
@@ -96,7 +90,7 @@ impl Shard {
         has_room(self)
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let reserved = self.records.len() + self.quotas.len();
         reserved + self.tallies.len() + self.events.len() + self.marked
     }
@@ -104,34 +98,35 @@ impl Shard {
     /// Takes `key` until then for the grant of `fence`, and forgets some of what is over.
     pub(crate) fn take(&mut self, key: Key, fence: u64, now: u64, until: u64) {
         let slot = Slot::Pending(fence);
-        self.put(Record { key, until, slot });
+        self.records.put(Record { key, until, slot });
         self.sweep(now, SWEEP_PER_KEY);
     }
 
     /// Ends what the grant of `fence` holds under `key`, be it in force or only just over: leaves a slot there until then,
-    /// or nothing.
-    pub(crate) fn end(&mut self, key: Key, fence: u64, left: Option<(Slot, u64)>) {
+    /// or nothing. False when it holds nothing there.
+    pub(crate) fn end(&mut self, key: Key, fence: u64, left: Option<(Slot, u64)>) -> bool {
         let of_fence =
             |record: &&mut Record| matches!(record.slot, Slot::Pending(holder) if holder == fence);
         let Some(record) = self.records.find_mut(key).filter(of_fence) else {
-            return;
+            return false;
         };
         match left {
-            Some((slot, until)) => {
-                self.remembered_bytes += slot.bytes();
-                (record.slot, record.until) = (slot, until);
-            }
+            Some((slot, until)) => (record.slot, record.until) = (slot, until),
             None => {
                 self.records.remove(key);
             }
         }
+        true
     }
 
-    fn put(&mut self, record: Record) {
-        self.remembered_bytes += record.slot.bytes();
-        if let Some(before) = self.records.put(record) {
-            self.remembered_bytes -= before.slot.bytes();
-        }
+    /// What is remembered under `key` to be answered again.
+    pub(crate) fn recall(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
+        self.remembered.find(key, now)
+    }
+
+    /// Remembers an outcome until then.
+    pub(crate) fn remember(&mut self, key: Key, outcome: ActionOutcome, now: u64, until: u64) {
+        self.remembered.put(key, outcome, until, now);
     }
 
     /// Prolongs what is pending, in force, and of this fence.
@@ -270,20 +265,18 @@ impl Shard {
         let logs: usize = self.quotas.iter().map(QuotaLog::heap_bytes).sum();
         let tallies: usize = self.tallies.iter().map(TallyLog::heap_bytes).sum();
         let marks = self.marked * size_of::<Key>() + self.marks.bytes();
-        let reserved = self.records.bytes() + self.remembered_bytes + self.quotas.bytes() + logs;
+        let remembered = self.remembered.size().1;
+        let reserved = self.records.bytes() + remembered + self.quotas.bytes() + logs;
         reserved + self.tallies.bytes() + tallies + self.events.bytes() + marks
     }
 
     #[cfg(test)]
-    pub(crate) fn keys(&self) -> usize {
-        self.len()
+    pub(crate) fn remembered(&self) -> usize {
+        self.remembered.size().0
     }
 
     fn sweep(&mut self, now: u64, buckets: usize) {
-        let mut freed = 0;
-        self.records
-            .sweep(now, buckets, |record| freed += record.slot.bytes());
-        self.remembered_bytes -= freed;
+        self.records.sweep(now, buckets, drop);
         self.quotas.sweep(now, buckets, drop);
         self.tallies.sweep(now, buckets, drop);
         self.events.sweep(now, buckets, drop);

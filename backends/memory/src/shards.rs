@@ -4,12 +4,15 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use acteon_core::state::Level;
+use compact_str::format_compact;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::StateConfig;
 use crate::key::{Hashing, Key};
+use crate::remembered::RememberedLimits;
 use crate::shard::{Limits, Shard};
 use crate::time::nanos;
 
@@ -22,6 +25,7 @@ const CHUNK: usize = 64;
 
 pub(crate) struct Shards {
     shards: Box<[Mutex<Shard>]>,
+    keys_max: usize,
     pub(crate) hashing: Hashing,
     /// The last fence that was given out.
     pub(crate) fences: AtomicU64,
@@ -48,10 +52,14 @@ impl Shards {
         let count = if keys < SHARDED_FROM { 1 } else { SHARDS };
         let limits = Limits {
             keys: keys / count,
-            remembered_bytes: config.max_remembered_bytes / count,
+            remembered: RememberedLimits {
+                outcomes: config.max_remembered / count,
+                bytes: config.max_remembered_bytes / count,
+            },
         };
         Self {
             shards: (0..count).map(|_| Mutex::new(Shard::new(limits))).collect(),
+            keys_max: keys,
             hashing: Hashing::default(),
             fences: AtomicU64::new(0),
             started: Instant::now(),
@@ -87,14 +95,36 @@ impl Shards {
         self.lock_those([true; SHARDS])
     }
 
-    /// How many keys there are, and the bytes they take.
+    /// How many keys there are, and whether a new one finds no room.
+    pub(crate) fn level(&self) -> Level {
+        let (mut kept, mut is_full) = (0, false);
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            is_full |= !shard.has_room(nanos(self.started.elapsed()));
+            kept += shard.len();
+        }
+        let max = self.keys_max;
+        Level {
+            kept: kept as u64,
+            full: is_full.then(|| format_compact!("{kept} of {max} keys")),
+        }
+    }
+
+    /// How many keys there are, and the bytes they take with all that is remembered.
     #[cfg(test)]
     pub(crate) fn size(&self) -> (usize, usize) {
         let sizes = self.shards.iter().map(|shard| {
             let shard = shard.lock();
-            (shard.keys(), shard.bytes())
+            (shard.len(), shard.bytes())
         });
         sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// How many outcomes are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.lock().remembered()).sum()
     }
 
     /// The time `at` of a grant in nanoseconds since the start.

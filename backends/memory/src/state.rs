@@ -7,14 +7,13 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Held, Question, Reservation,
-    Reserved, Settlement, State, StateError, States,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
+    Reservation, Reserved, Settlement, State, StateContext, StateError, States,
 };
-use acteon_core::{Clock, DeadLetter};
+use acteon_core::{Clock, DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use crate::config::StateConfig;
 use crate::events::{self, NotesDropped};
@@ -33,19 +32,33 @@ pub struct MemoryState {
 
 impl MemoryState {
     /// Empty state with these bounds.
-    pub fn new(config: &StateConfig) -> Self {
+    pub fn new(config: &StateConfig, context: &StateContext) -> Self {
+        let now = Clock::system().now();
+        let (bounds, bytes_max) = (&context.dead_letters, config.max_dead_letter_bytes);
         Self {
-            shards: Shards::new(config, Clock::system().now()),
-            letters: Mutex::new(Letters::new(config)),
+            shards: Shards::new(config, now),
+            letters: Mutex::new(Letters::new(bounds, bytes_max, now)),
             notes_dropped: NotesDropped::default(),
             toggles: Mutex::default(),
         }
     }
 }
 
+impl MemoryState {
+    /// Answers the positions of the settlements whose letter found no room.
+    fn store_letters(&self, settlements: &[Settlement]) -> Vec<usize> {
+        if settlements.iter().all(|end| end.dead_letter.is_none()) {
+            return Vec::new();
+        }
+        let stored = self.letters.lock().store(settlements);
+        events::dead_letters_evicted(stored.evicted);
+        stored.refused
+    }
+}
+
 impl Default for MemoryState {
     fn default() -> Self {
-        Self::new(&StateConfig::default())
+        Self::new(&StateConfig::default(), &StateContext::default())
     }
 }
 
@@ -58,8 +71,14 @@ impl State for MemoryState {
         }
     }
 
-    async fn ping(&self) -> Result<(), StateError> {
-        Ok(())
+    async fn ping(&self) -> Result<Fullness, StateError> {
+        let keys = self.shards.level();
+        let mut letters = self.letters.lock();
+        Ok(Fullness {
+            keys,
+            poison: letters.level(DeadLetterKind::Poison),
+            exhausted: letters.level(DeadLetterKind::Exhausted),
+        })
     }
 
     async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
@@ -86,28 +105,27 @@ impl State for MemoryState {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
-        let mut letters = settlements
-            .iter()
-            .filter_map(|end| end.dead_letter.as_ref())
-            .peekable();
-        if letters.peek().is_some() {
-            let evicted = self.letters.lock().store(letters, Instant::now());
-            events::dead_letters_evicted(evicted);
-        }
-        let mut dropped = 0;
+        let refused = self.store_letters(settlements);
+        let (mut positions, mut dropped) = (0.., 0);
         self.shards
             .visit(settlements, Hashing::settlement, |locked, end, rest| {
-                if let Some(held) = &end.held {
-                    let charged = self.shards.nanos_at(held.grant.charged_at);
-                    locked.settle(end, held, Keys::of(&held.reservation, rest), charged);
-                }
+                let held = end.held.as_ref();
+                let held = held.map(|held| (held, Keys::of(&held.reservation, rest)));
                 let notes = end.notes.iter().zip(take(end.notes.len(), rest));
+                let position = positions.next();
+                if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
+                    return;
+                }
+                if let Some((held, keys)) = held {
+                    let charged = self.shards.nanos_at(held.grant.charged_at);
+                    locked.settle(end, held, keys, charged);
+                }
                 dropped += notes
                     .filter(|(note, key)| !locked.note(note, **key))
                     .count();
             });
         self.notes_dropped.add(dropped);
-        Ok(Vec::new())
+        Ok(refused)
     }
 
     async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
@@ -130,7 +148,7 @@ impl State for MemoryState {
     }
 
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
-        Ok(self.letters.lock().list(query, Instant::now()))
+        Ok(self.letters.lock().list(query))
     }
 
     async fn dead_letter(
@@ -138,11 +156,11 @@ impl State for MemoryState {
         scope: &Scope,
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError> {
-        Ok(self.letters.lock().find(scope, id, Instant::now()))
+        Ok(self.letters.lock().find(scope, id))
     }
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
-        Ok(self.letters.lock().delete(scope, id, Instant::now()))
+        Ok(self.letters.lock().delete(scope, id))
     }
 
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
@@ -167,7 +185,11 @@ impl Factory<States> for MemoryStates {
     const KIND: &'static str = "memory";
     type Config = StateConfig;
 
-    async fn build(&self, config: StateConfig, (): ()) -> Result<Arc<dyn State>, BuildError> {
-        Ok(Arc::new(MemoryState::new(&config)))
+    async fn build(
+        &self,
+        config: StateConfig,
+        context: StateContext,
+    ) -> Result<Arc<dyn State>, BuildError> {
+        Ok(Arc::new(MemoryState::new(&config, &context)))
     }
 }

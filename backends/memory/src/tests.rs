@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::audit::Audit;
-use acteon_core::state::State;
+use acteon_core::state::{State, StateContext};
 use acteon_testkit::contract::Pace;
 use acteon_testkit::contract::audit::AuditHarness;
 use acteon_testkit::contract::state::StateHarness;
@@ -13,7 +13,9 @@ use tokio::sync::OnceCell;
 use crate::{MemoryAudit, MemoryState, StateConfig};
 
 mod bounds;
+mod letters;
 mod noted;
+mod remembered;
 mod trail;
 
 /// Built on first use: inside the runtime whose time it goes by.
@@ -35,13 +37,17 @@ impl StateHarness for Memory {
             .clone()
     }
 
-    async fn keeping(&self, letters_max: usize, retention: Duration) -> Arc<dyn State> {
+    async fn keeping(&self, context: StateContext) -> Arc<dyn State> {
+        Arc::new(MemoryState::new(&StateConfig::default(), &context))
+    }
+
+    async fn remembering(&self, outcomes_max: usize) -> Arc<dyn State> {
         let config = StateConfig {
-            max_dead_letters: NonZeroUsize::new(letters_max).unwrap(),
-            dead_letter_retention_seconds: retention.as_secs(),
+            max_keys: NonZeroUsize::new(4 * outcomes_max).unwrap(),
+            max_remembered: outcomes_max,
             ..StateConfig::default()
         };
-        Arc::new(MemoryState::new(&config))
+        Arc::new(MemoryState::new(&config, &StateContext::default()))
     }
 }
 

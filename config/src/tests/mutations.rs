@@ -13,7 +13,13 @@ fn no_mutation_of_an_example_makes_reading_panic() {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let registries = Registries::new();
-    let examples = ["minimal.toml", "kafka-to-webhook.toml", "full.toml"].map(|name| {
+    let examples = [
+        "minimal.toml",
+        "kafka-to-webhook.toml",
+        "kafka-over-tls.toml",
+        "full.toml",
+    ]
+    .map(|name| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("examples")
             .join(name);

@@ -76,3 +76,16 @@ fn options_of_the_wrong_shape_name_the_place() {
         .unwrap();
     assert!(matches!(error, PlanError::Options { ref path, .. } if path == "greeting"));
 }
+
+#[test]
+fn what_one_writes_to_no_other_may_use_and_what_is_only_read_may_be_shared() {
+    let uses = |reads: &[&str], writes: &[&str]| Uses {
+        reads: reads.iter().map(|name| (*name).to_owned()).collect(),
+        writes: writes.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let first = uses(&["orders"], &["late"]);
+    assert_eq!(first.overlap(&uses(&["orders"], &["later"])), None);
+    assert_eq!(first.overlap(&uses(&["bills"], &["late"])), Some("late"));
+    assert_eq!(first.overlap(&uses(&["late"], &[])), Some("late"));
+    assert_eq!(first.overlap(&uses(&[], &["orders"])), Some("orders"));
+}

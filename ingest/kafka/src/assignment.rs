@@ -167,6 +167,11 @@ impl Partition {
         Receipt::new(self.lender.clone(), place.offset)
     }
 
+    /// A record has come to its end. True when more of the partition may be committed.
+    pub(crate) fn settle(&mut self, offset: u64) -> bool {
+        self.mark.settle(offset)
+    }
+
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
     pub(crate) fn is_strained(&self, undue_max: Undue) -> bool {
         match self.paused {

@@ -14,6 +14,7 @@ use crate::check;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 use crate::own_topics;
+use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,7 +49,7 @@ pub struct KafkaConfig {
     /// Where dead letters are published besides being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as TLS and SASL. Values are text.
+    /// Properties for the client library, such as those of TLS and SASL. Values are text, and may be secrets.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
 }
@@ -153,7 +154,7 @@ impl KafkaConfig {
         millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
     }
 
-    /// Looks at everything that can be known without a broker.
+    /// Looks at everything that can be known of the source `name` without a broker.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -178,44 +179,50 @@ impl KafkaConfig {
             });
         }
         OrderingKey::of(&self.ordering_key)?;
-        self.check_topics(name)?;
+        self.check_topics()?;
+        self.check_own_topics(name)?;
         self.check_client()
     }
 
-    fn check_topics(&self, name: &str) -> Result<(), OptionError> {
-        if let Some(pattern) = self.topics.iter().find(|topic| topic.starts_with('^')) {
-            return Err(OptionError::Pattern(pattern.clone()));
-        }
-        let retry = self.retry_topic(name);
-        let retry: Vec<String> = match self.ordered {
-            true => Vec::new(),
-            false => own_topics::names(&retry).collect(),
-        };
-        let mut topics = self.topics.iter().enumerate();
-        if let Some((_, topic)) = topics.find(|(at, topic)| self.topics[..*at].contains(topic)) {
+    fn check_topics(&self) -> Result<(), OptionError> {
+        let topics = self.topics.iter().enumerate();
+        for (at, topic) in topics {
             let topic = topic.clone();
-            return Err(OptionError::Twice { topic });
-        }
-        let letters = self.dead_letter_topic.as_slice();
-        let named = [
-            ("topics", self.topics.as_slice()),
-            ("retry_topic", &retry),
-            ("dead_letter_topic", letters),
-        ];
-        for (at, (option, topics)) in named.iter().enumerate() {
-            let option = *option;
-            for topic in *topics {
-                if !is_topic(topic) {
-                    let topic = topic.clone();
-                    return Err(OptionError::NoTopic { option, topic });
-                }
-                if named[..at].iter().any(|(_, before)| before.contains(topic)) {
-                    let topic = topic.clone();
-                    return Err(OptionError::Reused { option, topic });
-                }
+            if topic.starts_with('^') {
+                return Err(OptionError::Pattern(topic));
             }
+            if self.topics[..at].contains(&topic) {
+                return Err(OptionError::Twice { topic });
+            }
+            named("topics", &topic)?;
         }
         Ok(())
+    }
+
+    /// Looks at the topics that the source `name` writes to.
+    fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
+        let mut used = self.topics.clone();
+        for (option, topic) in self.own_topics(name) {
+            named(option, &topic)?;
+            if used.contains(&topic) {
+                return Err(OptionError::Reused { option, topic });
+            }
+            used.push(topic);
+        }
+        Ok(())
+    }
+
+    /// The topics that the source `name` writes to, and the option that each comes from. One that is `ordered` keeps what
+    /// waits at the head of its lane.
+    pub(crate) fn own_topics(&self, name: &str) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if !self.ordered {
+            let retry = self.retry_topic(name);
+            own.extend(own_topics::names(&retry).map(|topic| ("retry_topic", topic)));
+        }
+        let letters = self.dead_letter_topic.iter();
+        own.extend(letters.map(|topic| ("dead_letter_topic", topic.clone())));
+        own
     }
 
     fn check_client(&self) -> Result<(), OptionError> {
@@ -225,6 +232,7 @@ impl KafkaConfig {
                 return Err(OptionError::Owned { property, instead });
             }
         }
+        tls::check_files(&self.client)?;
         check::clients(self)
     }
 
@@ -284,11 +292,24 @@ impl KafkaConfig {
     }
 
     fn overlay(&self, config: &mut ClientConfig) {
+        config
+            // Half of it passes before a broker that refuses the client is asked again, each time: by default that is
+            // twenty times a second.
+            .set("reconnect.backoff.ms", "1000")
+            .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
         for (property, value) in &self.client {
             config.set(property, value.expose());
         }
         config.set("bootstrap.servers", &self.brokers);
         config.set_log_level(RDKafkaLogLevel::Warning);
+    }
+}
+
+fn named(option: &'static str, topic: &str) -> Result<(), OptionError> {
+    let topic = topic.to_owned();
+    match is_topic(&topic) {
+        true => Ok(()),
+        false => Err(OptionError::NoTopic { option, topic }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Makes topics that do not exist, wide enough for what is read and kept for long enough.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -7,8 +8,9 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::task::spawn_blocking;
 
 use crate::events::Events;
@@ -39,12 +41,12 @@ pub(crate) async fn declare(
     client: &ClientConfig,
     read: &[String],
     wanted: &[Wanted],
-    events: &Events,
+    events: &Arc<Events>,
 ) -> KafkaResult<Vec<String>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let admin: AdminClient<Declaring> = client.create_with_context(Declaring(events.clone()))?;
     let declared = declare_by(&admin, read, wanted, events).await;
     // Both wait for the client's thread.
     let ended = spawn_blocking(move || match declared {
@@ -54,9 +56,22 @@ pub(crate) async fn declare(
     ended.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
+/// Tells what the client complains of while it creates topics.
+struct Declaring(Arc<Events>);
+
+impl ClientContext for Declaring {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.client_said(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.client_failed(&error, reason);
+    }
+}
+
 /// Answers with those that could not be created; they may be there all the same.
 async fn declare_by(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Declaring>,
     read: &[String],
     wanted: &[Wanted],
     events: &Events,
@@ -98,7 +113,7 @@ async fn declare_by(
 /// How long a record may be in what is made: as long as those that are read, and their headers. Warns of topics that
 /// exist and are narrower, or forget sooner, than they should.
 async fn record_limit(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Declaring>,
     read: &[String],
     wanted: &[Wanted],
     events: &Events,
@@ -148,10 +163,7 @@ fn number(topic: &ConfigResource, setting: &str) -> Option<u64> {
 }
 
 /// Those of `topics` that do not exist. All are asked for, since to ask for one may create it.
-fn unseen(
-    admin: &AdminClient<DefaultClientContext>,
-    topics: Vec<String>,
-) -> KafkaResult<Vec<String>> {
+fn unseen(admin: &AdminClient<Declaring>, topics: Vec<String>) -> KafkaResult<Vec<String>> {
     let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
     let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
     Ok(topics.into_iter().filter(|name| !exists(name)).collect())

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::assignment::Assignment;
 use crate::loans::Loans;
 use crate::publish::{Copied, Producer, Publication, is_refused};
+use crate::reader::Reader;
 use crate::source::Shared;
 
 /// How soon room is asked for again.
@@ -116,18 +117,24 @@ impl<'a> Delayed<'a> {
     fn publish(
         &mut self,
         place: Place,
-        mut publication: Box<Publication>,
+        publication: Box<Publication>,
         assignment: &mut Assignment,
     ) -> Next {
         if assignment.of(place).is_none() {
             self.shared.events.fenced(place.offset);
             return Next::Wait;
         }
-        let admission = &self.shared.context.admission;
-        publication.permit = admission.try_admit(1, publication.raw().len() as u64);
+        self.begin(place, publication);
+        Next::Wait
+    }
+
+    fn begin(&mut self, place: Place, mut publication: Box<Publication>) {
+        if publication.permit.is_none() {
+            let bytes = publication.raw().len() as u64;
+            publication.permit = self.shared.context.admission.try_admit(1, bytes);
+        }
         self.unadmitted += usize::from(publication.permit.is_none());
         self.publishing.begin(place, publication);
-        Next::Wait
     }
 
     /// The next publication to end. Pending while none is on its way.
@@ -219,7 +226,7 @@ impl<'a> Delayed<'a> {
     }
 
     /// Keeps a record of the delayed path until it is due.
-    pub(crate) fn keep_until(&mut self, due: Due, place: Place, decoded: Decoded, permit: Permit) {
+    pub(crate) fn keep_until(&mut self, due: Due, place: Place, decoded: Decoded) {
         let (due, again) = match (due, decoded) {
             (Due::At(due), Ok(envelope)) => (due, Again::HandIn(envelope.into())),
             (Due::At(due) | Due::PassOn(due, _), Err(poison)) => {
@@ -234,42 +241,90 @@ impl<'a> Delayed<'a> {
             due,
             place,
             again,
-            permit: Some(permit),
+            permit: None,
             reason: Reason::Undue,
         });
     }
 
     /// Tries again what has waited long enough.
-    pub(crate) fn offer(&mut self, now: Instant, assignment: &mut Assignment, loans: &mut Loans) {
-        let admission = &self.shared.context.admission;
-        while let Some(mut held) = self.held.due(now) {
-            let bytes = held.bytes();
-            let Some(permit) = held.permit.take().or_else(|| admission.try_admit(1, bytes)) else {
-                held.due = now + ROOM_INTERVAL;
-                self.held.push(held);
-                continue;
-            };
-            let Some(partition) = assignment.of(held.place) else {
-                continue;
-            };
+    pub(crate) fn offer(
+        &mut self,
+        now: Instant,
+        assignment: &mut Assignment,
+        loans: &mut Loans,
+        reader: &mut Reader<'_>,
+    ) {
+        while let Some(held) = self.held.due(now) {
             match held.reason {
-                // It goes on loan anew.
-                Reason::Refused => partition.on_loan -= 1,
-                Reason::Undue => partition.undue.remove(bytes),
-                Reason::Delayed => {}
+                Reason::Undue => self.offer_on_time(held, now, assignment, reader),
+                Reason::Refused | Reason::Delayed => {
+                    self.offer_again(held, now, assignment, loans);
+                }
             }
-            match held.again {
-                Again::HandIn(Returned::Action(envelope)) => {
-                    loans.lend(held.place, Ok(envelope), permit, partition);
-                }
-                Again::HandIn(Returned::Poison(poison)) => {
-                    loans.lend(held.place, Err(poison), permit, partition);
-                }
-                Again::Publish(mut publication) => {
-                    publication.permit = Some(permit);
-                    partition.on_loan += 1;
-                    self.publishing.begin(held.place, publication);
-                }
+        }
+    }
+
+    /// What has come from the delayed path goes the way of what has just been read.
+    fn offer_on_time(
+        &mut self,
+        held: Held<Publication>,
+        now: Instant,
+        assignment: &mut Assignment,
+        reader: &mut Reader<'_>,
+    ) {
+        let Some(partition) = assignment.of(held.place) else {
+            return;
+        };
+        let (bytes, place) = (held.bytes(), held.place);
+        match held.again {
+            Again::HandIn(returned) if reader.takes_more() => {
+                partition.undue.remove(bytes);
+                reader.push(place, returned);
+            }
+            Again::HandIn(_) => self.held.push(Held {
+                due: now + ROOM_INTERVAL,
+                ..held
+            }),
+            Again::Publish(publication) => {
+                partition.undue.remove(bytes);
+                partition.on_loan += 1;
+                self.begin(place, publication);
+            }
+        }
+    }
+
+    fn offer_again(
+        &mut self,
+        mut held: Held<Publication>,
+        now: Instant,
+        assignment: &mut Assignment,
+        loans: &mut Loans,
+    ) {
+        let admission = &self.shared.context.admission;
+        let bytes = held.bytes();
+        let Some(permit) = held.permit.take().or_else(|| admission.try_admit(1, bytes)) else {
+            held.due = now + ROOM_INTERVAL;
+            self.held.push(held);
+            return;
+        };
+        let Some(partition) = assignment.of(held.place) else {
+            return;
+        };
+        if held.reason == Reason::Refused {
+            // It goes on loan anew.
+            partition.on_loan -= 1;
+        }
+        match held.again {
+            Again::HandIn(Returned::Action(envelope)) => {
+                loans.lend(held.place, Ok(envelope), permit, partition);
+            }
+            Again::HandIn(Returned::Poison(poison)) => {
+                loans.lend(held.place, Err(poison), permit, partition);
+            }
+            Again::Publish(mut publication) => {
+                publication.permit = Some(permit);
+                partition.on_loan += 1;
+                self.begin(held.place, publication);
             }
         }
     }

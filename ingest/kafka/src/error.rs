@@ -31,10 +31,6 @@ pub enum OptionError {
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
-    /// A client reads a topic once.
-    #[error("`topics` names `{topic}` twice")]
-    #[allow(missing_docs)]
-    Twice { topic: String },
     /// A path leads nowhere.
     #[error("`ordering_key`: {0}")]
     OrderingKey(#[from] PathError),
@@ -45,6 +41,10 @@ pub enum OptionError {
     #[error("`{option}`: `{topic}` cannot be the name of a topic")]
     #[allow(missing_docs)]
     NoTopic { option: &'static str, topic: String },
+    /// A client reads a topic once.
+    #[error("`topics` names `{topic}` twice")]
+    #[allow(missing_docs)]
+    Twice { topic: String },
     /// The client library does not take it.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]

@@ -9,10 +9,11 @@ use compact_str::CompactString;
 use metrics::{Counter, counter, gauge};
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{debug, error, info, warn};
 
 use crate::starts::{Found, Start};
+use crate::trouble::Trouble;
 
 /// What one source tells about itself.
 pub(crate) struct Events {
@@ -21,8 +22,8 @@ pub(crate) struct Events {
     source: CompactString,
     committed: Counter,
     passed_over: Counter,
-    /// What the client complained of last, so that it is not repeated as long as it lasts.
-    trouble: Mutex<Option<RDKafkaErrorCode>>,
+    /// So that it is not repeated as long as it lasts.
+    trouble: Mutex<Trouble>,
 }
 
 impl Deref for Events {
@@ -137,16 +138,21 @@ impl Events {
     pub(crate) fn client_failed(&self, error: &KafkaError, reason: &str) {
         self.counted("acteon_kafka_client_errors_total");
         let code = error.rdkafka_error_code();
-        if std::mem::replace(&mut *self.trouble.lock(), code) == code {
-            debug!(source = %self.source, %error, reason, "the Kafka client repeats an error");
-        } else {
+        if self.trouble.lock().is_new(code, reason) {
             warn!(source = %self.source, %error, reason, "the Kafka client reports an error");
+        } else {
+            debug!(source = %self.source, %error, reason, "the Kafka client repeats an error");
         }
+    }
+
+    /// Why no broker answers, as far as the client said.
+    pub(crate) fn why_unreachable(&self) -> String {
+        self.trouble.lock().detail()
     }
 
     /// A broker answers.
     pub(crate) fn connected(&self) {
-        if self.trouble.lock().take().is_some() {
+        if self.trouble.lock().is_over() {
             info!(source = %self.source, "connected again");
         }
     }

@@ -63,7 +63,7 @@ impl<'a> Health<'a> {
         let standings = self.standings(stats, assignment);
         let progress = &self.shared.progress;
         if !stats.is_connected() {
-            progress.troubled("no broker answers");
+            progress.troubled(self.shared.events.why_unreachable());
             return;
         }
         self.shared.events.connected();

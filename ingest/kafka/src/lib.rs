@@ -24,12 +24,14 @@ mod session;
 mod source;
 mod starts;
 mod stats;
+mod tls;
 mod topics;
+mod trouble;
 
 use std::sync::Arc;
 
 use acteon_core::source::SourceContext;
-use acteon_core::{BuildError, Factory, Source, Sources};
+use acteon_core::{BuildError, Factory, Source, Sources, Uses};
 use async_trait::async_trait;
 
 pub use config::{KafkaConfig, Start};
@@ -47,6 +49,19 @@ impl Factory<Sources> for Kafka {
     fn check(&self, config: &KafkaConfig, name: &str) -> Result<(), BuildError> {
         let checked = config.check(name);
         checked.map_err(|error| BuildError::new(error.to_string()))
+    }
+
+    fn uses(&self, name: &str, config: &KafkaConfig) -> Uses {
+        let at_brokers = |topic: &str| {
+            let brokers = config.brokers.split(',').map(str::trim);
+            let named = brokers.map(|broker| format!("topic `{topic}` at {broker}"));
+            named.collect::<Vec<_>>()
+        };
+        let own = config.own_topics(name);
+        Uses {
+            reads: config.topics.iter().flat_map(|t| at_brokers(t)).collect(),
+            writes: own.iter().flat_map(|(_, t)| at_brokers(t)).collect(),
+        }
     }
 
     async fn build(

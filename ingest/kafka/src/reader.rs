@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use acteon_core::Permit;
 use acteon_core::delivery::SHARING_BYTES_MAX;
+use acteon_core::{Permit, Returned};
 use acteon_ingest_kit::delayed::Known;
 use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
 use bytes::Bytes;
@@ -24,13 +24,22 @@ use crate::record::{decode, known};
 use crate::seen::ReadFrom;
 use crate::source::Shared;
 
+/// One reading keeps at most so many bytes until they are due, or one record.
+const ASIDE_BYTES: u64 = 256 << 10;
+
 /// A record that is read and decoded.
 struct Fresh {
     place: Place,
     decoded: Decoded,
     lane: Option<Lane>,
-    /// It comes from a topic of the delayed path and is to wait until then.
-    due: Option<Due>,
+}
+
+/// What of a reading is not pending: passed over, or kept until it is due.
+#[derive(Default)]
+struct Aside {
+    passed: usize,
+    kept: usize,
+    bytes: u64,
 }
 
 /// Whether records were passed over: they are settled without having been offered.
@@ -92,34 +101,43 @@ impl<'a> Reader<'a> {
         first: KafkaResult<BorrowedMessage<'_>>,
         records: &mut MessageStream<'_, Context>,
         assignment: &mut Assignment,
+        delayed: &mut Delayed<'_>,
     ) -> Result<Passed, KafkaError> {
         let begun = self.pending.begin(self.shared.context.clock);
         let in_flight = assignment.in_work();
         let room = self.shared.in_flight_max.saturating_sub(in_flight).max(1);
         let limit = self.pending.len() + room;
-        let (mut next, mut passed) = (Some(first), 0);
+        let (mut next, mut aside) = (Some(first), Aside::default());
         while let Some(record) = next {
             match record {
                 Ok(record) if self.is_of_another(&record) => {
                     self.pass_over(&record, assignment);
-                    passed += 1;
+                    aside.passed += 1;
                 }
-                Ok(record) => self.take_up(&record, assignment, begun),
+                Ok(record) => {
+                    if let Some((due, place, decoded)) = self.take_up(&record, assignment, begun) {
+                        aside.kept += 1;
+                        aside.bytes += record.payload_len() as u64;
+                        delayed.keep_until(due, place, decoded);
+                    }
+                }
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
                 Err(_) => {}
             }
-            // The client is to be sent back before it goes on.
-            let has_enough = self.pending.is_full() || self.pending.len() + passed >= limit;
-            next = match has_enough || !self.renewed.is_empty() {
-                true => None,
-                false => records.next().now_or_never().flatten(),
+            let taken = self.pending.len() + aside.passed + aside.kept;
+            let is_enough = taken >= limit || aside.bytes >= ASIDE_BYTES;
+            // The client is to be sent back before it goes on with a topic that was made anew.
+            let goes_on = !self.pending.is_full() && !is_enough && self.renewed.is_empty();
+            next = match goes_on {
+                true => records.next().now_or_never().flatten(),
+                false => None,
             };
         }
         self.pending.end_reading();
-        if passed == 0 {
+        if aside.passed == 0 {
             return Ok(Passed::None);
         }
-        self.shared.events.passed_over(passed);
+        self.shared.events.passed_over(aside.passed);
         Ok(Passed::Some)
     }
 
@@ -137,19 +155,18 @@ impl<'a> Reader<'a> {
         if let Some(place) = place
             && let Some(partition) = assignment.of(place)
         {
-            partition.mark.settle(place.offset);
+            partition.settle(place.offset);
         }
     }
 
+    /// Adds a record to the pending batch. Answers with it if it is to wait first.
     fn take_up(
         &mut self,
         record: &BorrowedMessage<'_>,
         assignment: &mut Assignment,
         (begun_at, now): (Instant, Timestamp),
-    ) {
-        let Some((partition, place)) = self.place(record, assignment) else {
-            return;
-        };
+    ) -> Option<(Due, Place, Decoded)> {
+        let (partition, place) = self.place(record, assignment)?;
         let position = partition.position(place.offset);
         let mut known = known(record);
         if self.shared.member != Member::OfRetries {
@@ -164,14 +181,41 @@ impl<'a> Reader<'a> {
             });
         let bytes = raw.len() as u64 + record.key_len() as u64;
         let decoded = decode(&self.decoder, record, (raw, key), &known, position, now);
+        if let Some(due) = self.due(record, &known, (begun_at, now)) {
+            let partition = assignment.of(place)?;
+            partition.undue.add(record.payload_len() as u64);
+            return Some((due, place, decoded));
+        }
         let order = self.order.as_ref();
         let fresh = Fresh {
             place,
             lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
             decoded,
-            due: self.due(record, &known, (begun_at, now)),
         };
         self.pending.push(fresh, bytes);
+        None
+    }
+
+    /// Adds what has waited until it was due to the pending batch.
+    pub(crate) fn push(&mut self, place: Place, returned: Returned) {
+        let (decoded, bytes) = match returned {
+            Returned::Action(envelope) => {
+                let key = envelope.key.as_ref().map_or(0, Bytes::len);
+                let bytes = envelope.raw.len() + key;
+                (Ok(envelope), bytes)
+            }
+            Returned::Poison(poison) => {
+                let bytes = poison.raw.len();
+                (Err(poison), bytes)
+            }
+        };
+        self.pending.begin(self.shared.context.clock);
+        let fresh = Fresh {
+            place,
+            decoded,
+            lane: None,
+        };
+        self.pending.push(fresh, bytes as u64);
     }
 
     /// Where a record is to be taken up; `None` where it is not.
@@ -259,31 +303,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Lends out what is pending, each with its share of `permit`.
-    pub(crate) fn lend(
-        &mut self,
-        permit: Permit,
-        assignment: &mut Assignment,
-        loans: &mut Loans,
-        delayed: &mut Delayed<'_>,
-    ) {
+    pub(crate) fn lend(&mut self, permit: Permit, assignment: &mut Assignment, loans: &mut Loans) {
         loans.reserve(self.pending.len());
         for (fresh, permit) in self.pending.drain(permit) {
             let Fresh {
                 place,
                 decoded,
                 lane,
-                due,
             } = fresh;
             let Some(partition) = assignment.of(place).filter(|p| !p.revoking) else {
                 continue;
             };
-            match (due, lane) {
-                (Some(due), _) => {
-                    partition.undue.add(bytes_of(&decoded));
-                    delayed.keep_until(due, place, decoded, permit);
-                }
-                (None, Some(lane)) => loans.enter(lane, (place, decoded, permit), partition),
-                (None, None) => loans.lend(place, decoded, permit, partition),
+            match lane {
+                Some(lane) => loans.enter(lane, (place, decoded, permit), partition),
+                None => loans.lend(place, decoded, permit, partition),
             }
         }
         assignment.begin_batch();
@@ -294,12 +327,4 @@ impl<'a> Reader<'a> {
     pub(crate) fn close(&mut self) {
         self.pending.clear();
     }
-}
-
-fn bytes_of(decoded: &Decoded) -> u64 {
-    let raw = match decoded {
-        Ok(envelope) => &envelope.raw,
-        Err(poison) => &poison.raw,
-    };
-    raw.len() as u64
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::{Ended, Phases, Place, Settle};
+use acteon_ingest_kit::{Ended, Phases, Place};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -112,7 +112,12 @@ impl<'a> Session<'a> {
                 Woken::Sent(sent) => self.sent(sent, Instant::now()),
                 Woken::Looked(all_exist) => self.health.looked(all_exist),
                 Woken::Record(first) => {
-                    let read = self.reader.read(first, &mut records, &mut self.assignment);
+                    let read = self.reader.read(
+                        first,
+                        &mut records,
+                        &mut self.assignment,
+                        &mut self.delayed,
+                    );
                     match read {
                         Ok(Passed::None) => {}
                         Ok(Passed::Some) => {
@@ -167,7 +172,7 @@ impl<'a> Session<'a> {
         }
         self.arrived = arrived;
         self.delayed
-            .offer(now, &mut self.assignment, &mut self.loans);
+            .offer(now, &mut self.assignment, &mut self.loans, &mut self.reader);
         self.admit(now);
         if let Some(places) = self.rebalance.drained(now, &self.assignment) {
             self.give_up(&places);
@@ -203,8 +208,7 @@ impl<'a> Session<'a> {
 
     fn admitted(&mut self, permit: Permit) {
         let assignment = &mut self.assignment;
-        self.reader
-            .lend(permit, assignment, &mut self.loans, &mut self.delayed);
+        self.reader.lend(permit, assignment, &mut self.loans);
     }
 
     fn next_timer(&self) -> Option<Instant> {
@@ -226,7 +230,7 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.mark.ack(place.offset) {
+        if partition.settle(place.offset) {
             self.committer.settled(now);
         }
         self.delayed.forget(place);

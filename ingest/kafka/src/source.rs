@@ -29,8 +29,8 @@ const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Of a source's room, this part is for what comes by the delayed path.
 const RETRIES_PART: u32 = 8;
-/// Of all bytes in flight, this part may wait here for its time.
-const UNDUE_PART: u64 = 16;
+/// How many bytes may wait here for their time, all in all; they are set aside with what is fetched ahead.
+const UNDUE_BYTES: u32 = 2 << 20;
 
 /// Reads topics as one or more members of a consumer group, and the retry topic as one more.
 pub struct KafkaSource {
@@ -63,16 +63,15 @@ impl Shared {
     /// How much of a partition of the delayed path may wait here for its time, when there are so many.
     pub(crate) fn undue_max(&self, partitions: usize) -> Undue {
         let share = partitions.max(1);
-        let bytes = u64::from(self.context.admission.bytes_max()) / UNDUE_PART;
         Undue {
             records: (self.in_flight_max / 2 / share).clamp(1, self.context.max_batch),
-            bytes: bytes / share as u64,
+            bytes: u64::from(UNDUE_BYTES) / share as u64,
         }
     }
 }
 
 impl KafkaSource {
-    /// A source of these options. Touches nothing outside.
+    /// A source of these options. Touches nothing outside but the files of TLS, which have to be there.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -151,7 +150,7 @@ impl KafkaSource {
 
     fn prefetch(&self, member: Member) -> Prefetch {
         let of_retries = match self.has_retries() {
-            true => Prefetch::LEAST.bytes(),
+            true => Prefetch::LEAST.bytes() + UNDUE_BYTES,
             false => 0,
         };
         let share = self.context.prefetch_bytes.saturating_sub(of_retries);
@@ -169,6 +168,9 @@ impl Source for KafkaSource {
         for (member, progress) in &self.members {
             let (shared, shutdown) = (self.shared(*member, progress), shutdown.clone());
             ahead += shared.prefetch.bytes();
+            if *member == Member::OfRetries {
+                ahead += UNDUE_BYTES;
+            }
             let run = async move { supervise(&shared, Backoff::reconnect(), &shutdown).await };
             members.spawn(run);
         }
@@ -226,7 +228,7 @@ impl Connection for Shared {
     }
 
     fn lost(&self, error: KafkaError, wait: Duration) {
-        self.progress.troubled("no broker answers");
+        self.progress.troubled(self.events.why_unreachable());
         self.events.lost(&error, wait);
     }
 }

@@ -27,6 +27,7 @@ mod readiness;
 mod reading;
 mod rebalance;
 mod republishing;
+mod security;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

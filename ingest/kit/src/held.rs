@@ -46,6 +46,12 @@ pub struct Held<P> {
     pub reason: Reason,
 }
 
+impl<P> Held<P> {
+    fn is_unadmitted(&self) -> bool {
+        self.permit.is_none() && self.reason != Reason::Undue
+    }
+}
+
 impl<P: Publication> Held<P> {
     /// How many bytes it keeps in memory.
     pub fn bytes(&self) -> u64 {
@@ -83,7 +89,7 @@ impl<P> Waiting<P> {
             // It has its own bytes.
             Again::Publish(_) => {}
         }
-        self.unadmitted += usize::from(held.permit.is_none());
+        self.unadmitted += usize::from(held.is_unadmitted());
         self.heap.push(Soonest(held));
     }
 
@@ -93,7 +99,7 @@ impl<P> Waiting<P> {
             return None;
         }
         let Soonest(held) = self.heap.pop()?;
-        self.unadmitted -= usize::from(held.permit.is_none());
+        self.unadmitted -= usize::from(held.is_unadmitted());
         Some(held)
     }
 
@@ -110,7 +116,7 @@ impl<P> Waiting<P> {
     /// Drops what is not kept: the broker brings it again.
     pub fn retain(&mut self, keep: impl Fn(&Held<P>) -> bool) {
         self.heap.retain(|Soonest(held)| keep(held));
-        let missing = |Soonest(held): &&Soonest<P>| held.permit.is_none();
+        let missing = |Soonest(held): &&Soonest<P>| held.is_unadmitted();
         self.unadmitted = self.heap.iter().filter(missing).count();
     }
 }

@@ -66,30 +66,24 @@ impl RuleSet {
         stopwatch: Stopwatch<'_>,
     ) -> Evaluation {
         let began = stopwatch();
-        let mut told = Told::new(self, case, redactor);
-        for (rule, enabled) in self.rules() {
-            let started = stopwatch();
-            let (result, reason) = if !enabled && !options.include_disabled {
-                (RuleResult::Skipped, Some("the rule is disabled".to_owned()))
-            } else if told.is_decided && !options.evaluate_all {
-                let reason = "an earlier rule has decided".to_owned();
-                (RuleResult::Skipped, Some(reason))
-            } else {
-                told.rule(rule)
-            };
-            told.trace.push(RuleTrace {
-                rule: rule.name.clone(),
-                priority: rule.priority,
-                enabled,
-                result,
-                reason,
-                action_type: rule.action.verdict().as_str(),
-                duration_us: stopwatch().saturating_sub(started),
-                metadata: rule.metadata.clone(),
-            });
+        let mut explaining = self.explaining(case, options, redactor);
+        while explaining.next_rule(stopwatch) {}
+        explaining.finish(stopwatch().saturating_sub(began))
+    }
+
+    /// Begins an explanation that is made rule by rule: one rule may take long.
+    pub fn explaining<'e>(
+        &'e self,
+        case: Case<'e>,
+        options: &'e EvaluateOptions,
+        redactor: &'e Redactor,
+    ) -> Explaining<'e> {
+        Explaining {
+            set: self,
+            case,
+            options,
+            told: Told::new(self, case, redactor),
         }
-        let duration_us = stopwatch().saturating_sub(began);
-        told.into_evaluation(self.context(case, redactor), duration_us)
     }
 
     /// What [`RuleSet::decide`] would answer, by the steps that explaining takes.
@@ -128,7 +122,51 @@ impl RuleSet {
     }
 }
 
-/// An evaluation on its way.
+/// An explanation on its way.
+pub struct Explaining<'e> {
+    set: &'e RuleSet,
+    case: Case<'e>,
+    options: &'e EvaluateOptions,
+    told: Told<'e>,
+}
+
+impl Explaining<'_> {
+    /// Explains the next rule; false when there is none.
+    pub fn next_rule(&mut self, stopwatch: Stopwatch<'_>) -> bool {
+        let told = &mut self.told;
+        let Some((rule, enabled)) = self.set.rules().nth(told.trace.len()) else {
+            return false;
+        };
+        let started = stopwatch();
+        let (result, reason) = if !enabled && !self.options.include_disabled {
+            (RuleResult::Skipped, Some("the rule is disabled".to_owned()))
+        } else if told.is_decided && !self.options.evaluate_all {
+            let reason = "an earlier rule has decided".to_owned();
+            (RuleResult::Skipped, Some(reason))
+        } else {
+            told.rule(rule)
+        };
+        told.trace.push(RuleTrace {
+            rule: rule.name.clone(),
+            priority: rule.priority,
+            enabled,
+            result,
+            reason,
+            action_type: rule.action.verdict().as_str(),
+            duration_us: stopwatch().saturating_sub(started),
+            metadata: rule.metadata.clone(),
+        });
+        true
+    }
+
+    /// What was explained so far, which took so long.
+    pub fn finish(self, duration_us: u64) -> Evaluation {
+        let context = self.set.context(self.case, self.told.redactor);
+        self.told.into_evaluation(context, duration_us)
+    }
+}
+
+/// What was told of it.
 struct Told<'t> {
     action: &'t Action,
     beside: Beside<'t>,

@@ -30,7 +30,7 @@ mod template;
 mod yaml;
 
 pub use decide::{Decision, Effect, Gates, Plan};
-pub use explain::{Case, Stopwatch};
+pub use explain::{Case, Explaining, Stopwatch};
 pub use lint::lint;
 pub use reads::{Gathered, MockError, Read};
 pub use schema::schema;

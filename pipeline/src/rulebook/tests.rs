@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
-use acteon_core::rules::{Rulebook, RulesError};
-use acteon_core::{Clock, Redactor, State};
+use acteon_core::rules::{EvaluateOptions, Rulebook, RulesError};
+use acteon_core::{Action, Clock, Redactor, State};
 use acteon_rules::{KnownProviders, Settings};
 use acteon_testkit::{Reach, UnreachableState, action, epoch};
 use tempfile::TempDir;
@@ -266,29 +266,60 @@ async fn toggles_in_any_order_make_no_new_generation() {
 }
 
 /// A rule whose expression takes all the steps it may: milliseconds an action.
-const COSTLY: &str = r#"rules: [{ name: costly, on_error: skip, action: { type: deny }, condition: { cel:
-  "action.payload.n.all(a, action.payload.n.all(b, a + b >= 0))" } }]"#;
+fn costly(name: &str) -> String {
+    let expression = "action.payload.n.all(a, action.payload.n.all(b, a + b >= 0))";
+    format!(
+        "  - {{ name: {name}, on_error: skip, condition: {{ cel: \"{expression}\" }}, action: {{ type: deny }} }}\n"
+    )
+}
 
-#[tokio::test]
-async fn a_batch_of_costly_dry_runs_lets_others_run_between_its_actions() {
+async fn costly_rules(count: usize) -> (TempDir, Arc<Rules>) {
     let (folder, state) = (tempfile::tempdir().unwrap(), memory());
-    fs::write(folder.path().join("a.yaml"), COSTLY).unwrap();
+    let rules = (0..count).map(|n| costly(&format!("r{n}")));
+    let file = format!("rules:\n{}", rules.collect::<String>());
+    fs::write(folder.path().join("a.yaml"), file).unwrap();
     let rules = load(folder.path(), &state).await.unwrap();
+    (folder, rules)
+}
+
+fn costly_action(id: &str) -> Action {
     let numbers: Vec<u32> = (0..400).collect();
-    let payload = serde_json::json!({ "n": numbers });
-    let actions: Vec<_> = (0..20)
-        .map(|n| action(&n.to_string()).payload(&payload).build())
-        .collect();
-    let (turns, mut others) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    action(id)
+        .payload(&serde_json::json!({ "n": numbers }))
+        .build()
+}
+
+/// A task that counts its turns, and the count.
+fn another_task() -> (JoinSet<()>, Arc<AtomicUsize>) {
+    let (turns, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     let counted = turns.clone();
-    others.spawn(async move {
+    tasks.spawn(async move {
         loop {
             counted.fetch_add(1, Relaxed);
             tokio::task::yield_now().await;
         }
     });
+    (tasks, turns)
+}
+
+#[tokio::test]
+async fn a_batch_of_costly_dry_runs_lets_others_run_between_its_actions() {
+    let (_folder, rules) = costly_rules(1).await;
+    let actions: Vec<_> = (0..20).map(|n| costly_action(&n.to_string())).collect();
     let asked: Vec<_> = actions.iter().collect();
+    let (_others, turns) = another_task();
     assert_eq!(rules.dry_run(&asked).await.unwrap().len(), asked.len());
     let turns = turns.load(Relaxed);
     assert!(turns >= asked.len(), "another task had {turns} turns");
+}
+
+#[tokio::test]
+async fn an_explanation_of_costly_rules_lets_others_run_between_them() {
+    let (_folder, rules) = costly_rules(20).await;
+    let (_others, turns) = another_task();
+    let options = EvaluateOptions::default();
+    let evaluation = rules.evaluate(&costly_action("a"), &options).await.unwrap();
+    assert_eq!(evaluation.trace.len(), 20);
+    let turns = turns.load(Relaxed);
+    assert!(turns >= 20, "another task had {turns} turns");
 }

@@ -128,10 +128,9 @@ impl Idling {
     /// Notes since when it is idle, or closes it where another one waits for its place.
     pub(super) fn begin(&self, life: &Life) {
         life.set_idle_since_ms(self.0.now_ms());
-        if self.0.crowded.load(SeqCst) && self.0.crowded.swap(false, SeqCst) {
-            if life.close(life.now()) {
-                events::closed_for_room();
-            }
+        let crowded = self.0.crowded.load(SeqCst) && self.0.crowded.swap(false, SeqCst);
+        if crowded && life.close(life.now()) {
+            events::closed_for_room();
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct AddressFilter {
 #[error(
     "{address} is {what}, which is refused unless allowed: add `allow_cidrs = [\"{network}\"]`"
 )]
-pub struct Refused {
+pub struct RefusedAddress {
     /// The address.
     pub address: IpAddr,
     /// What kind of address it is, with its article.
@@ -48,7 +48,7 @@ impl AddressFilter {
     ///
     /// # Errors
     /// When it is not public and not allowed. An IPv4 address written as an IPv6 one is judged as both.
-    pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
+    pub fn check(&self, address: IpAddr) -> Result<(), RefusedAddress> {
         let plain = as_ipv4(address);
         let is_allowed = |ip: &IpAddr| self.allowed.iter().any(|network| network.contains(ip));
         if is_allowed(&address) || plain.as_ref().is_some_and(is_allowed) {
@@ -57,7 +57,7 @@ impl AddressFilter {
         let refusing = |ip: IpAddr| NOT_PUBLIC.iter().find(|(network, _)| network.contains(&ip));
         match plain.and_then(refusing).or_else(|| refusing(address)) {
             None => Ok(()),
-            Some((network, what)) => Err(Refused {
+            Some((network, what)) => Err(RefusedAddress {
                 address,
                 what,
                 network: *network,
@@ -70,7 +70,10 @@ impl AddressFilter {
     /// # Errors
     /// When there are some, but none that may. Of a name with both kinds the IPv4 address is told, since that is
     /// the one most servers inside listen on.
-    pub(crate) fn keep(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+    pub(crate) fn keep(
+        &self,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, RefusedAddress> {
         let mut refused = Vec::new();
         let mut kept = addresses;
         kept.retain(|address| match self.check(address.ip()) {

@@ -3,16 +3,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use acteon_core::sink::SinkContext;
+use acteon_core::sink::{Refused, SinkContext};
 use acteon_core::{BuildError, Clock, SinkError};
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::redirect::Policy;
 use tokio::time::Instant;
 use url::{Host, Url};
 
 use crate::address::AddressFilter;
+use crate::confidence::{self, Confidence};
 use crate::reply::{self, Reply};
 use crate::resolver::FilteringResolver;
 use crate::retry_after::retry_after;
@@ -50,6 +51,7 @@ pub struct HttpClient {
     url: Url,
     host: CompactString,
     success: SuccessCodes,
+    confidence: Confidence,
     /// How long an attempt may go on until it must have its end.
     patience: Duration,
     clock: Clock,
@@ -110,6 +112,7 @@ impl HttpClient {
         Ok(Self {
             http,
             host: host(&options.url),
+            confidence: Confidence::of(&options.url),
             url: options.url,
             success: options.success,
             patience: context.timeout - MARGIN_MAX.min(context.timeout / 10),
@@ -128,6 +131,7 @@ impl HttpClient {
         body: Bytes,
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.patience;
+        let secrets = confidence::sensitive(&headers);
         let mut request = reqwest::Request::new(method, self.url.clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
@@ -136,14 +140,23 @@ impl HttpClient {
             Ok(answer) if self.success.contains(answer.status()) => {
                 Ok(Reply::read(answer, deadline).await)
             }
-            Ok(answer) => Err(self.refused(answer, deadline).await),
+            Ok(answer) => Err(self.refused(answer, &secrets, deadline).await),
         }
     }
 
-    async fn refused(&self, answer: reqwest::Response, deadline: Instant) -> SinkError {
-        let failure = status::failure(answer.status(), &self.host);
+    async fn refused(
+        &self,
+        answer: reqwest::Response,
+        secrets: &[HeaderValue],
+        deadline: Instant,
+    ) -> SinkError {
+        let status = answer.status();
         let wait = retry_after(answer.headers(), || self.now());
-        reply::drain(answer, deadline).await;
+        let said = reply::refusal(answer, deadline).await;
+        let failure = status::failure(status, &self.host).refused(Refused {
+            status: Some(status.as_u16()),
+            body: self.confidence.kept(secrets, said),
+        });
         match wait {
             Some(wait) => failure.after(wait),
             None => failure,

@@ -11,14 +11,16 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::sink::{Attempt, SinkContext, SinkErrorClass};
+use acteon_core::sink::{Attempt, SinkContext};
 use acteon_core::{Action, BuildError, FailureCode, ProviderResponse, Sink, SinkError};
 use async_trait::async_trait;
 use tokio::time::timeout;
 
 mod receiver;
+mod refusals;
 
 pub use receiver::{Answer, Received, Receiver};
+pub use refusals::*;
 
 /// What a clause must know about the sink.
 #[async_trait]
@@ -45,11 +47,12 @@ macro_rules! http_sink_contract {
     ($harness:expr) => {
         $crate::http_sink_contract!($harness;
             an_answer_of_2xx_is_a_success_whose_body_is_an_object,
-            statuses_that_may_pass_are_transient_and_others_permanent,
+            every_status_has_its_class,
             the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms,
             redirects_are_not_followed,
             a_success_whose_body_cannot_be_read_stays_a_success,
-            a_refusal_whose_body_hangs_is_still_that_refusal,
+            what_a_refusal_said_is_kept,
+            of_a_refusal_that_does_not_end_its_beginning_is_kept,
             every_attempt_carries_the_same_idempotency_key,
             a_given_up_attempt_closes_its_connection,
             a_refused_connection_is_transient,
@@ -141,53 +144,6 @@ pub async fn an_answer_of_2xx_is_a_success_whose_body_is_an_object(harness: &dyn
     assert_eq!(stage.receiver.received().len(), 1);
 }
 
-/// The table of statuses, with the codes of the wire contract.
-pub async fn statuses_that_may_pass_are_transient_and_others_permanent(harness: &dyn Harness) {
-    let transient = [408, 425, 429, 500, 501, 502, 503, 504, 507, 599];
-    let permanent = [
-        300, 304, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 426, 451,
-    ];
-    for status in transient.into_iter().chain(permanent) {
-        let stage = Stage::set(harness, [Answer::of(status)]).await;
-        let error = stage.deliver(1).await.unwrap_err();
-        assert_eq!(
-            error.is_retryable(),
-            transient.contains(&status),
-            "{status}"
-        );
-        let code = match status {
-            408 => FailureCode::Timeout,
-            429 => FailureCode::RateLimited,
-            _ => FailureCode::ExecutionFailed,
-        };
-        assert_eq!(error.code, code, "{status}");
-        assert!(error.message.contains(&status.to_string()), "{error}");
-    }
-}
-
-/// `Retry-After` as seconds and as a date.
-pub async fn the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms(harness: &dyn Harness) {
-    let date = "Thu, 01 Jan 2026 00:00:00 GMT";
-    let later = "Thu, 01 Jan 2026 00:00:42 GMT";
-    let cases = [
-        (Answer::of(503).header("retry-after", "7"), Some(7)),
-        (
-            Answer::of(429)
-                .header("retry-after", later)
-                .header("date", date),
-            Some(42),
-        ),
-        (Answer::of(503).header("retry-after", "soon"), None),
-        (Answer::of(503), None),
-    ];
-    for (answer, secs) in cases {
-        let stage = Stage::set(harness, [answer]).await;
-        let error = stage.deliver(1).await.unwrap_err();
-        let retry_after = secs.map(Duration::from_secs);
-        assert_eq!(error.class, SinkErrorClass::Transient { retry_after });
-    }
-}
-
 /// A redirect is a failure for good, and nothing goes where it points.
 pub async fn redirects_are_not_followed(harness: &dyn Harness) {
     for status in [301, 302, 303, 307, 308] {
@@ -219,20 +175,6 @@ pub async fn a_success_whose_body_cannot_be_read_stays_a_success(harness: &dyn H
             "{}",
             response.body
         );
-    }
-}
-
-/// The status decides, whatever becomes of the body.
-pub async fn a_refusal_whose_body_hangs_is_still_that_refusal(harness: &dyn Harness) {
-    for answer in [
-        Answer::broken_body(400),
-        Answer::long_body(400),
-        Answer::hung_body(400),
-    ] {
-        let stage = Stage::with_timeout(harness, [answer], SHORT).await;
-        let error = timeout(SHORT, stage.deliver(1)).await.unwrap().unwrap_err();
-        assert_eq!(error.class, SinkErrorClass::Permanent);
-        assert_eq!(error.code, FailureCode::ExecutionFailed);
     }
 }
 
@@ -273,26 +215,6 @@ pub async fn a_given_up_attempt_closes_its_connection(harness: &dyn Harness) {
     assert!(closed.is_ok(), "the connection stayed open");
 }
 
-/// Nobody listens: it may come back.
-pub async fn a_refused_connection_is_transient(harness: &dyn Harness) {
-    let receiver = Receiver::start([]).await;
-    let url = receiver.url();
-    receiver.stop().await;
-    let sink = harness.sink(&url, context(PATIENCE)).await.unwrap();
-    let error = deliver(&*sink, &harness.action(), 1).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
-    assert_eq!(error.code, FailureCode::Connection);
-    assert!(error.message.contains("connection refused"), "{error}");
-}
-
-/// Whether the provider took the action is not known: try again, under the same key.
-pub async fn a_connection_that_breaks_before_the_answer_is_transient(harness: &dyn Harness) {
-    let stage = Stage::set(harness, [Answer::HangUp]).await;
-    let error = stage.deliver(1).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
-    assert_eq!(error.code, FailureCode::Connection);
-}
-
 /// Connections are kept, after refusals too.
 pub async fn attempts_one_after_another_share_a_connection(harness: &dyn Harness) {
     let refusal = || Answer::of(503).body("{\"why\": \"busy\"}");
@@ -308,24 +230,6 @@ pub async fn attempts_one_after_another_share_a_connection(harness: &dyn Harness
             .iter()
             .all(|request| request.from == received[0].from)
     );
-}
-
-/// Neither in messages nor in `Debug`, causes included.
-pub async fn secrets_do_not_show_in_errors(harness: &dyn Harness) {
-    let answers = [Answer::of(401), Answer::of(503), Answer::HangUp];
-    let stage = Stage::set(harness, answers).await;
-    let mut shown = String::new();
-    for number in 1..=3 {
-        show(&stage.deliver(number).await.unwrap_err(), &mut shown);
-    }
-    stage.receiver.stop().await;
-    show(
-        &deliver(&*stage.sink, &stage.action, 4).await.unwrap_err(),
-        &mut shown,
-    );
-    for secret in harness.secrets() {
-        assert!(!shown.contains(secret), "{secret} in {shown}");
-    }
 }
 
 fn show(error: &SinkError, shown: &mut String) {

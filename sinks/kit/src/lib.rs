@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod confidence;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod headers;
@@ -17,7 +18,7 @@ mod tls;
 mod transport;
 mod wire;
 
-pub use address::{AddressFilter, Refused};
+pub use address::{AddressFilter, RefusedAddress};
 pub use client::{ClientOptions, HttpClient, USER_AGENT, parse_url};
 pub use headers::header_text;
 pub use reply::{BODY_BYTES_MAX, Reply, Unread};

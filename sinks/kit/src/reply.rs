@@ -17,8 +17,8 @@ use crate::headers;
 
 /// How much of a provider's body is read.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
-/// How much of a refusal's body is read to keep its connection, and for how long.
-const REFUSAL_BYTES_MAX: usize = 64 << 10;
+/// How much of a refusal's body is read, and for how long.
+pub(crate) const REFUSAL_BYTES_MAX: usize = 64 << 10;
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A success.
@@ -71,10 +71,17 @@ impl Reply {
     }
 }
 
-/// Reads what is left of a refusal, so that its connection can be used again. What it says is not looked at.
-pub(crate) async fn drain(mut response: reqwest::Response, deadline: Instant) {
+/// What a refusal says, as far as it comes. One that is read to its end leaves a connection that can be used again.
+pub(crate) async fn refusal(mut response: reqwest::Response, deadline: Instant) -> Bytes {
     let deadline = deadline.min(Instant::now() + REFUSAL_PATIENCE);
-    let _ = read_until(&mut response, deadline, REFUSAL_BYTES_MAX).await;
+    let mut said = Bytes::new();
+    while said.len() < REFUSAL_BYTES_MAX
+        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
+    {
+        said = joined(said, chunk);
+    }
+    said.truncate(REFUSAL_BYTES_MAX);
+    said
 }
 
 async fn read_until(
@@ -99,21 +106,20 @@ async fn read(response: &mut reqwest::Response, bytes_max: usize) -> Result<Byte
         if read.len() + chunk.len() > bytes_max {
             return Err(Unread::TooLong);
         }
-        read = if read.is_empty() {
-            chunk
-        } else {
-            append(read, &chunk)
-        };
+        read = joined(read, chunk);
     }
     Ok(read)
 }
 
 /// Takes the buffer over when nobody else holds it, so a long body grows in place.
-fn append(read: Bytes, chunk: &[u8]) -> Bytes {
+fn joined(read: Bytes, chunk: Bytes) -> Bytes {
+    if read.is_empty() {
+        return chunk;
+    }
     let mut whole = read
         .try_into_mut()
         .unwrap_or_else(|shared| BytesMut::from(&*shared));
-    whole.extend_from_slice(chunk);
+    whole.extend_from_slice(&chunk);
     whole.freeze()
 }
 

@@ -1,4 +1,4 @@
-//! `Retry-After`, in both its forms: seconds, or a date. Capping it is the pipeline's.
+//! `Retry-After`, in both its forms: seconds, or a date. However long it is, it is passed on.
 
 use std::time::{Duration, SystemTime};
 

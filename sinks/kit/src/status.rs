@@ -1,4 +1,5 @@
-//! The one table of what a provider's status means. When to try again is the pipeline's.
+//! The one table of what a provider's status means: pass by itself, this action's fault, or the provider's. When to try
+//! again is the pipeline's.
 
 use acteon_core::{BuildError, FailureCode, SinkError};
 use http::StatusCode;
@@ -46,19 +47,18 @@ pub(crate) fn failure(status: StatusCode, host: &str) -> SinkError {
     } else {
         format!("{host} answered {status}")
     };
-    if is_retryable(status) {
-        SinkError::transient(code, message)
-    } else {
-        SinkError::permanent(code, message)
+    match status.as_u16() {
+        408 | 425 | 429 | 500..=599 => SinkError::transient(code, message),
+        // The credential or the address is refused, and both come from the configuration: the action is not at fault.
+        401 | 403 | 404 | 407 | 410 => SinkError::provider_fault(code, message),
+        _ => SinkError::permanent(code, message),
     }
-}
-
-fn is_retryable(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
 #[cfg(test)]
 mod tests {
+    use acteon_core::sink::SinkErrorClass;
+
     use super::*;
 
     fn status(code: u16) -> StatusCode {
@@ -69,8 +69,12 @@ mod tests {
     fn every_status_that_is_not_a_success_has_its_class_and_code() {
         for code in (300..600).filter(|code| !(200..300).contains(code)) {
             let error = failure(status(code), "example.com");
-            let retryable = matches!(code, 408 | 425 | 429 | 500..=599);
-            assert_eq!(error.is_retryable(), retryable, "{code}");
+            let class = match code {
+                408 | 425 | 429 | 500..=599 => SinkErrorClass::Transient { retry_after: None },
+                401 | 403 | 404 | 407 | 410 => SinkErrorClass::ProviderFault,
+                _ => SinkErrorClass::Permanent,
+            };
+            assert_eq!(error.class, class, "{code}");
             let expected = match code {
                 408 => FailureCode::Timeout,
                 429 => FailureCode::RateLimited,

@@ -80,11 +80,12 @@ fn over_tls(receiver: &Receiver) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_a_failed_connection() {
+async fn a_certificate_that_nobody_vouches_for_is_the_providers_fault() {
     let (receiver, _) = self_signed([]).await;
     let client = client(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"]).unwrap();
     let error = post(&client).await.unwrap_err();
-    assert_transient(&error, FailureCode::Connection);
+    assert_eq!(error.class, SinkErrorClass::ProviderFault);
+    assert_eq!(error.code, FailureCode::Connection);
     assert!(
         error.message.contains("certificate is not trusted"),
         "{error}"
@@ -144,7 +145,7 @@ async fn a_name_that_means_a_loopback_address_is_refused_when_it_is_resolved() {
     let receiver = Receiver::start([]).await;
     let url = format!("http://localhost:{}/", receiver.address().port());
     let error = post(&client(&url, &[]).unwrap()).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::Permanent);
+    assert_eq!(error.class, SinkErrorClass::ProviderFault);
     assert_eq!(error.code, FailureCode::Configuration);
     assert!(error.message.contains("add `allow_cidrs = [\""), "{error}");
     assert_eq!(receiver.received().len(), 0);

@@ -6,26 +6,57 @@ use std::io;
 
 use acteon_core::{FailureCode, SinkError};
 
-use crate::address::Refused;
+use crate::address::RefusedAddress;
 
-/// Why no answer came from `host`.
+/// Why no answer came from `host`. No action is at fault: all of them would fail so, for now or until the settings are
+/// mended.
 pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     let error = error.without_url();
-    let failure = if let Some(refused) = find::<Refused>(&error) {
+    let failure = if let Some(refused) = find::<RefusedAddress>(&error) {
         let message = format!("{host} may not be connected to: {refused}");
-        SinkError::permanent(FailureCode::Configuration, message)
+        SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_builder() {
         let message = format!("no request to {host} can be made of these options");
-        SinkError::permanent(FailureCode::Configuration, message)
+        SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_timeout() {
         SinkError::transient(
             FailureCode::Timeout,
             format!("{host} did not answer in time"),
         )
+    } else if find::<rustls::Error>(&error).is_some_and(is_lasting) {
+        SinkError::provider_fault(FailureCode::Connection, unreachable(&error, host))
     } else {
         SinkError::transient(FailureCode::Connection, unreachable(&error, host))
     };
     failure.with_source(error)
+}
+
+/// True when the two will not come to terms before one of them is changed: a certificate is not trusted, or they have no
+/// version or cipher in common.
+fn is_lasting(error: &rustls::Error) -> bool {
+    use rustls::{AlertDescription as Alert, Error};
+    match error {
+        Error::InvalidCertificate(_)
+        | Error::NoCertificatesPresented
+        | Error::PeerIncompatible(_)
+        | Error::UnsupportedNameType => true,
+        Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::HandshakeFailure
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::ProtocolVersion
+                | Alert::UnrecognisedName
+                | Alert::CertificateRequired
+                | Alert::NoApplicationProtocol
+        ),
+        _ => false,
+    }
 }
 
 fn unreachable(error: &reqwest::Error, host: &str) -> String {

@@ -199,7 +199,7 @@ async fn a_url_on_this_machine_says_which_network_to_allow() {
         .await
         .unwrap();
     let error = deliver(&*named, &action()).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::Permanent);
+    assert_eq!(error.class, SinkErrorClass::ProviderFault);
     assert_eq!(error.code, FailureCode::Configuration);
     assert!(error.message.contains("allow_cidrs"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The actions that benches offer: about 1 KiB each, some of them duplicates by key.
+//! The actions that benches offer: of about 1 KiB, some of them duplicates by key, or with an id and of any size.
 
 use serde_json::json;
 
@@ -35,6 +35,21 @@ pub(crate) fn action(number: u64) -> Vec<u8> {
     action.to_string().into_bytes()
 }
 
+/// The JSON of an action for `provider` whose id is its number, about `bytes` long, or as short as it can be.
+pub(crate) fn action_for(provider: &str, number: u64, bytes: usize) -> Vec<u8> {
+    let start = format!(
+        r#"{{"id":"{number}","namespace":"shop","tenant":"tenant-{}","provider":"{provider}","action_type":"order_{}","payload":{{"number":{number},"body":""#,
+        number % 50,
+        number % 20
+    );
+    let mut action = start.into_bytes();
+    action.resize(action.len().max(bytes.saturating_sub(END.len())), b'x');
+    action.extend_from_slice(END);
+    action
+}
+
+const END: &[u8] = br#""}}"#;
+
 /// How many different keys the first `count` actions have.
 pub(crate) fn unique_keys(count: u64) -> u64 {
     count - count / DUPLICATE_EVERY
@@ -65,6 +80,16 @@ mod tests {
     fn an_action_is_about_a_kibibyte() {
         let length = action(123_456).len();
         assert!((950..1100).contains(&length), "{length} bytes");
+    }
+
+    #[test]
+    fn an_action_of_any_size_is_of_that_size() {
+        for bytes in [200, 1024, 2_000_000] {
+            let action = action_for("hung", 123_456, bytes);
+            assert_eq!(action.len(), bytes);
+            let action: serde_json::Value = serde_json::from_slice(&action).unwrap();
+            assert_eq!(action["id"], "123456");
+        }
     }
 
     #[test]

@@ -50,11 +50,20 @@ impl Measured {
 
     /// The memory it holds now, in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most memory it has held since its start, in MiB.
+    pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, field: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(field));
         let kib = line
             .and_then(|line| line.split_whitespace().nth(1))
-            .context("no VmRSS")?;
+            .with_context(|| format!("no {field}"))?;
         Ok(kib.parse::<f64>()? / 1024.0)
     }
 

@@ -9,16 +9,13 @@ use std::time::Duration;
 use anyhow::ensure;
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::StatusCode;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::actions::action;
 use crate::child::{Measured, counters, free_port, server_binary, until_ready};
+use crate::connection::Connection;
 use crate::report::{Report, median};
 
 #[derive(Args)]
@@ -189,24 +186,11 @@ async fn call(
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let socket = TcpStream::connect(("127.0.0.1", port)).await?;
-    socket.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
+    let mut connection = Connection::open(port).await?;
     let body = shape.body();
     while !stop.load(Relaxed) {
-        let request = Request::post(shape.path())
-            .header("host", "localhost")
-            .header("content-type", "application/json")
-            .body(Full::new(body.clone()))?;
-        let answer = sender.send_request(request).await?;
-        ensure!(
-            answer.status() == StatusCode::OK,
-            "answered {}",
-            answer.status()
-        );
-        let text = answer.into_body().collect().await?.to_bytes();
+        let (status, text) = connection.post(shape.path(), body.clone()).await?;
+        ensure!(status == StatusCode::OK, "answered {status}");
         let executed = memchr::memmem::find_iter(&text, b"\"Executed\"").count() as u64;
         ensure!(
             executed == shape.actions(),

@@ -8,14 +8,14 @@ use acteon_services::Kafka;
 use anyhow::ensure;
 use clap::Args;
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 use tokio::time::Instant;
 
 use crate::actions::{action, rules, unique_keys};
 use crate::child::{Measured, free_port, server_binary, until_counted, until_ready};
 use crate::floor::Fetching;
 use crate::report::{Report, median};
+use crate::topic::queue;
 
 const TOPIC: &str = "bench";
 const PARTITIONS: i32 = 6;
@@ -109,14 +109,7 @@ fn produce(brokers: &str, records: u64) -> anyhow::Result<()> {
         .set("queue.buffering.max.kbytes", "262144")
         .create()?;
     for number in 0..records {
-        let (value, key) = (action(number), number.to_string());
-        let mut record = BaseRecord::to(TOPIC).key(&key).payload(&value);
-        while let Err((error, refused)) = producer.send(record) {
-            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-            ensure!(error == full, "producing: {error}");
-            producer.poll(Duration::from_millis(10));
-            record = refused;
-        }
+        queue(&producer, TOPIC, number, &action(number))?;
     }
     Ok(producer.flush(Duration::from_secs(120))?)
 }

@@ -2,12 +2,21 @@
 //! around it. A bench prints a table, writes JSON, and counts loss and duplicates at the far end.
 
 mod actions;
+mod chance;
 mod child;
+mod connection;
+mod far_end;
 mod floor;
 mod http;
+mod isolation;
 mod kafka;
+mod memory;
+mod outage;
+mod receiver;
 mod report;
 mod rules;
+mod server;
+mod topic;
 
 use std::path::PathBuf;
 
@@ -34,6 +43,12 @@ enum Bench {
     Batch(http::Options),
     /// A topic consumed, with dedup in memory, against a bare consumer.
     Kafka(kafka::Options),
+    /// Healthy providers beside hung, slow and failing ones on one topic.
+    Isolation(isolation::Options),
+    /// What the server holds while 200 B to 2 MB bodies meet slow, hung and failing providers, against its bound.
+    Memory(memory::Options),
+    /// A provider away for 90 s while 100,000 actions come, half of them for it.
+    Outage(outage::Options),
     /// A floor, run as a process of its own.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
@@ -49,6 +64,9 @@ fn main() -> anyhow::Result<()> {
         Bench::Http(options) => http::run(&options, http::Shape::Single)?,
         Bench::Batch(options) => http::run(&options, http::Shape::Batch)?,
         Bench::Kafka(options) => kafka::run(&options)?,
+        Bench::Isolation(options) => isolation::run(&options)?,
+        Bench::Memory(options) => memory::run(&options)?,
+        Bench::Outage(options) => outage::run(&options)?,
         Bench::Floor(floor) => return floor::run(floor),
     };
     report.print();

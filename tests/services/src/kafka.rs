@@ -10,10 +10,16 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
+mod secured;
+
+use self::secured::Listeners;
+pub use self::secured::{Listener, Secured};
 use crate::java;
 use crate::process::{Process, free_ports};
 
@@ -51,16 +57,26 @@ impl Kafka {
 
     /// Starts a broker of its own.
     pub async fn start() -> anyhow::Result<Self> {
+        let plain = |_: &Path, _| Ok(Listeners::default());
+        Ok(Self::start_with(plain).await?.0)
+    }
+
+    /// Starts a broker with further listeners, which `make` makes: in the broker's folder, of these ports.
+    async fn start_with(
+        make: impl FnOnce(&Path, [u16; Listener::ALL.len()]) -> anyhow::Result<Listeners>,
+    ) -> anyhow::Result<(Self, Listeners)> {
         let archives = Self::fetch().await?;
         let folder = tempfile::Builder::new().prefix("acteon-kafka").tempdir()?;
-        let [port, controller] = free_ports()?;
+        let [port, controller, others @ ..] = free_ports::<{ 2 + Listener::ALL.len() }>()?;
+        let listeners = make(folder.path(), others)?;
         fs::write(
             folder.path().join("server.properties"),
-            properties(port, controller, folder.path()),
+            properties(port, controller, folder.path(), &listeners),
         )?;
         let mut format = java::class(&archives, java::SHORT_LIVED, "kafka.tools.StorageTool");
         format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c"]);
         format.arg(folder.path().join("server.properties"));
+        format.args(listeners.format_arguments());
         spawn_blocking(move || java::run(&mut format)).await??;
         let kafka = Self {
             archives,
@@ -69,7 +85,7 @@ impl Kafka {
             process: Mutex::new(None),
         };
         kafka.restart().await?;
-        Ok(kafka)
+        Ok((kafka, listeners))
     }
 
     /// `host:port` for clients.
@@ -194,7 +210,16 @@ fn committed(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<(i32, O
         wanted.add_partition(topic, partition.id());
     }
     ensure!(wanted.count() > 0, "there is no topic {topic}");
-    let committed = consumer.committed_offsets(wanted, ASK_PATIENCE)?;
+    let deadline = Instant::now() + ASK_PATIENCE;
+    let committed = loop {
+        match consumer.committed_offsets(wanted.clone(), ASK_PATIENCE) {
+            // The first group of a broker has none, until the topic of offsets is made.
+            Err(error) if lacks_coordinator(&error) && Instant::now() < deadline => {
+                consumer.poll(Duration::from_millis(100));
+            }
+            asked => break asked?,
+        }
+    };
     let offsets = committed.elements().into_iter().map(|place| {
         let offset = match place.offset() {
             Offset::Offset(next) => Some(next),
@@ -203,6 +228,14 @@ fn committed(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<(i32, O
         (place.partition(), offset)
     });
     Ok(offsets.collect())
+}
+
+fn lacks_coordinator(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
+    )
 }
 
 fn lag_of(
@@ -218,16 +251,17 @@ fn lag_of(
     Ok(lag)
 }
 
-fn properties(port: u16, controller: u16, folder: &Path) -> String {
+fn properties(port: u16, controller: u16, folder: &Path, others: &Listeners) -> String {
     let data = folder.join("data");
+    let (addresses, protocols) = (others.addresses(), others.protocols());
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{addresses}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{addresses}\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}\n\
          log.dirs={}\n\
          offsets.topic.replication.factor=1\n\
          offsets.topic.num.partitions=1\n\
@@ -237,8 +271,10 @@ fn properties(port: u16, controller: u16, folder: &Path) -> String {
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
-         auto.create.topics.enable=false\n",
-        data.display()
+         auto.create.topics.enable=false\n\
+         {}",
+        data.display(),
+        others.properties(folder),
     )
 }
 

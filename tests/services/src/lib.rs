@@ -11,4 +11,4 @@ pub mod kafka;
 pub mod process;
 
 pub use eventually::eventually;
-pub use kafka::Kafka;
+pub use kafka::{Kafka, Listener, Secured};

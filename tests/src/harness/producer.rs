@@ -6,6 +6,8 @@ use acteon_services::Kafka;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Writes records to one topic.
 pub(crate) struct Producer {
     producer: BaseProducer,
@@ -29,6 +31,18 @@ impl Producer {
         &self.topic
     }
 
+    /// How many records were ever written to a topic, whoever did.
+    pub(crate) fn written(&self, topic: &str) -> i64 {
+        let client = self.producer.client();
+        let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let partitions = metadata.topics()[0].partitions().iter();
+        let ends = partitions.map(|partition| {
+            let ends = client.fetch_watermarks(topic, partition.id(), PATIENCE);
+            ends.unwrap().1
+        });
+        ends.sum()
+    }
+
     /// Queues a record; waits while the queue is full.
     pub(crate) fn send(&self, key: &str, value: &[u8]) {
         let mut record = BaseRecord::to(&self.topic).key(key).payload(value);
@@ -40,8 +54,13 @@ impl Producer {
         }
     }
 
+    /// Lets the client do what is due, without waiting.
+    pub(crate) fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
     /// Waits until the broker has all.
     pub(crate) fn flush(&self) {
-        self.producer.flush(Duration::from_secs(60)).unwrap();
+        self.producer.flush(PATIENCE).unwrap();
     }
 }

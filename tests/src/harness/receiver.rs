@@ -1,6 +1,7 @@
 //! A provider's side: an HTTP server that keeps what it was sent and answers as the test wants.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -19,8 +21,11 @@ pub(crate) type Reply = fn(u64) -> Option<StatusCode>;
 /// A running receiver. It ends when dropped.
 pub(crate) struct Receiver {
     url: String,
+    /// Its address while it is away: taken, so that connections to it are refused.
+    reserved: Option<TcpSocket>,
+    reply: Reply,
     seen: Arc<Mutex<Seen>>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 #[derive(Default)]
@@ -45,19 +50,33 @@ impl Receiver {
 
     /// Answers by `reply`; `None` is never to answer.
     pub(crate) async fn replying(reply: Reply) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut receiver = Self::away();
+        receiver.reply = reply;
+        receiver.come_back();
+        receiver
+    }
+
+    /// Refuses connections until it comes back; then it accepts everything.
+    pub(crate) fn away() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self {
+            url: format!("http://{}/", socket.local_addr().unwrap()),
+            reserved: Some(socket),
+            reply: |_| Some(StatusCode::OK),
+            seen: Arc::default(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    pub(crate) fn come_back(&mut self) {
         let router = Router::new()
             .route("/", post(receive))
-            .with_state((seen.clone(), reply));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            url,
-            seen,
-            _tasks: tasks,
-        }
+            .with_state((self.seen.clone(), self.reply));
+        let socket = self.reserved.take().expect("it is away");
+        let listener = socket.listen(1024).unwrap();
+        self.tasks
+            .spawn(async move { axum::serve(listener, router).await.unwrap() });
     }
 
     pub(crate) fn url(&self) -> &str {

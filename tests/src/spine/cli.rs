@@ -18,6 +18,7 @@ fn execute(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("CRM_TOKEN", "a token")
+        .env("KAFKA_PASSWORD", "a password")
         .output()
         .unwrap()
 }
@@ -54,6 +55,34 @@ fn check_reports_every_mistake_with_its_place_and_ends_with_failure() {
     assert!(
         said.contains("webhook"),
         "the known kinds are named: {said}"
+    );
+}
+
+#[test]
+fn check_refuses_two_sources_of_which_one_writes_to_what_the_other_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = |name: &str, more: &str| {
+        format!(
+            "[[sources]]\nname = \"{name}\"\ntype = \"kafka\"\nbrokers = \"a:9092, b:9092\"\n\
+             topics = [\"{name}\"]\ngroup_id = \"acteon\"\n{more}\n"
+        )
+    };
+    let check = |more: &str| {
+        let config = source("orders", more) + &source("bills", more);
+        std::fs::write(folder.path().join("acteon.toml"), config).unwrap();
+        code_and_output(folder.path(), &["check"])
+    };
+    assert_eq!(check("").0, Some(0));
+    let (code, _, complained) = check("retry_topic = \"late\"");
+    let expected = "the sources `orders` and `bills` both use topic `late.1s` at a:9092";
+    assert!(
+        code != Some(0) && complained.contains(expected),
+        "{complained}"
+    );
+    let (code, _, complained) = check("retry_topic = \"bills\"\ndead_letter_topic = \"orders\"");
+    assert!(
+        code != Some(0) && complained.contains("`orders`"),
+        "{complained}"
     );
 }
 

@@ -362,3 +362,32 @@ async fn a_provider_that_fails_half_of_the_time_loses_nothing() {
         assert!(replay.status.is_success(), "{replay:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_over_a_limit_is_copied_about_once_for_each_wait() {
+    const BACKLOG: u64 = 600;
+    let rules = "
+rules:
+  - { name: calm, condition: { all: [] }, action: { type: throttle, max_count: 20, window_seconds: 1 } }
+";
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, 1).await;
+    for number in 0..BACKLOG {
+        let record = action(number, "hook").to_string();
+        producer.send(&number.to_string(), record.as_bytes());
+    }
+    producer.flush();
+    let config = config(kafka, producer.topic(), &receiver, "");
+    let began = Instant::now();
+    let server = Server::start(&config, &[("calm.yaml", rules)]).await;
+    server.until_counted("executed", BACKLOG, PATIENCE).await;
+    let topic = |tier| format!("{}-group.orders.retry.{tier}", producer.topic());
+    let tiers = ["1s", "10s", "1m", "10m", "1h"];
+    let copies: Vec<i64> = tiers.map(|tier| producer.written(&topic(tier))).to_vec();
+    println!("{copies:?} copies in {:?}", began.elapsed());
+    // The first 20 pass at once. Some of the others come a little too early, and wait once more.
+    let all: i64 = copies.iter().sum();
+    assert!((580..900).contains(&all), "{copies:?} copies");
+    assert_eq!(receiver.accepted() as u64, BACKLOG);
+}

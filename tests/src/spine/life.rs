@@ -116,40 +116,66 @@ async fn sigterm_lets_work_in_flight_finish() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_sigterm_ends_it_at_once() {
-    let receiver = Receiver::replying(|_| None).await;
+/// A server whose webhook never answers, and a caller who waits for it.
+async fn with_a_caller_who_waits(
+    receiver: &Receiver,
+    shutdown_timeout_seconds: u32,
+) -> (Server, JoinSet<reqwest::Result<reqwest::Response>>) {
     let config = format!(
-        "[server]\nshutdown_timeout_seconds = 60\n\n\
+        "[server]\nshutdown_timeout_seconds = {shutdown_timeout_seconds}\n\n\
          [[providers]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
         receiver.url()
     );
-    let mut server = Server::start(&config, &[]).await;
-    let mut stuck = JoinSet::new();
+    let (server, mut callers) = (Server::start(&config, &[]).await, JoinSet::new());
     let request = server.client().post(server.url("/v1/dispatch"));
     let request = request.header("content-type", "application/json");
-    stuck.spawn(request.body(action(1, "hook").to_string()).send());
-    eventually(
-        Duration::from_secs(10),
-        async || receiver.requests(),
-        |count| *count == 1,
-    )
-    .await;
+    callers.spawn(request.body(action(1, "hook").to_string()).send());
+    let asked = async || receiver.requests();
+    eventually(Duration::from_secs(10), asked, |count| *count == 1).await;
+    (server, callers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_webhook_hangs_is_told_at_the_deadline_and_the_exit_status_says_so() {
+    let receiver = Receiver::replying(|_| None).await;
+    let (mut server, mut callers) = with_a_caller_who_waits(&receiver, 1).await;
     server.terminate();
-    eventually(
-        Duration::from_secs(10),
-        async || server.log(),
-        |log| log.contains("draining"),
-    )
-    .await;
+    let answer = callers.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+    let refusal: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(refusal["code"], "SHUTTING_DOWN");
+    assert_eq!(
+        server.ended().await.code(),
+        Some(3),
+        "something was cut off"
+    );
+    let log = server.log();
+    let over = log
+        .lines()
+        .find(|line| line.contains("the time to drain is over"));
+    let over = over.unwrap_or_else(|| panic!("{log}"));
+    for count in ["\"of_callers\":1", "\"of_brokers\":0"] {
+        assert!(over.contains(count), "{over}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_ends_it_at_once() {
+    let receiver = Receiver::replying(|_| None).await;
+    let (mut server, _callers) = with_a_caller_who_waits(&receiver, 60).await;
+    server.terminate();
+    let log = async || server.log();
+    eventually(Duration::from_secs(10), log, |log| log.contains("draining")).await;
     server.terminate();
     let start = Instant::now();
-    server.ended().await;
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "it took {:?}",
-        start.elapsed()
+    assert_eq!(
+        server.ended().await.code(),
+        Some(3),
+        "something was cut off"
     );
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod http;
 mod isolation;
 mod kafka;
 mod life;
+mod outage;
 mod readme;
 mod reload;
 

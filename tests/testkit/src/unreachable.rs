@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Held, Question, Reservation,
-    Reserved, Settlement, State, StateError,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
+    Reservation, Reserved, Settlement, State, StateError,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -96,7 +96,7 @@ impl State for UnreachableState {
         self.inner.capabilities()
     }
 
-    async fn ping(&self) -> Result<(), StateError> {
+    async fn ping(&self) -> Result<Fullness, StateError> {
         self.pass(|calls| calls.ping += 1, self.inner.ping()).await
     }
 

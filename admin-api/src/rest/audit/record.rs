@@ -1,9 +1,11 @@
 //! One audit record on the wire: all fields, those that are not there yet as `null`.
 
+use std::borrow::Cow;
+
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::delivery::Position;
 use acteon_core::verdict::VerdictDetails;
-use acteon_core::{AuditRecord, Labels, Payload, Verdict};
+use acteon_core::{AttemptRecord, AuditRecord, Labels, Payload, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,6 +56,9 @@ pub(super) struct Record<'a> {
     completed_at: Timestamp,
     /// From `dispatched_at` to `completed_at`.
     duration_ms: i64,
+    /// The last attempts to deliver it, oldest first: at most 16.
+    #[schema(value_type = Vec<AttemptRecord>)]
+    attempts: Cow<'a, [AttemptRecord]>,
     /// When the record may go; `null`: never.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -103,6 +108,7 @@ impl<'a> Record<'a> {
             dispatched_at: record.dispatched_at,
             completed_at: record.completed_at,
             duration_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+            attempts: attempts(record),
             expires_at: record.expires_at,
             caller_id: record.caller_id.as_deref(),
             auth_method: record.auth_method,
@@ -115,6 +121,33 @@ impl<'a> Record<'a> {
             sequence_number: None,
         }
     }
+}
+
+/// The attempts of a record. Where a provider took the action at once none is recorded: it was the only one.
+fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
+    let is_delivered = match &record.outcome {
+        AuditedOutcome::Executed { .. } | AuditedOutcome::Rerouted { .. } => true,
+        // What a backend has read back from its store.
+        AuditedOutcome::Noted(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
+        AuditedOutcome::Failed { .. }
+        | AuditedOutcome::Suppressed { .. }
+        | AuditedOutcome::Throttled { .. }
+        | AuditedOutcome::Grouped { .. }
+        | AuditedOutcome::StateChanged { .. }
+        | AuditedOutcome::CircuitOpen { .. }
+        | AuditedOutcome::Deduplicated {} => false,
+    };
+    if !is_delivered || !record.attempts.is_empty() {
+        return Cow::Borrowed(&record.attempts);
+    }
+    Cow::Owned(vec![AttemptRecord {
+        at: record.completed_at,
+        provider: record.provider.clone(),
+        status: None,
+        code: None,
+        duration_ms: 0,
+        excerpt: None,
+    }])
 }
 
 /// A record for the document.
@@ -137,6 +170,21 @@ pub(super) fn example() -> Value {
         "dispatched_at": "2026-01-01T00:00:00.000123Z",
         "completed_at": "2026-01-01T00:00:00.012456Z",
         "duration_ms": 12,
+        "attempts": [{
+            "at": "2026-01-01T00:00:00.008456Z",
+            "provider": "email",
+            "status": 503,
+            "code": "EXECUTION_FAILED",
+            "duration_ms": 4,
+            "excerpt": "{\"error\":\"busy\"}",
+        }, {
+            "at": "2026-01-01T00:00:00.012456Z",
+            "provider": "email",
+            "status": null,
+            "code": null,
+            "duration_ms": 3,
+            "excerpt": null,
+        }],
         "expires_at": "2026-01-31T00:00:00.012456Z",
         "caller_id": null,
         "auth_method": "anonymous",

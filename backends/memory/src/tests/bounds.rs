@@ -4,13 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Claim, DeadLetterQuery, End, Held, Quota, Reservation, Reserved, Settlement, State, StateKey,
+    Claim, End, Held, Quota, Reservation, Reserved, Settlement, State, StateContext, StateKey,
     WhenFull,
 };
-use acteon_core::{ActionOutcome, DeadLetter, ProviderResponse};
-use acteon_testkit::dead_letter;
 use tokio::time::advance;
 
 use crate::{MemoryState, StateConfig};
@@ -19,10 +16,11 @@ const LEASE: Duration = Duration::from_secs(30);
 const TTL: Duration = Duration::from_secs(300);
 
 fn bounded(max_keys: usize) -> MemoryState {
-    MemoryState::new(&StateConfig {
+    let config = StateConfig {
         max_keys: NonZeroUsize::new(max_keys).unwrap(),
         ..StateConfig::default()
-    })
+    };
+    MemoryState::new(&config, &StateContext::default())
 }
 
 /// A dedup key as long as they are in practice.
@@ -180,78 +178,6 @@ async fn throttle_keys_that_are_over_are_swept_while_others_come() {
         most < 15_000,
         "10,000 keys are in force at a time, but {most} were kept"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn remembered_outcomes_are_bounded_in_bytes() {
-    let state = MemoryState::new(&StateConfig {
-        max_keys: NonZeroUsize::new(1000).unwrap(),
-        max_remembered_bytes: 10_000,
-        ..StateConfig::default()
-    });
-    let body = serde_json::json!({"text": "x".repeat(4000)});
-    let outcome = ActionOutcome::Executed(ProviderResponse::success(&body).unwrap());
-    let mut settled = 0;
-    for name in ["a", "b", "c", "d"] {
-        let answer = &ask(&state, &[id(name)]).await[0];
-        if is_full(answer) {
-            break;
-        }
-        let mut end = settlement(&id(name), answer);
-        end.remember = Some((outcome.clone(), TTL));
-        state.settle(&[end]).await.unwrap();
-        settled += 1;
-    }
-    assert_eq!(
-        settled, 3,
-        "the third goes over the bound, the fourth is refused"
-    );
-    assert!(matches!(
-        ask(&state, &[claim(0)]).await[0],
-        Reserved::Granted(_)
-    ));
-    assert!(matches!(
-        ask(&state, &[id("a")]).await[0],
-        Reserved::Remembered(_)
-    ));
-    advance(TTL).await;
-    assert!(matches!(
-        ask(&state, &[id("d")]).await[0],
-        Reserved::Granted(_)
-    ));
-}
-
-#[tokio::test(start_paused = true)]
-async fn dead_letters_are_bounded_in_bytes() {
-    let state = MemoryState::new(&StateConfig {
-        max_dead_letter_bytes: 2500,
-        ..StateConfig::default()
-    });
-    for number in 0..5 {
-        let letter = DeadLetter {
-            raw: vec![0; 1000].into(),
-            ..dead_letter(number)
-        };
-        let settlement = Settlement {
-            held: None,
-            end: End::Release,
-            remember: None,
-            dead_letter: Some(letter.into()),
-            notes: Vec::new(),
-        };
-        state.settle(&[settlement]).await.unwrap();
-    }
-    let query = DeadLetterQuery {
-        scope: Scope::everything(),
-        kind: None,
-        namespace: None,
-        tenant: None,
-        after: None,
-        limit: 100,
-    };
-    let kept = state.dead_letters(&query).await.unwrap().letters;
-    let ids: Vec<_> = kept.iter().map(|letter| letter.id.clone()).collect();
-    assert_eq!(ids, [dead_letter(4).id, dead_letter(3).id]);
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, End, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateKey,
-    Tally,
+    Answer, End, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateContext,
+    StateKey, Tally,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -18,10 +18,11 @@ use crate::{MemoryState, StateConfig};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn bounded(max_keys: usize) -> MemoryState {
-    MemoryState::new(&StateConfig {
+    let config = StateConfig {
         max_keys: NonZeroUsize::new(max_keys).unwrap(),
         ..StateConfig::default()
-    })
+    };
+    MemoryState::new(&config, &StateContext::default())
 }
 
 /// A key as long as they are in practice.

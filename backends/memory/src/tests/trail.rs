@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acteon_core::audit::{Audit, AuditQuery, Audits};
 use acteon_core::registry::Registry;
 use acteon_core::scope::Scope;
-use acteon_core::state::States;
+use acteon_core::state::{StateContext, States};
 use acteon_testkit::audit_record;
 
 use crate::{AuditConfig, MemoryAudit, MemoryAudits, MemoryStates};
@@ -67,7 +67,7 @@ async fn both_are_built_by_their_kind_from_options_that_may_be_left_out() {
     let state = states
         .plan("memory", serde_json::json!({"max_keys": 1}))
         .unwrap();
-    let state = state.build(()).await.unwrap();
+    let state = state.build(StateContext::default()).await.unwrap();
     assert!(!state.capabilities().durable && !state.capabilities().shared);
     let audit = audits
         .plan("memory", serde_json::json!({}))

@@ -126,6 +126,8 @@ impl Intake for OneWaits {
     }
 
     async fn bury(&self, _: Vec<Loan<Poison>>) {}
+
+    async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }
 
 #[tokio::test]

@@ -186,12 +186,12 @@ async fn sources_that_share_retry_topics_do_not_deliver_each_others_actions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_longer_than_the_default_limit_waits_and_is_published_like_anything_else() {
     let broker = Broker::shared().await;
-    create_with(broker, "large", &[("max.message.bytes", "3000000")]).await;
+    create_with(broker, "lengthy", &[("max.message.bytes", "3000000")]).await;
     let mut client = broker.client();
     client.set("message.max.bytes", "3000000");
     let topic = Topic {
         broker,
-        name: "large",
+        name: "lengthy",
         producer: client.create().unwrap(),
     };
     let throttled = large_action("a", 1_500_000);
@@ -203,14 +203,14 @@ async fn what_is_longer_than_the_default_limit_waits_and_is_published_like_anyth
         .await;
     let intake = delaying(|_| SECOND);
     let mut options = topic.options();
-    options.dead_letter_topic = Some("large.dead".to_owned());
+    options.dead_letter_topic = Some("lengthy.dead".to_owned());
     let running = Running::start(options, &intake);
     topic.until_committed(0, 2).await;
     intake.wait_for_submitted(2).await;
     assert_eq!(intake.submitted_ids(), ["a", "a"]);
-    assert_eq!(written(broker, "large.dead").await, Some(1));
+    assert_eq!(written(broker, "lengthy.dead").await, Some(1));
     assert!(intake.given_up().is_empty());
-    let retry = "large.orders.retry.1h";
+    let retry = "lengthy.orders.retry.1h";
     let limit = setting(broker, retry, "max.message.bytes").await;
     assert!(limit.parse::<u64>().unwrap() >= 3_000_000);
     let kept = setting(broker, retry, "retention.ms").await;

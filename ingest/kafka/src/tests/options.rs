@@ -2,16 +2,19 @@
 
 use acteon_core::{Registry, Secret, Shutdown, Source};
 use acteon_testkit::FakeIntake;
+use rdkafka::consumer::BaseConsumer;
 use serde_json::{Value, json};
 
 use super::{Running, context, options};
+use crate::member::{Member, Prefetch};
 use crate::{Kafka, KafkaSource, OptionError};
 
 fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut options = json!({"brokers": "localhost:1", "topics": ["orders"], "group_id": "g"});
     change(&mut options);
     let options: crate::KafkaConfig = serde_json::from_value(options).unwrap();
-    options.check("orders").unwrap_err().to_string()
+    let checked = options.check("orders");
+    checked.unwrap_err().to_string()
 }
 
 #[test]
@@ -110,6 +113,55 @@ fn client_properties_that_the_library_does_not_take_are_refused_without_their_va
         error.contains("no.such") && !error.contains("hunter2"),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_of_tls_that_is_not_there_is_refused_by_the_name_of_its_property() {
+    for property in [
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
+    ] {
+        let error = refused(|o| o["client"] = json!({property: "/no/such/file"}));
+        let begin = format!("`client`: the file that `{property}` names cannot be read: No such");
+        assert!(
+            error.starts_with(&begin) && !error.contains("/no/such"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn authorities_are_those_of_the_system_unless_others_are_named() {
+    let mut options = options("localhost:1", "orders");
+    let authorities = |options: &crate::KafkaConfig| {
+        let config = options.producer("orders");
+        config.get("ssl.ca.location").map(str::to_owned)
+    };
+    assert_eq!(authorities(&options).as_deref(), Some("probe"));
+    let named = Secret::new("/etc/kafka/ca.pem");
+    options.client.insert("ssl.ca.location".to_owned(), named);
+    assert_eq!(authorities(&options).as_deref(), Some("/etc/kafka/ca.pem"));
+}
+
+#[test]
+fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
+    let mut options = options("localhost:1", "orders");
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2\n-----END ENCRYPTED PRIVATE KEY-----";
+    for (property, value) in [
+        ("security.protocol", "ssl"),
+        ("ssl.key.pem", key),
+        ("ssl.key.password", "hunter3"),
+    ] {
+        options
+            .client
+            .insert(property.to_owned(), Secret::new(value));
+    }
+    let config = options.consumer("orders", Member::OfTopics(0), Prefetch::of(0, 1));
+    let created: Result<BaseConsumer, _> = config.create();
+    let error = crate::check::refused(&created.err().unwrap(), &options).to_string();
+    assert!(error.contains("ssl.key.pem failed"), "{error}");
+    assert!(!error.contains("hunter"), "{error}");
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub enum Answer {
         headers: Vec<(&'static str, String)>,
         body: Body,
     },
+    /// It repeats what it was sent, path, query and headers.
+    #[allow(missing_docs)]
+    Echo { status: u16 },
     /// It reads the request and never answers.
     Hang,
     /// It reads the request and closes the connection.
@@ -233,6 +236,7 @@ async fn answer(
     seen: Arc<Seen>,
 ) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
+    let echo = format!("{} {:?} x-echo-ends", parts.uri, parts.headers);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     seen.received.lock().push(Received {
         from,
@@ -250,6 +254,7 @@ async fn answer(
             headers,
             body,
         } => Ok(reply(status, headers, body)),
+        Answer::Echo { status } => Ok(reply(status, Vec::new(), text(echo))),
         Answer::Hang => {
             let _told = TellWhenDropped(seen);
             std::future::pending().await
@@ -267,8 +272,8 @@ fn reply(status: u16, headers: Vec<(&'static str, String)>, body: Body) -> Respo
     response
 }
 
-fn text(text: &'static str) -> Body {
-    Full::from(text)
+fn text(text: impl Into<Bytes>) -> Body {
+    Full::from(text.into())
         .map_err(|never| match never {})
         .boxed_unsync()
 }

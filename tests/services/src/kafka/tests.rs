@@ -41,3 +41,48 @@ async fn commit(kafka: &Kafka, group: &str, topic: &str, next: i64) {
     .unwrap()
     .unwrap();
 }
+
+/// Whether a client with these properties gets an answer; else what it says.
+async fn asked(secured: &Secured, listener: Listener, change: &[(&str, &str)]) -> String {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", secured.bootstrap(listener));
+    config.set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
+    config.extend(secured.client_properties(listener));
+    config.extend(
+        change
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+    );
+    let asked = spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create().unwrap();
+        consumer.fetch_metadata(None, Duration::from_secs(3))
+    });
+    match asked.await.unwrap() {
+        Ok(_) => "let in".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secured_broker_lets_in_whom_it_knows_and_nobody_else() {
+    let secured = Secured::start().await.unwrap();
+    for listener in [Listener::Tls, Listener::Scram, Listener::ClientCertificate] {
+        assert_eq!(
+            asked(&secured, listener, &[]).await,
+            "let in",
+            "{listener:?}"
+        );
+    }
+    let wrong = [("sasl.password", "wrong")];
+    assert_ne!(asked(&secured, Listener::Scram, &wrong).await, "let in");
+    let plain = [("security.protocol", "plaintext")];
+    assert_ne!(asked(&secured, Listener::Tls, &plain).await, "let in");
+    let nameless = [("ssl.certificate.location", ""), ("ssl.key.location", "")];
+    let kept_out = asked(&secured, Listener::ClientCertificate, &nameless).await;
+    assert_ne!(kept_out, "let in");
+
+    let new = [("sasl.username", "new"), ("sasl.password", "secret")];
+    assert_ne!(asked(&secured, Listener::Scram, &new).await, "let in");
+    secured.set_password("new", "secret").await.unwrap();
+    assert_eq!(asked(&secured, Listener::Scram, &new).await, "let in");
+}

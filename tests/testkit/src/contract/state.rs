@@ -4,9 +4,11 @@
 mod claims;
 mod events;
 mod leases;
+mod letter_bounds;
 mod letters;
 mod model;
 mod quotas;
+mod remembered;
 mod subject;
 mod tallies;
 mod throttle;
@@ -16,14 +18,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::State;
+use acteon_core::state::StateContext;
 use async_trait::async_trait;
 
 pub use claims::*;
 pub use events::*;
 pub use leases::*;
+pub use letter_bounds::*;
 pub use letters::*;
 pub use model::random_interleavings_follow_the_naive_model;
 pub use quotas::*;
+pub use remembered::*;
 pub use tallies::*;
 pub use throttle::*;
 pub use toggles::*;
@@ -51,8 +56,11 @@ pub trait StateHarness: Send + Sync {
         self.state().await
     }
 
-    /// Another backend, empty, that keeps so many dead letters at most, for so long.
-    async fn keeping(&self, letters_max: usize, retention: Duration) -> Arc<dyn State>;
+    /// Another backend, empty, that keeps so many dead letters at most.
+    async fn keeping(&self, context: StateContext) -> Arc<dyn State>;
+
+    /// Another backend, empty, that remembers about so many outcomes at most.
+    async fn remembering(&self, outcomes_max: usize) -> Arc<dyn State>;
 
     /// Lets the backend's time pass.
     async fn pass(&self, time: Duration) {
@@ -79,6 +87,11 @@ macro_rules! state_contract {
             renewal_of_what_was_lost_says_so_and_takes_nothing_back
             an_outcome_is_answered_again_as_it_was_and_for_its_time
             an_outcome_is_remembered_although_nothing_was_delivered
+            an_outcome_is_not_the_answer_for_a_broker
+            a_lease_does_not_stand_in_the_way_of_a_remembered_outcome
+            a_long_body_is_answered_again_as_truncated
+            remembered_outcomes_never_make_a_reservation_wait_or_fail
+            what_is_in_force_outlives_all_that_is_remembered
             settling_again_changes_nothing
             every_grant_has_a_greater_fence_than_those_before
             answers_stand_in_the_order_of_the_questions
@@ -105,11 +118,16 @@ macro_rules! state_contract {
             places_come_back_one_by_one_as_they_leave_the_window
             dead_letters_come_back_as_they_were
             a_dead_letter_is_stored_once
-            dead_letters_are_listed_newest_first_and_page_by_page
+            dead_letters_are_listed_page_by_page
+            letters_are_listed_and_evicted_by_when_they_were_stored
             dead_letters_are_filtered
             nobody_sees_or_deletes_a_dead_letter_outside_their_scope
             a_deleted_dead_letter_is_gone
-            dead_letters_are_bounded_in_number
+            dead_letters_are_bounded_for_each_kind
+            a_full_kind_refuses_only_settlements_that_bring_such_a_letter
+            a_letter_that_is_there_is_never_refused
+            what_is_deleted_or_too_old_makes_room
+            a_backend_tells_how_full_it_is
             dead_letters_are_bounded_in_age
             dead_letters_survive_where_they_are_durable
             a_toggle_holds_until_it_is_set_anew

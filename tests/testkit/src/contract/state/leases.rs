@@ -1,11 +1,9 @@
-//! Clauses about leases: one instance at a time, and what is answered again under an id.
+//! Clauses about leases: one instance at a time.
 
 use std::sync::Arc;
 
-use acteon_core::outcome::FailureCode;
-use acteon_core::state::{End, Held, Reserved};
-use acteon_core::{ActionOutcome, ProviderResponse, State};
-use serde_json::json;
+use acteon_core::state::{Held, Reserved};
+use acteon_core::{ActionOutcome, State};
 
 use super::StateHarness;
 use super::subject::*;
@@ -74,12 +72,10 @@ pub async fn a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_
     let held = subject.take(&whole).await;
     subject.pass(f64::from(LEASE) * 1.5).await;
     let outcome = ActionOutcome::Deduplicated(());
-    subject
-        .settle(remembered(&held, &outcome, H::UNIT * TTL))
-        .await;
+    let settlement = remembered(&held, &outcome, H::UNIT * TTL);
+    subject.settle(settlement).await;
     assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
-    let answer = subject.ask(&id("a")).await;
-    assert!(matches!(answer, Reserved::Remembered(_)), "{answer:?}");
+    assert_remembered(&subject.ask(&recalling("a")).await);
 }
 
 /// While it is renewed, nobody else gets it.
@@ -109,72 +105,6 @@ pub async fn renewal_of_what_was_lost_says_so_and_takes_nothing_back<H: StateHar
     subject.deliver(&second).await;
     assert!(!subject.renew(&second).await, "it is settled");
     assert_granted(&subject.ask(&id("a")).await);
-}
-
-fn outcomes() -> Vec<ActionOutcome> {
-    let mut response = ProviderResponse::success(&json!({"ok": true, "n": [1, 2.5, "é"]})).unwrap();
-    response.headers = vec![("x-request-id".into(), "abc".into())];
-    let rerouted = ActionOutcome::Rerouted {
-        original_provider: "a".into(),
-        new_provider: "b".into(),
-        response: response.clone(),
-    };
-    let failed = ActionOutcome::Failed(acteon_core::Failure {
-        code: FailureCode::ExecutionFailed,
-        message: "no such address".into(),
-        retryable: false,
-        attempts: 1,
-    });
-    let suppressed = ActionOutcome::Suppressed {
-        rule: "mute".into(),
-    };
-    let executed = ActionOutcome::Executed(response);
-    vec![
-        executed,
-        rerouted,
-        failed,
-        suppressed,
-        ActionOutcome::Deduplicated(()),
-    ]
-}
-
-/// Every kind of outcome, to the byte; and when its time is over, the id is free.
-pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHarness>(harness: &H) {
-    let subject = Subject::of(harness).await;
-    let outcomes = outcomes();
-    for (at, outcome) in outcomes.iter().enumerate() {
-        let held = subject.take(&id(&at.to_string())).await;
-        subject
-            .settle(remembered(&held, outcome, H::UNIT * TTL))
-            .await;
-    }
-    for round in 0..2 {
-        for (at, outcome) in outcomes.iter().enumerate() {
-            let Reserved::Remembered(again) = subject.ask(&id(&at.to_string())).await else {
-                panic!("{outcome:?} is remembered in round {round}");
-            };
-            let text = |outcome| serde_json::to_string(outcome).unwrap();
-            assert_eq!(text(&*again), text(outcome));
-        }
-        subject.pass(f64::from(TTL) / 2.0 - 1.0).await;
-    }
-    subject.pass(3.0).await;
-    assert_granted(&subject.ask(&id("0")).await);
-}
-
-/// What rules ended without a delivery has an outcome too.
-pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHarness>(harness: &H) {
-    let subject = Subject::of(harness).await;
-    let whole = all(&[id("a"), key::<H>("k")]);
-    let held = subject.take(&whole).await;
-    let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
-    settlement.end = End::Release;
-    subject.settle(settlement).await;
-    assert!(matches!(
-        subject.ask(&id("a")).await,
-        Reserved::Remembered(_)
-    ));
-    assert_granted(&subject.ask(&key::<H>("k")).await);
 }
 
 /// The answer to a settlement may be lost, so it comes again: at once, later, and when another holds the key.
@@ -237,7 +167,7 @@ pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harnes
         }
     }
     let settlements: Vec<_> = held.iter().map(delivered).collect();
-    subject.state.settle(&settlements).await.expect("settled");
+    subject.settle_all(&settlements).await;
     subject
         .reserve(&every_third)
         .await
@@ -249,7 +179,7 @@ pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harnes
 pub async fn nothing_asked_is_nothing_refused<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     assert!(subject.reserve(&[]).await.is_empty());
-    subject.state.settle(&[]).await.expect("settled");
+    subject.settle_all(&[]).await;
     let kept = subject.state.renew(&[], H::UNIT).await.expect("an answer");
     assert!(kept.is_empty());
     let held = subject.take(&all(&[])).await;

@@ -23,8 +23,8 @@ const MEMORY: u32 = 7;
 /// One step of an interleaving. Numbers that name something in the past count from the newest.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A slice of an id, or none, with some keys each.
-    Reserve(Vec<(Option<u8>, Vec<u8>)>),
+    /// A slice.
+    Reserve(Vec<Asked>),
     Settle {
         which: usize,
         delivered: bool,
@@ -35,9 +35,18 @@ enum Step {
     Pass(u32),
 }
 
+/// An id, or none, and whether what is remembered under it is the answer, with some keys.
+#[derive(Clone, Debug)]
+struct Asked {
+    id: Option<(u8, Recall)>,
+    keys: Vec<u8>,
+}
+
 fn steps(pace: Pace) -> impl Strategy<Value = Vec<Step>> {
     let keys = proptest::collection::vec(0_u8..4, 0..3);
-    let asked = (proptest::option::of(0_u8..4), keys);
+    let recall = prop_oneof![Just(Recall::Yes), Just(Recall::No)];
+    let asked = (proptest::option::of((0_u8..4, recall)), keys);
+    let asked = asked.prop_map(|(id, keys)| Asked { id, keys });
     let settle = (0_usize..6, any::<bool>(), any::<bool>());
     let step = prop_oneof![
         4 => proptest::collection::vec(asked, 1..5).prop_map(Step::Reserve),
@@ -76,7 +85,6 @@ pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl F
 enum Record {
     Pending(u64),
     Confirmed,
-    Remembered(String),
 }
 
 struct Walk<'a, H> {
@@ -86,6 +94,8 @@ struct Walk<'a, H> {
     now: u32,
     /// With the half unit at which each is over.
     model: BTreeMap<StateKey, (Record, u32)>,
+    /// What is remembered, apart from what is held; with the half unit at which each is over.
+    memory: BTreeMap<StateKey, (String, u32)>,
     /// With the half unit at which each is over unless renewed.
     held: Vec<(Held, u32)>,
     last_fence: u64,
@@ -98,6 +108,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             state,
             now: 0,
             model: BTreeMap::new(),
+            memory: BTreeMap::new(),
             held: Vec::new(),
             last_fence: 0,
         }
@@ -123,11 +134,8 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         }
     }
 
-    async fn reserve(&mut self, asked: &[(Option<u8>, Vec<u8>)]) -> Result<(), TestCaseError> {
-        let asked: Vec<_> = asked
-            .iter()
-            .map(|(id, keys)| reservation::<H>(*id, keys))
-            .collect();
+    async fn reserve(&mut self, asked: &[Asked]) -> Result<(), TestCaseError> {
+        let asked: Vec<_> = asked.iter().map(reservation::<H>).collect();
         let answers = self.state.reserve(&asked, half_units::<H>(LEASE)).await;
         let answers = answers.map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(answers.len(), asked.len());
@@ -151,12 +159,16 @@ impl<'a, H: StateHarness> Walk<'a, H> {
 
     /// What the model says to this.
     fn expected(&self, asked: &Reservation) -> String {
+        let recalled = asked.lease.as_ref().filter(|_| asked.recall == Recall::Yes);
+        let remembered = recalled.and_then(|key| self.memory.get(key));
+        if let Some((outcome, _)) = remembered.filter(|(_, until)| self.now < *until) {
+            return format!("remembered {outcome}");
+        }
         let in_force = |key| self.model.get(key).filter(|(_, until)| self.now < *until);
         for (at, key) in names(asked).enumerate() {
             match in_force(key) {
                 None => {}
                 Some((Record::Pending(_), _)) => return format!("busy {}", key.as_str()),
-                Some((Record::Remembered(outcome), _)) => return format!("remembered {outcome}"),
                 Some((Record::Confirmed, _)) => {
                     return format!("duplicate {}", at - usize::from(asked.lease.is_some()));
                 }
@@ -189,25 +201,28 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             dead_letter: None,
             notes: Vec::new(),
         };
-        self.state.settle(&[settlement]).await.expect("settled");
-        let lease_end = remember.then_some((Record::Remembered(rule), MEMORY));
-        let claim_end = delivered.then_some((Record::Confirmed, TTL));
+        let refused = self.state.settle(&[settlement]).await.expect("settled");
+        assert!(refused.is_empty(), "there is no letter");
         for key in names(&held.reservation) {
+            if !self.is_pending(key, held.grant.fence) {
+                continue;
+            }
             let is_lease = held.reservation.lease.as_ref() == Some(key);
-            let end = if is_lease { &lease_end } else { &claim_end };
-            self.end(key, held.grant.fence, end.clone());
+            if is_lease && remember {
+                let entry = (rule.clone(), self.now + MEMORY);
+                self.memory.insert(key.clone(), entry);
+            }
+            if delivered && !is_lease {
+                let entry = (Record::Confirmed, self.now + TTL);
+                self.model.insert(key.clone(), entry);
+            } else {
+                self.model.remove(key);
+            }
         }
     }
 
-    fn end(&mut self, key: &StateKey, fence: u64, end: Option<(Record, u32)>) {
-        match self.model.get(key) {
-            Some((Record::Pending(holder), _)) if *holder == fence => {}
-            _ => return,
-        }
-        match end {
-            Some((record, time)) => self.model.insert(key.clone(), (record, self.now + time)),
-            None => self.model.remove(key),
-        };
+    fn is_pending(&self, key: &StateKey, fence: u64) -> bool {
+        matches!(self.model.get(key), Some((Record::Pending(holder), _)) if *holder == fence)
     }
 
     async fn renew(&mut self, which: usize) -> Result<(), TestCaseError> {
@@ -253,13 +268,13 @@ fn names(asked: &Reservation) -> impl Iterator<Item = &StateKey> {
         .chain(asked.claims.iter().map(|claim| &claim.key))
 }
 
-fn reservation<H: StateHarness>(id: Option<u8>, keys: &[u8]) -> Reservation {
+fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
     let key = |owner, n: u8| StateKey::new("ns", "t1", owner, &n.to_string());
-    let mut keys = keys.to_vec();
+    let Asked { id, mut keys } = asked.clone();
     keys.sort_unstable();
     keys.dedup();
     Reservation {
-        lease: id.map(|n| key("", n)),
+        lease: id.map(|(n, _)| key("", n)),
         claims: keys
             .iter()
             .map(|n| Claim {
@@ -268,7 +283,7 @@ fn reservation<H: StateHarness>(id: Option<u8>, keys: &[u8]) -> Reservation {
             })
             .collect(),
         quotas: Vec::new(),
-        recall: Recall::Yes,
+        recall: id.map(|(_, recall)| recall).unwrap_or_default(),
     }
 }
 

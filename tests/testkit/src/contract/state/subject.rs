@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Reservation, Reserved,
-    Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
+    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Recall, Reservation,
+    Reserved, Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, State};
 
@@ -62,7 +62,13 @@ impl<'a, H: StateHarness> Subject<'a, H> {
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) {
-        self.state.settle(&[settlement]).await.expect("settled");
+        self.settle_all(&[settlement]).await;
+    }
+
+    /// Settles these, and fails the clause when a letter finds no room.
+    pub(super) async fn settle_all(&self, settlements: &[Settlement]) {
+        let refused = self.state.settle(settlements).await.expect("settled");
+        assert!(refused.is_empty(), "no room for the letters of {refused:?}");
     }
 
     pub(super) async fn deliver(&self, held: &Held) {
@@ -232,11 +238,19 @@ pub(super) fn all_letters(scope: Scope) -> DeadLetterQuery {
     }
 }
 
-/// Needs the lease of this id.
+/// Needs the lease of this id, as a broker's action does: no memory is the answer.
 pub(super) fn id(name: &str) -> Reservation {
     Reservation {
         lease: Some(StateKey::new("ns", "t1", "", name)),
         ..Reservation::default()
+    }
+}
+
+/// Needs the lease of this id, or gets the outcome that is remembered under it.
+pub(super) fn recalling(name: &str) -> Reservation {
+    Reservation {
+        recall: Recall::Yes,
+        ..id(name)
     }
 }
 
@@ -288,6 +302,14 @@ pub(super) fn assert_granted(answer: &Reserved) {
     assert!(
         matches!(answer, Reserved::Granted(_)),
         "expected a grant, but got {answer:?}"
+    );
+}
+
+#[track_caller]
+pub(super) fn assert_remembered(answer: &Reserved) {
+    assert!(
+        matches!(answer, Reserved::Remembered(_)),
+        "expected the outcome again, but got {answer:?}"
     );
 }
 

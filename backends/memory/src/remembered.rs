@@ -1,0 +1,157 @@
+//! Outcomes to be answered again. They are a courtesy: kept apart from what is in force, and the oldest make room for
+//! new ones.
+
+use std::collections::VecDeque;
+
+use acteon_core::{ActionOutcome, ProviderResponse};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
+
+use crate::key::Key;
+
+/// How many of those that are over go for each that comes.
+const FORGOTTEN_PER_OUTCOME: usize = 4;
+
+/// How much one shard remembers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RememberedLimits {
+    pub(crate) outcomes: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What one shard remembers.
+pub(crate) struct Remembered {
+    /// In the order in which they came. One whose key came again holds no outcome any more.
+    entries: VecDeque<Entry>,
+    /// The number of the newest entry of each key.
+    places: HashTable<u32>,
+    /// The number of the oldest entry. Numbers wrap around: there are never so many at once.
+    first: u32,
+    bytes: usize,
+    limits: RememberedLimits,
+}
+
+struct Entry {
+    key: Key,
+    until: u64,
+    outcome: Option<Box<ActionOutcome>>,
+}
+
+impl Remembered {
+    pub(crate) fn new(limits: RememberedLimits) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            places: HashTable::new(),
+            first: 0,
+            bytes: 0,
+            limits,
+        }
+    }
+
+    /// The outcome under `key`, if its time is not over.
+    pub(crate) fn find(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
+        let (entries, first) = (&self.entries, self.first);
+        let of_key = |number: &u32| entries[index(first, *number)].key == key;
+        let number = self.places.find(key.low, of_key)?;
+        let entry = &entries[index(first, *number)];
+        entry.outcome.as_deref().filter(|_| now < entry.until)
+    }
+
+    /// Remembers `outcome` until then. What is over goes, and what came first as far as room is needed.
+    pub(crate) fn put(&mut self, key: Key, outcome: ActionOutcome, until: u64, now: u64) {
+        for _ in 0..FORGOTTEN_PER_OUTCOME {
+            if self.entries.front().is_none_or(|oldest| now < oldest.until) {
+                break;
+            }
+            self.forget_oldest();
+        }
+        let more = bytes_of(&outcome);
+        if more > self.limits.bytes || self.limits.outcomes == 0 {
+            return;
+        }
+        while self.entries.len() >= self.limits.outcomes || self.bytes + more > self.limits.bytes {
+            self.forget_oldest();
+        }
+        self.bytes += more;
+        self.place(key);
+        self.entries.push_back(Entry {
+            key,
+            until,
+            outcome: Some(Box::new(outcome)),
+        });
+    }
+
+    /// Notes that the next entry is the newest of `key`, and empties the one that was.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers wrap around")]
+    fn place(&mut self, key: Key) {
+        let number = self.first.wrapping_add(self.entries.len() as u32);
+        let (entries, first) = (&mut self.entries, self.first);
+        let of_key = |there: &u32| entries[index(first, *there)].key == key;
+        let hash = |there: &u32| entries[index(first, *there)].key.low;
+        match self.places.entry(key.low, of_key, hash) {
+            Place::Vacant(place) => {
+                place.insert(number);
+            }
+            Place::Occupied(mut place) => {
+                let before = std::mem::replace(place.get_mut(), number);
+                if let Some(outcome) = entries[index(first, before)].outcome.take() {
+                    self.bytes -= bytes_of(&outcome);
+                }
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.entries.pop_front() else {
+            return;
+        };
+        if let Some(outcome) = oldest.outcome {
+            self.bytes -= bytes_of(&outcome);
+            let number = self.first;
+            let place = self.places.find_entry(oldest.key.low, |n| *n == number);
+            if let Ok(place) = place {
+                place.remove();
+            }
+        }
+        self.first = self.first.wrapping_add(1);
+    }
+
+    /// How many there are, and the memory they take.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+}
+
+fn index(first: u32, number: u32) -> usize {
+    number.wrapping_sub(first) as usize
+}
+
+/// The memory of one outcome and of its place, roughly.
+fn bytes_of(outcome: &ActionOutcome) -> usize {
+    let own = size_of::<ActionOutcome>() + 2 * size_of::<Entry>();
+    own + match outcome {
+        ActionOutcome::Executed(response) | ActionOutcome::Rerouted { response, .. } => {
+            bytes_of_response(response)
+        }
+        ActionOutcome::Failed(failure) => failure.message.len(),
+        ActionOutcome::CircuitOpen { fallback_chain, .. } => 24 * fallback_chain.len(),
+        ActionOutcome::Deduplicated(())
+        | ActionOutcome::Suppressed { .. }
+        | ActionOutcome::Throttled { .. }
+        | ActionOutcome::Grouped { .. }
+        | ActionOutcome::StateChanged { .. }
+        | ActionOutcome::DryRun { .. } => 0,
+    }
+}
+
+fn bytes_of_response(response: &ProviderResponse) -> usize {
+    let headers = response
+        .headers
+        .iter()
+        .map(|(name, value)| 48 + name.len() + value.len());
+    16 + response.body.get().len() + headers.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests;

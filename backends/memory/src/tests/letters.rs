@@ -1,0 +1,104 @@
+//! Dead letters are bounded in bytes, too: those of each kind apart.
+
+use std::sync::Arc;
+
+use acteon_core::dead_letter::DeadLetterBound;
+use acteon_core::scope::Scope;
+use acteon_core::state::{DeadLetterQuery, End, Settlement, State, StateContext};
+use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy};
+use acteon_testkit::dead_letter;
+
+use crate::{MemoryState, StateConfig};
+
+fn bounded(bytes: usize, when_full: FullPolicy) -> MemoryState {
+    let config = StateConfig {
+        max_dead_letter_bytes: bytes,
+        ..StateConfig::default()
+    };
+    let bound = DeadLetterBound {
+        when_full,
+        ..DeadLetterBound::default()
+    };
+    let dead_letters = DeadLetterBounds {
+        poison: bound,
+        exhausted: bound,
+    };
+    MemoryState::new(&config, &StateContext { dead_letters })
+}
+
+fn letter(number: u32, kind: DeadLetterKind, length: usize) -> Settlement {
+    let letter = DeadLetter {
+        kind,
+        raw: vec![0; length].into(),
+        ..dead_letter(number)
+    };
+    Settlement {
+        held: None,
+        end: End::Release,
+        remember: None,
+        dead_letter: Some(Arc::new(letter)),
+        notes: Vec::new(),
+    }
+}
+
+fn exhausted(number: u32, length: usize) -> Settlement {
+    letter(number, DeadLetterKind::Exhausted, length)
+}
+
+async fn ids(state: &MemoryState) -> Vec<String> {
+    let query = DeadLetterQuery {
+        scope: Scope::everything(),
+        kind: None,
+        namespace: None,
+        tenant: None,
+        after: None,
+        limit: 100,
+    };
+    let letters = state.dead_letters(&query).await.unwrap().letters;
+    letters.iter().map(|letter| letter.id.to_string()).collect()
+}
+
+fn expected(numbers: &[u32]) -> Vec<String> {
+    let id = |number: &u32| dead_letter(*number).id.to_string();
+    numbers.iter().map(id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_of_a_kind_makes_room_for_its_bytes() {
+    let state = bounded(25_000, FullPolicy::EvictOldest);
+    let poison = letter(9, DeadLetterKind::Poison, 10_000);
+    let mut settlements = vec![poison];
+    settlements.extend((0..5).map(|number| exhausted(number, 10_000)));
+    assert!(state.settle(&settlements).await.unwrap().is_empty());
+    assert_eq!(ids(&state).await, expected(&[4, 3, 9]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_for_its_bytes_a_letter_is_refused_and_a_smaller_one_is_not() {
+    let state = bounded(25_000, FullPolicy::Block);
+    let settlements = [10_000, 10_000, 10_000, 1_000];
+    let settlements: Vec<_> = (0..)
+        .zip(settlements)
+        .map(|(number, length)| exhausted(number, length))
+        .collect();
+    assert_eq!(state.settle(&settlements).await.unwrap(), [2]);
+    assert_eq!(ids(&state).await, expected(&[3, 1, 0]));
+    let full = state.ping().await.unwrap().exhausted.full.unwrap();
+    assert!(full.ends_with(" of 25000 bytes of exhausted"), "{full}");
+    let scope = Scope::everything();
+    let deleted = state.delete_dead_letter(&scope, &dead_letter(0).id).await;
+    assert!(deleted.unwrap());
+    assert_eq!(state.ping().await.unwrap().exhausted.full, None);
+    assert!(state.settle(&settlements[2..3]).await.unwrap().is_empty());
+}
+
+/// Its source would wait for ever.
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_larger_than_the_bound_is_kept_alone() {
+    let state = bounded(25_000, FullPolicy::Block);
+    let refused = state
+        .settle(&[exhausted(0, 50_000), exhausted(1, 10)])
+        .await;
+    assert_eq!(refused.unwrap(), [1]);
+    assert_eq!(ids(&state).await, expected(&[0]));
+}

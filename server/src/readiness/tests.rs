@@ -1,0 +1,102 @@
+use std::num::NonZeroUsize;
+
+use acteon_core::dead_letter::DeadLetterBound;
+use acteon_core::state::{End, Reservation, Settlement, StateContext, StateKey};
+use acteon_core::{DeadLetterBounds, FullPolicy};
+use acteon_testkit::{Reach, UnreachableState, dead_letter};
+use serde_json::json;
+use std::time::Duration;
+
+use super::*;
+use crate::adapters::AdapterSet;
+
+/// A state with room for two keys, and two dead letters that could not be delivered.
+async fn small(when_full: FullPolicy) -> Arc<dyn State> {
+    let exhausted = DeadLetterBound {
+        max: NonZeroUsize::new(2).unwrap(),
+        when_full,
+        ..DeadLetterBound::default()
+    };
+    let dead_letters = DeadLetterBounds {
+        exhausted,
+        ..DeadLetterBounds::default()
+    };
+    let options = json!({"max_keys": 2});
+    let plan = AdapterSet::built_in().states.plan("memory", options);
+    plan.unwrap()
+        .build(StateContext { dead_letters })
+        .await
+        .unwrap()
+}
+
+async fn parts(state: &Arc<dyn State>) -> Vec<Part> {
+    let parts = Parts {
+        pipeline: Box::new(|| Part::ready("pipeline")),
+        state: state.clone(),
+        audit: None,
+        sources: Vec::new(),
+    };
+    parts.parts().await
+}
+
+async fn bury(state: &Arc<dyn State>, numbers: std::ops::Range<u32>) {
+    let settlements: Vec<_> = numbers
+        .map(|number| Settlement {
+            held: None,
+            end: End::Release,
+            remember: None,
+            dead_letter: Some(Arc::new(dead_letter(number))),
+            notes: Vec::new(),
+        })
+        .collect();
+    state.settle(&settlements).await.unwrap();
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_full_are_named_until_there_is_room() {
+    let state = small(FullPolicy::Block).await;
+    let ready = [Part::ready("state"), Part::ready("dead_letters")];
+    bury(&state, 0..1).await;
+    assert_eq!(parts(&state).await, ready);
+    bury(&state, 1..3).await;
+    let full = Part::unready("dead_letters", "full: 2 of 2 exhausted; the sources wait");
+    assert_eq!(parts(&state).await, [Part::ready("state"), full]);
+    let scope = acteon_core::Scope::everything();
+    let id = dead_letter(0).id;
+    assert!(state.delete_dead_letter(&scope, &id).await.unwrap());
+    assert_eq!(parts(&state).await, ready);
+}
+
+#[tokio::test]
+async fn dead_letters_that_make_room_for_others_hold_up_nobody() {
+    let state = small(FullPolicy::EvictOldest).await;
+    bury(&state, 0..9).await;
+    let ready = [Part::ready("state"), Part::ready("dead_letters")];
+    assert_eq!(parts(&state).await, ready);
+}
+
+#[tokio::test]
+async fn a_state_that_is_full_is_named() {
+    let state = small(FullPolicy::Block).await;
+    let asked = ["a", "b"].map(|name| Reservation {
+        lease: Some(StateKey::new("ns", "t1", "", name)),
+        ..Reservation::default()
+    });
+    state
+        .reserve(&asked, Duration::from_secs(30))
+        .await
+        .unwrap();
+    let detail = "full: 2 of 2 keys; what needs a new one is refused";
+    let full = Part::unready("state", detail);
+    assert_eq!(parts(&state).await, [full, Part::ready("dead_letters")]);
+}
+
+#[tokio::test]
+async fn of_a_state_that_does_not_answer_nothing_is_known() {
+    let state = UnreachableState::before(small(FullPolicy::Block).await);
+    state.set_reach(Reach::CutOff);
+    let state: Arc<dyn State> = state;
+    let error = "the state backend does not answer";
+    let away = ["state", "dead_letters"].map(|name| Part::unready(name, error));
+    assert_eq!(parts(&state).await, away);
+}

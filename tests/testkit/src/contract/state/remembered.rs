@@ -1,0 +1,167 @@
+//! Clauses about what is answered again under an id: a courtesy to callers who wait, which never stands in the way.
+
+use acteon_core::outcome::{FailureCode, REMEMBERED_BODY_BYTES_MAX};
+use acteon_core::state::{End, Reserved};
+use acteon_core::{ActionOutcome, ProviderResponse};
+use serde_json::{Value, json};
+
+use super::StateHarness;
+use super::subject::*;
+
+/// How many outcomes a small backend remembers.
+const FEW: usize = 16;
+
+fn outcomes() -> Vec<ActionOutcome> {
+    let mut response = ProviderResponse::success(&json!({"ok": true, "n": [1, 2.5, "é"]})).unwrap();
+    response.headers = vec![("x-request-id".into(), "abc".into())];
+    let rerouted = ActionOutcome::Rerouted {
+        original_provider: "a".into(),
+        new_provider: "b".into(),
+        response: response.clone(),
+    };
+    let failed = ActionOutcome::Failed(acteon_core::Failure {
+        code: FailureCode::ExecutionFailed,
+        message: "no such address".into(),
+        retryable: false,
+        attempts: 1,
+    });
+    let suppressed = ActionOutcome::Suppressed {
+        rule: "mute".into(),
+    };
+    let executed = ActionOutcome::Executed(response);
+    vec![
+        executed,
+        rerouted,
+        failed,
+        suppressed,
+        ActionOutcome::Deduplicated(()),
+    ]
+}
+
+/// Every kind of outcome, to the byte; and when its time is over, the id is free.
+pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let outcomes = outcomes();
+    for (at, outcome) in outcomes.iter().enumerate() {
+        let held = subject.take(&id(&at.to_string())).await;
+        subject
+            .settle(remembered(&held, outcome, H::UNIT * TTL))
+            .await;
+    }
+    for round in 0..2 {
+        for (at, outcome) in outcomes.iter().enumerate() {
+            let Reserved::Remembered(again) = subject.ask(&recalling(&at.to_string())).await else {
+                panic!("{outcome:?} is remembered in round {round}");
+            };
+            let text = |outcome| serde_json::to_string(outcome).unwrap();
+            assert_eq!(text(&*again), text(outcome));
+        }
+        subject.pass(f64::from(TTL) / 2.0 - 1.0).await;
+    }
+    subject.pass(3.0).await;
+    assert_granted(&subject.ask(&recalling("0")).await);
+}
+
+/// What rules ended without a delivery has an outcome too.
+pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k")]);
+    let held = subject.take(&whole).await;
+    let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
+    settlement.end = End::Release;
+    subject.settle(settlement).await;
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    assert_granted(&subject.ask(&key::<H>("k")).await);
+}
+
+/// An action of a broker that bears the same id is granted, and leaves the memory as it was; so does its end.
+pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let held = subject.take(&recalling("a")).await;
+    let settlement = remembered(&held, &outcomes()[0], H::UNIT * TTL);
+    subject.settle(settlement).await;
+    let of_broker = subject.take(&id("a")).await;
+    subject.fail(&of_broker).await;
+    let of_broker = subject.take(&id("a")).await;
+    subject.deliver(&of_broker).await;
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    assert_granted(&subject.ask(&id("a")).await);
+}
+
+/// Whoever asks again gets the answer at once, although a broker's action holds the id.
+pub async fn a_lease_does_not_stand_in_the_way_of_a_remembered_outcome<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let held = subject.take(&recalling("a")).await;
+    let settlement = remembered(&held, &outcomes()[0], H::UNIT * TTL);
+    subject.settle(settlement).await;
+    let of_broker = subject.take(&id("a")).await;
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    assert_busy(
+        &subject.ask(&id("a")).await,
+        id("a").lease.as_ref().unwrap(),
+    );
+    assert!(subject.renew(&of_broker).await, "it still holds the id");
+}
+
+/// A body of 4 KiB is kept; of a longer one it is only said that there was one.
+pub async fn a_long_body_is_answered_again_as_truncated<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let longest = REMEMBERED_BODY_BYTES_MAX - json!({"text": ""}).to_string().len();
+    for (name, length) in [("kept", longest), ("truncated", longest + 1)] {
+        let body = json!({"text": "x".repeat(length)});
+        let mut response = ProviderResponse::success(&body).unwrap();
+        response.headers = vec![("x-request-id".into(), "abc".into())];
+        let held = subject.take(&recalling(name)).await;
+        let outcome = ActionOutcome::Executed(response);
+        let settlement = remembered(&held, &outcome, H::UNIT * TTL);
+        subject.settle(settlement).await;
+        let Reserved::Remembered(again) = subject.ask(&recalling(name)).await else {
+            panic!("it is remembered");
+        };
+        let ActionOutcome::Executed(response) = *again else {
+            panic!("{again:?}");
+        };
+        let expected = match name {
+            "kept" => body,
+            _ => json!({"truncated": true}),
+        };
+        let found: Value = serde_json::from_str(response.body.get()).unwrap();
+        assert_eq!(found, expected);
+        assert_eq!(response.headers.len(), 1);
+    }
+}
+
+/// However many there are: each new action is granted at once, and the last one's outcome is remembered.
+pub async fn remembered_outcomes_never_make_a_reservation_wait_or_fail<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let subject = subject.through(harness.remembering(FEW).await);
+    let body = json!({"text": "x".repeat(REMEMBERED_BODY_BYTES_MAX / 2)});
+    let outcome = ActionOutcome::Executed(ProviderResponse::success(&body).unwrap());
+    for number in 0..20 * FEW {
+        let asked = recalling(&number.to_string());
+        let held = subject.take(&asked).await;
+        let settlement = remembered(&held, &outcome, H::UNIT * 1000);
+        subject.settle(settlement).await;
+        assert_remembered(&subject.ask(&asked).await);
+    }
+}
+
+/// What must be forgotten for want of room is remembered outcomes, and nothing else.
+pub async fn what_is_in_force_outlives_all_that_is_remembered<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let subject = subject.through(harness.remembering(FEW).await);
+    let held = subject.take(&all(&[id("held"), key::<H>("held")])).await;
+    let confirmed = subject.take(&key::<H>("confirmed")).await;
+    subject.deliver(&confirmed).await;
+    for number in 0..10 * FEW {
+        let taken = subject.take(&recalling(&number.to_string())).await;
+        let settlement = remembered(&taken, &outcomes()[0], H::UNIT * 1000);
+        subject.settle(settlement).await;
+    }
+    assert!(subject.renew(&held).await, "it still holds both");
+    assert_duplicate(&subject.ask(&key::<H>("confirmed")).await, 0);
+}
