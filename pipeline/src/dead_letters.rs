@@ -62,7 +62,9 @@ impl Pipeline {
     /// Puts what cannot be decoded among the dead letters.
     pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
         let now = self.parts.clock.now();
-        let letters = poison.iter().map(|loan| Arc::new(poison_letter(loan, now)));
+        let letters = poison
+            .iter()
+            .map(|loan| Arc::new(DeadLetter::of_poison(loan, now)));
         let letters: Vec<_> = letters.collect();
         let settlements: Vec<_> = letters.iter().cloned().map(stored).collect();
         let refused = match self.settle_state(&settlements, || {}).await {
@@ -140,24 +142,5 @@ fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
         | ActionOutcome::Grouped { .. }
         | ActionOutcome::StateChanged { .. }
         | ActionOutcome::DryRun { .. } => ("UNDELIVERED", "ended without delivery".into()),
-    }
-}
-
-fn poison_letter(poison: &Poison, now: Timestamp) -> DeadLetter {
-    DeadLetter {
-        id: position_id(&poison.position, poison.made_at),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
-        code: "INVALID_ACTION".into(),
-        message: poison.reason.as_str().into(),
-        attempts: 0,
-        history: Vec::new(),
-        source: poison.position.to_string().into(),
-        raw: detached(&poison.raw),
-        created_at: now,
     }
 }

@@ -159,7 +159,8 @@ impl Pipeline {
         self.hand(provider, Work::Job(queued), ended);
     }
 
-    /// Hands work to a provider's worker. Only a worker that has ended refuses, and then the process is stopping.
+    /// Hands work to a provider's worker. One that has ended refuses it, for the process is stopping; so does one to which
+    /// more attempts came that failed at once than it can hold.
     fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<Ended>) {
         if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
             queued.job.detach();
@@ -167,7 +168,10 @@ impl Pipeline {
         match provider.hand(work) {
             Ok(()) => {}
             Err(Work::Job(queued) | Work::Again(queued, _)) => {
-                ended.push(Self::shutting_down(queued.job));
+                ended.push(match provider.has_ended() {
+                    true => Self::shutting_down(queued.job),
+                    false => overflow(queued.job),
+                });
             }
             // Dropped, the attempt gives its action back.
             Err(Work::Running(_)) => {}

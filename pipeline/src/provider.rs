@@ -212,13 +212,19 @@ impl Provider {
         &self.options.name
     }
 
-    /// Hands work to the worker. It comes back when the worker has ended: the channel holds all that can wait or run.
+    /// Hands work to the worker. It comes back when the worker has ended, or holds too much: that cannot be what waits for
+    /// its turn or runs.
     pub(crate) fn hand(&self, work: Work) -> Result<(), Work> {
         self.sender.try_send(work).map_err(|refused| {
             let (mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work)) =
                 refused;
             work
         })
+    }
+
+    /// True when there is no worker any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.sender.is_closed()
     }
 
     /// Whether the sink may be asked now.

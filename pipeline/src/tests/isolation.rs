@@ -225,3 +225,18 @@ async fn a_worker_that_panics_is_started_anew_and_told_of() {
     sleep(Duration::from_secs(61)).await;
     assert!(bench.pipeline.readiness().ready);
 }
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_at_once_by_the_thousand_are_redelivered() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let providers = [
+        Provider::new("log", &sink).bounds(2, 10),
+        Provider::new("well", &RecordingSink::succeeding()),
+    ];
+    let bench = Bench::new("rules: []", providers, PipelineOptions::default()).await;
+    bench.finish([record("first").provider("well")]).await;
+    let batch = (0..1000).map(|number| record(&name(number)));
+    let ends = bench.finish(batch).await;
+    let later = |end: &String| end.ends_with("later Redelivery");
+    assert!(ends.iter().all(later), "{ends:?}");
+}

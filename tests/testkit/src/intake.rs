@@ -9,7 +9,6 @@ use acteon_core::{
     Loan, Poison, Refusal,
 };
 use async_trait::async_trait;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -164,7 +163,7 @@ impl Intake for FakeIntake {
         let count = poison.len();
         for loan in poison {
             self.buried.lock().push((*loan).clone());
-            let letter = letter_of_poison(&loan);
+            let letter = Arc::new(DeadLetter::of_poison(&loan, epoch()));
             loan.dead_lettered(letter);
         }
         self.buried_tally.add(count);
@@ -187,25 +186,6 @@ fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
         history: Vec::new(),
         source: envelope.position.to_string().into(),
         raw: envelope.raw.clone(),
-        created_at: epoch(),
-    })
-}
-
-fn letter_of_poison(poison: &Poison) -> Arc<DeadLetter> {
-    Arc::new(DeadLetter {
-        id: position_id(&poison.position, poison.made_at),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
-        code: "INVALID_JSON".into(),
-        message: poison.reason.as_str().into(),
-        attempts: 0,
-        history: Vec::new(),
-        source: poison.position.to_string().into(),
-        raw: Bytes::clone(&poison.raw),
         created_at: epoch(),
     })
 }
