@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptRecord;
-use crate::delivery::{Poison, detached, position_id};
 
 /// One dead letter. Its id follows from its place in the source, so that a message read twice is kept once.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,28 +42,6 @@ pub struct DeadLetter {
     pub raw: Bytes,
     /// When it became a dead letter.
     pub created_at: Timestamp,
-}
-
-impl DeadLetter {
-    /// The letter of a message that could not be decoded, as of `now`.
-    pub fn of_poison(poison: &Poison, now: Timestamp) -> Self {
-        Self {
-            id: position_id(&poison.position, poison.made_at),
-            kind: DeadLetterKind::Poison,
-            namespace: "".into(),
-            tenant: "".into(),
-            provider: "".into(),
-            action_type: "".into(),
-            action_id: "".into(),
-            code: "INVALID_ACTION".into(),
-            message: poison.reason.as_str().into(),
-            attempts: 0,
-            history: Vec::new(),
-            source: poison.position.to_string().into(),
-            raw: detached(&poison.raw),
-            created_at: now,
-        }
-    }
 }
 
 /// Why a message is a dead letter.

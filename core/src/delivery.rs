@@ -16,7 +16,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::action::{Action, Payload};
 use crate::admission::Permit;
 use crate::attempt::History;
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, DeadLetterKind};
 use crate::disposition::{Delay, Policy, Refusal};
 use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
@@ -97,6 +97,28 @@ pub struct Poison {
     /// When the broker says it was made, else when it was read. With the position it makes the id of the dead letter,
     /// so that what is read twice is kept once.
     pub made_at: Timestamp,
+}
+
+impl Poison {
+    /// What is kept of it among the dead letters, as of `now`.
+    pub fn dead_letter(&self, now: Timestamp) -> DeadLetter {
+        DeadLetter {
+            id: position_id(&self.position, self.made_at),
+            kind: DeadLetterKind::Poison,
+            namespace: "".into(),
+            tenant: "".into(),
+            provider: "".into(),
+            action_type: "".into(),
+            action_id: "".into(),
+            code: "INVALID_ACTION".into(),
+            message: self.reason.as_str().into(),
+            attempts: 0,
+            history: Vec::new(),
+            source: self.position.to_string().into(),
+            raw: detached(&self.raw),
+            created_at: now,
+        }
+    }
 }
 
 /// Where a message stood: a stream such as `kafka:orders/3`, and the offset in it where it has one.

@@ -62,9 +62,7 @@ impl Pipeline {
     /// Puts what cannot be decoded among the dead letters.
     pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
         let now = self.parts.clock.now();
-        let letters = poison
-            .iter()
-            .map(|loan| Arc::new(DeadLetter::of_poison(loan, now)));
+        let letters = poison.iter().map(|loan| Arc::new(loan.dead_letter(now)));
         let letters: Vec<_> = letters.collect();
         let settlements: Vec<_> = letters.iter().cloned().map(stored).collect();
         let refused = match self.settle_state(&settlements, || {}).await {

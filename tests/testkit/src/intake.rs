@@ -163,7 +163,7 @@ impl Intake for FakeIntake {
         let count = poison.len();
         for loan in poison {
             self.buried.lock().push((*loan).clone());
-            let letter = Arc::new(DeadLetter::of_poison(&loan, epoch()));
+            let letter = Arc::new(loan.dead_letter(epoch()));
             loan.dead_lettered(letter);
         }
         self.buried_tally.add(count);
