@@ -7,6 +7,10 @@
     clippy::vec_box,
     reason = "a job passes through many lists, and is moved by its box"
 )]
+#![allow(
+    clippy::redundant_allocation,
+    reason = "a batch, and a worker, count handles of their own: others count theirs on other threads"
+)]
 
 mod dead_letters;
 mod dedup;

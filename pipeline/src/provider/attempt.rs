@@ -33,6 +33,10 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// The job and the answer of an attempt that went well without waiting, and was no probe.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is no error, and is used up where it is returned"
+    )]
     pub(super) fn well_at_once(self) -> Result<(Box<Job>, ProviderResponse), Self> {
         match self {
             Self {
