@@ -4,6 +4,7 @@
 //! [`Action`] is, what can become of it) and the ports that the families of adapters implement: [`Sink`],
 //! [`Source`], [`State`] and [`Audit`]. A type stands here only when two families need it.
 #![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod action;
 pub mod admission;

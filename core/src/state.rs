@@ -359,12 +359,23 @@ pub struct Settlement {
     pub held: Option<Held>,
     /// What becomes of the claims and quotas.
     pub end: End,
-    /// An outcome to answer again under the leased id, and for how long.
-    pub remember: Option<(ActionOutcome, Duration)>,
+    /// An outcome to answer again. Where a lease is held, only if that is still in force.
+    pub remember: Option<Remember>,
     /// What to keep among the dead letters.
     pub dead_letter: Option<Arc<DeadLetter>>,
     /// Where the action counts, once each, whatever became of it and of its lease. None stands here twice.
     pub notes: Vec<Tally>,
+}
+
+/// An outcome to answer again.
+#[derive(Clone, Debug)]
+pub struct Remember {
+    /// The name of the action: that of its lease, where one is held.
+    pub under: StateKey,
+    /// The outcome.
+    pub outcome: ActionOutcome,
+    /// For how long.
+    pub ttl: Duration,
 }
 
 /// What becomes of what was held.

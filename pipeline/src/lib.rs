@@ -3,16 +3,14 @@
 //! [`Pipeline`] takes batches from any source, asks the rules what shall happen, reserves in the shared state what
 //! that needs, has the providers do it, and settles: state, audit trail, source. Begin reading in `process.rs`.
 //! It knows ports only: no broker, no database and no HTTP.
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 #![allow(
     clippy::vec_box,
     reason = "a job passes through many lists, and is moved by its box"
 )]
-#![allow(
-    clippy::redundant_allocation,
-    reason = "a batch, and a worker, count handles of their own: others count theirs on other threads"
-)]
 
 mod dead_letters;
+mod decide;
 mod dedup;
 mod deliver;
 mod events;

@@ -1,30 +1,24 @@
 //! The story of a batch: gather, decide, reserve, deliver, settle. Each step takes the whole batch; results stay per action.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::{
     ActionOutcome, Clock, Counters, Delivery, Failure, Feed, Intake, Loan, Poison, Redactor, State,
     Trail,
 };
-use acteon_rules::Effect;
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::Unstored;
 use crate::dedup::Waiting;
-use crate::gather::{Batch, Noted};
 use crate::hold::Holds;
-use crate::job::{Ended, Job};
+use crate::job::Job;
 use crate::options::PipelineOptions;
 use crate::pace::Pace;
 use crate::provider::Providers;
-use crate::reserve::{Asking, Need};
-use crate::rulebook::{Generation, Rules};
+use crate::rulebook::Rules;
 use crate::tasks::Tasks;
-use crate::yielding::TimeSlice;
 
 /// Takes batches from sources and sees each action through to its end.
 pub struct Pipeline {
@@ -88,17 +82,6 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-/// A batch after the rules.
-#[derive(Default)]
-struct Decided {
-    /// Those that need nothing more.
-    free: Vec<Box<Job>>,
-    /// Those that need something from the state.
-    asking: Vec<Asking>,
-    /// Those that have ended.
-    ended: Vec<Ended>,
-}
-
 impl Pipeline {
     /// Puts the parts together. Nothing runs yet.
     pub fn new(parts: Parts) -> Arc<Self> {
@@ -116,49 +99,5 @@ impl Pipeline {
     /// What waits to be tried again, as far as this process knows.
     pub fn redeliveries(&self) -> Arc<dyn Redeliveries> {
         self.parts.providers.redeliveries.clone()
-    }
-
-    /// What the rules say of each action. Pure but for the counting of errors, and for letting others run.
-    async fn decide(
-        &self,
-        batch: Batch,
-        generation: &Arc<Generation>,
-        now: Timestamp,
-        ended: Vec<Ended>,
-    ) -> Decided {
-        let mut decided = Decided {
-            ended,
-            ..Decided::default()
-        };
-        let (mut errors, mut noted) = (0, Noted::default());
-        let (mut gathered, mut slice) = (batch.gathered.into_iter(), TimeSlice::begin());
-        for delivery in batch.deliveries {
-            self.parts.providers.redeliveries.came(&delivery);
-            let mut known = gathered.next().unwrap_or_default();
-            noted.tell(&mut known);
-            let mut decision = generation.set.decide(&delivery.action, now, &known);
-            noted.note(&decision.notes);
-            errors += u64::from(decision.rule_errors);
-            let mut job = Job::new(delivery, generation.stamp);
-            if let Effect::Deliver(plan) = &mut decision.effect
-                && let Some(payload) = plan.payload.take()
-            {
-                job.modify(payload);
-            }
-            job.ruling.verdict = decision.verdict;
-            job.ruling.matched_rule = decision.matched_rule;
-            job.ruling.details = decision.details;
-            job.ruling.notes = decision.notes;
-            match Need::of(job, decision.effect, &self.parts.options) {
-                Need::Nothing(job) => decided.free.push(job),
-                Need::End(end) => decided.ended.push(end),
-                Need::Reserve(asking) => decided.asking.push(asking),
-            }
-            slice.yield_when_over().await;
-        }
-        if errors > 0 {
-            self.parts.counters.rule_errors.fetch_add(errors, Relaxed);
-        }
-        decided
     }
 }

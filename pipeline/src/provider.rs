@@ -9,6 +9,7 @@ mod retry;
 mod stats;
 mod worker;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -126,6 +127,18 @@ pub(crate) struct Provider {
     sender: mpsc::Sender<Work>,
     /// Taken by the worker when it starts.
     receiver: Mutex<Option<mpsc::Receiver<Work>>>,
+}
+
+/// A provider in the hands of one batch, or of its worker. Others who count their own handle down on another thread are
+/// not disturbed.
+pub(crate) struct Handle(Arc<Provider>);
+
+impl Deref for Handle {
+    type Target = Provider;
+
+    fn deref(&self) -> &Provider {
+        &self.0
+    }
 }
 
 /// What is handed to a worker.

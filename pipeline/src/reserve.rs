@@ -268,7 +268,7 @@ impl Answering<'_> {
 }
 
 /// The key under which an id is leased, and its outcome remembered.
-fn lease_key(job: &Job) -> StateKey {
+pub(crate) fn lease_key(job: &Job) -> StateKey {
     let [namespace, tenant, rest @ ..] = naming(&job.delivery.action);
     let mut name = String::with_capacity(rest.iter().map(|part| part.len() + 4).sum());
     for part in rest {

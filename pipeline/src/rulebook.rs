@@ -7,6 +7,8 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, Rulebook, RulesError,
@@ -23,7 +25,12 @@ use tokio::time::Instant;
 pub use self::files::{read_rule_files, read_rule_test_files};
 pub use self::watch::Follow;
 use crate::gather::gather;
-use crate::yielding::TimeSlice;
+use crate::yielding::{LONGEST_SLICE, TimeSlice};
+
+/// From this slowness on, rules are evaluated on a thread that may block. One action that took too long is chance: the
+/// thread may have been stopped. So it takes several.
+const SLOW: u32 = 64;
+const SLOW_STEP: u32 = 16;
 
 /// A set of rules in force, and its number.
 pub struct Generation {
@@ -31,6 +38,8 @@ pub struct Generation {
     pub stamp: Stamp,
     /// The set.
     pub set: RuleSet,
+    /// Grows with each action that took too long for a thread that others need, and shrinks with those that did not.
+    slowness: AtomicU32,
 }
 
 /// What tells sets of rules apart.
@@ -46,7 +55,28 @@ impl Generation {
     fn new(number: u64, set: RuleSet) -> Self {
         let hash = RulesHash::of(set.content_hash());
         let stamp = Stamp { number, hash };
-        Self { stamp, set }
+        Self {
+            stamp,
+            set,
+            slowness: AtomicU32::new(0),
+        }
+    }
+
+    /// True when these rules are to be evaluated on a thread that may block.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slowness.load(Relaxed) >= SLOW
+    }
+
+    /// Notes how long it took to decide about so many actions.
+    pub(crate) fn took(&self, time: Duration, actions: u32) {
+        let before = self.slowness.load(Relaxed);
+        let after = match time >= LONGEST_SLICE * actions {
+            true => before.saturating_add(SLOW_STEP).min(2 * SLOW),
+            false => before.saturating_sub(1),
+        };
+        if before != after {
+            self.slowness.store(after, Relaxed);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::ids::Ids;
-use acteon_core::state::{End, Settlement};
+use acteon_core::state::{End, Remember, Settlement};
 use acteon_core::{
     ActionOutcome, AuditRecord, DeadLetter, Delay, Disposition, History, Policy, Refusal,
     StateError, TimeLeft,
@@ -21,6 +21,7 @@ use crate::hold::Hold;
 use crate::job::{Ended, Ending, Job};
 use crate::process::Pipeline;
 use crate::record;
+use crate::reserve::lease_key;
 
 /// How long a settlement is tried again before the batch goes on without it.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
@@ -207,12 +208,10 @@ impl Pipeline {
         let letter = closing.end.letter();
         let outcome = closing.end.outcome();
         let counts = outcome.is_some() && !job.ruling.notes.is_empty();
-        if held.is_none() && letter.is_none() && !counts {
+        let remember = outcome.and_then(|outcome| self.remember(job, outcome));
+        if held.is_none() && letter.is_none() && remember.is_none() && !counts {
             return None;
         }
-        let delivery = &job.delivery;
-        let remembers = delivery.policy == Policy::Answer && delivery.id_given && held.is_some();
-        let remembered = outcome.filter(|outcome| remembers && is_worth_remembering(outcome));
         let is_delivered = outcome.is_some_and(ActionOutcome::is_delivered);
         Some(Settlement {
             held,
@@ -220,13 +219,23 @@ impl Pipeline {
                 true => End::Confirm,
                 false => End::Release,
             },
-            remember: remembered
-                .map(|outcome| (outcome.clone(), self.parts.options.idempotency_ttl)),
+            remember,
             dead_letter: letter.cloned(),
             notes: match counts {
                 true => job.ruling.notes.clone(),
                 false => Vec::new(),
             },
+        })
+    }
+
+    /// What a caller is answered who asks again under the same id.
+    fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<Remember> {
+        let (delivery, options) = (&job.delivery, &self.parts.options);
+        let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
+        (is_named && is_worth_remembering(outcome)).then(|| Remember {
+            under: lease_key(job),
+            outcome: outcome.clone(),
+            ttl: options.idempotency_ttl,
         })
     }
 

@@ -93,6 +93,7 @@ impl Pipeline {
             let run = AssertUnwindSafe(worker.run(closing)).catch_unwind();
             if run.await.is_err() {
                 self.tasks.panicked(name);
+                worker.recover();
             }
         }
         worker.close().await;

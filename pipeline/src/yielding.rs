@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 /// How long work may keep its thread.
-const LONGEST: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_SLICE: Duration = Duration::from_millis(1);
 
 /// The time that work may take before others run.
 pub(crate) struct TimeSlice {
@@ -23,9 +23,19 @@ impl TimeSlice {
 
     /// Lets other tasks run if the slice is over, and begins the next one. Called after each step of the work.
     pub(crate) async fn yield_when_over(&mut self) {
-        if self.began.elapsed() >= LONGEST {
-            yield_now().await;
-            self.began = Instant::now();
+        if self.over().is_some() {
+            *self = self.next().await;
         }
+    }
+
+    /// Lets other tasks run, and begins the next slice.
+    pub(crate) async fn next(&self) -> Self {
+        yield_now().await;
+        Self::begin()
+    }
+
+    /// How long the slice has lasted, once it is over.
+    pub(crate) fn over(&self) -> Option<Duration> {
+        Some(self.began.elapsed()).filter(|lasted| *lasted >= LONGEST_SLICE)
     }
 }

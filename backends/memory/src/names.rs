@@ -46,10 +46,15 @@ impl Hashing {
         }
     }
 
-    /// Those of what it ends, then one for each note.
+    /// Those of what it ends, or the one that is remembered under where nothing is held; then one for each note.
     pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<Key>) {
         if let Some(held) = &settlement.held {
             self.reservation(&held.reservation, into);
+        }
+        if let Some(remember) = &settlement.remember
+            && settlement.held.is_none()
+        {
+            into.push(self.key(Kind::Lease, &remember.under));
         }
         for note in &settlement.notes {
             into.push(self.key(Kind::Tally(nanos(note.within)), &note.key));

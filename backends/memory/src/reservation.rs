@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, End, Grant, Held, Quota, Recall, Reservation, Reserved, Settlement, WhenFull,
+    Busy, End, Grant, Held, Quota, Recall, Remember, Reservation, Reserved, Settlement, WhenFull,
 };
 
 use crate::key::Key;
@@ -67,11 +67,9 @@ impl Locked<'_> {
         let fence = held.grant.fence;
         if let Some(key) = keys.lease
             && self.end(key, fence, None)
-            && let Some((outcome, ttl)) = &settlement.remember
+            && let Some(remember) = &settlement.remember
         {
-            let (now, until) = (self.now, self.now.saturating_add(nanos(*ttl)));
-            self.shard(key)
-                .remember(key, outcome.abridged(), now, until);
+            self.remember(remember, key);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
             let slot = (settlement.end == End::Confirm).then_some((Slot::Confirmed, claim.ttl));
@@ -80,6 +78,14 @@ impl Locked<'_> {
         if settlement.end == End::Release {
             self.refund(held, keys, charged);
         }
+    }
+
+    /// Keeps an outcome to be answered again under `key`.
+    pub(crate) fn remember(&mut self, remember: &Remember, key: Key) {
+        let now = self.now;
+        let until = now.saturating_add(nanos(remember.ttl));
+        let outcome = remember.outcome.abridged();
+        self.shard(key).remember(key, outcome, now, until);
     }
 
     /// What was remembered, where it may be the answer.

@@ -111,6 +111,8 @@ impl State for MemoryState {
             .visit(settlements, Hashing::settlement, |locked, end, rest| {
                 let held = end.held.as_ref();
                 let held = held.map(|held| (held, Keys::of(&held.reservation, rest)));
+                let remember = end.remember.as_ref().filter(|_| held.is_none());
+                let remembered = take(usize::from(remember.is_some()), rest);
                 let notes = end.notes.iter().zip(take(end.notes.len(), rest));
                 let position = positions.next();
                 if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
@@ -119,6 +121,9 @@ impl State for MemoryState {
                 if let Some((held, keys)) = held {
                     let charged = self.shards.nanos_at(held.grant.charged_at);
                     locked.settle(end, held, keys, charged);
+                }
+                if let Some((remember, key)) = remember.zip(remembered.first()) {
+                    locked.remember(remember, *key);
                 }
                 dropped += notes
                     .filter(|(note, key)| !locked.note(note, **key))

@@ -87,6 +87,8 @@ struct KafkaOptions {
     #[serde(default)]
     ordered: bool,
     #[serde(default)]
+    ordering_key: Vec<String>,
+    #[serde(default)]
     consumers: u32,
     #[serde(default)]
     retry_topic: Option<String>,

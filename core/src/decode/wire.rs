@@ -178,7 +178,7 @@ pub const FIELDS: [&str; 14] = [
     "trace_context",
 ];
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Field {
     Id,
@@ -207,10 +207,10 @@ impl Field {
 
     /// False for a field that was `seen` before. Fields that we do not know may come as often as they like.
     fn is_first(self, seen: &mut u16) -> bool {
-        let bit = match self {
-            Self::Other => return true,
-            known => 1 << known as u16,
-        };
+        if self == Self::Other {
+            return true;
+        }
+        let bit = 1 << self as u16;
         let is_first = *seen & bit == 0;
         *seen |= bit;
         is_first

@@ -66,7 +66,7 @@ pub(crate) struct OwnTopics {
     pub(crate) clock: Clock,
     client: ClientConfig,
     read: Vec<String>,
-    events: Arc<Events>,
+    pub(crate) events: Arc<Events>,
     declared: tokio::sync::Mutex<Declared>,
     missing: Mutex<Vec<String>>,
 }

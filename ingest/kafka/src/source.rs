@@ -115,7 +115,11 @@ impl KafkaSource {
             ),
             ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
-            events: Arc::new(Events::new(&context.name)),
+            events: match member {
+                // What is wrong while they are declared is told by the member that waits for it.
+                Member::OfRetries => self.own_topics.events.clone(),
+                Member::OfTopics(_) => Arc::new(Events::new(&context.name)),
+            },
             remembered: self.remembered.clone(),
             own_topics: self.own_topics.clone(),
             in_flight_max: self.in_flight_max(member),

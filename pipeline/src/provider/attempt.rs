@@ -12,9 +12,9 @@ use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::Provider;
 use super::breaker::Pass;
 use super::queue::Place;
+use super::{Handle, Provider};
 use crate::job::{Job, idempotency_key};
 
 /// An attempt that has begun, with the job inside.
@@ -31,36 +31,25 @@ pub(crate) struct Finished {
     pub(super) result: Result<ProviderResponse, SinkError>,
 }
 
-impl Finished {
-    /// The job and the answer of an attempt that went well without waiting, and was no probe.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it is no error, and is used up where it is returned"
-    )]
-    pub(super) fn well_at_once(self) -> Result<(Box<Job>, ProviderResponse), Self> {
-        match self {
-            Self {
-                job,
-                pass: Pass::Free { .. },
-                took: Duration::ZERO,
-                result: Ok(response),
-                place: None,
-            } if job.delivery.history.is_none() => Ok((job, response)),
-            other => Err(other),
-        }
-    }
-}
-
-/// Frees the place of a probe when an attempt is dropped before it has ended.
-struct Dropped<'a> {
+/// What an attempt keeps of its provider until it ends. Dropped before that, it gives back its slot, where it has one of
+/// its own, and the place of a probe.
+struct Unfinished<'a> {
     provider: &'a Provider,
-    pass: Option<Pass>,
+    pass: Pass,
+    /// Its place in the queue: an attempt that was begun inline has one, and a slot of its own, once it waits.
+    place: Option<Place>,
+    has_ended: bool,
 }
 
-impl Drop for Dropped<'_> {
+impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass {
-            self.provider.observed(|stats| stats.breaker.untold(pass));
+        if self.has_ended {
+            return;
+        }
+        let pass = self.pass;
+        self.provider.observed(|stats| stats.breaker.untold(pass));
+        if self.place.is_some() {
+            self.provider.free_slot();
         }
     }
 }
@@ -68,23 +57,25 @@ impl Drop for Dropped<'_> {
 /// Asks the sink once. A batch, or a worker, has a handle of its own on the provider: others who count theirs down on
 /// another thread are not disturbed.
 pub(super) async fn attempt(
-    provider: Arc<Arc<Provider>>,
+    provider: Arc<Handle>,
     mut job: Box<Job>,
-    mut place: Option<Place>,
+    place: Option<Place>,
     pass: Pass,
 ) -> Finished {
     let number = job.attempts() + 1;
     job.route.attempts += 1;
     job.route.attempts_at_target += 1;
-    let mut dropped = Dropped {
-        provider: &provider,
-        pass: matches!(pass, Pass::Probe { .. }).then_some(pass),
+    let mut unfinished = Unfinished {
+        provider: &provider.0,
+        pass,
+        place,
+        has_ended: false,
     };
-    let (took, result) = ask(&provider, &mut job, &mut place, number).await;
-    dropped.pass = None;
+    let (took, result) = ask(&provider.0, &mut job, &mut unfinished.place, number).await;
+    unfinished.has_ended = true;
     Finished {
         job,
-        place,
+        place: unfinished.place.take(),
         pass,
         took,
         result,
@@ -92,7 +83,7 @@ pub(super) async fn attempt(
 }
 
 async fn ask(
-    provider: &Arc<Provider>,
+    provider: &Provider,
     job: &mut Job,
     place: &mut Option<Place>,
     number: u32,

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::poll;
 
 use super::attempt::{Attempt, Finished, attempt};
+use super::breaker::Pass;
 use super::stats::Permission;
-use super::{Begun, Next, Provider};
+use super::{Begun, Handle, Next, Provider};
 use crate::job::Job;
 
 /// The slots of one batch. While it waits for a place in a queue it must hold none.
@@ -19,7 +21,7 @@ pub(crate) struct Inline(Vec<Slot>);
 
 impl Inline {
     pub(crate) fn at(&mut self, provider: &Arc<Provider>) -> &mut Slot {
-        let is_there = |slot: &Slot| Arc::ptr_eq(&*slot.provider, provider);
+        let is_there = |slot: &Slot| Arc::ptr_eq(&slot.provider.0, provider);
         let found = self.0.iter().position(is_there);
         let at = found.unwrap_or_else(|| {
             self.0.push(Slot::new(provider.clone()));
@@ -31,7 +33,7 @@ impl Inline {
 
 /// At one provider. Dropping it gives back the slot and notes what went well.
 pub(crate) struct Slot {
-    provider: Arc<Arc<Provider>>,
+    provider: Arc<Handle>,
     is_taken: bool,
     /// The last attempt, when it ended at once: the next begins in its box.
     finished: Option<Attempt>,
@@ -42,7 +44,7 @@ pub(crate) struct Slot {
 impl Slot {
     fn new(provider: Arc<Provider>) -> Self {
         Self {
-            provider: Arc::new(provider),
+            provider: Arc::new(Handle(provider)),
             is_taken: false,
             finished: None,
             well: 0,
@@ -88,12 +90,18 @@ impl Slot {
 
     /// What follows from how an attempt ended at the first go.
     pub(crate) fn finished(&mut self, finished: Finished) -> Next {
-        match finished.well_at_once() {
-            Ok((job, response)) => {
+        match finished {
+            Finished {
+                job,
+                place: None,
+                pass: Pass::Free { .. },
+                took: Duration::ZERO,
+                result: Ok(response),
+            } if job.delivery.history.is_none() => {
                 self.well += 1;
                 Next::Ended(job.delivered(response))
             }
-            Err(finished) => {
+            finished => {
                 self.note();
                 self.provider.finished(finished)
             }

@@ -16,7 +16,7 @@ use super::attempt::{Attempt, Finished, attempt};
 use super::breaker::Pass;
 use super::retry::LONGEST;
 use super::stats::Permission;
-use super::{Next, Provider, Queued, WhenOpen, Work};
+use super::{Handle, Next, Provider, Queued, WhenOpen, Work};
 use crate::job::Ended;
 use crate::process::Pipeline;
 
@@ -25,7 +25,7 @@ const TAKEN_MAX: usize = 256;
 
 pub(crate) struct Worker {
     pipeline: Arc<Pipeline>,
-    provider: Arc<Arc<Provider>>,
+    provider: Arc<Handle>,
     inbox: mpsc::Receiver<Work>,
     queue: VecDeque<Queued>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
@@ -34,6 +34,7 @@ pub(crate) struct Worker {
     running: FuturesUnordered<Attempt>,
     /// Jobs whose throttle places have grown stale, asking anew; each keeps its slot.
     renewing: Option<BoxFuture<'static, Renewed>>,
+    renewing_slots: usize,
     ended: Vec<Ended>,
     /// Settling goes on beside the deliveries; what ends meanwhile is settled together, next.
     settling: Option<BoxFuture<'static, ()>>,
@@ -41,8 +42,6 @@ pub(crate) struct Worker {
 
 /// What became of jobs that asked for their places anew.
 struct Renewed {
-    /// How many slots they kept.
-    slots: usize,
     granted: Vec<Queued>,
     ended: Vec<Ended>,
 }
@@ -59,19 +58,26 @@ impl Worker {
         let inbox = provider.receiver.lock().take()?;
         Some(Self {
             pipeline,
-            provider: Arc::new(provider),
+            provider: Arc::new(Handle(provider)),
             inbox,
             queue: VecDeque::new(),
             waiting_to_retry: BinaryHeap::new(),
             held_until: None,
             running: FuturesUnordered::new(),
             renewing: None,
+            renewing_slots: 0,
             ended: Vec::new(),
             settling: None,
         })
     }
 
-    /// Works until `closing`. May be called again after a panic: what waits is still here.
+    /// Gives up what was under way when it panicked: those actions go back to their sources. What waits is still here.
+    pub(crate) fn recover(&mut self) {
+        self.settling = None;
+        self.free_renewing();
+    }
+
+    /// Works until `closing`.
     pub(crate) async fn run(&mut self, closing: &CancellationToken) {
         let mut taken = Vec::with_capacity(TAKEN_MAX);
         loop {
@@ -223,26 +229,29 @@ impl Worker {
             return;
         }
         let pipeline = self.pipeline.clone();
+        self.renewing_slots = stale.len();
         self.renewing = Some(Box::pin(async move {
-            let slots = stale.len();
             let mut ended = Vec::new();
             let granted = pipeline.ask_again(stale, &mut ended).await;
-            Renewed {
-                slots,
-                granted,
-                ended,
-            }
+            Renewed { granted, ended }
         }));
     }
 
     fn renewed(&mut self, renewed: Renewed) {
-        self.renewing = None;
-        (0..renewed.slots).for_each(|_| self.provider.free_slot());
+        self.free_renewing();
         self.ended.extend(renewed.ended);
         for queued in renewed.granted.into_iter().rev() {
             self.queue.push_front(queued);
         }
         self.launch();
+    }
+
+    /// Gives back the slots of those that asked anew.
+    fn free_renewing(&mut self) {
+        self.renewing = None;
+        for _ in 0..std::mem::take(&mut self.renewing_slots) {
+            self.provider.free_slot();
+        }
     }
 
     fn settle_next(&mut self) {

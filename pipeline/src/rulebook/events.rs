@@ -27,7 +27,12 @@ pub(super) fn refused(error: &RulesError) {
                 tracing::error!(%problem, "rules refused, the old ones stay in force");
             }
         }
-        other => tracing::error!(error = %other, "rules refused, the old ones stay in force"),
+        other @ (RulesError::NoDirectory
+        | RulesError::OutsideDirectory(_)
+        | RulesError::NotFound(_)
+        | RulesError::State(_)) => {
+            tracing::error!(error = %other, "rules refused, the old ones stay in force");
+        }
     }
 }
 

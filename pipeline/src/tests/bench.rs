@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::{Clock, Counters, Delivery, Feed, Intake, Policy, Redactor};
+use acteon_core::state::DeadLetterQuery;
+use acteon_core::{Clock, Counters, Delivery, Feed, Intake, Policy, Redactor, Scope, State};
 use acteon_rules::{KnownProviders, Settings};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
@@ -59,6 +60,11 @@ impl Provider {
         self
     }
 
+    pub(super) fn queue_bytes(mut self, bytes: u64) -> Self {
+        self.options.queue_bytes = bytes;
+        self
+    }
+
     pub(super) fn fallback(mut self, name: &str) -> Self {
         self.options.fallback = Some(name.into());
         self
@@ -94,8 +100,18 @@ impl Bench {
         providers: impl IntoIterator<Item = Provider>,
         options: PipelineOptions,
     ) -> Self {
+        Self::over(Arc::new(MemoryState::default()), rules, providers, options).await
+    }
+
+    /// Over this state.
+    pub(super) async fn over(
+        state: Arc<MemoryState>,
+        rules: &str,
+        providers: impl IntoIterator<Item = Provider>,
+        options: PipelineOptions,
+    ) -> Self {
         let clock = Clock::starting_at(epoch());
-        let state = UnreachableState::before(Arc::new(MemoryState::default()));
+        let state = UnreachableState::before(state);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
         let rules = RulesOptions {
@@ -164,6 +180,28 @@ impl Bench {
         self.submit(actions).await;
         self.lender.wait_for_ended(before + count).await;
         self.lender.ends().split_off(before)
+    }
+
+    /// The ids of the dead letters.
+    pub(super) async fn letters(&self) -> Vec<CompactString> {
+        let query = DeadLetterQuery {
+            scope: Scope::everything(),
+            kind: None,
+            namespace: None,
+            tenant: None,
+            after: None,
+            limit: 100,
+        };
+        let page = self.state.dead_letters(&query).await.unwrap();
+        page.letters
+            .iter()
+            .map(|letter| letter.id.clone())
+            .collect()
+    }
+
+    pub(super) async fn delete_letter(&self, id: &str) {
+        let scope = Scope::everything();
+        self.state.delete_dead_letter(&scope, id).await.unwrap();
     }
 
     /// Ends the pipeline and waits for its tasks.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_testkit::{Answer, RecordingSink, action};
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::bench::{name, record};
 use super::{Bench, Provider};
@@ -129,4 +129,99 @@ async fn a_sink_that_panics_fails_its_action_and_nothing_else() {
         super::bench::sorted(ends),
         ["bad: failed", "good: executed"]
     );
+}
+
+/// A provider that hangs, with room for two attempts and three that wait.
+async fn hung_alone() -> (Bench, std::sync::Arc<RecordingSink>) {
+    let hung = RecordingSink::answering(|_| Answer::Hang);
+    let provider = Provider::new("log", &hung)
+        .bounds(2, 3)
+        .timeout(Duration::from_secs(3600));
+    let bench = Bench::new("rules: []", [provider], PipelineOptions::default()).await;
+    (bench, hung)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_feeds_one_provider_waits_for_it_and_copies_nothing() {
+    let (bench, hung) = hung_alone().await;
+    let batch = (0..50).map(|number| record(&name(number)));
+    tokio::select! {
+        () = bench.submit(batch) => panic!("the queue is full"),
+        () = sleep(Duration::from_secs(600)) => {}
+    }
+    let ends = bench.lender.ends();
+    let later = ends.iter().filter(|end| end.contains("later")).count();
+    assert_eq!(later, 0, "{ends:?}");
+    assert_eq!(hung.attempts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_feeds_one_provider_waits_while_its_breaker_is_open() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::Transient(None)]);
+    let provider = Provider::new("log", &sink).retries(0).breaker(1);
+    let bench = Bench::new("rules: []", [provider], PipelineOptions::default()).await;
+    bench.finish([record("opens")]).await;
+    let start = Instant::now();
+    let ends = bench
+        .finish((0..20).map(|number| record(&name(number))))
+        .await;
+    assert!(ends.iter().all(|end| end.ends_with("executed")), "{ends:?}");
+    assert!(
+        start.elapsed() >= Duration::from_secs(60),
+        "until the probe"
+    );
+    assert_eq!(sink.attempts().len(), 21, "and none beside it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_waits_is_let_go_when_the_process_stops() {
+    let (bench, _hung) = hung_alone().await;
+    let batch = (0..50).map(|number| record(&name(number)));
+    tokio::join!(bench.submit(batch), async {
+        sleep(Duration::from_secs(1)).await;
+        bench.closing.cancel();
+    });
+    let lender = bench.close().await;
+    assert_eq!(lender.on_loan(), 0, "all have gone back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_wait_for_one_provider_are_bounded() {
+    let hung = RecordingSink::answering(|_| Answer::Hang);
+    let well = RecordingSink::succeeding();
+    let providers = [
+        Provider::new("hung", &hung)
+            .timeout(Duration::from_secs(3600))
+            .queue_bytes(10_000),
+        Provider::new("well", &well),
+    ];
+    let bench = Bench::new("rules: []", providers, PipelineOptions::default()).await;
+    bench.finish([record("first").provider("well")]).await;
+    let large = "x".repeat(4000);
+    let batch = (0..300).map(|number| {
+        let payload = serde_json::json!({"text": large});
+        record(&name(number)).provider("hung").payload(&payload)
+    });
+    bench.submit(batch).await;
+    let ends = bench.lender.ends();
+    let later = ends
+        .iter()
+        .filter(|end| end.ends_with("later Redelivery"))
+        .count();
+    assert!(later >= 190, "a hundred run, and two wait: {later}");
+    hung.release();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_is_started_anew_and_told_of() {
+    let sink = RecordingSink::answering(|_| Answer::SucceedAfter(Duration::from_millis(10)));
+    let bench = Bench::with_rules("rules: []", &sink).await;
+    bench.trail.panic_once();
+    let ends = bench.finish([record("a")]).await;
+    assert_eq!(ends, ["a: retry Abandoned"]);
+    assert!(!bench.pipeline.readiness().ready);
+    assert_eq!(bench.finish([record("b")]).await, ["b: executed"]);
+    sleep(Duration::from_secs(61)).await;
+    assert!(bench.pipeline.readiness().ready);
 }

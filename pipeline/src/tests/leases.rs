@@ -120,3 +120,53 @@ async fn the_answer_again_is_the_very_same() {
         .collect();
     assert_eq!(texts[0], texts[1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_one_action_only_with_its_type_and_provider() {
+    let sink = RecordingSink::succeeding();
+    let providers = [Provider::new("log", &sink), Provider::new("other", &sink)];
+    let bench = Bench::new("rules: []", providers, PipelineOptions::default()).await;
+    let same = || action("same");
+    bench
+        .finish([
+            same(),
+            same().action_type("other"),
+            same().provider("other"),
+        ])
+        .await;
+    let attempts = sink.attempts();
+    assert_eq!(attempts.len(), 3);
+    let mut keys: Vec<_> = attempts
+        .iter()
+        .map(|seen| seen.idempotency_key.clone())
+        .collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "their sinks know them apart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_caller_is_answered_from_memory() {
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules("rules: []", &sink).await;
+    bench.finish([action("a")]).await;
+    let of_broker = action("a").policy(super::bench::broker(Default::default()));
+    assert_eq!(bench.finish([of_broker]).await, ["a: executed"]);
+    let replayed = action("a").policy(acteon_core::Policy::Replay);
+    assert_eq!(bench.finish([replayed]).await, ["a: executed"]);
+    assert_eq!(sink.attempts().len(), 3);
+    bench.finish([action("a")]).await;
+    assert_eq!(sink.attempts().len(), 3, "the caller is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_answered_again_like_any_other() {
+    const ONCE: &str = "rules: [{ name: once, condition: { all: [] }, action: { type: deduplicate, key: [payload], ttl_seconds: 10 } }]";
+    let sink = RecordingSink::succeeding();
+    let bench = Bench::with_rules(ONCE, &sink).await;
+    let ends = bench.finish([action("a"), action("b")]).await;
+    assert_eq!(ends, ["a: executed", "b: deduplicated"]);
+    advance(Duration::from_secs(20)).await;
+    assert_eq!(bench.finish([action("b")]).await, ["b: deduplicated"]);
+    assert_eq!(sink.attempts().len(), 1, "though the key is free by now");
+}

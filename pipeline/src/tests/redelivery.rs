@@ -271,3 +271,47 @@ async fn a_provider_may_have_a_schedule_of_its_own() {
     let (_, after) = went(&bench.lender);
     assert!(after >= Duration::from_secs(1000), "{after:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_find_no_room_wait_with_their_actions_and_hold_up_no_others() {
+    let max = std::num::NonZeroUsize::new(1).unwrap();
+    let bound = acteon_core::dead_letter::DeadLetterBound {
+        max,
+        ..Default::default()
+    };
+    let bounds = acteon_core::DeadLetterBounds {
+        exhausted: bound,
+        ..Default::default()
+    };
+    let state = std::sync::Arc::new(acteon_backends_memory::MemoryState::new(
+        &Default::default(),
+        &acteon_core::state::StateContext {
+            dead_letters: bounds,
+        },
+    ));
+    let sink = RecordingSink::answering(|seen| match seen.action.action_type.as_str() {
+        "bad" => Answer::Permanent,
+        _ => Answer::Succeed,
+    });
+    let providers = [Provider::new("log", &sink)];
+    let bench = Bench::over(state.clone(), ONCE, providers, PipelineOptions::default()).await;
+    let bad = |id: &str| record(id).action_type("bad");
+    bench
+        .submit([bad("a"), bad("b"), record("c"), bad("d")])
+        .await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let mut ends = bench.lender.ends();
+    ends.sort();
+    assert_eq!(ends, ["a: dead_lettered EXECUTION_FAILED", "c: executed"]);
+    assert_eq!(sink.attempts().len(), 4, "nobody is asked again");
+    let page = bench.letters().await;
+    bench.delete_letter(&page[0]).await;
+    bench.lender.wait_for_ended(3).await;
+    let ends = bench.lender.ends();
+    assert_eq!(
+        ends.iter()
+            .filter(|end| end.contains("dead_lettered"))
+            .count(),
+        2
+    );
+}

@@ -36,7 +36,9 @@ async fn parts(state: &Arc<dyn State>) -> Vec<Part> {
         audit: None,
         sources: Vec::new(),
     };
-    parts.parts().await
+    let mut parts = parts.parts().await;
+    parts.retain(|part| part.name != "pipeline");
+    parts
 }
 
 async fn bury(state: &Arc<dyn State>, numbers: std::ops::Range<u32>) {

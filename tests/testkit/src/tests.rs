@@ -94,6 +94,8 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/claims.rs"),
         include_str!("contract/state/quotas.rs"),
         include_str!("contract/state/letters.rs"),
+        include_str!("contract/state/letter_bounds.rs"),
+        include_str!("contract/state/remembered.rs"),
         include_str!("contract/state/toggles.rs"),
         include_str!("contract/state/model.rs"),
         include_str!("contract/state/throttle.rs"),

@@ -15,6 +15,7 @@ pub struct RecordingTrail {
     records: Mutex<Vec<AuditRecord>>,
     calls: AtomicUsize,
     refuses: AtomicBool,
+    panics: AtomicBool,
     tally: Tally,
 }
 
@@ -27,6 +28,11 @@ impl RecordingTrail {
     /// Refuses what comes from now on.
     pub fn refuse(&self) {
         self.refuses.store(true, SeqCst);
+    }
+
+    /// Panics at the next call.
+    pub fn panic_once(&self) {
+        self.panics.store(true, SeqCst);
     }
 
     /// Takes what comes from now on.
@@ -54,6 +60,7 @@ impl RecordingTrail {
 impl Trail for RecordingTrail {
     async fn record(&self, records: Vec<AuditRecord>) -> Result<(), AuditError> {
         self.calls.fetch_add(1, SeqCst);
+        assert!(!self.panics.swap(false, SeqCst), "the test said so");
         if self.refuses.load(SeqCst) {
             return Err(AuditError::Unavailable("the test said so".into()));
         }

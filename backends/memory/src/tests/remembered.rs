@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    End, Held, Recall, Reservation, Reserved, Settlement, State, StateContext, StateKey,
+    End, Held, Recall, Remember, Reservation, Reserved, Settlement, State, StateContext, StateKey,
 };
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::json;
@@ -45,9 +45,13 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
         });
     let settlements: Vec<_> = held
         .map(|held| Settlement {
-            held: Some(held),
             end: End::Confirm,
-            remember: Some((outcome.clone(), TTL)),
+            remember: held.reservation.lease.clone().map(|under| Remember {
+                under,
+                outcome: outcome.clone(),
+                ttl: TTL,
+            }),
+            held: Some(held),
             dead_letter: None,
             notes: Vec::new(),
         })

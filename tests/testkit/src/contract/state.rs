@@ -87,6 +87,7 @@ macro_rules! state_contract {
             renewal_of_what_was_lost_says_so_and_takes_nothing_back
             an_outcome_is_answered_again_as_it_was_and_for_its_time
             an_outcome_is_remembered_although_nothing_was_delivered
+            an_outcome_is_remembered_although_nothing_is_held
             an_outcome_is_not_the_answer_for_a_broker
             a_lease_does_not_stand_in_the_way_of_a_remembered_outcome
             a_long_body_is_answered_again_as_truncated

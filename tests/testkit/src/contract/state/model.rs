@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::ActionOutcome;
-use acteon_core::state::{Claim, End, Held, Recall, Reservation, Reserved, Settlement, StateKey};
+use acteon_core::state::{
+    Claim, End, Held, Recall, Remember, Reservation, Reserved, Settlement, StateKey,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -197,7 +199,16 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             } else {
                 End::Release
             },
-            remember: remember.then(|| (outcome, half_units::<H>(MEMORY))),
+            remember: held
+                .reservation
+                .lease
+                .clone()
+                .filter(|_| remember)
+                .map(|under| Remember {
+                    under,
+                    outcome,
+                    ttl: half_units::<H>(MEMORY),
+                }),
             dead_letter: None,
             notes: Vec::new(),
         };

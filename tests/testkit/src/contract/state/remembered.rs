@@ -74,6 +74,20 @@ pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHar
     assert_granted(&subject.ask(&key::<H>("k")).await);
 }
 
+/// An action that was refused as a duplicate has an outcome, too, and holds nothing.
+pub async fn an_outcome_is_remembered_although_nothing_is_held<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let held = subject.take(&recalling("other")).await;
+    let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
+    settlement.held = None;
+    if let Some(remember) = &mut settlement.remember {
+        remember.under = recalling("a").lease.unwrap();
+    }
+    subject.settle(settlement).await;
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    assert_granted(&subject.ask(&id("a")).await);
+}
+
 /// An action of a broker that bears the same id is granted, and leaves the memory as it was; so does its end.
 pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Recall, Reservation,
-    Reserved, Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
+    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Recall, Remember,
+    Reservation, Reserved, Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, State};
 
@@ -154,7 +154,11 @@ pub(super) fn failed(held: &Held) -> Settlement {
 
 pub(super) fn remembered(held: &Held, outcome: &ActionOutcome, time: Duration) -> Settlement {
     Settlement {
-        remember: Some((outcome.clone(), time)),
+        remember: held.reservation.lease.clone().map(|under| Remember {
+            under,
+            outcome: outcome.clone(),
+            ttl: time,
+        }),
         ..delivered(held)
     }
 }

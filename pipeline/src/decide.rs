@@ -1,0 +1,135 @@
+//! What the rules say of each action of a batch. Pure. Deciding shares its thread: it lets others run after a millisecond,
+//! and rules that were found slow are evaluated on a thread that may block.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::vec::IntoIter;
+
+use acteon_core::Delivery;
+use acteon_rules::{Effect, Gathered};
+use jiff::Timestamp;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::Instant;
+
+use crate::gather::{Batch, Noted};
+use crate::job::{Ended, Job};
+use crate::options::PipelineOptions;
+use crate::process::Pipeline;
+use crate::reserve::{Asking, Need};
+use crate::rulebook::Generation;
+use crate::yielding::TimeSlice;
+
+/// A batch after the rules.
+#[derive(Default)]
+pub(crate) struct Decided {
+    /// Those that need nothing more.
+    pub(crate) free: Vec<Box<Job>>,
+    /// Those that need something from the state.
+    pub(crate) asking: Vec<Asking>,
+    /// Those that have ended.
+    pub(crate) ended: Vec<Ended>,
+}
+
+impl Pipeline {
+    /// Decides about a batch, of which `ended` had an end before.
+    pub(crate) async fn decide(
+        &self,
+        batch: Batch,
+        generation: &Arc<Generation>,
+        now: Timestamp,
+        ended: Vec<Ended>,
+    ) -> Decided {
+        let known = &self.parts.providers.redeliveries;
+        batch.deliveries.iter().for_each(|one| known.came(one));
+        let mut deciding = Deciding {
+            deliveries: batch.deliveries.into_iter(),
+            gathered: batch.gathered.into_iter(),
+            generation: generation.clone(),
+            options: self.parts.options.clone(),
+            now,
+            noted: Noted::default(),
+            decided: Decided {
+                ended,
+                ..Decided::default()
+            },
+            errors: 0,
+        };
+        let (mut slice, mut steps) = (TimeSlice::begin(), 0);
+        while !generation.is_slow() && deciding.step() {
+            steps += 1;
+            if let Some(lasted) = slice.over() {
+                generation.took(lasted, steps);
+                (slice, steps) = (slice.next().await, 0);
+            }
+        }
+        if !deciding.is_done() {
+            deciding = match spawn_blocking(|| deciding.finish()).await {
+                Ok(deciding) => deciding,
+                Err(ended) => resume_unwind(JoinError::into_panic(ended)),
+            };
+        }
+        if deciding.errors > 0 {
+            let rule_errors = &self.parts.counters.rule_errors;
+            rule_errors.fetch_add(deciding.errors, Relaxed);
+        }
+        deciding.decided
+    }
+}
+
+/// A batch that is being decided about.
+struct Deciding {
+    deliveries: IntoIter<Delivery>,
+    gathered: IntoIter<Gathered>,
+    generation: Arc<Generation>,
+    options: PipelineOptions,
+    now: Timestamp,
+    noted: Noted,
+    decided: Decided,
+    /// How often a rule could not be evaluated.
+    errors: u64,
+}
+
+impl Deciding {
+    fn is_done(&self) -> bool {
+        self.deliveries.len() == 0
+    }
+
+    /// Decides about all that are left.
+    fn finish(mut self) -> Self {
+        let (began, actions) = (Instant::now(), self.deliveries.len());
+        while self.step() {}
+        let actions = u32::try_from(actions).unwrap_or(u32::MAX);
+        self.generation.took(began.elapsed(), actions);
+        self
+    }
+
+    /// Decides about the next action. False when there is none.
+    fn step(&mut self) -> bool {
+        let Some(delivery) = self.deliveries.next() else {
+            return false;
+        };
+        let mut known = self.gathered.next().unwrap_or_default();
+        self.noted.tell(&mut known);
+        let set = &self.generation.set;
+        let mut decision = set.decide(&delivery.action, self.now, &known);
+        self.noted.note(&decision.notes);
+        self.errors += u64::from(decision.rule_errors);
+        let mut job = Job::new(delivery, self.generation.stamp);
+        if let Effect::Deliver(plan) = &mut decision.effect
+            && let Some(payload) = plan.payload.take()
+        {
+            job.modify(payload);
+        }
+        job.ruling.verdict = decision.verdict;
+        job.ruling.matched_rule = decision.matched_rule;
+        job.ruling.details = decision.details;
+        job.ruling.notes = decision.notes;
+        match Need::of(job, decision.effect, &self.options) {
+            Need::Nothing(job) => self.decided.free.push(job),
+            Need::End(end) => self.decided.ended.push(end),
+            Need::Reserve(asking) => self.decided.asking.push(asking),
+        }
+        true
+    }
+}
