@@ -9,6 +9,7 @@ mod document;
 mod errors;
 mod evaluate;
 mod providers;
+mod redeliveries;
 mod refusals;
 mod rules;
 mod status;
@@ -56,5 +57,6 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::get, dead_letters::delete))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(redeliveries::list))
         .routes(routes!(providers::health))
 }

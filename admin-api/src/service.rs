@@ -5,6 +5,7 @@ mod audit;
 mod changes;
 mod dead_letters;
 mod error;
+mod redeliveries;
 mod replay;
 mod rules;
 mod status;
@@ -12,6 +13,7 @@ mod status;
 use std::sync::Arc;
 
 use acteon_core::health::{Providers, Readiness};
+use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
 use acteon_core::{
     Admission, Audit, Caller, Clock, Counters, Intake, Redactor, Scope, State, Trail,
@@ -21,6 +23,7 @@ use tokio_util::task::TaskTracker;
 pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX};
 pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
 pub use error::AdminError;
+pub use redeliveries::REDELIVERY_LIMIT_MAX;
 pub use replay::Replayed;
 pub use status::Ready;
 
@@ -42,6 +45,8 @@ pub struct Ports {
     pub readiness: Arc<dyn Readiness>,
     /// Who knows how the providers are.
     pub providers: Arc<dyn Providers>,
+    /// Who knows what waits to be tried again.
+    pub redeliveries: Arc<dyn Redeliveries>,
     /// What became of actions since the start.
     pub counters: Arc<Counters>,
     /// What is shown of payloads.

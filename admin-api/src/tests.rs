@@ -2,6 +2,7 @@ mod audit;
 mod dead_letters;
 mod document;
 mod errors;
+mod redeliveries;
 mod replay;
 mod rules;
 mod scopes;

@@ -300,7 +300,7 @@ impl Pipeline {
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         let next_at = now.saturating_add(after).unwrap_or(Timestamp::MAX);
         let known = &self.parts.providers.redeliveries;
-        known.went(&job.delivery, &job.route.target, next_at);
+        known.went(&job.delivery, &job.route.target, (now, next_at));
     }
 }
 

@@ -349,6 +349,7 @@ impl Ground {
                 sources: sources.to_vec(),
             }),
             providers: providers.clone(),
+            redeliveries: intake.redeliveries(),
             counters: self.counters.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock,

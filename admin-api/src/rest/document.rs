@@ -25,6 +25,7 @@ const PAGES: &str = "/swagger-ui";
         (name = "rules", description = "The rules in force, and the playground"),
         (name = "audit", description = "What was decided and changed, and by whom"),
         (name = "dead letters", description = "What could not be delivered or decoded"),
+        (name = "redeliveries", description = "What waits to be tried again"),
         (name = "providers", description = "How those who deliver are"),
     )
 )]

@@ -1,6 +1,7 @@
 //! What a caller with a narrow scope may see and touch. Requests have none yet, so the use cases are asked.
 
 use acteon_core::audit::AuditQuery;
+use acteon_core::redelivery::RedeliveryQuery;
 use acteon_core::rules::EvaluateOptions;
 use acteon_core::scope::Grant;
 use acteon_core::state::DeadLetterQuery;
@@ -8,7 +9,7 @@ use acteon_core::{Caller, Scope};
 use acteon_testkit::action;
 
 use super::World;
-use super::world::{exhausted, letter_id, poison, record};
+use super::world::{exhausted, letter_id, poison, record, redelivering};
 use crate::{Access, AdminError};
 
 /// Tenant `t1` only.
@@ -63,6 +64,31 @@ async fn what_belongs_to_another_tenant_is_not_there() {
         }
     }
     assert!(world.trail.records().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_another_tenant_is_not_listed() {
+    let world = World::new();
+    let mut foreign = redelivering(2, 5);
+    foreign.tenant = "t2".into();
+    *world.redeliveries.0.lock() = vec![redelivering(1, 5), foreign];
+    let listed = |scope, tenant: Option<&str>| {
+        let page = world.api.redeliveries(&RedeliveryQuery {
+            scope,
+            namespace: None,
+            tenant: tenant.map(Into::into),
+            provider: None,
+            action_type: None,
+            after: None,
+            limit: 10,
+        });
+        let ids = page.redeliveries.iter().map(|one| one.action_id.clone());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(Scope::everything(), None), ["a-1", "a-2"]);
+    assert_eq!(listed(narrow().scope, None), ["a-1"]);
+    let none: [&str; 0] = [];
+    assert_eq!(listed(narrow().scope, Some("t2")), none);
 }
 
 #[tokio::test(start_paused = true)]

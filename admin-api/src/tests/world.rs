@@ -9,6 +9,7 @@ use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
 use acteon_core::outcome::ResponseStatus;
+use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
     RuleTrace, Rulebook, RulesError, RulesHash, RulesInForce,
@@ -16,7 +17,8 @@ use acteon_core::rules::{
 use acteon_core::state::Settlement;
 use acteon_core::{
     Action, ActionOutcome, Admission, AttemptRecord, Audit, AuditRecord, Clock, Counters,
-    DeadLetter, DeadLetterKind, FailureCode, Labels, Payload, Redactor, State, StateError, Verdict,
+    DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload, Redactor, State, StateError,
+    Verdict,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
 use async_trait::async_trait;
@@ -40,6 +42,7 @@ pub(super) struct World {
     pub(super) trail: Arc<RecordingTrail>,
     pub(super) state: Arc<UnreachableState>,
     pub(super) readiness: Arc<FakeReadiness>,
+    pub(super) redeliveries: Arc<FakeRedeliveries>,
     pub(super) counters: Arc<Counters>,
     pub(super) router: Mannered,
 }
@@ -56,6 +59,7 @@ impl World {
         let trail = RecordingTrail::new();
         let state = UnreachableState::before(Arc::new(MemoryState::default()));
         let readiness = Arc::new(FakeReadiness::default());
+        let redeliveries = Arc::new(FakeRedeliveries::default());
         let counters = Arc::new(Counters::default());
         let mut ports = Ports {
             rulebook: rulebook.clone(),
@@ -66,6 +70,7 @@ impl World {
             admission: Admission::new(10, 1 << 20),
             readiness: readiness.clone(),
             providers: Arc::new(FakeProviders),
+            redeliveries: redeliveries.clone(),
             counters: counters.clone(),
             redactor: Redactor::default(),
             clock: Clock::starting_at(epoch()),
@@ -89,6 +94,7 @@ impl World {
             trail,
             state,
             readiness,
+            redeliveries,
             counters,
         }
     }
@@ -311,6 +317,25 @@ impl Readiness for FakeReadiness {
     }
 }
 
+/// Lists what it is told to.
+#[derive(Default)]
+pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<Redelivering>>);
+
+impl Redeliveries for FakeRedeliveries {
+    fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage {
+        let place = |one: &Redelivering| (one.next_at, one.source.clone());
+        let mut matching = self.0.lock().clone();
+        matching.retain(|one| query.matches(one) && Some(place(one)) > query.after);
+        matching.sort_by_key(place);
+        let more = matching.len() > query.limit;
+        matching.truncate(query.limit);
+        RedeliveryPage {
+            redeliveries: matching.into_iter().map(Arc::new).collect(),
+            more,
+        }
+    }
+}
+
 struct FakeProviders;
 
 impl Providers for FakeProviders {
@@ -334,7 +359,7 @@ impl Providers for FakeProviders {
             breaker: BreakerState::HalfOpen,
             queued: 7,
             in_flight: 1,
-            redelivering: 0,
+            redelivering: 12,
             deliveries: 90,
             failures: 10,
             success_rate: Some(0.9),
@@ -404,6 +429,23 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
         source: format!("kafka:orders/3@{number}").into(),
         raw: action(&id).payload(&payload).json(),
         created_at: epoch(),
+    }
+}
+
+/// An action that was refused once and is tried again `seconds` after the epoch.
+pub(super) fn redelivering(number: u32, seconds: i64) -> Redelivering {
+    let mut history = History::beginning(epoch());
+    history.push(refused_attempt());
+    history.redeliveries = 1;
+    Redelivering {
+        action_id: format!("a-{number}").into(),
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        provider: "hook".into(),
+        action_type: "test".into(),
+        source: format!("kafka:orders/3@{number}").into(),
+        history,
+        next_at: epoch() + SignedDuration::from_secs(seconds),
     }
 }
 

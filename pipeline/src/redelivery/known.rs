@@ -31,8 +31,13 @@ struct Listed {
 }
 
 impl Known {
-    /// Notes that an action goes away until `next_at`.
-    pub(crate) fn went(&self, envelope: &Envelope, provider: &CompactString, next_at: Timestamp) {
+    /// Notes that an action goes away at `now`, until `next_at`.
+    pub(crate) fn went(
+        &self,
+        envelope: &Envelope,
+        provider: &CompactString,
+        (now, next_at): (Timestamp, Timestamp),
+    ) {
         let Some(history) = envelope.history.as_deref() else {
             return;
         };
@@ -47,7 +52,9 @@ impl Known {
             history: history.clone(),
             next_at,
         };
-        self.0.lock().insert(one);
+        let mut listed = self.0.lock();
+        listed.forget_overdue(now);
+        listed.insert(one);
     }
 
     /// Notes that an action has come back.
@@ -88,7 +95,6 @@ impl Redeliveries for Known {
 impl Listed {
     fn insert(&mut self, one: Redelivering) {
         self.remove(&one.source);
-        self.forget_overdue(one.next_at);
         if self.by_time.len() >= REMEMBERED_MAX {
             return;
         }

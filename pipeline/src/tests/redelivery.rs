@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::redelivery::RedeliveryQuery;
+use acteon_core::redelivery::{Redelivering, RedeliveryQuery};
 use acteon_core::{Delay, Envelope, History, Scope, Settled};
 use acteon_testkit::{Answer, Lender, RecordingSink, action};
 use jiff::SignedDuration;
@@ -36,6 +36,20 @@ fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
         )) => (envelope, after),
         other => panic!("{other:?}"),
     }
+}
+
+/// All that waits, soonest first.
+fn listed(bench: &Bench) -> Vec<std::sync::Arc<Redelivering>> {
+    let page = bench.pipeline.redeliveries().list(&RedeliveryQuery {
+        scope: Scope::everything(),
+        namespace: None,
+        tenant: None,
+        provider: None,
+        action_type: None,
+        after: None,
+        limit: 10,
+    });
+    page.redeliveries
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,27 +215,46 @@ async fn what_waits_is_listed_until_it_comes_back() {
     let (bench, _) = failing(Answer::Transient(None)).await;
     bench.finish([record("a")]).await;
     let (envelope, after) = went(&bench.lender);
-    let listed = || {
-        bench.pipeline.redeliveries().list(&RedeliveryQuery {
-            scope: Scope::everything(),
-            namespace: None,
-            tenant: None,
-            provider: Some("log".into()),
-            action_type: None,
-            after: None,
-            limit: 10,
-        })
-    };
-    let page = listed();
-    assert_eq!(page.redeliveries.len(), 1);
-    let one = &page.redeliveries[0];
+    let waiting = listed(&bench);
+    assert_eq!(waiting.len(), 1);
+    let one = &waiting[0];
     assert_eq!((one.action_id.as_str(), one.history.attempts), ("a", 2));
     advance(after).await;
     let history = *envelope.history.unwrap();
     bench
         .submit([record("a").history(history).provider("nobody")])
         .await;
-    assert_eq!(listed().redeliveries.len(), 0);
+    assert_eq!(listed(&bench).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_stays_listed_beside_what_waits_much_longer() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let days = RedeliveryOptions {
+        schedule: [Duration::from_secs(2 * 86_400)].into(),
+        give_up_after: Duration::from_secs(7 * 86_400),
+    };
+    let providers = [
+        Provider::new("log", &sink).retries(0),
+        Provider::new("days", &sink).retries(0).redelivery(days),
+    ];
+    let bench = Bench::new(ONCE, providers, PipelineOptions::default()).await;
+    bench.finish([record("soon")]).await;
+    bench.finish([record("late").provider("days")]).await;
+    let waiting = listed(&bench);
+    let ids: Vec<_> = waiting.iter().map(|one| one.action_id.as_str()).collect();
+    assert_eq!(ids, ["soon", "late"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_due_an_hour_ago_went_to_another_process() {
+    let (bench, _) = failing(Answer::Transient(None)).await;
+    bench.finish([record("gone")]).await;
+    advance(Duration::from_secs(3700)).await;
+    bench.finish([record("new")]).await;
+    let waiting = listed(&bench);
+    let ids: Vec<_> = waiting.iter().map(|one| one.action_id.as_str()).collect();
+    assert_eq!(ids, ["new"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,6 +39,9 @@ async fn an_outage_is_felt_by_nobody_else_and_all_is_delivered_once_after_it() {
     let alone = offer.while_measuring(&well, &["well"], ALONE).await;
     let both = ["well", "away"];
     let beside = offer.while_measuring(&well, &both, OUTAGE).await;
+    let waiting = server.get("/v1/redeliveries?provider=away&limit=1").await;
+    let waiting = &waiting.body["redeliveries"][0];
+    assert_eq!(waiting["provider"], "away", "{waiting}");
     away.come_back();
     println!("{alone:.0}/s alone, {beside:.0}/s beside the one that is away");
     assert!(beside >= 0.95 * alone, "it fell to {:.2}", beside / alone);
