@@ -237,9 +237,9 @@ impl Provider {
         self.observed(|stats| stats.ask(now))
     }
 
-    /// True while the breaker is open, or the provider wants to be left alone for long.
+    /// True while the breaker is open, or the provider wants to be left alone for longer than an action waits here.
     pub(crate) fn is_open(&self) -> bool {
-        self.closed_until().is_some()
+        !self.is_clear.load(SeqCst) && self.stats.lock().is_open(Instant::now())
     }
 
     /// When the sink may be asked again, where that is later than now.

@@ -53,7 +53,7 @@ impl Slot {
 
     /// Begins an attempt if it may begin now, and takes what a sink answers without waiting.
     pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> Begun {
-        if self.provider.closed_until().is_some() {
+        if self.provider.is_open() {
             return Begun::Refused(job);
         }
         self.is_taken = self.is_taken || self.provider.take_slot();

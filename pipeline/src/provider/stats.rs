@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Pass, Recent};
+use super::retry::LONGEST;
 use crate::options::BreakerOptions;
 
 /// How many latencies the quantiles are taken from.
@@ -117,6 +118,13 @@ impl Stats {
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         let until = self.paused_until.max(self.breaker.open_until())?;
         (now < until).then_some(until)
+    }
+
+    /// True when nobody is to wait here for an attempt.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        let is_later = |until: Instant| now < until;
+        self.breaker.open_until().is_some_and(is_later)
+            || self.paused_until.is_some_and(|until| now + LONGEST < until)
     }
 
     /// True when every attempt is permitted, without a probe.

@@ -197,6 +197,19 @@ async fn a_provider_that_asks_for_less_is_left_alone_by_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_waits_while_a_provider_is_left_alone_for_a_moment() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::RateLimited(Duration::from_secs(7))]);
+    let bench = Bench::with_rules(ONCE, &sink).await;
+    bench.submit([action("a")]).await;
+    let start = Instant::now();
+    bench.submit([action("b")]).await;
+    bench.lender.wait_for_ended(2).await;
+    assert!(start.elapsed() >= Duration::from_secs(7));
+    assert_eq!(bench.lender.ends(), ["a: executed", "b: executed"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_state_that_stays_away_sends_actions_by_the_delayed_path() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(ONCE, &sink).await;
