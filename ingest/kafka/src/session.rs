@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
         Self {
             shared,
             phases: Phases::new(shutdown),
-            assignment: Assignment::new(inbox.clone(), shared.in_flight_max),
+            assignment: Assignment::new(inbox.clone(), shared.span_max()),
             inbox,
             arrived: Arrived::default(),
             reader: Reader::new(shared),

@@ -59,7 +59,16 @@ pub(crate) struct Shared {
     prefetch: Prefetch,
 }
 
+/// How many records a partition goes on for beyond one that is not settled, where fewer may be in flight: a provider that
+/// hangs for its time limit must not stop what is settled beside it. Eight bytes each.
+const SPAN_MAX: usize = 200_000;
+
 impl Shared {
+    /// How many records may lie between the first unsettled one of a partition and the last one read.
+    pub(crate) fn span_max(&self) -> usize {
+        self.in_flight_max.max(SPAN_MAX)
+    }
+
     /// How much of a partition of the delayed path may wait here for its time, when there are so many.
     pub(crate) fn undue_max(&self, partitions: usize) -> Undue {
         let share = partitions.max(1);

@@ -1,14 +1,15 @@
-//! The bounds of a provider's queue: how many actions may wait for it, and how many bytes its actions may keep. When it
-//! has been full for a moment it counts as overflowing, until half of it is free again.
+//! The bounds of a provider's queue: how many actions may wait for it, and how many bytes its actions may keep. One that
+//! gets full is waited for as long as a moment, however often a place comes free, until half of it is free again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// How long a full queue is waited for before it counts as overflowing.
+/// How long a queue is waited for that has got full.
 pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 
 /// How much may wait.
@@ -24,7 +25,10 @@ pub(crate) struct Queue {
     bounds: Bounds,
     actions: AtomicU32,
     bytes: AtomicU64,
-    overflowing: AtomicBool,
+    /// When it got full; none once half of it is free again.
+    full_since: Mutex<Option<Instant>>,
+    /// Whether that is set, to be read by all without the lock.
+    is_full: AtomicBool,
     freed: Notify,
 }
 
@@ -43,7 +47,8 @@ impl Queue {
             bounds,
             actions: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
-            overflowing: AtomicBool::new(false),
+            full_since: Mutex::default(),
+            is_full: AtomicBool::new(false),
             freed: Notify::new(),
         })
     }
@@ -70,7 +75,7 @@ impl Queue {
         self.place(bytes, false)
     }
 
-    /// Waits for a place; at most for `limit`, where there is one.
+    /// Waits for a place; where there is a limit, only until the queue has been full for so long.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         bytes: u64,
@@ -79,14 +84,13 @@ impl Queue {
         let Some(limit) = limit else {
             return Some(self.wait(bytes).await);
         };
-        if self.overflowing.load(SeqCst) {
+        let since = *self.full_since.lock().get_or_insert_with(Instant::now);
+        self.is_full.store(true, SeqCst);
+        let until = since + limit;
+        if until <= Instant::now() {
             return None;
         }
-        let place = timeout(limit, self.wait(bytes)).await.ok();
-        if place.is_none() {
-            self.overflowing.store(true, SeqCst);
-        }
-        place
+        timeout_at(until, self.wait(bytes)).await.ok()
     }
 
     /// How many actions wait.
@@ -115,8 +119,9 @@ impl Queue {
     }
 
     fn free(&self) {
-        if self.overflowing.load(SeqCst) && self.is_half_free() {
-            self.overflowing.store(false, SeqCst);
+        if self.is_full.load(SeqCst) && self.is_half_free() {
+            *self.full_since.lock() = None;
+            self.is_full.store(false, SeqCst);
         }
         self.freed.notify_waiters();
     }
@@ -157,7 +162,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -210,9 +215,27 @@ mod tests {
         assert_eq!(start.elapsed(), MOMENT);
         places.pop();
         assert!(queue.enter(1, Some(MOMENT)).await.is_none());
-        assert_eq!(start.elapsed(), MOMENT, "it counts as overflowing");
+        assert_eq!(start.elapsed(), MOMENT, "it has been waited for");
         places.pop();
         assert!(queue.enter(1, Some(MOMENT)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_that_come_free_one_by_one_do_not_prolong_the_moment() {
+        let queue = queue(100, 1000);
+        let mut places: Vec<_> = (0..100).map(|_| queue.try_enter(1).unwrap()).collect();
+        let start = Instant::now();
+        let mut refused = 0;
+        for _ in 0..30 {
+            let (entered, ()) = tokio::join!(queue.enter(1, Some(MOMENT)), async {
+                sleep(Duration::from_millis(10)).await;
+                places.pop();
+            });
+            refused += usize::from(entered.is_none());
+            places.extend(entered);
+        }
+        assert_eq!(start.elapsed(), Duration::from_millis(300), "of the places");
+        assert!(refused >= 24, "{refused} did not wait");
     }
 
     #[tokio::test(start_paused = true)]

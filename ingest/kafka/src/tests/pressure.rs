@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::Admission;
-use acteon_testkit::FakeIntake;
+use acteon_testkit::{End, FakeIntake};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::OwnedHeaders;
@@ -160,5 +160,29 @@ async fn a_record_larger_than_all_bounds_is_handed_in_alone() {
         }
     }
     topic.until_committed(0, 3).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_record_that_takes_long_does_not_stop_those_behind_it() {
+    let topic = Topic::create("hung", 1).await;
+    let intake = FakeIntake::settling(|envelope| match envelope.action.id.as_str() {
+        "0" => End::Hold,
+        _ => End::Done(done()),
+    });
+    let running = Running::start_with(topic.options(), &intake, |context| {
+        context.max_in_flight = Some(100);
+    });
+    topic.publish_many(0, 0..2000).await;
+    intake.wait_for_submitted(2000).await;
+    assert_eq!(
+        topic.committed(0).await.unwrap_or(0),
+        0,
+        "it holds the commit"
+    );
+    for delivery in intake.take_held() {
+        delivery.done(done());
+    }
+    topic.until_committed(0, 2000).await;
     running.stop().await;
 }
