@@ -147,8 +147,17 @@ impl Worker {
             && next.at <= now
         {
             if let Some(Reverse(due)) = self.waiting_to_retry.pop() {
-                self.queue.push_front(due.queued);
+                self.take_again(due.queued);
             }
+        }
+    }
+
+    /// A job is to be tried again, before the others; at an open breaker it does not wait for the probe.
+    fn take_again(&mut self, queued: Queued) {
+        if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
+            self.pipeline.divert(queued.job, None, &mut self.ended);
+        } else {
+            self.queue.push_front(queued);
         }
     }
 

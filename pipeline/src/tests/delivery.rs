@@ -135,6 +135,23 @@ async fn an_open_breaker_answers_at_once_until_probes_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_comes_due_at_an_open_breaker_waits_for_no_probe() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let provider = Provider::new("log", &sink).breaker(5);
+    let bench = Bench::new(NO_RULES, [provider], PipelineOptions::default()).await;
+    let start = Instant::now();
+    let ends = bench
+        .finish((0..12).map(|number| action(&name(number))))
+        .await;
+    assert!(start.elapsed() < Duration::from_secs(1), "{ends:?}");
+    assert!(
+        ends.iter()
+            .all(|end| end.ends_with("circuit_open") || end.ends_with("failed")),
+        "{ends:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fallback_delivers_while_the_breaker_is_open() {
     let (sink, spare) = (RecordingSink::succeeding(), RecordingSink::succeeding());
     sink.script([Answer::Transient(None)]);
