@@ -13,7 +13,7 @@ const KEYS_MAX: usize = 10_000;
 /// How often keys that nobody waits for are looked for, while there is no room for more.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Of the time that a place takes, this part is added: who comes late may not make the next one come too early.
-const SLACK_PART: u32 = 10;
+const SLACK_PART: u32 = 25;
 
 /// Spreads those that wait for one limit over the time that it takes them to pass. Knows of its own process only: where
 /// several share a limit, some come too early and wait once more.
@@ -87,7 +87,7 @@ mod tests {
         let (pace, now) = (Pace::default(), Instant::now());
         let retry_after = Duration::from_millis(400);
         let wait = |name| millis(pace.wait(&quota(name), retry_after, now));
-        assert_eq!([wait("a"), wait("a"), wait("a")], [400, 620, 840]);
+        assert_eq!([wait("a"), wait("a"), wait("a")], [400, 608, 816]);
         assert_eq!(wait("b"), 400, "another key has its own places");
     }
 
@@ -112,9 +112,9 @@ mod tests {
             [wait(), wait()]
         };
         assert_eq!(twice("new", now), [1000, 1000], "there is no room for it");
-        assert_eq!(twice("7", now), [1220, 1440]);
+        assert_eq!(twice("7", now), [1208, 1416]);
         let later = now + Duration::from_millis(1300);
-        assert_eq!(twice("new", later), [1000, 1220]);
+        assert_eq!(twice("new", later), [1000, 1208]);
         assert_eq!(pace.0.lock().last.len(), 2, "7 and the new one are left");
     }
 }

@@ -155,6 +155,11 @@ impl Partition {
         &self.stream
     }
 
+    /// True when nothing but the reading is to be waited for: what was read has come to its end, and more may be read.
+    pub(crate) fn is_read_on(&self) -> bool {
+        !self.paused && !self.revoking && self.mark.unsettled() == 0
+    }
+
     /// From here on nothing was lent out.
     pub(crate) fn lent_end(&self) -> u64 {
         self.lent_end

@@ -91,9 +91,9 @@ impl<'a> Health<'a> {
             Standing {
                 stream: partition.stream(),
                 waiting: match self.shared.member {
-                    Member::OfTopics(_) => lag.unwrap_or(0),
-                    // What is not on loan waits for its time, not for us.
-                    Member::OfRetries => partition.on_loan as u64,
+                    Member::OfTopics(_) if partition.is_read_on() => lag.unwrap_or(0),
+                    // What is taken up waits for its provider, what is not for its time or for room.
+                    Member::OfTopics(_) | Member::OfRetries => 0,
                 },
                 moves: partition.mark.moves(),
             }

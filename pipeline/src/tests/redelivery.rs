@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::redelivery::{Redelivering, RedeliveryQuery};
-use acteon_core::{Delay, Envelope, History, Scope, Settled};
+use acteon_core::{Delay, Envelope, Failure, FailureCode, History, Intake, Scope, Settled};
 use acteon_testkit::{Answer, Lender, RecordingSink, action};
 use jiff::SignedDuration;
 use tokio::time::{Instant, advance};
@@ -238,6 +238,18 @@ async fn what_waits_is_listed_until_it_comes_back() {
         .submit([record("a").history(history).provider("nobody")])
         .await;
     assert_eq!(listed(&bench).len(), 0);
+    bench.finish([record("a")]).await;
+    let (envelope, _) = went(&bench.lender);
+    assert_eq!(listed(&bench).len(), 1);
+    let given_up = bench.lender.lend("a", *envelope);
+    let why = Failure {
+        code: FailureCode::Serialization,
+        message: "too large to be copied".into(),
+        retryable: true,
+        attempts: 2,
+    };
+    bench.pipeline.give_up(given_up, why).await;
+    assert_eq!(listed(&bench).len(), 0, "given up by its source");
 }
 
 #[tokio::test(start_paused = true)]

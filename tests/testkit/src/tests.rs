@@ -22,7 +22,7 @@ async fn an_intake_ends_each_delivery_as_the_test_says() {
         "a: deduplicated",
         "b: dead_lettered EXECUTION_FAILED",
         "c: retry Busy",
-        "p: dead_lettered INVALID_JSON",
+        "p: dead_lettered INVALID_ACTION",
         "d: retry Abandoned",
     ];
     assert_eq!(lender.ends(), expected);

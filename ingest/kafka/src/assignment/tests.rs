@@ -109,3 +109,16 @@ fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
     assignment.of(new).unwrap().mark.settle(3);
     assert_eq!(positions(&assignment.take_uncommitted()), [(1, 4)]);
 }
+
+#[test]
+fn a_partition_with_a_record_in_work_waits_for_its_provider_and_not_for_the_reading() {
+    let mut assignment = assignment();
+    assert!(assignment.find("orders", 0).unwrap().is_read_on());
+    let place = take_up(&mut assignment, 0, 5);
+    let partition = assignment.of(place).unwrap();
+    assert!(!partition.is_read_on());
+    partition.settle(5);
+    assert!(partition.is_read_on());
+    partition.paused = true;
+    assert!(!partition.is_read_on(), "there is no room");
+}
