@@ -103,7 +103,7 @@ impl ActionOutcome {
     }
 }
 
-/// What stands in the place of a body that was too long to be remembered.
+/// Replaces a body that was too long to be remembered.
 #[derive(Serialize)]
 struct Truncated {
     truncated: bool,

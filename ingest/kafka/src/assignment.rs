@@ -150,7 +150,7 @@ impl Partition {
         self.commits.confirmed
     }
 
-    /// What its standing is told under.
+    /// The label its state is reported under.
     pub(crate) fn stream(&self) -> &str {
         &self.stream
     }

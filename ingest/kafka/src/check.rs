@@ -12,7 +12,7 @@ use crate::config::KafkaConfig;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 
-/// Stands in messages where a value stood.
+/// Replaces a value in messages.
 const HIDDEN: &str = "***";
 
 /// Makes each client that a source of these options needs, and drops it.

@@ -1,5 +1,5 @@
 //! What identifies a record. It is committed with the offset of what is settled, so that it can be told later whether the
-//! same records still stand there, or the topic was made anew.
+//! same records are still there, or the topic was made anew.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -26,9 +26,9 @@ pub(crate) struct Fingerprint {
 pub(crate) enum Found {
     /// It is that one.
     Same,
-    /// That one has gone, as retention and compaction do it: this one stands behind it.
+    /// That one has gone, as retention and compaction do it: this one comes after it.
     Gone,
-    /// It stands in the other's place, or before: these are other records.
+    /// It has the other's offset, or a lower one: these are other records.
     Other,
 }
 

@@ -80,7 +80,7 @@ impl<'a> Health<'a> {
         }
     }
 
-    /// How the partitions stand. Tells their lag.
+    /// The state of each partition. Reports their lag.
     fn standings<'p>(&self, stats: &Stats, assignment: &'p Assignment) -> Vec<Standing<'p>> {
         let standing = |partition: &'p Partition| {
             let lag = stats.lag(partition);

@@ -17,7 +17,7 @@ pub(crate) fn known<'a>(record: &'a BorrowedMessage<'_>) -> Known<'a> {
     Known::of(headers.filter_map(|header| Some((header.key, header.value?))))
 }
 
-/// Decodes a record, of which `raw` and `key` are copies. It stands at `position`, or where its headers say it stood first.
+/// Decodes a record, of which `raw` and `key` are copies. Its position is `position`, or the first one that its headers name.
 pub(crate) fn decode(
     decoder: &Decoder,
     record: &BorrowedMessage<'_>,

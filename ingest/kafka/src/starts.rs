@@ -247,7 +247,7 @@ fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> 
 struct Facts {
     committed: HashMap<Place, Prefix>,
     remembered: HashMap<Place, Prefix>,
-    /// Where their first record stands.
+    /// The position of their first record.
     heads: HashMap<Place, u64>,
     /// Where the next record will stand.
     ends: HashMap<Place, u64>,

@@ -79,10 +79,7 @@ struct Run {
 }
 
 pub(crate) fn run(options: &Options, shape: Shape) -> anyhow::Result<Report> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(compare(options, shape))
+    tokio::runtime::Runtime::new()?.block_on(compare(options, shape))
 }
 
 async fn compare(options: &Options, shape: Shape) -> anyhow::Result<Report> {

@@ -38,10 +38,7 @@ struct Run {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(compare(options))
+    tokio::runtime::Runtime::new()?.block_on(compare(options))
 }
 
 async fn compare(options: &Options) -> anyhow::Result<Report> {

@@ -43,10 +43,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(measure(options))
+    tokio::runtime::Runtime::new()?.block_on(measure(options))
 }
 
 async fn measure(options: &Options) -> anyhow::Result<Report> {

@@ -254,22 +254,32 @@ async fn a_topic_that_is_away_for_a_while_and_comes_back_loses_nothing() {
     running.stop().await;
 }
 
+/// Publishes 50 records, and stops the source when they are committed.
+async fn settle_fifty(topic: &Topic<'_>) {
+    topic.publish_many(0, 0..50).await;
+    let running = Running::start(topic.options(), &FakeIntake::done());
+    topic.until_committed(0, 50).await;
+    running.stop().await;
+}
+
+/// Starts the source on a topic that was made anew with `count` records from 1000 on: it reads and commits each.
+async fn assert_all_are_read(topic: &Topic<'_>, count: u32) {
+    let intake = FakeIntake::done();
+    let running = Running::start(topic.options(), &intake);
+    intake.wait_for_submitted(count as usize).await;
+    assert_eq!(intake.submitted_ids(), ids(1000..1000 + count));
+    topic.until_committed(0, i64::from(count)).await;
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_anew_while_nobody_reads_loses_nothing() {
     for (name, count) in [("stopped-fewer", 20), ("stopped-more", 70)] {
         let mut topic = Topic::create(name, 1).await;
-        topic.publish_many(0, 0..50).await;
-        let running = Running::start(topic.options(), &FakeIntake::done());
-        topic.until_committed(0, 50).await;
-        running.stop().await;
+        settle_fifty(&topic).await;
         topic.make_anew().await;
         topic.publish_many(0, 1000..1000 + count).await;
-        let intake = FakeIntake::done();
-        let running = Running::start(topic.options(), &intake);
-        intake.wait_for_submitted(count as usize).await;
-        assert_eq!(intake.submitted_ids(), ids(1000..1000 + count));
-        topic.until_committed(0, i64::from(count)).await;
-        running.stop().await;
+        assert_all_are_read(&topic, count).await;
     }
 }
 
@@ -277,20 +287,12 @@ async fn a_topic_made_anew_while_nobody_reads_loses_nothing() {
 async fn where_a_broker_keeps_the_commits_of_a_deleted_topic_its_records_are_told_apart() {
     for (name, count) in [("kept-fewer", 20), ("kept-equal", 50), ("kept-more", 70)] {
         let mut topic = Topic::create(name, 1).await;
-        topic.publish_many(0, 0..50).await;
-        let running = Running::start(topic.options(), &FakeIntake::done());
-        topic.until_committed(0, 50).await;
-        running.stop().await;
+        settle_fifty(&topic).await;
         let metadata = topic.metadata();
         topic.make_anew().await;
         topic.publish_many(0, 1000..1000 + count).await;
         topic.commit(50, &metadata);
-        let intake = FakeIntake::done();
-        let running = Running::start(topic.options(), &intake);
-        intake.wait_for_submitted(count as usize).await;
-        assert_eq!(intake.submitted_ids(), ids(1000..1000 + count));
-        topic.until_committed(0, i64::from(count)).await;
-        running.stop().await;
+        assert_all_are_read(&topic, count).await;
     }
 }
 

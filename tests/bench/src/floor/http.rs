@@ -10,10 +10,7 @@ use axum::routing::post;
 const ANSWER: &str = r#"{"Executed":{"status":"success","body":{"logged":true},"headers":{}}}"#;
 
 pub(super) fn serve(port: u16) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    tokio::runtime::Runtime::new()?.block_on(async {
         let router = Router::new()
             .route("/health", axum::routing::get(|| async { "{}" }))
             .route("/v1/dispatch", post(one))
