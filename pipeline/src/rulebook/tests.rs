@@ -323,3 +323,16 @@ async fn an_explanation_of_costly_rules_lets_others_run_between_them() {
     let turns = turns.load(Relaxed);
     assert!(turns >= 20, "another task had {turns} turns");
 }
+
+#[tokio::test]
+async fn rules_are_slow_when_several_actions_took_long_and_until_many_did_not() {
+    let (_folder, _state, rules) = one_rule().await;
+    let generation = rules.generation();
+    let long = Duration::from_millis(5);
+    generation.took(long, 1);
+    assert!(!generation.is_slow());
+    (0..3).for_each(|_| generation.took(long, 1));
+    assert!(generation.is_slow());
+    generation.took(long, 100);
+    assert!(!generation.is_slow());
+}

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod decide;
 mod dedup;
 mod delivery;
 mod gather;
