@@ -8,8 +8,9 @@ use acteon_ingest_kit::{Begun, Place, Watermark};
 use rdkafka::Message;
 
 use crate::context::{Inbox, Report};
+use crate::ranges::Ranges;
 use crate::seen::{Met, ReadFrom, Seen};
-use crate::starts::{Prefix, Start};
+use crate::starts::{Extent, Start};
 
 type Lender = acteon_ingest_kit::Lender<Report>;
 
@@ -64,10 +65,10 @@ pub(crate) struct Partition {
 /// What of a partition is committed.
 #[derive(Debug)]
 struct Commits {
-    /// The position of the last commit that was sent.
-    sent: Option<u64>,
+    /// The last commit that was sent.
+    sent: Option<Extent>,
     /// The last commit that was confirmed. None as long as what the broker knows is of no use.
-    confirmed: Option<Prefix>,
+    confirmed: Option<Extent>,
 }
 
 /// What became of a record that was read.
@@ -75,8 +76,10 @@ struct Commits {
 pub(crate) enum Taken {
     /// It is to be settled.
     Fresh(Place),
-    /// It was settled before, or is not to be taken up.
+    /// It was begun before, or is not to be taken up.
     Known,
+    /// It was settled before a restart: more may be committed.
+    Settled,
     /// The topic is another one than before.
     Anew(ReadFrom),
 }
@@ -87,9 +90,9 @@ pub(crate) struct Uncommitted {
     pub(crate) epoch: u32,
     pub(crate) topic: Arc<str>,
     pub(crate) number: i32,
-    pub(crate) settled: Prefix,
+    pub(crate) settled: Extent,
     /// What the broker has confirmed before.
-    pub(crate) confirmed: Option<Prefix>,
+    pub(crate) confirmed: Option<Extent>,
 }
 
 impl Partition {
@@ -104,50 +107,70 @@ impl Partition {
     /// Takes up a record that was read.
     pub(crate) fn take_up(&mut self, record: &impl Message) -> Taken {
         match self.seen.meet(record) {
-            Met::Next => match self.begin(record.offset()) {
-                Some(place) => Taken::Fresh(place),
-                None => Taken::Known,
-            },
+            Met::Next => self.begin(record.offset()),
             Met::Anew(from) => Taken::Anew(from),
         }
     }
 
-    fn begin(&mut self, offset: i64) -> Option<Place> {
-        let offset = u64::try_from(offset).ok()?;
-        if self.revoking || self.mark.begin(offset) == Begun::Known {
-            return None;
+    fn begin(&mut self, offset: i64) -> Taken {
+        let offset = u64::try_from(offset).unwrap_or(0);
+        if self.revoking {
+            return Taken::Known;
         }
         let epoch = self.lender.epoch;
-        Some(Place { epoch, offset })
+        match self.mark.begin(offset) {
+            Begun::Fresh => Taken::Fresh(Place { epoch, offset }),
+            Begun::Known => Taken::Known,
+            Begun::Settled => Taken::Settled,
+        }
     }
 
-    /// What is settled and was not sent to the broker yet.
-    fn uncommitted(&mut self) -> Option<Uncommitted> {
-        let position = self.mark.position()?;
-        let is_sent = self.commits.sent == Some(position);
-        (!is_sent).then(|| Uncommitted {
-            settled: Prefix {
-                position,
-                last: self.seen.last_below(position),
-            },
+    /// What is settled and was not sent to the broker yet. Counts as sent from now on.
+    fn take_uncommitted(&mut self) -> Option<Uncommitted> {
+        let mut settled = self.settled()?;
+        let is_sent = |sent: &Extent| sent.is_as_far_as(&settled);
+        if self.commits.sent.as_ref().is_some_and(is_sent) {
+            return None;
+        }
+        settled.landmark = self.seen.landmark(settled.position);
+        self.commits.sent = Some(settled.clone());
+        Some(Uncommitted {
+            settled,
             ..self.committed()
         })
     }
 
+    /// How far it is settled, apart from the landmark.
+    fn settled(&self) -> Option<Extent> {
+        Some(Extent {
+            position: self.mark.position()?,
+            landmark: None,
+            beyond: Ranges::new(self.mark.beyond()),
+        })
+    }
+
     fn committed(&self) -> Uncommitted {
-        let confirmed = self.commits.confirmed;
+        let confirmed = self.commits.confirmed.clone();
         Uncommitted {
             epoch: self.lender.epoch,
             topic: self.topic.clone(),
             number: self.number,
-            settled: confirmed.unwrap_or_default(),
+            settled: confirmed.clone().unwrap_or_default(),
             confirmed,
         }
     }
 
     /// What the broker last confirmed.
-    pub(crate) fn confirmed(&self) -> Option<Prefix> {
-        self.commits.confirmed
+    pub(crate) fn confirmed(&self) -> Option<&Extent> {
+        self.commits.confirmed.as_ref()
+    }
+
+    /// True when more is settled than the broker has confirmed.
+    fn is_uncommitted(&self) -> bool {
+        match (self.settled(), self.confirmed()) {
+            (Some(settled), Some(confirmed)) => !settled.is_as_far_as(confirmed),
+            (settled, confirmed) => settled.is_some() || confirmed.is_some(),
+        }
     }
 
     /// The label its state is reported under.
@@ -172,9 +195,9 @@ impl Partition {
         Receipt::new(self.lender.clone(), place.offset)
     }
 
-    /// A record has come to its end. True when more of the partition may be committed.
-    pub(crate) fn settle(&mut self, offset: u64) -> bool {
-        self.mark.settle(offset)
+    /// A record has come to its end.
+    pub(crate) fn settle(&mut self, offset: u64) {
+        self.mark.settle(offset);
     }
 
     /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
@@ -213,7 +236,7 @@ impl Assignment {
 
     /// Takes up a partition under a fresh epoch.
     pub(crate) fn add(&mut self, start: &Start) {
-        let (topic, number, settled) = (&start.topic, start.number, start.settled);
+        let (topic, number, settled) = (&start.topic, start.number, &start.settled);
         let lender = Lender {
             epoch: self.next_epoch,
             inbox: self.inbox.clone(),
@@ -222,7 +245,7 @@ impl Assignment {
         self.partitions.push(Partition {
             topic: topic.as_str().into(),
             number,
-            mark: Watermark::starting_at(settled.position, self.span_max),
+            mark: Watermark::resuming(settled.position, settled.beyond.as_slice(), self.span_max),
             lender: Arc::new(lender),
             on_loan: 0,
             lent_end: 0,
@@ -232,8 +255,8 @@ impl Assignment {
             stream: format!("kafka:{topic}/{number}").into(),
             seen: Seen::new(start),
             commits: Commits {
-                sent: Some(settled.position),
-                confirmed: Some(settled),
+                sent: Some(settled.clone()),
+                confirmed: Some(settled.clone()),
             },
         });
     }
@@ -327,20 +350,13 @@ impl Assignment {
 
     /// True when a commit is on its way, or still to be sent.
     pub(crate) fn is_uncommitted(&self) -> bool {
-        let open = |p: &Partition| p.mark.position() != p.confirmed().map(|c| c.position);
-        self.iter().any(open)
+        self.iter().any(Partition::is_uncommitted)
     }
 
     /// What is settled and not yet sent to the broker. Counts as sent from now on.
     pub(crate) fn take_uncommitted(&mut self) -> Vec<Uncommitted> {
-        let mut all = Vec::new();
-        for partition in &mut self.partitions {
-            if let Some(uncommitted) = partition.uncommitted() {
-                partition.commits.sent = Some(uncommitted.settled.position);
-                all.push(uncommitted);
-            }
-        }
-        all
+        let partitions = self.partitions.iter_mut();
+        partitions.filter_map(Partition::take_uncommitted).collect()
     }
 
     /// All that the broker should know.
@@ -356,7 +372,7 @@ impl Assignment {
             if let Some(partition) = self.of_epoch(*epoch) {
                 let before = partition.confirmed().map_or(0, |c| c.position);
                 moved += settled.position.saturating_sub(before);
-                partition.commits.confirmed = Some(*settled);
+                partition.commits.confirmed = Some(settled.clone());
             }
         }
         moved
@@ -365,7 +381,7 @@ impl Assignment {
     /// A commit failed: whatever is not confirmed is to be sent again.
     pub(crate) fn commit_failed(&mut self) {
         for partition in &mut self.partitions {
-            partition.commits.sent = partition.commits.confirmed.map(|c| c.position);
+            partition.commits.sent = partition.commits.confirmed.clone();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::assignment::{Assignment, Uncommitted};
 use crate::context::Context;
 use crate::source::Shared;
-use crate::starts;
+use crate::starts::{self, METADATA_BYTES_MAX};
 
 /// How long what is settled waits to be committed together with more.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -48,6 +48,8 @@ pub(crate) struct Committer<'a> {
     asked_at: Instant,
     /// The commit that is on its way.
     sending: Option<BoxFuture<'static, Sent>>,
+    /// How much metadata the broker takes.
+    metadata_bytes_max: usize,
 }
 
 impl<'a> Committer<'a> {
@@ -58,6 +60,7 @@ impl<'a> Committer<'a> {
             due: None,
             asked_at: Instant::now(),
             sending: None,
+            metadata_bytes_max: METADATA_BYTES_MAX,
         }
     }
 
@@ -99,9 +102,10 @@ impl<'a> Committer<'a> {
     fn send(&mut self, places: Vec<Uncommitted>, now: Instant) {
         self.asked_at = now;
         let consumer = self.consumer.clone();
+        let metadata_bytes_max = self.metadata_bytes_max;
         self.sending = Some(Box::pin(async move {
             let sent = spawn_blocking(move || {
-                let result = commit(&consumer, &places);
+                let result = commit(&consumer, &places, metadata_bytes_max);
                 Sent { places, result }
             });
             sent.await.unwrap_or_else(|_| Sent {
@@ -136,7 +140,12 @@ impl<'a> Committer<'a> {
                 self.shared.events.committed(records);
                 return Vec::new();
             }
-            Err(NotCommitted::Failed(error)) => self.shared.events.commit_failed(&error),
+            Err(NotCommitted::Failed(error)) => {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
+                    self.metadata_bytes_max = 0;
+                }
+                self.shared.events.commit_failed(&error);
+            }
             Err(NotCommitted::Forgotten(epochs)) => return epochs,
         }
         assignment.commit_failed();
@@ -148,8 +157,8 @@ impl<'a> Committer<'a> {
     pub(crate) fn send_and_forget(&self, assignment: &mut Assignment) {
         let places = assignment.take_uncommitted();
         if !places.is_empty() {
-            let sent =
-                list_of(&places).and_then(|list| self.consumer.commit(&list, CommitMode::Async));
+            let list = list_of(&places, self.metadata_bytes_max);
+            let sent = list.and_then(|list| self.consumer.commit(&list, CommitMode::Async));
             self.shared.events.called("commit", &sent);
         }
     }
@@ -157,13 +166,17 @@ impl<'a> Committer<'a> {
 
 /// Commits, unless the broker has forgotten what was committed before: it does so with a topic that is deleted, and a topic
 /// that was made anew must not get the offsets of the former.
-fn commit(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> Result<(), NotCommitted> {
+fn commit(
+    consumer: &StreamConsumer<Context>,
+    places: &[Uncommitted],
+    metadata_bytes_max: usize,
+) -> Result<(), NotCommitted> {
     let forgotten = forgotten(consumer, places).map_err(NotCommitted::Failed)?;
     if !forgotten.is_empty() {
         return Err(NotCommitted::Forgotten(forgotten));
     }
-    let is_news = |place: &&Uncommitted| place.confirmed != Some(place.settled);
-    let list = list_of(places.iter().filter(is_news));
+    let is_news = |place: &&Uncommitted| place.confirmed.as_ref() != Some(&place.settled);
+    let list = list_of(places.iter().filter(is_news), metadata_bytes_max);
     let sent = list.and_then(|list| match list.count() {
         0 => Ok(()),
         _ => consumer.commit(&list, CommitMode::Sync),
@@ -191,10 +204,13 @@ fn forgotten(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> Kafk
 
 fn list_of<'p>(
     places: impl IntoIterator<Item = &'p Uncommitted>,
+    metadata_bytes_max: usize,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
     for place in places {
-        starts::add(&mut list, &place.topic, place.number, place.settled)?;
+        let metadata = place.settled.metadata(metadata_bytes_max);
+        let (topic, number) = (&place.topic, place.number);
+        starts::add(&mut list, (topic, number), place.settled.position, metadata)?;
     }
     Ok(list)
 }

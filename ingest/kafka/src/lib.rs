@@ -16,6 +16,7 @@ mod loans;
 mod member;
 mod own_topics;
 mod publish;
+mod ranges;
 mod reader;
 mod rebalance;
 mod record;

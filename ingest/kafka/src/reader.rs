@@ -42,7 +42,7 @@ struct Aside {
     bytes: u64,
 }
 
-/// Whether records were passed over: they are settled without having been offered.
+/// Whether records were settled without having been offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passed {
     None,
@@ -58,6 +58,8 @@ pub(crate) struct Reader<'a> {
     /// Set while keys go one after another.
     order: Option<Order>,
     renewed: Vec<(String, i32, ReadFrom)>,
+    /// Records were read that were settled before a restart.
+    has_skipped: bool,
 }
 
 /// How records find their lanes.
@@ -89,6 +91,7 @@ impl<'a> Reader<'a> {
                 key: shared.ordering_key.clone(),
             }),
             renewed: Vec::new(),
+            has_skipped: false,
         }
     }
 
@@ -134,11 +137,13 @@ impl<'a> Reader<'a> {
             };
         }
         self.pending.end_reading();
-        if aside.passed == 0 {
-            return Ok(Passed::None);
+        if aside.passed > 0 {
+            self.shared.events.passed_over(aside.passed);
         }
-        self.shared.events.passed_over(aside.passed);
-        Ok(Passed::Some)
+        match std::mem::take(&mut self.has_skipped) || aside.passed > 0 {
+            true => Ok(Passed::Some),
+            false => Ok(Passed::None),
+        }
     }
 
     /// True for a record of the delayed path that belongs to another source, or to another group.
@@ -241,6 +246,10 @@ impl<'a> Reader<'a> {
         }
         match taken {
             Taken::Fresh(place) => Some((assignment.of(place)?, place)),
+            Taken::Settled => {
+                self.has_skipped = true;
+                None
+            }
             Taken::Known | Taken::Anew(_) => None,
         }
     }

@@ -161,7 +161,7 @@ impl<'a> Rebalance<'a> {
     pub(crate) fn remember(&self, partition: &Partition) {
         if let Some(settled) = partition.confirmed() {
             let (topic, number) = (&partition.topic, partition.number);
-            self.shared.remembered.keep(topic, number, settled);
+            self.shared.remembered.keep(topic, number, settled.clone());
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Seen {
     expected: Option<Fingerprint>,
     /// Records that may be unsettled, rising.
     fingerprints: VecDeque<Fingerprint>,
-    /// The last record below what is settled.
+    /// The last record below what is settled that has a fingerprint.
     last: Option<Fingerprint>,
     /// The next record's fingerprint is to be kept.
     is_due: bool,
@@ -47,9 +47,9 @@ impl Seen {
     pub(crate) fn new(start: &Start) -> Self {
         Self {
             next: start.fetched_from(),
-            expected: start.settled.last,
+            expected: start.settled.landmark,
             fingerprints: VecDeque::new(),
-            last: start.settled.last,
+            last: start.settled.landmark,
             is_due: true,
         }
     }
@@ -78,12 +78,15 @@ impl Seen {
         self.is_due = true;
     }
 
-    /// The last record that is known again below `position`, where what is settled ends.
-    pub(crate) fn last_below(&mut self, position: u64) -> Option<Fingerprint> {
+    /// The last record with a fingerprint below `position`, where what is settled ends; before there is one, the first
+    /// record that was read.
+    pub(crate) fn landmark(&mut self, position: u64) -> Option<Fingerprint> {
         while let Some(first) = self.fingerprints.pop_front_if(|f| f.offset < position) {
             self.last = Some(first);
         }
-        self.last
+        let first = || self.fingerprints.front().copied();
+        let is_read = |record: &Fingerprint| record.offset == position;
+        self.last.or_else(|| first().filter(is_read))
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_settled_is_known_again_by_a_record_of_its_last_batch() {
         let mut seen = Seen::new(&start(0, 0, None));
-        assert_eq!(seen.last_below(0), None);
+        assert_eq!(seen.landmark(0), None);
         for offset in 0..40 {
             if offset % 2 == 0 {
                 seen.begin_batch();
@@ -138,12 +141,12 @@ mod tests {
             assert_eq!(seen.meet(&record(offset)), Met::Next);
         }
         let of = |offset| Some(Fingerprint::of(&record(offset)));
-        assert_eq!(seen.last_below(0), None);
-        assert_eq!(seen.last_below(3), of(2));
-        assert_eq!(seen.last_below(4), of(2));
-        assert_eq!(seen.last_below(13), of(12));
+        assert_eq!(seen.landmark(0), of(0), "nothing is settled");
+        assert_eq!(seen.landmark(3), of(2));
+        assert_eq!(seen.landmark(4), of(2));
+        assert_eq!(seen.landmark(13), of(12));
         // Of those that were not settled only so many are kept, and the last of them.
-        assert_eq!(seen.last_below(38), of(12));
-        assert_eq!(seen.last_below(39), of(38));
+        assert_eq!(seen.landmark(38), of(12));
+        assert_eq!(seen.landmark(39), of(38));
     }
 }

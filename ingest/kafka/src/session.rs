@@ -230,9 +230,8 @@ impl<'a> Session<'a> {
             return;
         };
         partition.on_loan -= 1;
-        if partition.settle(place.offset) {
-            self.committer.settled(now);
-        }
+        partition.settle(place.offset);
+        self.committer.settled(now);
         self.delayed.forget(place);
         self.loans.leave(place, &mut self.assignment);
     }

@@ -17,20 +17,64 @@ use crate::config::Start as Policy;
 use crate::context::Context;
 use crate::events::Events;
 use crate::fingerprint::Fingerprint;
+use crate::ranges::Ranges;
 
 /// How long the broker may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How soon it is asked again, and how often, before the connection is made anew.
 const AGAIN: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
+/// Brokers take 4,096 bytes of metadata for a partition by default (`offset.metadata.max.bytes`).
+pub(crate) const METADATA_BYTES_MAX: usize = 4096;
 
 type Place = (String, i32);
 
-/// What is settled of a partition: all below `position`. `last` is the last record of it that can be told from others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Prefix {
+/// What is settled of a partition: all below `position`, and the ranges `beyond` it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
     pub(crate) position: u64,
-    pub(crate) last: Option<Fingerprint>,
+    /// A record by which the topic is recognized: the last one settled that has a fingerprint, else the first one read.
+    pub(crate) landmark: Option<Fingerprint>,
+    pub(crate) beyond: Ranges,
+}
+
+impl Extent {
+    /// All below `position` is settled, and no record is known by which the topic is recognized.
+    pub(crate) fn at(position: u64) -> Self {
+        Self {
+            position,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the same is settled, by whichever record the topic is recognized.
+    pub(crate) fn is_as_far_as(&self, other: &Self) -> bool {
+        (self.position, &self.beyond) == (other.position, &other.beyond)
+    }
+
+    /// What is committed with the position: the landmark, a space, and as much as fits of what is settled beyond. The
+    /// landmark alone is committed even where it does not fit.
+    pub(crate) fn metadata(&self, bytes_max: usize) -> Option<String> {
+        let landmark = self.landmark?.to_string();
+        let room = bytes_max.saturating_sub(landmark.len() + 1);
+        let beyond = self.beyond.to_text(self.position, room);
+        Some(format!("{landmark} {beyond}").trim_end().to_owned())
+    }
+
+    /// Reads what was committed. Of the metadata of others nothing is believed.
+    fn parse(position: u64, metadata: Option<&str>) -> Self {
+        let landmark = metadata.and_then(Fingerprint::parse);
+        let Some(landmark) = landmark.filter(|landmark| landmark.offset <= position) else {
+            return Self::at(position);
+        };
+        let beyond = metadata.and_then(|text| text.split(' ').nth(4));
+        let beyond = beyond.and_then(|text| Ranges::parse(text, position));
+        Self {
+            position,
+            landmark: Some(landmark),
+            beyond: beyond.unwrap_or_default(),
+        }
+    }
 }
 
 /// Where the reading of a partition begins.
@@ -38,7 +82,7 @@ pub(crate) struct Prefix {
 pub(crate) struct Start {
     pub(crate) topic: String,
     pub(crate) number: i32,
-    pub(crate) settled: Prefix,
+    pub(crate) settled: Extent,
     pub(crate) found: Found,
 }
 
@@ -59,27 +103,26 @@ impl Start {
         Self {
             topic: topic.to_owned(),
             number,
-            settled: Prefix {
-                position,
-                last: None,
-            },
+            settled: Extent::at(position),
             found: Found::Fresh,
         }
     }
 
-    /// What is fetched first: the last settled record, to see whether it is still there.
+    /// What is fetched first: the landmark, to see whether it is still there.
     pub(crate) fn fetched_from(&self) -> u64 {
-        let last = self.settled.last;
-        last.map_or(self.settled.position, |last| last.offset)
+        let Extent {
+            position, landmark, ..
+        } = self.settled;
+        landmark.map_or(position, |landmark| landmark.offset)
     }
 }
 
 /// How far partitions were settled when they were given up. The broker forgets that with a topic that is deleted.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered(Mutex<HashMap<Place, Prefix>>);
+pub(crate) struct Remembered(Mutex<HashMap<Place, Extent>>);
 
 impl Remembered {
-    pub(crate) fn keep(&self, topic: &str, number: i32, settled: Prefix) {
+    pub(crate) fn keep(&self, topic: &str, number: i32, settled: Extent) {
         self.0.lock().insert((topic.to_owned(), number), settled);
     }
 }
@@ -144,7 +187,7 @@ impl LookUp {
             .collect())
     }
 
-    fn committed(&self, places: &[Place]) -> KafkaResult<HashMap<Place, Prefix>> {
+    fn committed(&self, places: &[Place]) -> KafkaResult<HashMap<Place, Extent>> {
         let list = list_of(places, Offset::Invalid)?;
         let list = self.consumer.committed_offsets(list, PATIENCE)?;
         let mut committed = HashMap::new();
@@ -154,11 +197,7 @@ impl LookUp {
                 continue;
             };
             let position = u64::try_from(offset).unwrap_or(0);
-            let last = metadata(&element).as_deref().and_then(Fingerprint::parse);
-            let settled = Prefix {
-                position,
-                last: last.filter(|last| last.offset < position),
-            };
+            let settled = Extent::parse(position, metadata(&element).as_deref());
             committed.insert((element.topic().to_owned(), element.partition()), settled);
         }
         Ok(committed)
@@ -191,9 +230,11 @@ impl LookUp {
     fn write_down(&self, starts: &[Start], facts: &Facts) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         for start in starts {
-            let (place, settled) = ((start.topic.clone(), start.number), start.settled);
-            if facts.committed.get(&place) != Some(&settled) {
-                add(&mut list, &start.topic, start.number, settled)?;
+            let (place, settled) = ((start.topic.clone(), start.number), &start.settled);
+            if facts.committed.get(&place) != Some(settled) {
+                let metadata = settled.metadata(METADATA_BYTES_MAX);
+                let place = (start.topic.as_str(), start.number);
+                add(&mut list, place, settled.position, metadata)?;
             }
         }
         match list.count() {
@@ -209,15 +250,15 @@ impl LookUp {
 /// None that can be: offsets have 63 bits.
 pub(crate) fn add(
     list: &mut TopicPartitionList,
-    topic: &str,
-    number: i32,
-    settled: Prefix,
+    (topic, number): (&str, i32),
+    position: u64,
+    metadata: Option<String>,
 ) -> KafkaResult<()> {
-    let offset = i64::try_from(settled.position).unwrap_or(i64::MAX);
+    let offset = i64::try_from(position).unwrap_or(i64::MAX);
     let mut element = list.add_partition(topic, number);
     element.set_offset(Offset::Offset(offset))?;
-    if let Some(last) = settled.last {
-        element.set_metadata(last.to_string());
+    if let Some(metadata) = metadata {
+        element.set_metadata(metadata);
     }
     Ok(())
 }
@@ -245,8 +286,8 @@ fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> 
 /// What is known of the partitions when it is decided where they begin.
 #[derive(Debug, Default)]
 struct Facts {
-    committed: HashMap<Place, Prefix>,
-    remembered: HashMap<Place, Prefix>,
+    committed: HashMap<Place, Extent>,
+    remembered: HashMap<Place, Extent>,
     /// The position of their first record.
     heads: HashMap<Place, u64>,
     /// Where the next record will stand.
@@ -265,9 +306,9 @@ impl Facts {
         topics
     }
 
-    fn settled(&self, place: &Place) -> Option<Prefix> {
+    fn settled(&self, place: &Place) -> Option<Extent> {
         let remembered = || self.remembered.get(place);
-        self.committed.get(place).or_else(remembered).copied()
+        self.committed.get(place).or_else(remembered).cloned()
     }
 
     /// True when the group has read of this topic before.
@@ -293,24 +334,25 @@ impl Facts {
         places.iter().map(start).collect()
     }
 
-    fn begin(&self, place: &Place, policy: Policy, (head, end): (u64, u64)) -> (Prefix, Found) {
-        let at = |position| Prefix {
-            position,
-            last: None,
-        };
+    fn begin(&self, place: &Place, policy: Policy, (head, end): (u64, u64)) -> (Extent, Found) {
+        let at = Extent::at;
         match self.settled(place) {
             Some(settled) if end < settled.position => {
                 let settled = settled.position;
                 (at(head), Found::Anew { settled })
             }
             // The broker has forgotten it, most likely with its topic, and nothing tells whether the records are the same.
-            Some(settled) if settled.last.is_none() && !self.committed.contains_key(place) => {
+            Some(settled) if settled.landmark.is_none() && !self.committed.contains_key(place) => {
                 let settled = settled.position;
                 (at(head), Found::Anew { settled })
             }
             Some(mut settled) => {
-                // What retention has taken cannot be looked at.
-                settled.last = settled.last.filter(|last| last.offset >= head);
+                // What retention has taken cannot be looked at, and without it nothing beyond the offset is believed.
+                settled.landmark = settled.landmark.filter(|record| record.offset >= head);
+                match settled.landmark {
+                    Some(_) => settled.beyond.truncate(end),
+                    None => settled.beyond = Ranges::default(),
+                }
                 (settled, Found::AsLeft)
             }
             None if policy == Policy::Latest && !self.knows(&place.0) => (at(end), Found::Fresh),

@@ -9,6 +9,8 @@ use acteon_core::source::SourceContext;
 use acteon_core::{ActionOutcome, Admission, Clock, Intake, Shutdown, Source, ThrottledPolicy};
 use acteon_services::Kafka as Broker;
 use acteon_testkit::FakeIntake;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::task::JoinSet;
@@ -94,6 +96,16 @@ impl<'a> Topic<'a> {
     async fn committed(&self, partition: usize) -> Option<i64> {
         let committed = self.broker.committed(self.name, self.name).await.unwrap();
         committed[partition].1
+    }
+
+    /// What the group has committed beside the offset of this partition.
+    fn committed_metadata(&self, partition: i32) -> String {
+        let mut config = self.broker.client();
+        let consumer: BaseConsumer = config.set("group.id", self.name).create().unwrap();
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(self.name, partition);
+        let committed = consumer.committed_offsets(wanted, PATIENCE).unwrap();
+        committed.elements()[0].metadata().to_owned()
     }
 
     async fn until_committed(&self, partition: usize, offset: i64) {

@@ -2,6 +2,7 @@
 //! come to their ends in any order. Eight bytes for each message from the first unsettled one on.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Marks an offset in the window as settled. Offsets stay below it.
 const SETTLED: u64 = 1 << 63;
@@ -14,6 +15,8 @@ pub struct Watermark {
     unsettled: usize,
     /// One past the last offset begun.
     end: Option<u64>,
+    /// Offsets not yet begun that were settled before a restart, rising.
+    resumed: VecDeque<Range<u64>>,
     span_max: usize,
     moves: u64,
 }
@@ -25,6 +28,8 @@ pub enum Begun {
     Fresh,
     /// It, or a later one, was begun before: it is not to be offered a second time.
     Known,
+    /// It was settled before a restart, and is settled now.
+    Settled,
 }
 
 impl Watermark {
@@ -34,6 +39,7 @@ impl Watermark {
             window: VecDeque::new(),
             unsettled: 0,
             end: None,
+            resumed: VecDeque::new(),
             span_max,
             moves: 0,
         }
@@ -47,17 +53,65 @@ impl Watermark {
         }
     }
 
+    /// A stream of which all below `position` is settled, and `beyond` as [`beyond`](Self::beyond) gave it before a restart.
+    pub fn resuming(position: u64, beyond: &[Range<u64>], span_max: usize) -> Self {
+        debug_assert!(beyond.is_sorted_by(|one, next| one.end <= next.start));
+        Self {
+            resumed: beyond.iter().cloned().collect(),
+            ..Self::starting_at(position, span_max)
+        }
+    }
+
     /// Takes up the message at `offset`. Offsets rise but may leave gaps.
     pub fn begin(&mut self, offset: u64) -> Begun {
         debug_assert!(offset < SETTLED, "an offset of 63 bits");
         if self.end.is_some_and(|end| offset < end) {
             return Begun::Known;
         }
+        self.take_up(offset);
+        match self.was_settled(offset) {
+            true => {
+                self.settle(offset);
+                Begun::Settled
+            }
+            false => Begun::Fresh,
+        }
+    }
+
+    fn take_up(&mut self, offset: u64) {
         self.window.push_back(offset);
         self.moves += u64::from(self.unsettled == 0);
         self.unsettled += 1;
         self.end = Some(offset + 1);
-        Begun::Fresh
+    }
+
+    /// Whether the message that is begun now was settled before a restart.
+    fn was_settled(&mut self, offset: u64) -> bool {
+        let is_over = |range: &mut Range<u64>| range.end <= offset;
+        while self.resumed.pop_front_if(is_over).is_some() {}
+        let next = self.resumed.front();
+        next.is_some_and(|range| range.contains(&offset))
+    }
+
+    /// What is settled beyond the prefix, in ranges that rise. A restart that knows them repeats nothing of them.
+    pub fn beyond(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut is_adjacent = false;
+        for entry in &self.window {
+            let offset = entry & !SETTLED;
+            let is_settled = entry & SETTLED != 0;
+            match ranges.last_mut() {
+                Some(range) if is_settled && is_adjacent => range.end = offset + 1,
+                _ if is_settled => ranges.push(offset..offset + 1),
+                _ => {}
+            }
+            is_adjacent = is_settled;
+        }
+        let begun_end = self.end.unwrap_or(0);
+        let to_come = self.resumed.iter();
+        let to_come = to_come.map(|range| range.start.max(begun_end)..range.end);
+        ranges.extend(to_come.filter(|range| !range.is_empty()));
+        ranges
     }
 
     /// Settles the message at `offset`. True when the prefix grew. One that is not on its way is ignored.
@@ -193,6 +247,41 @@ mod tests {
         assert_eq!((mark.unsettled(), mark.span()), (1, 2));
     }
 
+    #[test]
+    fn what_is_settled_beyond_the_prefix_is_told_in_ranges_that_span_gaps() {
+        let mut mark = Watermark::new(10);
+        for offset in [5, 6, 9, 10, 11, 12] {
+            mark.begin(offset);
+        }
+        assert_eq!(mark.beyond(), []);
+        for offset in [6, 9, 11, 12] {
+            mark.settle(offset);
+        }
+        assert_eq!(mark.beyond(), [6..10, 11..13]);
+        mark.begin(14);
+        mark.begin(15);
+        mark.settle(15);
+        mark.settle(5);
+        assert_eq!(mark.position(), Some(10));
+        assert_eq!(mark.beyond(), [11..13, 15..16]);
+    }
+
+    #[test]
+    fn what_was_settled_before_a_restart_is_not_offered_again_and_the_prefix_passes_it() {
+        let mut mark = Watermark::resuming(5, &[6..8, 10..12, 20..21], 10);
+        assert_eq!((mark.position(), mark.end()), (Some(5), Some(5)));
+        assert_eq!(mark.begin(5), Begun::Fresh);
+        assert_eq!(mark.begin(6), Begun::Settled);
+        assert_eq!(mark.begin(6), Begun::Known);
+        assert_eq!(mark.beyond(), [6..7, 7..8, 10..12, 20..21]);
+        assert!(mark.settle(5));
+        assert_eq!((mark.position(), mark.unsettled()), (Some(7), 0));
+        assert_eq!(mark.begin(9), Begun::Fresh, "7 has gone");
+        assert_eq!(mark.begin(11), Begun::Settled);
+        assert_eq!(mark.begin(12), Begun::Fresh);
+        assert_eq!(mark.beyond(), [11..12, 20..21]);
+    }
+
     /// The same by a set of what is unsettled.
     #[derive(Default)]
     struct Naive {
@@ -234,6 +323,13 @@ mod tests {
                 prop_assert_eq!(mark.is_wide(), beyond >= 16);
                 prop_assert_eq!(mark.is_narrow(), beyond <= 8);
             }
+            let Some(position) = mark.position() else { return Ok(()) };
+            let mut resumed = Watermark::resuming(position, &mark.beyond(), 16);
+            for offset in naive.begun.range(position..) {
+                let is_fresh = resumed.begin(*offset) == Begun::Fresh;
+                prop_assert_eq!(is_fresh, naive.unsettled.contains(offset));
+            }
+            prop_assert_eq!(resumed.beyond(), mark.beyond());
         }
     }
 }

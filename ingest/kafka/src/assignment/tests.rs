@@ -50,7 +50,7 @@ fn a_commit_tells_by_which_record_it_is_known_again() {
     assignment.of(place).unwrap().mark.settle(5);
     let sent = assignment.take_uncommitted();
     let last = Fingerprint::of(&record(5, 7, "a"));
-    assert_eq!(sent[0].settled.last, Some(last));
+    assert_eq!(sent[0].settled.landmark, Some(last));
 }
 
 #[test]

@@ -2,11 +2,14 @@ use super::*;
 use crate::fingerprint::tests::record;
 
 /// Where a partition begins that was left so.
-pub(crate) fn start(number: i32, position: u64, last: Option<Fingerprint>) -> Start {
+pub(crate) fn start(number: i32, position: u64, landmark: Option<Fingerprint>) -> Start {
     Start {
         topic: "orders".to_owned(),
         number,
-        settled: Prefix { position, last },
+        settled: Extent {
+            landmark,
+            ..Extent::at(position)
+        },
         found: Found::AsLeft,
     }
 }
@@ -15,20 +18,20 @@ fn place(number: i32) -> Place {
     ("orders".to_owned(), number)
 }
 
-fn settled(position: u64) -> Prefix {
+fn settled(position: u64) -> Extent {
     let last = record(position as i64 - 1, 7, "a");
-    Prefix {
-        position,
-        last: Some(Fingerprint::of(&last)),
+    Extent {
+        landmark: Some(Fingerprint::of(&last)),
+        ..Extent::at(position)
     }
 }
 
 /// Partition 0 begins with offset 10 and ends before 100.
-fn facts(committed: &[(i32, Prefix)], remembered: &[(i32, Prefix)]) -> Facts {
-    let by_place = |list: &[(i32, Prefix)]| {
+fn facts(committed: &[(i32, Extent)], remembered: &[(i32, Extent)]) -> Facts {
+    let by_place = |list: &[(i32, Extent)]| {
         let list = list
             .iter()
-            .map(|(number, settled)| (place(*number), *settled));
+            .map(|(number, settled)| (place(*number), settled.clone()));
         list.collect()
     };
     Facts {
@@ -39,17 +42,14 @@ fn facts(committed: &[(i32, Prefix)], remembered: &[(i32, Prefix)]) -> Facts {
     }
 }
 
-fn begin(facts: &Facts, policy: Policy) -> (Prefix, Found) {
+fn begin(facts: &Facts, policy: Policy) -> (Extent, Found) {
     let mut starts = facts.starts(&[place(0)], policy).unwrap();
     let start = starts.remove(0);
     (start.settled, start.found)
 }
 
-fn at(position: u64) -> Prefix {
-    Prefix {
-        position,
-        last: None,
-    }
+fn at(position: u64) -> Extent {
+    Extent::at(position)
 }
 
 #[test]
@@ -103,7 +103,41 @@ fn a_record_that_retention_has_taken_is_not_looked_for() {
 
 #[test]
 fn the_last_settled_record_is_fetched_first() {
-    let start = |settled: Prefix| start(0, settled.position, settled.last);
+    let start = |settled: Extent| start(0, settled.position, settled.landmark);
     assert_eq!(start(settled(60)).fetched_from(), 59);
     assert_eq!(start(at(60)).fetched_from(), 60);
+}
+
+#[test]
+fn what_is_settled_beyond_a_record_that_waits_is_read_again_as_it_was_committed() {
+    let extent = Extent {
+        beyond: Ranges::new(vec![61..70, 75..80]),
+        ..settled(60)
+    };
+    let metadata = extent.metadata(METADATA_BYTES_MAX).unwrap();
+    assert!(metadata.ends_with(" 1+9,5+5"), "{metadata}");
+    assert_eq!(Extent::parse(60, Some(&metadata)), extent);
+    let plain = settled(60).metadata(METADATA_BYTES_MAX).unwrap();
+    assert_eq!(Extent::parse(60, Some(&plain)), settled(60));
+    for other in [None, Some("ours"), Some("x 59 7 0 1+9")] {
+        assert_eq!(Extent::parse(60, other), at(60), "{other:?}");
+    }
+    assert_eq!(at(60).metadata(METADATA_BYTES_MAX), None);
+    assert_eq!(
+        extent.metadata(0),
+        Some(plain),
+        "a broker that takes little"
+    );
+}
+
+#[test]
+fn what_is_settled_beyond_is_believed_up_to_the_end_and_while_the_record_before_it_is_there() {
+    let extent = |position| Extent {
+        beyond: Ranges::new(vec![70..80, 95..120]),
+        ..settled(position)
+    };
+    let (found, _) = begin(&facts(&[(0, extent(60))], &[]), Policy::Earliest);
+    assert_eq!(found.beyond, Ranges::new(vec![70..80, 95..100]));
+    let (found, _) = begin(&facts(&[(0, extent(10))], &[]), Policy::Earliest);
+    assert_eq!(found.beyond, Ranges::default(), "retention has taken 9");
 }

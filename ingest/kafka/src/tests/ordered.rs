@@ -180,6 +180,37 @@ async fn what_waits_for_its_time_holds_up_its_own_key_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_while_a_key_waits_for_its_time_brings_that_key_again_and_no_other() {
+    let topic = Topic::create("stopswaiting", 1).await;
+    publish_rounds(&topic, 0).await;
+    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let first = settled.clone();
+    let intake = FakeIntake::settling(move |envelope| {
+        let id = envelope.action.id.to_string();
+        if id.contains(KEYS[0]) {
+            return End::Later(Duration::from_secs(3600), Delay::Redelivery);
+        }
+        first.ids.lock().push(id);
+        End::Done(done())
+    });
+    let running = start(&topic, &intake, &admission);
+    eventually("all others are settled", async || {
+        settled.len() == 2 * ROUNDS
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(topic.committed(0).await, Some(0), "the slow key is first");
+
+    settled.let_go.store(true, Ordering::Release);
+    let intake = settled.intake();
+    let running = start(&topic, &intake, &admission);
+    topic.until_committed(0, 3 * ROUNDS as i64 + 1).await;
+    running.stop().await;
+    assert_eq!(intake.submitted_ids().len(), ROUNDS + 1);
+    settled.check(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_without_a_key_are_ordered_by_what_their_actions_name() {
     let topic = Topic::create("named", 1).await;
     for (id, customer) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {

@@ -1,0 +1,106 @@
+//! What is settled beyond the committed offset. It is committed as metadata, so that neither a stop nor a crash repeats what
+//! was settled above a record that waits.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// Ranges of settled offsets, rising.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranges(Vec<Range<u64>>);
+
+impl Ranges {
+    pub(crate) fn new(ranges: Vec<Range<u64>>) -> Self {
+        Self(ranges)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Range<u64>] {
+        &self.0
+    }
+
+    /// Drops what lies above `end`: no record has these offsets yet.
+    pub(crate) fn truncate(&mut self, end: u64) {
+        self.0.retain_mut(|range| {
+            range.end = range.end.min(end);
+            !range.is_empty()
+        });
+    }
+
+    /// As text: how many offsets lie between one range and the next, `+`, and how many are in it. `3+2,1+7` after
+    /// `position` 10 are 13, 14 and 16 to 22. As many ranges as fit in `bytes_max`; the records of the others come again.
+    pub(crate) fn to_text(&self, position: u64, bytes_max: usize) -> String {
+        let (mut text, mut end) = (String::new(), position);
+        for range in &self.0 {
+            let whole = text.len();
+            let comma = if text.is_empty() { "" } else { "," };
+            let between = range.start.saturating_sub(end);
+            let _ = write!(text, "{comma}{between}+{}", range.end - range.start);
+            if text.len() > bytes_max {
+                text.truncate(whole);
+                break;
+            }
+            end = range.end;
+        }
+        text
+    }
+
+    /// Reads what [`to_text`](Self::to_text) wrote. None for anything else.
+    pub(crate) fn parse(text: &str, position: u64) -> Option<Self> {
+        let (mut ranges, mut end) = (Vec::new(), position);
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (between, length) = part.split_once('+')?;
+            let start = end.checked_add(between.parse().ok()?)?;
+            end = start.checked_add(length.parse().ok()?)?;
+            ranges.push(start..end);
+        }
+        (end < 1 << 63).then_some(Self(ranges))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ranges_are_written_as_distances_and_lengths() {
+        let ranges = Ranges::new(vec![13..15, 16..23]);
+        assert_eq!(ranges.to_text(10, 100), "3+2,1+7");
+        assert_eq!(Ranges::parse("3+2,1+7", 10), Some(ranges));
+        assert_eq!(Ranges::parse("", 10), Some(Ranges::default()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_what_is_no_range_is_refused() {
+        let ranges = Ranges::new(vec![13..15, 16..23]);
+        assert_eq!(ranges.to_text(10, 6), "3+2");
+        for text in ["3", "a+1", "1+-1", "1+9223372036854775807", "1+1;1+1"] {
+            assert_eq!(Ranges::parse(text, 10), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_end_where_the_log_does() {
+        let mut ranges = Ranges::new(vec![13..15, 16..23, 25..30]);
+        ranges.truncate(20);
+        assert_eq!(ranges, Ranges::new(vec![13..15, 16..20]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            position in 0u64..1 << 40,
+            steps in prop::collection::vec((0u64..1 << 20, 1u64..1 << 20), 0..50),
+        ) {
+            let mut end = position;
+            let ranges = steps.iter().map(|(between, length)| {
+                let start = end + between;
+                end = start + length;
+                start..end
+            });
+            let ranges = Ranges::new(ranges.collect());
+            let text = ranges.to_text(position, usize::MAX);
+            prop_assert_eq!(Ranges::parse(&text, position), Some(ranges));
+        }
+    }
+}
