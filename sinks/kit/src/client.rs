@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use acteon_core::sink::{Refused, SinkContext};
 use acteon_core::{BuildError, Clock, SinkError};
-use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::redirect::Policy;
@@ -15,6 +14,7 @@ use url::{Host, Url};
 use crate::address::AddressFilter;
 use crate::confidence::{self, Confidence};
 use crate::reply::{self, Reply};
+use crate::request_body::RequestBody;
 use crate::resolver::FilteringResolver;
 use crate::retry_after::retry_after;
 use crate::status::{self, SuccessCodes};
@@ -128,7 +128,7 @@ impl HttpClient {
         &self,
         method: Method,
         headers: HeaderMap,
-        body: Bytes,
+        body: RequestBody,
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.patience;
         let secrets = confidence::sensitive(&headers);

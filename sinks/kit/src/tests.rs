@@ -42,7 +42,11 @@ fn client(url: &str, allowed: &[&str]) -> Result<HttpClient, BuildError> {
 
 async fn post(client: &HttpClient) -> Result<Reply, SinkError> {
     client
-        .send(Method::POST, HeaderMap::new(), Bytes::from_static(b"{}"))
+        .send(
+            Method::POST,
+            HeaderMap::new(),
+            Bytes::from_static(b"{}").into(),
+        )
         .await
 }
 

@@ -75,7 +75,7 @@ impl Sink for WebhookSink {
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError> {
         let body = match self.body {
             Body::Action => action_json(attempt.action)?,
-            Body::Payload => attempt.action.payload.as_bytes().clone(),
+            Body::Payload => attempt.action.payload.as_bytes().clone().into(),
         };
         let headers = request::headers(&self.headers, attempt);
         let reply = self.client.send(self.method.clone(), headers, body).await?;
