@@ -88,13 +88,42 @@ impl ActionOutcome {
     #[must_use]
     pub fn abridged(&self) -> Self {
         let mut outcome = self.clone();
-        if let Self::Executed(response) | Self::Rerouted { response, .. } = &mut outcome
-            && response.body.get().len() > REMEMBERED_BODY_BYTES_MAX
+        if outcome.body_bytes() > REMEMBERED_BODY_BYTES_MAX
+            && let Some(response) = outcome.response_mut()
             && let Ok(short) = serde_json::value::to_raw_value(&Truncated { truncated: true })
         {
             response.body = short.into();
         }
         outcome
+    }
+
+    /// How many bytes the provider's body has; 0 where there is none.
+    pub fn body_bytes(&self) -> usize {
+        match self {
+            Self::Executed(response) | Self::Rerouted { response, .. } => response.body.get().len(),
+            Self::Deduplicated(())
+            | Self::Suppressed { .. }
+            | Self::Throttled { .. }
+            | Self::Failed(_)
+            | Self::Grouped { .. }
+            | Self::StateChanged { .. }
+            | Self::CircuitOpen { .. }
+            | Self::DryRun { .. } => 0,
+        }
+    }
+
+    fn response_mut(&mut self) -> Option<&mut ProviderResponse> {
+        match self {
+            Self::Executed(response) | Self::Rerouted { response, .. } => Some(response),
+            Self::Deduplicated(())
+            | Self::Suppressed { .. }
+            | Self::Throttled { .. }
+            | Self::Failed(_)
+            | Self::Grouped { .. }
+            | Self::StateChanged { .. }
+            | Self::CircuitOpen { .. }
+            | Self::DryRun { .. } => None,
+        }
     }
 
     /// True when a sink has accepted the action.

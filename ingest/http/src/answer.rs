@@ -2,12 +2,15 @@
 
 use acteon_connect_http::{ApiError, ErrorBody};
 use acteon_core::delivery::Settled;
-use acteon_core::{ActionOutcome, Failure, FailureCode, Refusal};
+use acteon_core::{ActionOutcome, Failure, FailureCode, Permit, Refusal};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use thiserror::Error;
+
+use crate::loans::Ended;
 
 /// About what an outcome takes, in bytes.
 const OUTCOME_BYTES: usize = 128;
@@ -42,20 +45,38 @@ pub(crate) fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
 }
 
 /// A 200 with this outcome.
-pub(crate) fn json(outcome: &ActionOutcome) -> Result<Response, ApiError> {
-    let mut body = Vec::with_capacity(OUTCOME_BYTES);
-    serde_json::to_writer(&mut body, outcome).map_err(|error| ApiError::internal(&error))?;
-    Ok(json_response(body))
+pub(crate) fn json(Ended { outcome, room }: Ended) -> Result<Response, ApiError> {
+    let outcome = outcome?;
+    let mut body = Vec::with_capacity(OUTCOME_BYTES + outcome.body_bytes());
+    serde_json::to_writer(&mut body, &outcome).map_err(|error| ApiError::internal(&error))?;
+    Ok(json_response(body, room))
 }
 
-fn json_response(body: Vec<u8>) -> Response {
+/// The body of an answer, which has its room until it is written out.
+struct Paid {
+    body: Vec<u8>,
+    _room: Permit,
+}
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+fn json_response(body: Vec<u8>, room: Option<Permit>) -> Response {
     let kind = HeaderValue::from_static("application/json");
+    let body = match room {
+        Some(room) => Bytes::from_owner(Paid { body, _room: room }),
+        None => body.into(),
+    };
     ([(CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// The answer to a batch in the making: a JSON array.
 pub(crate) struct Outcomes<'a> {
     body: Vec<u8>,
+    room: Option<Permit>,
     request_id: &'a str,
 }
 
@@ -67,22 +88,35 @@ struct FailedItem {
 impl<'a> Outcomes<'a> {
     pub(crate) fn new(count: usize, request_id: &'a str) -> Self {
         let body = Vec::with_capacity(2 + count * OUTCOME_BYTES);
-        Self { body, request_id }
+        Self {
+            body,
+            room: None,
+            request_id,
+        }
     }
 
     /// Writes one item for each of `refused`: the error, or the next of `ended`.
     pub(crate) fn write_all(
         &mut self,
         refused: Vec<Option<ApiError>>,
-        ended: &mut dyn Iterator<Item = Result<ActionOutcome, ApiError>>,
+        ended: &mut dyn Iterator<Item = Ended>,
     ) {
-        let missing = || Err(ApiError::internal(&Unanswered));
+        let missing = || Err(ApiError::internal(&Unanswered)).into();
         for refusal in refused {
-            let item = match refusal {
-                Some(error) => Err(error),
+            let ended = match refusal {
+                Some(error) => Err(error).into(),
                 None => ended.next().unwrap_or_else(missing),
             };
-            self.write(item);
+            self.write(ended.outcome);
+            self.keep(ended.room);
+        }
+    }
+
+    fn keep(&mut self, more: Option<Permit>) {
+        match (&mut self.room, more) {
+            (Some(room), Some(more)) => room.merge(more),
+            (room @ None, more) => *room = more,
+            (Some(_), None) => {}
         }
     }
 
@@ -108,6 +142,6 @@ impl<'a> Outcomes<'a> {
             self.body.push(b'[');
         }
         self.body.push(b']');
-        json_response(self.body)
+        json_response(self.body, self.room)
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use acteon_connect_http::{ApiError, ErrorBody, Query, RequestId};
 use acteon_core::decode::decode_batch_up_to;
 use acteon_core::delivery::Receipt;
-use acteon_core::{ActionOutcome, Delivery, Envelope};
+use acteon_core::{Delivery, Envelope};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
 use crate::answer::{Outcomes, Unanswered};
 use crate::events;
+use crate::loans::Ended;
 use crate::openapi;
 use crate::request::{Asked, Provenance, refusal_of};
 use crate::source::HttpSource;
@@ -80,7 +81,8 @@ impl HttpSource {
         let mut outcomes = Outcomes::new(refused.len(), request_id);
         if asked.dry_run {
             let would_be = self.dry_run(&good).await?;
-            outcomes.write_all(refused, &mut would_be.into_iter().map(Ok));
+            let would_be = would_be.into_iter().map(|outcome| Ok(outcome).into());
+            outcomes.write_all(refused, &mut would_be.into_iter());
         } else {
             let ended = self.deliver(good, from).await?;
             outcomes.write_all(refused, &mut ended.into_iter());
@@ -94,7 +96,7 @@ impl HttpSource {
         &self,
         good: Vec<Box<Envelope>>,
         from: Provenance,
-    ) -> Result<Vec<Result<ActionOutcome, ApiError>>, ApiError> {
+    ) -> Result<Vec<Ended>, ApiError> {
         if good.is_empty() {
             return Ok(Vec::new());
         }

@@ -61,7 +61,7 @@ impl HttpSource {
         if asked.dry_run {
             let would_be = self.dry_run(std::slice::from_ref(&envelope)).await?;
             let first = would_be.into_iter().next();
-            return json(&first.ok_or_else(|| ApiError::internal(&Unanswered))?);
+            return json(first.ok_or_else(|| ApiError::internal(&Unanswered)).into());
         }
         let permit = from.room.admit(1, from.body.len() as u64).await?;
         if from.body.len() > READ_BYTES_MAX {
@@ -73,7 +73,7 @@ impl HttpSource {
         self.gather.push(delivery).await;
         let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
         let ended = ended.into_iter().next();
-        json(&ended.unwrap_or_else(|| Err(ApiError::internal(&Unanswered)))?)
+        json(ended.ok_or_else(|| ApiError::internal(&Unanswered))?)
     }
 
     /// What dispatching would do.

@@ -1,4 +1,5 @@
-//! The actions of callers who wait: how many are on loan, and what each end is as an answer.
+//! The actions of callers who wait: how many are on loan, and what each end is as an answer. A provider's answer pays for
+//! its memory until the client has read it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -6,25 +7,57 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use acteon_connect_http::ApiError;
 use acteon_core::delivery::{Origin, Settled};
 use acteon_core::reply::Replies;
-use acteon_core::{ActionOutcome, Refusal};
+use acteon_core::{ActionOutcome, Admission, Permit, Refusal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::outcome_of;
 
+/// A provider's body up to here is not paid for: the room that is given back with the action was larger.
+const UNPAID_BYTES_MAX: usize = 512;
+
 /// How an action ended, as its caller is told.
-pub(crate) type Ended = Result<ActionOutcome, ApiError>;
+pub(crate) struct Ended {
+    pub(crate) outcome: Result<ActionOutcome, ApiError>,
+    /// Room for the provider's body.
+    pub(crate) room: Option<Permit>,
+}
+
+impl Ended {
+    /// With room for the body of the outcome, or a short body in its place where there is no room.
+    fn paid(outcome: Result<ActionOutcome, ApiError>, admission: &Arc<Admission>) -> Self {
+        let bytes = outcome.as_ref().map_or(0, ActionOutcome::body_bytes);
+        if bytes <= UNPAID_BYTES_MAX {
+            return outcome.into();
+        }
+        match admission.try_admit(0, bytes as u64) {
+            None => outcome.map(|outcome| outcome.abridged()).into(),
+            room => Self { outcome, room },
+        }
+    }
+}
+
+impl From<Result<ActionOutcome, ApiError>> for Ended {
+    fn from(outcome: Result<ActionOutcome, ApiError>) -> Self {
+        Self {
+            outcome,
+            room: None,
+        }
+    }
+}
 
 /// All loans of the source.
 pub(crate) struct Loans {
+    admission: Arc<Admission>,
     open: AtomicU32,
     /// Once cancelled, whoever gives an action up does so because the process ends.
     stop: CancellationToken,
 }
 
 impl Loans {
-    pub(crate) fn new(stop: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(admission: Arc<Admission>, stop: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
+            admission,
             open: AtomicU32::new(0),
             stop,
         })
@@ -44,8 +77,8 @@ impl Loans {
                 Settled::Retry {
                     refusal: Refusal::Abandoned,
                     ..
-                } if this.stop.is_cancelled() => Err(ApiError::shutting_down()),
-                settled => outcome_of(settled),
+                } if this.stop.is_cancelled() => Err(ApiError::shutting_down()).into(),
+                settled => Ended::paid(outcome_of(settled), &this.admission),
             }
         });
         (origin, ended)

@@ -39,7 +39,7 @@ impl HttpSource {
             abandoned.clone(),
         );
         Arc::new(Self {
-            loans: Loans::new(context.stop.clone()),
+            loans: Loans::new(context.admission.clone(), context.stop.clone()),
             context,
             work,
             gather,

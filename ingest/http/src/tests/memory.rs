@@ -152,3 +152,69 @@ async fn one_action_that_waits_keeps_its_own_bytes_and_not_its_batch() {
     assert_eq!((status, answer.matches("Deduplicated").count()), (200, 10));
     assert_eq!(admission.bytes_in_flight(), 0);
 }
+
+/// As a pipeline whose provider answers all but one action at once, with a long body.
+#[derive(Default)]
+struct AnswersAtLength(Mutex<Option<Delivery>>);
+
+const LONG: usize = 100 << 10;
+
+#[async_trait]
+impl Intake for AnswersAtLength {
+    async fn submit(&self, batch: Vec<Delivery>, _: &Feed) {
+        for delivery in batch {
+            match delivery.action.id.as_str() {
+                "waits" => *self.0.lock() = Some(delivery),
+                _ => delivery.done(answered(LONG)),
+            }
+        }
+    }
+
+    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+
+    async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
+}
+
+/// A provider's answer of about so many bytes.
+fn answered(bytes: usize) -> ActionOutcome {
+    let body = serde_json::json!({"text": "x".repeat(bytes)});
+    let executed = serde_json::json!({
+        "Executed": {"status": "success", "body": body, "headers": {}},
+    });
+    serde_json::from_str(&executed.to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn a_providers_answer_takes_room_until_the_client_has_read_it() {
+    let intake = Arc::new(AnswersAtLength::default());
+    let api = api(intake.clone());
+    let admission = api.source.context.admission.clone();
+    let items = [wire("a"), wire("waits"), wire("b")].join(",");
+    let request = posting(MANY, format!("[{items}]"));
+    let mut request = pin!(api.send(request));
+    assert!(poll!(request.as_mut()).is_pending());
+    let held = admission.bytes_in_flight() as usize;
+    assert!((2 * LONG..3 * LONG).contains(&held), "{held}");
+    let waiting = intake.0.lock().take().unwrap();
+    waiting.done(answered(1));
+    let response = request.now_or_never().unwrap();
+    assert!(admission.bytes_in_flight() as usize >= 2 * LONG);
+    let (status, answer) = read(response).await;
+    assert_eq!((status, answer.matches("Executed").count()), (200, 3));
+    assert!(answer.len() > 2 * LONG);
+    assert_eq!(admission.bytes_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_providers_answer_that_finds_no_room_is_told_without_its_body() {
+    let api = api_with(Arc::new(AnswersAtLength::default()), |context| {
+        context.admission = Admission::new(10, LONG as u64);
+    });
+    let _others = api.source.context.admission.admit(1, 1024).await;
+    for (path, body) in [(ONE, wire("a")), (MANY, format!("[{}]", wire("a")))] {
+        let (status, answer) = api.post(path, body).await;
+        let told = r#"{"Executed":{"status":"success","body":{"truncated":true},"headers":{}}}"#;
+        assert_eq!(status, 200);
+        assert!(answer.contains(told), "{}", answer.len());
+    }
+}
