@@ -1,6 +1,7 @@
 //! Publish, then acknowledge: what a source publishes in the place of a message, and only when the broker has it is
 //! the message acknowledged.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::inbox::Place;
+
+/// Client libraries copy what they send, and that copy counts nowhere: so many bytes at most are with the client.
+const SENDING_BYTES_MAX: usize = 4 << 20;
 
 /// A message to be published.
 pub trait Publication: Send + Sync + 'static {
@@ -43,10 +47,13 @@ pub struct Published<P: Publisher> {
     pub result: Result<(), P::Error>,
 }
 
-/// Publications on their way.
+/// Publications on their way: with the client, or waiting for those before them.
 pub struct Publishing<P: Publisher> {
     publisher: Arc<P>,
     running: FuturesUnordered<BoxFuture<'static, Published<P>>>,
+    /// The bytes of those with the client.
+    sending_bytes: usize,
+    waiting: VecDeque<(Place, Box<P::Publication>)>,
 }
 
 impl<P: Publisher> Publishing<P> {
@@ -55,11 +62,32 @@ impl<P: Publisher> Publishing<P> {
         Self {
             publisher: Arc::new(publisher),
             running: FuturesUnordered::new(),
+            sending_bytes: 0,
+            waiting: VecDeque::new(),
         }
     }
 
     /// Publishes for `place`. [`Publishing::next`] tells how it went.
     pub fn begin(&mut self, place: Place, publication: Box<P::Publication>) {
+        self.waiting.push_back((place, publication));
+        self.send();
+    }
+
+    /// Gives the client as many as may be with it, and one that is larger than that alone.
+    fn send(&mut self) {
+        while let Some((place, publication)) = self.waiting.pop_front() {
+            let bytes = publication.raw().len();
+            let is_room = self.sending_bytes + bytes <= SENDING_BYTES_MAX;
+            if !is_room && !self.running.is_empty() {
+                self.waiting.push_front((place, publication));
+                return;
+            }
+            self.sending_bytes += bytes;
+            self.run(place, publication);
+        }
+    }
+
+    fn run(&mut self, place: Place, publication: Box<P::Publication>) {
         let publisher = self.publisher.clone();
         self.running.push(Box::pin(async move {
             let result = publisher.publish(&publication).await;
@@ -74,7 +102,11 @@ impl<P: Publisher> Publishing<P> {
     /// The next publication to end. Pending while none is on its way.
     pub async fn next(&mut self) -> Published<P> {
         match self.running.next().await {
-            Some(published) => published,
+            Some(published) => {
+                self.sending_bytes -= published.publication.raw().len();
+                self.send();
+                published
+            }
             None => std::future::pending().await,
         }
     }
@@ -82,6 +114,11 @@ impl<P: Publisher> Publishing<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use parking_lot::Mutex;
+    use tokio::task::yield_now;
+
     use super::*;
 
     #[derive(Debug)]
@@ -121,5 +158,45 @@ mod tests {
         let [sent, refused] = ends;
         assert_eq!((sent.result, refused.result), (Ok(()), Err("empty")));
         assert_eq!(sent.publication.raw(), "a");
+    }
+
+    /// Notes how many bytes each message found with it, its own included.
+    #[derive(Clone, Default)]
+    struct Noting {
+        bytes: Arc<AtomicUsize>,
+        found: Arc<Mutex<Vec<usize>>>,
+    }
+
+    #[async_trait]
+    impl Publisher for Noting {
+        type Publication = Text;
+        type Error = ();
+
+        async fn publish(&self, text: &Text) -> Result<(), ()> {
+            let before = self.bytes.fetch_add(text.0.len(), Relaxed);
+            self.found.lock().push(before + text.0.len());
+            yield_now().await;
+            self.bytes.fetch_sub(text.0.len(), Relaxed);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_bytes_are_with_the_client_and_a_longer_message_is_alone() {
+        const HALF: usize = SENDING_BYTES_MAX / 2;
+        const LONG: usize = 2 * SENDING_BYTES_MAX;
+        let client = Noting::default();
+        let mut publishing = Publishing::new(client.clone());
+        for (offset, length) in (0..).zip([HALF, HALF, HALF, LONG, 1]) {
+            let place = Place { epoch: 0, offset };
+            publishing.begin(place, Box::new(Text(vec![0; length].into())));
+        }
+        for _ in 0..5 {
+            publishing.next().await;
+        }
+        let found = client.found.lock();
+        assert_eq!(found[..2], [HALF, 2 * HALF]);
+        assert!(found[2] <= SENDING_BYTES_MAX);
+        assert_eq!(found[3..], [LONG, 1], "in their order, and alone");
     }
 }
