@@ -3,8 +3,9 @@
 use crate::key::Key;
 use crate::table::Perishable;
 
-/// How long a lease that ran out is still known, so that a delivery which outlived it can be confirmed.
-const AFTERLIFE: u64 = 60_000_000_000;
+/// How long a lease that ran out is still known, so that a delivery which outlived it can be confirmed: as long as the
+/// longest lease.
+const AFTERLIFE: u64 = 3600 * 1_000_000_000;
 
 /// What stands under a lease or dedup key.
 #[derive(Debug)]

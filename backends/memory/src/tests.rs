@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use crate::{MemoryAudit, MemoryState, StateConfig};
 
 mod bounds;
+mod leases;
 mod letters;
 mod noted;
 mod remembered;
