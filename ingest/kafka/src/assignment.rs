@@ -1,4 +1,4 @@
-//! The partitions that are ours now: how far each is settled and committed, and what is out on loan from it.
+//! The partitions assigned to this member: how far each is settled and committed, and which records are on loan.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::starts::{Extent, Start};
 
 type Lender = acteon_ingest_kit::Lender<Report>;
 
-/// Records that wait for their time, by number and bytes.
+/// Records that are not due yet, by number and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Undue {
     pub(crate) records: usize,
@@ -41,20 +41,20 @@ impl Undue {
     }
 }
 
-/// One assigned partition, from its assignment to its end.
+/// A partition, from its assignment until it is given up.
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
     pub(crate) number: i32,
     pub(crate) mark: Watermark,
     pub(crate) lender: Arc<Lender>,
-    /// Handed in, or being published, and not settled.
+    /// Handed in or being published, and not settled.
     pub(crate) on_loan: usize,
-    /// One past the last offset that was lent out. What lies below is drained before the partition goes: later records
-    /// of other keys may be settled, and would come again after it.
+    /// One past the last offset lent out. Everything below drains before the partition is given up. Otherwise records
+    /// of other keys that are settled there would be delivered again.
     lent_end: u64,
-    /// Read from a topic of the delayed path and waiting for their time.
+    /// Records read from a delayed path topic that are not due yet.
     pub(crate) undue: Undue,
-    /// The broker has asked for it back: nothing new is read from it.
+    /// The broker has asked for the partition back: it is not read any more.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
     stream: Arc<str>,
@@ -62,41 +62,42 @@ pub(crate) struct Partition {
     commits: Commits,
 }
 
-/// What of a partition is committed.
+/// How far a partition is committed.
 #[derive(Debug)]
 struct Commits {
-    /// The last commit that was sent.
+    /// The last commit sent.
     sent: Option<Extent>,
-    /// The last commit that was confirmed. None as long as what the broker knows is of no use.
+    /// The last commit confirmed. `None` after the topic was recreated: the broker's offset belongs to the former
+    /// topic.
     confirmed: Option<Extent>,
 }
 
-/// What became of a record that was read.
+/// The result of reading a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is to be settled.
+    /// It must be settled.
     Fresh(Place),
-    /// It was begun before, or is not to be taken up.
+    /// It was begun before, or its partition is being given up.
     Known,
-    /// It was settled before a restart: more may be committed.
+    /// It was settled before a restart: more can be committed.
     Settled,
-    /// The topic is another one than before.
+    /// The topic was recreated.
     Anew(ReadFrom),
 }
 
-/// How far a partition is settled that is to be committed.
+/// How far a partition is settled, ready to be committed.
 #[derive(Clone, Debug)]
 pub(crate) struct Uncommitted {
     pub(crate) epoch: u32,
     pub(crate) topic: Arc<str>,
     pub(crate) number: i32,
     pub(crate) settled: Extent,
-    /// What the broker has confirmed before.
+    /// The extent the broker confirmed before.
     pub(crate) confirmed: Option<Extent>,
 }
 
 impl Partition {
-    /// What records of this partition name as their place: `kafka:orders/3` and the offset.
+    /// The position that records of this partition carry: `kafka:orders/3` and the offset.
     pub(crate) fn position(&self, offset: u64) -> Position {
         Position {
             stream: self.stream.clone(),
@@ -104,7 +105,7 @@ impl Partition {
         }
     }
 
-    /// Takes up a record that was read.
+    /// Registers a record that was read.
     pub(crate) fn take_up(&mut self, record: &impl Message) -> Taken {
         match self.seen.meet(record) {
             Met::Next => self.begin(record.offset()),
@@ -125,7 +126,7 @@ impl Partition {
         }
     }
 
-    /// What is settled and was not sent to the broker yet. Counts as sent from now on.
+    /// Takes the extent that is settled and not yet sent to the broker. Counts it as sent.
     fn take_uncommitted(&mut self) -> Option<Uncommitted> {
         let mut settled = self.settled()?;
         let is_sent = |sent: &Extent| sent.is_as_far_as(&settled);
@@ -140,7 +141,7 @@ impl Partition {
         })
     }
 
-    /// How far it is settled, apart from the landmark.
+    /// How far the partition is settled, without the landmark.
     fn settled(&self) -> Option<Extent> {
         Some(Extent {
             position: self.mark.position()?,
@@ -160,12 +161,12 @@ impl Partition {
         }
     }
 
-    /// What the broker last confirmed.
+    /// The extent the broker last confirmed.
     pub(crate) fn confirmed(&self) -> Option<&Extent> {
         self.commits.confirmed.as_ref()
     }
 
-    /// True when more is settled than the broker has confirmed.
+    /// True if more is settled than the broker has confirmed.
     fn is_uncommitted(&self) -> bool {
         match (self.settled(), self.confirmed()) {
             (Some(settled), Some(confirmed)) => !settled.is_as_far_as(confirmed),
@@ -173,17 +174,17 @@ impl Partition {
         }
     }
 
-    /// The label its state is reported under.
+    /// The label under which the partition's state is reported.
     pub(crate) fn stream(&self) -> &str {
         &self.stream
     }
 
-    /// True when nothing but the reading is to be waited for: what was read has come to its end, and more may be read.
+    /// True if only reading is left to do: everything read is settled, and more may be read.
     pub(crate) fn is_read_on(&self) -> bool {
         !self.paused && !self.revoking && self.mark.unsettled() == 0
     }
 
-    /// From here on nothing was lent out.
+    /// The end of the offsets lent out.
     pub(crate) fn lent_end(&self) -> u64 {
         self.lent_end
     }
@@ -195,12 +196,12 @@ impl Partition {
         Receipt::new(self.lender.clone(), place.offset)
     }
 
-    /// A record has come to its end.
+    /// Settles a record.
     pub(crate) fn settle(&mut self, offset: u64) {
         self.mark.settle(offset);
     }
 
-    /// True when it is to be paused on its own account: too much of it is unsettled, or waits for its time.
+    /// True if the partition itself needs a pause: too many of its records are unsettled or not due yet.
     pub(crate) fn is_strained(&self, undue_max: Undue) -> bool {
         match self.paused {
             true => !self.mark.is_narrow() || self.undue.is_over_half(undue_max),
@@ -213,10 +214,10 @@ impl Partition {
     }
 }
 
-/// All assigned partitions, in the order of their epochs.
+/// All assigned partitions, ordered by epoch.
 pub(crate) struct Assignment {
     partitions: Vec<Partition>,
-    /// Where the last record was found: the next is mostly there, too.
+    /// The index of the last record's partition: the next record is usually in the same one.
     last: usize,
     next_epoch: u32,
     inbox: Arc<Inbox>,
@@ -234,7 +235,7 @@ impl Assignment {
         }
     }
 
-    /// Takes up a partition under a fresh epoch.
+    /// Adds a partition under a fresh epoch.
     pub(crate) fn add(&mut self, start: &Start) {
         let (topic, number, settled) = (&start.topic, start.number, &start.settled);
         let lender = Lender {
@@ -261,8 +262,8 @@ impl Assignment {
         });
     }
 
-    /// The topic of a partition was made anew: a new epoch begins at `position`, and what was settled before counts no more.
-    /// Answers what did.
+    /// Handles a recreated topic: a new epoch begins at `position`, and earlier settlements no longer count. Returns
+    /// the position settled in the former topic.
     pub(crate) fn renew(&mut self, topic: &str, number: i32, position: u64) -> Option<u64> {
         let former = self.remove(topic, number)?;
         self.add(&Start::anew(topic, number, position));
@@ -275,8 +276,8 @@ impl Assignment {
         former.mark.position()
     }
 
-    /// Makes anew what the records of a batch share. The batch counts its sharers down on other threads; sharing with
-    /// the next batch would make the two wait for each other.
+    /// Recreates the objects that the records of a batch share. Other threads count the references of a batch down;
+    /// sharing with the next batch would make the two contend.
     pub(crate) fn begin_batch(&mut self) {
         for partition in &mut self.partitions {
             partition.seen.begin_batch();
@@ -288,13 +289,13 @@ impl Assignment {
         }
     }
 
-    /// Forgets a partition: what is settled of it from now on is fenced.
+    /// Removes a partition: settlements that arrive later are fenced.
     pub(crate) fn remove(&mut self, topic: &str, number: i32) -> Option<Partition> {
         let at = self.partitions.iter().position(|p| p.is(topic, number))?;
         Some(self.partitions.remove(at))
     }
 
-    /// Forgets the partition of an epoch.
+    /// Removes the partition of an epoch.
     pub(crate) fn remove_epoch(&mut self, epoch: u32) -> Option<Partition> {
         let at = self.iter().position(|p| p.lender.epoch == epoch)?;
         Some(self.partitions.remove(at))
@@ -333,13 +334,13 @@ impl Assignment {
             .sum()
     }
 
-    /// How many are begun, and neither settled nor waiting for their time.
+    /// How many records are begun, and neither settled nor waiting until they are due.
     pub(crate) fn in_work(&self) -> usize {
         let in_work = |p: &Partition| p.mark.unsettled().saturating_sub(p.undue.records);
         self.iter().map(in_work).sum()
     }
 
-    /// How many partitions there are.
+    /// The number of partitions.
     pub(crate) fn len(&self) -> usize {
         self.partitions.len()
     }
@@ -348,24 +349,24 @@ impl Assignment {
         self.iter().map(|partition| partition.on_loan).sum()
     }
 
-    /// True when a commit is on its way, or still to be sent.
+    /// True if a commit is on its way or still has to be sent.
     pub(crate) fn is_uncommitted(&self) -> bool {
         self.iter().any(Partition::is_uncommitted)
     }
 
-    /// What is settled and not yet sent to the broker. Counts as sent from now on.
+    /// Takes the extents that are settled and not yet sent to the broker. Counts them as sent.
     pub(crate) fn take_uncommitted(&mut self) -> Vec<Uncommitted> {
         let partitions = self.partitions.iter_mut();
         partitions.filter_map(Partition::take_uncommitted).collect()
     }
 
-    /// All that the broker should know.
+    /// All extents that the broker should know.
     pub(crate) fn committed(&self) -> Vec<Uncommitted> {
         let known = self.iter().filter(|p| p.confirmed().is_some());
         known.map(Partition::committed).collect()
     }
 
-    /// The broker took these. Answers how far that moved what is committed.
+    /// Records that the broker accepted these commits. Returns by how many offsets the committed positions advanced.
     pub(crate) fn confirm(&mut self, sent: &[Uncommitted]) -> u64 {
         let mut moved = 0;
         for Uncommitted { epoch, settled, .. } in sent {
@@ -378,7 +379,7 @@ impl Assignment {
         moved
     }
 
-    /// A commit failed: whatever is not confirmed is to be sent again.
+    /// A commit failed: all unconfirmed extents will be sent again.
     pub(crate) fn commit_failed(&mut self) {
         for partition in &mut self.partitions {
             partition.commits.sent = partition.commits.confirmed.clone();

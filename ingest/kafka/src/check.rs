@@ -1,5 +1,5 @@
-//! Asks the client library whether it takes the options: some of what it refuses, it refuses only when a client is made.
-//! Nothing is connected to.
+//! Asks the client library whether it accepts the options: it detects some errors only when a client is created.
+//! Connects to nothing.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -12,13 +12,13 @@ use crate::config::KafkaConfig;
 use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 
-/// Replaces a value in messages.
+/// Replaces values in messages.
 const HIDDEN: &str = "***";
 
-/// Makes each client that a source of these options needs, and drops it.
+/// Creates each client that a source with these options needs, and drops it.
 ///
 /// # Errors
-/// What the client library says, without values.
+/// The client library's error, without values.
 pub(crate) fn clients(options: &KafkaConfig) -> Result<(), OptionError> {
     let refused = |error| refused(&error, options);
     let member = Member::OfTopics(0);
@@ -38,14 +38,14 @@ fn producer(config: ClientConfig) -> KafkaResult<()> {
     without_brokers(config).create::<BaseProducer>().map(drop)
 }
 
-/// A client without brokers connects to none, and ends at once.
+/// A client without brokers does not connect, and closes at once.
 fn without_brokers(mut config: ClientConfig) -> ClientConfig {
     config.remove("bootstrap.servers");
     config.set_log_level(RDKafkaLogLevel::Emerg);
     config
 }
 
-/// Says which property is wrong, without its value: that may be a secret.
+/// Names the wrong property without its value, which may be a secret.
 pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> OptionError {
     let message = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
@@ -63,7 +63,7 @@ pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> OptionError 
     OptionError::Refused { message }
 }
 
-/// The library's own words, with the values that were given taken out. A word that names a property stays.
+/// The library's message with the configured values removed. A word that is part of a property name is kept.
 fn without_values(reason: &str, options: &KafkaConfig) -> String {
     let is_name = |value: &str| options.client.keys().any(|name| name.contains(value));
     let mut values: Vec<&str> = options
@@ -72,7 +72,7 @@ fn without_values(reason: &str, options: &KafkaConfig) -> String {
         .map(|value| value.expose())
         .filter(|value| !value.is_empty() && !is_name(value))
         .collect();
-    // What holds another is taken out before it.
+    // A value that contains another is removed first.
     values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
     let hide = |text: String, value: &&str| text.replace(value, HIDDEN);
     values.iter().fold(reason.to_owned(), hide)

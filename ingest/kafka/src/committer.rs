@@ -1,6 +1,6 @@
-//! Sends to the broker how far partitions are settled, and again where that failed.
+//! Commits how far partitions are settled, and retries commits that failed.
 //!
-//! Only a commit that is waited for tells how it went, so it is waited for on a thread that may block.
+//! Only a synchronous commit reports its result, so it runs on a thread that may block.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,38 +17,38 @@ use crate::context::Context;
 use crate::source::Shared;
 use crate::starts::{self, METADATA_BYTES_MAX};
 
-/// How long what is settled waits to be committed together with more.
+/// How long a settled record waits to be committed together with others.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How soon a failed commit is repeated.
+/// The delay before a failed commit is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long the broker may take to tell what it knows.
+/// How long the broker may take to return its committed offsets.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is asked what it knows while there is nothing to commit.
+/// How often the committed offsets are fetched while there is nothing to commit.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
-/// How a commit went.
+/// The result of a commit.
 pub(crate) struct Sent {
     places: Vec<Uncommitted>,
     result: Result<(), NotCommitted>,
 }
 
-/// Why something was not committed.
+/// Why a commit failed.
 enum NotCommitted {
     Failed(KafkaError),
-    /// The broker knows nothing of these epochs any more, though they were committed.
+    /// These epochs were committed, but the broker has no offset for them any more.
     Forgotten(Vec<u32>),
 }
 
-/// Commits, one after another.
+/// Sends commits, one after another.
 pub(crate) struct Committer<'a> {
     shared: &'a Shared,
     consumer: &'a Arc<StreamConsumer<Context>>,
     due: Option<Instant>,
-    /// When the broker was last asked what it knows.
+    /// When the broker last got a commit or a request for its offsets.
     asked_at: Instant,
-    /// The commit that is on its way.
+    /// The commit on its way.
     sending: Option<BoxFuture<'static, Sent>>,
-    /// How much metadata the broker takes.
+    /// How much metadata the broker accepts.
     metadata_bytes_max: usize,
 }
 
@@ -64,22 +64,22 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// There is something to commit.
+    /// Schedules a commit.
     pub(crate) fn settled(&mut self, now: Instant) {
         self.due.get_or_insert(now + INTERVAL);
     }
 
-    /// What there is, is committed as soon as may be.
+    /// Makes the next commit due now.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.due = Some(now);
     }
 
-    /// When the next commit is to be sent. While one is on its way, nothing is.
+    /// When the next commit is due. `None` while one is on its way.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.due.filter(|_| self.sending.is_none())
     }
 
-    /// Sends what is settled, when it is due.
+    /// Commits the settled extents when due.
     pub(crate) fn turn(&mut self, now: Instant, assignment: &mut Assignment) {
         if self.next_due().is_none_or(|due| due > now) {
             return;
@@ -91,7 +91,7 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// Asks from time to time whether the broker still knows what was committed, while nothing else is to be sent.
+    /// Checks now and then, while there is nothing else to send, that the broker still knows the commits.
     pub(crate) fn ask(&mut self, now: Instant, assignment: &Assignment) {
         let is_idle = self.sending.is_none() && self.due.is_none();
         if is_idle && now >= self.asked_at + ASKED_EVERY {
@@ -115,7 +115,7 @@ impl<'a> Committer<'a> {
         }));
     }
 
-    /// The end of the commit that is on its way. Pending while there is none.
+    /// The result of the commit on its way. Pending if there is none.
     pub(crate) async fn answered(&mut self) -> Sent {
         match &mut self.sending {
             Some(sending) => {
@@ -127,7 +127,7 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// Answers the epochs of which the broker has forgotten what was committed.
+    /// Handles the result of a commit. Returns the epochs whose commits the broker has forgotten.
     pub(crate) fn sent(
         &mut self,
         sent: Sent,
@@ -153,7 +153,8 @@ impl<'a> Committer<'a> {
         Vec::new()
     }
 
-    /// Sends what is settled when nobody will be there for the answer: should it fail, records come again.
+    /// Commits without waiting for the result, when the session ends or gives up partitions. If the commit fails,
+    /// records are delivered again.
     pub(crate) fn send_and_forget(&self, assignment: &mut Assignment) {
         let places = assignment.take_uncommitted();
         if !places.is_empty() {
@@ -164,8 +165,8 @@ impl<'a> Committer<'a> {
     }
 }
 
-/// Commits, unless the broker has forgotten what was committed before: it does so with a topic that is deleted, and a topic
-/// that was made anew must not get the offsets of the former.
+/// Commits, unless the broker has forgotten an earlier commit: it does so when a topic is deleted, and a recreated
+/// topic must not get the offsets of the former one.
 fn commit(
     consumer: &StreamConsumer<Context>,
     places: &[Uncommitted],
@@ -184,7 +185,7 @@ fn commit(
     sent.map_err(NotCommitted::Failed)
 }
 
-/// The epochs of which the broker should know a commit, and does not.
+/// The epochs for which the broker should have a commit and has none.
 fn forgotten(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> KafkaResult<Vec<u32>> {
     let mut list = TopicPartitionList::new();
     let known: Vec<&Uncommitted> = places.iter().filter(|p| p.confirmed.is_some()).collect();

@@ -1,4 +1,4 @@
-//! The options of the source, and what becomes of them in the client library.
+//! The options of the source, and the client properties they become.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,34 +22,34 @@ use crate::tls;
 pub struct KafkaConfig {
     /// The brokers to ask first: `host:port`, separated by commas.
     pub brokers: String,
-    /// What to read.
+    /// The topics to read.
     pub topics: Vec<String>,
-    /// The consumer group that shares the work and remembers how far it came.
+    /// The consumer group that shares the partitions and stores the committed offsets.
     pub group_id: String,
-    /// Where a group begins that has never committed.
+    /// Where a group starts that has never committed.
     #[serde(default)]
     pub start: Start,
-    /// How records are written.
+    /// The encoding of the records.
     #[serde(default)]
     pub codec: Codec,
-    /// How many members of the group this process is, at most 16. Each has a connection and partitions of its own, and
-    /// keeps about one core busy.
+    /// How many group members this process runs, at most 16. Each has its own connection and partitions, and keeps
+    /// about one core busy.
     #[serde(default = "one")]
     pub consumers: u32,
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
     pub ordered: bool,
-    /// Where an action names what its order is by, when its record has no key: paths such as `payload.customer`.
+    /// Fields that give the order of an action whose record has no key: paths such as `payload.customer`.
     #[serde(default)]
     pub ordering_key: Vec<String>,
-    /// What begins the names of the topics where actions wait that are delivered later: `.1s`, `.10s`, `.1m`, `.10m` and
-    /// `.1h` follow, for waits up to that. Default: `<group_id>.<name>.retry`. Created when absent.
+    /// Name prefix of the topics where delayed actions wait. The suffixes `.1s`, `.10s`, `.1m`, `.10m` and `.1h` give
+    /// the longest wait in each topic. Default: `<group_id>.<name>.retry`. Created when absent.
     #[serde(default)]
     pub retry_topic: Option<String>,
-    /// Where dead letters are published besides being stored. Created when absent.
+    /// The topic where dead letters are published in addition to being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as those of TLS and SASL. Values are text, and may be secrets.
+    /// Properties for the client library, such as those of TLS and SASL. Values are text and may be secrets.
     #[serde(default)]
     pub client: BTreeMap<String, Secret>,
 }
@@ -58,27 +58,27 @@ fn one() -> u32 {
     1
 }
 
-/// Where a group begins that has never committed.
+/// Where a group starts that has never committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// At the oldest record: nothing is lost.
     #[default]
     Earliest,
-    /// At what comes next.
+    /// At the next record to arrive.
     Latest,
 }
 
-/// How long a member may be silent before its group gives it up, unless `client` says otherwise. The partitions of a
-/// process that was killed are read by nobody for so long.
+/// How long a member may be silent before its group removes it, unless `client` sets another value. The partitions of a
+/// killed process have no reader for this long.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
 const TOPIC_LENGTH_MAX: usize = 249;
-/// Each is a connection to every broker, and some threads.
+/// Each opens a connection to every broker and runs several threads.
 const CONSUMERS_MAX: u32 = 16;
 
-/// Client properties that belong to the source, and what to set in their place.
+/// Client properties that the source controls, and what to set instead.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "set `brokers`"),
     ("metadata.broker.list", "set `brokers`"),
@@ -121,17 +121,17 @@ const OWNED: &[(&str, &str)] = &[
 ];
 
 impl KafkaConfig {
-    /// What begins the names of the topics of the delayed path, for the source `name`.
+    /// The name prefix of the delayed path topics of the source `name`.
     pub fn retry_topic(&self, name: &str) -> String {
         let chosen = self.retry_topic.clone();
         chosen.unwrap_or_else(|| self.retry_group(name))
     }
 
-    /// Where a member begins whose group never committed.
+    /// Where `member` starts if its group has never committed.
     pub(crate) fn start_of(&self, member: Member) -> Start {
         match member {
             Member::OfTopics(_) => self.start,
-            // What waits there was read already, wherever the group began.
+            // Waiting records were read once already, wherever the group started.
             Member::OfRetries => Start::Earliest,
         }
     }
@@ -147,14 +147,14 @@ impl KafkaConfig {
         }
     }
 
-    /// What of a session's timeout may pass while partitions are drained.
+    /// The part of the session timeout that may pass while partitions drain.
     pub fn drain_patience(&self) -> Duration {
         let set = self.client.get(SESSION_TIMEOUT_KEY);
         let millis = set.and_then(|text| text.expose().parse().ok());
         millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
     }
 
-    /// Looks at everything that can be known of the source `name` without a broker.
+    /// Checks everything about the source `name` that can be checked without a broker.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -199,7 +199,7 @@ impl KafkaConfig {
         Ok(())
     }
 
-    /// Looks at the topics that the source `name` writes to.
+    /// Checks the topics that the source `name` writes to.
     fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
         let mut used = self.topics.clone();
         for (option, topic) in self.own_topics(name) {
@@ -212,8 +212,8 @@ impl KafkaConfig {
         Ok(())
     }
 
-    /// The topics that the source `name` writes to, and the option that each comes from. One that is `ordered` keeps what
-    /// waits at the head of its lane.
+    /// The topics that the source `name` writes to, and the option that names each. An `ordered` source has no retry
+    /// topics: it keeps waiting actions at the head of their lanes.
     pub(crate) fn own_topics(&self, name: &str) -> Vec<(&'static str, String)> {
         let mut own = Vec::new();
         if !self.ordered {
@@ -236,7 +236,7 @@ impl KafkaConfig {
         check::clients(self)
     }
 
-    /// The client's properties for reading as `member`.
+    /// The client properties for reading as `member`.
     pub(crate) fn consumer(&self, name: &str, member: Member, prefetch: Prefetch) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -244,24 +244,24 @@ impl KafkaConfig {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set(SESSION_TIMEOUT_KEY, SESSION_TIMEOUT.as_millis().to_string())
             .set("topic.metadata.refresh.interval.ms", "30000")
-            // Members hear of each other by it. A partition that moves is read by nobody until the second of two has come:
-            // by default for three seconds.
+            // Members learn of a rebalance by heartbeat. A partition that moves has no reader until the second of two
+            // heartbeats, by default for three seconds.
             .set("heartbeat.interval.ms", "500")
-            // The default of a second stalls the reading each time the prefetch was full.
+            // With the default of a second, reading stalls each time the prefetch was full.
             .set("fetch.queue.backoff.ms", "10")
-            // There is one request at a time for all partitions of a broker. One that happens to ask for empty ones only
-            // keeps the others waiting: by default for half a second.
+            // A broker gets one request at a time for all partitions. A request that covers only empty partitions keeps
+            // the others waiting, by default for half a second.
             .set("fetch.wait.max.ms", "100");
         self.overlay(&mut config);
         if let (Member::OfTopics(number @ 1..), Some(instance)) = (member, config.get(INSTANCE_KEY))
         {
-            // Two members of a group under one name would take turns to throw each other out.
+            // Two members of a group with the same instance name would keep evicting each other.
             let instance = format!("{instance}-{number}");
             config.set(INSTANCE_KEY, instance);
         }
         config
             .set("group.id", self.group(name, member))
-            // Where it begins is looked up. What the client does not find is never skipped.
+            // The start is looked up first. If the client does not find an offset, it must not skip records.
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -277,7 +277,7 @@ impl KafkaConfig {
         config
     }
 
-    /// The client's properties for publishing to the retry topic and the dead letter topic.
+    /// The client properties for publishing to the retry topics and the dead letter topic.
     pub(crate) fn producer(&self, name: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("client.id", format!("acteon-{name}"));
@@ -285,7 +285,7 @@ impl KafkaConfig {
         config
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
-            // The broker is to judge what is too large for it.
+            // The broker decides which records are too large for it.
             .set("message.max.bytes", "1000000000")
             .set("queue.buffering.max.kbytes", "1048576");
         config
@@ -293,8 +293,8 @@ impl KafkaConfig {
 
     fn overlay(&self, config: &mut ClientConfig) {
         config
-            // Half of it passes before a broker that refuses the client is asked again, each time: by default that is
-            // twenty times a second.
+            // The client waits half of this before each new attempt at a broker that refuses it. With the default it
+            // would try twenty times a second.
             .set("reconnect.backoff.ms", "1000")
             .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
         for (property, value) in &self.client {
@@ -313,7 +313,7 @@ fn named(option: &'static str, topic: &str) -> Result<(), OptionError> {
     }
 }
 
-/// True for what a broker takes for the name of a topic.
+/// True if a broker accepts `name` as the name of a topic.
 fn is_topic(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=TOPIC_LENGTH_MAX).contains(&name.len())

@@ -1,5 +1,5 @@
-//! What the client library tells us while it is polled. Everything is passed on to the session, which answers a
-//! rebalance in its own time: partitions are drained before they are given up.
+//! The callbacks of the client library. Reports go to the session, which answers a rebalance later: it drains
+//! partitions before it gives them up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,20 +14,20 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::events::Events;
 use crate::stats::Stats;
 
-/// One thing that the client reported.
+/// A report from the client.
 #[derive(Debug)]
 pub(crate) enum Report {
     Assigned(TopicPartitionList),
-    /// To be answered by [`give_up`].
+    /// Must be answered with [`give_up`].
     Revoked(TopicPartitionList),
     Stats(Stats),
     TopicUnknown,
 }
 
-/// Where reports and the ends of loans reach the session.
+/// Delivers reports and ended loans to the session.
 pub(crate) type Inbox = acteon_ingest_kit::Inbox<Report>;
 
-/// Passes on what the client reports, and writes its own words to the log.
+/// Forwards the client's reports and writes its messages to the log.
 pub(crate) struct Context {
     inbox: Arc<Inbox>,
     events: Arc<Events>,
@@ -43,7 +43,7 @@ impl Context {
         }
     }
 
-    /// From now on partitions are given up as soon as they are asked for: nobody drains any more.
+    /// From now on, partitions are given up as soon as the broker asks: the session no longer drains.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
@@ -91,7 +91,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Answers an assignment: these partitions are read from now on.
+/// Answers an assignment: the client starts reading these partitions.
 pub(crate) fn take_up<C: Consumer<Context>>(
     consumer: &C,
     places: &TopicPartitionList,
@@ -102,7 +102,7 @@ pub(crate) fn take_up<C: Consumer<Context>>(
     }
 }
 
-/// Answers a revocation: these partitions are not read any more.
+/// Answers a revocation: the client stops reading these partitions.
 pub(crate) fn give_up<C: Consumer<Context>>(
     consumer: &C,
     places: &TopicPartitionList,

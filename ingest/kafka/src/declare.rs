@@ -1,4 +1,4 @@
-//! Makes topics that do not exist, wide enough for what is read and kept for long enough.
+//! Creates missing topics, with a record limit and retention large enough for their use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::events::Events;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Leaves the number of partitions and replicas to the broker.
 const BROKER_DEFAULT: i32 = -1;
-/// The least limit of a record in a topic that is made.
+/// The smallest record limit of a created topic.
 const RECORD_BYTES_MIN: u64 = 10 << 20;
-/// How much longer than the original a copy may be for its headers.
+/// How many bytes the headers may add to a copy.
 const HEADERS_BYTES: u64 = 64 << 10;
 const RECORD_LIMIT: &str = "max.message.bytes";
 const RETENTION: &str = "retention.ms";
 
-/// A topic that is to exist.
+/// A topic that must exist.
 pub(crate) struct Wanted {
     pub(crate) name: String,
-    /// How long its records are kept at least; the broker's default where nothing is said.
+    /// The minimum retention of its records; `None` means the broker's default.
     pub(crate) retention: Option<Duration>,
 }
 
-/// Creates what is `wanted` unless it exists, for records as long as those of the topics in `read`. Answers with those
-/// that do not exist and could not be created.
+/// Creates the `wanted` topics that do not exist, for records as long as those of the topics in `read`. Returns the
+/// topics that do not exist and could not be created.
 ///
 /// # Errors
 /// When no broker answers.
@@ -48,7 +48,7 @@ pub(crate) async fn declare(
     }
     let admin: AdminClient<Declaring> = client.create_with_context(Declaring(events.clone()))?;
     let declared = declare_by(&admin, read, wanted, events).await;
-    // Both wait for the client's thread.
+    // The metadata request and dropping the client both block.
     let ended = spawn_blocking(move || match declared {
         Ok(refused) if !refused.is_empty() => unseen(&admin, refused),
         declared => declared,
@@ -56,7 +56,7 @@ pub(crate) async fn declare(
     ended.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
-/// Tells what the client complains of while it creates topics.
+/// Reports the errors of the client that creates topics.
 struct Declaring(Arc<Events>);
 
 impl ClientContext for Declaring {
@@ -69,7 +69,7 @@ impl ClientContext for Declaring {
     }
 }
 
-/// Answers with those that could not be created; they may be there all the same.
+/// Returns the topics that could not be created. They may exist nevertheless.
 async fn declare_by(
     admin: &AdminClient<Declaring>,
     read: &[String],
@@ -110,8 +110,8 @@ async fn declare_by(
     Ok(refused)
 }
 
-/// How long a record may be in what is made: as long as those that are read, and their headers. Warns of topics that
-/// exist and are narrower, or forget sooner, than they should.
+/// The record limit of created topics: the largest of the topics that are read, plus room for headers. Warns about
+/// existing topics whose record limit or retention is too small.
 async fn record_limit(
     admin: &AdminClient<Declaring>,
     read: &[String],
@@ -123,7 +123,7 @@ async fn record_limit(
     let asked = read.iter().chain(wanted_names);
     let asked: Vec<_> = asked.map(|name| ResourceSpecifier::Topic(name)).collect();
     let answered = admin.describe_configs(&asked, &options).await?;
-    // Those that do not exist, or may not be looked at, say nothing.
+    // Topics that do not exist or may not be described are skipped.
     let found: Vec<ConfigResource> = answered.into_iter().flatten().collect();
     let limit_of = |topic: &ConfigResource| number(topic, RECORD_LIMIT);
     let of_read = found
@@ -157,12 +157,12 @@ fn name(topic: &ConfigResource) -> &str {
     }
 }
 
-/// A setting that is a number; none where it says that there is no limit.
+/// The value of a numeric setting; `None` if it means unlimited.
 fn number(topic: &ConfigResource, setting: &str) -> Option<u64> {
     topic.get(setting)?.value.as_deref()?.parse().ok()
 }
 
-/// Those of `topics` that do not exist. All are asked for, since to ask for one may create it.
+/// The `topics` that do not exist. Requests the metadata of all topics, since a request for one may create it.
 fn unseen(admin: &AdminClient<Declaring>, topics: Vec<String>) -> KafkaResult<Vec<String>> {
     let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
     let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);

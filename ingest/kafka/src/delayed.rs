@@ -1,5 +1,5 @@
-//! What comes back: published to be offered later, held in this process until it is due, or copied to the dead letter
-//! topic before it is acknowledged.
+//! Handles records that come back: publishes them to be offered later, holds them in this process until they are due,
+//! or copies them to the dead letter topic before they are acknowledged.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use crate::publish::{Copied, Producer, Publication, is_refused};
 use crate::reader::Reader;
 use crate::source::Shared;
 
-/// How soon room is asked for again.
+/// The delay before room is asked for again.
 const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How a publication ended.
+/// The result of a publication.
 pub(crate) type Published = acteon_ingest_kit::Published<Producer>;
 
-/// What is to be done with a record whose loan has ended.
+/// How to proceed with a record whose loan has ended.
 pub(crate) enum Next {
-    /// It has come to its end.
+    /// It is settled.
     Acknowledge,
-    /// It can be kept nowhere: it becomes a dead letter.
+    /// It cannot be kept anywhere: it becomes a dead letter.
     GiveUp(Box<Envelope>, Permit, Failure),
-    /// Nothing yet.
+    /// Nothing to do yet.
     Wait,
 }
 
@@ -38,21 +38,22 @@ pub(crate) enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     At(Instant),
-    /// It is not: its wait is longer than its topic keeps anything, and is gone on with in another copy.
+    /// Not offered: it must wait longer than its tier. At the instant, it is published again to wait until the
+    /// timestamp.
     PassOn(Instant, Timestamp),
 }
 
-/// Holds and publishes what has not come to its end.
+/// Holds and publishes records that are not settled.
 pub(crate) struct Delayed<'a> {
     shared: &'a Shared,
     held: Waiting<Publication>,
-    /// How often a record was offered again.
+    /// How often each record was offered again.
     tries: HashMap<Place, u32>,
     backoff: Backoff,
     publishing: Publishing<Producer>,
-    /// How many of those that are on their way have no room of their own.
+    /// How many publications on their way have no permit.
     unadmitted: usize,
-    /// Nothing is held any more: what comes back is left to the broker.
+    /// Nothing is held any more: records that come back are left to the broker.
     closed: bool,
 }
 
@@ -70,7 +71,7 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// Deals with a loan that has ended.
+    /// Handles the end of a loan.
     pub(crate) fn settled(
         &mut self,
         place: Place,
@@ -113,7 +114,7 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// Publishes what is still counted as on loan.
+    /// Publishes a record that still counts as on loan.
     fn publish(
         &mut self,
         place: Place,
@@ -137,12 +138,12 @@ impl<'a> Delayed<'a> {
         self.publishing.begin(place, publication);
     }
 
-    /// The next publication to end. Pending while none is on its way.
+    /// The next publication to end. Pending if none is on its way.
     pub(crate) async fn published(&mut self) -> Published {
         self.publishing.next().await
     }
 
-    /// Deals with a publication that has ended.
+    /// Handles the end of a publication.
     pub(crate) fn sent(
         &mut self,
         published: Published,
@@ -167,7 +168,7 @@ impl<'a> Delayed<'a> {
                 events.publish_refused(kind, &error);
                 Next::GiveUp(envelope, permit, refusal(&error))
             }
-            // It is stored all the same.
+            // The dead letter is stored in any case.
             (Copied::DeadLetter(_), _) if is_refused => {
                 events.publish_refused(kind, &error);
                 Next::Acknowledge
@@ -185,8 +186,9 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// Keeps what has come back until it is time to try again. When its partition goes, or we do, what would be there for
-    /// long is dropped: its offset is unsettled, and the broker brings it again. What is only refused is drained.
+    /// Holds a returned record until the next try. If its partition is being given up or the session is draining, a
+    /// record that might wait long is dropped: its offset is unsettled, so the broker delivers it again. Records that
+    /// were only refused drain.
     fn hold(
         &mut self,
         (place, again): (Place, Again<Publication>),
@@ -246,7 +248,7 @@ impl<'a> Delayed<'a> {
         });
     }
 
-    /// Tries again what has waited long enough.
+    /// Retries everything that is due.
     pub(crate) fn offer(
         &mut self,
         now: Instant,
@@ -264,7 +266,7 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// What has come from the delayed path goes the way of what has just been read.
+    /// A due record of the delayed path joins the pending batch, like a record that was just read.
     fn offer_on_time(
         &mut self,
         held: Held<Publication>,
@@ -311,7 +313,7 @@ impl<'a> Delayed<'a> {
             return;
         };
         if held.reason == Reason::Refused {
-            // It goes on loan anew.
+            // Lending counts it again.
             partition.on_loan -= 1;
         }
         match held.again {
@@ -329,44 +331,45 @@ impl<'a> Delayed<'a> {
         }
     }
 
-    /// When the first of what is held is due.
+    /// When the first held record is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.held.next_due()
     }
 
-    /// True when something is held, or on its way, that has no room of its own.
+    /// True if something is held or on its way without a permit.
     pub(crate) fn is_over_the_bound(&self) -> bool {
         self.held.is_over_the_bound() || self.unadmitted > 0
     }
 
-    /// The record has come to its end.
+    /// Clears the state of a settled record.
     pub(crate) fn forget(&mut self, place: Place) {
         if !self.tries.is_empty() {
             self.tries.remove(&place);
         }
     }
 
-    /// Drops what is not drained of assignments that are not kept: the broker brings it again.
+    /// Drops the records of assignments not in `kept`, except refused ones, which drain. The broker delivers the
+    /// dropped records again.
     pub(crate) fn drain(&mut self, kept: &[u32]) {
         self.held
             .retain(|held| held.reason == Reason::Refused || kept.contains(&held.place.epoch));
     }
 
-    /// Forgets what belongs to partitions that are gone.
+    /// Drops the state of partitions that are gone.
     pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
         let is_there = |place: Place| assignment.iter().any(|p| p.lender.epoch == place.epoch);
         self.held.retain(|held| is_there(held.place));
         self.tries.retain(|place, _| is_there(*place));
     }
 
-    /// Drops what is not drained, and holds nothing else from now on.
+    /// Drops everything that does not drain, and holds nothing else from now on.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.drain(&[]);
     }
 }
 
-/// Whether what is refused is to be drained: it is, unless that may take long.
+/// A refused record drains unless the refusal may last long.
 fn reason(refusal: Refusal) -> Reason {
     match refusal {
         Refusal::Overloaded | Refusal::Busy | Refusal::Abandoned => Reason::Refused,
@@ -381,7 +384,7 @@ fn later(now: Timestamp, after: Duration) -> Timestamp {
     now.saturating_add(after).unwrap_or(Timestamp::MAX)
 }
 
-/// What the dead letter says of an action that can be kept nowhere.
+/// The failure in the dead letter of an action that cannot be kept anywhere.
 fn refusal(error: &KafkaError) -> Failure {
     let reason = error.rdkafka_error_code().map(|code| code.to_string());
     let reason = reason.unwrap_or_else(|| error.to_string());

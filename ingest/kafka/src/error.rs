@@ -1,14 +1,14 @@
-//! What can be wrong with the options though they have the right shape.
+//! Options that have the right shape and still cannot work.
 
 use std::ops::RangeInclusive;
 
 use acteon_ingest_kit::PathError;
 use thiserror::Error;
 
-/// Each names the option and what to change.
+/// Each variant names the option and what to change.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum OptionError {
-    /// Something is needed here.
+    /// A value is required.
     #[error("`{option}` must not be empty")]
     #[allow(missing_docs)]
     Empty { option: &'static str },
@@ -27,25 +27,25 @@ pub enum OptionError {
         property: String,
         instead: &'static str,
     },
-    /// One topic in two roles would feed itself.
+    /// A topic in two roles would feed itself.
     #[error("`{option}` names `{topic}`, which the source already uses")]
     #[allow(missing_docs)]
     Reused { option: &'static str, topic: String },
-    /// A path leads nowhere.
+    /// The path is invalid.
     #[error("`ordering_key`: {0}")]
     OrderingKey(#[from] PathError),
-    /// A pattern would read what the source writes itself.
+    /// A pattern could match the topics that the source writes to.
     #[error("`topics` must be names, and `{0}` is a pattern")]
     Pattern(String),
-    /// No broker has a topic of this name.
+    /// No broker accepts this topic name.
     #[error("`{option}`: `{topic}` cannot be the name of a topic")]
     #[allow(missing_docs)]
     NoTopic { option: &'static str, topic: String },
-    /// A client reads a topic once.
+    /// A topic is listed twice.
     #[error("`topics` names `{topic}` twice")]
     #[allow(missing_docs)]
     Twice { topic: String },
-    /// The client library does not take it.
+    /// The client library does not accept the properties.
     #[error("`client`: {message}")]
     #[allow(missing_docs)]
     Refused { message: String },

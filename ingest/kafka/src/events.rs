@@ -1,5 +1,4 @@
-//! The log lines and the metrics that only a Kafka source has, beside those of all sources; a line and its counter move
-//! together.
+//! Log lines and metrics specific to Kafka sources. A line and its counter move together.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,14 +14,14 @@ use tracing::{debug, error, info, warn};
 use crate::starts::{Found, Start};
 use crate::trouble::Trouble;
 
-/// What one source tells about itself.
+/// The events of one source.
 pub(crate) struct Events {
-    /// What it tells as every source does.
+    /// The events common to all sources.
     pub(crate) of_source: Arc<acteon_ingest_kit::Events>,
     source: CompactString,
     committed: Counter,
     passed_over: Counter,
-    /// So that it is not repeated as long as it lasts.
+    /// Keeps a lasting error from being logged again and again.
     trouble: Mutex<Trouble>,
 }
 
@@ -35,7 +34,7 @@ impl Deref for Events {
 }
 
 impl Events {
-    /// The metrics are registered here, so this is called when the recorder is in place.
+    /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn new(source: &CompactString) -> Self {
         Self {
             of_source: Arc::new(acteon_ingest_kit::Events::new("kafka", source)),
@@ -99,7 +98,7 @@ impl Events {
         info!(source = %self.source, topic, partition, unsettled, "partition given up");
     }
 
-    /// Tells of a call to the client library only when it failed.
+    /// Logs a call to the client library if it failed.
     pub(crate) fn called(&self, call: &'static str, result: &KafkaResult<()>) {
         if let Err(error) = result {
             warn!(source = %self.source, call, %error, "the Kafka client refused a call");
@@ -145,7 +144,7 @@ impl Events {
         }
     }
 
-    /// Why no broker answers, as far as the client said.
+    /// Why no broker answers, as far as the client reported it.
     pub(crate) fn why_unreachable(&self) -> String {
         self.trouble.lock().detail()
     }

@@ -1,5 +1,5 @@
-//! What identifies a record. It is committed with the offset of what is settled, so that it can be told later whether the
-//! same records are still there, or the topic was made anew.
+//! Identifies a record. A fingerprint is committed with the settled offset, to tell later whether the topic still has
+//! the same records or was recreated.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -7,13 +7,13 @@ use std::hash::Hasher as _;
 use rdkafka::Message;
 use siphasher::sip::SipHasher13;
 
-/// How the committed text begins: the format may change one day.
+/// The prefix of the committed text. It is versioned in case the format changes.
 const FORMAT: &str = "acteon/1";
 
-/// So much of a record is looked at: one of many megabytes is to cost no more than others.
+/// How much of a record is hashed, so that a record of many megabytes costs no more than others.
 const HASHED_BYTES_MAX: usize = 4 << 10;
 
-/// A record's place in its partition, its time and a hash of how its content begins.
+/// A record's offset, its time, and a hash of the beginning of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) offset: u64,
@@ -21,20 +21,20 @@ pub(crate) struct Fingerprint {
     hash: u64,
 }
 
-/// What a record tells of the one that was seen before.
+/// How a record compares to the fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is that one.
+    /// It is the same record.
     Same,
-    /// That one has gone, as retention and compaction do it: this one comes after it.
+    /// The fingerprinted record is gone, by retention or compaction: this one comes after it.
     Gone,
-    /// It has the other's offset, or a lower one: these are other records.
+    /// It has the same or a lower offset and is a different record.
     Other,
 }
 
 impl Fingerprint {
     pub(crate) fn of(record: &impl Message) -> Self {
-        // The key of the hash is known to all: whoever publishes may as well delete the topic.
+        // The hash key is public: whoever can publish could as well delete the topic.
         let mut hasher = SipHasher13::new();
         for part in [record.key(), record.payload()] {
             let part = part.unwrap_or_default();
@@ -48,7 +48,7 @@ impl Fingerprint {
         }
     }
 
-    /// What `record` is, the first that was read from this one's place on.
+    /// Compares `record`, the first one read from this offset on.
     pub(crate) fn find(&self, record: &impl Message) -> Found {
         let found = Self::of(record);
         if found == *self {
@@ -60,7 +60,7 @@ impl Fingerprint {
         }
     }
 
-    /// Reads what was committed. `None` where others committed.
+    /// Parses committed text. `None` if others wrote it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(' ');
         let mut next = || parts.next();

@@ -1,6 +1,6 @@
 //! Back-pressure: pauses partitions while there is no room for their records, and resumes them.
 //!
-//! Members stay in their group meanwhile: the client goes on being polled.
+//! The client is still polled in the meantime, so the member stays in its group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::assignment::{Assignment, Partition};
 use crate::context::Context;
 use crate::source::Shared;
 
-/// How long the client may go unpolled for want of room before its partitions are paused. Pausing throws away
-/// what was fetched ahead, so a short wait is better borne.
+/// How long the client may go unpolled for lack of room before its partitions are paused. A pause discards the
+/// prefetch, so a short wait is cheaper.
 const BLOCKED_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Whether more may be read.
+/// Whether more records may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     Some,
     None,
 }
 
-/// Pauses and resumes.
+/// Pauses and resumes partitions.
 pub(crate) struct Flow<'a> {
     shared: &'a Shared,
     consumer: &'a Arc<StreamConsumer<Context>>,
-    /// Since when there is no room to read on.
+    /// When the room to read ran out.
     blocked_since: Option<Instant>,
-    /// All partitions are paused, so that polling brings no records.
+    /// All partitions are paused, so polling returns no records.
     held_back: bool,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Pauses and resumes as there is room.
+    /// Pauses or resumes partitions according to the room.
     pub(crate) fn turn(&mut self, now: Instant, room: Room, assignment: &mut Assignment) {
         match room {
             Room::Some => (self.blocked_since, self.held_back) = (None, false),
@@ -63,7 +63,7 @@ impl<'a> Flow<'a> {
         self.held_back
     }
 
-    /// When partitions are paused for want of room.
+    /// When partitions will be paused for lack of room.
     pub(crate) fn patience_end(&self) -> Option<Instant> {
         let since = self.blocked_since.filter(|_| !self.held_back)?;
         Some(since + BLOCKED_PATIENCE)
@@ -82,7 +82,7 @@ impl<'a> Flow<'a> {
         let undue_max = self.shared.undue_max(assignment.len());
         let is_as_wanted =
             |p: &Partition| p.paused == (self.held_back || p.revoking || p.is_strained(undue_max));
-        // Nearly always, and asked every turn.
+        // Checked on every turn, and nearly always true.
         if assignment.iter().all(is_as_wanted) {
             return;
         }

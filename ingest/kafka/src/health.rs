@@ -1,4 +1,4 @@
-//! Lag and readiness, by what the client knows of its group, its topics and its brokers.
+//! Lag and readiness, from the client's view of its group, topics and brokers.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use crate::topics::all_exist;
 
 const TOPIC_UNKNOWN: &str = "a topic it reads does not exist";
 
-/// What is known of the source's health.
+/// The health of the source.
 pub(crate) struct Health<'a> {
     shared: &'a Shared,
     consumer: &'a Arc<StreamConsumer<Context>>,
     /// It is a member of its group.
     joined: bool,
-    /// A topic did not exist when the client last said so.
+    /// The client last reported that a topic does not exist.
     topic_unknown: bool,
-    /// Asks whether that has changed.
+    /// The check whether the topics exist by now.
     looking: Option<BoxFuture<'static, bool>>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Health<'a> {
         }
     }
 
-    /// The group has given us partitions.
+    /// The group has assigned partitions.
     pub(crate) fn joined(&mut self, now: Instant) {
         self.joined = true;
         if !self.topic_unknown {
@@ -47,18 +47,18 @@ impl<'a> Health<'a> {
         }
     }
 
-    /// The group has gone on without us.
+    /// The group has continued without this member.
     pub(crate) fn left(&mut self) {
         self.joined = false;
     }
 
-    /// The client says that a topic does not exist.
+    /// The client reports that a topic does not exist.
     pub(crate) fn topic_is_unknown(&mut self) {
         self.topic_unknown = true;
         self.shared.progress.troubled(TOPIC_UNKNOWN);
     }
 
-    /// Tells lag and health by what the client knows.
+    /// Reports lag and health from the client's statistics.
     pub(crate) fn heard(&mut self, stats: &Stats, now: Instant, assignment: &Assignment) {
         let standings = self.standings(stats, assignment);
         let progress = &self.shared.progress;
@@ -92,7 +92,7 @@ impl<'a> Health<'a> {
                 stream: partition.stream(),
                 waiting: match self.shared.member {
                     Member::OfTopics(_) if partition.is_read_on() => lag.unwrap_or(0),
-                    // What is taken up waits for its provider, what is not for its time or for room.
+                    // Records taken up wait for their provider; the others wait until they are due or for room.
                     Member::OfTopics(_) | Member::OfRetries => 0,
                 },
                 moves: partition.mark.moves(),
@@ -115,7 +115,7 @@ impl<'a> Health<'a> {
         }));
     }
 
-    /// Whether all topics exist, once that was asked for. Pending while it was not.
+    /// Whether all topics exist. Pending if no check is running.
     pub(crate) async fn found(&mut self) -> bool {
         match &mut self.looking {
             Some(looking) => {

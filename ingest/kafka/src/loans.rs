@@ -1,4 +1,4 @@
-//! Makes loans of records: at once, or when the one before it under the same key has come to its end.
+//! Lends records: at once, or when the previous record of the same key is settled.
 
 use acteon_core::{Envelope, Failure, Permit, Receipt};
 use acteon_ingest_kit::{Decoded, Lane, Lanes, Place, Queued, Submitter};
@@ -6,9 +6,9 @@ use acteon_ingest_kit::{Decoded, Lane, Lanes, Place, Queued, Submitter};
 use crate::assignment::{Assignment, Partition};
 use crate::source::Shared;
 
-/// What is on loan and not yet handed in.
+/// The loans that are not handed in yet.
 pub(crate) struct Loans {
-    /// Set while keys go one after another.
+    /// Set if the actions of one key are delivered one after another.
     lanes: Option<Lanes>,
     submitter: Submitter,
 }
@@ -23,12 +23,12 @@ impl Loans {
         }
     }
 
-    /// Makes room for so many deliveries at once.
+    /// Reserves space for this many deliveries.
     pub(crate) fn reserve(&mut self, deliveries: usize) {
         self.submitter.reserve(deliveries);
     }
 
-    /// Makes a loan of a record, to be handed in next.
+    /// Lends a record, to be handed in next.
     pub(crate) fn lend(
         &mut self,
         place: Place,
@@ -40,7 +40,7 @@ impl Loans {
         self.submitter.lend(decoded, receipt, permit);
     }
 
-    /// Makes a loan of a record that is counted as on loan already, to become a dead letter.
+    /// Lends a record that already counts as on loan, so that it becomes a dead letter.
     pub(crate) fn give_up(
         &mut self,
         (place, envelope, permit): (Place, Box<Envelope>, Permit),
@@ -51,7 +51,7 @@ impl Loans {
         self.submitter.give_up((envelope, receipt, permit), why);
     }
 
-    /// Makes a loan of a record when its lane is free. Poison waits for nobody.
+    /// Lends a record when its lane is free. Poison does not wait.
     pub(crate) fn enter(
         &mut self,
         lane: Lane,
@@ -73,7 +73,7 @@ impl Loans {
         }
     }
 
-    /// The record at `place` has come to its end: the next of its lane goes.
+    /// The record at `place` is settled: lends the next one of its lane.
     pub(crate) fn leave(&mut self, place: Place, assignment: &mut Assignment) {
         let Some(next) = self.lanes.as_mut().and_then(|lanes| lanes.leave(place)) else {
             return;
@@ -83,28 +83,28 @@ impl Loans {
         }
     }
 
-    /// True when nothing waits to be handed in.
+    /// True if nothing waits to be handed in.
     pub(crate) fn are_handed_in(&self) -> bool {
         self.submitter.is_empty()
     }
 
-    /// True when, besides, nothing is being handed in.
+    /// True if nothing waits to be handed in and nothing is being handed in.
     pub(crate) fn are_idle(&self) -> bool {
         self.submitter.is_idle()
     }
 
-    /// Begins to hand in what is ready.
+    /// Starts handing in the loans that are ready.
     pub(crate) fn hand_in(&mut self) {
         self.submitter.begin();
     }
 
-    /// Waits until the batch that is being handed in is through. Pending while there is none.
+    /// Waits until the batch on its way is handed in. Pending if there is none.
     pub(crate) async fn handed_in(&mut self) {
         self.submitter.submitted().await;
     }
 
-    /// Of what waits behind its key, keeps in these partitions only what is to be drained: what lies above all that was
-    /// lent out comes back from the broker.
+    /// Drops the records in these partitions that wait in a lane above the last record lent out: the broker delivers
+    /// them again. The others drain.
     pub(crate) fn drain<'p>(&mut self, partitions: impl Iterator<Item = &'p Partition>) {
         let Some(lanes) = &mut self.lanes else {
             return;
@@ -114,7 +114,7 @@ impl Loans {
         }
     }
 
-    /// Forgets the lanes of partitions that are gone.
+    /// Drops the lanes of partitions that are gone.
     pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
         if let Some(lanes) = &mut self.lanes {
             lanes.retain(|epoch| assignment.iter().any(|p| p.lender.epoch == epoch));

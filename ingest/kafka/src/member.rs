@@ -1,26 +1,27 @@
-//! The clients of a source: what each reads, and how far ahead.
+//! The clients of a source: which topics each reads, and how far ahead.
 
-/// What one client of a source reads. What waits for its time is read apart, in a group of its own: among the topics it
-/// would be counted when partitions are shared out, and its empty partitions would hold up the full ones.
+/// The topics that one client of a source reads. Records of the delayed path are read separately, in their own group:
+/// together with the topics they would count when partitions are distributed, and their empty partitions would hold up
+/// the full ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
-    /// The topics; the first of a process is 0.
+    /// The configured topics; the first member of a process is 0.
     OfTopics(u32),
-    /// The retry topic.
+    /// The topics of the delayed path.
     OfRetries,
 }
 
-/// How many bytes one client may fetch ahead. One half may be queued, the other on its way from a broker.
+/// How many bytes one client may prefetch. Half of them may be queued, the other half on its way from a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefetch(u32);
 
 impl Prefetch {
-    /// Below this the client refuses to read.
+    /// The client does not read with less.
     pub(crate) const LEAST: Self = Self(2 << 20);
-    /// More gains nothing.
+    /// A larger prefetch gains nothing.
     const SOURCE_BYTES_MAX: u32 = 32 << 20;
 
-    /// An equal part of `share`, which is for all clients of a source.
+    /// An equal part of `share`, which covers all clients of a source.
     pub(crate) fn of(share: u32, clients: u32) -> Self {
         let all = share.min(Self::SOURCE_BYTES_MAX);
         Self((all / clients).max(Self::LEAST.0))

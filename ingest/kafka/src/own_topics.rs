@@ -1,5 +1,5 @@
-//! The topics that a source writes to itself: a topic for each tier of what waits, and the one of dead letters. They are
-//! declared before anything is published to them, and again when they have vanished.
+//! The topics that a source writes to: one for each tier of the delayed path, and one for dead letters. They are
+//! declared before anything is published to them, and again after they have vanished.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,10 @@ use crate::config::KafkaConfig;
 use crate::declare::{Wanted, declare};
 use crate::events::Events;
 
-/// How soon what was refused is asked for again.
+/// The delay before a refused declaration is repeated.
 const AGAIN: Duration = Duration::from_secs(5);
-/// What waits is kept so long: longer than anything is tried, and then a while for those who stopped everything.
+/// The retention of waiting records: longer than any redelivery continues, plus time for operators who stopped
+/// everything.
 const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 
 /// The topics of the delayed path.
@@ -30,7 +31,7 @@ impl RetryTopics {
         Self(Tier::ALL.map(|tier| (tier, name(retry_topic, tier).into())))
     }
 
-    /// Where what waits so long is published.
+    /// The topic for a wait of this length.
     pub(crate) fn for_wait(&self, wait: Duration) -> &Arc<str> {
         let wanted = Tier::of(wait);
         let found = self.0.iter().find(|(tier, _)| *tier == wanted);
@@ -48,7 +49,7 @@ impl RetryTopics {
     }
 }
 
-/// The names of the topics whose common part is `retry_topic`.
+/// The topic names with the prefix `retry_topic`.
 pub(crate) fn names(retry_topic: &str) -> impl Iterator<Item = String> {
     Tier::ALL.into_iter().map(|tier| name(retry_topic, tier))
 }
@@ -57,9 +58,9 @@ fn name(retry_topic: &str, tier: Tier) -> String {
     format!("{retry_topic}.{}", tier.as_str())
 }
 
-/// What a source writes to, shared by all its members.
+/// The topics a source writes to, shared by all its members.
 pub(crate) struct OwnTopics {
-    /// Where what comes back later waits, unless it waits in this process.
+    /// Where actions wait for redelivery, unless they wait in this process.
     pub(crate) retry: Option<RetryTopics>,
     pub(crate) dead_letter: Option<Arc<str>>,
     pub(crate) owner: Owner,
@@ -71,13 +72,13 @@ pub(crate) struct OwnTopics {
     missing: Mutex<Vec<String>>,
 }
 
-/// What is known of the topics.
+/// The known state of the topics.
 #[derive(Clone, Copy)]
 enum Declared {
     Unknown,
     /// All exist.
     All,
-    /// Some do not and may not be made, as was said then.
+    /// Some did not exist and could not be created at this time.
     Not(Instant),
 }
 
@@ -90,7 +91,7 @@ impl OwnTopics {
     ) -> Self {
         let retry_topic = options.retry_topic(name);
         Self {
-            // An ordered source keeps what waits at the head of its lane instead.
+            // An ordered source keeps waiting actions at the head of their lanes instead.
             retry: (!options.ordered).then(|| RetryTopics::of(&retry_topic)),
             dead_letter: options.dead_letter_topic.as_deref().map(Arc::from),
             owner: Owner {
@@ -106,10 +107,10 @@ impl OwnTopics {
         }
     }
 
-    /// Sees to it that all exist. One caller at a time does; later ones find it done.
+    /// Makes sure that all topics exist. Concurrent callers wait for the first.
     ///
     /// # Errors
-    /// When no broker answers, or when some do not exist and may not be made.
+    /// When no broker answers, or when some topics do not exist and may not be created.
     pub(crate) async fn ensure(&self) -> KafkaResult<()> {
         let mut declared = self.declared.lock().await;
         match *declared {
@@ -130,7 +131,7 @@ impl OwnTopics {
         }
     }
 
-    /// One of them may not exist any more: they are declared again before the next is published.
+    /// Some topic may have vanished: the topics are declared again before the next publication.
     pub(crate) async fn doubt(&self) {
         let mut declared = self.declared.lock().await;
         if let Declared::All = *declared {
@@ -138,7 +139,7 @@ impl OwnTopics {
         }
     }
 
-    /// Those that are to be made by somebody else, in words.
+    /// The topics that someone else must create, as a message.
     pub(crate) fn trouble(&self) -> Option<String> {
         let missing = self.missing.lock();
         let names = missing.join(", ");

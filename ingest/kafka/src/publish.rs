@@ -1,4 +1,4 @@
-//! Publishes to the topics of the delayed path and the dead letter topic. The producer is made when it is first needed.
+//! Publishes to the topics of the delayed path and the dead letter topic. The producer is created on first use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use crate::own_topics::OwnTopics;
 use crate::record::{letter_headers, retry_headers};
 
-/// How long a full queue of the producer is waited for.
+/// How long to wait for space in the producer's queue.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A record to publish.
 pub(crate) struct Publication {
     pub(crate) copy: Copied,
-    /// Its share of what may be in flight; without one nothing new is read.
+    /// Its share of the room in flight. While one is missing, nothing new is read.
     pub(crate) permit: Option<Permit>,
 }
 
-/// What it is a copy of.
+/// The original of the record.
 pub(crate) enum Copied {
-    /// An action that is not to be offered before then.
+    /// An action that must not be offered before the timestamp.
     Retry(Box<Envelope>, Timestamp),
     DeadLetter(Arc<DeadLetter>),
 }
@@ -73,7 +73,7 @@ impl Publication {
         }
     }
 
-    /// Where it goes. What waits goes by the time it still has to wait.
+    /// The topic of the copy. A waiting action goes to the topic for its remaining wait.
     fn topic<'t>(&self, topics: &'t OwnTopics) -> Option<&'t Arc<str>> {
         match &self.copy {
             Copied::Retry(_, due) => {
@@ -95,11 +95,11 @@ impl acteon_ingest_kit::Publication for Publication {
     }
 }
 
-/// The clients that publish, and what they may publish to.
+/// The publishing clients and their topics.
 pub(crate) struct Producer {
     topics: Arc<OwnTopics>,
     together: Client,
-    /// For what is refused as too large: records that are sent together are refused together.
+    /// For records refused as too large: the broker refuses records sent in one batch together.
     alone: Client,
 }
 
@@ -131,14 +131,15 @@ impl Publisher for Producer {
     type Publication = Publication;
     type Error = KafkaError;
 
-    /// The topic exists before anything is sent to it: a broker that makes topics by itself would make it too narrow.
+    /// Declares the topics before sending: a broker that creates topics automatically would set too small a record
+    /// limit.
     async fn publish(&self, publication: &Publication) -> KafkaResult<()> {
         self.topics.ensure().await?;
         let Some(topic) = publication.topic(&self.topics) else {
             return Ok(());
         };
         let sent = self.send(publication, topic).await;
-        // What is sent to a topic that is gone is kept by the client until its time is over.
+        // The client keeps a record for a deleted topic until it times out.
         if let Some(
             RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::UnknownPartition
@@ -152,7 +153,7 @@ impl Publisher for Producer {
     }
 }
 
-/// A client, made when it is first needed.
+/// A client, created on first use.
 struct Client {
     config: ClientConfig,
     made: Mutex<Option<FutureProducer>>,
@@ -177,7 +178,7 @@ impl Client {
         let sent = self.made()?.send(record, QUEUE_PATIENCE).await;
         let sent = sent.map(|_| ()).map_err(|(error, _)| error);
         if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
-            // It will never send anything again.
+            // The client will never send again.
             *self.made.lock() = None;
         }
         sent
@@ -198,7 +199,7 @@ fn code(sent: &KafkaResult<()>) -> Option<RDKafkaErrorCode> {
     sent.as_ref().err()?.rdkafka_error_code()
 }
 
-/// True when a publication can never succeed, however often it is tried.
+/// True if a publication can never succeed.
 pub(crate) fn is_refused(error: &KafkaError) -> bool {
     let KafkaError::MessageProduction(code) = error else {
         return false;

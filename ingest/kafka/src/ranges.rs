@@ -1,10 +1,10 @@
-//! What is settled beyond the committed offset. It is committed as metadata, so that neither a stop nor a crash repeats what
-//! was settled above a record that waits.
+//! The offsets settled beyond the committed one. They are committed as metadata, so that neither a stop nor a crash
+//! repeats records that were settled above a waiting one.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// Ranges of settled offsets, rising.
+/// Ranges of settled offsets in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ranges(Vec<Range<u64>>);
 
@@ -17,7 +17,7 @@ impl Ranges {
         &self.0
     }
 
-    /// Drops what lies above `end`: no record has these offsets yet.
+    /// Drops all offsets from `end` on: no record has them yet.
     pub(crate) fn truncate(&mut self, end: u64) {
         self.0.retain_mut(|range| {
             range.end = range.end.min(end);
@@ -25,8 +25,9 @@ impl Ranges {
         });
     }
 
-    /// As text: how many offsets lie between one range and the next, `+`, and how many are in it. `3+2,1+7` after
-    /// `position` 10 are 13, 14 and 16 to 22. As many ranges as fit in `bytes_max`; the records of the others come again.
+    /// The ranges as text: for each the gap since the previous range, `+`, and its length. `3+2,1+7` after `position`
+    /// 10 means 13, 14 and 16 to 22. Includes as many ranges as fit in `bytes_max`; the records of the others are
+    /// delivered again.
     pub(crate) fn to_text(&self, position: u64, bytes_max: usize) -> String {
         let (mut text, mut end) = (String::new(), position);
         for range in &self.0 {
@@ -43,7 +44,7 @@ impl Ranges {
         text
     }
 
-    /// Reads what [`to_text`](Self::to_text) wrote. None for anything else.
+    /// Parses the output of [`to_text`](Self::to_text). `None` for anything else.
     pub(crate) fn parse(text: &str, position: u64) -> Option<Self> {
         let (mut ranges, mut end) = (Vec::new(), position);
         for part in text.split(',').filter(|part| !part.is_empty()) {

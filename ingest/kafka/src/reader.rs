@@ -1,4 +1,4 @@
-//! Takes records up: decodes them into the pending batch, and lends the batch out when there is room for it.
+//! Reads records: decodes them into the pending batch, and lends the batch out when there is room.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -24,17 +24,17 @@ use crate::record::{decode, known};
 use crate::seen::ReadFrom;
 use crate::source::Shared;
 
-/// One reading keeps at most so many bytes until they are due, or one record.
+/// A read stops after it has set aside this many bytes of records that are not due yet.
 const ASIDE_BYTES: u64 = 256 << 10;
 
-/// A record that is read and decoded.
+/// A record that was read and decoded.
 struct Fresh {
     place: Place,
     decoded: Decoded,
     lane: Option<Lane>,
 }
 
-/// What of a reading is not pending: passed over, or kept until it is due.
+/// The records of one read that did not become pending: passed over, or kept until they are due.
 #[derive(Default)]
 struct Aside {
     passed: usize,
@@ -42,7 +42,7 @@ struct Aside {
     bytes: u64,
 }
 
-/// Whether records were settled without having been offered.
+/// Whether records were settled without being offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passed {
     None,
@@ -55,22 +55,22 @@ pub(crate) struct Reader<'a> {
     decoder: Decoder,
     copies: Copies,
     pending: Pending<Fresh>,
-    /// Set while keys go one after another.
+    /// Set if the actions of one key are delivered one after another.
     order: Option<Order>,
     renewed: Vec<(String, i32, ReadFrom)>,
-    /// Records were read that were settled before a restart.
+    /// Some records read were settled before a restart.
     has_skipped: bool,
 }
 
-/// How records find their lanes.
+/// Assigns records to lanes.
 struct Order {
     hasher: RandomState,
     key: OrderingKey,
 }
 
 impl Order {
-    /// The lane of the record's key, else that of what its action names; the others share their partition's. Poison has
-    /// none: it waits for nobody.
+    /// The lane of the record's key, or else of the key its action names. Records without either share one lane per
+    /// partition. Poison has no lane and does not wait.
     fn lane(&self, place: Place, key: Option<&[u8]>, decoded: &Decoded) -> Option<Lane> {
         let envelope = decoded.as_ref().ok()?;
         let named = || self.key.hash(&envelope.action, &self.hasher);
@@ -95,10 +95,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes up `first` and what else is there, as far as there is room.
+    /// Takes `first` and the records that are ready behind it, as far as there is room.
     ///
     /// # Errors
-    /// When the client cannot go on. Other errors are in the log, and the client mends them.
+    /// When the client cannot continue. Other errors are logged, and the client recovers from them.
     pub(crate) fn read(
         &mut self,
         first: KafkaResult<BorrowedMessage<'_>>,
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
             }
             let taken = self.pending.len() + aside.passed + aside.kept;
             let is_enough = taken >= limit || aside.bytes >= ASIDE_BYTES;
-            // The client is to be sent back before it goes on with a topic that was made anew.
+            // The client must seek to the head of a recreated topic before it reads on.
             let goes_on = !self.pending.is_full() && !is_enough && self.renewed.is_empty();
             next = match goes_on {
                 true => records.next().now_or_never().flatten(),
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// True for a record of the delayed path that belongs to another source, or to another group.
+    /// True for a record of the delayed path that belongs to another source or group.
     fn is_of_another(&self, record: &BorrowedMessage<'_>) -> bool {
         match self.shared.member {
             Member::OfTopics(_) => false,
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds a record to the pending batch. Answers with it if it is to wait first.
+    /// Adds a record to the pending batch, or returns it if it must wait first.
     fn take_up(
         &mut self,
         record: &BorrowedMessage<'_>,
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Adds what has waited until it was due to the pending batch.
+    /// Adds a record that has become due to the pending batch.
     pub(crate) fn push(&mut self, place: Place, returned: Returned) {
         let (decoded, bytes) = match returned {
             Returned::Action(envelope) => {
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
         self.pending.push(fresh, bytes as u64);
     }
 
-    /// Where a record is to be taken up; `None` where it is not.
+    /// Where a record belongs, if it must be processed.
     fn place<'p>(
         &mut self,
         record: &BorrowedMessage<'_>,
@@ -254,12 +254,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Partitions that turned out to be made anew since this was asked last.
+    /// Takes the partitions found to be recreated since the last call.
     pub(crate) fn take_renewed(&mut self) -> Vec<(String, i32, ReadFrom)> {
         std::mem::take(&mut self.renewed)
     }
 
-    /// When a record is to be offered that says that it is to wait.
+    /// When a record that carries a wait must be offered.
     fn due(
         &self,
         record: &BorrowedMessage<'_>,
@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
         let wait = known.wait(now)?;
         let retry = self.shared.own_topics.retry.as_ref()?;
         let tier = retry.tier_of(record.topic())?.length();
-        // What is a little too long was longer on its way than it took to reckon.
+        // A small excess over the tier's length is inaccuracy, not a longer wait.
         if wait <= tier + tier / 10 {
             return Some(Due::At(begun_at + wait));
         }
@@ -281,22 +281,23 @@ impl<'a> Reader<'a> {
         Some(Due::PassOn(begun_at + left, not_before))
     }
 
-    /// True while the pending batch is not full and does not wait for room.
+    /// True while the pending batch has space and is not waiting for admission.
     pub(crate) fn takes_more(&self) -> bool {
         self.pending.takes_more()
     }
 
-    /// True while a few more may be read that come although partitions are paused.
+    /// True while a few more records may be read that arrive although partitions are paused.
     pub(crate) fn takes_some_more(&self) -> bool {
         self.pending.len() < 2 * self.shared.context.max_batch
     }
 
-    /// When the pending batch has waited long enough for more. While others are being handed in, it waits for them.
+    /// When the pending batch has waited long enough for more records. It also waits while another batch is being
+    /// handed in.
     pub(crate) fn linger_end(&self, loans: &Loans) -> Option<Instant> {
         self.pending.linger_end().filter(|_| loans.are_idle())
     }
 
-    /// Asks for room for what is pending, when it is time to hand it in.
+    /// Asks for room for the pending batch when it is time to hand it in.
     pub(crate) fn admit(&mut self, now: Instant, loans: &Loans) -> Option<Permit> {
         let has_lingered = self.linger_end(loans).is_some_and(|end| end <= now);
         let is_ripe = loans.are_handed_in() && (self.pending.is_full() || has_lingered);
@@ -306,12 +307,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The permit that was waited for. Pending while none is.
+    /// The permit that [`admit`](Self::admit) waits for. Pending if there is none.
     pub(crate) async fn permit(&mut self) -> Permit {
         self.pending.permit().await
     }
 
-    /// Lends out what is pending, each with its share of `permit`.
+    /// Lends out the pending records, each with its share of `permit`.
     pub(crate) fn lend(&mut self, permit: Permit, assignment: &mut Assignment, loans: &mut Loans) {
         loans.reserve(self.pending.len());
         for (fresh, permit) in self.pending.drain(permit) {
@@ -332,7 +333,7 @@ impl<'a> Reader<'a> {
         self.decoder.begin_batch();
     }
 
-    /// Drops what is pending: it comes back from the broker.
+    /// Drops the pending records: the broker delivers them again.
     pub(crate) fn close(&mut self) {
         self.pending.clear();
     }

@@ -1,5 +1,5 @@
-//! Partitions come and go. It is looked up where new ones begin before they are read; those that the broker asks back are
-//! drained before they are given up; and every question of the client is answered.
+//! Handles partitions that come and go. It looks up where new ones start before they are read, drains the ones that the
+//! broker asks back before giving them up, and answers every callback of the client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::context::{Context, Report, give_up, take_up};
 use crate::source::Shared;
 use crate::starts::{LookUp, Start};
 
-/// Partitions that the broker has asked for, and that are given up when what is on loan of them has ended.
+/// Partitions that the broker has asked back, given up when their loans have ended.
 struct Revoking {
     deadline: Instant,
     places: TopicPartitionList,
@@ -29,7 +29,7 @@ pub(crate) struct Rebalance<'a> {
     starting: Option<Starting>,
 }
 
-/// Partitions that the broker has given us, of which it is looked up where they begin.
+/// Partitions that were assigned, while their starts are looked up.
 struct Starting {
     places: TopicPartitionList,
     looking: BoxFuture<'static, KafkaResult<Vec<Start>>>,
@@ -45,7 +45,7 @@ impl<'a> Rebalance<'a> {
         }
     }
 
-    /// These are ours. Looks up where they begin.
+    /// Takes newly assigned partitions and looks up where they start.
     pub(crate) fn look_up(&mut self, places: TopicPartitionList) {
         let look_up = LookUp {
             consumer: self.consumer.clone(),
@@ -58,7 +58,7 @@ impl<'a> Rebalance<'a> {
         self.starting = Some(Starting { places, looking });
     }
 
-    /// Where partitions begin that have become ours, once that is looked up. Pending while nothing is.
+    /// The starts of newly assigned partitions, once looked up. Pending if no lookup is running.
     pub(crate) async fn looked_up(&mut self) -> KafkaResult<Vec<Start>> {
         match &mut self.starting {
             Some(starting) => (&mut starting.looking).await,
@@ -66,7 +66,7 @@ impl<'a> Rebalance<'a> {
         }
     }
 
-    /// These are read from now on.
+    /// Starts reading these partitions.
     pub(crate) fn take_up(&mut self, starts: &[Start], assignment: &mut Assignment) {
         self.starting = None;
         let mut places = TopicPartitionList::with_capacity(starts.len());
@@ -83,17 +83,17 @@ impl<'a> Rebalance<'a> {
         self.shared.events.called("assign", &taken);
     }
 
-    /// The client reads this partition from its first record on.
+    /// Makes the client read this partition from its first record.
     pub(crate) fn go_back(&self, topic: &str, number: i32) {
-        // Without a time limit it is begun, and not waited for.
+        // With a zero timeout, the seek is started and not awaited.
         let sought = self
             .consumer
             .seek(topic, number, Offset::Beginning, Duration::ZERO);
         self.shared.events.called("seek", &sought);
     }
 
-    /// Reads nothing new of these partitions and lets what is on loan of them end, below the session's timeout. Answers
-    /// which assignments are kept.
+    /// Stops reading these partitions and lets their loans end, within a part of the session timeout. Returns the
+    /// epochs that are kept.
     pub(crate) fn begin(
         &mut self,
         places: TopicPartitionList,
@@ -106,7 +106,7 @@ impl<'a> Rebalance<'a> {
                 partition.revoking = true;
             }
         }
-        // Lost ones belong to others by now: there is nothing to drain for.
+        // Lost partitions belong to others by now: there is nothing to drain for.
         let patience = match self.is_lost() {
             true => Duration::ZERO,
             false => self.shared.options.drain_patience(),
@@ -117,12 +117,12 @@ impl<'a> Rebalance<'a> {
         kept.map(|p| p.lender.epoch).collect()
     }
 
-    /// True when the group went on without us.
+    /// True if the group has continued without this member.
     pub(crate) fn is_lost(&self) -> bool {
         self.consumer.assignment_lost()
     }
 
-    /// What is to be given up now, for it is drained or there is no more time.
+    /// The partitions to give up now, because they are drained or time has run out.
     pub(crate) fn drained(
         &mut self,
         now: Instant,
@@ -133,17 +133,17 @@ impl<'a> Rebalance<'a> {
         self.revoking.take_if(is_over).map(|r| r.places)
     }
 
-    /// What is still to be given up.
+    /// The partitions still to give up.
     pub(crate) fn take(&mut self) -> Option<TopicPartitionList> {
         self.revoking.take().map(|revoking| revoking.places)
     }
 
-    /// Until when is drained, if anything is.
+    /// The deadline of the drain, if one is running.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.revoking.as_ref().map(|revoking| revoking.deadline)
     }
 
-    /// These are ours no more: what is settled of them from now on is fenced.
+    /// Gives up these partitions: settlements that arrive later are fenced.
     pub(crate) fn give_up(&self, places: &TopicPartitionList, assignment: &mut Assignment) {
         for place in places.elements() {
             let (topic, number) = (place.topic(), place.partition());
@@ -157,7 +157,7 @@ impl<'a> Rebalance<'a> {
         self.shared.events.called("unassign", &given);
     }
 
-    /// Should the broker forget what was committed of it, it is known here.
+    /// Keeps the committed extent here in case the broker forgets it.
     pub(crate) fn remember(&self, partition: &Partition) {
         if let Some(settled) = partition.confirmed() {
             let (topic, number) = (&partition.topic, partition.number);
@@ -165,7 +165,7 @@ impl<'a> Rebalance<'a> {
         }
     }
 
-    /// The client waits for an answer that comes too late to be of use.
+    /// Answers an assignment whose lookup is no longer needed: the client still waits for the answer.
     fn answer_start(&mut self) {
         if let Some(starting) = self.starting.take() {
             let taken = take_up(&**self.consumer, &starting.places);
@@ -173,12 +173,12 @@ impl<'a> Rebalance<'a> {
         }
     }
 
-    /// From now on the client answers for itself.
+    /// From now on the client answers by itself.
     pub(crate) fn close(&self) {
         self.consumer.context().close();
     }
 
-    /// Answers what the broker still waits for, at the end of the session.
+    /// Answers every request that the broker still waits for at the end of the session.
     pub(crate) fn answer(&mut self, reports: &[Report]) {
         self.answer_start();
         let revoking = self.revoking.as_ref().map(|revoking| &revoking.places);

@@ -1,4 +1,4 @@
-//! One record: its headers, and what is read from it. Also how a record looks that this source publishes.
+//! One record: reads its headers and content, and builds the headers of the records that this source publishes.
 
 use acteon_core::delivery::Position;
 use acteon_core::{DeadLetter, Envelope};
@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
-/// The headers of a record, of those that we know.
+/// The headers of a record that this source knows.
 pub(crate) fn known<'a>(record: &'a BorrowedMessage<'_>) -> Known<'a> {
     let headers = record.headers().into_iter().flat_map(Headers::iter);
     Known::of(headers.filter_map(|header| Some((header.key, header.value?))))
 }
 
-/// Decodes a record, of which `raw` and `key` are copies. Its position is `position`, or the first one that its headers name.
+/// Decodes a record. `raw` and `key` are copies from it. A position in the headers takes precedence over `position`.
 pub(crate) fn decode(
     decoder: &Decoder,
     record: &BorrowedMessage<'_>,
@@ -41,7 +41,7 @@ pub(crate) fn decode(
     Ok(envelope)
 }
 
-/// The headers under which an action waits in a topic of the delayed path.
+/// The headers of an action in a topic of the delayed path.
 pub(crate) fn retry_headers(
     owner: &Owner,
     envelope: &Envelope,

@@ -1,4 +1,4 @@
-//! What was read of a partition: which offset comes next, and by which of its records it is known again.
+//! Tracks the records read from a partition: the next offset, and the fingerprints that identify the topic.
 
 use std::collections::VecDeque;
 
@@ -7,39 +7,39 @@ use rdkafka::Message;
 use crate::fingerprint::{Fingerprint, Found};
 use crate::starts::Start;
 
-/// Of so many records that are not settled the fingerprint is kept: of one in each batch.
+/// How many fingerprints of unsettled records are kept. Each batch contributes one.
 const KEPT_MAX: usize = 8;
 
-/// What was read of one assigned partition.
+/// The records read from one assigned partition.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// No earlier offset comes, unless the client was sent back.
+    /// No earlier offset follows unless the client seeks back.
     next: u64,
-    /// The first record is this one, or the topic was made anew.
+    /// If the first record is not this one, the topic was recreated.
     expected: Option<Fingerprint>,
-    /// Records that may be unsettled, rising.
+    /// Records that may be unsettled, in ascending order.
     fingerprints: VecDeque<Fingerprint>,
-    /// The last record below what is settled that has a fingerprint.
+    /// The last record below the settled position that has a fingerprint.
     last: Option<Fingerprint>,
-    /// The next record's fingerprint is to be kept.
+    /// The next record's fingerprint must be kept.
     is_due: bool,
 }
 
-/// What a record is to those that were read before it.
+/// How a record relates to those read before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// It comes after them.
     Next,
-    /// It does not belong to them: the topic was made anew, or cut.
+    /// It does not continue them: the topic was recreated or truncated.
     Anew(ReadFrom),
 }
 
-/// From where a topic that was made anew is read.
+/// Where to read a recreated topic from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadFrom {
-    /// From this record on: the client went back to the first one by itself.
+    /// From this record: the client returned to the first record by itself.
     Here,
-    /// From its first record, to which the client has to be sent back.
+    /// From the first record: the client must be sent back to it.
     Head,
 }
 
@@ -54,7 +54,7 @@ impl Seen {
         }
     }
 
-    /// Looks at the record that was read next.
+    /// Checks the next record read.
     pub(crate) fn meet(&mut self, record: &impl Message) -> Met {
         let offset = u64::try_from(record.offset()).unwrap_or(0);
         if offset < self.next {
@@ -73,13 +73,12 @@ impl Seen {
         Met::Next
     }
 
-    /// One record of the next batch is kept in mind, too.
+    /// Keeps the fingerprint of one record of the next batch as well.
     pub(crate) fn begin_batch(&mut self) {
         self.is_due = true;
     }
 
-    /// The last record with a fingerprint below `position`, where what is settled ends; before there is one, the first
-    /// record that was read.
+    /// The last record below the settled `position` that has a fingerprint. While there is none, the first record read.
     pub(crate) fn landmark(&mut self, position: u64) -> Option<Fingerprint> {
         while let Some(first) = self.fingerprints.pop_front_if(|f| f.offset < position) {
             self.last = Some(first);
@@ -145,7 +144,7 @@ mod tests {
         assert_eq!(seen.landmark(3), of(2));
         assert_eq!(seen.landmark(4), of(2));
         assert_eq!(seen.landmark(13), of(12));
-        // Of those that were not settled only so many are kept, and the last of them.
+        // Only the oldest fingerprints of unsettled records are kept, and the newest.
         assert_eq!(seen.landmark(38), of(12));
         assert_eq!(seen.landmark(39), of(38));
     }

@@ -1,5 +1,5 @@
-//! One connection, from joining the group to leaving it: a single task that owns all parts and does one thing
-//! after another. It sleeps until something arrives, is due or is asked for; then it takes a turn.
+//! One connection, from joining the group to leaving it: a single task that owns all parts and does one thing at a
+//! time. It sleeps until a message arrives, a timer fires or a request comes; then it takes a turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::seen::ReadFrom;
 use crate::source::Shared;
 use crate::starts::Start;
 
-/// How long the confirmation of the last commit is waited for.
+/// How long to wait for the confirmation of the last commit.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
 type Arrived = acteon_ingest_kit::Arrived<Report>;
@@ -37,7 +37,7 @@ pub(crate) struct Session<'a> {
     shared: &'a Shared,
     phases: Phases<'a>,
     inbox: Arc<Inbox>,
-    /// What was taken out of the inbox; its room is used again.
+    /// The contents of the inbox; the allocation is reused.
     arrived: Arrived,
     assignment: Assignment,
     reader: Reader<'a>,
@@ -47,11 +47,11 @@ pub(crate) struct Session<'a> {
     rebalance: Rebalance<'a>,
     flow: Flow<'a>,
     health: Health<'a>,
-    /// Why it is to end though nobody told it to.
+    /// The error that ends the session without a shutdown.
     broken: Option<KafkaError>,
 }
 
-/// What the session was woken by.
+/// The reason the session woke.
 enum Woken<'a> {
     Turn,
     HandedIn,
@@ -87,7 +87,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs until it is told to stop, or the client breaks for good. `records` are those of its consumer.
+    /// Runs until shutdown, or until the client fails permanently. `records` is the stream of the session's consumer.
     pub(crate) async fn run(
         mut self,
         mut records: MessageStream<'_, Context>,
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
             self.loans.hand_in();
             match self.woken(&mut records).await {
                 Woken::Turn => {}
-                // Under load there is always a next batch, and others want this thread, too.
+                // Under load another batch is always ready, and other tasks need this thread too.
                 Woken::HandedIn => yield_now().await,
                 Woken::Admitted(permit) => self.admitted(permit),
                 Woken::Published(published) => self.published(published, Instant::now()),
@@ -148,13 +148,13 @@ impl<'a> Session<'a> {
             all_exist = self.health.found() => Woken::Looked(all_exist),
             starts = self.rebalance.looked_up() => Woken::LookedUp(starts),
             Some(record) = records.next(), if may_read => Woken::Record(record),
-            // After the records: each turn empties the inbox, so what is in it is no reason to interrupt the reading.
+            // The inbox comes after the records: each turn empties it, so new entries need not interrupt reading.
             () = self.inbox.arrived() => Woken::Turn,
             () = until(timer), if timer.is_some() => Woken::Turn,
         }
     }
 
-    /// Everything that can be done without waiting.
+    /// Does everything that needs no waiting.
     fn turn(&mut self, now: Instant) {
         if self.phases.begins_to_drain() {
             self.begin_draining();
@@ -181,8 +181,8 @@ impl<'a> Session<'a> {
         self.committer.turn(now, &mut self.assignment);
     }
 
-    /// True when the client is to be polled: for records where there is room; for its reports in any case, once
-    /// partitions are paused and no records come.
+    /// True when the client must be polled: for records while there is room, and for its reports even without room,
+    /// once partitions are paused and no records come.
     fn may_read(&self) -> bool {
         self.room() == Room::Some || (self.flow.is_held_back() && self.reader.takes_some_more())
     }
@@ -199,7 +199,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Asks for room for what is pending, when it is time to hand it in.
+    /// Asks for room for the pending batch when it is time to hand it in.
     fn admit(&mut self, now: Instant) {
         if let Some(permit) = self.reader.admit(now, &self.loans) {
             self.admitted(permit);
@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
         timers.into_iter().flatten().min()
     }
 
-    /// The record has come to its end.
+    /// Settles the record.
     fn acknowledge(&mut self, place: Place, now: Instant) {
         let Some(partition) = self.assignment.of(place) else {
             self.shared.events.fenced(place.offset);
@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Stops intake for these partitions and lets what is on loan of them end.
+    /// Stops intake from these partitions and lets their loans end.
     fn revoked(&mut self, places: TopicPartitionList, now: Instant) {
         if let Some(former) = self.rebalance.take() {
             self.give_up(&former);
@@ -296,8 +296,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The broker has forgotten what was committed of these: their topic was deleted. What the client knows of a topic does
-    /// not fit another one of the same name, so it is made anew when what is on loan has ended.
+    /// The broker has forgotten the commits of these epochs because their topic was deleted. The client's state does
+    /// not fit a new topic of the same name, so the client is recreated once the loans have ended.
     fn forgotten(&mut self, epochs: &[u32]) {
         for epoch in epochs {
             if let Some(partition) = self.assignment.remove_epoch(*epoch) {
@@ -313,7 +313,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Topics turned out to be made anew: what was lent of the former is fenced.
+    /// Handles recreated topics: loans from the former topic are fenced.
     fn renew(&mut self, now: Instant) {
         let renewed = self.reader.take_renewed();
         for (topic, number, read_from) in &renewed {
@@ -328,20 +328,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Forgets what waits and belongs to assignments that are over.
+    /// Drops everything that waits for assignments that are over.
     fn forget_gone(&mut self) {
         self.delayed.forget_gone(&self.assignment);
         self.loans.forget_gone(&self.assignment);
     }
 
     fn give_up(&mut self, places: &TopicPartitionList) {
-        // It reaches the broker before the partitions go.
+        // The commit reaches the broker before the partitions are given up.
         self.committer.send_and_forget(&mut self.assignment);
         self.rebalance.give_up(places, &mut self.assignment);
         self.forget_gone();
     }
 
-    /// Drops what is above all that was lent out: it comes back from the broker.
+    /// Drops everything above the last record lent out: the broker delivers it again.
     fn begin_draining(&mut self) {
         self.reader.close();
         self.loans.drain(self.assignment.iter());
@@ -350,7 +350,7 @@ impl<'a> Session<'a> {
         self.shared.events.stopping(self.assignment.on_loan());
     }
 
-    /// Goes on to the next phase where this one is at its end; true after the last.
+    /// Enters the next phase when the current one is finished. True after the last.
     fn is_over(&mut self, now: Instant) -> bool {
         let on_loan = self.assignment.on_loan();
         if self.phases.begins_to_close(on_loan, now + CLOSING_PATIENCE) {
@@ -368,7 +368,7 @@ impl<'a> Session<'a> {
 }
 
 impl Drop for Session<'_> {
-    /// The client does not close before every rebalance is answered.
+    /// The client does not close until every rebalance is answered.
     fn drop(&mut self) {
         self.rebalance.close();
         self.inbox.take(&mut self.arrived);

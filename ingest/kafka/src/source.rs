@@ -1,4 +1,4 @@
-//! The source: connects, runs a session, and connects again when it breaks.
+//! The source: connects, runs a session, and reconnects when it breaks.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::session::Session;
 use crate::starts::Remembered;
 
-/// How long leaving the group may take when there is no time left.
+/// How long leaving the group may take after the process has run out of time.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Of a source's room, this part is for what comes by the delayed path.
+/// The fraction of a source's room that is kept for the delayed path.
 const RETRIES_PART: u32 = 8;
-/// How many bytes may wait here for their time, all in all; they are set aside with what is fetched ahead.
+/// How many bytes of records may wait here until they are due. They are reserved together with the prefetch.
 const UNDUE_BYTES: u32 = 2 << 20;
 
-/// Reads topics as one or more members of a consumer group, and the retry topic as one more.
+/// Reads topics as one or more members of a consumer group, and the topics of the delayed path as one more member.
 pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     ordering_key: OrderingKey,
@@ -42,7 +42,7 @@ pub struct KafkaSource {
     own_topics: Arc<OwnTopics>,
 }
 
-/// What all sessions of a member share.
+/// State that all sessions of a member share.
 pub(crate) struct Shared {
     pub(crate) member: Member,
     pub(crate) options: Arc<KafkaConfig>,
@@ -52,24 +52,25 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: Arc<Events>,
     pub(crate) own_topics: Arc<OwnTopics>,
-    /// How many records may be unsettled, in all and in one partition.
+    /// How many records may be in work at once: begun, not settled, and not waiting until they are due.
     pub(crate) in_flight_max: usize,
-    /// How far partitions were settled that were given up.
+    /// How far partitions were settled when this process gave them up.
     pub(crate) remembered: Arc<Remembered>,
     prefetch: Prefetch,
 }
 
-/// How many records a partition goes on for beyond one that is not settled, where fewer may be in flight: a provider that
-/// hangs for its time limit must not stop what is settled beside it. Eight bytes each.
+/// How many records a partition may read past an unsettled one, even where fewer may be in flight: a provider that
+/// hangs until its time limit must not stop the records behind it. Eight bytes each.
 const SPAN_MAX: usize = 200_000;
 
 impl Shared {
-    /// How many records may lie between the first unsettled one of a partition and the last one read.
+    /// How many records may lie between the first unsettled record of a partition and the last one read.
     pub(crate) fn span_max(&self) -> usize {
         self.in_flight_max.max(SPAN_MAX)
     }
 
-    /// How much of a partition of the delayed path may wait here for its time, when there are so many.
+    /// How many records of one delayed path partition may wait here until they are due, when this many partitions are
+    /// assigned.
     pub(crate) fn undue_max(&self, partitions: usize) -> Undue {
         let share = partitions.max(1);
         Undue {
@@ -80,7 +81,7 @@ impl Shared {
 }
 
 impl KafkaSource {
-    /// A source of these options. Touches nothing outside but the files of TLS, which have to be there.
+    /// A source with these options. Has no side effects except that it opens the TLS files, which must exist.
     ///
     /// # Errors
     /// The first option that cannot work.
@@ -125,7 +126,7 @@ impl KafkaSource {
             ordering_key: self.ordering_key.clone(),
             progress: progress.clone(),
             events: match member {
-                // What is wrong while they are declared is told by the member that waits for it.
+                // The member that waits for the declaration also reports its errors.
                 Member::OfRetries => self.own_topics.events.clone(),
                 Member::OfTopics(_) => Arc::new(Events::new(&context.name)),
             },
@@ -136,7 +137,7 @@ impl KafkaSource {
         }
     }
 
-    /// From now on this is all there is to say.
+    /// Sets the final error as the status of every member.
     fn cannot_go_on(&self, error: &SourceError) {
         for (_, progress) in &self.members {
             progress.troubled(error.message.as_str());
@@ -187,7 +188,7 @@ impl Source for KafkaSource {
             let run = async move { supervise(&shared, Backoff::reconnect(), &shutdown).await };
             members.spawn(run);
         }
-        // What the clients fetch ahead is in flight, too.
+        // The prefetch of the clients counts as in flight.
         let ahead = ahead.min(self.context.prefetch_bytes);
         let _fetched_ahead = self.context.admission.reserve(ahead);
         while let Some(ended) = members.join_next().await {
@@ -205,7 +206,7 @@ impl Source for KafkaSource {
         Ok(())
     }
 
-    /// That of the member which is worst off.
+    /// The readiness of the member in the worst state.
     fn readiness(&self) -> Part {
         let now = Instant::now();
         let parts = self.members.iter().map(|(_, progress)| progress.part(now));
@@ -247,8 +248,8 @@ impl Connection for Shared {
 }
 
 impl Shared {
-    /// Makes the topics that the source writes to, before those of the delayed path are read. The other members need not
-    /// wait: what they publish does.
+    /// Creates the topics that the source writes to before the delayed path is read. The other members need not wait,
+    /// since every publication does.
     async fn declare(&self) -> KafkaResult<()> {
         let declares = match self.member {
             Member::OfTopics(_) => self.own_topics.retry.is_none(),
@@ -258,13 +259,13 @@ impl Shared {
             return Ok(());
         }
         match self.own_topics.ensure().await {
-            // They may be made by somebody else meanwhile.
+            // Someone else may create them in the meantime.
             Err(KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(()),
             ended => ended,
         }
     }
 
-    /// What is read.
+    /// The topics this member reads.
     pub(crate) fn topics(&self) -> Vec<String> {
         match self.member {
             Member::OfTopics(_) => self.options.topics.clone(),
@@ -287,7 +288,7 @@ impl Shared {
         Ok(consumer)
     }
 
-    /// No waiting mends it. The library's own error may hold values of properties.
+    /// An error that no retry will fix. The library's own error is left out because it may contain property values.
     fn hopeless(&self, error: &KafkaError) -> SourceError {
         SourceError {
             name: self.context.name.clone(),
@@ -297,7 +298,7 @@ impl Shared {
     }
 }
 
-/// Leaves the group. That talks to the broker and blocks.
+/// Leaves the group. This talks to the broker and blocks.
 async fn leave(consumer: Arc<StreamConsumer<Context>>, shutdown: &Shutdown) {
     consumer.context().close();
     let left = spawn_blocking(move || drop(consumer));

@@ -1,5 +1,5 @@
-//! Where the reading of assigned partitions begins: behind what the group has committed. Where it never committed, `start`
-//! says where, and that is committed before anything is read.
+//! Where reading of assigned partitions starts: after the group's committed offset. If there is none, `start` decides,
+//! and that position is committed before anything is read.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,25 +21,25 @@ use crate::ranges::Ranges;
 
 /// How long the broker may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How soon it is asked again, and how often, before the connection is made anew.
+/// The delay between attempts, and their number, before the connection is recreated.
 const AGAIN: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
-/// Brokers take 4,096 bytes of metadata for a partition by default (`offset.metadata.max.bytes`).
+/// Brokers accept 4,096 bytes of metadata for a partition by default (`offset.metadata.max.bytes`).
 pub(crate) const METADATA_BYTES_MAX: usize = 4096;
 
 type Place = (String, i32);
 
-/// What is settled of a partition: all below `position`, and the ranges `beyond` it.
+/// The settled part of a partition: everything below `position`, and the ranges `beyond` it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) position: u64,
-    /// A record by which the topic is recognized: the last one settled that has a fingerprint, else the first one read.
+    /// A record that identifies the topic: the last settled one that has a fingerprint, or else the first one read.
     pub(crate) landmark: Option<Fingerprint>,
     pub(crate) beyond: Ranges,
 }
 
 impl Extent {
-    /// All below `position` is settled, and no record is known by which the topic is recognized.
+    /// Everything below `position` is settled, and no record is known that identifies the topic.
     pub(crate) fn at(position: u64) -> Self {
         Self {
             position,
@@ -47,13 +47,13 @@ impl Extent {
         }
     }
 
-    /// Whether the same is settled, by whichever record the topic is recognized.
+    /// True if the same offsets are settled, whatever the landmarks.
     pub(crate) fn is_as_far_as(&self, other: &Self) -> bool {
         (self.position, &self.beyond) == (other.position, &other.beyond)
     }
 
-    /// What is committed with the position: the landmark, a space, and as much as fits of what is settled beyond. The
-    /// landmark alone is committed even where it does not fit.
+    /// The metadata committed with the position: the landmark, a space, and as many of the ranges beyond as fit. The
+    /// landmark is included even if it does not fit by itself.
     pub(crate) fn metadata(&self, bytes_max: usize) -> Option<String> {
         let landmark = self.landmark?.to_string();
         let room = bytes_max.saturating_sub(landmark.len() + 1);
@@ -61,7 +61,7 @@ impl Extent {
         Some(format!("{landmark} {beyond}").trim_end().to_owned())
     }
 
-    /// Reads what was committed. Of the metadata of others nothing is believed.
+    /// Parses a commit. Metadata written by others is ignored.
     fn parse(position: u64, metadata: Option<&str>) -> Self {
         let landmark = metadata.and_then(Fingerprint::parse);
         let Some(landmark) = landmark.filter(|landmark| landmark.offset <= position) else {
@@ -77,7 +77,7 @@ impl Extent {
     }
 }
 
-/// Where the reading of a partition begins.
+/// Where reading of a partition starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) topic: String,
@@ -86,19 +86,19 @@ pub(crate) struct Start {
     pub(crate) found: Found,
 }
 
-/// What was found of a partition.
+/// The state in which a partition was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It ends where, or behind, it was settled.
+    /// It still ends at or after the settled position.
     AsLeft,
-    /// Nothing of it was ever settled.
+    /// None of it was ever settled.
     Fresh,
-    /// It ends before the offset that was settled: the topic was made anew.
+    /// The topic was recreated: it ends before the settled offset, or nothing shows that its records are the same.
     Anew { settled: u64 },
 }
 
 impl Start {
-    /// A topic that was made anew, from `position` on.
+    /// The start of a recreated topic, from `position` on.
     pub(crate) fn anew(topic: &str, number: i32, position: u64) -> Self {
         Self {
             topic: topic.to_owned(),
@@ -108,7 +108,7 @@ impl Start {
         }
     }
 
-    /// What is fetched first: the landmark, to see whether it is still there.
+    /// The first offset to fetch: the landmark's, to check that the record is still there.
     pub(crate) fn fetched_from(&self) -> u64 {
         let Extent {
             position, landmark, ..
@@ -117,7 +117,7 @@ impl Start {
     }
 }
 
-/// How far partitions were settled when they were given up. The broker forgets that with a topic that is deleted.
+/// How far partitions were settled when they were given up. The broker forgets this when a topic is deleted.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered(Mutex<HashMap<Place, Extent>>);
 
@@ -127,7 +127,7 @@ impl Remembered {
     }
 }
 
-/// Looks up where the reading of partitions begins.
+/// Looks up where reading of partitions starts.
 pub(crate) struct LookUp {
     pub(crate) consumer: Arc<StreamConsumer<Context>>,
     pub(crate) places: TopicPartitionList,
@@ -137,7 +137,7 @@ pub(crate) struct LookUp {
 }
 
 impl LookUp {
-    /// Asks until there is an answer: nothing is guessed.
+    /// Asks until the broker answers: nothing is guessed.
     ///
     /// # Errors
     /// When the broker did not answer several times.
@@ -172,7 +172,8 @@ impl LookUp {
             let all = self.partitions(&topic)?;
             facts.committed.extend(self.committed(&all)?);
             if self.policy == Policy::Latest && !facts.knows(&topic) {
-                // Where one member begins, its group does: another would take what was there before for missed.
+                // One member commits the start for the whole topic. Otherwise another member would find the topic known
+                // to the group, and read the old records as if they had been missed.
                 places.extend(all.into_iter().filter(|place| !assigned.contains(place)));
             }
         }
@@ -226,7 +227,7 @@ impl LookUp {
         Ok(found.collect())
     }
 
-    /// Commits where partitions begin of which the broker knows nothing, or something else.
+    /// Commits the starts of partitions for which the broker has no commit or a different one.
     fn write_down(&self, starts: &[Start], facts: &Facts) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         for start in starts {
@@ -244,10 +245,10 @@ impl LookUp {
     }
 }
 
-/// Adds what is to be committed of a partition.
+/// Adds the commit of a partition to `list`.
 ///
 /// # Errors
-/// None that can be: offsets have 63 bits.
+/// None in practice: offsets have 63 bits.
 pub(crate) fn add(
     list: &mut TopicPartitionList,
     (topic, number): (&str, i32),
@@ -263,7 +264,8 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// What was committed with an offset. Others may have committed what is no text, of which the library panics.
+/// The metadata committed with an offset. Others may have committed bytes that are not text, on which the library
+/// panics.
 fn metadata(element: &TopicPartitionListElem<'_>) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()
 }
@@ -283,19 +285,19 @@ fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> 
     Ok(list)
 }
 
-/// What is known of the partitions when it is decided where they begin.
+/// The facts that decide where partitions start.
 #[derive(Debug, Default)]
 struct Facts {
     committed: HashMap<Place, Extent>,
     remembered: HashMap<Place, Extent>,
-    /// The position of their first record.
+    /// The position of each partition's first record.
     heads: HashMap<Place, u64>,
-    /// Where the next record will stand.
+    /// The position that the next record will get.
     ends: HashMap<Place, u64>,
 }
 
 impl Facts {
-    /// Of these it has to be known whether the group ever committed any partition.
+    /// The topics for which it must be known whether the group ever committed any partition.
     fn topics_to_look_at(&self, assigned: &[Place]) -> Vec<String> {
         let missing = assigned
             .iter()
@@ -311,7 +313,7 @@ impl Facts {
         self.committed.get(place).or_else(remembered).cloned()
     }
 
-    /// True when the group has read of this topic before.
+    /// True if the group has read this topic before.
     fn knows(&self, topic: &str) -> bool {
         let mut known = self.committed.keys().chain(self.remembered.keys());
         known.any(|(known, _)| known == topic)
@@ -341,13 +343,15 @@ impl Facts {
                 let settled = settled.position;
                 (at(head), Found::Anew { settled })
             }
-            // The broker has forgotten it, most likely with its topic, and nothing tells whether the records are the same.
+            // The broker has forgotten the commit, most likely with the topic, and nothing shows whether the records
+            // are the same.
             Some(settled) if settled.landmark.is_none() && !self.committed.contains_key(place) => {
                 let settled = settled.position;
                 (at(head), Found::Anew { settled })
             }
             Some(mut settled) => {
-                // What retention has taken cannot be looked at, and without it nothing beyond the offset is believed.
+                // A landmark that retention has deleted cannot be checked, and without it the ranges beyond the offset
+                // are not trusted.
                 settled.landmark = settled.landmark.filter(|record| record.offset >= head);
                 match settled.landmark {
                     Some(_) => settled.beyond.truncate(end),

@@ -1,4 +1,4 @@
-//! The few figures that are read of the client's statistics: whether a broker answers, and where partitions end.
+//! The few figures used from the client's statistics: whether a broker answers, and where partitions end.
 
 use std::collections::HashMap;
 
@@ -26,29 +26,29 @@ struct Topic {
     partitions: HashMap<String, Ends>,
 }
 
-/// Where the client stands in a partition. Offsets are negative where unknown.
+/// The client's offsets in a partition. Negative if unknown.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Ends {
-    /// What it fetches next: this passes over what holds no record.
+    /// The next offset to fetch. This skips offsets without records.
     next_offset: i64,
-    /// What comes after the last record, or transaction marker, that it has passed on.
+    /// One past the last record, or transaction marker, that was delivered.
     app_offset: i64,
-    /// Records and messages of all partitions that are fetched and wait to be passed on.
+    /// How many records and messages of all partitions are fetched and not delivered yet.
     fetchq_cnt: u64,
-    /// Where the partition ends.
+    /// The end of the partition.
     hi_offset: i64,
-    /// Where the first open transaction begins: no further can be read.
+    /// The start of the first open transaction: nothing beyond it can be read.
     ls_offset: i64,
 }
 
 impl Stats {
-    /// True when there is a connection to a broker.
+    /// True if a broker connection is up.
     pub(crate) fn is_connected(&self) -> bool {
         self.brokers.values().any(|broker| broker.state == "UP")
     }
 
-    /// How many records of `partition` are not settled: exactly where all that can be read has been, else as many as
-    /// offsets are left. `None` as long as the client does not know the end.
+    /// How many records of `partition` are not settled: exact once everything readable has been read, otherwise the
+    /// number of offsets left. `None` while the client does not know the end.
     pub(crate) fn lag(&self, partition: &Partition) -> Option<u64> {
         let topic = self.topics.get(&*partition.topic)?;
         let number = partition.number.to_string();
@@ -69,8 +69,7 @@ impl Ends {
         }
     }
 
-    /// True when nothing is left that can be read and was not passed on. What is fetched and not passed on is thrown away
-    /// when a partition is paused.
+    /// True if everything readable has been delivered. A pause discards records that are fetched and not delivered.
     fn is_passed(&self, is_paused: bool) -> bool {
         let is_fetched = self.end() >= 0 && self.next_offset >= self.end();
         let is_passed_on = self.app_offset >= self.next_offset;
@@ -90,7 +89,7 @@ mod tests {
     use crate::starts::Start;
     use crate::starts::tests::start;
 
-    /// The statistics of one partition, of which these figures are other ones than of a partition that was read to its end.
+    /// The statistics of one partition that was read to its end, with the figures in `changed` replaced.
     fn stats(changed: &serde_json::Value) -> Stats {
         let mut ends = json!({
             "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0,
@@ -106,7 +105,7 @@ mod tests {
         serde_json::from_value(json!({"brokers": brokers, "topics": topics})).unwrap()
     }
 
-    /// The lag of a partition of which these records are begun and those are settled.
+    /// The lag of a partition in which the `begun` records were read and the `settled` ones settled.
     fn lag(stats: &Stats, begun: &[i64], settled: &[u64]) -> Option<u64> {
         let mut assignment = Assignment::new(Arc::default(), 1000);
         assignment.add(&start(0, 40, None));
@@ -131,11 +130,11 @@ mod tests {
 
     #[test]
     fn what_holds_no_record_does_not_count() {
-        // The last record is 89; transaction markers and aborted records follow, of which the last marker was passed on.
+        // The last record is 89. Transaction markers and aborted records follow, and the last marker was delivered.
         let passed_on = stats(&json!({}));
         assert_eq!(lag(&passed_on, &[89], &[89]), Some(0));
         assert_eq!(lag(&passed_on, &[88, 89], &[]), Some(2));
-        // As after a tail that was compacted away: nothing of it is passed on, but nothing is left in the queue.
+        // As after compaction removed the tail: none of it is delivered, but nothing is left in the queue.
         let compacted = stats(&json!({"app_offset": 90}));
         assert_eq!(lag(&compacted, &[89], &[89]), Some(0));
         // An open transaction cannot be read yet.

@@ -1,4 +1,4 @@
-//! Against a real broker, with a pipeline that does as a test says. Conditions are asked for, never slept for.
+//! Against a real broker, with a pipeline that each test scripts. Conditions are polled, never slept for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ mod security;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks until the answer is yes; panics when it does not come.
+/// Polls until the condition holds; panics after [`PATIENCE`].
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
@@ -42,7 +42,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-/// A topic of its own, named as the group that reads it.
+/// A separate topic, named like the group that reads it.
 struct Topic<'a> {
     broker: &'a Broker,
     name: &'static str,
@@ -70,13 +70,13 @@ impl<'a> Topic<'a> {
         options(self.broker.bootstrap(), self.name)
     }
 
-    /// Publishes an action of this id to a partition, under a key of that number.
+    /// Publishes an action with this id to a partition.
     async fn publish(&self, partition: i32, id: &str) {
         self.publish_as(partition, "key", action(id).as_bytes(), OwnedHeaders::new())
             .await;
     }
 
-    /// Publishes actions with the ids from `0` on.
+    /// Publishes actions with these ids.
     async fn publish_many(&self, partition: i32, ids: std::ops::Range<u32>) {
         let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
         let sent = ids.iter().map(|id| self.publish(partition, id));
@@ -92,13 +92,13 @@ impl<'a> Topic<'a> {
         self.producer.send(record, PATIENCE).await.unwrap();
     }
 
-    /// Where the group would go on in this partition.
+    /// The offset at which the group would continue in this partition.
     async fn committed(&self, partition: usize) -> Option<i64> {
         let committed = self.broker.committed(self.name, self.name).await.unwrap();
         committed[partition].1
     }
 
-    /// What the group has committed beside the offset of this partition.
+    /// The metadata committed with the offset of this partition.
     fn committed_metadata(&self, partition: i32) -> String {
         let mut config = self.broker.client();
         let consumer: BaseConsumer = config.set("group.id", self.name).create().unwrap();
@@ -152,7 +152,7 @@ fn context(intake: &Arc<FakeIntake>) -> SourceContext {
     }
 }
 
-/// A source that runs.
+/// A running source.
 struct Running {
     source: Arc<KafkaSource>,
     admission: Arc<Admission>,
@@ -189,19 +189,19 @@ impl Running {
         }
     }
 
-    /// Stops in order: what is in flight comes to its end first.
+    /// Stops in order, after everything in flight is settled.
     async fn stop(mut self) {
         self.shutdown.stop.cancel();
         self.end().await;
     }
 
-    /// Ends at once, whatever is in flight.
+    /// Ends at once, regardless of actions in flight.
     async fn abandon(mut self) {
         self.shutdown.abandon.cancel();
         self.end().await;
     }
 
-    /// Ends as by a crash: nothing more is committed.
+    /// Ends like a crash: nothing more is committed.
     async fn crash(mut self) {
         self.task.abort_all();
         while self.task.join_next().await.is_some() {}

@@ -1,4 +1,4 @@
-//! What TLS needs of the machine: the files that the client's properties name, and the system's authorities.
+//! The files that TLS needs: those named by the client properties, and the system's certificate authorities.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,16 +7,17 @@ use acteon_core::Secret;
 
 use crate::error::OptionError;
 
-/// Whose certificates are trusted.
+/// The certificates that are trusted.
 pub(crate) const AUTHORITIES_KEY: &str = "ssl.ca.location";
-/// The OpenSSL that is built in does not know where this system keeps its authorities; told this, the client looks.
+/// The bundled OpenSSL does not know where this system keeps its certificate authorities. With this value the client
+/// searches for them.
 pub(crate) const OF_THE_SYSTEM: &str = "probe";
 
-/// Opens the files. The client does so, too, but its error tells the name; and where `location` was taken for `pem`,
-/// the name is a key.
+/// Opens the files. The client does so too, but its error contains the file name; if `location` was used in place of
+/// `pem`, that name is a key.
 ///
 /// # Errors
-/// The first that cannot be read.
+/// The first file that cannot be read.
 pub(crate) fn check_files(client: &BTreeMap<String, Secret>) -> Result<(), OptionError> {
     let names_a_file =
         |property: &str| property.starts_with("ssl.") && property.ends_with(".location");

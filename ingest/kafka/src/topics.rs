@@ -1,4 +1,4 @@
-//! Whether the topics exist that are read.
+//! Checks whether the topics to read exist.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 const LOOKING_PATIENCE: Duration = Duration::from_secs(2);
 
-/// True when all `topics` exist; false, too, when no broker answers.
+/// True if all `topics` exist; false also if no broker answers.
 pub(crate) async fn all_exist<C: ConsumerContext + 'static>(
     consumer: Arc<StreamConsumer<C>>,
     topics: Vec<String>,

@@ -1,19 +1,19 @@
-//! What the client complained of since a broker last answered: `/ready` says it, and the log does not repeat it.
+//! The client's errors since a broker last answered: `/ready` shows them, and the log does not repeat them.
 
 use rdkafka::error::RDKafkaErrorCode;
 
-/// So much of the client's own words is passed on.
+/// How much of the client's message is passed on.
 const REASON_CHARS_MAX: usize = 400;
 
 #[derive(Default)]
 pub(crate) struct Trouble {
-    /// Each kind of error once. Several take turns, such as a refusal and that all brokers are down.
+    /// Each kind of error once. Several alternate, such as a refusal and the report that all brokers are down.
     codes: Vec<RDKafkaErrorCode>,
     detail: Option<String>,
 }
 
 impl Trouble {
-    /// Takes note of an error. True when it is the first of its kind.
+    /// Records an error. True if it is the first of its kind.
     pub(crate) fn is_new(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) -> bool {
         let Some(code) = code else {
             return true;
@@ -29,7 +29,7 @@ impl Trouble {
         is_new
     }
 
-    /// A broker answers again. True when none did.
+    /// A broker answers. True if there were errors before.
     pub(crate) fn is_over(&mut self) -> bool {
         !std::mem::take(self).codes.is_empty()
     }
@@ -41,7 +41,7 @@ impl Trouble {
     }
 }
 
-/// In our words, what an error of this kind says of a connection; `None`, where that is nothing.
+/// Describes a connection problem; `None` for errors that are not about the connection.
 fn kept_out_by(code: RDKafkaErrorCode) -> Option<&'static str> {
     match code {
         RDKafkaErrorCode::Authentication => Some("authentication failed"),

@@ -101,7 +101,7 @@ fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
     assert_eq!(taken(&mut assignment, 1, 3), Taken::Anew(ReadFrom::Here));
     assert_eq!(assignment.renew("orders", 1, 3), Some(41));
     assert!(assignment.of(old).is_none(), "what was lent is fenced");
-    // The confirmation of a commit from before comes late.
+    // The confirmation of an earlier commit arrives late.
     assignment.confirm(&sent);
     let new = take_up(&mut assignment, 1, 3);
     assert!(assignment.is_uncommitted());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fingerprint::tests::record;
 
-/// Where a partition begins that was left so.
+/// The start of a partition found as it was left.
 pub(crate) fn start(number: i32, position: u64, landmark: Option<Fingerprint>) -> Start {
     Start {
         topic: "orders".to_owned(),
@@ -26,7 +26,7 @@ fn settled(position: u64) -> Extent {
     }
 }
 
-/// Partition 0 begins with offset 10 and ends before 100.
+/// Partition 0 has the offsets 10 to 99.
 fn facts(committed: &[(i32, Extent)], remembered: &[(i32, Extent)]) -> Facts {
     let by_place = |list: &[(i32, Extent)]| {
         let list = list

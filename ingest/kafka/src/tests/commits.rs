@@ -1,4 +1,4 @@
-//! The committed offset never passes what is not settled.
+//! The committed offset never passes an unsettled record.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ async fn after_a_crash_what_was_not_settled_comes_again_and_nothing_else() {
     let intake = FakeIntake::holding();
     let running = Running::start(topic.options(), &intake);
     intake.wait_for_submitted(100).await;
-    // All but 40 and 70 come to their end: 40 holds everything after it.
+    // All but 40 and 70 are settled: 40 holds the offset below everything after it.
     let mut left = Vec::new();
     for delivery in intake.take_held() {
         match delivery.position.offset {

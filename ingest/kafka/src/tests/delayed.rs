@@ -1,4 +1,4 @@
-//! The delayed path: a topic for each tier, records that name whose they are, and copies that cannot be.
+//! The delayed path: one topic per tier, records that name their owner, and copies that the broker refuses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::{PATIENCE, Running, Topic, action, done, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Sends each action by the delayed path the first time, for as long as `wait` says of its id.
+/// Delays each action the first time, for `wait` of its id.
 fn delaying(wait: impl Fn(&str) -> Duration + Send + Sync + 'static) -> Arc<FakeIntake> {
     let seen = parking_lot::Mutex::new(BTreeSet::new());
     FakeIntake::settling(move |envelope| {
@@ -62,7 +62,8 @@ async fn setting(broker: &Broker, topic: &str, name: &str) -> String {
     described.get(name).unwrap().value.clone().unwrap()
 }
 
-/// How many records were ever written to a topic. None when there is no such topic, or its partitions just come or go.
+/// How many records were ever written to a topic. `None` if there is no such topic, or its partitions are just being
+/// created or deleted.
 async fn written(broker: &Broker, topic: &str) -> Option<i64> {
     let (config, topic) = (broker.client(), topic.to_owned());
     let counted = spawn_blocking(move || {
@@ -78,7 +79,7 @@ async fn written(broker: &Broker, topic: &str) -> Option<i64> {
     counted.await.unwrap()
 }
 
-/// The names, values and key of the first record of a topic.
+/// The key and the headers of the first record of a topic.
 async fn first_record(broker: &Broker, topic: &str) -> (Vec<u8>, Vec<(String, String)>) {
     let (mut config, topic) = (broker.client(), topic.to_owned());
     config.set("group.id", format!("{topic}.looking"));
@@ -155,7 +156,7 @@ async fn sources_that_share_retry_topics_do_not_deliver_each_others_actions() {
         options.retry_topic = Some("ours.retry".to_owned());
         options
     };
-    // Two names in one group, and one name in two groups.
+    // Two sources in one group, and one source name in two groups.
     let sources = [("mine", "one", 0), ("yours", "one", 1), ("mine", "two", 0)];
     let mut running = Vec::new();
     for (name, group, topic) in sources {
@@ -169,7 +170,7 @@ async fn sources_that_share_retry_topics_do_not_deliver_each_others_actions() {
         intake.wait_for_submitted(10).await;
         let own: BTreeSet<String> = intake.submitted_ids().into_iter().collect();
         assert_eq!(own.len(), 5, "{own:?}");
-        // What is passed over is committed like what is delivered.
+        // Records passed over are committed like delivered ones.
         eventually("all retry records are committed", async || {
             topics[0].broker.lag(&group).await.unwrap() == 0
         })
@@ -272,7 +273,7 @@ async fn a_retry_topic_that_is_deleted_when_much_has_gone_through_it_loses_nothi
     intake.wait_for_submitted(60).await;
     topic.until_committed(0, 30).await;
     delete(topic.broker, tier).await;
-    // Fewer than were in it before: their offsets are below what was read.
+    // Fewer than before, so that their offsets are below the one read.
     topic.publish_many(0, 30..40).await;
     intake.wait_for_submitted(80).await;
     topic.until_committed(0, 40).await;
@@ -282,7 +283,7 @@ async fn a_retry_topic_that_is_deleted_when_much_has_gone_through_it_loses_nothi
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_that_it_may_not_make_are_named_and_what_is_delayed_waits_for_them() {
     let topic = Topic::create("unmade", 1).await;
-    // A broker refuses names that differ from another one by dots and underscores only.
+    // A broker refuses a name that differs from an existing one only in dots and underscores.
     let in_the_way = "unmade_orders_retry_1s";
     create_with(topic.broker, in_the_way, &[]).await;
     let intake = delaying(|_| SECOND);
@@ -384,7 +385,7 @@ async fn a_wait_that_is_longer_than_an_hour_goes_on_in_another_copy() {
             let value = Some(value.as_str());
             headers.insert(Header { key, value })
         });
-    // As if it were published an hour ago.
+    // As if published an hour ago.
     let record = FutureRecord::to(tier)
         .key("key")
         .payload(&envelope.raw[..])

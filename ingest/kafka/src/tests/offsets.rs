@@ -1,4 +1,4 @@
-//! Where reading begins: what was never committed, what is new, what was deleted, and what was made anew.
+//! Where reading starts: without a commit, with new partitions, after deletion, and in recreated topics.
 
 use acteon_services::Kafka as Broker;
 use acteon_testkit::FakeIntake;
@@ -29,7 +29,7 @@ impl Topic<'_> {
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let added = self.admin().create_partitions([&wanted], &options).await;
         added.unwrap().remove(0).unwrap();
-        // The former one does not know them yet.
+        // The former producer does not know them yet.
         self.producer = self.broker.client().create().unwrap();
     }
 
@@ -48,7 +48,7 @@ impl Topic<'_> {
         deleted.unwrap().remove(0).unwrap();
     }
 
-    /// Deletes the topic and creates it again as soon as that is possible.
+    /// Deletes the topic and creates it again as soon as the broker allows it.
     async fn make_anew(&mut self) {
         self.delete().await;
         self.create_again().await;
@@ -59,11 +59,11 @@ impl Topic<'_> {
             self.broker.create_topic(self.name, 1).await.is_ok()
         })
         .await;
-        // The former one may think that the topic has gone.
+        // The former producer may believe that the topic is gone.
         self.producer = self.broker.client().create().unwrap();
     }
 
-    /// Commits for the group, which has no members, as a broker does that does not forget.
+    /// Commits for the group, which has no members, as if the broker had kept the commit.
     fn commit(&self, offset: i64, metadata: &str) {
         let mut client = self.broker.client();
         let consumer: BaseConsumer = client.set("group.id", self.name).create().unwrap();
@@ -89,7 +89,7 @@ fn ids(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|id| id.to_string()).collect()
 }
 
-/// Waits until all these were handed in, whatever else was.
+/// Waits until all these ids were handed in, in addition to any others.
 async fn until_read(intake: &FakeIntake, wanted: std::ops::Range<u32>) {
     let what = format!("{wanted:?} are read");
     let wanted = ids(wanted);
@@ -147,7 +147,7 @@ async fn partitions_that_are_added_are_read_from_their_first_record() {
     let intake = FakeIntake::done();
     let running = Running::start(topic.options_latest(), &intake);
     running.until_ready().await;
-    // While it runs, and hears of it later.
+    // The source is running and learns of them later.
     topic.add_partitions(2).await;
     topic.publish_many(1, 10..20).await;
     intake.wait_for_submitted(10).await;
@@ -194,7 +194,7 @@ async fn a_restart_reads_nothing_again_that_was_settled() {
     running.stop().await;
 }
 
-/// Settles a hundred records, makes the topic anew with `count`, and reads those.
+/// Settles a hundred records, recreates the topic with `count` records, and reads those.
 async fn make_anew_while_it_is_read(mut topic: Topic<'_>, count: u32) {
     let intake = FakeIntake::done();
     let running = Running::start(topic.options_latest(), &intake);
@@ -228,7 +228,7 @@ async fn a_topic_made_anew_with_more_records_while_it_is_read_loses_nothing() {
 async fn a_topic_made_anew_whose_leader_had_changed_before_loses_nothing() {
     let broker = Broker::start().await.unwrap();
     let topic = Topic::create_on(&broker, "anew-leader", 1).await;
-    // Each restart is a new term of the leader. The new topic begins with the first one.
+    // Each restart increases the leader's epoch. The new topic begins with the first one.
     for _ in 0..2 {
         broker.restart().await.unwrap();
     }
@@ -262,7 +262,7 @@ async fn settle_fifty(topic: &Topic<'_>) {
     running.stop().await;
 }
 
-/// Starts the source on a topic that was made anew with `count` records from 1000 on: it reads and commits each.
+/// Starts the source on a topic recreated with `count` records, ids from 1000 on. It must read and commit each.
 async fn assert_all_are_read(topic: &Topic<'_>, count: u32) {
     let intake = FakeIntake::done();
     let running = Running::start(topic.options(), &intake);

@@ -1,4 +1,5 @@
-//! `ordered = true`: a key sees its actions one after another, and no end of a session brings an old one after a newer.
+//! `ordered = true`: a key gets its actions one after another, and the end of a session never delivers an old action
+//! after a newer one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ fn ordered(topic: &Topic<'_>) -> KafkaConfig {
     options
 }
 
-/// Publishes rounds of one record per key; the last record of all belongs to the slow key. Ids are `key:number`.
+/// Publishes rounds of one record per key, then one more record of the slow key. Ids are `partition/key:number`.
 async fn publish_rounds(topic: &Topic<'_>, partition: i32) {
     for round in 0..ROUNDS {
         for key in KEYS {
@@ -39,7 +40,7 @@ async fn publish(topic: &Topic<'_>, partition: i32, key: &str, number: usize) {
         .await;
 }
 
-/// What was settled, in order; the slow key waits until it is let go.
+/// The settled actions in order; the slow key waits until it is released.
 #[derive(Default)]
 struct Settled {
     ids: Mutex<Vec<String>>,
@@ -72,7 +73,7 @@ impl Settled {
         self.ids.lock().len()
     }
 
-    /// Each was settled once, and each key's in order.
+    /// Checks that each action was settled once, and those of each key in order.
     fn check(&self, partitions: usize) {
         let ids = self.ids.lock();
         for partition in 0..partitions {
@@ -104,7 +105,7 @@ async fn a_clean_stop_of_an_ordered_source_leaves_nothing_to_be_delivered_twice(
     let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
     let intake = settled.intake();
     let running = start(&topic, &intake, &admission);
-    // Of the slow key the first is held, and the others wait behind it.
+    // The first record of the slow key is held, and the others wait behind it.
     eventually("all others are settled", async || {
         settled.len() == 2 * ROUNDS && admission.actions_in_flight() as usize == ROUNDS + 1
     })

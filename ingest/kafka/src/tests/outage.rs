@@ -1,4 +1,4 @@
-//! Brokers that are not there, go and come back. Each test has a broker of its own.
+//! Brokers that are absent, stop and come back. Each test has its own broker.
 
 use acteon_core::Secret;
 use acteon_services::Kafka as Broker;
@@ -37,7 +37,7 @@ async fn what_is_settled_while_the_broker_is_away_is_committed_when_it_is_back()
     let topic = Topic::create_on(&broker, "away", 1).await;
     let intake = FakeIntake::holding();
     let mut options = topic.options();
-    // Such a session outlasts a restart.
+    // Such a session survives a restart.
     let session = ("session.timeout.ms".to_owned(), Secret::new("45000"));
     options.client.extend([session]);
     let running = Running::start(options, &intake);

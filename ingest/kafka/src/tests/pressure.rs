@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Running, Topic, action, done, eventually, options};
 
-/// Longer than a member without heartbeats would be kept, and than a source without room leaves its client alone.
+/// Longer than the session timeout, and than a source without room leaves its client unpolled.
 const LONG: Duration = Duration::from_secs(11);
 
-/// Of a hundred: the rest is for what waits in the retry topic.
+/// Of a hundred: the rest is for the delayed path.
 const BOUND: usize = 88;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +28,7 @@ async fn a_source_at_its_bound_reads_no_more_stays_in_its_group_and_goes_on() {
     topic.publish_many(0, 0..500).await;
     topic.publish_many(1, 500..1000).await;
     intake.wait_for_submitted(BOUND).await;
-    // The time itself is what is tested: the session timeout passes meanwhile.
+    // The elapsed time itself is under test: the session timeout passes.
     sleep_until(Instant::now() + LONG).await;
     assert_eq!(intake.submitted_ids().len(), BOUND);
     assert!(running.readiness().ready, "it still is in its group");

@@ -1,4 +1,4 @@
-//! Lag and readiness, by what a real broker tells.
+//! Lag and readiness, as reported with a real broker.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ fn metrics() -> &'static PrometheusHandle {
     METRICS.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
 }
 
-/// What the lag of a partition is said to be; `None` before anything is said of it.
+/// The reported lag of a partition; `None` before the first report.
 fn lag(topic: &Topic<'_>, partition: i32) -> Option<u64> {
     let labels = format!("topic=\"{}\",partition=\"{partition}\"", topic.name);
     let text = metrics().render();
@@ -74,7 +74,7 @@ async fn what_holds_no_record_is_no_lag_and_keeps_no_source_from_being_ready() {
     until_lag_is(&topic, 0, 0).await;
     running.until_ready().await;
     assert_eq!(intake.submitted_ids(), ["a", "b"]);
-    // The end is that of six offsets: two records, a marker, two records that do not count, and a marker.
+    // The log has six offsets: two records, a marker, two aborted records, and a marker.
     assert_eq!(topic.broker.lag(topic.name).await.unwrap(), 4);
     running.stop().await;
 }

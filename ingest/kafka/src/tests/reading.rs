@@ -1,4 +1,4 @@
-//! What becomes of records on their way in.
+//! How records are taken in.
 
 use acteon_testkit::FakeIntake;
 use rdkafka::message::{Header, OwnedHeaders};

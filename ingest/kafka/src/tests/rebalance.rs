@@ -53,7 +53,7 @@ async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_reco
     let running = Running::start_with(options, &intake, |context| {
         context.throttled = ThrottledPolicy::Drop;
     });
-    // One of the three has no partition.
+    // One of the three members has no partition.
     running.until_ready().await;
     let client: BaseConsumer = topic.broker.client().create().unwrap();
     let patience = Duration::from_secs(10);
@@ -81,7 +81,7 @@ async fn a_partition_is_drained_before_it_is_given_up() {
     first.wait_for_submitted(2).await;
 
     let two = Running::start(topic.options(), &second);
-    // The first member settles while it is asked to give one up: the commit goes before the partition.
+    // The first member settles while it is asked to give a partition up: the commit precedes the handover.
     eventually("one of the partitions moves", async || {
         for delivery in first.take_held() {
             delivery.done(done());
@@ -116,7 +116,7 @@ async fn what_is_settled_after_its_partition_was_given_up_moves_nothing() {
     topic.publish_many(0, 0..10).await;
     first.wait_for_submitted(10).await;
     let late = first.take_held();
-    // Its deadline passes with everything in flight, and it goes.
+    // Its deadline passes with everything in flight, and the member leaves.
     one.abandon().await;
     let two = Running::start(topic.options(), &second);
     second.wait_for_submitted(10).await;

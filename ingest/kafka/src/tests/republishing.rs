@@ -1,4 +1,4 @@
-//! The retry topic and the dead letter topic.
+//! The delayed path and the dead letter topic.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Brokers that let in only whom they know, and records as producers compress them.
+//! Brokers that require authentication, and records compressed by producers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn secured() -> &'static Secured {
     started.unwrap_or_else(|error| panic!("tests need a Kafka broker: {error:#}"))
 }
 
-/// A topic of the secured broker, and the options to read it by `listener`.
+/// A topic of the secured broker, and the options to read it through `listener`.
 async fn topic(name: &'static str, listener: Listener) -> (Topic<'static>, KafkaConfig) {
     let secured = secured().await;
     let topic = Topic::create_on(secured.kafka(), name, 1).await;
@@ -35,7 +35,7 @@ fn set(options: &mut KafkaConfig, property: &str, value: &str) {
     options.client.insert(property.to_owned(), secret);
 }
 
-/// Waits until the source is not ready for a reason that begins so, and gives it.
+/// Waits until the source is not ready for a reason that starts with `begin`, and returns the reason.
 async fn until_kept_out(running: &Running, begin: &str) -> String {
     let detail = || running.readiness().detail.unwrap_or_default();
     let what = format!("`/ready` says {begin}");
@@ -131,7 +131,7 @@ async fn a_broker_that_hangs_up_is_called_again_after_a_wait() {
     set(&mut options, "security.protocol", "ssl");
     let running = Running::start(options, &FakeIntake::done());
     let begun = Instant::now();
-    // Two clients call: one for the topic, one for the retry topic.
+    // Two clients connect: one for the topic, one for the delayed path.
     for _ in 0..2 * CALLS_OF_EACH {
         drop(listener.accept().await.unwrap());
     }
@@ -147,7 +147,7 @@ async fn records_are_read_however_their_producer_compressed_them() {
     let topic = Topic::create("compressed", 1).await;
     for codec in CODECS {
         let mut config = topic.broker.client();
-        // Long enough for all records of a codec to go as one batch.
+        // Long enough for all records of a codec to form one batch.
         config.set("compression.type", codec).set("linger.ms", "50");
         let producer: FutureProducer = config.create().unwrap();
         let sent = (0..200).map(|number| {
