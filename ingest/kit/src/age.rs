@@ -1,4 +1,4 @@
-//! How long messages have been on loan, for brokers that want to hear of each from time to time that work on it goes on.
+//! How long messages have been on loan, for brokers that need a regular signal that work on a message continues.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::inbox::Place;
 
-/// What is on loan, by the time at which the broker heard of it last.
+/// The messages on loan, ordered by the time of their last signal to the broker.
 #[derive(Debug, Default)]
 pub struct Ages {
     heard_at: HashMap<Place, Instant>,
@@ -24,20 +24,21 @@ impl Ages {
         self.by_age.insert((now, place.epoch, place.offset));
     }
 
-    /// It is not on loan any more.
+    /// The message is not on loan any more.
     pub fn end(&mut self, place: Place) {
         if let Some(heard_at) = self.heard_at.remove(&place) {
             self.by_age.remove(&(heard_at, place.epoch, place.offset));
         }
     }
 
-    /// When the broker is to hear of the oldest, being told every `interval`.
+    /// When the broker must get a signal for the oldest message, with one signal every `interval`.
     pub fn next_due(&self, interval: Duration) -> Option<Instant> {
         let (heard_at, _, _) = self.by_age.first()?;
         Some(*heard_at + interval)
     }
 
-    /// Takes one of which the broker has not heard for `interval`, and is told now. `None` when there is none.
+    /// Takes a message for which the broker has had no signal for `interval`; the caller sends one now. `None` if there
+    /// is none.
     pub fn due(&mut self, now: Instant, interval: Duration) -> Option<Place> {
         if self.next_due(interval)? > now {
             return None;

@@ -1,11 +1,11 @@
-//! How long to wait before the next try: exponential, capped, with jitter.
+//! How long to wait before the next attempt: exponential, capped, with jitter.
 
 use std::time::Duration;
 
-/// Waits that double from `floor` to `cap`, each somewhere in the upper half of its step.
+/// Waits that double from `floor` to `cap`, each a random value in the upper half of its step.
 ///
-/// The jitter keeps many instances that lost the same broker from coming back in step; half a step stays, so
-/// that a lasting outage is not met with a burst ("equal jitter", Amazon Builders' Library).
+/// The jitter keeps instances that lost the same broker from reconnecting in step. Half a step always remains, so that
+/// a lasting outage is not met with bursts ("equal jitter", Amazon Builders' Library).
 #[derive(Clone, Debug)]
 pub struct Backoff {
     floor: Duration,
@@ -14,7 +14,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The first wait is at most `floor`, none is longer than `cap`.
+    /// The first wait is at most `floor`; no wait exceeds `cap`.
     pub fn new(floor: Duration, cap: Duration) -> Self {
         Self {
             floor,
@@ -23,7 +23,7 @@ impl Backoff {
         }
     }
 
-    /// For a lost connection: from half a second to thirty.
+    /// For a lost connection: from half a second to thirty seconds.
     pub fn reconnect() -> Self {
         Self::new(Duration::from_millis(500), Duration::from_secs(30))
     }
@@ -35,7 +35,7 @@ impl Backoff {
         wait
     }
 
-    /// The wait after `tries` failures; `chance` is from 0 to 1.
+    /// The wait after `tries` failures; `chance` is between 0 and 1.
     pub fn wait_of(&self, tries: u32, chance: f64) -> Duration {
         let step = self.floor.saturating_mul(1 << tries.min(31)).min(self.cap);
         step.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
@@ -46,7 +46,7 @@ impl Backoff {
         self.cap
     }
 
-    /// Begins anew: it worked.
+    /// Starts over after a success.
     pub fn reset(&mut self) {
         self.tries = 0;
     }

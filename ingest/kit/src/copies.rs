@@ -1,25 +1,25 @@
-//! Copies of messages whose bytes belong to the client library. Short ones stand many in one piece of memory: to
-//! count who still needs a piece costs less than to ask for memory twice for each message.
+//! Copies messages whose bytes belong to the client library. Short messages share one block of memory: counting the
+//! references to a block costs less than two allocations per message.
 
 use acteon_core::delivery::SHARING_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
 
-/// How large a piece is. Whoever stays behind keeps one at most.
+/// The size of a block. A message that is kept long keeps at most one block alive.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// Makes copies, and keeps what is left of the last piece.
+/// Makes copies, and keeps the rest of the last block.
 #[derive(Debug, Default)]
 pub struct Copies {
     room: BytesMut,
 }
 
 impl Copies {
-    /// A copy of `message`. What stays long is to be [detached](acteon_core::Envelope::detach).
+    /// A copy of `message`. If it is kept long, [detach](acteon_core::Envelope::detach) it.
     pub fn of(&mut self, message: &[u8]) -> Bytes {
         if message.len() > SHARING_BYTES_MAX {
             return Bytes::copy_from_slice(message);
         }
-        // Appending would move what is left of a piece that is too short.
+        // Appending to a block that is too short would move the rest of it.
         if self.room.capacity() < message.len() {
             self.room = BytesMut::with_capacity(PIECE_BYTES);
         }

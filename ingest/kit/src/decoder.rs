@@ -1,4 +1,4 @@
-//! From a broker's message to an envelope, or to poison that says why not. One parse, no copy of the payload.
+//! Decodes a broker's message to an envelope, or to poison with the reason. One parse, no copy of the payload.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-/// How the messages of a source are written: its `codec` option.
+/// The encoding of a source's messages: its `codec` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Codec {
-    /// One JSON object a message: the action.
+    /// One JSON object per message: the action.
     #[default]
     Json,
 }
 
-/// A message as the broker gave it.
+/// A message as the broker delivered it.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     /// Its bytes.
     pub raw: Bytes,
-    /// Where it stood. With `made_at`, and the bytes where it has no offset, it makes the id of an action that has none,
-    /// so all must be the same whenever the message is read again.
+    /// Its position. An action without an id gets one from the position and `made_at`, and from the bytes if there is
+    /// no offset. All of them must be the same whenever the message is read again.
     pub position: Position,
-    /// The id it was given when it was first read, where that is known; or its [`message_id`].
+    /// The id it was given when first read, if known, or its [`message_id`].
     pub id: Option<CompactString>,
-    /// When the broker says it was made; also when the action was, if it does not say.
+    /// When the message was made, according to the broker. Also the creation time of an action that has none.
     pub made_at: Option<Timestamp>,
     /// When it was read.
     pub received_at: Timestamp,
@@ -43,7 +43,7 @@ pub struct Message<'a> {
     pub tracestate: Option<&'a str>,
 }
 
-/// Reads the messages of one source.
+/// Decodes the messages of one source.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     codec: Codec,
@@ -63,15 +63,15 @@ impl Decoder {
         }
     }
 
-    /// Makes anew what the actions of a batch share, for sources whose batches end on other threads.
+    /// Recreates the objects that the actions of a batch share, for sources whose batches end on other threads.
     pub fn begin_batch(&mut self) {
         self.caller.id = self.caller.id.as_deref().map(Arc::from);
     }
 
-    /// Reads one message. The payload shares its bytes. What comes out is boxed once, for it goes a long way.
+    /// Decodes one message. The payload shares its bytes. The result is boxed once because it is moved many times.
     ///
     /// # Errors
-    /// The message as poison, with what is wrong and where.
+    /// The message as poison, with the error and its place.
     pub fn decode(&self, message: Message<'_>) -> Result<Box<Envelope>, Box<Poison>> {
         match self.codec {
             Codec::Json => self.decode_json(message),
@@ -111,8 +111,8 @@ impl Decoder {
     }
 }
 
-/// The id of a message that brings none: the same whenever it is read. Without an id or an offset it is what its bytes
-/// are, and equal messages have equal ids.
+/// The id of a message without one: the same whenever it is read. Without an id or an offset it follows from the bytes,
+/// so equal messages get equal ids.
 fn stable_id(message: &Message<'_>) -> CompactString {
     let made_at = message.made_at.unwrap_or(Timestamp::UNIX_EPOCH);
     match (&message.id, message.position.offset) {
@@ -122,7 +122,7 @@ fn stable_id(message: &Message<'_>) -> CompactString {
     }
 }
 
-/// The id of a message that has no offset, but an id of its own in its stream.
+/// The id of a message that has no offset, but its own id within its stream.
 pub fn message_id(stream: &str, id: &str, made_at: Option<Timestamp>) -> CompactString {
     hashed_id(
         stream,
@@ -132,7 +132,7 @@ pub fn message_id(stream: &str, id: &str, made_at: Option<Timestamp>) -> Compact
 }
 
 fn hashed_id(stream: &str, bytes: &[u8], at: Timestamp) -> CompactString {
-    // The key is known to all: whoever chooses messages could as well choose ids.
+    // The hash key is public: whoever chooses messages could as well choose ids.
     let mut hasher = SipHasher13::new();
     stream.hash(&mut hasher);
     hasher.write(bytes);
@@ -141,7 +141,7 @@ fn hashed_id(stream: &str, bytes: &[u8], at: Timestamp) -> CompactString {
     id_from(at, chance)
 }
 
-/// Takes the trace of the message's headers where the action names none itself.
+/// Takes the trace from the message headers unless the action has its own.
 fn trace(context: &mut Labels, message: &Message<'_>) {
     if let Some(parent) = message.traceparent
         && context.get("traceparent").is_none()

@@ -1,4 +1,4 @@
-//! What goes with an action by the delayed path of its source: written as headers beside its bytes, and read back.
+//! The data that accompanies an action on its source's delayed path: writes it as headers, and reads it back.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::headers::{
     GROUP, HISTORY, ID, MADE_AT, NOT_BEFORE, POSITION, SOURCE, TRACEPARENT, TRACESTATE,
 };
 
-/// Whose actions they are: others pass over them.
+/// The owner of delayed actions. Other sources pass over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The configured name of the source.
@@ -20,7 +20,7 @@ pub struct Owner {
     pub group: CompactString,
 }
 
-/// The headers of an action that is not to be offered before `not_before`.
+/// The headers of an action that must not be offered before `not_before`.
 pub fn headers_of(
     owner: &Owner,
     envelope: &Envelope,
@@ -47,14 +47,14 @@ pub fn headers_of(
     headers
 }
 
-/// The headers of a message, of those that we know.
+/// The headers of a message that this crate knows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known<'a> {
-    /// The trace.
+    /// The W3C header `traceparent`.
     pub traceparent: Option<&'a str>,
-    /// What belongs to it.
+    /// The W3C header `tracestate`.
     pub tracestate: Option<&'a str>,
-    /// The id that the action has without having brought it.
+    /// The id given to an action that came without one.
     pub id: Option<&'a str>,
     source: Option<&'a str>,
     group: Option<&'a str>,
@@ -65,7 +65,7 @@ pub struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// Those of `headers` that we know; of two with one name the later.
+    /// Reads the known ones of `headers`. If a name appears twice, the later one wins.
     pub fn of(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut known = Self::default();
         for (name, value) in headers {
@@ -86,7 +86,7 @@ impl<'a> Known<'a> {
         known
     }
 
-    /// Without what only a delayed action may say.
+    /// Keeps only the trace: the other headers are valid only on delayed actions.
     #[must_use]
     pub fn only_trace(self) -> Self {
         Self {
@@ -101,13 +101,13 @@ impl<'a> Known<'a> {
         self.source == Some(&*owner.source) && self.group == Some(&*owner.group)
     }
 
-    /// How long it still has to wait at `now`; `None` when its time has come.
+    /// How long it still has to wait at `now`; `None` if it is due.
     pub fn wait(&self, now: Timestamp) -> Option<Duration> {
         let wait = timestamp(self.not_before?)?.duration_since(now);
         Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())
     }
 
-    /// Where it stood first.
+    /// Its original position.
     pub fn position(&self) -> Option<Position> {
         let (stream, offset) = self.position?.rsplit_once('@')?;
         Some(Position {
@@ -116,12 +116,12 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// When it was made.
+    /// When the original was made.
     pub fn made_at(&self) -> Option<Timestamp> {
         timestamp(self.made_at?)
     }
 
-    /// What was tried before.
+    /// The attempts made before.
     pub fn history(&self) -> Option<Box<History>> {
         serde_json::from_str(self.history?).ok()
     }

@@ -1,35 +1,35 @@
-//! How often a broker has delivered a message, where it counts that.
+//! How often a broker has delivered a message, for brokers that count.
 
 use acteon_core::History;
 use jiff::Timestamp;
 
-/// A count of deliveries, the present one included.
+/// A count of deliveries, including the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deliveries(u32);
 
 impl Deliveries {
-    /// Of a broker that counts all deliveries from 1 on, as JetStream does.
+    /// From a broker that counts all deliveries starting with 1, like JetStream.
     pub fn counted(all: u32) -> Self {
         Self(all.max(1))
     }
 
-    /// Of a broker that counts the earlier ones, as AMQP does (`x-delivery-count`).
+    /// From a broker that counts the earlier deliveries, like AMQP (`x-delivery-count`).
     pub fn after(earlier: u32) -> Self {
         Self(earlier.saturating_add(1))
     }
 
-    /// How often it was delivered before.
+    /// The number of earlier deliveries.
     pub fn earlier(self) -> u32 {
         self.0 - 1
     }
 
-    /// True when a broker that gives up after `max` deliveries does not deliver it again.
+    /// True if a broker that gives up after `max` deliveries will not deliver it again.
     pub fn is_last_of(self, max: u32) -> bool {
         self.0 >= max
     }
 
-    /// What the count tells of an action that carries no history of its own: how often it came back, and that it was
-    /// tried since `began_at` at the earliest. `None` at its first delivery.
+    /// The history of an action that has none of its own: the number of redeliveries, and `began_at` as the earliest
+    /// possible start. `None` at the first delivery.
     pub fn history(self, began_at: Timestamp) -> Option<Box<History>> {
         let mut history = History::beginning(began_at);
         history.redeliveries = self.earlier();

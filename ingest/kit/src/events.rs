@@ -1,7 +1,7 @@
-//! The log lines and the metrics that all sources have; a line and its counter move together. What only one
-//! technology knows is in its adapter's.
+//! Log lines and metrics common to all sources. A line and its counter move together. Those of one technology are in
+//! its adapter.
 //!
-//! Nothing is logged above debug for a single message.
+//! Nothing about a single message is logged above debug.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use compact_str::CompactString;
 use metrics::{Counter, counter};
 use tracing::{debug, error, info, warn};
 
-/// What one source tells about itself.
+/// The events of one source.
 pub struct Events {
     /// The technology, such as `kafka`.
     kind: &'static str,
@@ -21,7 +21,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Of the source `source`. The metrics are registered here, so this is called when the recorder is in place.
+    /// The events of `source`. Registers the metrics, so the recorder must be installed first.
     pub fn new(kind: &'static str, source: &str) -> Self {
         let of = |name| counter!(name, "kind" => kind, "source" => source.to_owned());
         Self {
@@ -42,7 +42,7 @@ impl Events {
         counter!(name, "kind" => self.kind, "source" => source, label => value).increment(1);
     }
 
-    /// A connection is being made.
+    /// A connection attempt starts.
     pub fn connecting(&self) {
         info!(source = %self.source, "connecting");
     }
@@ -53,33 +53,33 @@ impl Events {
         warn!(source = %self.source, %error, ?wait, "the connection is lost and will be made again");
     }
 
-    /// It was told to stop while so many were in flight.
+    /// The source was told to stop with this many messages in flight.
     pub fn stopping(&self, in_flight: usize) {
         info!(source = %self.source, in_flight, "stopping: nothing new is read");
     }
 
-    /// It has stopped, and left so many unsettled.
+    /// The source has stopped and left this many messages unsettled.
     pub fn stopped(&self, unsettled: usize) {
         info!(source = %self.source, unsettled, "stopped; what is unsettled comes back from the broker");
     }
 
-    /// So many messages are handed in, poison among them.
+    /// This many messages are handed in, including the poison.
     pub fn consumed(&self, messages: usize, poison: usize) {
         self.consumed.increment(messages as u64);
         self.poison.increment(poison as u64);
     }
 
-    /// A message is to be offered again from this process.
+    /// A message will be offered again by this process.
     pub fn retried(&self, reason: &'static str) {
         self.counted_by("acteon_source_retried_total", "reason", reason);
     }
 
-    /// An action goes by the delayed path.
+    /// An action takes the delayed path.
     pub fn delayed(&self, reason: &'static str) {
         self.counted_by("acteon_source_delayed_total", "reason", reason);
     }
 
-    /// A copy is where it should be: for `retry` or as a `dead_letter`.
+    /// A copy was published: for `retry` or as a `dead_letter`.
     pub fn published(&self, purpose: &'static str) {
         self.counted_by("acteon_source_published_total", "as", purpose);
     }
@@ -96,13 +96,13 @@ impl Events {
         warn!(source = %self.source, purpose, %error, "a message was refused for good; it is kept among the dead letters only");
     }
 
-    /// An end came when the message was not ours any more.
+    /// A message was settled after it no longer belonged to this session.
     pub fn fenced(&self, offset: u64) {
         self.fenced.increment(1);
         debug!(source = %self.source, offset, "settled when it was not ours any more");
     }
 
-    /// All reading is paused for want of room.
+    /// All reading is paused for lack of room.
     pub fn held_back(&self) {
         self.paused("no_room");
         debug!(source = %self.source, "paused until there is room");
@@ -113,7 +113,7 @@ impl Events {
         self.counted_by("acteon_source_pauses_total", "reason", reason);
     }
 
-    /// The pipeline panicked over a batch.
+    /// The pipeline panicked on a batch.
     pub fn intake_panicked(&self) {
         self.counted("acteon_source_intake_panics_total");
         error!(source = %self.source, "the pipeline panicked; what it held is offered again");

@@ -1,18 +1,18 @@
-//! The names of headers: those that are read of every message, and those under which a source publishes.
+//! The names of headers: those read from every message, and those written on published messages.
 
-/// The W3C trace a message belongs to.
+/// The W3C trace of a message.
 pub const TRACEPARENT: &str = "traceparent";
-/// What vendors add to it.
+/// Vendor-specific additions to the trace.
 pub const TRACESTATE: &str = "tracestate";
-/// The source that a delayed action belongs to, by its configured name.
+/// The configured name of the source that owns a delayed action.
 pub const SOURCE: &str = "acteon-source";
-/// The consumer group, or what else tells sources of one name apart.
+/// The consumer group, or another value that distinguishes sources of the same name.
 pub const GROUP: &str = "acteon-group";
-/// What was tried for a delayed action, as JSON.
+/// The attempts made for a delayed action, as JSON.
 pub const HISTORY: &str = "acteon-history";
-/// When a delayed message may be offered again: milliseconds since the epoch.
+/// The earliest time to offer a delayed message: milliseconds since the epoch.
 pub const NOT_BEFORE: &str = "acteon-not-before";
-/// Where the original stood, such as `kafka:orders/3@1042`.
+/// The position of the original, such as `kafka:orders/3@1042`.
 pub const POSITION: &str = "acteon-position";
 /// The id of the action.
 pub const ID: &str = "acteon-action-id";
@@ -22,5 +22,5 @@ pub const MADE_AT: &str = "acteon-made-at";
 pub const KIND: &str = "acteon-kind";
 /// The stable code of a dead letter's error.
 pub const CODE: &str = "acteon-code";
-/// What a dead letter's error says.
+/// The message of a dead letter's error.
 pub const MESSAGE: &str = "acteon-message";

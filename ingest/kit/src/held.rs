@@ -1,5 +1,5 @@
-//! What waits for its time inside this process: messages offered again, and publications tried again. They stay
-//! unsettled meanwhile, so a crash brings them again.
+//! Messages and publications that wait in this process to be tried again. They stay unsettled in the meantime, so they
+//! are delivered again after a crash.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::inbox::Place;
 use crate::publish::Publication;
 
-/// What to do when the time has come.
+/// What to do when the wait is over.
 #[derive(Debug)]
 pub enum Again<P> {
     /// Lend it out again.
@@ -20,27 +20,27 @@ pub enum Again<P> {
     Publish(Box<P>),
 }
 
-/// Why something waits.
+/// Why an item waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It could not be taken now, and is offered again soon: it is as good as on loan.
+    /// The pipeline could not take it now, and it is offered again soon. It still counts as on loan.
     Refused,
-    /// It is to be offered or published again after a while.
+    /// It is offered or published again after a while.
     Delayed,
-    /// It was read before its time.
+    /// It was read before it was due.
     Undue,
 }
 
-/// One thing that waits.
+/// A waiting item.
 #[derive(Debug)]
 pub struct Held<P> {
-    /// Its time.
+    /// When the wait is over.
     pub due: Instant,
-    /// The message it is about.
+    /// The place of its message.
     pub place: Place,
     /// What to do then.
     pub again: Again<P>,
-    /// Its share of what may be in flight; without one nothing new is read.
+    /// Its share of the room in flight. While one is missing, nothing new is read.
     pub permit: Option<Permit>,
     /// Why it waits.
     pub reason: Reason,
@@ -64,7 +64,7 @@ impl<P: Publication> Held<P> {
     }
 }
 
-/// All that waits, soonest first.
+/// All waiting items, soonest first.
 #[derive(Debug)]
 pub struct Waiting<P> {
     heap: BinaryHeap<Soonest<P>>,
@@ -81,19 +81,19 @@ impl<P> Default for Waiting<P> {
 }
 
 impl<P> Waiting<P> {
-    /// Keeps it until it is due, apart from what it was read with.
+    /// Keeps an item until it is due, detached from memory it shares with others.
     pub fn push(&mut self, mut held: Held<P>) {
         match &mut held.again {
             Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
             Again::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
-            // It has its own bytes.
+            // A publication owns its bytes.
             Again::Publish(_) => {}
         }
         self.unadmitted += usize::from(held.is_unadmitted());
         self.heap.push(Soonest(held));
     }
 
-    /// Takes out what is due.
+    /// Takes an item that is due.
     pub fn due(&mut self, now: Instant) -> Option<Held<P>> {
         if self.next_due()? > now {
             return None;
@@ -103,17 +103,17 @@ impl<P> Waiting<P> {
         Some(held)
     }
 
-    /// When the first of it is due.
+    /// When the first item is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.heap.peek().map(|Soonest(held)| held.due)
     }
 
-    /// True when something in memory has no permit.
+    /// True if an item in memory has no permit.
     pub fn is_over_the_bound(&self) -> bool {
         self.unadmitted > 0
     }
 
-    /// Drops what is not kept: the broker brings it again.
+    /// Drops the items for which `keep` is false: the broker delivers their messages again.
     pub fn retain(&mut self, keep: impl Fn(&Held<P>) -> bool) {
         self.heap.retain(|Soonest(held)| keep(held));
         let missing = |Soonest(held): &&Soonest<P>| held.is_unadmitted();

@@ -1,5 +1,5 @@
-//! Where what happens elsewhere reaches the session: loans settled by any task, and what the client reports. Left here
-//! in a few instructions, taken out by the session once a turn.
+//! Delivers events from other tasks to the session: settled loans and the client's reports. Adding one takes a few
+//! instructions; the session empties the inbox once per turn.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use acteon_core::{Origin, Settled};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// A message in the hands of this session: what lent it out, and its number there.
+/// A message held by this session: the epoch that lent it, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// Counts assignments of partitions or openings of channels, so that one that was taken away and given back is not
-    /// mistaken for its former self.
+    /// Counts partition assignments or channel openings, so that one that was lost and regained is not confused with
+    /// its predecessor.
     pub epoch: u32,
     /// The offset, the sequence in the stream, or the delivery tag.
     pub offset: u64,
 }
 
-/// What has arrived; `R` is what the client reports. As long as there are loans and reports outstanding, at most.
+/// The received events; `R` is a client report. Bounded by the loans and reports outstanding.
 #[derive(Debug)]
 pub struct Arrived<R> {
-    /// Came to their end, in the order they did.
+    /// Settled messages, in order of settlement.
     pub done: Vec<Place>,
-    /// Ended in a way that asks for more.
+    /// Loans that ended in another way, and need further handling.
     pub settled: Vec<(Place, Settled)>,
-    /// What the client has to say.
+    /// The client's reports.
     pub reports: Vec<R>,
 }
 
@@ -44,7 +44,7 @@ impl<R> Arrived<R> {
     }
 }
 
-/// What has arrived and was not taken out yet.
+/// The events received and not taken yet.
 #[derive(Debug)]
 pub struct Inbox<R> {
     arrived: Mutex<Arrived<R>>,
@@ -61,23 +61,23 @@ impl<R> Default for Inbox<R> {
 }
 
 impl<R> Inbox<R> {
-    /// Waits until something has arrived since the last [`take`](Self::take).
+    /// Waits for the first event since the last [`take`](Self::take).
     pub async fn arrived(&self) {
         self.wake.notified().await;
     }
 
-    /// Changes what has arrived for `emptied`, whose room is used again.
+    /// Swaps out everything received, reusing the allocation of `emptied`.
     pub fn take(&self, emptied: &mut Arrived<R>) {
         debug_assert!(emptied.is_empty(), "what was taken is dealt with first");
         std::mem::swap(&mut *self.arrived.lock(), emptied);
     }
 
-    /// Leaves what the client reports.
+    /// Adds a report from the client.
     pub fn report(&self, report: R) {
         self.leave(|arrived| arrived.reports.push(report));
     }
 
-    /// Wakes the session for the first thing it finds: it takes the others with it.
+    /// Wakes the session only for the first event: it takes the others along.
     fn leave(&self, put: impl FnOnce(&mut Arrived<R>)) {
         let mut arrived = self.arrived.lock();
         let first = arrived.is_empty();
@@ -89,12 +89,12 @@ impl<R> Inbox<R> {
     }
 }
 
-/// The origin of the loans of one epoch. Tokens are offsets.
+/// The origin of one epoch's loans. Tokens are offsets.
 #[derive(Debug)]
 pub struct Lender<R> {
-    /// Of the places of its loans.
+    /// The epoch of its loans' places.
     pub epoch: u32,
-    /// Where their ends are left.
+    /// Receives the ends of its loans.
     pub inbox: Arc<Inbox<R>>,
 }
 

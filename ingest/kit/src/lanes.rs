@@ -1,5 +1,5 @@
-//! For `ordered = true`: messages of one key are handed in one after another. The next one goes when the one
-//! before has come to its end.
+//! For `ordered = true`: messages of one key are handed in one after another. The next one goes when the previous one
+//! is settled.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use crate::inbox::Place;
 
-/// A key of a partition or queue. Two keys of the same hash share a lane, which orders more than asked for.
+/// A key of a partition or queue. Two keys with the same hash share a lane, which orders more than required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lane {
     epoch: u32,
@@ -16,24 +16,24 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Of the key that hashes to `key`.
+    /// The lane of the key with hash `key`.
     pub fn new(epoch: u32, key: u64) -> Self {
         Self { epoch, key }
     }
 }
 
-/// A message whose lane is taken.
+/// A message that waits for its lane.
 #[derive(Debug)]
 pub struct Queued {
     /// Its place.
     pub place: Place,
-    /// What it says.
+    /// The decoded message.
     pub envelope: Box<Envelope>,
-    /// Its share of what may be in flight.
+    /// Its share of the room in flight.
     pub permit: Permit,
 }
 
-/// The lanes that are taken.
+/// The occupied lanes.
 #[derive(Debug, Default)]
 pub struct Lanes {
     taken: HashMap<Lane, VecDeque<Queued>>,
@@ -41,7 +41,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Takes the lane, and gives the message back to be handed in; or queues it behind the one that holds the lane.
+    /// Occupies the lane and returns the message to be handed in, or queues it behind the current one.
     pub fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
         if let Some(waiting) = self.taken.get_mut(&lane) {
             queued.envelope.detach();
@@ -53,7 +53,7 @@ impl Lanes {
         Some(queued)
     }
 
-    /// The message at `place` has come to its end: gives the next of its lane, which holds the lane now.
+    /// The message at `place` is settled: returns the next message of its lane, which now occupies it.
     pub fn leave(&mut self, place: Place) -> Option<Queued> {
         let lane = self.by_place.remove(&place)?;
         let next = self.taken.get_mut(&lane).and_then(VecDeque::pop_front);
@@ -64,7 +64,7 @@ impl Lanes {
         next
     }
 
-    /// Drops what is queued of `epoch` from `end` on. What lies below goes on in its order.
+    /// Drops the queued messages of `epoch` from `end` on. Those below continue in order.
     pub fn drop_from(&mut self, epoch: u32, end: u64) {
         let of_epoch = self
             .taken
@@ -75,7 +75,7 @@ impl Lanes {
         }
     }
 
-    /// Forgets the lanes of epochs that are not kept.
+    /// Drops the lanes of the epochs for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         self.taken.retain(|lane, _| keep(lane.epoch));
         self.by_place.retain(|place, _| keep(place.epoch));

@@ -1,8 +1,8 @@
-//! What every source of a broker needs. From message to envelope: [`Decoder`], [`Copies`]. From envelope to loan:
+//! The common parts of all broker sources. From message to envelope: [`Decoder`], [`Copies`]. From envelope to loan:
 //! [`Pending`], [`Lanes`], [`Submitter`]. From the end of a loan to the acknowledgement: [`Inbox`], [`Settle`],
-//! [`Watermark`], [`Waiting`], [`Publishing`]. And its life: [`supervise`], [`Phases`], [`Progress`], [`Events`].
+//! [`Watermark`], [`Waiting`], [`Publishing`]. For the lifecycle: [`supervise`], [`Phases`], [`Progress`], [`Events`].
 //!
-//! It knows no broker. What a message is and how it is acknowledged is the adapter's.
+//! This crate knows no broker. The format of messages and their acknowledgement belong to the adapter.
 #![deny(missing_docs)]
 
 pub mod age;

@@ -1,4 +1,4 @@
-//! `ordering_key`: paths into an action whose values make the key of its order, where its message has no key.
+//! `ordering_key`: paths into an action whose values form its ordering key if its message has no key.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 use thiserror::Error;
 
-/// How long a path may be.
+/// The maximum length of a path, in bytes.
 const LENGTH_MAX: usize = 1024;
 const PAYLOAD: &str = "payload";
 const METADATA: &str = "metadata";
@@ -27,7 +27,7 @@ const FIELDS: [(&str, Field); 8] = [
     ("fingerprint", |action| action.fingerprint.as_deref()),
 ];
 
-/// Why a path leads nowhere.
+/// Why a path is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum PathError {
@@ -50,7 +50,7 @@ fn fields() -> String {
     FIELDS.map(|(name, _)| format!("`{name}`")).join(", ")
 }
 
-/// Where an action names what its order is by.
+/// The paths that form the ordering key of an action.
 #[derive(Clone, Debug, Default)]
 pub struct OrderingKey(Vec<Path>);
 
@@ -61,7 +61,7 @@ enum Path {
     Payload(Vec<Segment>),
 }
 
-/// One step into an object or, when it is a number, into an object or a list.
+/// One step into an object or, if it is a number, into an object or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Segment {
     key: String,
@@ -69,16 +69,16 @@ struct Segment {
 }
 
 impl OrderingKey {
-    /// Reads paths such as `payload.customer`, `metadata.region` or `action.tenant`, written as in rules.
+    /// Parses paths such as `payload.customer`, `metadata.region` or `action.tenant`, written as in rules.
     ///
     /// # Errors
-    /// The first that leads nowhere.
+    /// The first invalid path.
     pub fn of<S: AsRef<str>>(paths: &[S]) -> Result<Self, PathError> {
         let paths = paths.iter().map(|path| Path::parse(path.as_ref()));
         paths.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The hash of what stands at the paths; `None` where nothing stands at any of them.
+    /// The hash of the values at the paths; `None` if no path has a value.
     pub fn hash(&self, action: &Action, hasher: &impl BuildHasher) -> Option<u64> {
         let mut state = hasher.build_hasher();
         let mut is_there = false;
@@ -115,7 +115,7 @@ impl Path {
         }
     }
 
-    /// True when something stands there.
+    /// Hashes the value at the path. True if there is one.
     fn hash(&self, action: &Action, state: &mut impl Hasher) -> bool {
         match self {
             Self::Field(read) => hash_text(read(action), state),
@@ -134,7 +134,7 @@ fn hash_text(text: Option<&str>, state: &mut impl Hasher) -> bool {
     text.is_some()
 }
 
-/// Splits at the dots; between double quotes a dot is a dot, and a backslash goes before a quote or a backslash.
+/// Splits at dots. Inside double quotes a dot is literal, and a backslash escapes a quote or a backslash.
 fn split(text: &str) -> Option<Vec<Segment>> {
     let (mut segments, mut rest) = (Vec::new(), text.trim());
     loop {
@@ -174,7 +174,8 @@ fn quoted(inner: &str) -> Option<(Segment, &str)> {
     None
 }
 
-/// Reads what stands at the end of these steps; the last, where a key stands in an object twice. `null` is nothing.
+/// Reads the value at the end of these steps. If a key appears twice in an object, the last entry wins. `null` counts
+/// as absent.
 #[derive(Clone, Copy)]
 struct At<'p>(&'p [Segment]);
 

@@ -1,5 +1,5 @@
-//! The batch that is being read: full by count or by bytes, or ripe after a moment's wait for more; then it is admitted
-//! with one permit.
+//! The batch being read. It is full by count or by bytes, or ready after a short wait for more, and is admitted with
+//! one permit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use tokio::time::Instant;
 
 /// How long a batch that is not full waits for more.
 const LINGER: Duration = Duration::from_millis(1);
-/// A batch is full at so many bytes, too.
+/// The number of bytes at which a batch is full.
 const BATCH_BYTES: u64 = 1 << 20;
 
-/// Messages that are read and not yet admitted.
+/// Messages read and not yet admitted.
 pub struct Pending<T> {
-    /// Each with its bytes.
+    /// Each message with its size in bytes.
     messages: Vec<(T, u64)>,
     bytes: u64,
-    /// When it was begun, on the clock of timers and on that of the wall.
+    /// When the batch was begun, on the timer clock and on the wall clock.
     since: Option<(Instant, Timestamp)>,
     count_max: usize,
-    /// Waits for room.
+    /// The request for room.
     admitting: Option<BoxFuture<'static, Permit>>,
 }
 
@@ -38,35 +38,35 @@ impl<T> Pending<T> {
         }
     }
 
-    /// When the batch was begun: now, if it is empty.
+    /// When the batch was begun: now if it is empty.
     pub fn begin(&mut self, clock: Clock) -> (Instant, Timestamp) {
         *self
             .since
             .get_or_insert_with(|| (Instant::now(), clock.now()))
     }
 
-    /// Adds a message of so many bytes.
+    /// Adds a message of this many bytes.
     pub fn push(&mut self, message: T, bytes: u64) {
         self.bytes += bytes;
         self.messages.push((message, bytes));
     }
 
-    /// How many messages it has.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// True when it has no message.
+    /// True if there are no messages.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// True when it is to be handed in without waiting for more.
+    /// True if it must be handed in without waiting for more.
     pub fn is_full(&self) -> bool {
         self.len() >= self.count_max || self.bytes >= BATCH_BYTES
     }
 
-    /// True while more may be added to it in the ordinary way.
+    /// True while messages may be added: it is not full and not waiting for room.
     pub fn takes_more(&self) -> bool {
         self.admitting.is_none() && !self.is_full()
     }
@@ -77,7 +77,8 @@ impl<T> Pending<T> {
         Some(since + LINGER)
     }
 
-    /// Asks for room for it. Answers with the permit if there is room now; else [`permit`](Self::permit) brings it.
+    /// Asks for room for the batch. Returns the permit if there is room now; otherwise [`permit`](Self::permit) returns
+    /// it later.
     pub fn admit(&mut self, admission: &Arc<Admission>) -> Option<Permit> {
         if self.admitting.is_some() || self.messages.is_empty() {
             return None;
@@ -93,7 +94,7 @@ impl<T> Pending<T> {
         permit
     }
 
-    /// The permit that was asked for. Pending while none is.
+    /// The permit that was asked for. Pending if there is none.
     pub async fn permit(&mut self) -> Permit {
         match &mut self.admitting {
             Some(admitting) => {
@@ -105,22 +106,22 @@ impl<T> Pending<T> {
         }
     }
 
-    /// Takes the messages out, each with its share of `permit`.
+    /// Removes the messages, each with its share of `permit`.
     pub fn drain(&mut self, mut permit: Permit) -> impl Iterator<Item = (T, Permit)> {
         (self.bytes, self.since) = (0, None);
         let shares = move |(message, bytes)| (message, permit.split_one(bytes));
-        // Its room is used again.
+        // Draining keeps the allocation.
         self.messages.drain(..).map(shares)
     }
 
-    /// Begins no batch where none of what was there was to be taken.
+    /// Discards the start time if none of the messages read was added.
     pub fn end_reading(&mut self) {
         if self.messages.is_empty() {
             self.since = None;
         }
     }
 
-    /// Drops what is there.
+    /// Drops all messages.
     pub fn clear(&mut self) {
         *self = Self::new(self.count_max);
     }

@@ -1,9 +1,9 @@
-//! The phases of a session: it runs, drains what is on loan, and closes when the last acknowledgement is through.
+//! The phases of a session: it runs, drains its loans, and closes when the last acknowledgement is confirmed.
 
 use acteon_core::Shutdown;
 use tokio::time::Instant;
 
-/// The phase a session is in, and what it has been told.
+/// The phase of a session, and its shutdown signal.
 #[derive(Debug)]
 pub struct Phases<'a> {
     shutdown: &'a Shutdown,
@@ -13,14 +13,14 @@ pub struct Phases<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// Nothing new is read; what is on loan comes to its end.
+    /// Nothing new is read; the loans end.
     Draining,
-    /// Everything is settled; the last acknowledgement is on its way, waited for until then.
+    /// Everything is settled; the last acknowledgement is on its way, awaited until this instant.
     Closing(Instant),
 }
 
 impl<'a> Phases<'a> {
-    /// It runs, until `shutdown` tells it otherwise.
+    /// A running session, until `shutdown` signals otherwise.
     pub fn new(shutdown: &'a Shutdown) -> Self {
         Self {
             shutdown,
@@ -28,17 +28,17 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// True while it takes new work.
+    /// True while the session takes new work.
     pub fn is_running(&self) -> bool {
         self.phase == Phase::Running
     }
 
-    /// True when there is no time left for anything.
+    /// True if there is no time left at all.
     pub fn is_abandoned(&self) -> bool {
         self.shutdown.abandon.is_cancelled()
     }
 
-    /// Waits until the session is told to do something other than what it does.
+    /// Waits for a signal that changes the phase.
     pub async fn told(&self) {
         tokio::select! {
             () = self.shutdown.abandon.cancelled() => {}
@@ -46,7 +46,7 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// True once: when the session was running and has been told to stop.
+    /// True once: when a running session has been told to stop.
     pub fn begins_to_drain(&mut self) -> bool {
         let is_told = self.shutdown.stop.is_cancelled() || self.is_abandoned();
         let begins = self.is_running() && is_told;
@@ -56,7 +56,7 @@ impl<'a> Phases<'a> {
         begins
     }
 
-    /// The session is to end on its own account. True when it was running.
+    /// Ends the session for a reason of its own. True if it was running.
     pub fn drain(&mut self) -> bool {
         let begins = self.is_running();
         if begins {
@@ -65,7 +65,7 @@ impl<'a> Phases<'a> {
         begins
     }
 
-    /// True once: when nothing is on loan any more, or nobody waits for it. It closes until `deadline` at the latest.
+    /// True once: when no loans are left, or the session is abandoned. It closes by `deadline` at the latest.
     pub fn begins_to_close(&mut self, on_loan: usize, deadline: Instant) -> bool {
         let is_drained = on_loan == 0 || self.is_abandoned();
         let begins = self.phase == Phase::Draining && is_drained;
@@ -75,7 +75,7 @@ impl<'a> Phases<'a> {
         begins
     }
 
-    /// Until when the session closes, if it does.
+    /// The deadline for closing, in that phase.
     pub fn closing(&self) -> Option<Instant> {
         match self.phase {
             Phase::Closing(deadline) => Some(deadline),

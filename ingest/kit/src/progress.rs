@@ -1,4 +1,5 @@
-//! Whether a source gets on: connected, heard of lately, and settling what waits for it, in each of its streams.
+//! Whether a source makes progress: it is connected, was heard from recently, and settles the waiting messages of each
+//! stream.
 
 use std::time::Duration;
 
@@ -10,30 +11,30 @@ use tokio::time::Instant;
 
 /// How long a source may be silent before it counts as stuck.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How long messages of a stream may wait without one of them being settled.
+/// How long messages of a stream may wait without any of them being settled.
 const STANDSTILL_MAX: Duration = Duration::from_secs(60);
 
-/// What a source knows of its own progress. Cheap to tell, from any task.
+/// A source's progress as it knows it. Cheap to update from any task.
 #[derive(Debug)]
 pub struct Progress {
     name: CompactString,
     state: Mutex<State>,
 }
 
-/// How one stream (a partition, a subject, a queue) stands.
+/// The state of one stream (a partition, a subject, a queue).
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     /// Its name, such as `kafka:orders/3`.
     pub stream: &'a str,
-    /// How many messages of it wait to be settled. What holds no message, and what is not due yet, does not count.
+    /// How many of its messages wait to be settled. Offsets without a message and messages not yet due do not count.
     pub waiting: u64,
-    /// Differs from what it was when it was heard of before, if something of the stream was settled since.
+    /// Changes whenever a message of the stream has been settled since the last report.
     pub moves: u64,
 }
 
 #[derive(Debug)]
 struct State {
-    /// What is wrong, while it cannot read.
+    /// Why the source cannot read at present.
     trouble: Option<String>,
     heard_at: Instant,
     streams: HashMap<CompactString, Stream>,
@@ -43,7 +44,7 @@ struct State {
 struct Stream {
     waiting: u64,
     moves: u64,
-    /// When nothing waited, or something was settled, for the last time.
+    /// When nothing was waiting, or a message was last settled.
     moved_at: Instant,
 }
 
@@ -60,17 +61,17 @@ impl Progress {
         }
     }
 
-    /// It cannot read now, and why; without secrets.
+    /// The source cannot read now, for this reason. Must contain no secrets.
     pub fn troubled(&self, detail: impl Into<String>) {
         self.state.lock().trouble = Some(detail.into());
     }
 
-    /// It can read, and is in contact. Ends what troubled it.
+    /// The source can read and is in contact. Clears any trouble.
     pub fn connected(&self, now: Instant) {
         self.state.lock().connected(now);
     }
 
-    /// It can read, is in contact, and these are all its streams. Ends what troubled it.
+    /// The source can read, is in contact, and these are all its streams. Clears any trouble.
     pub fn heard<'a>(&self, now: Instant, standings: impl IntoIterator<Item = Standing<'a>>) {
         let mut state = self.state.lock();
         state.connected(now);
@@ -92,7 +93,7 @@ impl Progress {
         }
     }
 
-    /// How it is at `now`.
+    /// The health at `now`.
     pub fn part(&self, now: Instant) -> Part {
         let state = self.state.lock();
         if let Some(trouble) = &state.trouble {
@@ -111,7 +112,7 @@ impl Progress {
 }
 
 impl State {
-    /// Nothing could be settled while it was troubled: the time to do so begins anew.
+    /// Nothing could be settled during the trouble, so the time to do so starts over.
     fn connected(&mut self, now: Instant) {
         self.heard_at = now;
         if self.trouble.take().is_some() {
@@ -121,7 +122,7 @@ impl State {
         }
     }
 
-    /// The stream that stands still for the longest, and how many others do.
+    /// The stream that has stood still the longest, and the number of others that do.
     fn standstill(&self, now: Instant) -> Option<String> {
         let still = self.streams.iter().filter(|(_, stream)| {
             stream.waiting > 0 && now.duration_since(stream.moved_at) > STANDSTILL_MAX
@@ -151,7 +152,7 @@ mod tests {
         }
     }
 
-    /// A source, and the time so many seconds after it was made.
+    /// A source, and the instant a number of seconds after its creation.
     fn progress() -> (Progress, impl Fn(u64) -> Instant) {
         let start = Instant::now();
         let at = move |seconds| start + Duration::from_secs(seconds);

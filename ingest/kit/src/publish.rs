@@ -1,5 +1,5 @@
-//! Publish, then acknowledge: what a source publishes in the place of a message, and only when the broker has it is
-//! the message acknowledged.
+//! Publish, then acknowledge: a source publishes a replacement for a message, and acknowledges the message only once
+//! the broker has confirmed the replacement.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,46 +12,47 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::inbox::Place;
 
-/// Client libraries copy what they send, and that copy counts nowhere: so many bytes at most are with the client.
+/// How many bytes may be with the client at a time. Client libraries copy what they send, and no limit counts that
+/// copy.
 const SENDING_BYTES_MAX: usize = 4 << 20;
 
-/// A message to be published.
+/// A message to publish.
 pub trait Publication: Send + Sync + 'static {
-    /// Its bytes, which it keeps in memory.
+    /// Its bytes, which stay in memory.
     fn raw(&self) -> &Bytes;
 }
 
 /// The client that publishes.
 #[async_trait]
 pub trait Publisher: Send + Sync + 'static {
-    /// What it publishes.
+    /// The type it publishes.
     type Publication: Publication;
     /// The library's error.
     type Error: Send + 'static;
 
-    /// Returns when the broker has confirmed that it has the message.
+    /// Returns when the broker has confirmed the message.
     ///
     /// # Errors
-    /// When it has not.
+    /// When the broker has not.
     async fn publish(&self, publication: &Self::Publication) -> Result<(), Self::Error>;
 }
 
-/// How a publication ended.
+/// The result of a publication.
 #[derive(Debug)]
 pub struct Published<P: Publisher> {
-    /// The message in whose place it was published.
+    /// The message it replaces.
     pub place: Place,
-    /// What was published.
+    /// The published message.
     pub publication: Box<P::Publication>,
-    /// Whether the broker has it.
+    /// Whether the broker has confirmed it.
     pub result: Result<(), P::Error>,
 }
 
-/// Publications on their way: with the client, or waiting for those before them.
+/// Publications on their way: with the client, or queued behind others.
 pub struct Publishing<P: Publisher> {
     publisher: Arc<P>,
     running: FuturesUnordered<BoxFuture<'static, Published<P>>>,
-    /// The bytes of those with the client.
+    /// The bytes with the client.
     sending_bytes: usize,
     waiting: VecDeque<(Place, Box<P::Publication>)>,
 }
@@ -67,13 +68,13 @@ impl<P: Publisher> Publishing<P> {
         }
     }
 
-    /// Publishes for `place`. [`Publishing::next`] tells how it went.
+    /// Publishes for `place`. [`Publishing::next`] returns the result.
     pub fn begin(&mut self, place: Place, publication: Box<P::Publication>) {
         self.waiting.push_back((place, publication));
         self.send();
     }
 
-    /// Gives the client as many as may be with it, and one that is larger than that alone.
+    /// Gives the client as many publications as fit. One that is larger than the limit goes alone.
     fn send(&mut self) {
         while let Some((place, publication)) = self.waiting.pop_front() {
             let bytes = publication.raw().len();
@@ -99,7 +100,7 @@ impl<P: Publisher> Publishing<P> {
         }));
     }
 
-    /// The next publication to end. Pending while none is on its way.
+    /// The next publication to end. Pending if none is on its way.
     pub async fn next(&mut self) -> Published<P> {
         match self.running.next().await {
             Some(published) => {
@@ -130,7 +131,7 @@ mod tests {
         }
     }
 
-    /// Refuses what is empty.
+    /// Refuses empty messages.
     struct Choosy;
 
     #[async_trait]
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(sent.publication.raw(), "a");
     }
 
-    /// Notes how many bytes each message found with it, its own included.
+    /// Records for each message how many bytes were with the client, including its own.
     #[derive(Clone, Default)]
     struct Noting {
         bytes: Arc<AtomicUsize>,

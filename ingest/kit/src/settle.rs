@@ -1,28 +1,29 @@
-//! How a stream is told what became of its messages. A [`Watermark`] is one way, for streams that remember one offset;
-//! brokers that take an answer for each message are another.
+//! How a stream learns the outcome of its messages. A [`Watermark`] is for streams that store one offset; other brokers
+//! take an answer per message.
 
 use std::time::Duration;
 
 use crate::watermark::Watermark;
 
-/// One stream of messages, each known by its offset, sequence or delivery tag.
+/// One stream of messages, each identified by its offset, sequence or delivery tag.
 pub trait Settle {
-    /// It has come to its end. True when that gives the broker something to hear of.
+    /// The message is settled. True if there is something to report to the broker.
     fn ack(&mut self, offset: u64) -> bool;
 
-    /// It is to come again after a while.
+    /// The message must come again after a while.
     fn later(&mut self, offset: u64, after: Duration) -> Keeper;
 
-    /// It is never to come again, though it was not delivered: it is among the dead letters. As [`ack`](Self::ack).
+    /// The message must never come again although it was not delivered: it is a dead letter. Returns the same as
+    /// [`ack`](Self::ack).
     fn terminate(&mut self, offset: u64) -> bool;
 }
 
-/// Who keeps a message that is to come again.
+/// Who keeps a message that must come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// The broker, which delivers it again.
     Broker,
-    /// The source: it holds it, or publishes a copy and acknowledges it then. Until then it is unsettled.
+    /// The source: it holds the message, or publishes a copy and then acknowledges it. Until then it is unsettled.
     Source,
 }
 
@@ -31,7 +32,7 @@ impl Settle for Watermark {
         self.settle(offset)
     }
 
-    /// A stream with one offset brings nothing again before a restart.
+    /// A stream with one offset delivers nothing again before a restart.
     fn later(&mut self, _: u64, _: Duration) -> Keeper {
         Keeper::Source
     }

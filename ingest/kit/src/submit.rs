@@ -1,7 +1,7 @@
-//! Hands loans in to the pipeline, one batch after another, which keeps the order of messages.
+//! Hands loans in to the pipeline, one batch after another, which keeps messages in order.
 //!
-//! The session polls that in its own task: what it has just read is near there, and whenever the pipeline waits for
-//! something, the session reads on.
+//! The session polls this in its own task: the records just read are still in its cache, and whenever the pipeline
+//! waits, the session reads on.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use futures_util::future::BoxFuture;
 
 use crate::events::Events;
 
-/// A message that was decoded, or one that cannot be.
+/// A decoded message, or one that cannot be decoded.
 pub type Decoded = Result<Box<Envelope>, Box<Poison>>;
 
-/// What is on loan and waits to be handed in, and the batch that is being handed in.
+/// The loans that wait to be handed in, and the batch that is being handed in.
 pub struct Submitter {
     intake: Arc<dyn Intake>,
     feed: Arc<Feed>,
@@ -24,7 +24,7 @@ pub struct Submitter {
     deliveries: Vec<Delivery>,
     poison: Vec<Loan<Poison>>,
     given_up: Vec<(Delivery, Failure)>,
-    /// Dropped, it gives back what the pipeline has not settled.
+    /// Dropping it gives back the loans that the pipeline has not settled.
     submitting: Option<BoxFuture<'static, ()>>,
 }
 
@@ -43,12 +43,12 @@ impl Submitter {
         }
     }
 
-    /// Makes room for so many deliveries at once.
+    /// Reserves space for this many deliveries.
     pub fn reserve(&mut self, deliveries: usize) {
         self.deliveries.reserve(deliveries);
     }
 
-    /// Makes a loan of a message, to be handed in next.
+    /// Lends a message, to be handed in next.
     pub fn lend(&mut self, decoded: Decoded, receipt: Receipt, permit: Permit) {
         match decoded {
             Ok(envelope) => self.deliveries.push(Loan::of(envelope, receipt, permit)),
@@ -56,7 +56,7 @@ impl Submitter {
         }
     }
 
-    /// Makes a loan of an action that its source can keep nowhere until a later delivery: it becomes a dead letter.
+    /// Lends an action that its source cannot keep until a later delivery: it becomes a dead letter.
     pub fn give_up(
         &mut self,
         (envelope, receipt, permit): (Box<Envelope>, Receipt, Permit),
@@ -66,17 +66,17 @@ impl Submitter {
         self.given_up.push((delivery, why));
     }
 
-    /// True when nothing waits to be handed in.
+    /// True if nothing waits to be handed in.
     pub fn is_empty(&self) -> bool {
         self.deliveries.is_empty() && self.poison.is_empty() && self.given_up.is_empty()
     }
 
-    /// True when, besides, nothing is being handed in.
+    /// True if nothing waits to be handed in and nothing is being handed in.
     pub fn is_idle(&self) -> bool {
         self.submitting.is_none() && self.is_empty()
     }
 
-    /// Begins to hand in what waits, once the batch before it is through. Nothing happens before
+    /// Starts handing in the waiting loans, unless a batch is still on its way. Nothing happens until
     /// [`submitted`](Self::submitted) is polled.
     pub fn begin(&mut self) {
         if self.submitting.is_some() || self.is_empty() {
@@ -105,7 +105,7 @@ impl Submitter {
         }));
     }
 
-    /// Takes out at most a batch of deliveries, and the poison.
+    /// Takes at most one batch of deliveries, and the poison.
     fn take(&mut self) -> (Vec<Delivery>, Vec<Loan<Poison>>) {
         let rest = match self.deliveries.len() > self.batch_max {
             true => self.deliveries.split_off(self.batch_max),
@@ -115,7 +115,7 @@ impl Submitter {
         (deliveries, std::mem::take(&mut self.poison))
     }
 
-    /// Waits until the batch that is being handed in is through. Pending while there is none.
+    /// Waits until the batch on its way is handed in. Pending if there is none.
     pub async fn submitted(&mut self) {
         match &mut self.submitting {
             Some(submitting) => {
@@ -126,7 +126,7 @@ impl Submitter {
         }
     }
 
-    /// Drops what is not handed in yet.
+    /// Drops the loans that are not handed in yet.
     pub fn clear(&mut self) {
         self.deliveries.clear();
         self.poison.clear();

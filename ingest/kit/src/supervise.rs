@@ -1,4 +1,4 @@
-//! Runs a source's connection again and again: it reconnects for ever, with growing waits.
+//! Runs a source's connection and reconnects forever, with growing delays.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 
-/// What is made again when it breaks.
+/// A connection that is recreated after it breaks.
 #[async_trait]
 pub trait Connection: Send + Sync {
-    /// The library's error when it breaks.
+    /// The library's error for a broken connection.
     type Lost: Send;
 
-    /// Connects and reads until told to stop, or until it breaks.
+    /// Connects and reads until shutdown, or until the connection breaks.
     async fn run(&self, shutdown: &Shutdown) -> Ended<Self::Lost>;
 
-    /// Told of each break, and of the wait before the next try.
+    /// Called on every disconnect, with the delay before reconnecting.
     fn lost(&self, error: Self::Lost, wait: Duration);
 }
 
 /// How one connection ended.
 #[derive(Debug)]
 pub enum Ended<E> {
-    /// It was told to stop, and did.
+    /// It stopped on shutdown.
     Stopped,
-    /// It broke: it is tried again.
+    /// It broke and will be retried.
     Lost(E),
     /// It can never work.
     Hopeless(SourceError),
 }
 
-/// Runs `connection` until it stops. One that lasted longer than the longest wait is taken to have worked: the
-/// waits begin anew.
+/// Runs `connection` until it stops. A connection that lasted longer than the longest delay counts as a success and
+/// resets the delays.
 ///
 /// # Errors
 /// When a connection can never work.
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// Lasts as long as told each time, then breaks; stops when nothing is left.
+    /// Each connection lasts this many seconds and breaks; stops when none are left.
     struct Breaking {
         lasts: Mutex<VecDeque<u64>>,
         waits: Mutex<Vec<Duration>>,

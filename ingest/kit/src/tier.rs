@@ -1,5 +1,5 @@
-//! How what waits is sorted by the length of its wait: a queue or topic for each tier, so that a long wait never stands
-//! in front of a short one.
+//! Sorts waiting messages by the length of their wait: one queue or topic per tier, so that a long wait never blocks a
+//! short one.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ pub enum Tier {
     Minute,
     /// At most ten minutes.
     TenMinutes,
-    /// At most one hour. What waits longer passes through it again and again.
+    /// At most one hour. A longer wait passes through this tier repeatedly.
     Hour,
 }
 
 impl Tier {
-    /// All, the shortest first.
+    /// All tiers, shortest first.
     pub const ALL: [Self; 5] = [
         Self::Second,
         Self::TenSeconds,
@@ -28,13 +28,13 @@ impl Tier {
         Self::Hour,
     ];
 
-    /// The shortest that lasts for all of `wait`, else the longest.
+    /// The shortest tier that covers all of `wait`, or else the longest.
     pub fn of(wait: Duration) -> Self {
         let lasts = |tier: &Self| wait <= tier.length();
         Self::ALL.into_iter().find(lasts).unwrap_or(Self::Hour)
     }
 
-    /// How long anything waits in it at most.
+    /// The longest wait in this tier.
     pub fn length(self) -> Duration {
         Duration::from_secs(match self {
             Self::Second => 1,
@@ -45,7 +45,7 @@ impl Tier {
         })
     }
 
-    /// Its name, at the end of a topic's or a queue's.
+    /// Its name, as a suffix of topic and queue names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Second => "1s",

@@ -1,32 +1,32 @@
-//! How far everything is settled: the end of the contiguous settled prefix of one stream, though its messages
-//! come to their ends in any order. Eight bytes for each message from the first unsettled one on.
+//! Tracks the contiguous settled prefix of one stream whose messages are settled in any order. Uses eight bytes for
+//! each message from the first unsettled one on.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Marks an offset in the window as settled. Offsets stay below it.
+/// Marks an offset in the window as settled. Offsets are below this bit.
 const SETTLED: u64 = 1 << 63;
 
-/// The settled prefix of one stream, and what of the stream lies beyond it.
+/// The settled prefix of one stream, and the messages beyond it.
 #[derive(Debug)]
 pub struct Watermark {
-    /// Offsets begun and not below the prefix, rising; the first is unsettled.
+    /// Offsets begun and not below the prefix, in ascending order. The first is unsettled.
     window: VecDeque<u64>,
     unsettled: usize,
     /// One past the last offset begun.
     end: Option<u64>,
-    /// Offsets not yet begun that were settled before a restart, rising.
+    /// Offsets not yet begun that were settled before a restart, in ascending order.
     resumed: VecDeque<Range<u64>>,
     span_max: usize,
     moves: u64,
 }
 
-/// What became of the beginning of a message.
+/// The result of beginning a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// It is to be settled.
+    /// It must be settled.
     Fresh,
-    /// It, or a later one, was begun before: it is not to be offered a second time.
+    /// It or a later message was begun before: it must not be offered again.
     Known,
     /// It was settled before a restart, and is settled now.
     Settled,
@@ -45,7 +45,7 @@ impl Watermark {
         }
     }
 
-    /// A stream of which all below `position` is settled.
+    /// A stream in which everything below `position` is settled.
     pub fn starting_at(position: u64, span_max: usize) -> Self {
         Self {
             end: Some(position),
@@ -53,7 +53,8 @@ impl Watermark {
         }
     }
 
-    /// A stream of which all below `position` is settled, and `beyond` as [`beyond`](Self::beyond) gave it before a restart.
+    /// A stream in which everything below `position` is settled, and the ranges that [`beyond`](Self::beyond) returned
+    /// before a restart.
     pub fn resuming(position: u64, beyond: &[Range<u64>], span_max: usize) -> Self {
         debug_assert!(beyond.is_sorted_by(|one, next| one.end <= next.start));
         Self {
@@ -62,7 +63,7 @@ impl Watermark {
         }
     }
 
-    /// Takes up the message at `offset`. Offsets rise but may leave gaps.
+    /// Begins the message at `offset`. Offsets ascend and may leave gaps.
     pub fn begin(&mut self, offset: u64) -> Begun {
         debug_assert!(offset < SETTLED, "an offset of 63 bits");
         if self.end.is_some_and(|end| offset < end) {
@@ -85,7 +86,7 @@ impl Watermark {
         self.end = Some(offset + 1);
     }
 
-    /// Whether the message that is begun now was settled before a restart.
+    /// True if the message begun now was settled before a restart.
     fn was_settled(&mut self, offset: u64) -> bool {
         let is_over = |range: &mut Range<u64>| range.end <= offset;
         while self.resumed.pop_front_if(is_over).is_some() {}
@@ -93,7 +94,7 @@ impl Watermark {
         next.is_some_and(|range| range.contains(&offset))
     }
 
-    /// What is settled beyond the prefix, in ranges that rise. A restart that knows them repeats nothing of them.
+    /// The ranges settled beyond the prefix, in ascending order. A restart with these ranges repeats none of them.
     pub fn beyond(&self) -> Vec<Range<u64>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         let mut is_adjacent = false;
@@ -114,7 +115,7 @@ impl Watermark {
         ranges
     }
 
-    /// Settles the message at `offset`. True when the prefix grew. One that is not on its way is ignored.
+    /// Settles the message at `offset`. True if the prefix grew. Ignores a message that is not unsettled.
     pub fn settle(&mut self, offset: u64) -> bool {
         let Some(place) = self.place_of(offset) else {
             return false;
@@ -135,7 +136,7 @@ impl Watermark {
         true
     }
 
-    /// The next offset to read after a restart: all below it is settled. `None` before the first message.
+    /// The next offset to read after a restart: everything below is settled. `None` before the first message.
     pub fn position(&self) -> Option<u64> {
         self.window.front().copied().or(self.end)
     }
@@ -150,27 +151,27 @@ impl Watermark {
         self.unsettled
     }
 
-    /// Counts what was settled, and what was begun when nothing was unsettled: while it grows, the stream gets on.
+    /// Counts settled messages, and messages begun while none was unsettled. While it grows, the stream makes progress.
     pub fn moves(&self) -> u64 {
         self.moves
     }
 
-    /// How many messages a restart would bring again at most.
+    /// How many messages a restart may repeat at most.
     pub fn span(&self) -> usize {
         self.window.len()
     }
 
-    /// True when the owner should begin no more until the first unsettled message is settled.
+    /// True if the owner should begin no more messages until the first unsettled one is settled.
     pub fn is_wide(&self) -> bool {
         self.window.len() >= self.span_max
     }
 
-    /// True when half of the span or less is in use: the owner that stopped may go on.
+    /// True if at most half of the span is in use: an owner that stopped may continue.
     pub fn is_narrow(&self) -> bool {
         self.window.len() <= self.span_max / 2
     }
 
-    /// Where the unsettled `offset` stands in the window. Without gaps it is at its distance from the first.
+    /// The index of the unsettled `offset` in the window. Without gaps it is the distance from the first.
     fn place_of(&self, offset: u64) -> Option<usize> {
         let first = *self.window.front()?;
         let guess = usize::try_from(offset.checked_sub(first)?).ok()?;
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(mark.beyond(), [11..12, 20..21]);
     }
 
-    /// The same by a set of what is unsettled.
+    /// The same with a set of unsettled offsets.
     #[derive(Default)]
     struct Naive {
         unsettled: BTreeSet<u64>,
