@@ -1,12 +1,12 @@
-//! The folder where downloads are kept between runs. What is in it is whole: a download is made beside its
-//! place and renamed, by one process at a time.
+//! The folder that keeps downloads between runs. Its contents are always complete: one process at a time makes a
+//! download in a folder next to it and renames that.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// `$ACTEON_SERVICES_CACHE`, else `~/.cache/acteon/services`.
+/// `$ACTEON_SERVICES_CACHE`, or else `~/.cache/acteon/services`.
 pub fn folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ACTEON_SERVICES_CACHE") {
         return Ok(folder.into());
@@ -15,8 +15,8 @@ pub fn folder() -> anyhow::Result<PathBuf> {
     Ok(home.join(".cache/acteon/services"))
 }
 
-/// The folder `name` in the cache. When it is not there, `fill` makes its content in a folder beside it; another
-/// process that wants the same waits for it.
+/// The folder `name` in the cache. If it is missing, `fill` creates its content in a folder next to it; another process
+/// that wants the same folder waits.
 pub fn fetched(
     name: &str,
     fill: impl FnOnce(&Path) -> anyhow::Result<()>,

@@ -1,4 +1,4 @@
-//! Waiting for something that will be true, by asking for it.
+//! Waits for a condition by polling it.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
-/// Asks until `wanted` accepts the answer and returns it.
+/// Polls until `wanted` accepts the answer, and returns it.
 ///
 /// # Panics
 /// After `patience`, with the last answer.

@@ -1,4 +1,4 @@
-//! Java archives from Maven Central, with all they need, and how to run a class from them.
+//! Fetches Java archives from Maven Central with their dependencies, and runs classes from them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::cache;
 /// `group:artifact:version`.
 pub type Coordinates = &'static str;
 
-/// The folder of archives `name`, fetched when it is not in the cache.
+/// The folder of archives `name`, fetched if it is not in the cache.
 pub fn archives(name: &str, wanted: &[Coordinates]) -> anyhow::Result<PathBuf> {
     cache::fetched(name, |folder| {
         let pom = tempfile::tempdir()?;
@@ -28,7 +28,7 @@ pub fn archives(name: &str, wanted: &[Coordinates]) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// What makes a short-lived Java program start fast.
+/// Flags that make a short-lived Java program start fast.
 pub const SHORT_LIVED: &[&str] = &["-Xmx256m", "-XX:TieredStopAtLevel=1"];
 
 /// A command that runs `class` with all archives of `folder`.
@@ -41,7 +41,7 @@ pub fn class(folder: &Path, flags: &[&str], class: &str) -> Command {
     java
 }
 
-/// Runs a command to its end; its output is in the error when it fails.
+/// Runs a command to its end; on failure its output is in the error.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| missing(&program, error))?;

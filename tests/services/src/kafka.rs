@@ -33,7 +33,7 @@ const CLUSTER_ID: &str = "acteon-tests-cluster01";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running broker. Dropping it ends it and removes its data.
+/// A running broker. Dropping it stops it and removes its data.
 #[derive(Debug)]
 pub struct Kafka {
     archives: PathBuf,
@@ -43,25 +43,25 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// The folder of archives, downloaded when it is not there yet.
+    /// The folder of archives, downloaded if missing.
     pub async fn fetch() -> anyhow::Result<PathBuf> {
         spawn_blocking(|| java::archives("kafka-4.1.1", ARCHIVES)).await?
     }
 
-    /// The one broker of this test binary. It ends when the process does.
+    /// The broker shared by this test binary. It ends with the process.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Kafka> = OnceCell::const_new();
         let started = SHARED.get_or_try_init(Self::start).await;
         started.unwrap_or_else(|error| panic!("tests need a Kafka broker: {error:#}"))
     }
 
-    /// Starts a broker of its own.
+    /// Starts a separate broker.
     pub async fn start() -> anyhow::Result<Self> {
         let plain = |_: &Path, _| Ok(Listeners::default());
         Ok(Self::start_with(plain).await?.0)
     }
 
-    /// Starts a broker with further listeners, which `make` makes: in the broker's folder, of these ports.
+    /// Starts a broker with additional listeners, which `make` creates from the broker's folder and these ports.
     async fn start_with(
         make: impl FnOnce(&Path, [u16; Listener::ALL.len()]) -> anyhow::Result<Listeners>,
     ) -> anyhow::Result<(Self, Listeners)> {
@@ -93,7 +93,7 @@ impl Kafka {
         &self.bootstrap
     }
 
-    /// A client configuration that knows this broker and nothing else.
+    /// A client configuration for this broker, without further settings.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
@@ -110,7 +110,7 @@ impl Kafka {
         }
     }
 
-    /// Starts the broker again on the same port and data; stops it first when it runs.
+    /// Starts the broker again on the same port and data; stops it first if it is running.
     pub async fn restart(&self) -> anyhow::Result<()> {
         self.stop().await?;
         let mut server = java::class(&self.archives, BROKER_FLAGS, "kafka.Kafka");
@@ -136,7 +136,7 @@ impl Kafka {
         Ok(())
     }
 
-    /// How many records of all topics that `group` has committed anything for it has not committed.
+    /// The number of records that `group` has not committed, in all topics for which it has committed anything.
     pub async fn lag(&self, group: &str) -> anyhow::Result<u64> {
         let mut config = self.client();
         config.set("group.id", group);
@@ -154,7 +154,7 @@ impl Kafka {
         .await?
     }
 
-    /// What `group` has committed for each partition of `topic`: the next offset to read.
+    /// The offsets that `group` has committed for each partition of `topic`: the next ones to read.
     pub async fn committed(
         &self,
         group: &str,
@@ -187,7 +187,7 @@ impl Drop for Kafka {
     fn drop(&mut self) {
         let running = self.slot().take();
         if running.is_none() {
-            // Stopped before: nobody else removes the data.
+            // It was stopped before, so no supervising shell removes the data.
             drop(fs::remove_dir_all(&self.folder));
         }
     }
@@ -213,7 +213,7 @@ fn committed(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<(i32, O
     let deadline = Instant::now() + ASK_PATIENCE;
     let committed = loop {
         match consumer.committed_offsets(wanted.clone(), ASK_PATIENCE) {
-            // The first group of a broker has none, until the topic of offsets is made.
+            // A new broker has no coordinator until the offsets topic is created for the first group.
             Err(error) if lacks_coordinator(&error) && Instant::now() < deadline => {
                 consumer.poll(Duration::from_millis(100));
             }

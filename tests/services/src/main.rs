@@ -1,4 +1,4 @@
-//! `acteon-services fetch` downloads what tests need beforehand, and says what it does.
+//! `acteon-services fetch` downloads what the tests need beforehand, and reports its progress.
 #![expect(clippy::print_stderr, reason = "a command tells its progress")]
 
 use std::process::ExitCode;

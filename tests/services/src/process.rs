@@ -1,6 +1,6 @@
-//! A server process that ends with the process that started it, whatever ends that one: the server runs under a
-//! small shell which reads a pipe from us. When the pipe closes, by a drop, a panic or `kill -9`, the shell kills
-//! the server and removes its folder.
+//! A server process that ends with the process that started it, however that one ends. The server runs under a small
+//! shell that reads a pipe from the parent. When a drop, a panic or `kill -9` closes the pipe, the shell kills the
+//! server and removes its folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
-/// Reads one line from the pipe, or its end: the line says to stop and keep the folder, the end to remove it.
-/// `$1` is the folder, the rest is the command. The shell itself ends when the server does.
+/// Reads one line from the pipe, or its end. A line means stop and keep the folder; the end means remove it. `$1` is
+/// the folder, the rest is the command. The shell itself ends when the server does.
 const SUPERVISE: &str = r#"
 folder=$1; shift
 exec 3<&0
@@ -36,7 +36,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in `folder`; what it prints goes to `server.log` there.
+    /// Starts `command` in `folder`; its output goes to `server.log` there.
     pub fn start(command: &Command, folder: &Path) -> anyhow::Result<Self> {
         let mut shell = Command::new("sh");
         shell.args(["-c", SUPERVISE, "sh"]).arg(folder);
@@ -53,7 +53,7 @@ impl Process {
         })
     }
 
-    /// Asks `ready` until it says yes; fails at once when the server has ended, and after `patience`.
+    /// Polls `ready` until it is true. Fails at once if the server has ended, or after `patience`.
     pub async fn until_ready(
         &mut self,
         patience: Duration,
@@ -86,7 +86,7 @@ impl Process {
         Ok(())
     }
 
-    /// The end of what the server printed.
+    /// The end of the server's output.
     pub fn log(&self) -> String {
         let text = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
@@ -97,13 +97,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.pipe.take().is_some() {
-            // Nothing to be done about a failure here, and the shell ends by itself all the same.
+            // A failure here cannot be handled, and the shell ends by itself in any case.
             drop(self.shell.wait());
         }
     }
 }
 
-/// `N` ports on 127.0.0.1 that nobody listens on now.
+/// `N` ports on 127.0.0.1 that are free now.
 pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
     let mut open = Vec::new();

@@ -1,5 +1,5 @@
-//! A broker that has listeners with TLS besides the plain one, under an authority of its own: its certificates are made
-//! anew each time and lie in its folder.
+//! A broker with TLS listeners besides the plain one, under its own certificate authority. Its certificates are created
+//! on each start, in its folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,14 +17,14 @@ const USER: &str = "acteon";
 const PASSWORD: &str = "swordfish-in-the-tests";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
-/// Who is let in, and by what.
+/// The clients that a listener accepts, and their credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
-    /// Anybody, over TLS.
+    /// Any client, over TLS.
     Tls,
-    /// Users that know their password, by SCRAM-SHA-256 or SCRAM-SHA-512 over TLS.
+    /// Users with a password, by SCRAM-SHA-256 or SCRAM-SHA-512 over TLS.
     Scram,
-    /// Clients with a certificate of the broker's authority.
+    /// Clients with a certificate from the broker's authority.
     ClientCertificate,
 }
 
@@ -55,7 +55,7 @@ pub struct Secured {
 }
 
 impl Secured {
-    /// Starts one.
+    /// Starts a broker.
     pub async fn start() -> anyhow::Result<Self> {
         let make = |folder: &Path, ports: [u16; Listener::ALL.len()]| {
             write_certificates(folder)?;
@@ -66,7 +66,7 @@ impl Secured {
         Ok(Self { kafka, listeners })
     }
 
-    /// The broker as those see it who come by the plain listener.
+    /// The broker as seen through the plain listener.
     pub fn kafka(&self) -> &Kafka {
         &self.kafka
     }
@@ -76,7 +76,7 @@ impl Secured {
         address(self.listeners.ports[listener as usize]).to_string()
     }
 
-    /// The client properties by which `listener` lets a client in, and the client trusts the broker.
+    /// The client properties for which `listener` accepts a client and the client trusts the broker.
     pub fn client_properties(&self, listener: Listener) -> BTreeMap<String, String> {
         let file = |name| self.kafka.folder.join(name).display().to_string();
         let mut properties = vec![
@@ -99,7 +99,7 @@ impl Secured {
         properties.into_iter().map(owned).collect()
     }
 
-    /// Gives a user a password for SCRAM-SHA-512, and makes the user where there is none.
+    /// Sets a user's password for SCRAM-SHA-512, and creates the user if missing.
     pub async fn set_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
         let archives = &self.kafka.archives;
         let mut command = java::class(archives, java::SHORT_LIVED, "kafka.admin.ConfigCommand");
@@ -111,21 +111,21 @@ impl Secured {
     }
 }
 
-/// What a broker listens on besides its plain listener: nothing, or all of [`Listener::ALL`].
+/// The listeners of a broker besides the plain one: none, or all of [`Listener::ALL`].
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     ports: Vec<u16>,
 }
 
 impl Listeners {
-    /// What is added to the broker's lists of listeners.
+    /// The additions to the broker's lists of listeners.
     pub(super) fn addresses(&self) -> String {
         let address =
             |(listener, port): (Listener, u16)| format!(",{}://{}", listener.name(), address(port));
         self.all().map(address).collect()
     }
 
-    /// What is added to the map of their protocols.
+    /// The additions to the map of listener protocols.
     pub(super) fn protocols(&self) -> String {
         let protocol = |(listener, _): (Listener, u16)| {
             format!(",{}:{}", listener.name(), listener.protocol())
@@ -133,7 +133,7 @@ impl Listeners {
         self.all().map(protocol).collect()
     }
 
-    /// What is added to the broker's properties.
+    /// The additions to the broker's properties.
     pub(super) fn properties(&self, folder: &Path) -> String {
         if self.ports.is_empty() {
             return String::new();
@@ -151,7 +151,7 @@ impl Listeners {
         )
     }
 
-    /// What is added to the command that formats the broker's storage: the user.
+    /// The arguments that create the user, for the command that formats the broker's storage.
     pub(super) fn format_arguments(&self) -> Vec<String> {
         if self.ports.is_empty() {
             return Vec::new();
@@ -175,7 +175,7 @@ fn address(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
 }
 
-/// An authority; what it gives the broker, with the key in the same file; what it gives a client.
+/// Writes an authority's certificate, the broker's certificate with its key in the same file, and a client's.
 fn write_certificates(folder: &Path) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();

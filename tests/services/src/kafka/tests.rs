@@ -42,7 +42,7 @@ async fn commit(kafka: &Kafka, group: &str, topic: &str, next: i64) {
     .unwrap();
 }
 
-/// Whether a client with these properties gets an answer; else what it says.
+/// Asks as a client with these properties. Returns `let in`, or the client's error.
 async fn asked(secured: &Secured, listener: Listener, change: &[(&str, &str)]) -> String {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", secured.bootstrap(listener));
