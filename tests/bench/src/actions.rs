@@ -1,11 +1,11 @@
-//! The actions that benches offer: of about 1 KiB, some of them duplicates by key, or with an id and of any size.
+//! The actions that benches offer: about 1 KiB each, some duplicates by key, or with an id and of any size.
 
 use serde_json::json;
 
-/// One in so many actions repeats the key of an earlier one.
+/// One in this many actions repeats the key of an earlier one.
 pub(crate) const DUPLICATE_EVERY: u64 = 10;
 
-/// The JSON of action `number`. Without an id: a broker's redelivery is what the dedup rule is for.
+/// The JSON of action `number`. It has no id: the dedup rule handles a broker's redelivery.
 pub(crate) fn action(number: u64) -> Vec<u8> {
     let key = if number % DUPLICATE_EVERY == DUPLICATE_EVERY - 1 {
         number - (DUPLICATE_EVERY - 1)
@@ -35,7 +35,7 @@ pub(crate) fn action(number: u64) -> Vec<u8> {
     action.to_string().into_bytes()
 }
 
-/// The JSON of an action for `provider` whose id is its number, about `bytes` long, or as short as it can be.
+/// The JSON of an action for `provider` with its number as id. It is about `bytes` long, or as short as possible.
 pub(crate) fn action_for(provider: &str, number: u64, bytes: usize) -> Vec<u8> {
     let start = format!(
         r#"{{"id":"{number}","namespace":"shop","tenant":"tenant-{}","provider":"{provider}","action_type":"order_{}","payload":{{"number":{number},"body":""#,
@@ -55,7 +55,8 @@ pub(crate) fn unique_keys(count: u64) -> u64 {
     count - count / DUPLICATE_EVERY
 }
 
-/// Rules over those actions: conditions on indexed fields, labels and payload, and one dedup rule that all reach.
+/// Rules for those actions: conditions on indexed fields, labels and payload, and one dedup rule that all actions
+/// reach.
 pub(crate) fn rules(count: usize) -> String {
     let mut text = String::from("rules:\n");
     for number in 1..count {

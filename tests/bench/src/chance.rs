@@ -1,6 +1,6 @@
-//! Chance that is the same in every run.
+//! Pseudo-random numbers that are the same in every run.
 
-/// A fraction from 0 up to 1 that looks like chance, for each number another one (SplitMix64).
+/// A pseudo-random fraction from 0 up to 1 for each number (SplitMix64).
 pub(crate) fn fraction(number: u64) -> f64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! A process under measurement: started on a free port, asked over HTTP, its CPU time read from the kernel.
+//! A process under measurement: started on a free port, polled over HTTP, its CPU time read from the kernel.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-/// How often a process is asked whether it is ready or done.
+/// How often to poll whether a process is ready or done.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running process; killed when dropped.
@@ -37,7 +37,7 @@ impl Measured {
     /// The CPU time used so far, all threads, user and system.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<CpuSeconds> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The second field is the name in brackets and may hold spaces.
+        // The second field is the name in parentheses and may contain spaces.
         let fields: Vec<&str> = stat
             .rsplit_once(')')
             .context("an odd /proc/stat")?
@@ -67,7 +67,7 @@ impl Measured {
         Ok(kib.parse::<f64>()? / 1024.0)
     }
 
-    /// Fails when the process has ended.
+    /// Fails if the process has ended.
     pub(crate) fn still_runs(&mut self, log: &Path) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!(
@@ -117,7 +117,7 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
         .port())
 }
 
-/// Asks until `path` answers, at most `patience`.
+/// Polls until `path` answers, for at most `patience`.
 pub(crate) async fn until_ready(port: u16, path: &str, patience: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + patience;
     loop {

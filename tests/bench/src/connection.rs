@@ -1,4 +1,4 @@
-//! One kept-alive connection to a server, as a caller has it.
+//! One kept-alive connection to a server, as a caller uses it.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

@@ -1,14 +1,15 @@
-//! What was offered, and how often each of it came to the far end, by its number: what is lost or doubled shows here.
+//! Records every action offered, and how often each one arrived at the far end, by its number. Losses and duplicates
+//! show here.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-/// How often it is asked whether all has come.
+/// How often to check whether everything has arrived.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
-/// Every action of one run. The number of an action is its id, too.
+/// Every action of one run. The number of an action is also its id.
 #[derive(Default)]
 pub(crate) struct FarEnd {
     actions: Mutex<Vec<Offered>>,
@@ -21,17 +22,17 @@ struct Offered {
     arrivals: u32,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub(crate) struct Count {
     pub(crate) offered: u64,
-    /// How many came at least once.
+    /// How many actions arrived at least once.
     pub(crate) arrived: u64,
-    /// How many came more than once.
+    /// How many actions arrived more than once.
     pub(crate) doubled: u64,
 }
 
 impl FarEnd {
-    /// The number of the next action; it is offered now.
+    /// Returns the number of the next action; it counts as offered now.
     pub(crate) fn offer(&self, provider: &'static str) -> u64 {
         let mut actions = self.actions.lock();
         actions.push(Offered {
@@ -43,10 +44,10 @@ impl FarEnd {
         actions.len() as u64 - 1
     }
 
-    /// A provider has accepted this action.
+    /// Records that a provider has accepted this action.
     pub(crate) fn arrive(&self, number: u64) {
         let now = Instant::now();
-        // Another number was never offered: it would show as a loss.
+        // A number that was never offered is ignored: it would show as a loss.
         if let Some(action) = self.actions.lock().get_mut(number as usize) {
             action.first_arrival.get_or_insert(now);
             action.arrivals += 1;
@@ -70,7 +71,7 @@ impl FarEnd {
         }
     }
 
-    /// How many actions a provider has accepted since then, per second until `end`.
+    /// How many actions a provider accepted from `since` to `end`, per second.
     pub(crate) fn rate(&self, provider: &str, since: Instant, end: Instant) -> f64 {
         let window = since..end;
         let actions = self.actions.lock();
@@ -82,7 +83,7 @@ impl FarEnd {
         arrived as f64 / (end - since).as_secs_f64()
     }
 
-    /// The time from being offered to being accepted, in milliseconds, that 99 of 100 actions of a provider kept.
+    /// The 99th percentile of the time from offer to acceptance for a provider's actions, in milliseconds.
     pub(crate) fn p99_ms(&self, provider: &str, since: Instant) -> f64 {
         let actions = self.actions.lock();
         let mut delays: Vec<Duration> = actions
@@ -95,7 +96,7 @@ impl FarEnd {
         delays.get(at).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
     }
 
-    /// When the first and the last came of the actions from number `from` on.
+    /// When the first and the last of the actions from number `from` on arrived.
     pub(crate) fn arrivals_from(&self, from: u64) -> Option<(Instant, Instant)> {
         let actions = self.actions.lock();
         let arrivals = || {
@@ -105,7 +106,7 @@ impl FarEnd {
         Some((arrivals().min()?, arrivals().max()?))
     }
 
-    /// Waits until so many have arrived, for at most `patience`. Says whether they have.
+    /// Waits until this many have arrived, for at most `patience`. Returns whether they have.
     pub(crate) async fn until_arrived(&self, count: u64, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         while self.count().arrived < count {

@@ -25,12 +25,12 @@ pub(crate) enum Floor {
     },
 }
 
-/// What the Kafka client does when it has fetched enough for now.
+/// The Kafka client's behaviour when it has fetched enough for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fetching {
-    /// It pauses for a second: its default.
+    /// It pauses for a second, its default.
     Pausing,
-    /// It goes on soon, as Acteon has it.
+    /// It soon continues, as configured by Acteon.
     Steady,
 }
 

@@ -1,5 +1,5 @@
-//! POST /v1/dispatch and /v1/dispatch/batch over kept-alive connections, the server against a bare handler. They run
-//! in turn, several times, so that a drift of the machine meets both.
+//! POST /v1/dispatch and /v1/dispatch/batch over kept-alive connections, the server against a bare handler. The two run
+//! alternately several times, so that a drift of the machine affects both.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Shape {
     }
 }
 
-/// What one run did.
+/// The result of one run.
 struct Run {
     actions_per_second: f64,
     cpu_per_million: f64,
@@ -176,7 +176,7 @@ async fn measure(
     })
 }
 
-/// One connection that asks again as soon as it is answered.
+/// One connection that sends the next request as soon as it has the answer.
 async fn call(
     port: u16,
     shape: Shape,

@@ -1,5 +1,5 @@
-//! A topic for four providers, of which one hangs, fails or is slow, each in turn and all together: the rate of the
-//! healthy ones against their rate when none is in trouble.
+//! A topic for four providers of which one hangs, fails or is slow, each in turn and then all together. Compares the
+//! rate of the healthy providers with their rate when none is in trouble.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,12 @@ const PROVIDERS: [&str; 4] = ["hung", "failing", "slow", "well"];
 const ACTION_BYTES: usize = 1024;
 const WARM_UP: u64 = 400;
 const WARM_UP_PATIENCE: Duration = Duration::from_secs(30);
-/// What waits comes back soon enough to be counted. The failing provider keeps its breaker closed: behind an open one it
-/// would not be called, and could trouble nobody.
+/// A short schedule, so that redelivered actions come back in time to be counted. The failing provider keeps its
+/// breaker closed: behind an open one it would not be called, and could not affect the others.
 const CONFIG: &str = "redelivery.schedule_seconds = [5, 10]\n\
                       circuit_breaker.recovery_timeout_seconds = 10\n\
                       circuit_breaker.providers.failing.failure_threshold = 1000000";
-/// The longest wait of that schedule: what comes twice has come by then.
+/// The longest wait of that schedule: duplicates have arrived by then.
 const LONGEST_WAIT: Duration = Duration::from_secs(12);
 
 #[derive(Args)]
@@ -33,10 +33,10 @@ pub(crate) struct Options {
     /// How long actions are offered in each run.
     #[arg(long, default_value_t = 15)]
     seconds: u64,
-    /// How many actions are offered a second. Default: half of what a first run can do.
+    /// How many actions are offered a second. Default: half the rate of a first run.
     #[arg(long)]
     rate: Option<f64>,
-    /// Who is in trouble.
+    /// Which providers are in trouble.
     #[arg(
         long,
         value_delimiter = ',',
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// How long the last action may take after the trouble.
     #[arg(long, default_value_t = 60)]
     patience_seconds: u64,
-    /// Lines of configuration beside all defaults.
+    /// Lines of configuration in addition to the defaults.
     #[arg(long, default_value = CONFIG)]
     config: String,
     /// How many actions the first run has.
@@ -54,12 +54,12 @@ pub(crate) struct Options {
     first_run: u64,
 }
 
-/// Who is in trouble. Whoever it is has half of the traffic, the others have a sixth each.
+/// Which provider is in trouble. It has half of the traffic; the others have a sixth each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mix {
     /// One takes requests and never answers.
     Hung,
-    /// One is well, but accepts 100 a second.
+    /// One works, but accepts 100 a second.
     Slow,
     /// One answers three of four requests with 503.
     Failing,
@@ -95,7 +95,7 @@ impl Mix {
     }
 }
 
-/// Who has half of the traffic when nobody is in trouble.
+/// The provider that has half of the traffic when none is in trouble.
 const HALF_OF_FLOOR: &str = "slow";
 
 fn manner(provider: &str) -> Manner {
@@ -124,11 +124,11 @@ struct Setting {
     config: String,
 }
 
-/// What one run did.
+/// The result of one run.
 struct Run {
-    /// For each provider: actions per second in its window, for each sixth of the traffic that it has.
+    /// For each provider: actions per second in the window, per sixth of the traffic that it has.
     rates: Vec<f64>,
-    /// The slowest hundredth of those for the one that is always well, in milliseconds.
+    /// The 99th percentile for the provider that is always healthy, in milliseconds.
     p99_ms: f64,
     cpu_per_million: f64,
     ending: Ending,
@@ -190,7 +190,7 @@ fn describe(report: &mut Report, name: &str, run: &Run) {
     report.row(format!("{name}: far end"), &figures);
 }
 
-/// How many actions a second the machine can do when all are there and nobody is in trouble.
+/// How many actions a second the machine handles if all are there and no provider is in trouble.
 async fn most(options: &Options, kafka: &Kafka) -> anyhow::Result<f64> {
     let (setting, actions) = (Setting::new(options, kafka).await?, options.first_run);
     setting.send(actions, shares(HALF_OF_FLOOR))?;
@@ -263,7 +263,7 @@ impl Setting {
         })
     }
 
-    /// These are in trouble from now on, the others are well.
+    /// From now on these providers are in trouble and the others are healthy.
     fn trouble(&self, troubled: &[&str]) {
         for (provider, receiver) in PROVIDERS.into_iter().zip(&self.receivers) {
             let is_troubled = troubled.contains(&provider);
@@ -275,7 +275,7 @@ impl Setting {
         }
     }
 
-    /// Offers so many actions at once.
+    /// Offers this many actions at once.
     fn send(&self, actions: u64, shares: [&'static str; 6]) -> anyhow::Result<()> {
         for provider in shares.into_iter().cycle().take(actions as usize) {
             let (number, action) = self.next(provider);

@@ -1,5 +1,5 @@
 //! A topic of records consumed to its end: the server with rules and dedup in memory, and a bare consumer, one after
-//! the other over the same topic of a real broker.
+//! the other on the same topic of a real broker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     runs: u32,
 }
 
-/// What one run took.
+/// The cost of one run.
 struct Run {
     seconds: f64,
     cpu_seconds: f64,
@@ -47,7 +47,7 @@ async fn compare(options: &Options) -> anyhow::Result<Report> {
     let brokers = kafka.bootstrap().to_owned();
     let (records, to) = (options.records, brokers.clone());
     tokio::task::spawn_blocking(move || produce(&to, records)).await??;
-    // Not counted: the first to read finds a broker that is still busy with what was written.
+    // Not counted: the broker is still busy with the records just written when the first reader comes.
     floor(&brokers, records, Fetching::Steady)?;
     let mut report = Report::new("kafka");
     let (mut pausing_rates, mut pausing_audited) = (Vec::new(), Vec::new());
@@ -188,7 +188,7 @@ fn configure(folder: &Path, brokers: &str, audit: Audit) -> anyhow::Result<Strin
     std::fs::write(rules_folder.join("bench.yaml"), rules(20))?;
     let (rules, audited) = (rules_folder.to_string_lossy(), audit == Audit::Memory);
     let group = uuid::Uuid::now_v7();
-    // As the guide says: one for each core, and no more than partitions.
+    // As the guide recommends: one per core, and no more than partitions.
     let consumers = std::thread::available_parallelism()?
         .get()
         .min(PARTITIONS as usize);

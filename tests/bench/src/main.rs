@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 /// Measures Acteon against its floors.
 #[derive(Parser)]
 struct Arguments {
-    /// Where the JSON results go.
+    /// Where to write the JSON results.
     #[arg(long, default_value = "bench-results", global = true)]
     results: PathBuf,
     #[command(subcommand)]
@@ -35,7 +35,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// The time to decide: 10, 1,000 and 10,000 rules, found by index and not.
+    /// The time to decide: 10, 1,000 and 10,000 rules, with and without the index.
     Rules,
     /// POST /v1/dispatch on 64 connections against a bare axum handler.
     Http(http::Options),
@@ -45,11 +45,11 @@ enum Bench {
     Kafka(kafka::Options),
     /// Healthy providers beside hung, slow and failing ones on one topic.
     Isolation(isolation::Options),
-    /// What the server holds while 200 B to 2 MB bodies meet slow, hung and failing providers, against its bound.
+    /// The server's memory while 200 B to 2 MB bodies meet slow, hung and failing providers, against its bound.
     Memory(memory::Options),
-    /// A provider away for 90 s while 100,000 actions come, half of them for it.
+    /// A provider away for 90 s while 100,000 actions arrive, half of them for it.
     Outage(outage::Options),
-    /// A floor, run as a process of its own.
+    /// A floor, run as a separate process.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
 }

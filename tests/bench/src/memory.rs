@@ -1,6 +1,6 @@
-//! Bodies of 200 B to 2 MB offered over HTTP and Kafka to a slow, a hung and a failing provider beside a healthy one:
-//! what the server holds against the bound it was given. And what is left of large batches when all but one small
-//! action of each is delivered.
+//! Offers bodies of 200 B to 2 MB over HTTP and Kafka to a slow, a hung and a failing provider next to a healthy one,
+//! and compares the server's memory with its bound. Also measures the memory left of large batches when all but one
+//! small action of each is delivered.
 
 mod batches;
 mod http;
@@ -34,38 +34,38 @@ const TROUBLES: [(&str, Manner); 3] = [
 ];
 const SHORTEST_BYTES: f64 = 200.0;
 const LONGEST_BYTES: f64 = 2_000_000.0;
-/// Without the audit trail, whose memory is another bound. What waits comes back soon enough to be counted, and the
-/// troubled provider keeps being called, as it would not be behind an open breaker.
+/// Without the audit trail, whose memory has another bound. A short schedule brings redelivered actions back in time to
+/// be counted. The troubled provider is still called, as it would not be behind an open breaker.
 const CONFIG: &str = "audit.enabled = false\n\
                       redelivery.schedule_seconds = [5, 10]\n\
                       circuit_breaker.recovery_timeout_seconds = 10\n\
                       circuit_breaker.providers.troubled.failure_threshold = 1000000";
-/// The longest wait of that schedule: what comes twice has come by then.
+/// The longest wait of that schedule: duplicates have arrived by then.
 const LONGEST_WAIT: Duration = Duration::from_secs(12);
-/// Batches of a hundred small actions before the memory of the idle server is read.
+/// How many batches of a hundred small actions are sent before the memory of the idle server is read.
 const WARM_UP_BATCHES: u64 = 100;
 const WARM_UP_ACTIONS: u64 = 100;
-/// How long a warmed-up server is left alone before that.
+/// How long a warmed-up server is left idle before that.
 const IDLE: Duration = Duration::from_secs(2);
 const MIB: f64 = 1024.0 * 1024.0;
-/// So many times its bound may a server hold, above what it holds when idle.
+/// The server may hold this many times its bound, above its memory when idle.
 const GOAL: f64 = 1.3;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How much is offered in all, in GiB.
+    /// How much is offered in total, in GiB.
     #[arg(long, default_value_t = 1.5)]
     gib: f64,
-    /// The bound of what is in flight, in MiB.
+    /// The in-flight bound, in MiB.
     #[arg(long, default_value_t = 64)]
     bound_mib: u64,
-    /// How long the trouble lasts after all has been written to a topic.
+    /// How long the trouble lasts after everything has been written to a topic.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// How long the last action may take after the trouble.
     #[arg(long, default_value_t = 60)]
     patience_seconds: u64,
-    /// Lines of configuration beside all defaults.
+    /// Lines of configuration in addition to the defaults.
     #[arg(long, default_value = CONFIG)]
     config: String,
 }
@@ -76,12 +76,12 @@ struct Setting {
     troubled: Receiver,
     server: Server,
     bound_mib: u64,
-    /// What the server held when it was warm and idle.
+    /// The server's memory when warm and idle, in MiB.
     base_mib: f64,
     _well: Receiver,
 }
 
-/// What is left to say of a case besides its memory.
+/// The results of a case besides its memory.
 struct Outcome {
     figures: Vec<(&'static str, f64)>,
     lost: u64,
@@ -181,9 +181,10 @@ fn batch(actions: impl Iterator<Item = Vec<u8>>) -> Bytes {
         .into()
 }
 
-/// An action for one of the two; as many lie between 200 B and 2 kB as between 200 kB and 2 MB.
+/// An action for one of the two. Sizes are spread evenly over orders of magnitude: as many between 200 B and 2 kB as
+/// between 200 kB and 2 MB.
 fn next(far_end: &FarEnd) -> (u64, Vec<u8>) {
-    // Who it is for is of no interest to the count.
+    // The count does not depend on the provider.
     let number = far_end.offer(TROUBLED);
     let provider = if fraction(number) < 0.5 {
         WELL

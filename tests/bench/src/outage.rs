@@ -1,5 +1,5 @@
-//! A provider that is away while half of a topic's actions are for it: the other half keeps its rate, and when the
-//! provider is back everything is delivered, once.
+//! A provider that is away while half of a topic's actions are for it: the other half must keep its rate, and when the
+//! provider is back everything must be delivered once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,17 +27,17 @@ pub(crate) struct Options {
     /// How long the provider is away.
     #[arg(long, default_value_t = 90)]
     seconds: u64,
-    /// How many actions come in that time, half of them for it.
+    /// How many actions arrive in that time, half of them for it.
     #[arg(long, default_value_t = 100_000)]
     records: u64,
-    /// Lines of configuration beside all defaults, such as "redelivery.schedule_seconds = [1, 2, 4]".
+    /// Lines of configuration in addition to the defaults, such as "redelivery.schedule_seconds = [1, 2, 4]".
     #[arg(long, default_value = "")]
     config: String,
     /// How long the last action may take after the provider is back: the third wait of the schedule with its jitter,
     /// the breaker's recovery, and the time to deliver.
     #[arg(long, default_value_t = 240)]
     patience_seconds: u64,
-    /// How long it is watched afterwards whether anything comes twice: as long as the third wait.
+    /// How long to watch for duplicates afterwards: as long as the third wait.
     #[arg(long, default_value_t = 150)]
     watch_seconds: u64,
 }
@@ -115,7 +115,7 @@ impl Setting {
         Ok(setting)
     }
 
-    /// Offers actions for these in turn. Returns how many a second came to the one that is well meanwhile.
+    /// Offers actions for these providers in turn. Returns the rate per second at the healthy one in the meantime.
     async fn offer(
         &self,
         providers: &[&'static str],

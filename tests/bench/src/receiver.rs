@@ -1,4 +1,5 @@
-//! A provider's side: an HTTP server that costs little, behaves as it is told, and notes what it has accepted.
+//! The provider's side: an HTTP server that costs little, behaves as configured, and records the actions it has
+//! accepted.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,14 +31,14 @@ pub(crate) enum Manner {
     Hung,
     /// It takes 20 ms for each request and answers three of four with 503.
     Failing,
-    /// It is well, but accepts no more than so many requests a second.
+    /// It works, but accepts at most this many requests a second.
     Slow(u32),
 }
 
 /// A running receiver. It ends when dropped.
 pub(crate) struct Receiver {
     address: SocketAddr,
-    /// Its address while it is away: taken, so that connections to it are refused.
+    /// Its address while it is away: bound, so that connections to it are refused.
     reserved: Option<TcpSocket>,
     shared: Arc<Shared>,
     accepting: JoinSet<()>,
@@ -56,7 +57,7 @@ struct Progress {
 }
 
 impl Receiver {
-    /// A provider that is well.
+    /// Starts a healthy provider.
     pub(crate) fn start(far_end: &Arc<FarEnd>) -> anyhow::Result<Self> {
         let mut receiver = Self::away(far_end)?;
         receiver.come_back()?;
@@ -98,7 +99,7 @@ impl Receiver {
         format!("http://{}/", self.address)
     }
 
-    /// How many requests came, refused ones included.
+    /// How many requests arrived, including refused ones.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.progress.lock().requests
     }
@@ -108,7 +109,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // A connection that breaks off is its caller's affair.
+            // A broken connection is left to its caller.
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => {
                 if let Ok((socket, _)) = accepted {
@@ -132,7 +133,7 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) -> anyhow::Result<()>
 }
 
 impl Shared {
-    /// Nothing when the connection ends without an answer.
+    /// `None` if the connection must end without an answer.
     async fn answer(&self, number: u64) -> Option<&'static [u8]> {
         let request = {
             let mut progress = self.progress.lock();
@@ -143,7 +144,7 @@ impl Shared {
         match manner {
             Manner::Well => {}
             Manner::Hung => {
-                // Its sender lives as long as we do.
+                // The sender lives as long as this value.
                 let mut changes = self.manner.subscribe();
                 drop(changes.wait_for(|manner| *manner != Manner::Hung).await);
                 return None;
@@ -167,7 +168,7 @@ impl Shared {
     }
 }
 
-/// Reads one request and returns the number in its id; nothing when the caller has closed.
+/// Reads one request and returns the number in its id; `None` if the caller has closed the connection.
 async fn read_request(
     socket: &mut TcpStream,
     buffer: &mut BytesMut,
@@ -209,7 +210,7 @@ fn number_in(head: &[u8], header: &str) -> anyhow::Result<u64> {
 mod tests {
     use super::*;
 
-    /// Sends one request and reads the answer to its end; nothing when the connection ends without one.
+    /// Sends one request and reads the answer to its end; `None` if the connection ends without one.
     async fn send(connection: &mut TcpStream, number: u64) -> io::Result<Option<String>> {
         let request = format!(
             "POST / HTTP/1.1\r\nx-acteon-action-id: {number}\r\ncontent-length: 5\r\n\r\nhello"

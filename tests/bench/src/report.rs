@@ -1,4 +1,4 @@
-//! What a bench found: a table for people, JSON for machines.
+//! The results of a bench: a table for people, JSON for machines.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ impl Report {
         }
     }
 
-    /// A line of figures by name.
+    /// Adds a row of named figures.
     pub(crate) fn row(&mut self, what: impl Into<String>, figures: &[(&'static str, f64)]) {
         self.rows.push(Row {
             what: what.into(),
@@ -43,7 +43,7 @@ impl Report {
         });
     }
 
-    /// A goal that holds when `measured` is at least `bound`.
+    /// Adds a goal: `measured` must be at least `bound`.
     pub(crate) fn at_least(&mut self, what: impl Into<String>, measured: f64, bound: f64) {
         self.goals.push(Goal {
             what: what.into(),
@@ -53,7 +53,7 @@ impl Report {
         });
     }
 
-    /// A goal that holds when `measured` is at most `bound`.
+    /// Adds a goal: `measured` must be at most `bound`.
     pub(crate) fn at_most(&mut self, what: impl Into<String>, measured: f64, bound: f64) {
         self.goals.push(Goal {
             what: what.into(),
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// The middle of a list that is not empty.
+/// The median of a list that is not empty.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -1,4 +1,5 @@
-//! The time to decide about one action, in one thread: what the number of rules costs, found by index and not.
+//! The time to decide about one action, in one thread: how it grows with the number of rules, with and without the
+//! index.
 
 use std::hint::black_box;
 
@@ -37,7 +38,7 @@ pub(crate) fn run() -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Rules of which ten name the action types that are offered; the others name types that never come.
+/// Rules of which ten match the action types that are offered; the others name types that never occur.
 fn indexed(count: usize) -> Vec<String> {
     let numbers: Vec<_> = (0..count).collect();
     numbers.chunks(1000).map(indexed_file).collect()

@@ -1,4 +1,4 @@
-//! The server with webhooks as its providers, under measurement.
+//! The server under measurement, with webhooks as its providers.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::child::{Measured, counters, free_port, server_binary, until_ready};
 use crate::far_end::FarEnd;
 use crate::receiver::Receiver;
 
-/// How often it is asked what has become of the actions.
+/// How often to poll for the outcome of the actions.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-/// A running server in a folder of its own. It ends when dropped.
+/// A running server in a separate folder. It ends when dropped.
 pub(crate) struct Server {
     process: Measured,
     port: u16,
     folder: TempDir,
 }
 
-/// What became of the actions of a run.
+/// The outcome of a run's actions.
 pub(crate) struct Ending {
     pub(crate) offered: u64,
-    /// How many have come neither to the far end nor to the dead letters.
+    /// How many have reached neither the far end nor the dead letters.
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) dead_lettered: u64,
-    /// How long it took until none was missing, or for how long that was waited for.
+    /// How long it took until none was missing, or how long the wait was.
     pub(crate) took: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Server {
         self.port
     }
 
-    /// Waits until every action has come to the far end or to the dead letters, for at most `patience`.
+    /// Waits until every action has reached the far end or the dead letters, for at most `patience`.
     pub(crate) async fn ending(
         &mut self,
         far_end: &FarEnd,
@@ -90,7 +90,7 @@ impl Server {
     }
 }
 
-/// The configuration of a provider, with all defaults.
+/// The configuration of a provider, with the defaults.
 pub(crate) fn webhook(name: &str, receiver: &Receiver) -> String {
     let url = receiver.url();
     format!(

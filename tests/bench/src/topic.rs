@@ -1,4 +1,4 @@
-//! A topic of a real broker, to which a bench offers actions: as fast as may be, or steadily.
+//! A topic of a real broker, to which a bench offers actions as fast as possible or at a steady rate.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 const PARTITIONS: i32 = 6;
 const RECORD_BYTES_MAX: &str = "4000000";
-/// How often what is due is offered.
+/// How often due actions are offered.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A topic of its own, and a producer to it.
+/// A separate topic, and a producer for it.
 pub(crate) struct Topic {
     name: String,
     producer: BaseProducer,
 }
 
 impl Topic {
-    /// A new topic, which takes records of up to 4 MB.
+    /// A new topic that accepts records of up to 4 MB.
     pub(crate) async fn create(kafka: &Kafka) -> anyhow::Result<Self> {
         let name = format!("bench-{}", uuid::Uuid::now_v7());
         let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
@@ -43,12 +43,12 @@ impl Topic {
         })
     }
 
-    /// The group that a server with [`Topic::source`] is a member of.
+    /// The consumer group of a server with [`Topic::source`].
     pub(crate) fn group(&self) -> String {
         format!("{}-group", self.name)
     }
 
-    /// The configuration of a source that reads it, with all defaults.
+    /// The configuration of a source that reads it, with the defaults.
     pub(crate) fn source(&self, kafka: &Kafka) -> String {
         format!(
             "[[sources]]\nname = \"bench\"\ntype = \"kafka\"\nbrokers = \"{}\"\ntopics = [\"{}\"]\ngroup_id = \"{}\"\n\n",
@@ -63,12 +63,12 @@ impl Topic {
         queue(&self.producer, &self.name, number, value)
     }
 
-    /// Waits until the broker has all.
+    /// Waits until the broker has all records.
     pub(crate) fn flush(&self) -> anyhow::Result<()> {
         Ok(self.producer.flush(Duration::from_secs(120))?)
     }
 
-    /// Offers `rate` actions a second for so long, whatever becomes of them.
+    /// Offers `rate` actions a second for this long, regardless of their outcome.
     pub(crate) async fn offer(
         &self,
         rate: f64,

@@ -1,4 +1,4 @@
-//! What a careful author would write by hand: parse the action typed, leave the payload raw, answer.
+//! A careful handwritten server: parses the action typed, leaves the payload raw, and answers.
 
 use acteon_core::decode::{decode, decode_batch};
 use axum::Router;

@@ -1,4 +1,4 @@
-//! A plain consumer loop: parse each record typed, the payload left raw, and commit as the client does by itself.
+//! A plain consumer loop: parses each record typed, leaves the payload raw, and lets the client commit by itself.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) fn consume(
     consumer.subscribe(&[topic])?;
     let (mut parsed, mut nothing) = (0, 0);
     while parsed < records {
-        // It also returns without a record when it had something else to do.
+        // It also returns without a record after it was busy with something else.
         let Some(message) = consumer.poll(Duration::from_secs(1)) else {
             nothing += 1;
             ensure!(nothing < 60, "nothing more after {parsed} records");

@@ -1,5 +1,5 @@
-//! Batches of 1.8 MB, each with one small action for a provider that hangs. The others are delivered, so almost all of
-//! a batch is done with; the small action must not keep it.
+//! Batches of 1.8 MB, each with one small action for a provider that hangs. The other actions are delivered, so almost
+//! the whole batch is finished; the small action must not keep it in memory.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ pub(super) const BOUND_MIB: u64 = 16;
 const BATCHES: u64 = 200;
 const ACTIONS: u64 = 20;
 const ACTION_BYTES: usize = 90_000;
-/// How many callers send at the same time. Those who wait for their answer are more.
+/// How many callers send at the same time. More of them wait for their answer.
 const SENDERS: usize = 8;
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// How long a caller waits after a refusal.
 const REFUSED_FOR: Duration = Duration::from_millis(100);
-/// How long the callers try to bring in all batches.
+/// How long the callers try to get all batches accepted.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(setting: &Setting) -> anyhow::Result<Outcome> {
@@ -73,7 +73,7 @@ struct Caller {
     port: u16,
     far_end: Arc<FarEnd>,
     turns: Arc<Semaphore>,
-    /// How many batches have been delivered but for their action for the hung provider.
+    /// How many batches have been delivered except for their action for the hung provider.
     taken: Arc<AtomicU64>,
 }
 
@@ -100,11 +100,11 @@ impl Caller {
         }
     }
 
-    /// Sends the batch, again as long as it is refused, and waits for its answer.
+    /// Sends the batch, repeats it while it is refused, and waits for its answer.
     async fn send(&self, numbers: &[u64], body: Bytes) -> anyhow::Result<()> {
         loop {
             let mut connection = Connection::open(self.port).await?;
-            // A server that refuses need not read the whole body: then the connection breaks off.
+            // A server that refuses need not read the whole body; the connection may then break.
             if let Ok((status, _)) = connection.post(PATH, body.clone()).await {
                 let refused = status == StatusCode::SERVICE_UNAVAILABLE;
                 ensure!(refused || status.is_success(), "answered {status}");

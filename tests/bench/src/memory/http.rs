@@ -1,5 +1,5 @@
-//! Batches over HTTP from callers who do not wait long: they send the next one when they are refused, and hang up when
-//! they get no answer within a second.
+//! Batches over HTTP from impatient callers: after a refusal they send the next one, and they hang up when they get no
+//! answer within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,15 +17,15 @@ use crate::connection::Connection;
 use crate::far_end::FarEnd;
 use crate::receiver::Manner;
 
-/// Their bodies together are larger than the bound.
+/// Together their bodies exceed the bound.
 const CALLERS: usize = 64;
 const BATCH_BYTES_MAX: usize = 2_090_000;
 const BATCH_ACTIONS_MAX: usize = 100;
 const HANGS_UP_AFTER: Duration = Duration::from_secs(1);
-/// How long the work goes on for callers who have hung up, after the trouble.
+/// How long the work for callers who have hung up continues after the trouble.
 const GOES_ON: Duration = Duration::from_secs(2);
 
-/// What the callers saw.
+/// The results that the callers saw.
 #[derive(Default)]
 struct Seen {
     /// The numbers of actions that were answered `Executed`.
@@ -78,7 +78,7 @@ pub(super) async fn run(setting: &Setting, bytes: u64) -> anyhow::Result<Outcome
 struct Caller {
     port: u16,
     far_end: Arc<FarEnd>,
-    /// How many bytes all callers are still to offer.
+    /// How many bytes all callers together still have to offer.
     left: Arc<AtomicU64>,
     seen: Seen,
 }
@@ -102,7 +102,7 @@ impl Caller {
                 }
                 Ok(Ok((StatusCode::SERVICE_UNAVAILABLE, _))) => self.seen.refused += 1,
                 Ok(Ok((status, _))) => anyhow::bail!("answered {status}"),
-                // A server that refuses need not read the whole body: then the connection breaks off.
+                // A server that refuses need not read the whole body; the connection may then break.
                 Ok(Err(_)) => self.seen.refused += 1,
                 Err(_) => self.seen.hung_up += 1,
             }
@@ -110,7 +110,7 @@ impl Caller {
         }
     }
 
-    /// As many actions as a batch holds; `spare` is the one that did not fit into the last.
+    /// Enough actions for one batch; `spare` is the one that did not fit into the last batch.
     fn next_batch(&self, spare: &mut Option<(u64, Vec<u8>)>) -> (Vec<u64>, Bytes) {
         let (mut numbers, mut actions, mut length) = (Vec::new(), Vec::new(), 2);
         while actions.len() < BATCH_ACTIONS_MAX {

@@ -1,5 +1,5 @@
 //! Records of all sizes, written to a topic as fast as the broker takes them. After a while the trouble ends, and all
-//! must come.
+//! must arrive.
 
 use std::time::Duration;
 
