@@ -1,4 +1,4 @@
-//! What a producer asks for. How it is read from bytes stands in `decode`.
+//! What a producer asks for. `decode` reads it from bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 
 /// One action: who asks, through which provider, what kind, and the payload.
 ///
-/// Every name is 1 to 256 bytes without control characters; [`crate::decode`] sees to it.
+/// Every name is 1 to 256 bytes without control characters. [`crate::decode`] enforces this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
-    /// The producer's id, or one that Acteon made.
+    /// The producer's id, or a generated one.
     pub id: CompactString,
     /// The first part of the isolation boundary.
     pub namespace: CompactString,
@@ -26,13 +26,13 @@ pub struct Action {
     pub provider: CompactString,
     /// What kind of action this is.
     pub action_type: CompactString,
-    /// Any JSON, kept as the bytes it came in.
+    /// Any JSON, kept as received.
     pub payload: Payload,
     /// The labels; `metadata` on the wire.
     pub labels: Labels,
-    /// What a dedup rule without a key of its own uses.
+    /// The key for a dedup rule that defines none.
     pub dedup_key: Option<CompactString>,
-    /// The state an event asks to move to.
+    /// The state that an event asks to move to.
     pub status: Option<CompactString>,
     /// Overrides the computed fingerprint.
     pub fingerprint: Option<CompactString>,
@@ -40,14 +40,14 @@ pub struct Action {
     pub starts_at: Option<Timestamp>,
     /// When the event ended.
     pub ends_at: Option<Timestamp>,
-    /// When the producer made it, else when Acteon received it.
+    /// When the producer created it, else when Acteon received it.
     pub created_at: Timestamp,
     /// W3C `traceparent` and `tracestate`.
     pub trace_context: Labels,
 }
 
 impl Action {
-    /// The trace id of `traceparent`: 32 hex digits, if it is well formed.
+    /// The trace id of `traceparent`: 32 hex digits. `None` if it is malformed.
     pub fn trace_id(&self) -> Option<&str> {
         let id = self.trace_context.get("traceparent")?.split('-').nth(1)?;
         (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
@@ -55,7 +55,7 @@ impl Action {
 }
 
 impl Serialize for Action {
-    /// The wire form of an action, each field present, absent ones as `null`.
+    /// The wire form of an action. Every field is present; absent ones are `null`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("Action", 14)?;
         out.serialize_field("id", &self.id)?;
@@ -76,17 +76,17 @@ impl Serialize for Action {
     }
 }
 
-/// A JSON value as the bytes it came in: well formed, UTF-8, at most [`Payload::DEPTH_MAX`] deep.
+/// A JSON value, kept as the bytes received: well formed, UTF-8, at most [`Payload::DEPTH_MAX`] deep.
 ///
-/// Cloning shares the bytes. `Debug` shows the length only: payloads do not belong in logs.
+/// Cloning shares the bytes. `Debug` shows only the length, because payloads do not belong in logs.
 #[derive(Clone)]
 pub struct Payload {
     json: Bytes,
-    /// Noted when an object was read; a matter of speed alone.
+    /// Recorded when an object was read, only for speed.
     members: Option<Arc<[Member]>>,
 }
 
-/// Where a member of an object stands in its text.
+/// The position of a member of an object in its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Member {
     /// Without its quotes.
@@ -94,7 +94,7 @@ pub(crate) struct Member {
     pub(crate) value: Span,
 }
 
-/// A part of a text.
+/// A range of a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     pub(crate) start: u32,
@@ -115,7 +115,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The JSON text of the value under `key`: the last, where the key stands there twice.
+    /// The JSON text of the value under `key`. The last value wins if the key appears twice.
     pub fn get(&self, key: &str) -> Option<&'a [u8]> {
         let mut members = self.members.iter().rev();
         let found = members.find(|member| member.key.of(self.json) == Some(key.as_bytes()));
@@ -124,7 +124,7 @@ impl<'a> Members<'a> {
 }
 
 impl Payload {
-    /// How deep lists and objects may be nested.
+    /// The maximum nesting depth of lists and objects.
     pub const DEPTH_MAX: usize = 64;
 
     /// The JSON value `null`.
@@ -132,12 +132,14 @@ impl Payload {
         Self::from_parsed(Bytes::from_static(b"null"), None)
     }
 
-    /// Takes bytes that a JSON parser has already accepted, and where the members of the object are if it told.
+    /// Takes bytes that a JSON parser has accepted, and the positions of the object's members if the parser recorded
+    /// them.
     pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[Member]>>) -> Self {
         Self { json, members }
     }
 
-    /// The members, if it is an object and they were noted when it was read; otherwise they are to be searched for.
+    /// The members, if the payload is an object and they were recorded when it was read. Otherwise the caller must
+    /// search.
     pub fn members(&self) -> Option<Members<'_>> {
         self.members.as_deref().map(|members| Members {
             json: &self.json,
@@ -148,12 +150,12 @@ impl Payload {
     /// Writes `value` as compact JSON.
     ///
     /// # Errors
-    /// When a map key of `value` is not a string.
+    /// If a map key of `value` is not a string.
     pub fn from_value<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_vec(value).map(|json| Self::from_parsed(json.into(), None))
     }
 
-    /// The same text where it stands in `copy`, a copy of `text`. One that does not stand in `text` stays where it is.
+    /// The same text inside `copy`, a copy of `text`. A payload that is not a slice of `text` stays unchanged.
     #[must_use]
     pub fn moved(self, text: &Bytes, copy: &Bytes) -> Self {
         let start = (self.json.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
@@ -167,7 +169,7 @@ impl Payload {
         }
     }
 
-    /// The same in memory of its own.
+    /// A copy in its own memory.
     #[must_use]
     pub fn copied(self) -> Self {
         Self {
@@ -186,15 +188,15 @@ impl Payload {
         self.json.len()
     }
 
-    /// Never true: the shortest JSON value has one byte.
+    /// Always false: the shortest JSON value has one byte.
     pub fn is_empty(&self) -> bool {
         self.json.is_empty()
     }
 
-    /// Reads the whole payload into a `T`.
+    /// Deserializes the whole payload.
     ///
     /// # Errors
-    /// When the payload does not have the shape of a `T`.
+    /// If the payload does not have the shape of a `T`.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.json)
     }
@@ -220,7 +222,7 @@ impl Serialize for Payload {
     }
 }
 
-/// String keys to string values, sorted by key, each key once. Cloning shares them.
+/// String keys to string values, sorted by key, without duplicate keys. Cloning shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(Option<Arc<Vec<Label>>>);
 
@@ -234,7 +236,7 @@ impl Labels {
         Some(labels[at].1.as_str())
     }
 
-    /// Sets `key`, replacing what stood there.
+    /// Sets `key`, replacing any previous value.
     pub fn insert(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
         let key = key.into();
         put(
@@ -243,7 +245,7 @@ impl Labels {
         );
     }
 
-    /// These and `more`, whose values replace what stood under their keys.
+    /// These labels with `more` added. Values of `more` replace those under the same key.
     #[must_use]
     pub fn with<K, V>(&self, more: impl IntoIterator<Item = (K, V)>) -> Self
     where
@@ -260,28 +262,28 @@ impl Labels {
         Self::of(labels)
     }
 
-    /// Labels that are put together one by one.
+    /// A builder to which labels are added one by one.
     pub(crate) fn building() -> Building {
         Building(Vec::new())
     }
 
-    /// Labels in the order of their keys, each key once.
+    /// Labels already sorted by key, without duplicates.
     fn of(labels: Vec<Label>) -> Self {
         Self((!labels.is_empty()).then(|| Arc::new(labels)))
     }
 
-    /// All pairs in the order of their keys.
+    /// All pairs, sorted by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         let labels = self.as_slice().iter();
         labels.map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
-    /// True when there are none.
+    /// True if there are no labels.
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
     }
 
-    /// How many there are.
+    /// The number of labels.
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
@@ -291,7 +293,7 @@ impl Labels {
     }
 }
 
-/// Labels that are still being put together.
+/// Labels under construction.
 pub(crate) struct Building(Vec<Label>);
 
 impl Building {
@@ -308,7 +310,7 @@ impl Building {
     }
 }
 
-/// Puts `label` in its place, or in that of the one with its key.
+/// Inserts `label` in key order, replacing a label with the same key.
 fn put(labels: &mut Vec<Label>, label: Label) {
     if labels.last().is_none_or(|(last, _)| *last < label.0) {
         return labels.push(label);
@@ -340,7 +342,7 @@ impl Serialize for Labels {
 }
 
 impl<'de> Deserialize<'de> for Labels {
-    /// Reads a flat object of strings; `{"labels": {...}}` as the only key means its content.
+    /// Reads a flat object of strings. An object whose only key is `labels` is unwrapped: `{"labels": {...}}`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct LabelsVisitor;
         impl<'de> Visitor<'de> for LabelsVisitor {

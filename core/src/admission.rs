@@ -1,5 +1,5 @@
-//! How much may be in flight in the process, in actions and in bytes. Whoever reads a message admits it
-//! first; the permit travels with the loan and is given back when the loan ends.
+//! Limits how much may be in flight in the process, in actions and in bytes. The reader of a message admits it first.
+//! The permit travels with the loan and is released when the loan ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -8,25 +8,25 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-/// The two bounds. Waiters are served in the order they came. Giving room back takes no lock: that happens once per
+/// The two limits. Waiters are served in order of arrival. Releasing room takes no lock, because it happens once per
 /// action, from any thread.
 #[derive(Debug)]
 pub struct Admission {
-    /// The actions in the upper half, the bytes in the lower: both change at once, or neither does.
+    /// Actions in the upper half, bytes in the lower. Both change in one atomic step.
     taken: AtomicU64,
     actions_max: u32,
     bytes_max: u32,
-    /// Bytes that are set aside.
+    /// Bytes set aside.
     reserved: AtomicU32,
-    /// How many wait. Nobody overtakes them.
+    /// The number of waiters. New callers do not overtake them.
     waiting: AtomicU32,
-    /// Held by the one whose turn is next.
+    /// Held by the next waiter in line.
     line: Mutex<()>,
     freed: Notify,
 }
 
 impl Admission {
-    /// At most `actions_max` actions and `bytes_max` bytes in flight (bytes are counted up to 4 GiB).
+    /// Allows at most `actions_max` actions and `bytes_max` bytes in flight. `bytes_max` is capped at 4 GiB.
     pub fn new(actions_max: u32, bytes_max: u64) -> Arc<Self> {
         Arc::new(Self {
             taken: AtomicU64::new(0),
@@ -39,7 +39,8 @@ impl Admission {
         })
     }
 
-    /// Waits until there is room. What is larger than the whole bound, less what is set aside, counts as all of that.
+    /// Waits until there is room. A request larger than the whole limit, less the bytes set aside, counts as that
+    /// limit.
     pub async fn admit(self: &Arc<Self>, actions: u32, bytes: u64) -> Permit {
         let _waiting = Waiting::begin(&self.waiting);
         let _turn = self.line.lock().await;
@@ -67,7 +68,7 @@ impl Admission {
         timeout(patience, self.admit(actions, bytes)).await.ok()
     }
 
-    /// Takes a place if there is one now and nobody waits for it.
+    /// Takes room if there is some now and nothing else waits for it.
     pub fn try_admit(self: &Arc<Self>, actions: u32, bytes: u64) -> Option<Permit> {
         if self.waiting.load(SeqCst) > 0 {
             return None;
@@ -75,8 +76,8 @@ impl Admission {
         self.take(actions, bytes)
     }
 
-    /// Sets bytes aside, until dropped, for what client libraries fetch ahead. It waits for nothing: what is in flight
-    /// now may come to its end. All that is set aside stays within [`reserve_max`](Self::reserve_max).
+    /// Sets bytes aside, until dropped, for data that client libraries prefetch. Does not wait for actions in flight to
+    /// finish. The total stays within [`reserve_max`](Self::reserve_max).
     pub fn reserve(self: &Arc<Self>, bytes: u32) -> Reserved {
         let more = |before: u32| Some(before.saturating_add(bytes).min(self.reserve_max()));
         let before = self.reserved.fetch_update(SeqCst, SeqCst, more);
@@ -87,7 +88,7 @@ impl Admission {
         }
     }
 
-    /// How many bytes may be set aside in all: a quarter of the bound.
+    /// The maximum number of bytes set aside in total: a quarter of the limit.
     pub fn reserve_max(&self) -> u32 {
         self.bytes_max / 4
     }
@@ -120,27 +121,27 @@ impl Admission {
         }
     }
 
-    /// How many actions are in flight now.
+    /// The number of actions in flight.
     pub fn actions_in_flight(&self) -> u32 {
         halves(self.taken.load(SeqCst)).0
     }
 
-    /// How many bytes are in flight now, besides what is set aside.
+    /// The number of bytes in flight, without those set aside.
     pub fn bytes_in_flight(&self) -> u32 {
         halves(self.taken.load(SeqCst)).1
     }
 
-    /// How many bytes are set aside now.
+    /// The number of bytes set aside.
     pub fn bytes_reserved(&self) -> u32 {
         self.reserved.load(SeqCst)
     }
 
-    /// The bound on actions.
+    /// The limit on actions.
     pub fn actions_max(&self) -> u32 {
         self.actions_max
     }
 
-    /// The bound on bytes.
+    /// The limit on bytes.
     pub fn bytes_max(&self) -> u32 {
         self.bytes_max
     }
@@ -155,12 +156,12 @@ fn halves(taken: u64) -> (u32, u32) {
     ((taken >> 32) as u32, taken as u32)
 }
 
-/// `taken` and `more`, if that is not above `max`.
+/// The sum of `taken` and `more`, if it does not exceed `max`.
 fn below(taken: u32, more: u32, max: u32) -> Option<u32> {
     taken.checked_add(more).filter(|sum| *sum <= max)
 }
 
-/// Counts one who waits, until dropped.
+/// Counts one waiter, until dropped.
 struct Waiting<'a>(&'a AtomicU32);
 
 impl<'a> Waiting<'a> {
@@ -176,7 +177,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Bytes that are set aside. Dropping it gives them back.
+/// Bytes set aside. Dropping this releases them.
 #[derive(Debug)]
 pub struct Reserved {
     set_aside_of: Arc<Admission>,
@@ -190,11 +191,12 @@ impl Drop for Reserved {
     }
 }
 
-/// Shared by the parts of one permit only: whoever counts those down on another thread disturbs no other batch.
+/// Shared only by the parts of one permit. Threads that drop these parts do not contend with other batches on its
+/// counter.
 #[derive(Debug)]
 struct TakenFrom(Arc<Admission>);
 
-/// A right to be in flight. Dropping it gives the room back.
+/// Permission to be in flight. Dropping it releases the room.
 #[derive(Debug)]
 pub struct Permit {
     taken_from: Arc<TakenFrom>,
@@ -203,12 +205,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// How many bytes it holds.
+    /// The number of bytes it holds.
     pub fn bytes(&self) -> u64 {
         self.bytes.into()
     }
 
-    /// Takes over what `other`, a permit of the same admission, holds.
+    /// Takes over the room of `other`, a permit from the same admission.
     pub fn merge(&mut self, mut other: Self) {
         debug_assert!(
             Arc::ptr_eq(&self.taken_from.0, &other.taken_from.0),
@@ -218,7 +220,7 @@ impl Permit {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
-    /// Parts off one action with its share of bytes, as far as they are still there.
+    /// Splits off one action with up to `bytes` bytes, as far as the permit still holds them.
     pub fn split_one(&mut self, bytes: u64) -> Self {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes);
         let actions = self.actions.min(1);
@@ -328,7 +330,6 @@ mod tests {
         assert_eq!(admission.actions_in_flight(), 0);
     }
 
-    /// Polls once.
     async fn poll_once<F: Future + Unpin>(future: F) -> Option<F::Output> {
         timeout(Duration::ZERO, future).await.ok()
     }

@@ -1,4 +1,4 @@
-//! The attempt history of an action: what became of each call of a sink, through retries and redeliveries.
+//! The attempt history of an action: the result of each call of a sink, across retries and redeliveries.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 
 use crate::outcome::FailureCode;
 
-/// How many attempts are remembered. Older ones are only counted.
+/// The number of attempts kept. Older ones are only counted.
 pub const ATTEMPTS_REMEMBERED: usize = 16;
 
-/// The length in bytes up to which a provider's refusal is remembered.
+/// The maximum length, in bytes, of a provider's refusal that is kept.
 pub const EXCERPT_BYTES_MAX: usize = 512;
 
 /// One call of a sink, as the audit trail and the dead letters show it.
@@ -38,21 +38,21 @@ pub struct AttemptRecord {
     pub excerpt: Option<CompactString>,
 }
 
-/// What was tried for an action that has not come to its end yet.
+/// The attempts for an action that is not finished yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When delivery was first tried or refused. Giving up counts from here.
+    /// When delivery was first tried or refused. The time to give up counts from here.
     pub began_at: Timestamp,
-    /// How often the action went back to its source to be delivered later.
+    /// How often the action went back to its source for later delivery.
     pub redeliveries: u32,
-    /// How often a sink was asked, in all.
+    /// The number of calls of a sink, in total.
     pub attempts: u32,
     /// The last attempts, oldest first; at most [`ATTEMPTS_REMEMBERED`].
     pub last: VecDeque<AttemptRecord>,
 }
 
 impl History {
-    /// Of an action that is tried for the first time.
+    /// The empty history of an action that is tried for the first time.
     pub fn beginning(at: Timestamp) -> Self {
         Self {
             began_at: at,
@@ -62,7 +62,7 @@ impl History {
         }
     }
 
-    /// Adds an attempt. The oldest one is forgotten when there are too many.
+    /// Adds an attempt, dropping the oldest one if there are too many.
     pub fn push(&mut self, attempt: AttemptRecord) {
         self.attempts = self.attempts.saturating_add(1);
         if self.last.len() >= ATTEMPTS_REMEMBERED {
@@ -71,7 +71,7 @@ impl History {
         self.last.push_back(attempt);
     }
 
-    /// How long delivery has been tried at `now`.
+    /// How long delivery has been tried, as of `now`.
     pub fn age(&self, now: Timestamp) -> Duration {
         Duration::try_from(now.duration_since(self.began_at)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The port to the audit trail, and what one record says.
+//! The port to the audit trail, and the contents of one record.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,52 +23,52 @@ use crate::verdict::{Verdict, VerdictDetails};
 /// An audit backend.
 #[async_trait]
 pub trait Audit: Send + Sync {
-    /// Answers when the backend can be asked.
+    /// Checks that the backend answers.
     async fn ping(&self) -> Result<(), AuditError>;
 
-    /// Stores records. Storing one of an id that is already there changes nothing.
+    /// Stores records. A record whose id already exists is ignored.
     async fn append(&self, records: &[Arc<AuditRecord>]) -> Result<(), AuditError>;
 
-    /// Records inside the query's scope, newest first, ties broken by id.
+    /// Lists the records inside the query's scope, newest first, ties ordered by id.
     async fn query(&self, query: &AuditQuery) -> Result<AuditPage, AuditError>;
 
-    /// The newest record of an action, if it is inside the scope.
+    /// Returns the newest record of an action, if it is inside the scope.
     async fn newest_of(
         &self,
         scope: &Scope,
         action_id: &str,
     ) -> Result<Option<Arc<AuditRecord>>, AuditError>;
 
-    /// Deletes records that expired before `now`, at most `limit`; answers how many.
+    /// Deletes at most `limit` records that expired before `now`. Returns how many it deleted.
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, AuditError>;
 }
 
-/// Where records are handed in on their way to the backend. When and in what batches they are written, and how
-/// long they are kept, is settled behind it.
+/// Accepts records on their way to the backend. The implementation decides when they are written, in which batches, and
+/// how long they are kept.
 #[async_trait]
 pub trait Trail: Send + Sync {
-    /// Takes records; waits while there is no room. With `confirmed` delivery it returns when they are durable.
-    /// Sets `expires_at` of each.
+    /// Accepts records, waiting while there is no room. With `confirmed` delivery, returns once they are durable. Sets
+    /// `expires_at` of each.
     async fn record(&self, records: Vec<AuditRecord>) -> Result<(), AuditError>;
 }
 
-/// Why the audit backend gave no answer.
+/// Why the audit backend returned no answer.
 #[derive(Debug, Error)]
 pub enum AuditError {
-    /// It cannot be reached or is overloaded: asking again later may help.
+    /// It is unreachable or overloaded. A later call may succeed.
     #[error("the audit backend does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It answered what we cannot read.
+    /// It returned data that cannot be read.
     #[error("the audit backend holds something unreadable: {0}")]
     Corrupt(String),
 }
 
-/// One decision or administrative change. Redacted before it is made: no backend sees what may not be shown.
+/// One decision or administrative change. It is redacted before it is built, so that no backend sees hidden fields.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
-    /// UUID v7; writing is idempotent by it.
+    /// UUID v7. Writes are idempotent by this id.
     pub id: Uuid,
-    /// The action, or for an administrative change its own id.
+    /// The action's id, or the id of the administrative change.
     pub action_id: CompactString,
     /// Empty for an administrative change that belongs to no namespace.
     pub namespace: CompactString,
@@ -78,13 +78,13 @@ pub struct AuditRecord {
     pub provider: CompactString,
     /// The action's type, or the name of the administrative change, such as `acteon.rules.reload`.
     pub action_type: CompactString,
-    /// What the rules said.
+    /// The decision of the rules.
     pub verdict: Verdict,
-    /// The rule that decided, for every verdict but allow.
+    /// The deciding rule, for every verdict but allow.
     pub matched_rule: Option<CompactString>,
-    /// The short form of the explanation, when there is more to say than the verdict and its rule.
+    /// The short explanation, if it adds anything to the verdict and its rule.
     pub verdict_details: Option<Box<VerdictDetails>>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: AuditedOutcome,
     /// As delivered, redacted; `None` when payloads are not stored.
     pub payload: Option<Payload>,
@@ -94,9 +94,9 @@ pub struct AuditRecord {
     pub dispatched_at: Timestamp,
     /// When it was settled.
     pub completed_at: Timestamp,
-    /// When the record may go; `None`: never.
+    /// When the record may be deleted; `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// Who asked.
+    /// Who sent it.
     pub caller_id: Option<Arc<str>>,
     /// `jwt`, `api_key`, `anonymous` or `source`.
     pub auth_method: &'static str,
@@ -104,15 +104,15 @@ pub struct AuditRecord {
     pub source: Position,
     /// The generation of the rules that decided.
     pub rules_generation: u64,
-    /// Which files those were read from.
+    /// Identifies the files of these rules.
     pub rules_hash: RulesHash,
     /// 32 hex digits.
     pub trace_id: Option<CompactString>,
-    /// The last attempts, oldest first. Empty where no sink was asked, and where one took the action at once.
+    /// The last attempts, oldest first. Empty if no sink was called, or if the first one accepted the action.
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// What became of an action, in the words of the audit trail: the provider's body and headers are left out.
+/// The outcome of an action as the audit trail shows it, without the provider's body and headers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs)]
@@ -152,7 +152,7 @@ pub enum AuditedOutcome {
         fallback_chain: Vec<CompactString>,
     },
     Deduplicated {},
-    /// An administrative change, or what a backend read back from its store: a name and a JSON object.
+    /// An administrative change, or an outcome read back from a backend's store: a name and a JSON object.
     #[serde(serialize_with = "details_only")]
     Noted(CompactString, Arc<RawValue>),
 }
@@ -242,7 +242,7 @@ impl From<&ActionOutcome> for AuditedOutcome {
     }
 }
 
-/// Which records to list. Every filter that is given must hold.
+/// Selects the records to list. Every filter that is set must match.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct AuditQuery {
@@ -262,7 +262,7 @@ pub struct AuditQuery {
     /// Dispatched before this time.
     pub to: Option<Timestamp>,
     pub start: PageStart,
-    /// At most so many.
+    /// The maximum page length.
     pub limit: usize,
 }
 
@@ -286,7 +286,7 @@ impl AuditQuery {
         }
     }
 
-    /// True when the record is inside the scope and every filter holds: for backends that filter in memory, and
+    /// True if the record is inside the scope and every filter matches. Used by backends that filter in memory and by
     /// the naive model of the contract suite.
     pub fn matches(&self, record: &AuditRecord) -> bool {
         let is = |filter: &Option<CompactString>, value: &str| {
@@ -319,13 +319,13 @@ impl AuditQuery {
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageStart {
-    /// After so many records.
+    /// After this many records.
     Offset(u64),
-    /// After the record of this place.
+    /// After the record at this position.
     After(AuditCursor),
 }
 
-/// The place of a record in the order of a listing.
+/// The position of a record in the order of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct AuditCursor {
@@ -334,7 +334,7 @@ pub struct AuditCursor {
 }
 
 impl AuditCursor {
-    /// The place of `record`.
+    /// The position of `record`.
     pub fn of(record: &AuditRecord) -> Self {
         Self {
             dispatched_at: record.dispatched_at,
@@ -344,7 +344,7 @@ impl AuditCursor {
 }
 
 impl Ord for AuditCursor {
-    /// By time, then by id: as numbers, which are compared faster than their bytes.
+    /// By time, then by id. Ids are compared as numbers, which is faster than comparing bytes.
     fn cmp(&self, other: &Self) -> Ordering {
         let by_id = || self.id.as_u128().cmp(&other.id.as_u128());
         self.dispatched_at
@@ -364,9 +364,9 @@ impl PartialOrd for AuditCursor {
 pub struct AuditPage {
     /// Newest first.
     pub records: Vec<Arc<AuditRecord>>,
-    /// How many match in all.
+    /// The number of all matching records.
     pub total: u64,
-    /// Where the next page begins, when there is one.
+    /// The start of the next page, if there is one.
     pub next: Option<AuditCursor>,
 }
 

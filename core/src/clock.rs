@@ -1,9 +1,9 @@
-//! The one place where wall-clock time comes from, so that tests can hold it still.
+//! The only source of wall-clock time, so that tests can control it.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells the wall-clock time. Copied, never shared behind a lock.
+/// Tells the wall-clock time. It is copied, never shared behind a lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Kind);
 
@@ -19,7 +19,7 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that shows `epoch` now and moves with tokio's time, which tests pause and advance.
+    /// A clock that starts at `epoch` and moves with tokio's time, which tests can pause and advance.
     pub fn starting_at(epoch: Timestamp) -> Self {
         Self(Kind::Virtual {
             epoch,

@@ -1,4 +1,4 @@
-//! How many actions ended how, since the start of the process. Shown by `/health` and `/metrics`.
+//! Counts actions by outcome since the start of the process. Shown by `/health` and `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use crate::outcome::ActionOutcome;
 
 macro_rules! counters {
     ($($name:ident: $what:literal),+ $(,)?) => {
-        /// One counter for each way an action can end, and some beside.
+        /// One counter per outcome, and some others.
         #[derive(Debug, Default)]
         pub struct Counters {
             $(#[doc = $what] pub $name: AtomicU64,)+
@@ -27,7 +27,7 @@ macro_rules! counters {
                 CountersSnapshot { $($name: self.$name.load(Relaxed),)+ }
             }
 
-            /// Adds what a batch has come to: once, for all threads count here.
+            /// Adds the counts of a batch in one step, because all threads share these counters.
             pub fn add(&self, batch: &CountersSnapshot) {
                 $(if batch.$name > 0 {
                     self.$name.fetch_add(batch.$name, Relaxed);

@@ -1,4 +1,5 @@
-//! What could not be delivered or decoded, kept to be looked at and replayed, and how much of it is kept.
+//! Messages that could not be delivered or decoded, kept for inspection and replay; and the bounds on how many are
+//! kept.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptRecord;
 
-/// One dead letter. Its id follows from its place in the source, so that a message read twice is kept once.
+/// One dead letter. Its id is derived from its place in the source, so that a message read twice is stored once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
     /// UUID v7.
@@ -22,7 +23,7 @@ pub struct DeadLetter {
     pub namespace: CompactString,
     /// Empty for poison.
     pub tenant: CompactString,
-    /// The provider that was asked last; empty for poison.
+    /// The last provider called; empty for poison.
     pub provider: CompactString,
     /// Empty for poison.
     pub action_type: CompactString,
@@ -30,9 +31,9 @@ pub struct DeadLetter {
     pub action_id: CompactString,
     /// `INVALID_JSON`, `INVALID_ACTION`, `CIRCUIT_OPEN`, `THROTTLED`, or the code of a failure.
     pub code: CompactString,
-    /// One sentence: what was wrong, and where.
+    /// One sentence on the problem and where it is.
     pub message: CompactString,
-    /// How often a sink was asked.
+    /// How often a sink was called.
     pub attempts: u32,
     /// The last attempts, oldest first.
     pub history: Vec<AttemptRecord>,
@@ -55,7 +56,7 @@ pub enum DeadLetterKind {
 }
 
 impl DeadLetterKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 2] = [Self::Poison, Self::Exhausted];
 
     /// The name on the wire.
@@ -67,12 +68,12 @@ impl DeadLetterKind {
     }
 }
 
-/// How many dead letters of each kind are kept.
+/// How many dead letters of each kind to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterBounds {
-    /// Those that could not be decoded.
+    /// The bound for those that could not be decoded.
     pub poison: DeadLetterBound,
-    /// Those that could not be delivered.
+    /// The bound for those that could not be delivered.
     pub exhausted: DeadLetterBound,
 }
 
@@ -86,14 +87,14 @@ impl DeadLetterBounds {
     }
 }
 
-/// How many dead letters of one kind are kept, and for how long.
+/// How many dead letters of one kind to keep, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadLetterBound {
-    /// At most so many.
+    /// The maximum number.
     pub max: NonZeroUsize,
-    /// For so long after they were stored.
+    /// How long to keep each, counted from when it was stored.
     pub retention: Duration,
-    /// What happens when there are so many.
+    /// What to do at the maximum.
     pub when_full: FullPolicy,
 }
 
@@ -107,13 +108,13 @@ impl Default for DeadLetterBound {
     }
 }
 
-/// What happens when there is no room for one more dead letter.
+/// What to do with a dead letter for which there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FullPolicy {
-    /// It is refused, and its source keeps the message and waits.
+    /// Refuse it. Its source keeps the message and waits.
     #[default]
     Block,
-    /// The one that was stored first goes.
+    /// Delete the one stored first.
     EvictOldest,
 }

@@ -1,5 +1,5 @@
-//! An action on loan. Whoever holds a [`Loan`] settles it exactly once; dropping it unsettled (a panic, a
-//! cancelled task) gives it back to its source to be tried again.
+//! An action on loan. The holder of a [`Loan`] settles it exactly once. Dropping it unsettled (a panic, a cancelled
+//! task) returns it to its source for another try.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -21,46 +21,47 @@ use crate::disposition::{Delay, Policy, Refusal};
 use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
 
-/// Messages up to this length, in bytes, may share memory with others that were read together.
+/// Messages up to this many bytes may share memory with others that were read together.
 pub const SHARING_BYTES_MAX: usize = 4096;
 
-/// An action with where it came from.
+/// An action with its provenance.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     /// The action itself.
     pub action: Action,
-    /// True when the producer gave the id: only such an id is leased.
+    /// True if the producer supplied the id. Only such an id is leased.
     pub id_given: bool,
-    /// Where it stood in its source.
+    /// Its position in the source.
     pub position: Position,
     /// Who sent it.
     pub caller: Caller,
     /// When it was read.
     pub received_at: Timestamp,
-    /// The original bytes, for the dead letters and the delayed path; the payload is a part of them. Empty where the
-    /// source never asks for them back.
+    /// The original bytes, for dead letters and the delayed path. The payload is a slice of them. Empty if the source
+    /// never needs them back.
     pub raw: Bytes,
-    /// The key it had in its source, for a copy by the delayed path.
+    /// Its key in the source, for a copy on the delayed path.
     pub key: Option<Bytes>,
-    /// Whether other messages keep the same memory.
+    /// Whether its memory is shared with other messages.
     pub memory: Memory,
-    /// What was tried before, where something was.
+    /// Earlier attempts, if there were any.
     pub history: Option<Box<History>>,
-    /// What the source wants done with outcomes that are not a delivery.
+    /// How the source handles outcomes other than a delivery.
     pub policy: Policy,
 }
 
-/// Whose memory the bytes of a message are.
+/// Who owns the memory of a message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// The message's own.
+    /// The message alone.
     Own,
-    /// Shared with what was read together with it.
+    /// Shared with other messages read together with it.
     Shared,
 }
 
 impl Envelope {
-    /// Gives it bytes of its own: what waits longer than what it was read with would keep the memory of all.
+    /// Copies shared bytes. A message that outlives the others of its batch would otherwise keep the memory of the
+    /// whole batch.
     pub fn detach(&mut self) {
         if self.memory == Memory::Own {
             return;
@@ -77,7 +78,7 @@ impl Envelope {
     }
 }
 
-/// The bytes of a message that stays, apart from those it was read with.
+/// Copies bytes that may be shared, for a message that is kept longer than those it was read with.
 pub fn detached(raw: &Bytes) -> Bytes {
     match raw.len() <= SHARING_BYTES_MAX {
         true => Bytes::copy_from_slice(raw),
@@ -90,17 +91,17 @@ pub fn detached(raw: &Bytes) -> Bytes {
 pub struct Poison {
     /// The original bytes.
     pub raw: Bytes,
-    /// Why they could not be decoded; names the place, not the content.
+    /// Why the bytes could not be decoded. Names the place, not the content.
     pub reason: String,
-    /// Where it stood in its source.
+    /// Its position in the source.
     pub position: Position,
-    /// When the broker says it was made, else when it was read. With the position it makes the id of the dead letter,
-    /// so that what is read twice is kept once.
+    /// The broker's timestamp, else the time of reading. Together with the position it determines the id of the dead
+    /// letter, so that a message read twice is stored once.
     pub made_at: Timestamp,
 }
 
 impl Poison {
-    /// What is kept of it among the dead letters, as of `now`.
+    /// Builds its dead letter, as of `now`.
     pub fn dead_letter(&self, now: Timestamp) -> DeadLetter {
         DeadLetter {
             id: position_id(&self.position, self.made_at),
@@ -121,17 +122,17 @@ impl Poison {
     }
 }
 
-/// Where a message stood: a stream such as `kafka:orders/3`, and the offset in it where it has one.
+/// Where a message was read: a stream such as `kafka:orders/3`, and the offset in it, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The source and the place inside it; shared by all its messages.
+    /// The source and the place inside it. All its messages share this value.
     pub stream: Arc<str>,
     /// The offset in the stream.
     pub offset: Option<u64>,
 }
 
 impl From<&str> for Position {
-    /// A place that has no offset, such as `http`, or one read back from its text.
+    /// A position without an offset, such as `http`, or one parsed back from text.
     fn from(stream: &str) -> Self {
         Self {
             stream: stream.into(),
@@ -155,12 +156,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// Who sent an action, or made an administrative change.
+/// Who sent an action or made an administrative change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The user, API key, or source.
     pub id: Option<Arc<str>>,
-    /// How the caller was known: `jwt`, `api_key`, `anonymous` or `source`.
+    /// How the caller was identified: `jwt`, `api_key`, `anonymous` or `source`.
     pub auth_method: &'static str,
 }
 
@@ -185,31 +186,31 @@ impl Caller {
 /// How a loan ended.
 #[derive(Debug)]
 pub enum Settled {
-    /// It came to its end; the source acknowledges it.
+    /// The action is finished. The source acknowledges it.
     Done(ActionOutcome),
-    /// It is among the dead letters, durably as far as the state backend is; the source acknowledges it.
+    /// It is stored as a dead letter, as durably as the state backend allows. The source acknowledges it.
     DeadLettered(Arc<DeadLetter>),
-    /// Nothing final has happened; the source keeps it and offers it again soon.
+    /// Nothing final has happened. The source keeps it and submits it again soon.
     Retry {
-        /// What was on loan.
+        /// The content of the loan.
         returned: Returned,
         /// How long to wait first.
         after: Duration,
         /// Why.
         refusal: Refusal,
     },
-    /// Nothing final has happened; the source sends it by its delayed path, so that it holds no place in the process.
+    /// Nothing final has happened. The source sends it to its delayed path, so that it takes no room in the process.
     Later {
-        /// What was on loan, with what was tried so far.
+        /// The content of the loan, with its attempts so far.
         envelope: Box<Envelope>,
-        /// How long to wait at least.
+        /// The minimum wait.
         after: Duration,
         /// Why.
         delay: Delay,
     },
 }
 
-/// What comes back to a source that shall offer it again.
+/// The content that returns to a source for another try.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Returned {
@@ -229,13 +230,13 @@ impl From<Box<Poison>> for Returned {
     }
 }
 
-/// The side of a source that learns how its loans ended.
+/// The side of a source that receives the results of its loans.
 pub trait Origin: Send + Sync {
-    /// Called once per receipt, from any task, possibly while unwinding: quick, never blocking, no panic.
+    /// Called once per receipt, from any task, possibly while unwinding. Must be quick, must not block, must not panic.
     fn settled(&self, token: u64, settled: Settled);
 }
 
-/// The source's own name for a message, and whom to tell.
+/// The source's own token for a message, and where to report its result.
 pub struct Receipt {
     origin: Arc<dyn Origin>,
     token: u64,
@@ -254,7 +255,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// Something on loan from a source: settle it, ask for a retry, or drop it, which is a retry too.
+/// A loan from a source. The holder settles it, asks for a retry, or drops it, which is also a retry.
 #[derive(Debug)]
 pub struct Loan<T>(Option<Parts<T>>)
 where
@@ -274,12 +275,12 @@ impl<T> Loan<T>
 where
     Box<T>: Into<Returned>,
 {
-    /// Lends out `content`. The permit is given back when the loan ends, before the source is told.
+    /// Lends out `content`. The permit is released when the loan ends, before the source learns the result.
     pub fn new(content: T, receipt: Receipt, permit: Permit) -> Self {
         Self::of(Box::new(content), receipt, permit)
     }
 
-    /// As [`Loan::new`], for content that is in its box already.
+    /// As [`Loan::new`], for content that is already boxed.
     pub fn of(content: Box<T>, receipt: Receipt, permit: Permit) -> Self {
         Self(Some(Parts {
             content,
@@ -288,17 +289,17 @@ where
         }))
     }
 
-    /// Ends the loan: the source acknowledges.
+    /// Ends the loan. The source acknowledges.
     pub fn done(mut self, outcome: ActionOutcome) {
         self.end(|_| Settled::Done(outcome));
     }
 
-    /// Ends the loan: `letter` is stored, the source acknowledges.
+    /// Ends the loan. `letter` is stored; the source acknowledges.
     pub fn dead_lettered(mut self, letter: Arc<DeadLetter>) {
         self.end(|_| Settled::DeadLettered(letter));
     }
 
-    /// Ends the loan: the source offers it again after `after`.
+    /// Ends the loan. The source submits it again after `after`.
     pub fn retry(mut self, after: Duration, refusal: Refusal) {
         self.end(|content| Settled::Retry {
             returned: content.into(),
@@ -321,7 +322,7 @@ where
 }
 
 impl Delivery {
-    /// Ends the loan: the source sends the action by its delayed path and offers it again after `after`.
+    /// Ends the loan. The source sends the action to its delayed path and submits it again after `after`.
     pub fn later(mut self, after: Duration, delay: Delay) {
         self.end(|envelope| Settled::Later {
             envelope,
@@ -368,9 +369,9 @@ where
     }
 }
 
-/// The id under which `position` of a source always finds the same dead letter.
+/// Derives the id of a dead letter. The same position and time always give the same id.
 pub fn position_id(position: &Position, at: Timestamp) -> CompactString {
-    // The key is known to all: whoever chooses streams and offsets could as well choose ids.
+    // The hash key is public: anyone who can choose streams and offsets could choose ids as well.
     let mut hasher = SipHasher13::new();
     hasher.write(position.stream.as_bytes());
     if let Some(offset) = position.offset {

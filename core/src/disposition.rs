@@ -1,4 +1,4 @@
-//! What a source does with a message once its outcome is known: one function for all sources.
+//! Maps an outcome to the next step of its source. All sources share this one function.
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ use crate::outcome::ActionOutcome;
 /// What the source does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// Acknowledge: it has come to its end.
+    /// Acknowledge. The action is finished.
     Ack,
-    /// Offer it again when its limit has room.
+    /// Submit it again when its limit has room.
     #[allow(missing_docs)]
     Throttled { after: Duration },
-    /// Offer it again later, by the schedule of its provider.
+    /// Submit it again later, on the redelivery schedule of its provider.
     Redeliver,
-    /// Keep it among the dead letters, then acknowledge.
+    /// Store it as a dead letter, then acknowledge.
     DeadLetter,
 }
 
-/// What a source wants done with outcomes that are not a delivery.
+/// How a source handles outcomes other than a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// The caller waits for the outcome, which is remembered under the id that the caller gave.
+    /// The caller waits for the outcome. It is remembered under the id that the caller gave.
     Answer,
-    /// The caller waits for the outcome of a dead letter's action. No memory answers in its place.
+    /// The caller replays a dead letter and waits for the outcome. A remembered outcome is never the answer.
     Replay,
-    /// Nobody waits: what is not delivered is redelivered, or becomes a dead letter.
+    /// No caller waits. An action that is not delivered is redelivered or becomes a dead letter.
     #[allow(missing_docs)]
     Broker { throttled: ThrottledPolicy },
 }
 
-/// What a throttled action becomes: `throttled` of a source.
+/// What happens to a throttled action: the `throttled` option of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottledPolicy {
-    /// It is offered again after the time it was told to wait.
+    /// It is submitted again after its wait.
     #[default]
     Retry,
-    /// It is acknowledged and gone.
+    /// It is acknowledged and dropped.
     Drop,
     /// It becomes a dead letter.
     DeadLetter,
@@ -49,14 +49,14 @@ pub enum ThrottledPolicy {
 /// Whether an action may still be redelivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeLeft {
-    /// `redelivery.give_up_after_seconds` have not passed.
+    /// `redelivery.give_up_after_seconds` have not passed yet.
     Some,
-    /// They have.
+    /// They have passed.
     None,
 }
 
 impl Policy {
-    /// True when somebody waits for the outcome and decides what next.
+    /// True if a caller waits for the outcome and decides how to go on.
     pub fn is_answered(self) -> bool {
         match self {
             Self::Answer | Self::Replay => true,
@@ -66,7 +66,7 @@ impl Policy {
 }
 
 impl Disposition {
-    /// What a source of this policy does with this outcome.
+    /// The disposition of this outcome under this policy.
     pub fn of(outcome: &ActionOutcome, policy: Policy, time_left: TimeLeft) -> Self {
         let Policy::Broker { throttled } = policy else {
             return Self::Ack;
@@ -95,27 +95,27 @@ impl Disposition {
     }
 }
 
-/// Why an action comes back without an outcome, to be offered again soon.
+/// Why an action returns without an outcome, to be submitted again soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The queue of its provider is full.
+    /// Its provider's queue is full.
     Overloaded,
-    /// The state backend cannot be asked.
+    /// The state backend does not answer.
     StateUnavailable,
-    /// The state backend has no room.
+    /// The state backend is full.
     StateFull,
-    /// There is no room among the dead letters.
+    /// There is no room for its dead letter.
     DeadLettersFull,
-    /// Another instance holds its id or dedup key for longer than we wait.
+    /// Another action holds its id or dedup key for longer than the wait allows.
     Busy,
     /// The process is stopping.
     ShuttingDown,
-    /// Whoever held it gave it up: a bug, but nothing is lost.
+    /// Its holder dropped it. This is a bug, but nothing is lost.
     Abandoned,
 }
 
 impl Refusal {
-    /// The name in metrics.
+    /// The label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
@@ -129,17 +129,17 @@ impl Refusal {
     }
 }
 
-/// Why an action goes by the delayed path of its source.
+/// Why a source sends an action to its delayed path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delay {
-    /// A limit of a rule has no room for it yet.
+    /// A rule's limit has no room for it yet.
     Throttled,
-    /// It could not be delivered now, and is tried anew.
+    /// It could not be delivered now and will be redelivered.
     Redelivery,
 }
 
 impl Delay {
-    /// The name in metrics.
+    /// The label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",

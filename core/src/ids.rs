@@ -1,11 +1,10 @@
-//! Ids: UUIDs of version 7, which begin with their time.
+//! Ids: UUIDs of version 7, which start with their timestamp.
 
 use compact_str::CompactString;
 use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
-/// The ids of one batch. Those rise, so that a backend finds places for them side by side; where they begin is left to
-/// chance, which is asked once.
+/// The ids of one batch. They rise, so that a backend stores them next to each other. Their random start is drawn once.
 #[derive(Clone, Debug)]
 pub struct Ids {
     millis: u64,
@@ -14,7 +13,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// For what happens now.
+    /// Ids with the timestamp `now`.
     pub fn at(now: Timestamp) -> Self {
         let (chance, next) = rand::random();
         Self {
@@ -24,7 +23,7 @@ impl Ids {
         }
     }
 
-    /// The next one.
+    /// The next id.
     pub fn uuid(&mut self) -> Uuid {
         let [first, second] = self.chance;
         let [a, b, c, d, e, f, g, h] = self.next.to_be_bytes();
@@ -33,14 +32,14 @@ impl Ids {
         Builder::from_unix_timestamp_millis(self.millis, &chance).into_uuid()
     }
 
-    /// The next one in its usual text form.
+    /// The next id in its usual text form.
     pub fn text(&mut self) -> CompactString {
         text(self.uuid())
     }
 }
 
-/// An id of this time and these ten bytes in place of chance: the same input gives the same id, so that a message read
-/// again keeps the id it was given.
+/// An id from this time, with these ten bytes in place of random ones. The same input gives the same id, so that a
+/// message read again keeps its id.
 pub fn id_from(at: Timestamp, chance: [u8; 10]) -> CompactString {
     text(Builder::from_unix_timestamp_millis(millis(at), &chance).into_uuid())
 }

@@ -7,24 +7,26 @@ use async_trait::async_trait;
 use crate::delivery::{Delivery, Loan, Poison};
 use crate::outcome::Failure;
 
-/// Takes what sources have read.
+/// Receives the messages that sources read.
 #[async_trait]
 pub trait Intake: Send + Sync {
-    /// Decides and reserves these, in this order, and hands them to their providers. Returns when the caller may
-    /// hand in more. A reader of which all actions go to one provider waits here while that one's queue is full;
-    /// nobody else waits for a provider. Each delivery is settled once, in this call or later. Dropping the future
-    /// gives back what was not handed on.
+    /// Decides and reserves a batch, in order, and passes each action to its provider. Returns when the caller may
+    /// submit more.
+    /// - A reader whose actions all go to one provider waits here while that provider's queue is full. No other reader
+    ///   waits for a provider.
+    /// - Each delivery is settled once, during this call or later.
+    /// - Dropping the future returns the deliveries not yet passed on.
     async fn submit(&self, batch: Vec<Delivery>, feed: &Feed);
 
-    /// Puts messages that cannot be decoded among the dead letters.
+    /// Stores messages that cannot be decoded as dead letters.
     async fn bury(&self, poison: Vec<Loan<Poison>>);
 
-    /// Puts an action among the dead letters that its source can keep nowhere until a later delivery.
+    /// Stores an action as a dead letter because its source has no place to keep it until a later delivery.
     async fn give_up(&self, delivery: Delivery, why: Failure);
 }
 
-/// Which providers one reader has fed since it began: none, one, or several. Back-pressure is for a reader that feeds
-/// one; where several are fed, the trouble of one must not hold up the others.
+/// Which providers one reader has fed since it started: none, one, or several. Backpressure applies only to a reader
+/// that feeds one. If it feeds several, trouble at one must not block the others.
 #[derive(Debug)]
 pub struct Feed(AtomicU32);
 
@@ -32,7 +34,7 @@ impl Feed {
     const NONE: u32 = u32::MAX;
     const SEVERAL: u32 = u32::MAX - 1;
 
-    /// Notes that an action goes to the provider of this number.
+    /// Records that an action goes to the provider with this number.
     pub fn note(&self, provider: u32) {
         let before = self.0.load(Relaxed);
         if before == Self::NONE {
@@ -42,7 +44,7 @@ impl Feed {
         }
     }
 
-    /// True when actions went to more than one provider.
+    /// True if actions went to more than one provider.
     pub fn is_mixed(&self) -> bool {
         self.0.load(Relaxed) == Self::SEVERAL
     }

@@ -1,8 +1,8 @@
-//! The words and the ports of Acteon.
+//! The vocabulary and the ports of Acteon.
 //!
-//! This crate knows no other crate of the workspace and does no I/O. It holds the vocabulary (what an
-//! [`Action`] is, what can become of it) and the ports that the families of adapters implement: [`Sink`],
-//! [`Source`], [`State`] and [`Audit`]. A type stands here only when two families need it.
+//! This crate knows no other crate of the workspace and does no I/O. It defines the vocabulary ([`Action`] and its
+//! possible outcomes) and the ports that the families of adapters implement: [`Sink`], [`Source`], [`State`] and
+//! [`Audit`]. A type belongs here only if two families need it.
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 

@@ -1,4 +1,4 @@
-//! Takes out of a payload what may not leave the process other than to its provider.
+//! Removes from a payload the fields that only the provider may see.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::action::Payload;
 
-/// Replaces configured fields. Cloning shares the list; without fields it returns what it was given.
+/// Replaces configured fields. Cloning shares the list. Without fields, values pass through unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
     names: Arc<[String]>,
@@ -16,8 +16,8 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// A name matches a key at any depth; one with dots matches a full path from the root, array positions left
-    /// out. Case does not count. The whole value is replaced by `placeholder`.
+    /// A name without dots matches a key at any depth. A name with dots matches a full path from the root, without
+    /// array positions. Matching ignores case. `placeholder` replaces the whole value.
     pub fn new(fields: impl IntoIterator<Item = String>, placeholder: &str) -> Self {
         let (paths, names): (Vec<_>, Vec<_>) = fields
             .into_iter()
@@ -30,12 +30,12 @@ impl Redactor {
         }
     }
 
-    /// True when there is nothing to replace.
+    /// True if no fields are configured.
     pub fn is_idle(&self) -> bool {
         self.names.is_empty() && self.paths.is_empty()
     }
 
-    /// The payload without the configured fields; shares the bytes when there are none configured.
+    /// The payload without the configured fields. Shares the bytes if none are configured.
     pub fn payload(&self, payload: &Payload) -> Payload {
         if self.is_idle() {
             return payload.clone();
@@ -47,8 +47,8 @@ impl Redactor {
         Payload::from_value(&value).unwrap_or_else(|_| Payload::null())
     }
 
-    /// At most `bytes_max` bytes of what a provider said, without the configured fields. Nothing when fields are
-    /// configured and it is not JSON: they could not be found in it.
+    /// At most `bytes_max` bytes of a provider's answer, without the configured fields. `None` if fields are configured
+    /// and the answer is not JSON, because they could not be found in it.
     pub fn excerpt(&self, body: &[u8], bytes_max: usize) -> Option<CompactString> {
         let shown = if self.is_idle() {
             let beginning = &body[..body.len().min(2 * bytes_max)];

@@ -1,4 +1,4 @@
-//! What waits to be tried again, as far as this process knows: shown by the admin API.
+//! The actions waiting for redelivery, as far as this process knows. Shown by the admin API.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use crate::attempt::History;
 use crate::scope::Scope;
 
-/// An action that waits to be delivered later.
+/// An action waiting for redelivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redelivering {
-    /// The action.
+    /// The action's id.
     pub action_id: CompactString,
     /// Its namespace.
     pub namespace: CompactString,
@@ -23,16 +23,16 @@ pub struct Redelivering {
     pub action_type: CompactString,
     /// The place in the source, such as `kafka:orders/3@1042`.
     pub source: CompactString,
-    /// What was tried so far.
+    /// The attempts so far.
     pub history: History,
-    /// When it is tried again, at the earliest.
+    /// The earliest time of the next attempt.
     pub next_at: Timestamp,
 }
 
-/// Which of them to list. Every filter that is given must hold.
+/// Selects the redeliveries to list. Every filter that is set must match.
 #[derive(Clone, Debug)]
 pub struct RedeliveryQuery {
-    /// What the caller may see.
+    /// The scope of the caller.
     pub scope: Scope,
     /// Only this namespace.
     pub namespace: Option<CompactString>,
@@ -42,29 +42,29 @@ pub struct RedeliveryQuery {
     pub provider: Option<CompactString>,
     /// Only this type.
     pub action_type: Option<CompactString>,
-    /// Go on after this one: its time, and its place in the source.
+    /// Continues after this entry: its time and its place in the source.
     pub after: Option<(Timestamp, CompactString)>,
-    /// At most so many.
+    /// The maximum page length.
     pub limit: usize,
 }
 
-/// One page of them.
+/// One page of redeliveries.
 #[derive(Clone, Debug, Default)]
 pub struct RedeliveryPage {
-    /// Those that are due soonest first.
+    /// Soonest due first.
     pub redeliveries: Vec<Arc<Redelivering>>,
-    /// True when there are more after the last one.
+    /// True if more follow the last one.
     pub more: bool,
 }
 
-/// Whoever knows what waits to be tried again.
+/// Knows the actions that wait for redelivery.
 pub trait Redeliveries: Send + Sync {
-    /// What waits inside the query's scope.
+    /// Lists those inside the query's scope.
     fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage;
 }
 
 impl RedeliveryQuery {
-    /// True when an action is inside the scope and every filter holds.
+    /// True if an action is inside the scope and every filter matches.
     pub fn matches(&self, one: &Redelivering) -> bool {
         let is = |filter: &Option<CompactString>, value: &CompactString| {
             filter.as_ref().is_none_or(|wanted| wanted == value)

@@ -1,5 +1,5 @@
-//! How adapters are found: each implements a typed [`Factory`], a [`Registry`] maps its kind to it. Nothing lists
-//! the adapters but the `register` lines of their facade.
+//! How adapters are found: each implements a typed [`Factory`], and a [`Registry`] maps its kind to it. Only the
+//! `register` lines of a facade list the adapters.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -11,17 +11,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
-/// A family of adapters: what is built, and from what besides its options.
+/// A family of adapters: the product, and the context it is built in besides its options.
 pub trait Family: 'static {
     /// The family's name in messages, such as `provider`.
     const NAME: &'static str;
-    /// What every adapter of the family may know when it is built.
+    /// The context available to every adapter of the family.
     type Context: Send + Sync;
-    /// What is built.
+    /// The product.
     type Product: Send;
 }
 
-/// What an adapter implements.
+/// Implemented by each adapter.
 #[async_trait]
 pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The value of `type` or `backend` in the configuration.
@@ -29,21 +29,21 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
     type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Looks at options that have the right shape and says whether they can work under this name, without connecting. What
-    /// is refused here, [`Factory::build`] refuses too.
+    /// Checks options of the right shape under this name, without connecting. [`Factory::build`] refuses everything
+    /// that this refuses.
     ///
     /// # Errors
-    /// The first option that cannot work, by name.
+    /// Names the first option that cannot work.
     fn check(&self, _config: &Self::Config, _name: &str) -> Result<(), BuildError> {
         Ok(())
     }
 
-    /// What of the outside it uses under this name, so that two of the family do not get in each other's way.
+    /// The external resources it uses under this name, to detect conflicts inside the family.
     fn uses(&self, _name: &str, _config: &Self::Config) -> Uses {
         Uses::default()
     }
 
-    /// Builds it. It may connect but must not insist: the server starts without its backends.
+    /// Builds the adapter. It may connect, but must not fail if that fails: the server starts without its backends.
     async fn build(
         &self,
         config: Self::Config,
@@ -51,17 +51,17 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     ) -> Result<F::Product, BuildError>;
 }
 
-/// What of the outside an adapter uses, in words that name it whichever adapter says them: `topic a at host:9092`.
+/// The external resources of an adapter. All adapters use the same words for the same resource: `topic a at host:9092`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
-    /// What others may read, too, but not write to.
+    /// Resources that others may also read, but not write.
     pub reads: Vec<String>,
-    /// What is its own.
+    /// Resources for this adapter alone.
     pub writes: Vec<String>,
 }
 
 impl Uses {
-    /// The first that both use, and one writes to.
+    /// The first resource that both use and at least one writes.
     pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         let others = |name: &&String| other.writes.contains(name) || other.reads.contains(name);
         let own = self.writes.iter().find(others);
@@ -70,11 +70,11 @@ impl Uses {
     }
 }
 
-/// Why an adapter could not be built from options that have the right shape.
+/// Why an adapter could not be built from options of the right shape.
 #[derive(Debug, Error)]
 #[error("{message}")]
 pub struct BuildError {
-    /// What is wrong and what to change, naming the option.
+    /// The problem and what to change, naming the option.
     pub message: String,
     /// The library's own error.
     #[source]
@@ -82,7 +82,7 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    /// An error without a cause below it.
+    /// An error without a source.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -91,7 +91,7 @@ impl BuildError {
     }
 }
 
-/// The adapters of one family by kind. A value that is passed on, never a global.
+/// The adapters of one family by kind. Passed as a value, never a global.
 pub struct Registry<F: Family>(BTreeMap<&'static str, Arc<dyn Erased<F>>>);
 
 impl<F: Family> Default for Registry<F> {
@@ -101,7 +101,7 @@ impl<F: Family> Default for Registry<F> {
 }
 
 impl<F: Family> Registry<F> {
-    /// Adds an adapter; a later one of the same kind takes its place.
+    /// Adds an adapter, replacing any earlier one of the same kind.
     pub fn register<A: Factory<F>>(&mut self, factory: A) -> &mut Self {
         self.0.insert(A::KIND, Arc::new(Entry(Arc::new(factory))));
         self
@@ -117,10 +117,10 @@ impl<F: Family> Registry<F> {
         self.0.get(kind).map(|entry| entry.schema())
     }
 
-    /// Reads options without touching anything outside.
+    /// Parses options without touching anything outside.
     ///
     /// # Errors
-    /// When the kind is unknown or the options do not have its shape.
+    /// If the kind is unknown or the options do not match its shape.
     pub fn plan(&self, kind: &str, options: Value) -> Result<Plan<F>, PlanError> {
         let entry = self.0.get(kind).ok_or_else(|| PlanError::UnknownKind {
             family: F::NAME,
@@ -134,7 +134,7 @@ impl<F: Family> Registry<F> {
     }
 }
 
-/// Why options name no adapter or do not fit it.
+/// Why options do not select an adapter or do not match its shape.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum PlanError {
@@ -155,23 +155,23 @@ pub struct Plan<F: Family> {
 }
 
 impl<F: Family> Plan<F> {
-    /// Says whether it can be built under this name, as far as that can be known without connecting.
+    /// Checks whether it can be built under this name, as far as possible without connecting.
     ///
     /// # Errors
-    /// When the options have the right shape but cannot work.
+    /// If the options have the right shape but cannot work.
     pub fn check(&self, name: &str) -> Result<(), BuildError> {
         self.entry.check(&*self.config, name)
     }
 
-    /// What of the outside it uses under this name.
+    /// The external resources it uses under this name.
     pub fn uses(&self, name: &str) -> Uses {
         self.entry.uses(name, &*self.config)
     }
 
-    /// Builds it.
+    /// Builds the adapter.
     ///
     /// # Errors
-    /// When the options have the right shape but cannot work.
+    /// If the options have the right shape but cannot work.
     pub async fn build(self, context: F::Context) -> Result<F::Product, BuildError> {
         self.entry.build(self.config, context).await
     }

@@ -1,4 +1,4 @@
-//! For callers who wait for the answer: collects how a batch of loans ended, in the order of the batch.
+//! For callers who wait for an answer: collects the results of a batch of loans, in batch order.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::delivery::{Origin, Settled};
 
-/// The origin of a batch whose caller waits. Tokens are the places in the batch, from 0. What a loan ended as is kept
-/// as a `T` until all have ended.
+/// The origin of a batch whose caller waits. Tokens are positions in the batch, from 0. Each result is kept as a `T`
+/// until all loans have ended.
 pub struct Replies<T = Settled, F = fn(Settled) -> T> {
     slots: Mutex<Slots<T>>,
     of: F,
@@ -21,16 +21,16 @@ struct Slots<T> {
 }
 
 impl Replies {
-    /// An origin for `count` loans, and where all their ends arrive together. The caller may go away: the work
-    /// goes on.
+    /// An origin for `count` loans, and the receiver of all their results together. If the caller goes away, the work
+    /// continues.
     pub fn expect(count: usize) -> (Arc<Self>, oneshot::Receiver<Vec<Settled>>) {
         Self::expect_as(count, std::convert::identity)
     }
 }
 
 impl<T, F: Fn(Settled) -> T> Replies<T, F> {
-    /// As [`Replies::expect`], with `of` making of each end what the caller wants to know. So the memory of what comes
-    /// back is free at once, whatever the others of its batch wait for.
+    /// As [`Replies::expect`], but `of` converts each result to the part that the caller needs. This frees the memory
+    /// of a returned message at once, without waiting for the rest of its batch.
     pub fn expect_as(count: usize, of: F) -> (Arc<Self>, oneshot::Receiver<Vec<T>>) {
         let (whole, receiver) = oneshot::channel();
         let ended = std::iter::repeat_with(|| None).take(count).collect();
@@ -67,7 +67,7 @@ impl<T: Send, F: Fn(Settled) -> T + Send + Sync> Origin for Replies<T, F> {
                 .into_iter()
                 .flatten()
                 .collect();
-            // The caller hung up: nobody wants the answer, and the work is done all the same.
+            // Fails if the caller hung up. The work is done anyway.
             drop(whole.send(ended));
         }
     }

@@ -1,37 +1,37 @@
-//! What a caller may see and touch. Every query of a store takes one; there is no "none means all".
+//! What a caller may see and change. Every query of a store requires a scope. An absent scope never means full access.
 
 use std::sync::Arc;
 
-/// A set of grants. Something is inside when any grant covers it.
+/// A set of grants. An entry is inside the scope if any grant covers it.
 #[derive(Clone, Debug)]
 pub struct Scope {
     grants: Arc<[Grant]>,
 }
 
-/// Tenants times namespaces times action types.
+/// Covers the combinations of tenants, namespaces and action types.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Which tenants.
+    /// The tenants it covers.
     pub tenants: Vec<Pattern>,
-    /// Which namespaces.
+    /// The namespaces it covers.
     pub namespaces: Vec<Pattern>,
-    /// Which action types.
+    /// The action types it covers.
     pub action_types: Vec<Pattern>,
 }
 
 /// An exact name, `*`, or a prefix ending in `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// `*`: any name, the empty one included.
+    /// `*`: any name, including the empty one.
     Any,
     /// Exactly this name.
     Exact(String),
-    /// Names that begin so.
+    /// Names with this prefix.
     Prefix(String),
 }
 
 impl Scope {
-    /// The scope that covers all there is: the server's own work, and callers when authentication is off.
+    /// The scope that covers everything: for the server itself, and for callers when authentication is off.
     pub fn everything() -> Self {
         let any = || vec![Pattern::Any];
         Self::new([Grant {
@@ -41,14 +41,14 @@ impl Scope {
         }])
     }
 
-    /// The scope of these grants; without any it covers nothing.
+    /// A scope of these grants. An empty list covers nothing.
     pub fn new(grants: impl IntoIterator<Item = Grant>) -> Self {
         Self {
             grants: grants.into_iter().collect(),
         }
     }
 
-    /// True when a grant covers this action's place.
+    /// True if a grant covers this combination.
     pub fn covers(&self, namespace: &str, tenant: &str, action_type: &str) -> bool {
         let any = |patterns: &[Pattern], name| patterns.iter().any(|p| p.matches(name));
         self.grants.iter().any(|grant| {
@@ -65,7 +65,7 @@ impl Scope {
 }
 
 impl Pattern {
-    /// True when `name` is meant.
+    /// True if `name` matches.
     pub fn matches(&self, name: &str) -> bool {
         match self {
             Self::Any => true,

@@ -1,4 +1,4 @@
-//! Text that must never show.
+//! Text that must never be shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-/// A password, key or token. It has no `Serialize` and its `Debug` shows nothing.
+/// A password, key or token. It does not implement `Serialize`, and its `Debug` output hides the text.
 ///
-/// In configuration it is written as a literal, `env:NAME`, `file:PATH` or `ENC[...]`. The schema marks it by
-/// [`Secret::FORMAT`], by which the configuration finds and resolves it before it is read into this type.
+/// In configuration it is written as a literal, `env:NAME`, `file:PATH` or `ENC[...]`. The schema marks it with
+/// [`Secret::FORMAT`]. The configuration finds and resolves marked values before it deserializes them into this type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// The `format` by which a JSON Schema marks a secret.
+    /// The `format` that marks a secret in a JSON Schema.
     pub const FORMAT: &'static str = "secret";
 
     /// Wraps `text`.
@@ -22,7 +22,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself. Each call is a place to look at when secrets leak.
+    /// The text itself. If a secret leaks, review the calls of this method.
     pub fn expose(&self) -> &str {
         &self.0
     }

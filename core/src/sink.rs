@@ -1,4 +1,4 @@
-//! The port to providers: one attempt to deliver one action. Retries, breakers and queues are the pipeline's.
+//! The port to providers: one attempt to deliver one action. The pipeline owns retries, breakers and queues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::registry::Family;
 /// A way to deliver actions.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Tries once. Dropping the future gives the attempt up; the caller sets the time limit.
+    /// Makes one attempt. Dropping the future abandons it. The caller sets the time limit.
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError>;
 }
 
 /// One attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// What to deliver; its payload is as the rules left it.
+    /// The action to deliver, with the payload as the rules left it.
     pub action: &'a Action,
     /// The same for every attempt of this action.
     pub idempotency_key: &'a str,
-    /// 1 for the first.
+    /// Starts at 1.
     pub number: u32,
 }
 
-/// Why an attempt failed, in terms of what to do next.
+/// Why an attempt failed, classified by what to do next.
 #[derive(Debug, Error)]
 #[error("{message}")]
 pub struct SinkError {
@@ -38,9 +38,9 @@ pub struct SinkError {
     pub class: SinkErrorClass,
     /// The stable code for the outcome.
     pub code: FailureCode,
-    /// One sentence for people; no secrets, no payload.
+    /// One sentence for people. Contains no secrets and no payload.
     pub message: CompactString,
-    /// What the provider answered, where it refused.
+    /// The provider's answer, if it refused.
     pub refusal: Option<Box<Refused>>,
     /// The library's own error, for the log.
     #[source]
@@ -50,27 +50,27 @@ pub struct SinkError {
 /// How a provider refused an action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// The status number of its protocol.
+    /// The status number of the provider's protocol.
     pub status: Option<u16>,
-    /// What it said, not yet redacted; at most 64 KiB.
+    /// The response body, not yet redacted; at most 64 KiB.
     pub body: Bytes,
 }
 
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkErrorClass {
-    /// Trying again may help, after this time if the provider named one.
+    /// Another attempt may succeed, after this time if the provider named one.
     #[allow(missing_docs)]
     Transient { retry_after: Option<Duration> },
-    /// This action is at fault: trying it again will not help.
+    /// This action is at fault. Another attempt will fail too.
     Permanent,
-    /// The provider is at fault, be it by its settings (a refused credential, a wrong address): every action would fail
-    /// now, and may succeed once that is mended. Its breaker opens at once.
+    /// The provider or its settings are at fault (a refused credential, a wrong address). Every action would fail now
+    /// and may succeed once this is fixed. The provider's breaker opens at once.
     ProviderFault,
 }
 
 impl SinkError {
-    /// Trying again may help.
+    /// Another attempt may succeed.
     pub fn transient(code: FailureCode, message: impl Into<CompactString>) -> Self {
         Self::of(
             SinkErrorClass::Transient { retry_after: None },
@@ -79,7 +79,7 @@ impl SinkError {
         )
     }
 
-    /// This action is at fault: trying it again will not help.
+    /// This action is at fault. Another attempt will fail too.
     pub fn permanent(code: FailureCode, message: impl Into<CompactString>) -> Self {
         Self::of(SinkErrorClass::Permanent, code, message)
     }
@@ -99,7 +99,7 @@ impl SinkError {
         }
     }
 
-    /// Keeps what the provider answered.
+    /// Keeps the provider's answer.
     #[must_use]
     pub fn refused(mut self, refused: Refused) -> Self {
         self.refusal = Some(Box::new(refused));
@@ -116,7 +116,7 @@ impl SinkError {
         self
     }
 
-    /// Waits at least so long before the next attempt.
+    /// Sets the minimum wait before the next attempt. Ignored unless the error is transient.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         if let SinkErrorClass::Transient { retry_after } = &mut self.class {
@@ -125,7 +125,7 @@ impl SinkError {
         self
     }
 
-    /// True when the same action may succeed later.
+    /// True if the same action may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self.class {
             SinkErrorClass::Transient { .. } | SinkErrorClass::ProviderFault => true,
@@ -143,13 +143,13 @@ impl Family for Sinks {
     type Product = Arc<dyn Sink>;
 }
 
-/// What a sink may know when it is built.
+/// The context in which a sink is built.
 #[derive(Clone, Debug)]
 pub struct SinkContext {
     /// The configured name of the provider.
     pub name: CompactString,
     /// How long one attempt may take.
     pub timeout: Duration,
-    /// How many attempts run side by side at most.
+    /// The maximum number of concurrent attempts.
     pub max_concurrent: usize,
 }

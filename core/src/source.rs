@@ -1,4 +1,4 @@
-//! The port to where actions come from.
+//! The port to the places that actions come from.
 
 use std::sync::Arc;
 
@@ -18,30 +18,32 @@ use crate::registry::Family;
 /// A running consumer of a broker.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Reads until told to stop, reconnecting for ever; then waits for what is in flight, acknowledges it, and
-    /// returns. Returns an error only for what no waiting can mend.
+    /// Runs until told to stop.
+    /// - Reconnects forever.
+    /// - On stop, waits for the messages in flight, acknowledges them and returns.
+    /// - Returns an error only if waiting cannot help.
     async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError>;
 
-    /// Whether it makes progress.
+    /// Whether the source makes progress.
     fn readiness(&self) -> Part;
 }
 
-/// The two steps of stopping.
+/// The two steps of shutdown.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Take nothing new; let what is in flight finish.
+    /// Take nothing new. Let the messages in flight finish.
     pub stop: CancellationToken,
-    /// The time for that is over: acknowledge what is settled, leave the rest, return at once.
+    /// The time to finish is over. Acknowledge everything that is settled, leave the rest, and return at once.
     pub abandon: CancellationToken,
 }
 
-/// What no waiting can mend.
+/// An error that waiting cannot fix.
 #[derive(Debug, Error)]
 #[error("source `{name}`: {message}")]
 pub struct SourceError {
     /// The source's configured name.
     pub name: CompactString,
-    /// What is wrong and what to change.
+    /// The problem, and what to change.
     pub message: String,
     /// The library's own error.
     #[source]
@@ -57,24 +59,24 @@ impl Family for Sources {
     type Product = Arc<dyn Source>;
 }
 
-/// What a source may know and use.
+/// The context of a source.
 #[derive(Clone)]
 pub struct SourceContext {
-    /// Its configured name.
+    /// The source's configured name.
     pub name: CompactString,
-    /// What to put in for fields its messages lack.
+    /// Defaults for fields that its messages lack.
     pub defaults: Defaults,
-    /// What a throttled action becomes.
+    /// What happens to a throttled action.
     pub throttled: ThrottledPolicy,
-    /// At most so many of its actions in flight; `None`: only the bound of the process.
+    /// The maximum number of its actions in flight. `None`: only the process limit applies.
     pub max_in_flight: Option<u32>,
-    /// Its share of what client libraries may fetch ahead, in bytes.
+    /// Its share of the bytes that client libraries may prefetch.
     pub prefetch_bytes: u32,
-    /// At most so many actions handed in at once.
+    /// The maximum number of actions per submitted batch.
     pub max_batch: usize,
-    /// Where to hand in what was read.
+    /// Where to submit the messages it reads.
     pub intake: Arc<dyn Intake>,
-    /// Where to ask for room first.
+    /// Where to ask for room before reading.
     pub admission: Arc<Admission>,
     /// The time.
     pub clock: Clock,

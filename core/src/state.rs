@@ -1,7 +1,7 @@
 //! The port to the state that all instances share: leases, claims, quotas, tallies, events, dead letters, toggles.
 //!
-//! Its operations are domain operations over a slice, so that a backend answers a whole batch in one round trip
-//! in the best way it has. Time is the backend's own clock.
+//! Each operation is a domain operation over a slice, so that a backend can answer a whole batch in one round trip in
+//! the best way it has. A backend measures time by its own clock.
 
 use std::time::Duration;
 
@@ -17,77 +17,90 @@ use crate::outcome::ActionOutcome;
 use crate::registry::Family;
 use crate::scope::Scope;
 
-/// A state backend. Every method is atomic per reservation and safe to call from many tasks.
+/// A state backend. Every method is atomic per reservation and may be called from many tasks at once.
 #[async_trait]
 pub trait State: Send + Sync {
-    /// What this backend promises, printed at start.
+    /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
 
-    /// Answers when the backend can be asked, and tells how full it is.
+    /// Checks that the backend answers, and reports how full it is.
     async fn ping(&self) -> Result<Fullness, StateError>;
 
-    /// Answers what rules want to know before they decide, in the order of the questions and in one round trip.
-    /// Changes nothing.
+    /// Answers the questions that rules ask before they decide.
+    /// - Uses one round trip.
+    /// - Answers are in the order of the questions.
+    /// - Changes nothing.
     async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError>;
 
-    /// Tries to take everything each action needs, in the order of the slice, as if one came after the other. An
-    /// action gets all it asks for or nothing; the answers stand in the order of the questions. What is taken is
-    /// held for `lease` and then falls free unless renewed.
+    /// Takes everything each action needs.
+    /// - Works through the slice in order, as if each reservation were made after the one before.
+    /// - Checks a remembered outcome first, then the lease, the claims, the quotas. The first obstacle is the answer.
+    /// - Grants all that an action asks for, or nothing.
+    /// - Answers are in the order of the reservations.
+    /// - A grant holds for `lease` and then expires, unless it is renewed.
     async fn reserve(
         &self,
         reservations: &[Reservation],
         lease: Duration,
     ) -> Result<Vec<Reserved>, StateError>;
 
-    /// Ends reservations, counts notes and stores dead letters, in one round trip. Repeating a call changes nothing
-    /// but that notes count again. A settlement whose fence is no longer in force (its lease was lost) confirms or
-    /// releases nothing that belongs to another. A backend at its bound drops notes under new keys, and says so.
-    ///
-    /// Answers the positions of those settlements whose dead letter found no room, rising; nothing of them was done. What
-    /// is to be remembered is kept as [`ActionOutcome::abridged`] gives it, and makes room by itself: it never counts
-    /// towards a bound that refuses anything.
+    /// Settles reservations, counts notes and stores dead letters, in one round trip.
+    /// - A settlement whose fence is no longer in force (its lease was lost) confirms and releases nothing of another
+    ///   holder.
+    /// - A delivery that outlived its lease is still confirmed, for at least as long again as the lease, unless another
+    ///   holder took the key.
+    /// - Repeating a call changes nothing, except that notes count again.
+    /// - A backend at its bound drops notes under new keys and reports it.
+    /// - Outcomes to remember are stored as [`ActionOutcome::abridged`]. They make room for themselves and never count
+    ///   towards a bound that refuses anything.
+    /// - A settlement whose dead letter does not fit is not applied at all. The answer lists the positions of these
+    ///   settlements, in rising order.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError>;
 
-    /// Prolongs what is held to `lease` from now. `false` where the lease was already lost.
+    /// Extends reservations to `lease` from now.
+    /// - Answers `false` for a reservation of which a key was already lost.
+    /// - Takes back nothing that was lost.
     async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError>;
 
-    /// Puts events into the states given, whatever they were in; of two words about one event the last holds. Those of
-    /// one call belong together: all or none. None where they would not fit into a backend's bound.
+    /// Sets the state of events.
+    /// - Overwrites the previous state, whatever it was.
+    /// - If an event appears twice, the last entry wins.
+    /// - The events of one call are stored together: all or none. A backend stores none if they would exceed its bound.
     async fn track(&self, events: &[Event]) -> Result<(), StateError>;
 
-    /// Dead letters inside the query's scope, the last one stored first.
+    /// Lists the dead letters inside the query's scope, most recently stored first.
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError>;
 
-    /// One dead letter, if it is inside the scope.
+    /// Returns one dead letter, if it is inside the scope.
     async fn dead_letter(
         &self,
         scope: &Scope,
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError>;
 
-    /// Deletes one dead letter inside the scope. `false` when there was none.
+    /// Deletes one dead letter inside the scope. Returns `false` if there was none.
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError>;
 
-    /// Overrides whether the rule of this name is enabled, for every node, across restarts and reloads.
+    /// Enables or disables the rule of this name on every node. The override survives restarts and reloads.
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError>;
 
-    /// All overrides.
+    /// Returns all overrides.
     async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError>;
 }
 
-/// What a backend promises beyond the contract that all keep.
+/// The guarantees of a backend beyond the common contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Dead letters, confirmed claims, notes and events outlive the process.
+    /// Dead letters, confirmed claims, notes and events survive the process.
     pub durable: bool,
-    /// Several processes may share it.
+    /// Several processes may share the backend.
     pub shared: bool,
 }
 
 /// How full a backend is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fullness {
-    /// Leases, claims and quotas, with what else shares their bound.
+    /// Leases, claims, quotas, and everything else that counts towards the same bound.
     pub keys: Level,
     /// Dead letters that could not be decoded.
     pub poison: Level,
@@ -105,34 +118,34 @@ impl Fullness {
     }
 }
 
-/// How much of one sort is kept.
+/// How much of one kind of entry is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Level {
-    /// How many.
+    /// The number of entries.
     pub kept: u64,
-    /// The bound at which more is refused, such as `100000 of 100000`; none while there is room, and where old ones make
-    /// room for new ones.
+    /// The bound at which the backend refuses more, such as `100000 of 100000`. `None` while there is room, and where
+    /// old entries make room for new ones.
     pub full: Option<CompactString>,
 }
 
-/// Why the state backend gave no answer.
+/// Why the state backend returned no answer.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// It cannot be reached or is overloaded: asking again later may help.
+    /// It is unreachable or overloaded. A later call may succeed.
     #[error("the state backend does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It answered what we cannot read.
+    /// It returned data that cannot be read.
     #[error("the state backend holds something unreadable: {0}")]
     Corrupt(String),
 }
 
-/// A name in the state that one namespace and tenant can never share with another.
+/// A name in the state, separate for each namespace and tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateKey(CompactString);
 
 impl StateKey {
-    /// A key inside a namespace and tenant. `owner` is the rule it belongs to, empty for an action's id. Each part
-    /// but the last is preceded by its length, so no content of one part can look like another.
+    /// A key inside a namespace and tenant. `owner` is the rule the key belongs to, or empty for an action's id. Each
+    /// part but the last is prefixed with its length, so that no two combinations of parts give the same key.
     pub fn new(namespace: &str, tenant: &str, owner: &str, name: &str) -> Self {
         let parts = [namespace, tenant, owner];
         let length = parts.iter().map(|part| part.len() + 4).sum::<usize>() + name.len();
@@ -152,7 +165,7 @@ impl StateKey {
     }
 }
 
-/// Appends `number` in decimal: formatting would cost more than all the rest of a key.
+/// Appends `number` in decimal. Formatting would cost more than the rest of the key.
 fn push_number(text: &mut String, number: usize) {
     if number >= 10 {
         push_number(text, number / 10);
@@ -161,18 +174,18 @@ fn push_number(text: &mut String, number: usize) {
     text.push(char::from(b'0' + digit));
 }
 
-/// What rules want to know of the state.
+/// A question that rules ask about the state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
-    /// How often actions were noted.
+    /// How often actions were counted under a key.
     Tally(Tally),
-    /// The state an event is in; the key's name is its fingerprint, its owner is empty.
+    /// The current state of an event. The key's name is the fingerprint; its owner is empty.
     EventState(StateKey),
     /// Whether an event of a type is active.
     ActiveEvent {
-        /// The key's name is the type, its owner is empty.
+        /// The key's name is the type; its owner is empty.
         event_type: StateKey,
-        /// Only one that carries this value.
+        /// Matches only an event that carries this value.
         value: Option<CompactString>,
     },
 }
@@ -180,90 +193,89 @@ pub enum Question {
 /// A key under which actions are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tally {
-    /// The key; tallies of one key with different windows are counted apart.
+    /// The key. Each window of a key is counted separately.
     pub key: StateKey,
-    /// How far back is counted.
+    /// The length of the window that is counted.
     pub within: Duration,
 }
 
-/// The answer to a [`Question`], of the same kind.
+/// The answer to a [`Question`], of the same variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Question::Tally`].
+    /// Answers [`Question::Tally`].
     Tally(Tallied),
-    /// To [`Question::EventState`]: none when there is no such event.
+    /// Answers [`Question::EventState`]. `None` if there is no such event.
     EventState(Option<CompactString>),
-    /// To [`Question::ActiveEvent`].
+    /// Answers [`Question::ActiveEvent`].
     ActiveEvent(bool),
 }
 
-/// What was noted under a key inside its window.
+/// The count under a key inside its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tallied {
-    /// How often. What was noted less than the window ago is counted, and what was noted within a sixteenth of the
-    /// window before that may be: never too few, and too many by at most what came in so short a time. Zero when `last`
-    /// is none.
+    /// How often. Everything inside the window is counted. Entries from the sixteenth of a window before it may be
+    /// counted too: the count is never too low, and too high by at most those entries. Zero if `last` is `None`.
     pub count: u64,
-    /// How long ago the last time was, exactly; none when that is as long ago as the window or longer.
+    /// The exact age of the last entry. `None` if it is as old as the window or older.
     pub last: Option<Duration>,
 }
 
-/// How an event stands: what [`State::track`] stores and questions are answered from.
+/// The state of an event, as stored by [`State::track`] and read by questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The namespace it belongs to.
+    /// The event's namespace.
     pub namespace: CompactString,
-    /// The tenant it belongs to.
+    /// The event's tenant.
     pub tenant: CompactString,
-    /// What tells it from others of its namespace and tenant.
+    /// Distinguishes the event from others of its namespace and tenant.
     pub fingerprint: CompactString,
-    /// The type of the actions that report it.
+    /// The type of the actions that report the event.
     pub event_type: CompactString,
-    /// The state it is in.
+    /// The current state.
     pub state: CompactString,
-    /// Whether it goes on or has ended, and then for how long it is kept.
+    /// Whether the event is active, or how long to keep it once it has ended.
     pub standing: Standing,
-    /// The values it carries: those of its labels and fingerprint fields. One may stand here twice.
+    /// The values of its labels and fingerprint fields. May contain duplicates.
     pub values: Vec<CompactString>,
 }
 
-/// Whether an event goes on.
+/// Whether an event is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It goes on, and is kept until it is told otherwise.
+    /// The event continues. It is kept until it is tracked as ended.
     Active,
-    /// It has ended, and is forgotten after so long.
+    /// The event has ended. It is forgotten after this time.
     Ended(Duration),
 }
 
-/// All that one action needs before it may be delivered: the lease on its id first, then the claims, then the
+/// Everything that one action needs before it may be delivered: first the lease on its id, then the claims, then the
 /// quotas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
-    /// The name of an action whose producer gave it an id.
+    /// The name of an action whose id came from the producer.
     pub lease: Option<StateKey>,
-    /// Whether an outcome remembered under the lease's key is the answer.
+    /// Whether an outcome remembered under the lease's key answers the reservation.
     pub recall: Recall,
-    /// Dedup keys, all to be had.
+    /// Dedup keys. All must be free.
     pub claims: SmallVec<[Claim; 1]>,
-    /// Throttles, all to have room, in order.
+    /// Throttles, in order. All must have room.
     pub quotas: Vec<Quota>,
 }
 
 impl Reservation {
-    /// True when there is nothing to ask the backend for.
+    /// True if there is nothing to ask the backend for.
     pub fn is_empty(&self) -> bool {
         self.lease.is_none() && self.claims.is_empty() && self.quotas.is_empty()
     }
 }
 
-/// Whether a reservation may be answered by what was remembered.
+/// Whether a remembered outcome may answer a reservation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recall {
-    /// What was remembered is passed over, and stays.
+    /// The remembered outcome is ignored, and kept.
     #[default]
     No,
-    /// What was remembered is the answer.
+    /// The remembered outcome is the answer.
     Yes,
 }
 
@@ -276,121 +288,122 @@ pub struct Claim {
     pub ttl: Duration,
 }
 
-/// A place in a throttle window.
+/// A slot in a throttle window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The key, owned by its rule.
     pub key: StateKey,
-    /// At most so many in any window.
+    /// The maximum count in any window.
     pub max_count: u32,
-    /// The window's length.
+    /// The length of the window.
     pub window: Duration,
-    /// What no room means for the whole reservation.
+    /// What a full quota does to the whole reservation.
     pub when_full: WhenFull,
 }
 
-/// What no room in a quota means.
+/// What a full quota does to its reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// The reservation is refused.
     Refuse,
-    /// The reservation goes on without this place, and the grant says so.
+    /// The reservation continues without a slot in this quota, and the grant records it.
     Note,
 }
 
 /// The answer to a [`Reservation`].
 #[derive(Clone, Debug)]
 pub enum Reserved {
-    /// All is held.
+    /// Everything is held.
     Granted(Grant),
     /// The id was settled before, with this outcome.
     Remembered(Box<ActionOutcome>),
-    /// Another holds the id or a dedup key and has not settled yet.
+    /// Another action holds the id or a dedup key and has not settled yet.
     Busy(Busy),
     /// A dedup key was delivered inside its window.
     Duplicate {
-        /// Which of the claims.
+        /// The index of the claim.
         claim: usize,
     },
     /// A quota is full.
     Throttled {
-        /// Which of the quotas.
+        /// The index of the quota.
         quota: usize,
-        /// When the next one would really pass.
+        /// After which time the reservation will really pass.
         retry_after: Duration,
     },
-    /// The backend is at its bound and holds nothing that may be evicted.
+    /// The backend is at its bound, and nothing in it may be evicted.
     Full,
 }
 
-/// What holds a granted reservation.
+/// The proof of a granted reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Grows with every grant of the backend: an older holder can be told from a younger one.
+    /// Increases with every grant of the backend, to distinguish an older holder from a newer one.
     pub fence: u64,
-    /// When the quotas were charged, on the backend's clock.
+    /// When the quotas were charged, by the backend's clock.
     pub charged_at: Timestamp,
-    /// Bit `i` is set when quota `i` was full and only noted.
+    /// Bit `i` is set if quota `i` was full and [`WhenFull::Note`] applied.
     pub noted_full: u64,
 }
 
-/// What to wait for.
+/// The key that a reservation waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Busy {
-    /// The key somebody else holds.
+    /// The key that another action holds.
     pub key: StateKey,
-    /// When it falls free at the latest, unless it is renewed.
+    /// When the key expires at the latest, unless it is renewed.
     pub expires_in: Duration,
 }
 
 /// A reservation in force.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// What was asked for; shared between its holder and who renews it.
+    /// The reservation as requested; shared by its holder and the task that renews it.
     pub reservation: Arc<Reservation>,
-    /// What was granted.
+    /// The grant.
     pub grant: Grant,
 }
 
-/// The end of one action.
+/// How one action ended.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// What to end, if something was reserved, and how.
+    /// The reservation to end, if there was one.
     pub held: Option<Held>,
-    /// What becomes of the claims and quotas.
+    /// Whether claims and quotas are confirmed or released.
     pub end: End,
-    /// An outcome to answer again. Where a lease is held, only if that is still in force.
+    /// The outcome to answer again. If a lease is held, it is stored only if that lease was not lost.
     pub remember: Option<Remember>,
-    /// What to keep among the dead letters.
+    /// The dead letter to store.
     pub dead_letter: Option<Arc<DeadLetter>>,
-    /// Where the action counts, once each, whatever became of it and of its lease. None stands here twice.
+    /// The tallies that count this action, once each, whatever its outcome and even if its lease was lost. No
+    /// duplicates.
     pub notes: Vec<Tally>,
 }
 
 /// An outcome to answer again.
 #[derive(Clone, Debug)]
 pub struct Remember {
-    /// The name of the action: that of its lease, where one is held.
+    /// The name of the action: the key of its lease, if one is held.
     pub under: StateKey,
     /// The outcome.
     pub outcome: ActionOutcome,
-    /// For how long.
+    /// How long to remember it.
     pub ttl: Duration,
 }
 
-/// What becomes of what was held.
+/// What happens to the claims and quotas of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Claims are confirmed for their ttl, quotas stay charged.
+    /// Claims are confirmed for their ttl. Quotas stay charged.
     Confirm,
     /// Claims are released and quotas refunded.
     Release,
 }
 
-/// Which dead letters to list.
+/// Selects the dead letters to list.
 #[derive(Clone, Debug)]
 pub struct DeadLetterQuery {
-    /// What the caller may see.
+    /// The scope of the caller.
     pub scope: Scope,
     /// Only this kind.
     pub kind: Option<DeadLetterKind>,
@@ -398,20 +411,20 @@ pub struct DeadLetterQuery {
     pub namespace: Option<CompactString>,
     /// Only this tenant.
     pub tenant: Option<CompactString>,
-    /// Go on after this place: [`DeadLetterPage::next`] of the page before.
+    /// Continues after this position: the [`DeadLetterPage::next`] of the previous page.
     pub after: Option<u64>,
-    /// At most so many.
+    /// The maximum page length.
     pub limit: usize,
 }
 
 /// One page of dead letters.
 #[derive(Clone, Debug, Default)]
 pub struct DeadLetterPage {
-    /// The last one stored first, whatever its id and its times say.
+    /// Most recently stored first, regardless of id and timestamps.
     pub letters: Vec<Arc<DeadLetter>>,
-    /// How many match in all.
+    /// The number of all matching dead letters.
     pub total: u64,
-    /// Where the next page begins, when there is one: a number that falls from one letter of the listing to the next.
+    /// The start of the next page, if there is one. The number decreases from one letter of the listing to the next.
     pub next: Option<u64>,
 }
 
@@ -424,9 +437,9 @@ impl Family for States {
     type Product = Arc<dyn State>;
 }
 
-/// What a state backend may know when it is built.
+/// The context in which a state backend is built.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StateContext {
-    /// How many dead letters it keeps.
+    /// How many dead letters to keep.
     pub dead_letters: DeadLetterBounds,
 }

@@ -1,4 +1,4 @@
-//! What the rules decided about an action, before anything has happened.
+//! The decision of the rules about an action, before anything has happened.
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
