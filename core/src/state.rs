@@ -288,7 +288,7 @@ pub struct Claim {
     pub ttl: Duration,
 }
 
-/// A slot in a throttle window.
+/// A place in a throttle window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The key, owned by its rule.
@@ -306,7 +306,7 @@ pub struct Quota {
 pub enum WhenFull {
     /// The reservation is refused.
     Refuse,
-    /// The reservation continues without a slot in this quota, and the grant records it.
+    /// The reservation continues without a place in this quota, and the grant records it.
     Note,
 }
 

@@ -1,5 +1,5 @@
-//! What becomes a dead letter, and how it is put away. While the state has no room for it, it waits here with its action
-//! still on loan, so that its source waits too.
+//! Builds dead letters and stores them. While the state has no room for one, its action waits here, still on loan, so
+//! that its source waits too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,10 +20,10 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::settle::Closing;
 
-/// How long a source waits before it offers again what could not be put away.
+/// How long a source waits before it resubmits a message whose dead letter could not be stored.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
-/// Jobs whose dead letters found no room. Bounded by what is admitted.
+/// Jobs whose dead letters had no room. Bounded by admission.
 #[derive(Default)]
 pub(crate) struct Unstored {
     closings: Mutex<Vec<Closing>>,
@@ -42,7 +42,7 @@ impl Unstored {
 }
 
 impl Pipeline {
-    /// Tries again to store the dead letters that found no room. Sleeps while there are none. Never returns.
+    /// Retries to store the dead letters that had no room. Sleeps while there are none. Never returns.
     pub(crate) async fn store_what_waits(&self) {
         loop {
             self.unstored.added.notified().await;
@@ -51,7 +51,7 @@ impl Pipeline {
         }
     }
 
-    /// Gives up waiting: the jobs go back to their sources.
+    /// Stops waiting and returns the jobs to their sources.
     pub(crate) fn take_unstored(&self) -> Vec<Ended> {
         let waiting = self.unstored.take().into_iter();
         waiting
@@ -59,7 +59,7 @@ impl Pipeline {
             .collect()
     }
 
-    /// Puts what cannot be decoded among the dead letters.
+    /// Stores messages that cannot be decoded as dead letters.
     pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
         let now = self.parts.clock.now();
         let letters = poison.iter().map(|loan| Arc::new(loan.dead_letter(now)));
@@ -98,7 +98,7 @@ fn stored(letter: Arc<DeadLetter>) -> Settlement {
     }
 }
 
-/// The dead letter of an action that ended so.
+/// The dead letter of an action with this outcome.
 pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadLetter {
     let delivery = &job.delivery;
     let action = &delivery.action;
@@ -124,7 +124,7 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
     }
 }
 
-/// The code and the sentence that a dead letter gives as its reason.
+/// The code and the message of a dead letter.
 fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
     match outcome {
         ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),

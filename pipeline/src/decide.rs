@@ -1,5 +1,5 @@
-//! What the rules say of each action of a batch. Pure. Deciding shares its thread: it lets others run after a millisecond,
-//! and rules that were found slow are evaluated on a thread that may block.
+//! Applies the rules to each action of a batch. Pure. It yields to other tasks every millisecond, and evaluates rules
+//! that were found slow on a thread for blocking work.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::yielding::TimeSlice;
 /// A batch after the rules.
 #[derive(Default)]
 pub(crate) struct Decided {
-    /// Those that need nothing more.
+    /// Jobs that need nothing from the state.
     pub(crate) free: Vec<Box<Job>>,
-    /// Those that need something from the state.
+    /// Jobs that need something from the state.
     pub(crate) asking: Vec<Asking>,
-    /// Those that have ended.
+    /// Jobs that have ended.
     pub(crate) ended: Vec<Ended>,
 }
 
 impl Pipeline {
-    /// Decides about a batch, of which `ended` had an end before.
+    /// Decides a batch. `ended` holds the jobs that ended before.
     pub(crate) async fn decide(
         &self,
         batch: Batch,
@@ -77,7 +77,7 @@ impl Pipeline {
     }
 }
 
-/// A batch that is being decided about.
+/// A batch during its decision.
 struct Deciding {
     deliveries: IntoIter<Delivery>,
     gathered: IntoIter<Gathered>,
@@ -95,7 +95,7 @@ impl Deciding {
         self.deliveries.len() == 0
     }
 
-    /// Decides about all that are left.
+    /// Decides the rest of the batch.
     fn finish(mut self) -> Self {
         let (began, actions) = (Instant::now(), self.deliveries.len());
         while self.step() {}
@@ -104,7 +104,7 @@ impl Deciding {
         self
     }
 
-    /// Decides about the next action. False when there is none.
+    /// Decides the next action. False if there is none.
     fn step(&mut self) -> bool {
         let Some(delivery) = self.deliveries.next() else {
             return false;

@@ -1,5 +1,5 @@
-//! Actions whose dedup key or id is held by another one: they wait, each behind those that came for the same key before.
-//! Only the first of a key asks again: when this process settles the key, and now and then in case another process does.
+//! Actions whose id or dedup key is held by another one. They wait in order of arrival, in one line per key. Only the
+//! first of a line asks again: when this process settles the key, and at intervals in case another process does.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,17 +17,17 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::reserve::Asking;
 
-/// The first and the longest time between two looks at a key that another process may hold.
+/// The first and the longest interval between two checks of a key that another process may hold.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
-/// How long a source waits before it offers again what waited in vain.
+/// How long a source waits before it resubmits an action that waited in vain.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-/// All that wait. Bounded by what is admitted.
+/// All waiting actions. Bounded by admission.
 #[derive(Default)]
 pub(crate) struct Waiting {
     lines: Mutex<Lines>,
-    /// How many keys are waited for: settling looks no further where there is none.
+    /// The number of keys with a line. Settling skips the lock if it is zero.
     keys: AtomicUsize,
     changed: Notify,
 }
@@ -35,31 +35,31 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 struct Lines {
     by_key: HashMap<StateKey, Line>,
-    /// When each line is due, soonest first. The number tells apart what is due at once.
+    /// When each line is due, soonest first. The number separates lines due at the same time.
     due: BTreeSet<(Instant, u64)>,
     keys: HashMap<u64, StateKey>,
     next_number: u64,
 }
 
-/// Those who wait for one key, in the order they came.
+/// The actions waiting for one key, in order of arrival.
 struct Line {
     number: u64,
     due: Instant,
     waiting: VecDeque<Asking>,
-    /// How many of them ask when it is due.
+    /// Which of them ask when the line is due.
     asking: Turn,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// The first: the others would find the key held by it.
+    /// The first one. The others would find the key held by it.
     First,
-    /// All: the key was delivered, and they are duplicates.
+    /// All of them. The key was delivered, so they are duplicates.
     All,
 }
 
 impl Waiting {
-    /// Lets it wait for its turn: behind the others of its key, or before them when it was the first and has asked.
+    /// Adds an action to the line of its key: at the end, or at the front if it was first and has asked before.
     pub(crate) fn add(&self, mut asking: Asking, busy: Busy) {
         let asked_before = asking.looks > 0;
         let look = FIRST_LOOK
@@ -81,7 +81,7 @@ impl Waiting {
         self.changed.notify_one();
     }
 
-    /// Calls up those who wait for a key that was found delivered.
+    /// Makes the whole line of a key due after the key was found delivered.
     pub(crate) fn delivered(&self, key: &StateKey) {
         if self.keys.load(SeqCst) == 0 {
             return;
@@ -92,7 +92,7 @@ impl Waiting {
         }
     }
 
-    /// Calls up those who wait for something that has just been settled.
+    /// Makes the lines due whose keys were just settled.
     pub(crate) fn settled(&self, settlements: &[Settlement]) {
         if self.keys.load(SeqCst) == 0 {
             return;
@@ -120,7 +120,7 @@ impl Waiting {
         }
     }
 
-    /// Sends everybody out.
+    /// Removes and returns all waiting jobs.
     pub(crate) fn take_all(&self) -> Vec<Box<Job>> {
         let lines = std::mem::take(&mut *self.lines.lock());
         self.keys.store(0, SeqCst);
@@ -128,7 +128,7 @@ impl Waiting {
         waiting.map(|asking| asking.job).collect()
     }
 
-    /// Those whose turn it is to ask.
+    /// Takes the actions whose turn it is to ask.
     fn take_due(&self) -> Vec<Asking> {
         let mut lines = self.lines.lock();
         let due = lines.take_due(Instant::now());
@@ -169,7 +169,7 @@ impl Lines {
         line
     }
 
-    /// Makes the line of `key` due. False when nobody waits for it.
+    /// Makes the line of `key` due. False if there is none.
     fn call(&mut self, key: &StateKey, now: Instant, turn: Turn) -> bool {
         let Some(line) = self.by_key.get_mut(key) else {
             return false;
@@ -214,7 +214,7 @@ impl Lines {
 }
 
 impl Pipeline {
-    /// Asks again for those whose turn has come. Sleeps while nobody waits. Never returns.
+    /// Asks again for the actions whose turn has come. Sleeps while the lines are empty. Never returns.
     pub(crate) async fn ask_for_those_who_wait(&self) {
         loop {
             match self.waiting.next_due() {
@@ -242,7 +242,7 @@ impl Pipeline {
     }
 }
 
-/// The end of a job whose dedup key was delivered inside its window.
+/// Ends a job whose dedup key was delivered inside its window.
 pub(crate) fn duplicate(mut asking: Asking, claim: usize) -> Ended {
     if let Some(rule) = asking.gates.claim_rules.get(claim) {
         asking.job.ruled(Verdict::Deduplicate, rule);

@@ -1,7 +1,8 @@
-//! Has providers deliver: what a sink does without waiting is done at once, the rest is queued at its provider.
+//! Passes jobs to providers. A sink that answers without waiting is called inline; everything else is queued at its
+//! provider.
 //!
-//! Nothing waits for one provider on the way of the others. Only a reader that feeds a single provider waits while that
-//! one's queue is full: this is its back-pressure.
+//! Waiting for one provider never delays the others. Only a reader that feeds a single provider waits while that
+//! provider's queue is full. This wait is its backpressure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,14 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::provider::{Begun, Inline, MOMENT, Next, Place, Provider, Queued, WhenOpen, Work};
 
-/// A job that found the queue of its provider full.
+/// A job whose provider's queue is full.
 struct Blocked {
     job: Box<Job>,
     provider: Arc<Provider>,
 }
 
 impl Pipeline {
-    /// Has providers deliver these. Returns what has ended, beside what had already.
+    /// Delivers these jobs. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn deliver(
         &self,
         jobs: Vec<Box<Job>>,
@@ -30,7 +31,7 @@ impl Pipeline {
     ) -> Vec<Ended> {
         let mut rest = jobs.into_iter();
         while let Some(blocked) = self.begin(&mut rest, &mut ended, feed).await {
-            // What waits behind it is renewed, and what has ended does not wait with it.
+            // Renew the holds of the jobs behind the blocked one, and settle the ended ones without waiting for it.
             rest.as_mut_slice().iter_mut().for_each(|job| job.detach());
             self.settle(std::mem::take(&mut ended)).await;
             self.wait_for_place(blocked, &mut ended, feed).await;
@@ -38,7 +39,7 @@ impl Pipeline {
         ended
     }
 
-    /// Begins one after the other, until one finds a full queue that it may wait for.
+    /// Starts one job after another, until one has to wait for a full queue.
     async fn begin(
         &self,
         jobs: &mut impl Iterator<Item = Box<Job>>,
@@ -85,7 +86,7 @@ impl Pipeline {
         None
     }
 
-    /// Queues a job, where there is a place. Gives it back when it is to wait for one.
+    /// Queues a job if there is a place. Returns it if it must wait for one.
     fn enqueue(
         &self,
         provider: &Arc<Provider>,
@@ -109,7 +110,7 @@ impl Pipeline {
         Some(Blocked { job, provider })
     }
 
-    /// Waits for a place: as long as it takes where this provider is all that the reader feeds, else for a moment.
+    /// Waits for a place: indefinitely if the reader feeds only this provider, otherwise for at most [`MOMENT`].
     async fn wait_for_place(
         &self,
         Blocked { mut job, provider }: Blocked,
@@ -141,7 +142,7 @@ impl Pipeline {
         }
     }
 
-    /// Hands a job that has a place to its provider's worker.
+    /// Passes a job with a place to its provider's worker.
     pub(crate) fn queue(
         &self,
         provider: &Provider,
@@ -159,8 +160,8 @@ impl Pipeline {
         self.hand(provider, Work::Job(queued), ended);
     }
 
-    /// Hands work to a provider's worker. One that has ended refuses it, for the process is stopping; so does one to which
-    /// more attempts came that failed at once than it can hold.
+    /// Passes work to a provider's worker. The worker refuses it after it has ended, because the process is stopping,
+    /// and if more inline attempts failed than its inbox can hold.
     fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<Ended>) {
         if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
             queued.job.detach();
@@ -173,19 +174,20 @@ impl Pipeline {
                     false => overflow(queued.job),
                 });
             }
-            // Dropped, the attempt gives its action back.
+            // Dropping the attempt returns its action to the source.
             Err(Work::Running(_)) => {}
         }
     }
 
-    /// The end of a job that is unfinished when the process stops.
+    /// Ends a job that is unfinished when the process stops.
     pub(crate) fn shutting_down(job: Box<Job>) -> Ended {
         job.refused(Duration::ZERO, Refusal::ShuttingDown)
     }
 }
 
-/// Whether a job waits while its provider's breaker is open: nobody waits for its answer, no fallback takes it, and all
-/// that its reader feeds would meet the same breaker.
+/// Whether a job waits while its provider's breaker is open. It does if no caller waits for the answer, the provider
+/// has no fallback, and the reader feeds only this provider, so that all its other actions would meet the same open
+/// breaker.
 fn waits(job: &Job, provider: &Provider, feed: Option<&Feed>) -> bool {
     !job.is_answered()
         && provider.options.fallback.is_none()

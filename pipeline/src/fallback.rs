@@ -1,4 +1,4 @@
-//! Where an action goes when its provider's breaker is open, or the provider is at fault: along the chain of fallbacks.
+//! Diverts an action along the chain of fallbacks if its provider's breaker is open or the provider is at fault.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::provider::{LONGEST, WhenOpen};
 
-/// How long a caller is asked to wait before it offers again what found a full queue.
+/// How long a caller must wait before it resubmits an action that met a full queue.
 pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 
 impl Pipeline {
-    /// Takes a job to the next provider of the fallback chain. Without one it ends: by `failure`, where its provider has
-    /// just failed, else at the open breaker.
+    /// Moves a job to the next provider of the fallback chain. Without one it ends: with `failure` if its provider has
+    /// just failed, otherwise at the open breaker.
     pub(crate) fn divert(
         &self,
         mut job: Box<Job>,
@@ -42,7 +42,7 @@ impl Pipeline {
         }
     }
 
-    /// The end of a job whose provider, and all its fallbacks, may not be asked now.
+    /// Ends a job whose provider and fallbacks may not be called now.
     fn at_closed_provider(&self, job: Box<Job>) -> Ended {
         let first = job.route.refused_by.first();
         let provider = first.and_then(|name| self.parts.providers.get(name));
@@ -64,7 +64,7 @@ impl Pipeline {
     }
 }
 
-/// The end of a job that found a full queue: who waits for the answer is told so, others are redelivered.
+/// Ends a job that met a full queue. A waiting caller gets a refusal; other actions are redelivered.
 pub(crate) fn overflow(job: Box<Job>) -> Ended {
     if job.is_answered() {
         return job.refused(OVERLOAD_WAIT, Refusal::Overloaded);

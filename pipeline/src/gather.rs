@@ -1,4 +1,4 @@
-//! One call to the state for all that rules want to know of a batch; none when no rule reads it.
+//! Makes one call to the state for everything that the rules read about a batch. Makes none if no rule reads the state.
 
 use acteon_core::state::Tally;
 use acteon_core::{Action, Delivery, State, StateError};
@@ -13,14 +13,15 @@ use crate::process::Pipeline;
 use crate::rulebook::Generation;
 use crate::yielding::TimeSlice;
 
-/// The deliveries of a batch that go on, and beside each what the state answered; nothing at all when nothing was asked.
+/// The deliveries of a batch that continue, each with the answers of the state. `gathered` is empty if nothing was
+/// asked.
 pub(crate) struct Batch {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) gathered: Vec<Gathered>,
 }
 
-/// What the state answers to the questions of the rules about these actions, for each of them; nothing at all when they
-/// have none.
+/// Asks the state the questions of the rules about these actions. Returns one entry per action, or nothing if there are
+/// no questions.
 pub(crate) async fn gather<'a>(
     set: &RuleSet,
     actions: impl Iterator<Item = &'a Action> + Send,
@@ -49,8 +50,8 @@ pub(crate) async fn gather<'a>(
 }
 
 impl Pipeline {
-    /// Asks the state what the rules of this generation want to know of these. What it gives no answer for goes back to
-    /// its source, or on without one, as the options say.
+    /// Asks the state what the rules of this generation read about these deliveries. If there is no answer, they return
+    /// to their source or continue without it, as configured.
     pub(crate) async fn gather(
         &self,
         deliveries: Vec<Delivery>,
@@ -98,13 +99,13 @@ impl Pipeline {
     }
 }
 
-/// What the actions of a batch have been noted under so far: those that come after them are to see it, although the
-/// state does not know yet.
+/// The counts of the actions of this batch so far. Later actions of the batch must see them, although the state does
+/// not have them yet.
 #[derive(Default)]
 pub(crate) struct Noted(HashMap<Tally, u64>);
 
 impl Noted {
-    /// Adds what came earlier in the batch to what the state answered.
+    /// Adds the counts from earlier in the batch to the answers of the state.
     pub(crate) fn tell(&self, gathered: &mut Gathered) {
         if !self.0.is_empty() {
             gathered.add(|tally| self.0.get(tally).copied().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! What a job holds in the state. It is renewed while the job waits, and cannot be forgotten: a hold that is dropped
-//! before it was settled is released by the task that renews.
+//! The hold of a job in the state. It is renewed while the job waits. It cannot be leaked: a hold that is dropped
+//! before it is settled is released by the task that renews holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::events;
 
-/// How many holds one call renews or releases.
+/// The maximum number of holds that one call renews or releases.
 const SLICE_MAX: usize = 1000;
-/// How soon a renewal or a release that failed is repeated.
+/// How soon a failed renewal or release is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What one job holds.
+/// The hold of one job.
 pub(crate) struct Hold {
     held: Held,
     /// When it was granted.
@@ -29,11 +29,11 @@ pub(crate) struct Hold {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
-    /// Just granted: it will end at once, or be renewed.
+    /// Just granted. It will soon end or be renewed.
     Granted,
-    /// It is renewed.
+    /// It is being renewed.
     Renewed,
-    /// The state was told its end.
+    /// The state was told how it ended.
     Settled,
 }
 
@@ -55,7 +55,7 @@ impl Hold {
         self.granted_at
     }
 
-    /// Renews it from now on until it is settled or dropped.
+    /// Renews it from now until it is settled or dropped.
     pub(crate) fn renew(&mut self) {
         if self.kept == Kept::Granted {
             self.holds.0.add(&self.held, self.granted_at);
@@ -63,7 +63,7 @@ impl Hold {
         }
     }
 
-    /// The state was told its end, or could not be: it falls free when the lease ends.
+    /// The state was told how it ended, or could not be told. In that case it expires with its lease.
     pub(crate) fn settled(mut self) {
         if self.kept == Kept::Renewed {
             self.holds.0.remove(&self.held);
@@ -83,10 +83,10 @@ impl Drop for Hold {
     }
 }
 
-/// Shared by the holds of one batch: others who count theirs down on another thread are not disturbed.
+/// Shared by the holds of one batch, so that threads do not contend for one reference count.
 pub(crate) struct Handle(Arc<Holds>);
 
-/// All that is renewed, by fence, and what is to be released.
+/// All renewed holds by fence, and the holds to release.
 #[derive(Default)]
 pub(crate) struct Holds {
     renewed: Mutex<HashMap<u64, Renewed>>,
@@ -96,12 +96,12 @@ pub(crate) struct Holds {
 
 struct Renewed {
     held: Held,
-    /// When it was granted, or renewed last.
+    /// When it was granted or last renewed.
     since: Instant,
 }
 
 impl Holds {
-    /// What the holds of one batch share.
+    /// A handle for the holds of one batch.
     pub(crate) fn handle(self: &Arc<Self>) -> Arc<Handle> {
         Arc::new(Handle(self.clone()))
     }
@@ -129,8 +129,8 @@ impl Holds {
         self.changed.notify_one();
     }
 
-    /// Renews what is a third of a lease old, again and again, and releases what was dropped. Tells `released` of each
-    /// release. Never returns.
+    /// Every third of a lease, renews the holds that are due and releases dropped ones. Passes each batch of releases
+    /// to `released`. Never returns.
     pub(crate) async fn keep(
         &self,
         state: &dyn State,
@@ -154,7 +154,7 @@ impl Holds {
         }
     }
 
-    /// Releases what was dropped. What cannot be released now is kept for the next time.
+    /// Releases the dropped holds. Those that cannot be released now are kept for the next call.
     pub(crate) async fn release(
         &self,
         state: &dyn State,
@@ -196,7 +196,7 @@ impl Holds {
         result
     }
 
-    /// What is old enough that it would be too old at the next look but one.
+    /// The holds that are at least a sixth of a lease old. They would be too old by the look after the next.
     fn due(&self, now: Instant, lease: Duration) -> Vec<Held> {
         let renewed = self.renewed.lock();
         let old = renewed.values().filter(|one| one.since + lease / 6 <= now);

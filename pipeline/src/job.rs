@@ -1,4 +1,4 @@
-//! An action on its way through the pipeline, with what has been decided about it so far.
+//! An action on its way through the pipeline, with the decisions made so far.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,51 +17,51 @@ use sha2::{Digest, Sha256};
 use crate::hold::Hold;
 use crate::rulebook::Stamp;
 
-/// An action between decision and settlement. There are two ways out: [`Pipeline::settle`] takes an [`Ended`] one, and
-/// dropping one gives the action back to its source and what it holds back to the state.
+/// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`Ended`]
+/// one; dropping it returns the action to its source and its hold to the state.
 ///
 /// [`Pipeline::settle`]: crate::process::Pipeline::settle
 pub(crate) struct Job {
-    /// The action on loan; its payload is as the rules left it.
+    /// The action on loan, with the payload as the rules left it.
     pub(crate) delivery: Delivery,
     pub(crate) ruling: Ruling,
     pub(crate) route: Route,
-    /// The payload as it came, when a rule has changed it.
+    /// The original payload, if a rule changed it.
     original: Option<Payload>,
-    /// What is held for it in the state.
+    /// Its hold in the state.
     pub(crate) hold: Option<Hold>,
-    /// What it has to ask for again when it waits too long, where that is so.
+    /// The reservation to request again after too long a wait, if it holds throttle places.
     pub(crate) gates: Option<Box<Gates>>,
-    /// How long it waits for a limit, with all others that wait for it, where that is known.
+    /// Its wait for a limit, spread among all actions waiting for the same limit, if known.
     pub(crate) turn_in: Option<Duration>,
-    /// How long the provider that failed last wants to be left alone.
+    /// The pause that the last failing provider asked for.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What the rules said.
+/// The decision of the rules.
 pub(crate) struct Ruling {
     pub(crate) verdict: Verdict,
     pub(crate) matched_rule: Option<CompactString>,
-    /// What the audit trail says beside the matched rule.
+    /// Details for the audit trail besides the matched rule.
     pub(crate) details: Option<Box<VerdictDetails>>,
-    /// Where the action counts once it is settled.
+    /// The tallies that count the action once it is settled.
     pub(crate) notes: Vec<Tally>,
     pub(crate) generation: Stamp,
 }
 
-/// Which provider is to deliver, and how far it came.
+/// The target provider, and the attempts so far.
 pub(crate) struct Route {
     /// The name of the provider.
     pub(crate) target: CompactString,
-    /// Providers whose breaker was open, in the order they were asked.
+    /// Providers with an open breaker or at fault, in the order they were tried.
     pub(crate) refused_by: Vec<CompactString>,
-    /// How often a sink was asked since the action was read.
+    /// The number of sink calls since the action was read.
     pub(crate) attempts: u32,
-    /// How often the present target was asked.
+    /// The number of sink calls at the current target.
     pub(crate) attempts_at_target: u32,
 }
 
-/// A job that is to be settled.
+/// A job ready to be settled.
 pub(crate) struct Ended {
     pub(crate) job: Box<Job>,
     pub(crate) ending: Ending,
@@ -69,14 +69,14 @@ pub(crate) struct Ended {
 
 /// How a job ended.
 pub(crate) enum Ending {
-    /// With an outcome. What its source does with it is up to its policy.
+    /// With an outcome. The policy of its source decides how to handle it.
     Outcome(ActionOutcome),
-    /// Without one: its source is to offer it again soon.
+    /// Without an outcome. Its source must submit it again soon.
     Refused { after: Duration, refusal: Refusal },
 }
 
 impl Job {
-    /// A job that nothing is known of yet. It stays in its box: it goes through many hands.
+    /// A new job. It stays in its box because it is moved often.
     pub(crate) fn new(delivery: Delivery, generation: Stamp) -> Box<Self> {
         let target = delivery.action.provider.clone();
         Box::new(Self {
@@ -108,14 +108,14 @@ impl Job {
         self.original.get_or_insert(original);
     }
 
-    /// Gives the action the payload back that it came with: the rules will see it again.
+    /// Restores the original payload, because the rules will see the action again.
     pub(crate) fn restore(&mut self) {
         if let Some(original) = self.original.take() {
             self.delivery.action.payload = original;
         }
     }
 
-    /// Prepares it for a wait: it keeps no memory of others, and what it holds is renewed.
+    /// Prepares the job for a wait: copies shared memory and renews its hold.
     pub(crate) fn detach(&mut self) {
         self.detach_memory();
         if let Some(hold) = &mut self.hold {
@@ -123,7 +123,7 @@ impl Job {
         }
     }
 
-    /// Gives it memory of its own.
+    /// Copies shared memory.
     pub(crate) fn detach_memory(&mut self) {
         if self.delivery.memory == Memory::Own {
             return;
@@ -137,7 +137,7 @@ impl Job {
         });
     }
 
-    /// How many bytes it keeps in memory, about.
+    /// The approximate number of bytes it keeps in memory.
     pub(crate) fn bytes(&self) -> u64 {
         let original = self.original.as_ref().map_or(0, Payload::len);
         let own = self
@@ -148,12 +148,12 @@ impl Job {
         (own + original) as u64
     }
 
-    /// True when somebody waits for the outcome.
+    /// True if a caller waits for the outcome.
     pub(crate) fn is_answered(&self) -> bool {
         self.delivery.policy.is_answered()
     }
 
-    /// Sends it to another provider, whose attempts are counted from the start.
+    /// Sends it to another provider. Attempts at the new provider count from zero.
     pub(crate) fn redirect(&mut self, target: CompactString) {
         self.route.target = target;
         self.route.attempts_at_target = 0;
@@ -165,7 +165,7 @@ impl Job {
         self.ruling.matched_rule = Some(rule.clone());
     }
 
-    /// What was tried so far, in this process and before.
+    /// The number of attempts so far, in this process and before.
     pub(crate) fn attempts(&self) -> u32 {
         match &self.delivery.history {
             Some(history) => history.attempts,
@@ -178,13 +178,13 @@ impl Job {
         self.history(attempt.at).push(attempt);
     }
 
-    /// The history, which begins now when there is none.
+    /// The history. It begins now if there is none.
     pub(crate) fn history(&mut self, now: Timestamp) -> &mut History {
         let history = &mut self.delivery.history;
         history.get_or_insert_with(|| Box::new(History::beginning(now)))
     }
 
-    /// The end of one that the sink took.
+    /// Ends a job that the sink accepted.
     pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> Ended {
         let original_provider = &self.delivery.action.provider;
         let outcome = if self.route.target == *original_provider {
@@ -199,7 +199,7 @@ impl Job {
         self.ended(outcome)
     }
 
-    /// The end of one that no sink was asked for, or that could be delivered later.
+    /// Ends a job that failed without a call of a sink, or that can be delivered later.
     pub(crate) fn failed(self: Box<Self>, code: FailureCode, message: CompactString) -> Ended {
         let failure = Failure {
             code,
@@ -217,7 +217,7 @@ impl Job {
         }
     }
 
-    /// The end of one that its source is to offer again soon.
+    /// Ends a job that its source must submit again soon.
     pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> Ended {
         Ended {
             job: self,
@@ -226,8 +226,9 @@ impl Job {
     }
 }
 
-/// The key that every attempt carries. An id that Acteon made is unique by itself. One that a producer gave is
-/// unique only with what else names the action, and may hold what no header can: it is hashed with that.
+/// The idempotency key of every attempt. A generated id is unique by itself. A producer's id is unique only together
+/// with the other names of the action, and may contain characters that headers cannot carry. It is therefore hashed
+/// with them.
 pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
     let action: &Action = &delivery.action;
     if !delivery.id_given {
@@ -243,7 +244,7 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
     Cow::Owned(uuid::Uuid::new_v8(bytes).hyphenated().to_string())
 }
 
-/// What names an action whose producer gave its id: two that differ in any of these are two.
+/// The parts that identify an action with a producer's id. Two actions that differ in any of them are different.
 pub(crate) fn naming(action: &Action) -> [&CompactString; 5] {
     [
         &action.namespace,

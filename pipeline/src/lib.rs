@@ -1,8 +1,8 @@
 //! The pipeline: admit, gather, decide, reserve, deliver, settle.
 //!
-//! [`Pipeline`] takes batches from any source, asks the rules what shall happen, reserves in the shared state what
-//! that needs, has the providers do it, and settles: state, audit trail, source. Begin reading in `process.rs`.
-//! It knows ports only: no broker, no database and no HTTP.
+//! [`Pipeline`] takes batches from any source, applies the rules, reserves in the shared state, passes actions to the
+//! providers, and settles with state, audit trail and source. Start reading in `process.rs`. The pipeline knows only
+//! ports: no broker, no database and no HTTP.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 #![allow(
     clippy::vec_box,

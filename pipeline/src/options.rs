@@ -1,4 +1,4 @@
-//! What can be set. Where the values come from is the configuration's business.
+//! The options of the pipeline. Where their values come from is left to the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,31 +6,31 @@ use std::time::Duration;
 use acteon_core::{Redactor, Sink};
 use compact_str::CompactString;
 
-/// The settings of the pipeline as a whole.
+/// The options of the whole pipeline.
 #[derive(Clone, Debug)]
 pub struct PipelineOptions {
-    /// Ids given by producers are leased while they are processed.
+    /// Leases ids given by producers while their actions are processed.
     pub exclusive: bool,
-    /// How long a lease lasts unless renewed.
+    /// The length of a lease without renewal.
     pub lease: Duration,
-    /// How long an action waits for an id or dedup key that another one holds.
+    /// How long an action waits for an id or dedup key held by another one.
     pub lease_wait: Duration,
-    /// What happens when the state backend cannot be asked.
+    /// The reaction to a state backend that does not answer.
     pub on_state_error: OnStateError,
-    /// How long the outcome of an answered action with an id is remembered.
+    /// How long to remember the outcome of an action with a producer's id whose caller waited for it.
     pub idempotency_ttl: Duration,
     /// Whether audit records hold payloads.
     pub store_payload: bool,
-    /// When actions are tried anew whose provider is unknown.
+    /// When to redeliver actions whose provider is unknown.
     pub redelivery: RedeliveryOptions,
 }
 
-/// When an action is tried anew that a broker's source could not have delivered.
+/// When to redeliver an action from a broker that could not be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedeliveryOptions {
-    /// How long to wait before each redelivery; the last wait repeats.
+    /// The wait before each redelivery. The last wait repeats.
     pub schedule: Arc<[Duration]>,
-    /// From the first attempt on: how long it is tried.
+    /// How long to keep trying, counted from the first attempt.
     pub give_up_after: Duration,
 }
 
@@ -45,12 +45,12 @@ impl Default for RedeliveryOptions {
     }
 }
 
-/// What happens to an action when the state backend cannot be asked.
+/// What to do with an action if the state backend does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStateError {
-    /// It goes back to its source: nothing is lost, nothing is delivered unchecked.
+    /// Return it to its source. Nothing is lost, and nothing is delivered unchecked.
     Retry,
-    /// It is delivered without dedup, throttle and lease.
+    /// Deliver it without dedup, throttle and lease.
     Deliver,
 }
 
@@ -68,30 +68,30 @@ impl Default for PipelineOptions {
     }
 }
 
-/// One provider and how it is to be treated.
+/// One provider and its options.
 #[derive(Clone)]
 pub struct ProviderOptions {
-    /// What actions and rules call it.
+    /// The name used by actions and rules.
     pub name: CompactString,
-    /// What delivers.
+    /// The sink that delivers.
     pub sink: Arc<dyn Sink>,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub timeout: Duration,
-    /// How many attempts may follow the first.
+    /// The maximum number of attempts after the first.
     pub max_retries: u32,
-    /// How many attempts run side by side.
+    /// The maximum number of concurrent attempts.
     pub max_concurrent: u32,
-    /// How many actions may wait, those waiting for a retry included.
+    /// The maximum number of waiting actions, including those waiting for a retry.
     pub queue: u32,
-    /// How many bytes of actions that wait or are being attempted it may keep.
+    /// The maximum number of bytes of waiting and attempted actions.
     pub queue_bytes: u64,
-    /// Who delivers while the breaker is open.
+    /// The provider that delivers while the breaker is open or this provider is at fault.
     pub fallback: Option<CompactString>,
-    /// When to stop trying; `None`: never.
+    /// When to stop calling the sink; `None`: never.
     pub breaker: Option<BreakerOptions>,
-    /// When actions are tried anew.
+    /// When to redeliver actions.
     pub redelivery: RedeliveryOptions,
-    /// What the attempt history hides of a refusal.
+    /// Hides fields of a refusal in the attempt history.
     pub redactor: Redactor,
 }
 
@@ -117,13 +117,13 @@ impl ProviderOptions {
 /// When a breaker opens and closes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerOptions {
-    /// Opens after so many retryable failures in a row.
+    /// Opens after this many retryable failures in a row.
     pub failure_threshold: u32,
-    /// Opens when so large a part of the last hundred attempts failed.
+    /// Opens if at least this fraction of the last hundred attempts failed.
     pub failure_rate: f64,
-    /// Closes after so many successful probes.
+    /// Closes after this many successful probes.
     pub success_threshold: u32,
-    /// How long it stays open before it lets a probe through.
+    /// How long it stays open before it allows a probe.
     pub recovery_timeout: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! When a throttled action of a broker comes again. The limit tells all that wait when the next one would pass; if all
-//! came then, all but a few would be refused and wait anew. So each is told to come behind those that were told before.
+//! Decides when a broker's throttled action returns. The limit gives every waiting action the same time, when the next
+//! one would pass. If all returned then, most would be refused again. So each is scheduled behind those before it.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How many keys are known at once. Actions of further ones come when the next would pass.
+/// The maximum number of keys tracked at once. Actions of other keys return when the limit says.
 const KEYS_MAX: usize = 10_000;
-/// How often keys that nobody waits for are looked for, while there is no room for more.
+/// How often unused keys are looked for while there is no room.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Of the time that a place takes, this part is added: who comes late may not make the next one come too early.
+/// Each step is lengthened by one part in this many, so that a late action does not make the next one too early.
 const SLACK_PART: u32 = 25;
 
-/// Spreads those that wait for one limit over the time that it takes them to pass. Knows of its own process only: where
-/// several share a limit, some come too early and wait once more.
+/// Spreads the actions waiting for one limit over the time they take to pass. It knows only this process. If several
+/// processes share a limit, some actions return too early and wait once more.
 #[derive(Default)]
 pub(crate) struct Pace(Mutex<Keys>);
 
 #[derive(Default)]
 struct Keys {
-    /// For each key, when the last of those that wait for it comes.
+    /// For each key, when its last waiting action returns.
     last: HashMap<StateKey, Instant>,
     swept_at: Option<Instant>,
 }
 
 impl Pace {
-    /// How long one is to wait that `quota` has just refused, and that would pass after `retry_after` were it alone.
+    /// The wait of an action that `quota` just refused, and that would pass after `retry_after` if it were alone.
     pub(crate) fn wait(&self, quota: &Quota, retry_after: Duration, now: Instant) -> Duration {
         let first = now + retry_after;
         let mut keys = self.0.lock();
@@ -57,7 +57,7 @@ impl Keys {
     }
 }
 
-/// The time from one that passes to the next.
+/// The time from one passing action to the next.
 fn step(quota: &Quota) -> Duration {
     let place = quota.window / quota.max_count.max(1);
     place + place / SLACK_PART

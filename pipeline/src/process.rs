@@ -1,4 +1,5 @@
-//! The story of a batch: gather, decide, reserve, deliver, settle. Each step takes the whole batch; results stay per action.
+//! The steps of a batch: gather, decide, reserve, deliver, settle. Each step takes the whole batch. Results are per
+//! action.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::provider::Providers;
 use crate::rulebook::Rules;
 use crate::tasks::Tasks;
 
-/// Takes batches from sources and sees each action through to its end.
+/// Takes batches from sources and processes each action to its end.
 pub struct Pipeline {
     pub(crate) parts: Parts,
     pub(crate) holds: Arc<Holds>,
@@ -63,28 +64,28 @@ impl Intake for Pipeline {
     }
 }
 
-/// What the pipeline is made of.
+/// The parts of a pipeline.
 pub struct Parts {
     /// Its settings.
     pub options: PipelineOptions,
     /// The rules in force.
     pub rules: Arc<Rules>,
-    /// Who delivers.
+    /// The configured providers.
     pub providers: Arc<Providers>,
-    /// What all instances share.
+    /// The state that all instances share.
     pub state: Arc<dyn State>,
-    /// Where records go; `None`: there is no audit trail.
+    /// Where audit records go; `None`: no audit trail.
     pub trail: Option<Arc<dyn Trail>>,
-    /// What is counted.
+    /// The counters of outcomes.
     pub counters: Arc<Counters>,
-    /// What records hide.
+    /// Hides fields in audit records.
     pub redactor: Redactor,
     /// The time.
     pub clock: Clock,
 }
 
 impl Pipeline {
-    /// Puts the parts together. Nothing runs yet.
+    /// Assembles the parts. Nothing runs yet.
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             parts,
@@ -97,7 +98,7 @@ impl Pipeline {
         })
     }
 
-    /// What waits to be tried again, as far as this process knows.
+    /// The actions waiting for redelivery, as far as this process knows.
     pub fn redeliveries(&self) -> Arc<dyn Redeliveries> {
         self.parts.providers.redeliveries.clone()
     }

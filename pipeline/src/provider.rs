@@ -1,5 +1,5 @@
-//! A provider: a sink under its configured name, with its own bounds, breaker and retry schedule. What hangs or
-//! fails here is felt nowhere else. The task that works off what cannot be done at once is in `worker.rs`.
+//! A provider: a sink under its configured name, with its own limits, breaker and retry schedule. If it hangs or fails,
+//! no other provider is affected. `worker.rs` has the task that handles everything not done inline.
 
 mod attempt;
 mod breaker;
@@ -47,7 +47,7 @@ pub struct Providers {
     pub(crate) redeliveries: Arc<Known>,
 }
 
-/// Two providers have one name.
+/// Two providers have the same name.
 #[derive(Debug, Error)]
 #[error("there are two providers named `{0}`")]
 pub struct DuplicateProvider(pub CompactString);
@@ -56,7 +56,7 @@ impl Providers {
     /// The configured providers.
     ///
     /// # Errors
-    /// When two have the same name.
+    /// If two have the same name.
     pub fn named(
         options: impl IntoIterator<Item = ProviderOptions>,
         clock: Clock,
@@ -76,7 +76,7 @@ impl Providers {
         })
     }
 
-    /// One provider that answers to every name, for a server on which none is configured.
+    /// One provider for every name, for a server without configured providers.
     pub fn under_any_name(options: ProviderOptions, clock: Clock) -> Self {
         Self {
             named: HashMap::new(),
@@ -106,31 +106,31 @@ impl acteon_core::health::Providers for Providers {
     }
 }
 
-/// One provider. Shared by whoever begins a delivery and by its worker.
+/// One provider, shared by all who start a delivery and by its worker.
 pub(crate) struct Provider {
     pub(crate) options: ProviderOptions,
-    /// Tells it from the others in a feed.
+    /// Distinguishes it from the others in a feed.
     pub(crate) number: u32,
     pub(crate) queue: Arc<Queue>,
     clock: Clock,
     stats: Mutex<Stats>,
-    /// True while every attempt is permitted: read by all without the lock.
+    /// True while every attempt is permitted; readable without the lock.
     is_clear: AtomicBool,
-    /// The breaker's period, likewise.
+    /// The breaker's period; readable without the lock.
     period: AtomicU32,
-    /// True while the sink makes its attempts wait: they then need memory of their own.
+    /// True while the sink's attempts have to wait. They then need memory of their own.
     waits: AtomicBool,
-    /// Attempts running now.
+    /// The number of running attempts.
     running: AtomicU32,
-    /// Notified when an attempt outside the worker ends while jobs wait.
+    /// Notified if an attempt outside the worker ends while jobs wait.
     slot_free: Notify,
     sender: mpsc::Sender<Work>,
     /// Taken by the worker when it starts.
     receiver: Mutex<Option<mpsc::Receiver<Work>>>,
 }
 
-/// A provider in the hands of one batch, or of its worker. Others who count their own handle down on another thread are
-/// not disturbed.
+/// The provider as held by one batch or by its worker. Separate handles keep threads from contending for one reference
+/// count.
 pub(crate) struct Handle(Arc<Provider>);
 
 impl Deref for Handle {
@@ -141,13 +141,13 @@ impl Deref for Handle {
     }
 }
 
-/// What is handed to a worker.
+/// Work for a worker.
 pub(crate) enum Work {
-    /// Not begun; it has a place in the queue.
+    /// Not started; it has a place in the queue.
     Job(Queued),
-    /// Begun, and holding one of the slots of running attempts.
+    /// Started; it holds one of the slots for running attempts.
     Running(Attempt),
-    /// To be tried again then.
+    /// Due for a retry at this time.
     Again(Queued, Instant),
 }
 
@@ -158,30 +158,30 @@ pub(crate) struct Queued {
     pub(crate) when_open: WhenOpen,
 }
 
-/// What a job in the queue does while the breaker is open.
+/// The behaviour of a queued job while the breaker is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenOpen {
-    /// It waits: all that its reader feeds would meet the same breaker.
+    /// It waits, because all other actions of its reader would meet the same open breaker.
     Wait,
-    /// It makes way.
+    /// It is diverted.
     Leave,
 }
 
-/// How far a job came at the first go.
+/// The result of the inline start of a job.
 pub(crate) enum Begun {
     Finished(Finished),
     Running(Attempt),
-    /// Others are before it, all slots are taken, or the provider wants to be left alone.
+    /// Jobs wait ahead of it, all slots are taken, or the provider asked for a pause.
     Later(Box<Job>),
     /// The breaker is open.
     Refused(Box<Job>),
 }
 
-/// What follows an attempt.
+/// The next step after an attempt.
 pub(crate) enum Next {
     Ended(Ended),
     Again(Queued, Duration),
-    /// The provider is at fault: its fallback may deliver.
+    /// The provider is at fault. Its fallback may deliver.
     Divert(Box<Job>, Failure),
 }
 
@@ -212,8 +212,8 @@ impl Provider {
         &self.options.name
     }
 
-    /// Hands work to the worker. It comes back when the worker has ended, or holds too much: that cannot be what waits for
-    /// its turn or runs.
+    /// Passes work to the worker. Returns it if the worker has ended or its inbox is full. Jobs waiting in the queue
+    /// and running attempts alone cannot fill the inbox.
     pub(crate) fn hand(&self, work: Work) -> Result<(), Work> {
         self.sender.try_send(work).map_err(|refused| {
             let (mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work)) =
@@ -222,12 +222,12 @@ impl Provider {
         })
     }
 
-    /// True when there is no worker any more.
+    /// True if the worker is gone.
     pub(crate) fn has_ended(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// Whether the sink may be asked now.
+    /// Whether the sink may be called now.
     pub(crate) fn ask(&self) -> Permission {
         if self.is_clear.load(SeqCst) {
             let period = self.period.load(SeqCst);
@@ -237,12 +237,12 @@ impl Provider {
         self.observed(|stats| stats.ask(now))
     }
 
-    /// True while the breaker is open, or the provider wants to be left alone for longer than an action waits here.
+    /// True while the breaker is open, or while the provider asks for a longer pause than an action waits here.
     pub(crate) fn is_open(&self) -> bool {
         !self.is_clear.load(SeqCst) && self.stats.lock().is_open(Instant::now())
     }
 
-    /// When the sink may be asked again, where that is later than now.
+    /// When the sink may be called again, if that is in the future.
     pub(crate) fn closed_until(&self) -> Option<Instant> {
         if self.is_clear.load(SeqCst) {
             return None;
@@ -250,13 +250,13 @@ impl Provider {
         self.stats.lock().closed_until(Instant::now())
     }
 
-    /// How long the provider wants to be left alone, where it does.
+    /// The remaining pause, if the provider asked for one.
     pub(crate) fn paused_for(&self, now: Instant) -> Option<Duration> {
         let until = self.stats.lock().paused_until?;
         Some(until.saturating_duration_since(now))
     }
 
-    /// What follows from how an attempt ended.
+    /// Decides the next step after an attempt.
     pub(crate) fn finished(&self, finished: Finished) -> Next {
         let Finished {
             mut job,
@@ -326,7 +326,7 @@ impl Provider {
         }
     }
 
-    /// Changes the figures, and says so when the breaker moves by it.
+    /// Updates the statistics, and reports a state change of the breaker.
     fn observed<T>(&self, change: impl FnOnce(&mut Stats) -> T) -> T {
         let mut stats = self.stats.lock();
         let before = stats.breaker_state();

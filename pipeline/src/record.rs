@@ -1,4 +1,4 @@
-//! What the audit trail says of an action.
+//! Builds the audit record of an action.
 
 use acteon_core::action::{Labels, Payload};
 use acteon_core::audit::AuditedOutcome;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::job::Job;
 
-/// The record of a job that has ended. `payload` is what may be shown of it.
+/// The record of an ended job. `payload` is its visible form.
 pub(crate) fn of(
     job: &Job,
     outcome: &ActionOutcome,
@@ -26,7 +26,7 @@ pub(crate) fn of(
         provider: job.route.target.clone(),
         action_type: action.action_type.clone(),
         verdict: job.ruling.verdict,
-        // A rule that allows has changed nothing; the trail names those that did.
+        // A rule that allows has changed nothing. The trail names only rules that changed something.
         matched_rule: job
             .ruling
             .matched_rule

@@ -1,5 +1,5 @@
-//! When an action that could not be delivered is tried anew: by the schedule of its provider, never before the provider
-//! may be asked, until its time is over.
+//! Schedules the redelivery of an action that could not be delivered: on the schedule of its provider, never while the
+//! provider may not be called, until the time to give up.
 
 mod known;
 
@@ -15,9 +15,9 @@ use crate::job::Job;
 use crate::options::RedeliveryOptions;
 use crate::process::Pipeline;
 
-/// The longest wait that a provider may ask for.
+/// The longest wait that a provider can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// The part of a wait that chance adds at most, so that those who failed together do not come back together.
+/// The maximum fraction of a wait that jitter adds, so that actions that failed together do not return together.
 const JITTER: f64 = 0.2;
 
 impl Pipeline {
@@ -32,7 +32,7 @@ impl Pipeline {
         }
     }
 
-    /// How long to wait before the action is tried anew.
+    /// The wait before the action is redelivered.
     pub(crate) fn redelivery_wait(&self, job: &Job) -> Duration {
         let now = Instant::now();
         let provider = self.parts.providers.get(&job.route.target);
@@ -55,7 +55,7 @@ impl Pipeline {
 }
 
 impl RedeliveryOptions {
-    /// The scheduled wait before redelivery `step`, counted from 0. The last one repeats.
+    /// The scheduled wait before redelivery `step`, counted from 0. The last wait repeats.
     fn wait(&self, step: u32) -> Duration {
         let step = usize::try_from(step).unwrap_or(usize::MAX);
         let last = self.schedule.last();
@@ -64,7 +64,7 @@ impl RedeliveryOptions {
     }
 }
 
-/// Never shorter: what was promised to the provider is kept.
+/// Never shortens the wait, which may have been promised to the provider.
 fn jittered(wait: Duration, chance: f64) -> Duration {
     wait + wait.mul_f64(JITTER * chance.clamp(0.0, 1.0))
 }

@@ -1,4 +1,4 @@
-//! One call to the state for all that a batch needs, and what the answers mean for each action.
+//! Makes one call to the state for everything that a batch needs, and applies the answers to each action.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,40 +18,40 @@ use crate::process::Pipeline;
 use crate::provider::{Place, WhenOpen};
 use crate::throttle::{reroute_when_full, throttled, to_ask_again};
 
-/// How long a source waits before it offers again what the state gave no answer to.
+/// How long a source waits before it resubmits actions after the state gave no answer.
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
-/// An action of a broker that the state gave no answer to for so long goes by the delayed path of its source.
+/// How long a broker's action waits for the state in its source. After that it goes to the delayed path.
 const STATE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a job needs before it may go on.
+/// What a job needs before it can continue.
 #[expect(
     clippy::large_enum_variant,
     reason = "it is taken apart where it is made, and a box would be one allocation more for each action"
 )]
 pub(crate) enum Need {
-    /// Nothing: it may be delivered.
+    /// Nothing. It can be delivered.
     Nothing(Box<Job>),
-    /// Nothing, and the rules have ended it.
+    /// Nothing. The rules ended it.
     End(Ended),
-    /// Something in the state.
+    /// A reservation in the state.
     Reserve(Asking),
 }
 
-/// A job with what it needs from the state.
+/// A job and the reservation it needs.
 pub(crate) struct Asking {
     pub(crate) job: Box<Job>,
     pub(crate) gates: Gates,
-    /// The rules ended it; it needs no provider.
+    /// The outcome, if the rules ended the job. It then needs no provider.
     end: Option<ActionOutcome>,
-    /// Its place in the queue of its provider, when it asks again from there.
+    /// Its place in its provider's queue, if it asks again from there.
     pub(crate) place: Option<(Place, WhenOpen)>,
-    /// Until when it waits for somebody else's lease; set when it first has to.
+    /// The deadline for waiting on another holder's lease. Set when it first has to wait.
     pub(crate) patience: Option<Instant>,
     /// How often it found the key still held.
     pub(crate) looks: u32,
 }
 
-/// A job that holds all it needs.
+/// A job that holds everything it needs.
 pub(crate) struct Granted {
     pub(crate) job: Box<Job>,
     pub(crate) place: Option<(Place, WhenOpen)>,
@@ -64,7 +64,8 @@ impl Need {
             Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
         };
-        // An answer is remembered under the lease, so whoever gets one leases even what the rules ended.
+        // An answer is remembered under the lease. A job whose caller waits is therefore leased even if the rules ended
+        // it.
         let remembers = job.is_answered() || plan.is_ok();
         let leases = options.exclusive && job.delivery.id_given && remembers;
         match plan {
@@ -109,7 +110,7 @@ impl Asking {
         }
     }
 
-    /// A job that gave back what it held and asks for it anew.
+    /// A job that released its holds and asks for them again.
     pub(crate) fn again(job: Box<Job>, gates: Gates, place: (Place, WhenOpen)) -> Self {
         Self {
             job,
@@ -123,8 +124,7 @@ impl Asking {
 }
 
 impl Pipeline {
-    /// Reserves what these need and has providers deliver what is granted; returns what has ended, beside what had
-    /// already.
+    /// Reserves for these jobs and delivers those that are granted. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn reserve_and_deliver(
         &self,
         asking: Vec<Asking>,
@@ -136,7 +136,7 @@ impl Pipeline {
         self.deliver(jobs, ended, feed).await
     }
 
-    /// Asks the state for what these need. Returns those that hold it now; the others have ended or wait for their turn.
+    /// Reserves in the state. Returns the jobs that are granted. The others have ended or wait for their turn.
     pub(crate) async fn reserve(
         &self,
         mut asking: Vec<Asking>,
@@ -172,8 +172,8 @@ impl Pipeline {
         answering.granted
     }
 
-    /// The end of a job that the state gave no answer to: its source waits with it, and sends it by its delayed path
-    /// when that takes long.
+    /// Ends a job after the state gave no answer. Its source resubmits it, and after a long time sends it to the
+    /// delayed path.
     pub(crate) fn state_away(&self, job: Box<Job>) -> Ended {
         let since = job.delivery.received_at;
         let waited = self.parts.clock.now().duration_since(since);
@@ -186,7 +186,7 @@ impl Pipeline {
     }
 }
 
-/// What the answers of one call lead to.
+/// Applies the answers of one call.
 struct Answering<'a> {
     pipeline: &'a Pipeline,
     began: Instant,
@@ -233,7 +233,7 @@ impl Answering<'_> {
         }
     }
 
-    /// Goes on: to its provider, or to the end the rules gave it.
+    /// Continues with the provider, or with the outcome that the rules gave.
     fn proceed(&mut self, asking: Asking) {
         let Asking {
             job, end, place, ..
@@ -244,7 +244,7 @@ impl Answering<'_> {
         }
     }
 
-    /// Keeps what was granted with the job.
+    /// Attaches the grant to the job.
     fn hold(&self, asking: &mut Asking, grant: Grant) {
         asking.job.gates = to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
@@ -267,7 +267,7 @@ impl Answering<'_> {
     }
 }
 
-/// The key under which an id is leased, and its outcome remembered.
+/// The key under which an id is leased and its outcome remembered.
 pub(crate) fn lease_key(job: &Job) -> StateKey {
     let [namespace, tenant, rest @ ..] = naming(&job.delivery.action);
     let mut name = String::with_capacity(rest.iter().map(|part| part.len() + 4).sum());

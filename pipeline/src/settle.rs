@@ -1,5 +1,5 @@
-//! The end of an action: state, then audit trail, then source, in this order, each once for a whole batch, however its
-//! actions ended.
+//! Ends actions: first in the state, then in the audit trail, then at the source. Each is called once for a whole
+//! batch, whatever the outcomes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,33 +23,33 @@ use crate::process::Pipeline;
 use crate::record;
 use crate::reserve::lease_key;
 
-/// How long a settlement is tried again before the batch goes on without it.
+/// How long a failing settlement is retried before the batch continues without it.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How long a source waits before it offers again what could not be put away.
+/// How long a source waits before it resubmits an action whose dead letter could not be stored.
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
-/// An ended job with what its end means.
+/// An ended job and the action to take.
 pub(crate) struct Closing {
     pub(crate) job: Box<Job>,
     end: Close,
 }
 
-/// What is done at the end.
+/// The action to take for an ended job.
 enum Close {
     /// The source acknowledges.
     Done(ActionOutcome),
-    /// The letter is kept, then the source acknowledges.
+    /// The dead letter is stored. Then the source acknowledges.
     DeadLetter(ActionOutcome, Arc<DeadLetter>),
-    /// The source offers it again soon.
+    /// The source submits it again soon.
     Refused { after: Duration, refusal: Refusal },
-    /// The source offers it again later.
+    /// The source submits it again later.
     Later { after: Duration, delay: Delay },
 }
 
 impl Close {
-    /// The outcome of what has come to its end.
+    /// The outcome, if the action is finished.
     fn outcome(&self) -> Option<&ActionOutcome> {
         match self {
             Self::Done(outcome) | Self::DeadLetter(outcome, _) => Some(outcome),
@@ -77,7 +77,7 @@ impl Pipeline {
         self.close_all(closings).await;
     }
 
-    /// What the end of a job means.
+    /// Decides the action to take for an ended job.
     fn closing(&self, Ended { mut job, ending }: Ended, now: Timestamp) -> Closing {
         let outcome = match ending {
             Ending::Outcome(outcome) => outcome,
@@ -110,7 +110,7 @@ impl Pipeline {
         Closing { job, end }
     }
 
-    /// Tells the state, the trail and the sources, in this order.
+    /// Reports to the state, the trail and the sources, in this order.
     pub(crate) async fn close_all(&self, mut closings: Vec<Closing>) {
         let now = self.parts.clock.now();
         let mut settlements = Vec::new();
@@ -137,7 +137,7 @@ impl Pipeline {
             closing.job.hold.take().into_iter().for_each(Hold::settled);
         }
         if self.record_all(&closings, now).await.is_err() {
-            // Nothing is acknowledged without its record: the sources offer these again.
+            // Nothing is acknowledged without its record. The sources submit these again.
             for closing in &mut closings {
                 closing.end = Close::Refused {
                     after: Duration::ZERO,
@@ -151,8 +151,8 @@ impl Pipeline {
         }
     }
 
-    /// One call for all, tried again for a while; `wait` is told before the first repetition. Answers which of the dead
-    /// letters found no room.
+    /// Settles all in one call, with retries for a while. Calls `wait` before the first retry. Returns the positions of
+    /// the dead letters for which there was no room.
     pub(crate) async fn settle_state(
         &self,
         settlements: &[Settlement],
@@ -185,7 +185,7 @@ impl Pipeline {
         }
     }
 
-    /// Lets those wait whose dead letters found no room, which stand at `full`. Returns the others.
+    /// Sets aside the closings at the positions in `full`, whose dead letters had no room, to wait. Returns the others.
     fn set_aside(&self, closings: Vec<Closing>, full: &[usize]) -> Vec<Closing> {
         events::dead_letters_full(full.len());
         let mut full = full.iter().peekable();
@@ -228,7 +228,7 @@ impl Pipeline {
         })
     }
 
-    /// What a caller is answered who asks again under the same id.
+    /// The outcome to answer a caller who asks again under the same id.
     fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<Remember> {
         let (delivery, options) = (&job.delivery, &self.parts.options);
         let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
@@ -316,7 +316,7 @@ fn count(closings: &[Closing]) -> CountersSnapshot {
     counted
 }
 
-/// An answer that says "later" must not be given to the one who comes back later.
+/// An outcome that means "try later" must not answer the caller who tries later.
 fn is_worth_remembering(outcome: &ActionOutcome) -> bool {
     match outcome {
         ActionOutcome::Failed(failure) => !failure.retryable,
@@ -331,8 +331,8 @@ fn is_worth_remembering(outcome: &ActionOutcome) -> bool {
     }
 }
 
-/// The state would not take the settlements. What was delivered stays delivered, its key falls free when the lease
-/// ends. What was to become a dead letter is not put away, so its source offers it again.
+/// Handles a state that did not accept the settlements. Delivered actions stay delivered; their keys expire with the
+/// lease. Dead letters were not stored, so the sources submit these actions again.
 fn without_letters(mut closings: Vec<Closing>, error: &StateError) -> Vec<Closing> {
     let mut unstored = 0;
     for closing in &mut closings {

@@ -1,5 +1,5 @@
-//! The tasks of the pipeline: the workers of the providers, and those who wait for something. One that panics is started
-//! anew, counted, and told of in `/ready`.
+//! The tasks of the pipeline: the workers of the providers, and the tasks for waiting actions. A task that panics is
+//! restarted, counted, and reported in `/ready`.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::events;
 use crate::process::Pipeline;
 use crate::provider::Worker;
 
-/// How long `/ready` tells of a panic.
+/// How long `/ready` reports a panic.
 const TOLD: Duration = Duration::from_secs(60);
-/// How soon a task that panicked is started anew.
+/// The delay before a panicked task is restarted.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
 
-/// Which of the tasks panicked last.
+/// The last task that panicked.
 #[derive(Default)]
 pub(crate) struct Tasks(Mutex<Option<(CompactString, Instant)>>);
 
@@ -45,13 +45,13 @@ impl Tasks {
 }
 
 impl Pipeline {
-    /// How the tasks of the pipeline are.
+    /// The readiness of the pipeline's tasks.
     pub fn readiness(&self) -> Part {
         self.tasks.part()
     }
 
-    /// Runs the providers' workers, the renewal of what is held, and those who wait, until `closing`. What is unfinished
-    /// then goes back to its source.
+    /// Runs the providers' workers, the renewal of holds, and the tasks for waiting actions, until `closing`.
+    /// Unfinished actions then return to their sources.
     pub async fn run(self: Arc<Self>, closing: CancellationToken) {
         let mut workers = JoinSet::new();
         for provider in self.parts.providers.all() {
@@ -81,10 +81,10 @@ impl Pipeline {
         self.release_dropped().await;
     }
 
-    /// Releases what was dropped without a settlement.
+    /// Releases holds that were dropped without a settlement.
     pub(crate) async fn release_dropped(&self) {
         let released = |settlements: &[_]| self.waiting.settled(settlements);
-        // What cannot be released is kept for the task that tries again, or falls free when the lease ends.
+        // Failed releases are kept for the task that retries them, or expire with their lease.
         let _ = self.holds.release(&*self.parts.state, released).await;
     }
 

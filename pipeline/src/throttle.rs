@@ -1,5 +1,5 @@
-//! Places in throttle windows. A place belongs to the delivery, not to the wait before it: what waited longer than a
-//! tenth of its window asks again before it is attempted, so that a stall is not followed by a burst.
+//! Places in throttle windows. A place belongs to the delivery, not to the wait before it: a job that waited longer
+//! than a tenth of its window asks again before its attempt, so that no burst follows a stall.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::process::Pipeline;
 use crate::provider::Queued;
 use crate::reserve::{Asking, Granted};
 
-/// The part of its window that a place may wait for its first attempt.
+/// A place is fresh for the first attempt for its window divided by this.
 const FRESH_PART: u32 = 10;
 
 impl Job {
-    /// True when its throttle places were granted too long ago for a first attempt now.
+    /// True if its throttle places were granted too long ago for a first attempt now.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         let (Some(gates), Some(hold)) = (&self.gates, &self.hold) else {
             return false;
@@ -35,7 +35,7 @@ impl Job {
 }
 
 impl Pipeline {
-    /// Gives back what these hold and asks for it anew. Returns those that are granted it; others have ended or wait.
+    /// Releases the holds of these jobs and requests them again. Returns those granted; the others have ended or wait.
     pub(crate) async fn ask_again(
         &self,
         stale: Vec<Queued>,
@@ -66,13 +66,13 @@ impl Pipeline {
     }
 }
 
-/// What a job has to remember to ask again, where it holds places in windows.
+/// The reservation that a job keeps to ask again, if it holds throttle places.
 pub(crate) fn to_ask_again(gates: &Gates, grant: &Grant) -> Option<Box<Gates>> {
     let holds_places = !gates.reservation.quotas.is_empty() && grant.noted_full == 0;
     holds_places.then(|| Box::new(gates.clone()))
 }
 
-/// The end of a job over the limit of this quota.
+/// Ends a job that is over the limit of this quota.
 pub(crate) fn throttled(
     mut job: Box<Job>,
     gates: &Gates,
@@ -90,7 +90,7 @@ pub(crate) fn throttled(
     job.ended(ActionOutcome::Throttled { retry_after })
 }
 
-/// True for one that its source offers again by itself.
+/// True if the source submits the action again by itself.
 fn comes_again(policy: Policy) -> bool {
     match policy {
         Policy::Broker { throttled } => throttled == ThrottledPolicy::Retry,
@@ -98,7 +98,7 @@ fn comes_again(policy: Policy) -> bool {
     }
 }
 
-/// Sends a job elsewhere whose quota was full, where its rule says so.
+/// Redirects a job whose quota was full, if its rule says so.
 pub(crate) fn reroute_when_full(job: &mut Job, gates: &Gates, grant: &Grant) {
     let full = (0..gates.quota_rules.len()).find(|quota| grant.noted_full >> quota & 1 == 1);
     if let Some((rule, Some(target))) = full.and_then(|quota| gates.quota_rules.get(quota)) {

@@ -1,5 +1,5 @@
-//! The way of records to the audit backend: a bounded queue, written in batches, tried again until it works. When the
-//! queue is full the pipeline waits. What the end of the process cuts off is counted and logged.
+//! Carries records to the audit backend: a bounded queue, written in batches, retried until it works. The pipeline
+//! waits while the queue is full. Records lost at the end of the process are counted and logged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events;
 
-/// How many records one write holds at most.
+/// The maximum number of records per write.
 const WRITE_MAX: usize = 1000;
-/// How many expired records one slice of the clean-up deletes.
+/// The maximum number of expired records deleted per step of the cleanup.
 const PURGE_MAX: usize = 1000;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -25,9 +25,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// When an action may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrailDelivery {
-    /// When its record is in the queue.
+    /// Once its record is in the queue.
     Buffered,
-    /// When its record is durable.
+    /// Once its record is durable.
     Confirmed,
 }
 
@@ -36,15 +36,15 @@ pub enum TrailDelivery {
 pub struct TrailOptions {
     /// When an action may be acknowledged.
     pub delivery: TrailDelivery,
-    /// How many records may wait.
+    /// The maximum number of queued records.
     pub buffer_records: u32,
-    /// How long a record is kept; `None`: for ever.
+    /// How long to keep a record; `None`: forever.
     pub ttl: Option<Duration>,
     /// How often expired records are deleted.
     pub cleanup_interval: Duration,
 }
 
-/// The queue before the audit backend.
+/// The queue in front of the audit backend.
 pub struct AuditTrail {
     audit: Arc<dyn Audit>,
     options: TrailOptions,
@@ -60,13 +60,13 @@ struct Entry {
     written: Option<oneshot::Sender<()>>,
 }
 
-/// The trail has ended before it could write.
+/// The trail ended before it could write.
 #[derive(Debug, thiserror::Error)]
 #[error("the process is stopping")]
 struct Ended;
 
 impl AuditTrail {
-    /// A trail to this backend. Nothing is written before [`AuditTrail::run`].
+    /// A trail to this backend. It writes nothing before [`AuditTrail::run`].
     pub fn new(audit: Arc<dyn Audit>, options: TrailOptions, clock: Clock) -> Arc<Self> {
         let room = options.buffer_records.max(1) as usize;
         let (sender, receiver) = mpsc::channel(room);
@@ -81,13 +81,13 @@ impl AuditTrail {
         })
     }
 
-    /// How many records the end of the process has cut off.
+    /// The number of records lost at the end of the process.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 
-    /// Writes until `closing`, then what is still queued until `abandon`; deletes what has expired beside it. Who still
-    /// waits for room or for confirmation after `abandon` hears that there will be none.
+    /// Writes until `closing`, then writes the queued rest until `abandon`. Meanwhile deletes expired records. Callers
+    /// still waiting for room or confirmation after `abandon` get an error.
     pub async fn run(self: Arc<Self>, closing: CancellationToken, abandon: CancellationToken) {
         let Some(mut receiver) = self.receiver.lock().take() else {
             return;
@@ -127,8 +127,8 @@ impl AuditTrail {
         self.write_for_ever(receiver, batch).await;
     }
 
-    /// Writes the batch and empties it; tries again until it works. Dropped half-way it leaves the batch whole: the
-    /// backend knows records by their ids.
+    /// Writes the batch and empties it, retrying until it works. If cancelled, the batch stays whole. Writing it again
+    /// is safe, because the backend recognizes records by their ids.
     async fn write(&self, batch: &mut Vec<Entry>) {
         let records: Vec<_> = batch
             .iter()
@@ -147,7 +147,7 @@ impl AuditTrail {
             .add_permits(records.len().min(Semaphore::MAX_PERMITS));
         for entry in batch.drain(..) {
             if let Some(written) = entry.written {
-                // Whoever waited may have gone; the record is written all the same.
+                // Fails if the caller is gone. The record is written anyway.
                 let _ = written.send(());
             }
         }
@@ -193,7 +193,7 @@ impl AuditTrail {
         Ok(confirmation)
     }
 
-    /// The process is stopping. Who waits for confirmation hears so; else the loss is counted.
+    /// Handles a stopping process: a caller waiting for confirmation gets an error, otherwise the loss is counted.
     fn cut_off(&self, ended: Ended, records: usize) -> Result<(), AuditError> {
         match self.options.delivery {
             TrailDelivery::Confirmed => Err(AuditError::Unavailable(Box::new(ended))),

@@ -1,5 +1,5 @@
-//! Deciding shares its thread: between two steps of long work a slice of time is checked, and given up when it is over.
-//! What one step costs is left to the rules.
+//! Keeps long work from blocking its thread: after each step it checks a time slice, and yields when the slice is over.
+//! Limiting the cost of one step is left to the rules.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// How long work may keep its thread.
 pub(crate) const LONGEST_SLICE: Duration = Duration::from_millis(1);
 
-/// The time that work may take before others run.
+/// The time that work may take before it yields.
 pub(crate) struct TimeSlice {
     began: Instant,
 }
@@ -21,20 +21,20 @@ impl TimeSlice {
         }
     }
 
-    /// Lets other tasks run if the slice is over, and begins the next one. Called after each step of the work.
+    /// Yields if the slice is over, and starts the next one. Called after each step of the work.
     pub(crate) async fn yield_when_over(&mut self) {
         if self.over().is_some() {
             *self = self.next().await;
         }
     }
 
-    /// Lets other tasks run, and begins the next slice.
+    /// Yields to other tasks and starts the next slice.
     pub(crate) async fn next(&self) -> Self {
         yield_now().await;
         Self::begin()
     }
 
-    /// How long the slice has lasted, once it is over.
+    /// The length of the slice, once it is over.
     pub(crate) fn over(&self) -> Option<Duration> {
         Some(self.began.elapsed()).filter(|lasted| *lasted >= LONGEST_SLICE)
     }

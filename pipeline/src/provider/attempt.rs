@@ -1,4 +1,4 @@
-//! One attempt under way: its time limit, and what comes of a sink that panics.
+//! One running attempt: its time limit, and the handling of a sink that panics.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use super::queue::Place;
 use super::{Handle, Provider};
 use crate::job::{Job, idempotency_key};
 
-/// An attempt that has begun, with the job inside.
+/// A running attempt, with its job inside.
 pub(crate) type Attempt = ReusableBoxFuture<'static, Finished>;
 
-/// An attempt that has ended.
+/// A finished attempt.
 pub(crate) struct Finished {
     pub(super) job: Box<Job>,
-    /// Its place in the queue, when it came from there.
+    /// Its place in the queue, if it has one.
     pub(super) place: Option<Place>,
     pub(super) pass: Pass,
-    /// Zero for a sink that answered without waiting.
+    /// Zero if the sink answered without waiting.
     pub(super) took: Duration,
     pub(super) result: Result<ProviderResponse, SinkError>,
 }
 
-/// What an attempt keeps of its provider until it ends. Dropped before that, it gives back its slot, where it has one of
-/// its own, and the place of a probe.
+/// The parts of its provider that an attempt holds until it ends. If dropped earlier, it releases its own slot, if it
+/// has one, and the turn of a probe.
 struct Unfinished<'a> {
     provider: &'a Provider,
     pass: Pass,
-    /// Its place in the queue: an attempt that was begun inline has one, and a slot of its own, once it waits.
+    /// Its place in the queue. An attempt that started inline gets one, and a slot of its own, once it waits.
     place: Option<Place>,
     has_ended: bool,
 }
@@ -54,8 +54,8 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// Asks the sink once. A batch, or a worker, has a handle of its own on the provider: others who count theirs down on
-/// another thread are not disturbed.
+/// Calls the sink once. Each batch and each worker has its own handle on the provider, so that threads do not contend
+/// for one reference count.
 pub(super) async fn attempt(
     provider: Arc<Handle>,
     mut job: Box<Job>,

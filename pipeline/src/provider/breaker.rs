@@ -1,4 +1,4 @@
-//! Stops asking a provider that keeps failing, and finds out when it is well again. Pure: time is an argument.
+//! Stops calls to a provider that keeps failing, and detects its recovery. Pure: time is an argument.
 //!
 //! The circuit breaker of Nygard, "Release It!": closed, open, half-open, with one probe at a time.
 
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use crate::options::BreakerOptions;
 
-/// How soon to ask again while a probe is under way.
+/// How soon to ask again during a probe.
 const PROBE_LOOK: Duration = Duration::from_millis(100);
 
-/// A right to ask the provider, given in one period of the breaker: from one change of its state to the next. An attempt
-/// that ends in a later period says nothing about that one.
+/// Permission to call the provider, issued in one period of the breaker: the time from one state change to the next. An
+/// attempt that ends in a later period does not affect the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// The breaker is closed, or there is none.
     #[allow(missing_docs)]
     Free { period: u32 },
-    /// The one attempt that shows whether the provider is well again.
+    /// The single attempt that tests whether the provider has recovered.
     #[allow(missing_docs)]
     Probe { period: u32 },
 }
@@ -60,7 +60,7 @@ impl Breaker {
         }
     }
 
-    /// When the next probe is due, while it is open.
+    /// The time of the next probe, while open.
     pub(crate) fn open_until(&self) -> Option<Instant> {
         match self.state {
             State::Open { until } => Some(until),
@@ -68,12 +68,12 @@ impl Breaker {
         }
     }
 
-    /// The period that has begun last.
+    /// The current period.
     pub(crate) fn period(&self) -> u32 {
         self.period
     }
 
-    /// Whether the provider may be asked; if not, when to ask the breaker again.
+    /// Whether the provider may be called. If not, when to ask again.
     pub(crate) fn ask(&mut self, now: Instant) -> Result<Pass, Instant> {
         match &mut self.state {
             State::Closed => {
@@ -94,7 +94,7 @@ impl Breaker {
         })
     }
 
-    /// The provider answered, be it that it refused the action.
+    /// The provider answered, even if it refused the action.
     pub(crate) fn answered(&mut self, pass: Pass) {
         if !self.is_of_this_period(pass) {
             return;
@@ -116,7 +116,7 @@ impl Breaker {
         }
     }
 
-    /// The provider failed in a way that trying again may mend.
+    /// The provider failed in a way that a retry may fix.
     pub(crate) fn failed(&mut self, pass: Pass, now: Instant) {
         if !self.is_of_this_period(pass) {
             return;
@@ -145,7 +145,7 @@ impl Breaker {
         }
     }
 
-    /// The attempt ended without telling anything: the next one may be the probe.
+    /// The attempt ended without a result. The next one may be the probe.
     pub(crate) fn untold(&mut self, pass: Pass) {
         if self.is_of_this_period(pass)
             && let State::HalfOpen { probing, .. } = &mut self.state
@@ -170,7 +170,7 @@ impl Breaker {
     }
 }
 
-/// How the last hundred attempts ended, a bit each.
+/// The results of the last hundred attempts, one bit each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Recent {
     failed: u128,
@@ -191,7 +191,7 @@ impl Recent {
             && f64::from(self.failed.count_ones()) >= rate * f64::from(Self::SIZE)
     }
 
-    /// The part that succeeded; `None` before the first.
+    /// The fraction that succeeded; `None` before the first attempt.
     pub(crate) fn success_rate(&self) -> Option<f64> {
         let failed = f64::from(self.failed.count_ones());
         (self.count > 0).then(|| 1.0 - failed / f64::from(self.count))
@@ -211,7 +211,7 @@ mod tests {
         }))
     }
 
-    /// Opens it by two failures in a row, and returns a pass that was given before.
+    /// Opens the breaker with two failures in a row, and returns a pass issued before.
     fn opened(breaker: &mut Breaker, at: Instant) -> Pass {
         let early = breaker.ask(at).unwrap();
         breaker.failed(early, at);

@@ -1,6 +1,6 @@
-//! The fast path: what a sink does without waiting is done where the batch is (ADR 0010). A batch takes one slot of a
-//! provider and notes together what went well: threads that deliver side by side would otherwise pull at the same memory
-//! with every action.
+//! The fast path: a sink that answers without waiting is called in the task of the batch (ADR 0010). A batch takes one
+//! slot per provider and records its successes together. Otherwise threads that deliver in parallel would contend for
+//! the same memory on every action.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,7 @@ use super::stats::Permission;
 use super::{Begun, Handle, Next, Provider};
 use crate::job::Job;
 
-/// The slots of one batch. While it waits for a place in a queue it must hold none.
+/// The slots of one batch. It must hold none while it waits for a place in a queue.
 #[derive(Default)]
 pub(crate) struct Inline(Vec<Slot>);
 
@@ -31,13 +31,13 @@ impl Inline {
     }
 }
 
-/// At one provider. Dropping it gives back the slot and notes what went well.
+/// A slot at one provider. Dropping it releases the slot and records the successes.
 pub(crate) struct Slot {
     provider: Arc<Handle>,
     is_taken: bool,
-    /// The last attempt, when it ended at once: the next begins in its box.
+    /// The last attempt, if it ended at once. The next one reuses its allocation.
     finished: Option<Attempt>,
-    /// How many attempts went well that are not noted yet.
+    /// The number of successes not recorded yet.
     well: u32,
 }
 
@@ -51,7 +51,7 @@ impl Slot {
         }
     }
 
-    /// Begins an attempt if it may begin now, and takes what a sink answers without waiting.
+    /// Starts an attempt if one is allowed now, and returns the result of a sink that answers without waiting.
     pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> Begun {
         if self.provider.is_open() {
             return Begun::Refused(job);
@@ -88,7 +88,7 @@ impl Slot {
         }
     }
 
-    /// What follows from how an attempt ended at the first go.
+    /// Decides how to continue after an attempt that ended at its first poll.
     pub(crate) fn finished(&mut self, finished: Finished) -> Next {
         match finished {
             Finished {

@@ -1,5 +1,6 @@
-//! The bounds of a provider's queue: how many actions may wait for it, and how many bytes its actions may keep. One that
-//! gets full is waited for as long as a moment, however often a place comes free, until half of it is free again.
+//! The bounds of a provider's queue: how many actions may wait for it, and how many bytes its actions may hold. Once it
+//! becomes full, callers with a limit wait for it at most that long in total, even if single places become free. The
+//! time restarts only after half of the queue is free again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -9,35 +10,35 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How long a queue is waited for that has got full.
+/// How long to wait for a queue that has become full.
 pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 
-/// How much may wait.
+/// The limits of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) actions: u32,
     pub(crate) bytes: u64,
 }
 
-/// The bounds, and what is in use of them.
+/// The limits and the current use.
 #[derive(Debug)]
 pub(crate) struct Queue {
     bounds: Bounds,
     actions: AtomicU32,
     bytes: AtomicU64,
-    /// When it got full; none once half of it is free again.
+    /// When it became full. `None` once half of it is free again.
     full_since: Mutex<Option<Instant>>,
-    /// Whether that is set, to be read by all without the lock.
+    /// Whether `full_since` is set; readable without the lock.
     is_full: AtomicBool,
     freed: Notify,
 }
 
-/// A place in the queue, given back when it is dropped.
+/// A place in the queue. Dropping it releases the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     queue: Arc<Queue>,
     bytes: u64,
-    /// False while the action is being attempted: then it counts by its bytes only.
+    /// False during an attempt. The action then counts only by its bytes.
     waits: bool,
 }
 
@@ -53,7 +54,8 @@ impl Queue {
         })
     }
 
-    /// Takes a place if there is one now. What is larger than the bound is taken alone.
+    /// Takes a place if there is one now. An action larger than the byte limit enters only when no other bytes are
+    /// held.
     pub(crate) fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Place> {
         let fits = |used: u64| {
             let all = used.saturating_add(bytes);
@@ -68,14 +70,14 @@ impl Queue {
         Some(self.place(bytes, true))
     }
 
-    /// Takes a place whether there is one or not: for an attempt that has begun. There are at most as many of these as
-    /// attempts run side by side.
+    /// Takes a place for a running attempt, even beyond the limits. There are at most as many of these as concurrent
+    /// attempts.
     pub(crate) fn enter_running(self: &Arc<Self>, bytes: u64) -> Place {
         self.bytes.fetch_add(bytes, SeqCst);
         self.place(bytes, false)
     }
 
-    /// Waits for a place; where there is a limit, only until the queue has been full for so long.
+    /// Waits for a place. With a limit, it gives up once the queue has been full for that long.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         bytes: u64,
@@ -93,7 +95,7 @@ impl Queue {
         timeout_at(until, self.wait(bytes)).await.ok()
     }
 
-    /// How many actions wait.
+    /// The number of waiting actions.
     pub(crate) fn waiting(&self) -> u32 {
         self.actions.load(SeqCst)
     }
@@ -133,7 +135,7 @@ impl Queue {
 }
 
 impl Place {
-    /// The attempt begins: others may wait in its place.
+    /// Marks the start of the attempt, which frees the place for another action.
     pub(crate) fn begin(&mut self) {
         if std::mem::take(&mut self.waits) {
             self.queue.actions.fetch_sub(1, SeqCst);
@@ -141,7 +143,7 @@ impl Place {
         }
     }
 
-    /// The attempt is to be made again: it waits, whether there is a place or not.
+    /// Marks that the attempt will be repeated. The action waits again, even beyond the limit.
     pub(crate) fn wait_again(&mut self) {
         if !self.waits {
             self.waits = true;

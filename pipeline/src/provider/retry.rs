@@ -1,29 +1,29 @@
-//! What follows a failed attempt: another one after a wait, or none. Waits are exponential with full jitter, so that
-//! those who failed together do not come back together (Brooker, "Exponential Backoff And Jitter"). Pure: chance is an
-//! argument.
+//! Decides what follows a failed attempt: a retry after a wait, or none. Waits are exponential with full jitter, so
+//! that attempts that failed together are not retried together (Brooker, "Exponential Backoff And Jitter"). Pure: the
+//! random number is an argument.
 
 use std::time::Duration;
 
 use acteon_core::sink::SinkErrorClass;
 
 const FIRST: Duration = Duration::from_millis(100);
-/// The longest wait between two attempts. A provider that asks for a longer one is not asked again by this process.
+/// The longest wait between two attempts. If a provider asks for a longer one, this process does not retry.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
 /// What to do after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
-    /// Ask again after this time.
+    /// Retry after this time.
     Again(Duration),
-    /// The attempts of this process are used up.
+    /// This process has no attempts left.
     UsedUp,
-    /// No attempt will help.
+    /// A retry will not help.
     Hopeless,
-    /// No attempt will help before somebody has mended the provider.
+    /// A retry will not help until the provider is fixed.
     Mend,
 }
 
-/// What follows `attempts` failed ones (1 or more), of which the last failed so. `chance` is in 0..1.
+/// Decides after `attempts` failures (1 or more), the last of this class. `chance` is in 0..1.
 pub(crate) fn after_failure(
     class: SinkErrorClass,
     attempts: u32,

@@ -1,5 +1,5 @@
-//! The task of one provider: works off what could not be done at once, and waits out the time between attempts.
-//! Nothing here waits for another provider.
+//! The task of one provider: handles everything that could not be done inline, and the waits between attempts. It never
+//! waits for another provider.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -20,7 +20,7 @@ use super::{Handle, Next, Provider, Queued, WhenOpen, Work};
 use crate::job::Ended;
 use crate::process::Pipeline;
 
-/// How many pieces of work are taken from the inbox at once.
+/// The maximum number of work items taken from the inbox at once.
 const TAKEN_MAX: usize = 256;
 
 pub(crate) struct Worker {
@@ -29,31 +29,31 @@ pub(crate) struct Worker {
     inbox: mpsc::Receiver<Work>,
     queue: VecDeque<Queued>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
-    /// Nothing of the queue may begin before.
+    /// No queued job may start before this time.
     held_until: Option<Instant>,
     running: FuturesUnordered<Attempt>,
-    /// Jobs whose throttle places have grown stale, asking anew; each keeps its slot.
+    /// Jobs whose throttle places are stale and requested again. Each keeps its slot for running attempts.
     renewing: Option<BoxFuture<'static, Renewed>>,
     renewing_slots: usize,
     ended: Vec<Ended>,
-    /// Settling goes on beside the deliveries; what ends meanwhile is settled together, next.
+    /// Settling runs alongside the deliveries. Jobs that end meanwhile are settled together in the next run.
     settling: Option<BoxFuture<'static, ()>>,
 }
 
-/// What became of jobs that asked for their places anew.
+/// The result of requesting stale throttle places again.
 struct Renewed {
     granted: Vec<Queued>,
     ended: Vec<Ended>,
 }
 
-/// A job and when it may be tried again.
+/// A job and its earliest retry.
 struct Due {
     at: Instant,
     queued: Queued,
 }
 
 impl Worker {
-    /// The worker of a provider; `None` when it has one already.
+    /// Creates the worker of a provider. `None` if the provider already has one.
     pub(crate) fn new(pipeline: Arc<Pipeline>, provider: Arc<Provider>) -> Option<Self> {
         let inbox = provider.receiver.lock().take()?;
         Some(Self {
@@ -71,7 +71,8 @@ impl Worker {
         })
     }
 
-    /// Gives up what was under way when it panicked: those actions go back to their sources. What waits is still here.
+    /// Drops the settlement and the renewal that were under way at a panic, which returns their actions to their
+    /// sources. Everything else is kept.
     pub(crate) fn recover(&mut self) {
         self.settling = None;
         self.free_renewing();
@@ -105,7 +106,7 @@ impl Worker {
         }
     }
 
-    /// Settles what has ended and gives the rest back to its sources.
+    /// Settles ended jobs and returns the rest to their sources.
     pub(crate) async fn close(mut self) {
         self.inbox.close();
         while let Ok(work) = self.inbox.try_recv() {
@@ -132,7 +133,7 @@ impl Worker {
         }
     }
 
-    /// Queues a job that cannot begin now, or sends it to where it can.
+    /// Queues a job that cannot start now, or diverts it if the breaker is open and the job does not wait for it.
     fn hold_back(&mut self, queued: Queued) {
         if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
             self.pipeline.divert(queued.job, None, &mut self.ended);
@@ -152,7 +153,8 @@ impl Worker {
         }
     }
 
-    /// A job is to be tried again, before the others; at an open breaker it does not wait for the probe.
+    /// Puts a job that is due for a retry at the front. At an open breaker it is diverted instead of waiting for the
+    /// probe.
     fn take_again(&mut self, queued: Queued) {
         if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
             self.pipeline.divert(queued.job, None, &mut self.ended);
@@ -161,7 +163,7 @@ impl Worker {
         }
     }
 
-    /// Begins as many attempts as have a slot.
+    /// Starts attempts while there are free slots.
     fn launch(&mut self) {
         let (now, mut stale) = (Instant::now(), Vec::new());
         while self.held_until.is_none() && !self.queue.is_empty() && self.provider.take_slot() {
@@ -196,14 +198,14 @@ impl Worker {
         self.running.push(Attempt::new(next));
     }
 
-    /// Puts a job back, and holds all until then.
+    /// Puts a job back and holds the queue until the given time.
     fn stay(&mut self, queued: Queued, until: Instant) {
         self.provider.free_slot();
         self.queue.push_front(queued);
         self.held_until = Some(until);
     }
 
-    /// Sends those elsewhere that do not wait for a breaker.
+    /// Diverts the jobs that do not wait for a breaker.
     fn make_way(&mut self) {
         for queued in std::mem::take(&mut self.queue) {
             match queued.when_open {
@@ -228,7 +230,7 @@ impl Worker {
         }
     }
 
-    /// Has jobs ask anew for throttle places that they were granted too long ago. One call at a time.
+    /// Requests stale throttle places again. Only one call runs at a time.
     fn renew(&mut self, stale: Vec<Queued>) {
         if self.renewing.is_some() {
             for queued in stale.into_iter().rev() {
@@ -255,7 +257,7 @@ impl Worker {
         self.launch();
     }
 
-    /// Gives back the slots of those that asked anew.
+    /// Releases the slots of the jobs being renewed.
     fn free_renewing(&mut self) {
         self.renewing = None;
         for _ in 0..std::mem::take(&mut self.renewing_slots) {
@@ -271,7 +273,7 @@ impl Worker {
     }
 }
 
-/// The result of `future`; never, where there is none.
+/// The result of `future`. Never returns if there is none.
 async fn done<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,

@@ -1,5 +1,5 @@
-//! The redeliveries that this process has asked for and not yet seen come back. Bounded: those beyond are made all the
-//! same, and only not listed.
+//! The redeliveries that this process has requested and not yet seen return. Bounded: redeliveries beyond the bound
+//! happen but are not listed.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,9 +13,9 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-/// How many are remembered.
+/// The maximum number kept.
 const REMEMBERED_MAX: usize = 10_000;
-/// What was due so long ago went to another process.
+/// An entry overdue by this time must have gone to another process.
 const OVERDUE: Duration = Duration::from_secs(3600);
 
 type Key = (Timestamp, CompactString);
@@ -31,7 +31,7 @@ struct Listed {
 }
 
 impl Known {
-    /// Notes that an action goes away at `now`, until `next_at`.
+    /// Records that an action leaves at `now` until `next_at`.
     pub(crate) fn went(
         &self,
         envelope: &Envelope,
@@ -57,14 +57,14 @@ impl Known {
         listed.insert(one);
     }
 
-    /// Notes that an action has come back.
+    /// Records that an action has returned.
     pub(crate) fn came(&self, envelope: &Envelope) {
         if envelope.history.is_some() {
             self.0.lock().remove(&envelope.position.to_compact_string());
         }
     }
 
-    /// How many wait for this provider.
+    /// The number of redeliveries for this provider.
     pub(crate) fn of(&self, provider: &str) -> usize {
         self.0
             .lock()

@@ -1,4 +1,4 @@
-//! What stands in the records, and what the trail does when its backend is slow or away.
+//! The contents of audit records, and the trail with a slow or unreachable backend.
 
 use acteon_core::Caller;
 use acteon_core::disposition::ThrottledPolicy;

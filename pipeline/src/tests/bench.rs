@@ -1,4 +1,4 @@
-//! A pipeline on the bench: rules from text, providers that record, a lender in place of a source.
+//! A pipeline for tests: rules from text, recording providers, a lender instead of a source.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// Named so, with the defaults of the configuration but no breaker.
+    /// A provider of this name, with the configured defaults but no breaker.
     pub(super) fn new(name: &str, sink: &Arc<RecordingSink>) -> Self {
         let mut options = ProviderOptions::new(name, sink.clone());
         options.breaker = None;
@@ -85,7 +85,7 @@ impl Provider {
 }
 
 impl Bench {
-    /// With these rules, and one provider `log`.
+    /// A bench with these rules and one provider `log`.
     pub(super) async fn with_rules(rules: &str, sink: &Arc<RecordingSink>) -> Self {
         Self::new(
             rules,
@@ -103,7 +103,7 @@ impl Bench {
         Self::over(Arc::new(MemoryState::default()), rules, providers, options).await
     }
 
-    /// Over this state.
+    /// A bench over this state.
     pub(super) async fn over(
         state: Arc<MemoryState>,
         rules: &str,
@@ -152,7 +152,7 @@ impl Bench {
         }
     }
 
-    /// Hands in one batch; returns when the pipeline takes more.
+    /// Submits one batch. Returns when the pipeline accepts more.
     pub(super) async fn submit(&self, actions: impl IntoIterator<Item = ActionBuilder>) {
         let batch: Vec<Delivery> = actions
             .into_iter()
@@ -161,7 +161,7 @@ impl Bench {
         self.pipeline.submit(batch, &self.feed).await;
     }
 
-    /// Hands in one batch by another reader.
+    /// Submits one batch from another reader.
     pub(super) async fn other_submit(&self, actions: impl IntoIterator<Item = ActionBuilder>) {
         let lent = actions
             .into_iter()
@@ -169,7 +169,7 @@ impl Bench {
         self.pipeline.submit(lent.collect(), &Feed::default()).await;
     }
 
-    /// Hands in one batch, waits until all that was ever lent has ended, and returns how this batch ended.
+    /// Submits one batch, waits until every loan so far has ended, and returns how this batch ended.
     pub(super) async fn finish(
         &self,
         actions: impl IntoIterator<Item = ActionBuilder>,
@@ -204,7 +204,7 @@ impl Bench {
         self.state.delete_dead_letter(&scope, id).await.unwrap();
     }
 
-    /// Ends the pipeline and waits for its tasks.
+    /// Stops the pipeline and waits for its tasks.
     pub(super) async fn close(mut self) -> Lender {
         self.closing.cancel();
         while self.tasks.join_next().await.is_some() {}
@@ -212,7 +212,7 @@ impl Bench {
     }
 }
 
-/// An action as a broker would hand it in: the id is made, failures become dead letters.
+/// An action as a broker would submit it: a generated id, and failures become dead letters.
 pub(super) fn record(id: &str) -> ActionBuilder {
     let offset = id.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
     action(id)
@@ -221,13 +221,13 @@ pub(super) fn record(id: &str) -> ActionBuilder {
         .policy(broker(ThrottledPolicy::Retry))
 }
 
-/// The ids in an order that does not depend on when each ended.
+/// The ids in an order independent of when each ended.
 pub(super) fn sorted(mut ends: Vec<String>) -> Vec<String> {
     ends.sort();
     ends
 }
 
-/// A name for each number, for batches.
+/// A name per number, for batches.
 pub(super) fn name(number: usize) -> CompactString {
     compact_str::format_compact!("a{number}")
 }

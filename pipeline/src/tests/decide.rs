@@ -1,4 +1,4 @@
-//! Rules that take long leave the thread to others.
+//! Slow rules leave the thread to others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, yield_now};
 use super::Bench;
 use super::bench::{name, record};
 
-/// Takes all the steps it may: milliseconds an action.
+/// Takes as many steps as allowed: milliseconds per action.
 const COSTLY: &str = "
 rules:
   - { name: costly, on_error: skip, condition: { cel: 'action.payload.n.all(a, action.payload.n.all(b, a + b >= 0))' }, action: { type: deny } }

@@ -1,4 +1,4 @@
-//! Rules that read state: what is asked, what counts, and what happens when there is no answer.
+//! Rules that read the state: their questions, the counts, and the behaviour without an answer.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::bench::{broker, name, record, sorted};
 use super::{Bench, Provider};
 use crate::{OnStateError, PipelineOptions};
 
-/// From the third page of a host within a minute on, somebody is called.
+/// Calls somebody from the third page of a host within a minute.
 const ESCALATE: &str = "
 rules:
   - name: escalate
@@ -38,7 +38,7 @@ fn page(id: &str) -> ActionBuilder {
         .payload(&json!({"host": "h"}))
 }
 
-/// How many were noted under a key of `t1` within a minute.
+/// The count under a key of `t1` within a minute.
 async fn counted(bench: &Bench, key: &str) -> u64 {
     let key = StateKey::new("ns", "t1", "", &format!("60:{key}"));
     let within = Duration::from_secs(60);
@@ -177,7 +177,7 @@ rules:
     assert_eq!(sorted(bench.finish(batch).await), expected);
 }
 
-/// Counts everything, and lets one a minute through.
+/// Counts everything and allows one per minute.
 const COUNT_AND_CALM: &str = "
 rules:
   - { name: count, continue: true, condition: { state_counter: all, gte: 1000, within_seconds: 60 }, action: { type: allow } }

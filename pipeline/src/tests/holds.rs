@@ -1,4 +1,4 @@
-//! What is held for an action is renewed while it waits, and given back however it ends.
+//! The hold of an action is renewed while it waits, and released whatever the outcome.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ rules:
     action: { type: throttle, max_count: 5, window_seconds: 60 }
 ";
 
-/// A provider whose fallback is hung and full.
+/// A provider whose fallback hangs and is full.
 async fn with_a_full_fallback(rules: &str) -> (Bench, std::sync::Arc<RecordingSink>) {
     let sink = RecordingSink::answering(|_| Answer::Transient(None));
     let hung = RecordingSink::answering(|_| Answer::Hang);
@@ -128,7 +128,7 @@ async fn what_stands_behind_a_full_queue_is_renewed_from_the_grant_on() {
     tokio::select! {
         () = bench.submit(batch) => panic!("the queue does not move"),
         () = async {
-            // Three leases long, another one finds the key taken.
+            // For three leases, another action finds the key taken.
             for _ in 0..9 {
                 advance(Duration::from_secs(10)).await;
                 sleep(Duration::from_millis(1)).await;

@@ -1,4 +1,4 @@
-//! What one provider does is felt by nobody else, and everything is bounded.
+//! No provider affects another, and everything is bounded.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ async fn a_sink_that_panics_fails_its_action_and_nothing_else() {
     );
 }
 
-/// A provider that hangs, with room for two attempts and three that wait.
+/// A provider that hangs, with room for two attempts and three waiting actions.
 async fn hung_alone() -> (Bench, std::sync::Arc<RecordingSink>) {
     let hung = RecordingSink::answering(|_| Answer::Hang);
     let provider = Provider::new("log", &hung)

@@ -1,4 +1,4 @@
-//! One instance at a time works on an id that a producer gave.
+//! Only one instance at a time processes an id given by a producer.
 
 use std::time::Duration;
 

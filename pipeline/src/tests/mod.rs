@@ -1,4 +1,4 @@
-//! Features of the pipeline, through its front door: real memory state, recording sinks, virtual time.
+//! Features of the pipeline through its public interface, with real memory state, recording sinks and virtual time.
 
 mod audit;
 mod bench;

@@ -15,9 +15,9 @@ const ONCE: &str = "rules: [{ name: once, condition: { all: [] }, action: { type
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Offers a batch of actions with these keys.
+    /// Submits a batch of actions with these keys.
     Offer(Vec<u8>),
-    /// Cuts the state off, or brings it back.
+    /// Makes the state unreachable or reachable.
     State(Reach),
     Pass(u16),
 }
@@ -41,7 +41,7 @@ fn answers() -> impl Strategy<Value = Vec<Answer>> {
     prop::collection::vec(answer, 0..80)
 }
 
-/// Plays the steps, offering again what comes back, until every key has been delivered or buried.
+/// Plays the steps and resubmits everything that returns, until every key is delivered or dead-lettered.
 async fn play(steps: Vec<Step>, answers: Vec<Answer>) {
     let sink = RecordingSink::succeeding();
     sink.script(answers);
@@ -72,7 +72,8 @@ async fn play(steps: Vec<Step>, answers: Vec<Answer>) {
     assert_eq!(bench.lender.on_loan(), 0);
     assert_eq!(bench.lender.ended_count(), offered, "each loan ended once");
 
-    // A source would offer again what came back; with the state whole, each key is then delivered once for sure.
+    // A source would resubmit everything that returned. With the state reachable, each key is then certainly delivered
+    // once.
     let last: Vec<_> = keys
         .iter()
         .map(|key| record(&format!("last{key}")).dedup_key(&format!("k{key}")))

@@ -1,4 +1,4 @@
-//! What could not be delivered comes again later, and becomes a dead letter only when its time is over.
+//! An action that could not be delivered returns later, and becomes a dead letter only after the time to give up.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn failing(answer: Answer) -> (Bench, std::sync::Arc<RecordingSink>) {
     )
 }
 
-/// The one action that went away, and for how long.
+/// The only action that was delayed, and its delay.
 fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
     match lender.take_ended().pop() {
         Some((
@@ -38,7 +38,7 @@ fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
     }
 }
 
-/// All that waits, soonest first.
+/// All listed redeliveries, soonest first.
 fn listed(bench: &Bench) -> Vec<std::sync::Arc<Redelivering>> {
     let page = bench.pipeline.redeliveries().list(&RedeliveryQuery {
         scope: Scope::everything(),

@@ -1,4 +1,4 @@
-//! The state backend goes away at each point of the way.
+//! The state backend becomes unreachable at each step of the pipeline.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ async fn it_may_be_told_to_deliver_all_the_same() {
     );
 }
 
-/// A bench whose state goes away while the first attempt runs.
+/// A bench whose state becomes unreachable during the first attempt.
 async fn losing_state_while_delivering(answer: Answer) -> (Bench, Arc<RecordingSink>) {
     let sink = RecordingSink::answering(move |_| answer.clone());
     let bench = Bench::with_rules(ONCE, &sink).await;

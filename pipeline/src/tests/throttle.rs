@@ -1,4 +1,4 @@
-//! At most so many deliveries per key and window.
+//! At most a given number of deliveries per key and window.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -104,7 +104,7 @@ rules:
     );
 }
 
-/// Those that a source keeps until they are due, as its delayed path does: the soonest first, each a little late.
+/// Actions that a source keeps until they are due, like its delayed path: soonest first, each slightly late.
 #[derive(Default)]
 struct Delayed {
     waiting: BTreeMap<(Instant, usize), ActionBuilder>,

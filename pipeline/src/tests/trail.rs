@@ -1,4 +1,4 @@
-//! The end of the trail when its backend does not answer.
+//! The end of the trail with a backend that does not answer.
 
 use std::pin::pin;
 use std::sync::Arc;
