@@ -1,4 +1,4 @@
-//! The audit port over an ordered map of the newest records.
+//! Implements the audit port with an ordered map of the newest records.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::config::AuditConfig;
 use crate::events;
 
-/// How many records are looked at before writers and other tasks get their turn.
+/// The number of records visited before writers and other tasks get a turn.
 const SLICE: usize = 2048;
 
 /// The newest records, in the memory of this process.
@@ -27,7 +27,7 @@ pub struct MemoryAudit {
     max_records: usize,
 }
 
-/// Records in the order of listings, oldest first, and their ids.
+/// Records in listing order, oldest first, and their ids.
 #[derive(Default)]
 struct Kept {
     records: BTreeMap<AuditCursor, Arc<AuditRecord>>,
@@ -43,7 +43,7 @@ impl MemoryAudit {
         }
     }
 
-    /// Shows all records below `from`, newest first, until `look` has seen enough.
+    /// Passes all records below `from` to `look`, newest first, until `look` has seen enough.
     async fn walk(
         &self,
         from: Bound<AuditCursor>,
@@ -61,7 +61,7 @@ impl MemoryAudit {
     }
 }
 
-/// Whether there is more to look for.
+/// Whether to continue the walk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Walk {
     On,
@@ -160,7 +160,7 @@ impl Audit for MemoryAudit {
 }
 
 impl Kept {
-    /// Stores what is not there yet and returns what had to go for it.
+    /// Stores new records and returns the evicted ones.
     fn append(&mut self, records: &[Arc<AuditRecord>], max: usize) -> Vec<Arc<AuditRecord>> {
         for record in records {
             if self.ids.insert(record.id) {
@@ -183,7 +183,7 @@ impl Kept {
         self.records.remove(&cursor)
     }
 
-    /// Shows one slice. Returns where the next one begins, when there may be one.
+    /// Visits one slice. Returns the start of the next one, if there may be one.
     fn walk_slice(
         &self,
         below: Bound<AuditCursor>,
@@ -205,7 +205,7 @@ impl Kept {
     }
 }
 
-/// The first place in the order of listings that a record of this time can have.
+/// The first possible position in listing order for a record of this time.
 fn first_of(time: Timestamp) -> AuditCursor {
     AuditCursor {
         dispatched_at: time,

@@ -1,4 +1,4 @@
-//! The options of the two backends. All of them are bounds, and every default is a working one.
+//! The options of the two backends. All are bounds, and every default works.
 
 use std::num::NonZeroUsize;
 
@@ -9,15 +9,17 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// How many leases, dedup records, throttle keys, tallies and events are kept at most, together. At the bound, new
-    /// ones are refused, tallies and events an eighth before it. An event that goes on counts for its type and each of
-    /// its values too.
+    /// The maximum number of leases, dedup records, throttle keys, tallies and events together. At the bound, new ones
+    /// are refused; tallies and events already at seven eighths of it. An active event also counts for its type and
+    /// each of its values.
     pub max_keys: NonZeroUsize,
-    /// How many outcomes are remembered at most, to be answered again under their ids. At the bound, the oldest goes.
+    /// The maximum number of outcomes remembered, to be answered again under their ids. At the bound, the oldest is
+    /// evicted.
     pub max_remembered: usize,
-    /// How many bytes these take at most. At the bound, the oldest goes.
+    /// The maximum number of bytes of remembered outcomes. At the bound, the oldest is evicted.
     pub max_remembered_bytes: usize,
-    /// How many bytes the dead letters of each kind take at most. What happens at the bound is `dead_letters.when_full`.
+    /// The maximum number of bytes of dead letters of each kind. `dead_letters.when_full` defines what happens at the
+    /// bound.
     pub max_dead_letter_bytes: usize,
 }
 
@@ -36,7 +38,7 @@ impl Default for StateConfig {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
-    /// How many records are kept at most. At the bound, the oldest goes.
+    /// The maximum number of records. At the bound, the oldest is evicted.
     pub max_records: NonZeroUsize,
 }
 

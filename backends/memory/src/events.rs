@@ -1,4 +1,4 @@
-//! What this crate logs and counts, line and counter together.
+//! The log lines and metrics of this crate. Each log line and its counter are emitted together.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use metrics::counter;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Notes are dropped as fast as actions come: they are counted at once, and told in the log once in so long a time.
+/// Notes can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Dead letters went because a bound was reached, not because they were old.
+/// Dead letters were evicted because a bound was reached, not because of their age.
 pub(crate) fn dead_letters_evicted(count: usize) {
     if count > 0 {
         counter!("acteon_memory_dead_letters_evicted_total").increment(count as u64);
@@ -17,14 +17,14 @@ pub(crate) fn dead_letters_evicted(count: usize) {
     }
 }
 
-/// Audit records went because the bound was reached, not because they had expired.
+/// Audit records were evicted because the bound was reached, not because they had expired.
 pub(crate) fn records_evicted(count: usize) {
     if count > 0 {
         counter!("acteon_memory_audit_records_evicted_total").increment(count as u64);
     }
 }
 
-/// Actions were not noted under new keys, because the bound was reached.
+/// Notes under new keys were dropped because the bound was reached.
 #[derive(Default)]
 pub(crate) struct NotesDropped(Mutex<Unsaid>);
 

@@ -1,4 +1,4 @@
-//! What rules want to know, answered from a locked shard, and what actions note there.
+//! Answers the questions of rules and counts notes, in a locked shard.
 
 use acteon_core::state::{Answer, Question, Tally};
 
@@ -18,7 +18,7 @@ impl Locked<'_> {
         }
     }
 
-    /// False when there was no room.
+    /// False if there was no room.
     pub(crate) fn note(&mut self, tally: &Tally, key: Key) -> bool {
         let now = self.now;
         self.shard(key).note(key, span_of(tally), now)

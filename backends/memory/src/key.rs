@@ -1,4 +1,4 @@
-//! Names as 128 bits: short enough to keep millions, and nobody outside can make two names meet.
+//! Names hashed to 128 bits: short enough to keep millions of them. Nobody outside can construct a collision.
 
 use std::hash::Hasher;
 
@@ -14,7 +14,7 @@ pub(crate) struct Key {
     pub(crate) low: u64,
 }
 
-/// What a name is the name of. The same name of two kinds makes two keys.
+/// The kind of a name. The same name under two kinds gives two keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Lease,
@@ -25,14 +25,15 @@ pub(crate) enum Kind {
     EventType,
     /// The active events of a type that carry a value.
     EventValue,
-    /// A window of so many nanoseconds: a rule whose window changes starts anew.
+    /// A window of this many nanoseconds. A rule whose window changes starts from zero.
     Quota(u64),
-    /// The same.
+    /// A window of this many nanoseconds, as for a quota.
     Tally(u64),
 }
 
 impl Kind {
-    /// Windows stand below and above the half; none is as long as that.
+    /// Quota windows get tags in the lower half of the range, tally windows in the upper half. No window is longer than
+    /// a half.
     fn tag(self) -> u64 {
         const HALF: u64 = 1 << 63;
         match self {
@@ -47,8 +48,8 @@ impl Kind {
     }
 }
 
-/// SipHash-1-3 (Aumasson and Bernstein, 2012) of 128 bits under a secret random key. With 4 million live keys the chance
-/// that any two meet is below 2^-84.
+/// SipHash-1-3 (Aumasson and Bernstein, 2012) with 128 bits of output and a secret random key. With 4 million live
+/// keys, the probability of any collision is below 2^-84.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashing {
     secret: [u8; 16],
@@ -70,7 +71,7 @@ impl Hashing {
         })
     }
 
-    /// The key of a value under the name of an event type. The length tells where the one ends and the other begins.
+    /// The key of a value under the name of an event type. The length separates the two parts.
     pub(crate) fn value(&self, event_type: &StateKey, value: &str) -> Key {
         self.hashed(|hasher| {
             hasher.write_u64(Kind::EventValue.tag());

@@ -1,4 +1,4 @@
-//! The dead letters, each kind within its own bound, in the order in which they were stored.
+//! The dead letters in the order in which they were stored. Each kind has its own bound.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::time::nanos;
 
-/// A letter's number is when it was stored, in nanoseconds since 1970. None has the same, and later ones have greater
-/// ones, whatever their ids and times say.
+/// The time at which a letter was stored, in nanoseconds since 1970. Numbers are unique and rise in the order of
+/// storing, regardless of ids and timestamps.
 type Number = u64;
 
 pub(crate) struct Letters {
@@ -27,12 +27,12 @@ pub(crate) struct Letters {
     started_at: u64,
 }
 
-/// What became of the letters of a call.
+/// The result of storing the letters of a call.
 #[derive(Default)]
 pub(crate) struct Stored {
-    /// The positions of the settlements whose letter found no room, rising.
+    /// The positions of the settlements whose letter did not fit, in rising order.
     pub(crate) refused: Vec<usize>,
-    /// How many letters made room for others.
+    /// The number of letters evicted.
     pub(crate) evicted: usize,
 }
 
@@ -49,7 +49,7 @@ impl Letters {
         }
     }
 
-    /// Stores the letters that are not there yet.
+    /// Stores the letters that are not stored yet.
     pub(crate) fn store(&mut self, settlements: &[Settlement]) -> Stored {
         self.forget_old();
         let mut stored = Stored::default();
@@ -114,7 +114,7 @@ impl Letters {
         }
     }
 
-    /// How many letters went to make room; none when there is none to be had.
+    /// Makes room for a letter. Returns the number of evicted letters, or `None` if no room can be made.
     fn make_room(&mut self, letter: &DeadLetter) -> Option<usize> {
         let (kind, bytes, mut evicted) = (letter.kind, bytes_of(letter), 0);
         while !self.of(kind).fits(bytes) {
@@ -198,7 +198,7 @@ struct OfKind {
     bytes: usize,
     bytes_max: usize,
     bound: DeadLetterBound,
-    /// The last letter that came found no room, and none has gone since.
+    /// The last letter did not fit, and none has been removed since.
     refused: bool,
 }
 
@@ -213,7 +213,7 @@ impl OfKind {
         }
     }
 
-    /// One that is larger than the bound is kept alone: its source would wait for ever.
+    /// A letter larger than the bound is kept if it is the only one. Otherwise its source would wait forever.
     fn fits(&self, bytes: usize) -> bool {
         let fits = self.bytes + bytes <= self.bytes_max || self.kept.is_empty();
         fits && self.kept.len() < self.bound.max.get()
@@ -240,7 +240,7 @@ impl OfKind {
     }
 }
 
-/// The memory a letter takes, roughly.
+/// The approximate memory of a letter.
 fn bytes_of(letter: &DeadLetter) -> usize {
     let excerpt = |attempt: &AttemptRecord| attempt.excerpt.as_ref().map_or(0, |e| e.len());
     let attempts = letter.history.iter().map(excerpt).sum::<usize>()

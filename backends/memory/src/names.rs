@@ -1,4 +1,4 @@
-//! Which keys an item of a call names: put into a list in one fixed order, and taken off it again in the same.
+//! Lists the keys of each item of a call in a fixed order, and takes them off the list in the same order.
 
 use acteon_core::state::{Question, Reservation, Settlement};
 
@@ -25,7 +25,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Takes so many keys off the front of `rest`.
+/// Takes `count` keys off the front of `rest`.
 pub(crate) fn take<'a>(count: usize, rest: &mut &'a [Key]) -> &'a [Key] {
     let (taken, left) = rest.split_at(count.min(rest.len()));
     *rest = left;
@@ -33,7 +33,7 @@ pub(crate) fn take<'a>(count: usize, rest: &mut &'a [Key]) -> &'a [Key] {
 }
 
 impl Hashing {
-    /// [`Keys::of`] takes them off.
+    /// [`Keys::of`] takes these keys off again.
     pub(crate) fn reservation(&self, reservation: &Reservation, into: &mut Vec<Key>) {
         if let Some(lease) = &reservation.lease {
             into.push(self.key(Kind::Lease, lease));
@@ -46,7 +46,8 @@ impl Hashing {
         }
     }
 
-    /// Those of what it ends, or the one that is remembered under where nothing is held; then one for each note.
+    /// The keys of the held reservation, or the key of the remembered outcome if nothing is held; then one key per
+    /// note.
     pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<Key>) {
         if let Some(held) = &settlement.held {
             self.reservation(&held.reservation, into);
@@ -61,7 +62,7 @@ impl Hashing {
         }
     }
 
-    /// One.
+    /// One key.
     pub(crate) fn question(&self, question: &Question, into: &mut Vec<Key>) {
         into.push(match question {
             Question::Tally(tally) => self.key(Kind::Tally(nanos(tally.within)), &tally.key),

@@ -1,25 +1,25 @@
-//! One throttle key: when its last deliveries were, so that "at most so many in any window" can be answered.
+//! One throttle key: the times of its last deliveries, to enforce a maximum count in any window.
 //!
-//! A sliding log whose entries stand for groups of deliveries. Up to [`GROUPS`] places each delivery is its own group
-//! and the answer is exact. Above, `max_count / GROUPS` share a group that counts until its last one has left the
-//! window: never over the bound, and at most one group short of it.
+//! A sliding log whose entries are groups of deliveries. Up to [`GROUPS`] places, each delivery is its own group and
+//! the answer is exact. Above that, `max_count / GROUPS` deliveries share a group that counts until its last one has
+//! left the window. The count never exceeds the bound and falls short of it by at most one group.
 
 use smallvec::SmallVec;
 
 use crate::key::Key;
 use crate::table::Perishable;
 
-/// How finely a window is told apart. One group less is lost at most, so that 97.5 % of the places are always there.
+/// The number of groups per window. At most one group is lost, so 97.5 % of the places are always available.
 const GROUPS: u32 = 40;
-/// Ticks of a window. With less than half of 32 bits, the difference of any two live ticks is never ambiguous.
+/// Ticks per window. Using less than half of 32 bits keeps the difference of any two live ticks unambiguous.
 const WINDOW_TICKS: u64 = 1 << 30;
 
-/// The bound of a key, as its rule has it now.
+/// The bound of a key, as the rule defines it now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
     pub(crate) max_count: u32,
     window: u64,
-    /// Nanoseconds of a tick: a 2^30th of the window, rounded up.
+    /// Nanoseconds per tick: a 2^30th of the window, rounded up.
     tick: u64,
 }
 
@@ -33,12 +33,12 @@ impl Bound {
         }
     }
 
-    /// How many deliveries share a group.
+    /// The number of deliveries per group.
     fn stride(self) -> u32 {
         self.max_count.div_ceil(GROUPS).max(1)
     }
 
-    /// The low 32 bits: ticks wrap around.
+    /// The low 32 bits. Ticks wrap around.
     #[expect(clippy::cast_possible_truncation, reason = "see WINDOW_TICKS")]
     fn tick_of(self, nanos: u64) -> u32 {
         (nanos / self.tick) as u32
@@ -48,7 +48,7 @@ impl Bound {
         u64::from(self.tick_of(now).wrapping_sub(tick)) >= self.window / self.tick
     }
 
-    /// Nanoseconds from `now` until what happened at `tick` has left the window.
+    /// Nanoseconds from `now` until an event at `tick` leaves the window.
     fn left_in(self, tick: u32, now: u64) -> u64 {
         let age = u64::from(self.tick_of(now).wrapping_sub(tick));
         let leaves = now / self.tick + (self.window / self.tick).saturating_sub(age);
@@ -56,16 +56,16 @@ impl Bound {
     }
 }
 
-/// The deliveries of one key that are still inside the window.
+/// The deliveries of one key inside the window.
 #[derive(Debug)]
 pub(crate) struct QuotaLog {
     key: Key,
     /// When the newest delivery leaves the window, in nanoseconds.
     until: u64,
-    /// When the last delivery of each group was, oldest first.
+    /// The time of the last delivery in each group, oldest first.
     ticks: SmallVec<[u32; 4]>,
     total: u32,
-    /// How many are in the newest group. The oldest has any number, those between the two are full.
+    /// The size of the newest group. The oldest has any size; those between are full.
     newest: u32,
     stride: u32,
 }
@@ -91,7 +91,7 @@ impl QuotaLog {
         }
     }
 
-    /// Nanoseconds until there is room for one more beside `more` others; `None` when there is now.
+    /// Nanoseconds until there is room for one more besides `more` others. `None` if there is room now.
     pub(crate) fn wait(&mut self, bound: Bound, now: u64, more: u32) -> Option<u64> {
         self.catch_up(bound, now);
         let wanted = self.total.saturating_add(more).saturating_add(1);
@@ -109,7 +109,7 @@ impl QuotaLog {
         Some(bound.window)
     }
 
-    /// Takes a place, whether there is room or not.
+    /// Takes a place even if there is no room.
     pub(crate) fn charge(&mut self, bound: Bound, now: u64) {
         self.catch_up(bound, now);
         let tick = bound.tick_of(now);
@@ -126,7 +126,7 @@ impl QuotaLog {
         self.until = now + bound.window;
     }
 
-    /// Gives back the place taken at `charged`, if it still counts.
+    /// Refunds the place taken at `charged`, if it still counts.
     pub(crate) fn refund(&mut self, bound: Bound, now: u64, charged: u64) {
         self.catch_up(bound, now);
         if self.total == 0 || now >= charged.saturating_add(bound.window) {
@@ -146,7 +146,7 @@ impl QuotaLog {
         }
     }
 
-    /// Grows by half, and not beyond what a full log needs: doubling would waste a third of all memory.
+    /// Grows by half, up to the size of a full log. Doubling would waste a third of all memory.
     fn make_room(&mut self) {
         let length = self.ticks.len();
         if length == self.ticks.capacity() {
@@ -155,8 +155,8 @@ impl QuotaLog {
         }
     }
 
-    /// Takes one out of a group of many. The group is refilled from the one before it, whose deliveries leave earlier
-    /// than the group's time says, and so on down to the oldest, which has one less. So the bound still holds.
+    /// Removes one from a group of many. The group is refilled from the one before it, whose deliveries leave earlier
+    /// than the time of the group, and so on down to the oldest, which loses one. So the bound still holds.
     fn shift_one(&mut self) {
         self.total -= 1;
         if self.total == 0 || (self.ticks.len() > 1 && self.count_of(0) == 0) {
@@ -174,7 +174,7 @@ impl QuotaLog {
         }
     }
 
-    /// Forgets what has left the window.
+    /// Drops the deliveries that have left the window.
     fn catch_up(&mut self, bound: Bound, now: u64) {
         if now >= self.until {
             self.ticks.clear();
@@ -192,7 +192,7 @@ impl QuotaLog {
         }
     }
 
-    /// The rule's `max_count` has changed: everything is taken to be as new as the newest, in one group.
+    /// Handles a changed `max_count`: all deliveries are treated as being as recent as the newest, in one group.
     fn regroup(&mut self, bound: Bound) {
         self.stride = bound.stride();
         self.newest = self.total;

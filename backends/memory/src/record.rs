@@ -1,26 +1,26 @@
-//! What stands under a lease or dedup key: who holds it, or that it was delivered, and for how long.
+//! The record under a lease or dedup key: who holds it, or that it was delivered, and until when.
 
 use crate::key::Key;
 use crate::table::Perishable;
 
-/// How long a lease that ran out is still known, so that a delivery which outlived it can be confirmed: as long as the
-/// longest lease.
+/// How long an expired lease is kept, in nanoseconds, so that a delivery that outlived it can be confirmed: as long as
+/// the longest lease.
 const AFTERLIFE: u64 = 3600 * 1_000_000_000;
 
-/// What stands under a lease or dedup key.
+/// The state of a lease or dedup key.
 #[derive(Debug)]
 pub(crate) enum Slot {
     /// Taken by the grant of this fence.
     Pending(u64),
-    /// Delivered: duplicates are told so.
+    /// Delivered. Further reservations are duplicates.
     Confirmed,
 }
 
-/// A lease or a dedup record. 40 bytes, and there are millions.
+/// A lease or a dedup record. It takes 40 bytes, and there are millions.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) key: Key,
-    /// When it falls free, in nanoseconds.
+    /// When it expires, in nanoseconds.
     pub(crate) until: u64,
     pub(crate) slot: Slot,
 }

@@ -1,19 +1,19 @@
-//! The last refunds that were given, so that none is given twice.
+//! Remembers the last refunds, so that none is given twice.
 
 use std::collections::{HashSet, VecDeque};
 
 use crate::key::Key;
 
-/// How many refunds are known.
+/// The number of refunds remembered.
 const REFUNDS_MAX: usize = 4096;
 
-/// A place that a grant has taken.
+/// A place taken by a grant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Charge {
     pub(crate) fence: u64,
-    /// Which of the grant's quotas.
+    /// The index of the quota in the grant.
     pub(crate) quota: usize,
-    /// When, in nanoseconds.
+    /// When it was taken, in nanoseconds.
     pub(crate) at: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Outcomes to be answered again. They are a courtesy: kept apart from what is in force, and the oldest make room for
-//! new ones.
+//! Remembered outcomes, to be answered again. They are a courtesy: kept apart from everything in force, with the oldest
+//! evicted to make room for new ones.
 
 use std::collections::VecDeque;
 
@@ -9,23 +9,24 @@ use hashbrown::hash_table::Entry as Place;
 
 use crate::key::Key;
 
-/// How many of those that are over go for each that comes.
+/// The maximum number of expired outcomes dropped for each new one.
 const FORGOTTEN_PER_OUTCOME: usize = 4;
 
-/// How much one shard remembers.
+/// The bounds of one shard's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RememberedLimits {
     pub(crate) outcomes: usize,
     pub(crate) bytes: usize,
 }
 
-/// What one shard remembers.
+/// The outcomes remembered by one shard.
 pub(crate) struct Remembered {
-    /// In the order in which they came. One whose key came again holds no outcome any more.
+    /// In order of arrival. An entry whose key arrived again no longer has an outcome.
     entries: VecDeque<Entry>,
     /// The number of the newest entry of each key.
     places: HashTable<u32>,
-    /// The number of the oldest entry. Numbers wrap around: there are never so many at once.
+    /// The number of the oldest entry. Numbers wrap around; there are never enough entries at once for two to share a
+    /// number.
     first: u32,
     bytes: usize,
     limits: RememberedLimits,
@@ -48,7 +49,7 @@ impl Remembered {
         }
     }
 
-    /// The outcome under `key`, if its time is not over.
+    /// The outcome under `key`, unless it has expired.
     pub(crate) fn find(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
         let (entries, first) = (&self.entries, self.first);
         let of_key = |number: &u32| entries[index(first, *number)].key == key;
@@ -57,7 +58,7 @@ impl Remembered {
         entry.outcome.as_deref().filter(|_| now < entry.until)
     }
 
-    /// Remembers `outcome` until then. What is over goes, and what came first as far as room is needed.
+    /// Remembers `outcome` until the given time. Drops expired entries, and the oldest ones if room is needed.
     pub(crate) fn put(&mut self, key: Key, outcome: ActionOutcome, until: u64, now: u64) {
         for _ in 0..FORGOTTEN_PER_OUTCOME {
             if self.entries.front().is_none_or(|oldest| now < oldest.until) {
@@ -81,7 +82,7 @@ impl Remembered {
         });
     }
 
-    /// Notes that the next entry is the newest of `key`, and empties the one that was.
+    /// Records the next entry as the newest of `key`, and empties the previous one.
     #[expect(clippy::cast_possible_truncation, reason = "numbers wrap around")]
     fn place(&mut self, key: Key) {
         let number = self.first.wrapping_add(self.entries.len() as u32);
@@ -116,7 +117,7 @@ impl Remembered {
         self.first = self.first.wrapping_add(1);
     }
 
-    /// How many there are, and the memory they take.
+    /// The number of entries and their memory.
     #[cfg(test)]
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
@@ -127,7 +128,7 @@ fn index(first: u32, number: u32) -> usize {
     number.wrapping_sub(first) as usize
 }
 
-/// The memory of one outcome and of its place, roughly.
+/// The approximate memory of one outcome and its entry.
 fn bytes_of(outcome: &ActionOutcome) -> usize {
     let own = size_of::<ActionOutcome>() + 2 * size_of::<Entry>();
     own + match outcome {

@@ -1,4 +1,4 @@
-//! What becomes of one reservation under locked shards: it is granted whole or refused whole, prolonged, and ended.
+//! Handles one reservation under locked shards: grants or refuses it as a whole, renews it, and settles it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::refunds::Charge;
 use crate::shards::Locked;
 use crate::time::nanos;
 
-/// As many quotas can be noted as full as a grant has bits.
+/// The maximum number of quotas that can be noted as full: the bits of a grant.
 const NOTES_MAX: usize = 64;
 
 impl Locked<'_> {
@@ -56,7 +56,7 @@ impl Locked<'_> {
         all
     }
 
-    /// `charged` is when its quotas were charged, in nanoseconds since the start.
+    /// `charged` is the time at which its quotas were charged, in nanoseconds since the start.
     pub(crate) fn settle(
         &mut self,
         settlement: &Settlement,
@@ -80,7 +80,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Keeps an outcome to be answered again under `key`.
+    /// Stores an outcome under `key`, to be answered again.
     pub(crate) fn remember(&mut self, remember: &Remember, key: Key) {
         let now = self.now;
         let until = now.saturating_add(nanos(remember.ttl));
@@ -88,7 +88,7 @@ impl Locked<'_> {
         self.shard(key).remember(key, outcome, now, until);
     }
 
-    /// What was remembered, where it may be the answer.
+    /// The remembered outcome, if it may be the answer.
     fn recalled(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
         let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
         let now = self.now;
@@ -96,7 +96,7 @@ impl Locked<'_> {
         Some(Reserved::Remembered(Box::new(outcome.clone())))
     }
 
-    /// Who has one of the names already.
+    /// The answer if the lease or a claim is already taken.
     fn taken(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
         let now = self.now;
         let claims = asked.claims.iter().map(|claim| &claim.key);
@@ -118,7 +118,7 @@ impl Locked<'_> {
         None
     }
 
-    /// Which quotas are only noted as full, or how long to wait until none refuses.
+    /// The quotas noted as full, or the wait until no quota refuses.
     fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, Reserved> {
         let (now, mut noted, mut refused) = (self.now, 0, None);
         for (at, (quota, key)) in asked.quotas.iter().zip(keys.quotas).enumerate() {
@@ -173,7 +173,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Ends what the grant of `fence` holds under `key`: leaves `slot` there for its time, or nothing. False when it holds
+    /// Ends the hold of `fence` under `key`, leaving `slot` for its duration, or nothing. False if the fence holds
     /// nothing there.
     fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) -> bool {
         let now = self.now;
@@ -196,7 +196,7 @@ fn names(keys: Keys<'_>) -> impl Iterator<Item = Key> {
     keys.lease.into_iter().chain(keys.claims.iter().copied())
 }
 
-/// The quotas that took a place, and their keys.
+/// The quotas that took a place, with their keys.
 fn charged<'a>(
     asked: &'a Reservation,
     keys: Keys<'a>,

@@ -1,5 +1,5 @@
-//! One part of the keys behind one lock: leases, dedup records, throttle logs, tallies and events, and how much of them
-//! may be kept. What is remembered to be answered again is bounded apart from them.
+//! One part of the keys behind one lock: leases, dedup records, throttle logs, tallies and events, with their bound.
+//! Remembered outcomes have a separate bound.
 
 use acteon_core::ActionOutcome;
 use acteon_core::state::Tallied;
@@ -14,14 +14,14 @@ use crate::table::SweptTable;
 use crate::tally::{Span, TallyLog};
 use crate::tracking::{Mark, Tracked};
 
-/// How many buckets are looked into for each key that is taken. When as many come as go, what is over takes at most a
-/// quarter of a table.
+/// The number of buckets swept for each new key. If as many keys expire as arrive, expired ones take at most a quarter
+/// of a table.
 const SWEEP_PER_KEY: usize = 4;
-/// How many buckets are looked into before a full shard refuses a new key.
+/// The number of buckets swept before a full shard refuses a new key.
 const SWEEP_WHEN_FULL: usize = 1024;
-/// The same, before a note is dropped: that must not cost more than to keep it.
+/// The number of buckets swept before a note is dropped. This must not cost more than keeping the note.
 const SWEEP_PER_NOTE: usize = 64;
-/// An eighth of the keys is for reservations alone: however much is noted and tracked, actions go on.
+/// One eighth of the keys is reserved for reservations, so that actions continue however much is noted and tracked.
 const RESERVED_SHARE: usize = 8;
 
 /// The bounds of one shard.
@@ -37,9 +37,9 @@ pub(crate) struct Shard {
     quotas: SweptTable<QuotaLog>,
     tallies: SweptTable<TallyLog>,
     events: SweptTable<Tracked>,
-    /// The index of active events. An entry stands in the shard of its own key.
+    /// The index of active events. An entry is in the shard of its own key.
     marks: SweptTable<Mark>,
-    /// How many entries the events of this shard stand for, wherever those are.
+    /// The number of index entries of this shard's events, in whichever shard they are.
     marked: usize,
     refunds: Refunds,
     remembered: Remembered,
@@ -61,7 +61,7 @@ impl Shard {
         }
     }
 
-    /// True when there is a record under `key`, be it in force or not.
+    /// True if there is a record under `key`, in force or expired.
     pub(crate) fn knows(&self, key: Key) -> bool {
         self.records.find(key).is_some()
     }
@@ -71,17 +71,17 @@ impl Shard {
         self.records.find(key).filter(|record| now < record.until)
     }
 
-    /// True when a record under `key` fits in.
+    /// True if there is room for a record under `key`.
     pub(crate) fn fits_record(&mut self, key: Key, now: u64) -> bool {
         self.has_room(now) || self.knows(key)
     }
 
-    /// True when a throttle log under `key` fits in.
+    /// True if there is room for a throttle log under `key`.
     pub(crate) fn fits_quota(&mut self, key: Key, now: u64) -> bool {
         self.has_room(now) || self.quotas.find(key).is_some()
     }
 
-    /// True when one more key fits in.
+    /// True if there is room for one more key.
     pub(crate) fn has_room(&mut self, now: u64) -> bool {
         let has_room = |shard: &Self| shard.len() < shard.limits.keys;
         if !has_room(self) {
@@ -95,15 +95,15 @@ impl Shard {
         reserved + self.tallies.len() + self.events.len() + self.marked
     }
 
-    /// Takes `key` until then for the grant of `fence`, and forgets some of what is over.
+    /// Takes `key` until the given time for the grant of `fence`, and sweeps some expired entries.
     pub(crate) fn take(&mut self, key: Key, fence: u64, now: u64, until: u64) {
         let slot = Slot::Pending(fence);
         self.records.put(Record { key, until, slot });
         self.sweep(now, SWEEP_PER_KEY);
     }
 
-    /// Ends what the grant of `fence` holds under `key`, be it in force or only just over: leaves a slot there until then,
-    /// or nothing. False when it holds nothing there.
+    /// Ends the hold of `fence` under `key`, in force or recently expired. Leaves a slot until the given time, or
+    /// nothing. False if the fence holds nothing there.
     pub(crate) fn end(&mut self, key: Key, fence: u64, left: Option<(Slot, u64)>) -> bool {
         let of_fence =
             |record: &&mut Record| matches!(record.slot, Slot::Pending(holder) if holder == fence);
@@ -119,17 +119,17 @@ impl Shard {
         true
     }
 
-    /// What is remembered under `key` to be answered again.
+    /// The outcome remembered under `key`.
     pub(crate) fn recall(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
         self.remembered.find(key, now)
     }
 
-    /// Remembers an outcome until then.
+    /// Remembers an outcome until the given time.
     pub(crate) fn remember(&mut self, key: Key, outcome: ActionOutcome, now: u64, until: u64) {
         self.remembered.put(key, outcome, until, now);
     }
 
-    /// Prolongs what is pending, in force, and of this fence.
+    /// Extends a pending record that is in force and has this fence.
     pub(crate) fn prolong(&mut self, key: Key, fence: u64, now: u64, until: u64) -> bool {
         match self.records.find_mut(key) {
             Some(Record {
@@ -144,7 +144,7 @@ impl Shard {
         }
     }
 
-    /// Nanoseconds until one more beside `more` fits under `key`; `None` when it does now.
+    /// Nanoseconds until one more besides `more` fits under `key`. `None` if it fits now.
     pub(crate) fn quota_wait(
         &mut self,
         key: Key,
@@ -158,7 +158,7 @@ impl Shard {
         }
     }
 
-    /// Takes a place under `key`, and forgets some of what is over when that is a new key.
+    /// Takes a place under `key`. Sweeps some expired entries if the key is new.
     pub(crate) fn charge(&mut self, key: Key, bound: Bound, now: u64) {
         if let Some(log) = self.quotas.find_mut(key) {
             log.charge(bound, now);
@@ -170,7 +170,7 @@ impl Shard {
         self.quotas.put(log);
     }
 
-    /// Gives back the place under `key` that `charge` names, once.
+    /// Refunds the place named by `charge` under `key`, once.
     pub(crate) fn refund(&mut self, key: Key, bound: Bound, now: u64, charge: Charge) {
         if let Some(log) = self.quotas.find_mut(key)
             && self.refunds.is_first(charge, key)
@@ -184,7 +184,7 @@ impl Shard {
         log.map_or_else(Tallied::default, |log| log.read(span, now))
     }
 
-    /// Counts one more under `key`. False when that would be a new key and there is no room.
+    /// Counts one under `key`. False if the key is new and there is no room.
     pub(crate) fn note(&mut self, key: Key, span: Span, now: u64) -> bool {
         if let Some(log) = self.tallies.find_mut(key) {
             log.add(span, now);
@@ -208,18 +208,18 @@ impl Shard {
         event.map(|event| event.state.clone())
     }
 
-    /// True when an active event stands for this entry of the index.
+    /// True if an active event has this index entry.
     pub(crate) fn is_active(&self, mark: Key) -> bool {
         self.marks.find(mark).is_some()
     }
 
-    /// How many places the event under `key` takes, unless it is about to be forgotten.
+    /// The places taken by the event under `key`; zero if it has expired.
     pub(crate) fn places_of_event(&self, key: Key, now: u64) -> usize {
         let event = self.events.find(key).filter(|event| now < event.until);
         event.map_or(0, Tracked::places)
     }
 
-    /// True when events may take so many places more.
+    /// True if events may take `more` places.
     pub(crate) fn fits_places(&mut self, more: usize, now: u64) -> bool {
         if !self.has_places(more) {
             self.sweep(now, SWEEP_WHEN_FULL);
@@ -231,8 +231,7 @@ impl Shard {
         self.len() + more <= self.limits.keys - self.limits.keys / RESERVED_SHARE
     }
 
-    /// Puts an event in the place of what it was, and returns the entries that it stood for. Its `until` holds for how
-    /// long it is kept.
+    /// Stores an event and returns the index entries of the event it replaced. The event's `until` is still a duration.
     pub(crate) fn put_event(&mut self, mut event: Tracked, now: u64) -> Box<[Key]> {
         event.until = event.until.saturating_add(now);
         self.marked += event.marks.len();
@@ -243,13 +242,13 @@ impl Shard {
         before
     }
 
-    /// One more event stands for this entry.
+    /// Adds one event to this index entry.
     pub(crate) fn mark(&mut self, key: Key) {
         let first = || Mark { key, events: 0 };
         self.marks.entry_or(key, first).events += 1;
     }
 
-    /// One event less stands for it.
+    /// Removes one event from this index entry.
     pub(crate) fn unmark(&mut self, key: Key) {
         if let Some(mark) = self.marks.find_mut(key) {
             mark.events -= 1;
@@ -259,7 +258,7 @@ impl Shard {
         }
     }
 
-    /// What all keys take together.
+    /// The memory of all keys together.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let logs: usize = self.quotas.iter().map(QuotaLog::heap_bytes).sum();

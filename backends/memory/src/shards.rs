@@ -1,5 +1,5 @@
-//! All shards, and how a slice of questions is put to them: in chunks, each of which locks the shards it needs, always
-//! in the same order, so that it sees and changes all its keys at one moment.
+//! All shards. A slice of items is processed in chunks. Each chunk locks the shards it needs, always in the same order,
+//! so that it sees and changes all its keys at one moment.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,32 +16,32 @@ use crate::remembered::RememberedLimits;
 use crate::shard::{Limits, Shard};
 use crate::time::nanos;
 
-/// A power of two. Twice as many would make a call for a whole batch take twice as many locks.
+/// A power of two. Twice as many shards would take twice as many locks for a whole batch.
 pub(crate) const SHARDS: usize = 16;
-/// Below so many keys there is one shard, whose bound is exact. Above, keys spread evenly enough.
+/// Below this number of keys there is one shard, and its bound is exact. Above it, keys are spread evenly enough.
 const SHARDED_FROM: usize = 65_536;
-/// How many items are answered under one set of locks: some microseconds.
+/// The number of items processed under one set of locks: some microseconds.
 const CHUNK: usize = 64;
 
 pub(crate) struct Shards {
     shards: Box<[Mutex<Shard>]>,
     keys_max: usize,
     pub(crate) hashing: Hashing,
-    /// The last fence that was given out.
+    /// The last fence issued.
     pub(crate) fences: AtomicU64,
     started: Instant,
     started_at: Timestamp,
 }
 
-/// The shards of one chunk, locked.
+/// The locked shards of one chunk.
 pub(crate) struct Locked<'a> {
     guards: [Option<MutexGuard<'a, Shard>>; SHARDS],
     count: usize,
-    /// Nanoseconds since the start, read after the locks were taken: in any one shard it never goes back.
+    /// Nanoseconds since the start, read after taking the locks. In each shard it never goes back.
     pub(crate) now: u64,
-    /// The same as wall-clock time.
+    /// The same moment as wall-clock time.
     pub(crate) at: Timestamp,
-    /// Where fences come from. They are drawn under the locks, many at a time: under any one key they only grow.
+    /// The source of fences. They are drawn under the locks, many at a time. Under any one key they only grow.
     fences: &'a AtomicU64,
     drawn: Range<u64>,
 }
@@ -67,8 +67,8 @@ impl Shards {
         }
     }
 
-    /// Puts each of `items` to `each`, in order, with what is left of the keys of its chunk: its own stand in front, as
-    /// `names` put them there, and `each` takes them off.
+    /// Passes each item to `each`, in order, with the remaining keys of its chunk. The item's keys, as listed by
+    /// `names`, come first, and `each` takes them off.
     pub(crate) fn visit<'r, T>(
         &self,
         items: &'r [T],
@@ -90,12 +90,12 @@ impl Shards {
         }
     }
 
-    /// All shards at one moment.
+    /// Locks all shards, to see them at one moment.
     pub(crate) fn lock_all(&self) -> Locked<'_> {
         self.lock_those([true; SHARDS])
     }
 
-    /// How many keys there are, and whether a new one finds no room.
+    /// The number of keys, and whether there is no room for a new one.
     pub(crate) fn level(&self) -> Level {
         let (mut kept, mut is_full) = (0, false);
         for shard in &self.shards {
@@ -110,7 +110,7 @@ impl Shards {
         }
     }
 
-    /// How many keys there are, and the bytes they take with all that is remembered.
+    /// The number of keys, and their bytes including remembered outcomes.
     #[cfg(test)]
     pub(crate) fn size(&self) -> (usize, usize) {
         let sizes = self.shards.iter().map(|shard| {
@@ -120,14 +120,14 @@ impl Shards {
         sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
-    /// How many outcomes are remembered.
+    /// The number of remembered outcomes.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
         let shards = self.shards.iter();
         shards.map(|shard| shard.lock().remembered()).sum()
     }
 
-    /// The time `at` of a grant in nanoseconds since the start.
+    /// Converts the time `at` of a grant to nanoseconds since the start.
     pub(crate) fn nanos_at(&self, at: Timestamp) -> u64 {
         u64::try_from(at.duration_since(self.started_at).as_nanos()).unwrap_or_default()
     }
@@ -162,8 +162,8 @@ impl Shards {
 }
 
 impl Locked<'_> {
-    /// Looks at the place of each key. With millions of keys that is a wait for memory, and those of looks that do not
-    /// depend on each other pass at the same time; what is done with one key after the other then finds it near.
+    /// Touches the position of each key. With millions of keys, each lookup waits for memory. Independent lookups wait
+    /// in parallel, so that the later work, one key at a time, finds its data in the cache.
     fn fetch(&mut self, keys: &[Key]) {
         let known = keys.iter().filter(|key| self.shard(**key).knows(**key));
         std::hint::black_box(known.count());
@@ -182,7 +182,7 @@ impl Locked<'_> {
         self.nth(self.place(key))
     }
 
-    /// Which shard that is.
+    /// The index of the key's shard.
     pub(crate) fn place(&self, key: Key) -> usize {
         place(key, self.count)
     }
@@ -196,7 +196,7 @@ impl Locked<'_> {
     }
 }
 
-/// The upper half chooses the shard, the lower one the place in its table. `count` is a power of two.
+/// The upper half chooses the shard, the lower half the position in its table. `count` is a power of two.
 #[expect(clippy::cast_possible_truncation, reason = "it is below `count`")]
 fn place(key: Key, count: usize) -> usize {
     (key.high & (count as u64 - 1)) as usize

@@ -1,4 +1,4 @@
-//! The state port over the shards, the dead letters and the rule toggles of this process.
+//! Implements the state port with the shards, the dead letters and the rule toggles of this process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl MemoryState {
 }
 
 impl MemoryState {
-    /// Answers the positions of the settlements whose letter found no room.
+    /// Stores dead letters. Returns the positions of the settlements whose letter did not fit.
     fn store_letters(&self, settlements: &[Settlement]) -> Vec<usize> {
         if settlements.iter().all(|end| end.dead_letter.is_none()) {
             return Vec::new();

@@ -1,22 +1,22 @@
-//! A hash table that forgets what is over a few buckets at a time, as a side effect of being used: no timer, no
-//! list of due times, and no more than a bounded amount of work in any call.
+//! A hash table that drops expired entries a few buckets at a time as it is used. It needs no timer and no list of
+//! expiry times, and each call does a bounded amount of work.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::key::Key;
 
-/// What a [`SweptTable`] keeps.
+/// An entry of a [`SweptTable`].
 pub(crate) trait Perishable {
     fn key(&self) -> Key;
 
-    /// True when it means nothing any more at `now`, in nanoseconds.
+    /// True if the entry has expired at `now`, in nanoseconds.
     fn is_over(&self, now: u64) -> bool;
 }
 
 pub(crate) struct SweptTable<T> {
     entries: HashTable<T>,
-    /// The bucket at which the next sweep goes on.
+    /// The bucket at which the next sweep continues.
     broom: usize,
 }
 
@@ -34,7 +34,7 @@ impl<T: Perishable> SweptTable<T> {
         self.entries.len()
     }
 
-    /// What the table itself takes, its free places included.
+    /// The memory of the table itself, including free buckets.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.entries.allocation_size()
@@ -53,7 +53,7 @@ impl<T: Perishable> SweptTable<T> {
         self.entries.find_mut(key.low, |entry| entry.key() == key)
     }
 
-    /// Puts `entry` in the place of what stood under its key, and returns that.
+    /// Stores `entry` and returns the entry it replaced.
     pub(crate) fn put(&mut self, entry: T) -> Option<T> {
         let key = entry.key();
         let same = |there: &T| there.key() == key;
@@ -66,7 +66,7 @@ impl<T: Perishable> SweptTable<T> {
         }
     }
 
-    /// What stands under `key`, made by `first` when nothing does.
+    /// The entry under `key`, created by `first` if there is none.
     pub(crate) fn entry_or(&mut self, key: Key, first: impl FnOnce() -> T) -> &mut T {
         let same = |there: &T| there.key() == key;
         let entry = self.entries.entry(key.low, same, |there| there.key().low);
@@ -78,7 +78,7 @@ impl<T: Perishable> SweptTable<T> {
         found.ok().map(|entry| entry.remove().0)
     }
 
-    /// Looks into the next `buckets` and gives what is over to `gone`.
+    /// Visits the next `buckets` and passes expired entries to `gone`.
     pub(crate) fn sweep(&mut self, now: u64, buckets: usize, mut gone: impl FnMut(T)) {
         let all = self.entries.num_buckets();
         for _ in 0..buckets.min(all) {

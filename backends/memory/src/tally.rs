@@ -1,7 +1,7 @@
-//! One tally: how often actions were noted under a key inside its window, and when the last one was.
+//! One tally: how often actions were counted under a key inside its window, and when the last one was.
 //!
-//! The window is cut into [`PARTS`] parts that are counted apart. A part counts until the last moment of it has left
-//! the window: never too few, and too many by what was noted within one part at most.
+//! The window is divided into [`PARTS`] parts with separate counts. A part counts until its last moment has left the
+//! window. The total is never too low, and too high by at most the count of one part.
 
 use acteon_core::state::Tallied;
 use smallvec::SmallVec;
@@ -10,16 +10,16 @@ use std::time::Duration;
 use crate::key::Key;
 use crate::table::Perishable;
 
-/// How finely a window is told apart.
+/// The number of parts per window.
 const PARTS: u64 = 16;
-/// As many parts as can touch a window: it seldom begins where a part does.
+/// The number of parts that can overlap a window, which seldom starts where a part does.
 const COUNTS_MAX: usize = PARTS as usize + 1;
 
 /// The window of a tally.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     within: u64,
-    /// Nanoseconds of a part, rounded up.
+    /// Nanoseconds per part, rounded up.
     part: u64,
 }
 
@@ -32,20 +32,20 @@ impl Span {
         }
     }
 
-    /// How many parts begin between the two times. At most [`PARTS`] when they are less than a window apart.
+    /// The number of parts that begin between the two times. At most [`PARTS`] if they are less than a window apart.
     fn parts_between(self, earlier: u64, later: u64) -> usize {
         let parts = later / self.part - earlier / self.part;
         usize::try_from(parts).unwrap_or(usize::MAX)
     }
 }
 
-/// What was noted under one key.
+/// The counts under one key.
 #[derive(Debug)]
 pub(crate) struct TallyLog {
     key: Key,
     /// When the last note leaves the window, in nanoseconds.
     until: u64,
-    /// How many were noted in each part, oldest first; the newest is the one of the last note.
+    /// The count of each part, oldest first. The newest is the part of the last note.
     counts: SmallVec<[u32; 4]>,
 }
 
@@ -95,7 +95,7 @@ impl TallyLog {
         }
     }
 
-    /// Begins so many parts, and forgets those that can touch the window no more.
+    /// Starts this many parts and drops those that can no longer overlap the window.
     fn begin(&mut self, parts: usize) {
         let length = self.counts.len() + parts;
         let left = length.saturating_sub(COUNTS_MAX).min(self.counts.len());
@@ -104,7 +104,7 @@ impl TallyLog {
         self.counts.extend(std::iter::repeat_n(0, parts));
     }
 
-    /// Grows by half, and not beyond what a full window needs: doubling would waste a third of all memory.
+    /// Grows by half, up to the size of a full window. Doubling would waste a third of all memory.
     fn make_room(&mut self, more: usize) {
         let (length, room) = (self.counts.len(), self.counts.capacity());
         if length + more > room {

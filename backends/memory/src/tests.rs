@@ -19,7 +19,7 @@ mod noted;
 mod remembered;
 mod trail;
 
-/// Built on first use: inside the runtime whose time it goes by.
+/// Built on first use, inside the runtime whose time it uses.
 #[derive(Default)]
 struct Memory {
     state: OnceCell<Arc<MemoryState>>,

@@ -1,5 +1,5 @@
-//! Events and the index of the active ones. An event knows the index entries that it stands for, so that whatever it
-//! becomes, exactly those are taken back; an entry counts how many events stand for it, and goes with the last.
+//! Events and the index of the active ones. An event records its index entries, so that exactly those are removed
+//! whatever it becomes. An entry counts its events and is removed with the last one.
 
 use std::collections::HashMap;
 
@@ -19,12 +19,12 @@ pub(crate) struct Tracked {
     /// When it is forgotten, in nanoseconds.
     pub(crate) until: u64,
     pub(crate) state: CompactString,
-    /// The index entries it stands for: none when it has ended.
+    /// Its index entries. Empty once the event has ended.
     pub(crate) marks: Box<[Key]>,
 }
 
 impl Tracked {
-    /// How much of the bound it takes.
+    /// The share of the bound that it takes.
     pub(crate) fn places(&self) -> usize {
         1 + self.marks.len()
     }
@@ -40,11 +40,11 @@ impl Perishable for Tracked {
     }
 }
 
-/// An entry of the index: a type, or a type and a value.
+/// An index entry: a type, or a type and a value.
 #[derive(Debug)]
 pub(crate) struct Mark {
     pub(crate) key: Key,
-    /// How many active events stand for it.
+    /// The number of active events behind it.
     pub(crate) events: u64,
 }
 
@@ -59,10 +59,10 @@ impl Perishable for Mark {
 }
 
 impl Shards {
-    /// Under the locks of all shards: all events or none, and nobody sees a part of them.
+    /// Locks all shards, so that all events are stored or none, and no reader sees a part of them.
     pub(crate) fn track(&self, events: &[Event]) -> Result<(), NoRoom> {
         let named = events.iter().map(|event| self.hashing.tracked(event));
-        // Of two words about one event, the last one stays.
+        // If an event appears twice, the last entry wins.
         let changes: HashMap<_, _> = named.map(|event| (event.key, event)).collect();
         let mut locked = self.lock_all();
         if !locked.fits_events(&changes) {
@@ -98,7 +98,7 @@ impl Locked<'_> {
         for mark in &event.marks {
             self.shard(*mark).mark(*mark);
         }
-        // What it stands for now was marked first: an entry that stays is never gone in between.
+        // The new entries were marked first, so that an entry that stays never disappears in between.
         for mark in self.shard(key).put_event(event, now) {
             self.shard(mark).unmark(mark);
         }
@@ -106,7 +106,7 @@ impl Locked<'_> {
 }
 
 impl Hashing {
-    /// The event as it is kept; `until` holds for how long.
+    /// The event as stored, except that `until` is still a duration.
     fn tracked(&self, event: &Event) -> Tracked {
         let name = |name| StateKey::new(&event.namespace, &event.tenant, "", name);
         let (until, marks) = match event.standing {
@@ -121,7 +121,7 @@ impl Hashing {
         }
     }
 
-    /// The entry of the type and one for each value.
+    /// The entry of the type, and one per value.
     fn marks(&self, event_type: &StateKey, event: &Event) -> Box<[Key]> {
         let mut marks = vec![self.key(Kind::EventType, event_type)];
         marks.extend(

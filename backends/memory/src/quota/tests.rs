@@ -4,7 +4,7 @@ use super::*;
 
 const WINDOW: u64 = 60_000_000_000;
 
-/// Time passes by milliseconds; a delivery is tried, or the one so many deliveries ago fails.
+/// Time passes in milliseconds; a delivery is attempted, or an earlier one, counted from the last, fails.
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),
@@ -24,7 +24,7 @@ fn steps() -> impl Strategy<Value = (u32, Vec<Step>)> {
     (bounds, proptest::collection::vec(step, 1..600))
 }
 
-/// Every delivery that has not failed.
+/// Every delivery that did not fail.
 #[derive(Default)]
 struct Naive(Vec<u64>);
 

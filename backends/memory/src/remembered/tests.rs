@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Many have the same place in the table, and are told apart all the same.
+/// Many keys share a position in the table and must still be distinguished.
 fn key(number: u64) -> Key {
     let (high, low) = (number, number % 3);
     Key { high, low }
@@ -72,7 +72,7 @@ fn what_is_over_goes_while_others_come() {
 }
 
 proptest! {
-    /// Numbers that wrap around included.
+    /// Includes numbers that wrap around.
     #[test]
     fn it_answers_like_a_list(
         steps in proptest::collection::vec((0_u64..6, 1_u64..9), 1..200),

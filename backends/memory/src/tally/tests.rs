@@ -9,7 +9,7 @@ fn log() -> TallyLog {
 }
 
 fn gaps() -> impl Strategy<Value = (u64, Vec<(bool, u64)>)> {
-    // Windows that a sixteenth does and does not divide, and gaps around a part, the window, and much more.
+    // Windows that are and are not divisible by sixteen, and gaps around a part, the window, and far beyond it.
     let within = prop_oneof![Just(16 * SECOND), 1_u64..100, SECOND..SECOND + 50];
     within.prop_flat_map(|within| {
         let gap = prop_oneof![

@@ -1,4 +1,4 @@
-//! What the state does at its bounds, and what a key takes.
+//! The behaviour of the state at its bounds, and the memory of a key.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn bounded(max_keys: usize) -> MemoryState {
     MemoryState::new(&config, &StateContext::default())
 }
 
-/// A dedup key as long as they are in practice.
+/// A dedup key of realistic length.
 fn claim(number: usize) -> Reservation {
     let name = format!("order-{number:012}/2026-01-01");
     Reservation {
@@ -75,7 +75,7 @@ fn settlement(asked: &Reservation, answer: &Reserved) -> Settlement {
     }
 }
 
-/// Asks for all of these and delivers them.
+/// Reserves all of these and delivers them.
 async fn deliver(state: &MemoryState, asked: &[Reservation]) {
     let answers = ask(state, asked).await;
     let settlements: Vec<_> = asked
@@ -196,7 +196,7 @@ async fn a_dedup_key_takes_at_most_200_bytes_however_full_its_table_is() {
 
 #[tokio::test]
 async fn a_throttle_key_takes_at_most_200_bytes() {
-    // A Zipf distribution: the key of rank r is asked for 1/r as often as the first.
+    // A Zipf distribution: the key of rank r is requested 1/r as often as the first.
     let state = MemoryState::default();
     for key in 0..20_000_usize {
         let asked = vec![quota(key, 100); (20_000 / (key + 1)).clamp(1, 200)];

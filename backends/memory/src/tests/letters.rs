@@ -1,4 +1,4 @@
-//! Dead letters are bounded in bytes, too: those of each kind apart.
+//! Dead letters are also bounded in bytes, for each kind separately.
 
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ async fn without_room_for_its_bytes_a_letter_is_refused_and_a_smaller_one_is_not
     assert!(state.settle(&settlements[2..3]).await.unwrap().is_empty());
 }
 
-/// Its source would wait for ever.
+/// Otherwise its source would wait forever.
 #[tokio::test(start_paused = true)]
 async fn a_letter_that_is_larger_than_the_bound_is_kept_alone() {
     let state = bounded(25_000, FullPolicy::Block);

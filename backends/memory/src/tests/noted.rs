@@ -1,4 +1,4 @@
-//! What notes and events do at the bound, and what a tally takes.
+//! The behaviour of notes and events at the bound, and the memory of a tally.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -25,7 +25,7 @@ fn bounded(max_keys: usize) -> MemoryState {
     MemoryState::new(&config, &StateContext::default())
 }
 
-/// A key as long as they are in practice.
+/// A key of realistic length.
 fn tally(number: usize) -> Tally {
     let name = format!("86400:login-failed/user-{number:09}");
     Tally {
@@ -53,7 +53,7 @@ async fn count(state: &MemoryState, number: usize) -> u64 {
     }
 }
 
-/// How many of so many new ids are granted.
+/// How many of `count` new ids are granted.
 async fn granted(state: &MemoryState, count: usize) -> usize {
     let asked: Vec<_> = (0..count)
         .map(|number| Reservation {
@@ -181,7 +181,7 @@ async fn dropped_notes_are_told_once_a_minute_with_their_number() {
 async fn at_the_bound_events_are_refused_all_or_none_and_can_still_end() {
     let state = bounded(16);
     state.track(&[event(0, 3), event(1, 3)]).await.unwrap();
-    // 10 of 14 places are taken; these want 3 and 2.
+    // 10 of 14 places are taken. These events want 3 and 2.
     let slice = [event(2, 1), event(3, 0)];
     let error = state.track(&slice).await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
@@ -234,7 +234,7 @@ async fn nothing_is_left_of_events_that_are_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tally_takes_at_most_200_bytes_however_busy_it_is() {
-    // Just so many that every table has grown and is as empty as it can be.
+    // A number of keys at which every table has just grown and is as empty as possible.
     let (state, keys) = (MemoryState::default(), 30_000);
     for part in 1..=17 {
         for first in (0..keys).step_by(1000) {
@@ -249,7 +249,7 @@ async fn a_tally_takes_at_most_200_bytes_however_busy_it_is() {
     assert!(count(&state, 0).await >= 16, "all parts are in use");
 }
 
-/// What the log has said.
+/// The log output.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! What is remembered to be answered again has bounds of its own, at which it gives way.
+//! Remembered outcomes have separate bounds, at which old ones are evicted.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn executed(length: usize) -> ActionOutcome {
     ActionOutcome::Executed(ProviderResponse::success(&body).unwrap())
 }
 
-/// Takes and ends so many actions in two calls. Answers how many were refused.
+/// Reserves and settles this many actions in two calls. Returns how many were refused.
 async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &ActionOutcome) -> usize {
     let asked: Vec<_> = (first..first + count).map(id).collect();
     let answers = state.reserve(&asked, LEASE).await.unwrap();
@@ -65,7 +65,7 @@ async fn is_remembered(state: &MemoryState, number: usize) -> bool {
     matches!(answer[0], Reserved::Remembered(_))
 }
 
-/// A thousandth of 13,000 actions a second, and of the default bounds.
+/// Uses a thousandth of 13,000 actions per second and of the default bounds.
 #[tokio::test(start_paused = true)]
 async fn five_minutes_of_actions_with_ids_fill_no_bound_that_refuses() {
     let config = StateConfig::default();

@@ -1,4 +1,4 @@
-//! What the audit trail does at its bound, and how both backends are built.
+//! The behaviour of the audit trail at its bound, and how both backends are built.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
