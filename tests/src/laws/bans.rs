@@ -1,5 +1,5 @@
-//! The bans of `deny.toml`, held on every machine: what is really compiled is asked of `cargo tree`, since the lock
-//! file also lists optional crates that nobody turned on.
+//! Checks the bans of `deny.toml` on every machine. Asks `cargo tree` which crates are really compiled, because the
+//! lock file also lists optional crates that are not enabled.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,15 +8,15 @@ use std::process::Command;
 use super::house::House;
 use super::{Violation, assert_kept, places};
 
-/// A crate that is not to be compiled.
+/// A crate that must not be compiled.
 struct Ban {
     name: String,
-    /// The crates that may use it all the same.
+    /// The crates that may use it anyway.
     wrappers: Vec<String>,
     reason: String,
 }
 
-/// The banned crates as `deny.toml` lists them, with their reasons.
+/// The crates banned in `deny.toml`, with their reasons.
 fn banned(deny: &str) -> Vec<Ban> {
     let deny: toml::Table = deny.parse().expect("deny.toml is TOML");
     let text = |entry: &toml::Value, key: &str| {
@@ -42,7 +42,7 @@ fn banned(deny: &str) -> Vec<Ban> {
         .collect()
 }
 
-/// The compiled crates, one `DEPTHname vVERSION` a line: each below the one that needs it.
+/// The compiled crates, one `DEPTHname vVERSION` per line, each below the crate that needs it.
 fn compiled(root: &Path) -> String {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -61,7 +61,7 @@ fn compiled(root: &Path) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Each crate of the tree with the one that needs it; ours need no other.
+/// Each crate of the tree with the crate that needs it. Our own crates need none.
 fn needs(tree: &str) -> BTreeSet<(Option<&str>, &str)> {
     let mut above: Vec<&str> = Vec::new();
     let mut found = BTreeSet::new();

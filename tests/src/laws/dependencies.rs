@@ -1,30 +1,30 @@
-//! Who may depend on whom: `server -> {families, pipeline, admin-api, config} -> core`, and inside a family
-//! `facade -> adapters -> kit -> core`. What tests may use besides stands apart.
+//! Which crate may depend on which: `server -> {families, pipeline, admin-api, config} -> core`, and inside a family
+//! `facade -> adapters -> kit -> core`. Additional dependencies of tests are listed separately.
 
 use super::house::{Crate, House, Need, When};
 use super::{Violation, assert_kept, places};
 
-/// The place of a crate in the house, by its folder.
+/// The role of a crate in the workspace, by its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role<'a> {
     Core,
     Config,
-    /// Connection options and manners that two families share.
+    /// Connection options and API conventions shared by two families.
     Connect,
     Rules,
     Pipeline,
-    /// Plays rule tests over the pipeline.
+    /// Runs rule tests through the pipeline.
     RuleTests,
     AdminApi,
     Server,
     Facade(&'a str),
     Adapter(&'a str),
     Kit(&'a str),
-    /// A client library: it knows the wire, not the house.
+    /// A client library. It knows the wire, not the workspace.
     Client,
     Testkit,
     Services,
-    /// Tests that drive the whole: end to end, simulation, benches.
+    /// Tests of the whole system: end to end, simulation, benches.
     Outside,
 }
 
@@ -50,7 +50,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
     })
 }
 
-/// What a crate may depend on always.
+/// Allowed dependencies of every build.
 fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
     match (who, needed) {
         (Role::Core | Role::Client | Role::Services, _) => false,
@@ -74,8 +74,8 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
     }
 }
 
-/// What its tests may use besides: the contracts, the real services, and, where a port needs something behind it,
-/// the memory backend.
+/// Additional dependencies allowed in tests: the contracts, the real services, and the memory backend where a port
+/// needs an implementation.
 fn allows_testing(who: Role<'_>, needed: Role<'_>, folder: &str) -> bool {
     let contracts = matches!(needed, Role::Testkit | Role::Services)
         && !matches!(who, Role::Core | Role::Testkit | Role::Services);
@@ -84,8 +84,9 @@ fn allows_testing(who: Role<'_>, needed: Role<'_>, folder: &str) -> bool {
     contracts || memory
 }
 
-/// Who may name which adapter although it belongs to a family. The HTTP source has no connection of its own: the server
-/// mounts its routes on its listener. Rule tests need state behind the pipeline that is gone with the test.
+/// Crates that may name a certain adapter although it belongs to a family. The HTTP source has no connection of its
+/// own: the server mounts its routes on its listener. Rule tests need state behind the pipeline that disappears with
+/// the test.
 const EXCEPTIONS: &[(&str, &str)] = &[("server", "ingest/http"), ("rule-tests", "backends/memory")];
 
 fn check(krate: &Crate) -> Vec<Violation> {

@@ -1,5 +1,5 @@
-//! Log lines and metrics of a crate stand in its one `events.rs`, so that line and counter move together, and each
-//! metric's name begins with `acteon_`.
+//! All log lines and metrics of a crate are in its one `events.rs`, so that log line and counter stay together. The
+//! name of each metric begins with `acteon_`.
 
 use proc_macro2::TokenTree;
 use syn::visit::{self, Visit};
@@ -67,7 +67,7 @@ impl<'ast> Visit<'ast> for Events<'_> {
     }
 }
 
-/// The first token of the macro, when it is a literal.
+/// The first token of the macro, if it is a literal.
 fn literal(item: &Macro) -> Option<String> {
     match item.tokens.clone().into_iter().next()? {
         TokenTree::Literal(literal) => Some(literal.to_string()),

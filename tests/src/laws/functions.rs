@@ -1,4 +1,4 @@
-//! How long a function may be, how many parameters it has, and that no public one is steered by a `bool`.
+//! Limits on the length and the parameters of functions. No public function takes a `bool` that selects behaviour.
 
 use syn::visit::{self, Visit};
 use syn::{Block, FnArg, ImplItemFn, ItemFn, ItemTrait, Signature, TraitItemFn, Type, Visibility};
@@ -72,7 +72,7 @@ impl Functions<'_> {
     }
 }
 
-/// A setter is not steered by its `bool`: it stores it under the name it bears.
+/// A setter only stores its `bool` under the name it has, so it does not select behaviour.
 fn is_steered(sig: &Signature) -> bool {
     let is_bool = |input: &FnArg| match input {
         FnArg::Typed(typed) => matches!(&*typed.ty, Type::Path(path) if path.path.is_ident("bool")),

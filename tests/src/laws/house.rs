@@ -1,4 +1,4 @@
-//! Reads the workspace: its crates, what they need, and their source files. Judges nothing.
+//! Reads the workspace: its crates, their dependencies, and their source files. Checks nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ pub(super) struct Crate {
 pub(super) struct Need {
     pub(super) name: String,
     pub(super) when: When,
-    /// The folder, when it is one of ours.
+    /// The folder, if the crate is one of ours.
     pub(super) folder: Option<String>,
 }
 
-/// What a dependency is for.
+/// The purpose of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// The crate itself or its build script.
+    /// For the crate itself or its build script.
     Always,
-    /// Tests only.
+    /// For tests only.
     Testing,
 }
 
@@ -53,7 +53,7 @@ impl Source {
         }
     }
 
-    /// Its syntax, or a violation that says where it has none.
+    /// Its syntax tree, or a violation with the position of the syntax error.
     pub(super) fn parse(&self) -> Result<syn::File, Violation> {
         syn::parse_file(&self.text).map_err(|error| {
             let line = error.span().start().line;
@@ -112,7 +112,7 @@ impl House {
             }
             paths.extend(Some(folder.join("build.rs")).filter(|file| file.is_file()));
         }
-        // `tests/tests` is not the only nesting: a crate below another's `tests` folder is met twice.
+        // Not only `tests/tests` is nested: a crate below another crate's `tests` folder is found twice.
         paths.sort();
         paths.dedup();
         let read = |path: PathBuf| Source {
@@ -122,13 +122,13 @@ impl House {
         paths.into_iter().map(read).collect()
     }
 
-    /// The text of a file, if it is there.
+    /// The text of a file, if the file exists.
     pub(super) fn text(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.root.join(path)).ok()
     }
 }
 
-/// True for a file that is compiled for tests only.
+/// True for a file compiled only for tests.
 pub(super) fn is_test_file(path: &str) -> bool {
     path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs")
 }

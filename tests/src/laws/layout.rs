@@ -1,12 +1,12 @@
-//! What lies in a crate's folder and what its manifest says: shared lints, shared versions, the same files in every
-//! adapter, a place on the map.
+//! The contents of a crate's folder and manifest: shared lints, shared versions, the same files in every adapter, an
+//! entry on the map.
 
 use super::house::{Crate, House};
 use super::{Violation, assert_kept, places};
 
-/// Every adapter has these.
+/// Required in every adapter.
 const ADAPTER_FILES: &[&str] = &["README.md", "src/lib.rs", "src/config.rs", "src/tests.rs"];
-/// And at least one of these: what it is.
+/// At least one of these is required. It shows the kind of adapter.
 const ADAPTER_PORTS: &[&str] = &[
     "src/source.rs",
     "src/sink.rs",
@@ -15,7 +15,7 @@ const ADAPTER_PORTS: &[&str] = &[
 ];
 const README_AS_DOC: &str = "#![doc = include_str!(\"../README.md\")]";
 const DOCS_DENIED: &str = "#![deny(missing_docs)]";
-/// Third-party crates without features: there is no default to turn off.
+/// Third-party crates without features, and so without a default to turn off.
 const FEATURELESS: &[&str] = &["async-trait"];
 
 fn is_adapter(folder: &str) -> bool {

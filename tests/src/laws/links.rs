@@ -1,11 +1,11 @@
-//! The relative links of all pages lead to something that is there.
+//! Every relative link on a page must lead to an existing file.
 
 use std::path::{Path, PathBuf};
 
 use super::house::House;
 use super::{Violation, assert_kept, places};
 
-/// Folders with pages of ours.
+/// Folders with our pages.
 const PAGE_FOLDERS: &[&str] = &[
     "docs",
     "docs/adr",
@@ -16,7 +16,7 @@ const PAGE_FOLDERS: &[&str] = &[
     "docker",
 ];
 
-/// The targets of all `[text](target)` and `![text](target)` of a page, with their lines.
+/// The targets of all `[text](target)` and `![text](target)` on a page, with their lines.
 fn targets(page: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(page.lines()) {

@@ -1,4 +1,4 @@
-//! How long a file may be and how it opens. What stands in it is for the other laws.
+//! Limits the length of a file and checks its opening. Its contents are for the other laws.
 
 use super::house::{House, Source};
 use super::{Violation, assert_kept, places};
@@ -30,8 +30,8 @@ fn lines_max(path: &str) -> usize {
     }
 }
 
-/// A file says what it is for. A test module is exempt: it is named after what it tests, and its tests' names are
-/// sentences. `lib.rs` may say more: it speaks for the crate.
+/// A file states its purpose. Test modules are exempt: they are named after what they test, and the names of their
+/// tests are sentences. `lib.rs` may be longer, because it describes the crate.
 fn opening(source: &Source) -> Option<Violation> {
     let says = source
         .text

@@ -1,4 +1,4 @@
-//! Every metric stands in the guide, and the guide names none that is not there.
+//! Every metric is listed in the guide, and the guide lists no metric that does not exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use super::{Violation, assert_kept};
 
 const GUIDE: &str = "docs/guide/metrics.md";
 
-/// The names that stand between two of `quote` and are metrics.
+/// The metric names between two `quote` characters.
 fn names(text: &str, quote: char) -> BTreeSet<String> {
     let parts = text.split(quote);
     let is_name = |part: &&str| {

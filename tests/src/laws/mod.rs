@@ -1,5 +1,5 @@
-//! The laws of the house, held over the tree itself: who may depend on whom, how long a file may be, how things
-//! are called. Each checker is a pure function with a test of its own on a sample that breaks the law.
+//! The laws of the house, checked over the source tree: dependencies, file lengths, names and others. Each checker is a
+//! pure function with its own test on a sample that breaks the law.
 
 mod bans;
 mod dependencies;
@@ -18,12 +18,12 @@ use std::fmt;
 
 use house::Source;
 
-/// One place where a law is broken.
+/// One violation of a law.
 #[derive(Debug, PartialEq, Eq)]
 struct Violation {
-    /// `file` or `file:line`, from the root of the repository.
+    /// `file` or `file:line`, relative to the root of the repository.
     place: String,
-    /// The law in a sentence, and what was found.
+    /// The law in one sentence, and what was found.
     law: String,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Fails the test with every violation on a line of its own.
+/// Fails the test, listing every violation on its own line.
 #[track_caller]
 fn assert_kept(violations: &[Violation]) {
     let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
@@ -58,7 +58,7 @@ fn assert_kept(violations: &[Violation]) {
     );
 }
 
-/// What `check` finds in all files but those excused, and which of these need no excuse any more.
+/// The violations in all files without an excuse, and the excuses that are no longer needed.
 fn judge(
     sources: &[Source],
     excused: &[(&str, &str)],
@@ -93,7 +93,7 @@ fn an_excuse_that_nobody_needs_is_found() {
     assert_eq!(places(&found), ["new.rs", "kept.rs", "gone.rs"]);
 }
 
-/// For the tests of the checkers: where a sample was found to break the law.
+/// For the tests of the checkers: the places where a sample breaks the law.
 fn places(violations: &[Violation]) -> Vec<&str> {
     violations.iter().map(|v| v.place.as_str()).collect()
 }

@@ -1,5 +1,5 @@
-//! Which crates stay away from the outside world: core and rules do no I/O, pipeline and admin-api reach it only
-//! through ports. Checked twice: by what they depend on, and by the paths their source names.
+//! Which crates must not reach outside the process: core and rules do no I/O; pipeline and admin-api use only ports.
+//! Checked twice: by their dependencies, and by the paths in their source.
 
 use syn::visit::{self, Visit};
 use syn::{Path, UseTree};
@@ -7,7 +7,7 @@ use syn::{Path, UseTree};
 use super::house::{Crate, House, Source, When, is_test_file};
 use super::{Violation, assert_kept, places};
 
-/// Crates that speak to something outside the process.
+/// Crates that communicate outside the process.
 const OUTWARD: &[&str] = &[
     "async-nats",
     "aws-sdk-dynamodb",
@@ -28,7 +28,7 @@ const OUTWARD: &[&str] = &[
     "tower-http",
 ];
 
-/// Folder, and which outward crates it may use all the same.
+/// Folders, and the outward crates that each may use anyway.
 const PORTS_ONLY: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("pipeline", &[]),
@@ -37,8 +37,7 @@ const PORTS_ONLY: &[(&str, &[&str])] = &[
     ("tests/testkit", &[]),
 ];
 
-/// Paths that core and rules may not name. Features of tokio are shared by the workspace, so only the source can
-/// show what core makes of it.
+/// Paths forbidden in core and rules. The workspace shares tokio's features, so only the source shows what core uses.
 const OUTWARD_PATHS: &[&[&str]] = &[
     &["std", "env"],
     &["std", "fs"],
@@ -103,7 +102,7 @@ fn check_paths(source: &Source) -> Vec<Violation> {
         .collect()
 }
 
-/// All paths of a file with their lines, those of `use` written out.
+/// All paths of a file with their lines. Paths in `use` are expanded.
 #[derive(Default)]
 struct Named {
     paths: Vec<(Vec<String>, usize)>,

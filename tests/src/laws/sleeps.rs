@@ -1,5 +1,5 @@
-//! No test waits by sleeping: it waits for what it wants to see, or its time is virtual. A sleep on paused time is
-//! free and exact, so it is let through; any other must stand in the list below with its reason.
+//! No test waits by sleeping. It waits for the expected event, or its time is virtual. A sleep on paused time is free
+//! and exact, and so allowed. Every other sleep must be in the list below with its reason.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprCall, ItemFn, ItemMod, Macro, Meta};
 use super::house::{House, Source, is_for_tests, is_test_file};
 use super::{Violation, assert_kept, judge, places};
 
-/// Files whose tests may sleep on the real clock, and why nothing better is to be had.
+/// Files whose tests may sleep on the real clock, and the reason.
 const EXCUSED: &[(&str, &str)] = &[
     (
         "ingest/kafka/src/tests.rs",
@@ -36,7 +36,7 @@ const EXCUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Benches are no tests: they measure real time.
+/// Benches are not tests. They measure real time.
 const BENCHES: &str = "tests/bench/";
 
 fn check(source: &Source) -> Vec<Violation> {
@@ -64,7 +64,7 @@ enum Time {
 
 struct Sleeps {
     in_test: bool,
-    /// Of the file, or of the test that is being visited.
+    /// The time of the file, or of the test being visited.
     time: Time,
     lines: Vec<usize>,
 }
@@ -76,7 +76,7 @@ impl Sleeps {
         }
     }
 
-    /// Looks for calls inside a macro such as `select!`, whose content is not parsed.
+    /// Searches for calls inside a macro such as `select!`, whose content is not parsed.
     fn scan(&mut self, tokens: TokenStream) {
         let mut before: Option<proc_macro2::Ident> = None;
         for token in tokens {
@@ -131,7 +131,7 @@ impl<'ast> Visit<'ast> for Sleeps {
     }
 }
 
-/// The time of a test by its `#[test]` or `#[tokio::test(..)]`; nothing for a function that is no test.
+/// The time of a test from its `#[test]` or `#[tokio::test(..)]`. `None` for a function that is not a test.
 fn time_of_test(attribute: &Attribute) -> Option<Time> {
     let last = attribute.path().segments.last()?;
     let is_paused = |list: &syn::MetaList| list.tokens.to_string().contains("start_paused");
@@ -141,7 +141,7 @@ fn time_of_test(attribute: &Attribute) -> Option<Time> {
     })
 }
 
-/// True when the test itself calls `pause`.
+/// True if the test itself calls `pause`.
 fn pauses(item: &ItemFn) -> bool {
     struct Pause(bool);
     impl<'ast> Visit<'ast> for Pause {

@@ -1,4 +1,4 @@
-//! Words that say nothing, and so name nothing: no file, module or type bears one.
+//! Forbids empty words in names: no file, module or type may contain one.
 
 use syn::visit::{self, Visit};
 use syn::{Ident, ItemEnum, ItemMod, ItemStruct, ItemTrait, ItemType};
@@ -6,7 +6,7 @@ use syn::{Ident, ItemEnum, ItemMod, ItemStruct, ItemTrait, ItemType};
 use super::house::{House, Source};
 use super::{Violation, assert_kept, places};
 
-/// The word, and the folders in which it has a meaning of its own.
+/// The word, and the folders in which it has a meaning.
 const EMPTY_WORDS: &[(&str, &[&str])] = &[
     ("util", &[]),
     ("utils", &[]),
@@ -22,7 +22,7 @@ const EMPTY_WORDS: &[(&str, &[&str])] = &[
     ("engine", &[]),
 ];
 
-/// Where a handler is what everybody calls a handler.
+/// Folders in which a handler is the usual name.
 const HTTP: &[&str] = &["admin-api/", "connect/http/", "ingest/http/"];
 
 fn check(source: &Source) -> Vec<Violation> {

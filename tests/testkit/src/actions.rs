@@ -1,4 +1,4 @@
-//! Builds actions for tests: everything has a plain default, a test names only what it is about.
+//! Builds actions for tests. Every field has a plain default; a test sets only the fields it is about.
 
 use acteon_core::delivery::Position;
 use acteon_core::{Action, Caller, Delivery, Envelope, History, Labels, Memory, Payload, Policy};
@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::lender::Lender;
 
-/// The time at which actions of tests are made and read: 2026-01-01T00:00:00Z.
+/// The time at which test actions are created and read: 2026-01-01T00:00:00Z.
 pub fn epoch() -> Timestamp {
     Timestamp::from_second(1_767_225_600).unwrap()
 }
 
-/// Begins an action of this id, given by its producer: namespace `ns`, tenant `t1`, provider `log`, type `test`,
+/// Starts an action with this id, given by its producer: namespace `ns`, tenant `t1`, provider `log`, type `test`,
 /// payload `{}`, anonymous caller, outcomes answered as over HTTP.
 pub fn action(id: &str) -> ActionBuilder {
     let action = Action {
@@ -48,7 +48,7 @@ pub fn action(id: &str) -> ActionBuilder {
     }
 }
 
-/// An action in the making. Ends as an [`Action`], an [`Envelope`] or a [`Delivery`].
+/// An action under construction. Finish it as an [`Action`], an [`Envelope`] or a [`Delivery`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ActionBuilder {
@@ -63,79 +63,79 @@ pub struct ActionBuilder {
 }
 
 impl ActionBuilder {
-    /// In this namespace.
+    /// Sets the namespace.
     pub fn namespace(mut self, namespace: &str) -> Self {
         self.action.namespace = namespace.into();
         self
     }
 
-    /// Of this tenant.
+    /// Sets the tenant.
     pub fn tenant(mut self, tenant: &str) -> Self {
         self.action.tenant = tenant.into();
         self
     }
 
-    /// For this provider.
+    /// Sets the provider.
     pub fn provider(mut self, provider: &str) -> Self {
         self.action.provider = provider.into();
         self
     }
 
-    /// Of this type.
+    /// Sets the type.
     pub fn action_type(mut self, action_type: &str) -> Self {
         self.action.action_type = action_type.into();
         self
     }
 
-    /// With this payload, written as compact JSON.
+    /// Sets the payload, written as compact JSON.
     pub fn payload<T: Serialize>(mut self, payload: &T) -> Self {
         self.action.payload = Payload::from_value(payload).unwrap();
         self
     }
 
-    /// With one more label.
+    /// Adds a label.
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.action.labels.insert(key, value);
         self
     }
 
-    /// With this dedup key.
+    /// Sets the dedup key.
     pub fn dedup_key(mut self, key: &str) -> Self {
         self.action.dedup_key = Some(key.into());
         self
     }
 
-    /// Asking for this state.
+    /// Sets the requested state.
     pub fn status(mut self, status: &str) -> Self {
         self.action.status = Some(status.into());
         self
     }
 
-    /// With this fingerprint.
+    /// Sets the fingerprint.
     pub fn fingerprint(mut self, fingerprint: &str) -> Self {
         self.action.fingerprint = Some(fingerprint.into());
         self
     }
 
-    /// Made at this time.
+    /// Sets the creation time.
     pub fn created_at(mut self, at: Timestamp) -> Self {
         self.action.created_at = at;
         self
     }
 
-    /// With this entry of the trace context, such as `traceparent`.
+    /// Adds an entry to the trace context, such as `traceparent`.
     pub fn trace(mut self, key: &str, value: &str) -> Self {
         self.action.trace_context.insert(key, value);
         self
     }
 
-    /// The id was made by Acteon, not given by the producer.
+    /// Makes the id a generated one, not given by the producer.
     pub fn id_made(mut self) -> Self {
         self.id_given = false;
         self
     }
 
-    /// Read from this place.
+    /// Sets the position in the source.
     pub fn position(mut self, stream: &str, offset: impl Into<Option<u64>>) -> Self {
         self.position = Position {
             stream: stream.into(),
@@ -144,31 +144,31 @@ impl ActionBuilder {
         self
     }
 
-    /// Sent by this caller.
+    /// Sets the caller.
     pub fn caller(mut self, caller: Caller) -> Self {
         self.caller = caller;
         self
     }
 
-    /// Read at this time.
+    /// Sets the time of reading.
     pub fn received_at(mut self, at: Timestamp) -> Self {
         self.received_at = at;
         self
     }
 
-    /// Read from these bytes; without this, from the action's own wire form.
+    /// Sets the original bytes. The default is the action's own wire form.
     pub fn raw(mut self, raw: impl Into<Bytes>) -> Self {
         self.raw = Some(raw.into());
         self
     }
 
-    /// After these attempts.
+    /// Sets the earlier attempts.
     pub fn history(mut self, history: History) -> Self {
         self.history = Some(Box::new(history));
         self
     }
 
-    /// From a source of this policy.
+    /// Sets the policy of the source.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
@@ -184,7 +184,7 @@ impl ActionBuilder {
         serde_json::to_vec(&self.action).unwrap().into()
     }
 
-    /// The action with where it came from.
+    /// The action with its provenance.
     pub fn envelope(self) -> Envelope {
         let raw = self.raw.clone().unwrap_or_else(|| self.json());
         Envelope {
@@ -204,7 +204,7 @@ impl ActionBuilder {
         }
     }
 
-    /// The action on loan from `lender`, which learns how it ends under the action's id.
+    /// The action on loan from `lender`, which records how the loan ends under the action's id.
     pub fn lent_by(self, lender: &Lender) -> Delivery {
         let name: CompactString = self.action.id.clone();
         lender.lend(name, self.envelope())

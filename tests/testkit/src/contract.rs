@@ -1,5 +1,5 @@
-//! The contract of each port as a list of clauses: plain async functions over a harness. An adapter writes the
-//! harness, names it once, and gets one test per clause: [`state_contract!`](crate::state_contract),
+//! The contract of each port as a list of clauses: plain async functions over a harness. An adapter writes the harness,
+//! names it once, and gets one test per clause: [`state_contract!`](crate::state_contract),
 //! [`audit_contract!`](crate::audit_contract).
 
 pub mod audit;
@@ -12,12 +12,12 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use tokio::runtime::Builder;
 use tokio::time::{advance, sleep};
 
-/// Whose clock a backend goes by.
+/// The clock that a backend uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// This process's: time is paused and jumps when a clause lets it pass.
+    /// The clock of this process. Time is paused and jumps when a clause advances it.
     Virtual,
-    /// A server's: time has to pass.
+    /// The clock of a server. Time really passes.
     Real,
 }
 
@@ -30,7 +30,7 @@ impl Pace {
         }
     }
 
-    /// Runs a clause to its end.
+    /// Runs a clause to completion.
     pub fn run<T>(self, clause: impl Future<Output = T>) -> T {
         let runtime = match self {
             Self::Virtual => Builder::new_current_thread()
@@ -45,7 +45,7 @@ impl Pace {
         runtime.expect("a runtime").block_on(clause)
     }
 
-    /// How many random cases are worth their time.
+    /// The number of random cases worth their time.
     fn cases(self) -> u32 {
         match self {
             Self::Virtual => 256,
@@ -54,7 +54,7 @@ impl Pace {
     }
 }
 
-/// Checks `property` for random values. The seed is printed with a failure; `PROPTEST_RNG_SEED` repeats it.
+/// Checks `property` for random values. A failure prints the seed; `PROPTEST_RNG_SEED` repeats it.
 fn for_all<S: Strategy>(
     pace: Pace,
     values: &S,

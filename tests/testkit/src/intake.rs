@@ -1,4 +1,4 @@
-//! Stands where the pipeline would: takes what a source hands in, and settles it as a test wants.
+//! Replaces the pipeline: receives what a source submits, and settles it as a test wants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::tally::Tally;
 pub enum End {
     /// With this outcome.
     Done(ActionOutcome),
-    /// Offered again after this time.
+    /// Returned for another try after this time.
     Retry(Duration, Refusal),
-    /// Sent by the delayed path of its source, for this time.
+    /// Sent to the delayed path of its source, for this time.
     Later(Duration, Delay),
-    /// Among the dead letters.
+    /// Stored as a dead letter.
     DeadLetter,
-    /// Not yet: it is held until [`FakeIntake::take_held`].
+    /// Kept until [`FakeIntake::take_held`].
     Hold,
 }
 
 type Choose = dyn Fn(&Envelope) -> End + Send + Sync;
 
-/// Remembers what was handed in.
+/// Records everything submitted.
 pub struct FakeIntake {
     choose: Box<Choose>,
     batches: Mutex<Vec<Vec<Envelope>>>,
@@ -45,7 +45,7 @@ pub struct FakeIntake {
 }
 
 impl FakeIntake {
-    /// Ends each delivery at once, as `choose` says.
+    /// An intake that ends each delivery at once, as `choose` returns.
     pub fn settling(choose: impl Fn(&Envelope) -> End + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             choose: Box::new(choose),
@@ -59,43 +59,42 @@ impl FakeIntake {
         })
     }
 
-    /// Ends each delivery at once as deduplicated: an outcome without content.
+    /// An intake that ends each delivery at once as deduplicated, which is an outcome without content.
     pub fn done() -> Arc<Self> {
         Self::settling(|_| End::Done(ActionOutcome::Deduplicated(())))
     }
 
-    /// Keeps all deliveries for the test to settle.
+    /// An intake that keeps all deliveries for the test to settle.
     pub fn holding() -> Arc<Self> {
         Self::settling(|_| End::Hold)
     }
 
-    /// From now on [`Intake::submit`] does not return until [`FakeIntake::open`]: back-pressure. What is handed in
-    /// is taken all the same.
+    /// Makes [`Intake::submit`] block until [`FakeIntake::open`], as backpressure. Deliveries are still accepted.
     pub fn close(&self) {
         self.open.send_replace(false);
     }
 
-    /// Lets callers hand in more.
+    /// Lets callers submit more.
     pub fn open(&self) {
         self.open.send_replace(true);
     }
 
-    /// Waits until `count` deliveries were handed in in all.
+    /// Waits until `count` deliveries in total were submitted.
     pub async fn wait_for_submitted(&self, count: usize) {
         self.submitted_tally.reach(count, "deliveries").await;
     }
 
-    /// Waits until `count` messages were buried in all.
+    /// Waits until `count` poison messages in total were dead-lettered.
     pub async fn wait_for_buried(&self, count: usize) {
         self.buried_tally.reach(count, "buried messages").await;
     }
 
-    /// What was handed in, in order.
+    /// The submitted envelopes, in order.
     pub fn submitted(&self) -> Vec<Envelope> {
         self.batches.lock().iter().flatten().cloned().collect()
     }
 
-    /// The ids of what was handed in, in order.
+    /// The ids of the submitted actions, in order.
     pub fn submitted_ids(&self) -> Vec<String> {
         let batches = self.batches.lock();
         batches
@@ -105,22 +104,22 @@ impl FakeIntake {
             .collect()
     }
 
-    /// How many were handed in together, call by call.
+    /// The batch size of each call, in order.
     pub fn batch_sizes(&self) -> Vec<usize> {
         self.batches.lock().iter().map(Vec::len).collect()
     }
 
-    /// Takes out the deliveries that are held. Dropping them is a retry.
+    /// Takes the held deliveries. Dropping them is a retry.
     pub fn take_held(&self) -> Vec<Delivery> {
         std::mem::take(&mut *self.held.lock())
     }
 
-    /// The letters of what was given up, in order.
+    /// The dead letters of the actions given up, in order.
     pub fn given_up(&self) -> Vec<Arc<DeadLetter>> {
         self.given_up.lock().clone()
     }
 
-    /// What was buried, in order.
+    /// The dead-lettered poison, in order.
     pub fn buried(&self) -> Vec<Poison> {
         self.buried.lock().clone()
     }
@@ -146,7 +145,7 @@ impl Intake for FakeIntake {
         }
         self.submitted_tally.add(count);
         let mut open = self.open.subscribe();
-        // The sender lives in `self`, so this ends by opening only.
+        // The sender lives in `self`, so only opening ends this.
         let _ = open.wait_for(|open| *open).await;
     }
 

@@ -1,4 +1,4 @@
-//! Stands where a source would: lends out actions and poison, and remembers how each loan ended.
+//! Replaces a source: lends out actions and poison, and records how each loan ended.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::actions::epoch;
 use crate::tally::Tally;
 
-/// Lends out without bound. Cloning shares what is remembered.
+/// Lends out without limit. Clones share the records.
 #[derive(Clone)]
 pub struct Lender {
     ledger: Arc<Ledger>,
@@ -35,7 +35,7 @@ impl Default for Lender {
 }
 
 impl Lender {
-    /// A lender that has lent nothing yet.
+    /// A lender without loans.
     pub fn new() -> Self {
         Self::default()
     }
@@ -69,29 +69,28 @@ impl Lender {
         self.lend(name, poison)
     }
 
-    /// Waits until `count` loans have ended in all.
+    /// Waits until `count` loans in total have ended.
     pub async fn wait_for_ended(&self, count: usize) {
         self.ledger.tally.reach(count, "loans to end").await;
     }
 
-    /// How many loans have ended.
+    /// The number of ended loans.
     pub fn ended_count(&self) -> usize {
         self.ledger.tally.count()
     }
 
-    /// How many loans have not ended.
+    /// The number of open loans.
     pub fn on_loan(&self) -> u32 {
         self.admission.actions_in_flight()
     }
 
-    /// Takes out how loans ended so far, with their names, in the order of their ends.
+    /// Takes the results of the loans ended so far, with their names, in the order in which they ended.
     pub fn take_ended(&self) -> Vec<(CompactString, Settled)> {
         std::mem::take(&mut *self.ledger.ended.lock())
     }
 
-    /// How loans ended so far as `name: end`, in the order of their ends: `a: executed`, `b: dead_lettered TIMEOUT`,
-    /// `c: retry Busy`,
-    /// `d: later Redelivery`.
+    /// The results of the loans ended so far as `name: end`, in the order in which they ended: `a: executed`, `b:
+    /// dead_lettered TIMEOUT`, `c: retry Busy`, `d: later Redelivery`.
     pub fn ends(&self) -> Vec<String> {
         let ended = self.ledger.ended.lock();
         ended

@@ -1,12 +1,12 @@
-//! What tests of all crates share: doubles for the ports, and the contract every backend keeps.
+//! Shared test code: doubles for the ports, and the contract of every backend.
 //!
-//! - [`action()`] builds actions, envelopes and deliveries; [`Lender`] stands where a source would.
-//! - [`RecordingSink`], [`FakeIntake`] and [`RecordingTrail`] stand behind a port and remember what came.
-//! - [`SilentAudit`] stands in for an audit backend that is away.
-//! - [`UnreachableState`] stands before a real state backend, counts its calls and cuts it off.
-//! - [`contract`] holds one list of clauses per port. A backend supplies a harness and runs them all.
+//! - [`action()`] builds actions, envelopes and deliveries. [`Lender`] replaces a source.
+//! - [`RecordingSink`], [`FakeIntake`] and [`RecordingTrail`] implement a port and record its calls.
+//! - [`SilentAudit`] replaces an audit backend that never answers.
+//! - [`UnreachableState`] wraps a real state backend, counts its calls and can cut it off.
+//! - [`contract`] has one list of clauses per port. A backend supplies a harness and runs them all.
 //!
-//! Doubles panic with a sentence when a test asks for what never comes: that is how a test fails here.
+//! A double panics with a message if a test waits for something that never arrives. This is how a test fails here.
 #![deny(missing_docs)]
 #![allow(
     clippy::unwrap_used,

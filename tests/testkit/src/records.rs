@@ -1,4 +1,4 @@
-//! Plain dead letters and audit records for tests, told apart by a number.
+//! Plain dead letters and audit records for tests, distinguished by a number.
 
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
 use acteon_core::ids::id_from;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::actions::epoch;
 
-/// An exhausted dead letter of `ns`/`t1`; a greater number makes a younger one, with a greater id.
+/// An exhausted dead letter of `ns`/`t1`. A greater number makes a newer one with a greater id.
 pub fn dead_letter(number: u32) -> DeadLetter {
     let created_at = epoch() + SignedDuration::from_secs(number.into());
     DeadLetter {
@@ -32,7 +32,7 @@ pub fn dead_letter(number: u32) -> DeadLetter {
     }
 }
 
-/// A record of an executed action of `ns`/`t1`; a greater number makes a younger one, with a greater id.
+/// A record of an executed action of `ns`/`t1`. A greater number makes a newer one with a greater id.
 pub fn audit_record(number: u32) -> AuditRecord {
     let dispatched_at = epoch() + SignedDuration::from_secs(number.into());
     AuditRecord {

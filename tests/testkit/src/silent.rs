@@ -1,4 +1,4 @@
-//! An audit backend that is away: it never answers.
+//! An audit backend that never answers.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use acteon_core::scope::Scope;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-/// Takes every question and answers none.
+/// Accepts every call and answers none.
 #[derive(Debug, Default)]
 pub struct SilentAudit;
 

@@ -1,4 +1,4 @@
-//! A sink that remembers its attempts and answers as a test has told it.
+//! A sink that records its attempts and answers as a test defines.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,26 +22,26 @@ pub enum Answer {
     Succeed,
     /// Success after this time.
     SucceedAfter(Duration),
-    /// A failure that another attempt may mend, with the wait the provider names.
+    /// A failure that a retry may fix, with the wait named by the provider.
     Transient(Option<Duration>),
-    /// A failure that another attempt may mend: too many, for this time.
+    /// A failure that a retry may fix: too many requests, for this time.
     RateLimited(Duration),
-    /// A failure that no attempt mends.
+    /// A failure that no retry fixes.
     Permanent,
-    /// A failure of the provider's, such as a refused credential.
+    /// A fault of the provider, such as a refused credential.
     ProviderFault,
-    /// Nothing, until [`RecordingSink::release`]; then success.
+    /// No answer until [`RecordingSink::release`]; then success.
     Hang,
 }
 
-/// One attempt that was made.
+/// One recorded attempt.
 #[derive(Clone, Debug)]
 pub struct SeenAttempt {
-    /// The action as it was to be delivered.
+    /// The action as delivered.
     pub action: Action,
     /// The idempotency key of the attempt.
     pub idempotency_key: CompactString,
-    /// 1 for the first.
+    /// Starts at 1.
     pub number: u32,
     /// When it began.
     pub at: Instant,
@@ -49,7 +49,7 @@ pub struct SeenAttempt {
 
 type Choose = dyn Fn(&SeenAttempt) -> Answer + Send + Sync;
 
-/// Remembers every attempt. Answers with what is scripted, in order, and then as its closure says.
+/// Records every attempt. Gives the scripted answers in order, and then those of its closure.
 pub struct RecordingSink {
     choose: Box<Choose>,
     script: Mutex<VecDeque<Answer>>,
@@ -61,12 +61,12 @@ pub struct RecordingSink {
 }
 
 impl RecordingSink {
-    /// Succeeds, once its script is used up.
+    /// Succeeds after its script is used up.
     pub fn succeeding() -> Arc<Self> {
         Self::answering(|_| Answer::Succeed)
     }
 
-    /// Answers as `choose` says, once its script is used up.
+    /// Answers as `choose` returns, after its script is used up.
     pub fn answering(choose: impl Fn(&SeenAttempt) -> Answer + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             choose: Box::new(choose),
@@ -79,17 +79,17 @@ impl RecordingSink {
         })
     }
 
-    /// Answers the next attempts so, in this order, whatever action they are for.
+    /// Sets the answers to the next attempts, in this order, for whatever action.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.script.lock().extend(answers);
     }
 
-    /// Lets all hanging attempts succeed, and those that would hang later.
+    /// Lets all hanging attempts succeed, now and later.
     pub fn release(&self) {
         self.released.send_replace(true);
     }
 
-    /// Waits until `count` attempts have begun in all.
+    /// Waits until `count` attempts in total have begun.
     pub async fn wait_for_attempts(&self, count: usize) {
         self.tally.reach(count, "attempts").await;
     }
@@ -108,12 +108,12 @@ impl RecordingSink {
             .collect()
     }
 
-    /// How many attempts are running.
+    /// The number of running attempts.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(SeqCst)
     }
 
-    /// How many attempts ran side by side at most.
+    /// The maximum number of concurrent attempts so far.
     pub fn in_flight_max(&self) -> usize {
         self.in_flight_max.load(SeqCst)
     }
@@ -125,7 +125,7 @@ impl RecordingSink {
 
     async fn hang(&self) {
         let mut released = self.released.subscribe();
-        // The sender lives in `self`, so this ends by the release only.
+        // The sender lives in `self`, so only the release ends this.
         let _ = released.wait_for(|released| *released).await;
     }
 }
@@ -173,7 +173,7 @@ fn transient(retry_after: Option<Duration>) -> SinkError {
     }
 }
 
-/// Counts an attempt as running until it ends or is given up.
+/// Counts an attempt as running until it ends or is dropped.
 struct Running<'a>(&'a RecordingSink);
 
 impl<'a> Running<'a> {

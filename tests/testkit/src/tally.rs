@@ -1,14 +1,14 @@
-//! A count that tests can wait for, so that no test has to sleep until something has come.
+//! A count that tests can wait for, so that no test has to sleep until something arrives.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// So long a test waits for what it expects before it fails. Generous, because paused time runs ahead.
+/// How long a test waits before it fails. Generous, because paused time runs ahead.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Grows by one at a time.
+/// A count that only grows.
 #[derive(Debug)]
 pub(crate) struct Tally(watch::Sender<usize>);
 
@@ -27,7 +27,7 @@ impl Tally {
         *self.0.borrow()
     }
 
-    /// Waits until `wanted` have come in all. Panics when they do not come.
+    /// Waits until the total reaches `wanted`. Panics if it does not.
     pub(crate) async fn reach(&self, wanted: usize, what: &str) {
         let mut seen = self.0.subscribe();
         let reached = timeout(PATIENCE, seen.wait_for(|count| *count >= wanted)).await;

@@ -59,7 +59,7 @@ async fn a_sink_follows_its_script_and_then_its_closure() {
     assert_eq!((sink.in_flight(), sink.in_flight_max()), (0, 1));
 }
 
-/// The names of the clauses that these files define.
+/// The names of the clauses defined in these files.
 fn clauses(sources: &[&str]) -> Vec<String> {
     let lines = sources.iter().flat_map(|source| source.lines());
     let named = lines.filter_map(|line| {
@@ -73,7 +73,7 @@ fn clauses(sources: &[&str]) -> Vec<String> {
     names
 }
 
-/// The names that the macro of this file runs.
+/// The names of the clauses that the macro in this file runs.
 fn listed(source: &str) -> Vec<String> {
     let lists = source
         .split(", [")

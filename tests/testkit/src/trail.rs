@@ -1,4 +1,4 @@
-//! An audit trail that keeps what is recorded in a list.
+//! An audit trail that keeps its records in a list.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::tally::Tally;
 
-/// Remembers all records, in order. Sets no `expires_at`.
+/// Keeps all records, in order. Sets no `expires_at`.
 #[derive(Default)]
 pub struct RecordingTrail {
     records: Mutex<Vec<AuditRecord>>,
@@ -25,7 +25,7 @@ impl RecordingTrail {
         Arc::default()
     }
 
-    /// Refuses what comes from now on.
+    /// Refuses further records.
     pub fn refuse(&self) {
         self.refuses.store(true, SeqCst);
     }
@@ -35,22 +35,22 @@ impl RecordingTrail {
         self.panics.store(true, SeqCst);
     }
 
-    /// Takes what comes from now on.
+    /// Accepts further records again.
     pub fn accept(&self) {
         self.refuses.store(false, SeqCst);
     }
 
-    /// Waits until `count` records have come in all.
+    /// Waits until `count` records in total have arrived.
     pub async fn wait_for_records(&self, count: usize) {
         self.tally.reach(count, "audit records").await;
     }
 
-    /// What was recorded, in order.
+    /// The records, in order.
     pub fn records(&self) -> Vec<AuditRecord> {
         self.records.lock().clone()
     }
 
-    /// How often [`Trail::record`] was called, refused calls included.
+    /// How often [`Trail::record`] was called, including refused calls.
     pub fn calls(&self) -> usize {
         self.calls.load(SeqCst)
     }

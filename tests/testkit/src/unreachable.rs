@@ -1,4 +1,4 @@
-//! Stands before a state backend: counts its calls, and cuts it off when a test says so.
+//! Wraps a state backend, counts its calls, and cuts it off when a test says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 
-/// Whether calls reach the backend behind an [`UnreachableState`], and their answers the caller.
+/// Whether calls reach the backend behind an [`UnreachableState`], and whether answers reach the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
     /// Both.
     #[default]
     Whole,
-    /// Neither: the backend sees nothing.
+    /// Neither. The backend sees nothing.
     CutOff,
     /// The call takes effect, but its answer is lost.
     AnswersLost,
 }
 
-/// How often each method was called, calls that failed included.
+/// How often each method was called, including failed calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct StateCalls {
@@ -42,7 +42,7 @@ pub struct StateCalls {
     pub rule_toggles: usize,
 }
 
-/// Hands every call on to the state behind it, unless told otherwise.
+/// Forwards every call to the wrapped state, unless told otherwise.
 pub struct UnreachableState {
     inner: Arc<dyn State>,
     reach: Mutex<Reach>,
@@ -50,7 +50,7 @@ pub struct UnreachableState {
 }
 
 impl UnreachableState {
-    /// Stands before `inner`, which is reached at first.
+    /// Wraps `inner`, initially reachable.
     pub fn before(inner: Arc<dyn State>) -> Arc<Self> {
         Arc::new(Self {
             inner,
@@ -59,7 +59,7 @@ impl UnreachableState {
         })
     }
 
-    /// From now on.
+    /// Changes the reach from now on.
     pub fn set_reach(&self, reach: Reach) {
         *self.reach.lock() = reach;
     }
@@ -69,7 +69,7 @@ impl UnreachableState {
         *self.calls.lock()
     }
 
-    /// The calls since the last time this was asked.
+    /// The calls since the last call of this method.
     pub fn take_calls(&self) -> StateCalls {
         std::mem::take(&mut *self.calls.lock())
     }

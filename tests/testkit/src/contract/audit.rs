@@ -1,5 +1,5 @@
-//! The contract of the audit port. What each clause holds a backend to stands in its name. The filters are compared
-//! with the naive model in `AuditQuery::matches`.
+//! The contract of the audit port. The name of each clause says what a backend must do. Filters are compared with the
+//! naive model in `AuditQuery::matches`.
 
 mod listing;
 mod records;
@@ -15,16 +15,16 @@ pub use records::*;
 
 use super::Pace;
 
-/// What a backend supplies to be held to the contract. Each clause gets a harness of its own.
+/// Supplied by a backend to run the contract. Each clause gets a new harness.
 #[async_trait]
 pub trait AuditHarness: Send + Sync {
-    /// Whose clock the backend goes by.
+    /// The clock that the backend uses.
     const PACE: Pace;
 
-    /// The backend, empty at first; each call answers the same one.
+    /// The backend, initially empty. Each call returns the same one.
     async fn audit(&self) -> Arc<dyn Audit>;
 
-    /// Waits until what was appended or purged is seen by queries.
+    /// Waits until queries see everything appended or purged.
     async fn settle(&self) {}
 }
 
@@ -33,7 +33,7 @@ pub fn pace_of<H: AuditHarness>(_: &H) -> Pace {
     H::PACE
 }
 
-/// Makes one test of each clause of the audit contract, over a harness made anew for each:
+/// Generates one test per clause of the audit contract, each with a new harness:
 /// `audit_contract!(MyHarness::default());`
 #[macro_export]
 macro_rules! audit_contract {

@@ -1,5 +1,5 @@
-//! The contract of the state port. What each clause holds a backend to stands in its name; the times they measure are
-//! multiples of the harness's unit.
+//! The contract of the state port. The name of each clause says what a backend must do. Times in clauses are multiples
+//! of the harness's unit.
 
 mod claims;
 mod events;
@@ -35,34 +35,34 @@ pub use toggles::*;
 
 use super::Pace;
 
-/// What a backend supplies to be held to the contract. Each clause gets a harness of its own.
+/// Supplied by a backend to run the contract. Each clause gets a new harness.
 #[async_trait]
 pub trait StateHarness: Send + Sync {
-    /// Whose clock the backend goes by.
+    /// The clock that the backend uses.
     const PACE: Pace;
-    /// The shortest time a clause measures: many round trips long. Clauses take up to 30 of them.
+    /// The shortest time that a clause measures. It must be many round trips long. A clause takes up to 30 units.
     const UNIT: Duration;
 
-    /// The backend, empty at first; each call answers the same one.
+    /// The backend, initially empty. Each call returns the same one.
     async fn state(&self) -> Arc<dyn State>;
 
-    /// The same store as another instance would see it: for a shared backend a connection of its own.
+    /// The same store as seen by another instance. A shared backend uses a separate connection.
     async fn peer(&self) -> Arc<dyn State> {
         self.state().await
     }
 
-    /// The same store after a restart. Asked for only when its capabilities say durable.
+    /// The same store after a restart. Called only if the backend's capabilities say durable.
     async fn reopened(&self) -> Arc<dyn State> {
         self.state().await
     }
 
-    /// Another backend, empty, that keeps so many dead letters at most.
+    /// Another empty backend with the dead-letter bounds of `context`.
     async fn keeping(&self, context: StateContext) -> Arc<dyn State>;
 
-    /// Another backend, empty, that remembers about so many outcomes at most.
+    /// Another empty backend that remembers about `outcomes_max` outcomes.
     async fn remembering(&self, outcomes_max: usize) -> Arc<dyn State>;
 
-    /// Lets the backend's time pass.
+    /// Advances the backend's time.
     async fn pass(&self, time: Duration) {
         Self::PACE.pass(time).await;
     }
@@ -73,7 +73,7 @@ pub fn pace_of<H: StateHarness>(_: &H) -> Pace {
     H::PACE
 }
 
-/// Makes one test of each clause of the state contract, over a harness made anew for each:
+/// Generates one test per clause of the state contract, each with a new harness:
 /// `state_contract!(MyHarness::default());`
 #[macro_export]
 macro_rules! state_contract {

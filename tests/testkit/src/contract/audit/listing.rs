@@ -13,7 +13,7 @@ use super::subject::*;
 use crate::actions::epoch;
 use crate::records::audit_record;
 
-/// The order is the same however the records came in.
+/// The order does not depend on the order of arrival.
 pub async fn records_are_listed_newest_first_and_ties_by_id<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let at_once = |number| AuditRecord {
@@ -34,7 +34,7 @@ pub async fn records_are_listed_newest_first_and_ties_by_id<H: AuditHarness>(har
     assert!(page.next.is_none(), "there is no next page");
 }
 
-/// Records that differ in all that can be asked for.
+/// Records that differ in every field that can be filtered.
 fn varied() -> Vec<Arc<AuditRecord>> {
     let pick = |from: &[&'static str], number: u32| from[number as usize % from.len()];
     shared((0..60).map(|n| AuditRecord {
@@ -90,7 +90,7 @@ fn queries() -> Vec<AuditQuery> {
     ]
 }
 
-/// Each alone and several together, against the naive model; the size of the page does not change the total.
+/// Each filter alone and several together, against the naive model. The page size does not change the total.
 pub async fn every_filter_holds_and_totals_count_what_matches<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let records = varied();
@@ -107,7 +107,7 @@ pub async fn every_filter_holds_and_totals_count_what_matches<H: AuditHarness>(h
     }
 }
 
-/// These two, and no others.
+/// These two filters and no others.
 pub async fn outcome_and_verdict_compare_without_regard_to_case<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.append(&varied()).await;
@@ -122,7 +122,7 @@ pub async fn outcome_and_verdict_compare_without_regard_to_case<H: AuditHarness>
     assert_eq!(subject.page(&query).await.total, 0);
 }
 
-/// So that ranges which touch share no record and lose none.
+/// Adjacent ranges then share no record and lose none.
 pub async fn a_time_range_has_its_first_moment_and_not_its_last<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let records = shared((0..10).map(audit_record));
@@ -139,7 +139,7 @@ pub async fn a_time_range_has_its_first_moment_and_not_its_last<H: AuditHarness>
     assert_eq!(subject.page(&range(6, 3)).await.total, 0);
 }
 
-/// What comes in newer is not seen, what comes in older is; nothing is seen twice or passed over.
+/// Newer records that arrive during the walk are not seen, older ones are. No record is seen twice or skipped.
 pub async fn a_walk_by_cursor_sees_each_record_once_although_others_come_in<H: AuditHarness>(
     harness: &H,
 ) {
@@ -167,7 +167,7 @@ pub async fn a_walk_by_cursor_sees_each_record_once_although_others_come_in<H: A
     assert_eq!(seen, expected);
 }
 
-/// A cursor is a place in the order, not a record.
+/// A cursor is a position in the order, not a record.
 pub async fn a_walk_by_cursor_goes_on_after_its_record_was_purged<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let expired = AuditRecord {
@@ -194,7 +194,7 @@ pub async fn a_walk_by_cursor_goes_on_after_its_record_was_purged<H: AuditHarnes
     assert!(second.next.is_none());
 }
 
-/// Beyond the end there is nothing, but the total is still told.
+/// Beyond the end the page is empty, but the total is still returned.
 pub async fn pages_by_offset_fit_together<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let records = shared((0..10).map(audit_record));
@@ -212,7 +212,8 @@ pub async fn pages_by_offset_fit_together<H: AuditHarness>(harness: &H) {
     assert_eq!((beyond.records.len(), beyond.total), (0, 10));
 }
 
-/// Neither listed nor counted, whatever the filters say; grants of a scope are not mixed with each other.
+/// Such a record is neither listed nor counted, whatever the filters. The grants of a scope are not mixed with each
+/// other.
 pub async fn nobody_sees_a_record_outside_their_scope<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let records = varied();

@@ -1,4 +1,4 @@
-//! Clauses about single records: kept as they were, once, and until they expire.
+//! Clauses about single records: stored unchanged, once, and until they expire.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::subject::*;
 use crate::actions::epoch;
 use crate::records::audit_record;
 
-/// All that is said of an outcome, however the backend holds it.
+/// The name and details of an outcome, in whatever form the backend holds it.
 fn outcome_of(record: &AuditRecord) -> (String, serde_json::Value) {
     let details = match &record.outcome {
         AuditedOutcome::Noted(_, details) => serde_json::from_str(details.get()),
@@ -47,7 +47,7 @@ fn assert_same(found: &AuditRecord, stored: &AuditRecord) {
     assert_eq!(rest(found), rest(stored));
 }
 
-/// Every field, the optional ones given and not.
+/// Every field, with the optional ones set and unset.
 pub async fn a_record_comes_back_as_it_was<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let full = AuditRecord {
@@ -132,7 +132,7 @@ fn outcomes() -> Vec<AuditedOutcome> {
     ]
 }
 
-/// Those of administrative changes included.
+/// Including those of administrative changes.
 pub async fn every_kind_of_outcome_keeps_its_name_and_its_details<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let records = shared((0..).zip(outcomes()).map(|(n, outcome)| AuditRecord {
@@ -147,7 +147,7 @@ pub async fn every_kind_of_outcome_keeps_its_name_and_its_details<H: AuditHarnes
     }
 }
 
-/// In the same batch or later, whatever else it says.
+/// In the same batch or later, whatever its other fields.
 pub async fn appending_an_id_again_changes_nothing<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let first = audit_record(1);
@@ -203,7 +203,7 @@ pub async fn the_newest_record_of_an_action_is_found<H: AuditHarness>(harness: &
     assert!(subject.newest_of(&Scope::new([]), "same").await.is_none());
 }
 
-/// Slice by slice; what has no end stays.
+/// Slice by slice. Records without an expiry stay.
 pub async fn only_what_has_expired_is_purged_and_never_more_than_asked<H: AuditHarness>(
     harness: &H,
 ) {
@@ -233,7 +233,7 @@ pub async fn only_what_has_expired_is_purged_and_never_more_than_asked<H: AuditH
     assert_eq!(page.total, 2);
 }
 
-/// Each record is there once.
+/// Each record is stored once.
 pub async fn tasks_that_append_at_once_lose_nothing<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let mut tasks = JoinSet::new();

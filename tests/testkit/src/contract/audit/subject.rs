@@ -1,4 +1,4 @@
-//! The audit backend under test with short words for what clauses do to it.
+//! The audit backend under test, with short names for the operations that clauses use.
 
 use std::sync::Arc;
 

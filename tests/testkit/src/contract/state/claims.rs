@@ -1,11 +1,11 @@
-//! Clauses about deduplication: a lease while it is delivered, then a record.
+//! Clauses about deduplication: a lease during delivery, then a record.
 
 use acteon_core::state::{Claim, Reservation, StateKey};
 
 use super::StateHarness;
 use super::subject::*;
 
-/// Pending means wait, delivered means duplicate; which of the claims is said.
+/// Pending means wait; delivered means duplicate. The answer names the claim.
 pub async fn a_pending_key_is_busy_and_a_delivered_one_a_duplicate<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&key::<H>("k")).await;
@@ -19,7 +19,7 @@ pub async fn a_pending_key_is_busy_and_a_delivered_one_a_duplicate<H: StateHarne
     assert_duplicate(&subject.ask(&with_another).await, 1);
 }
 
-/// The window begins with the delivery and is not prolonged by duplicates.
+/// The window begins with the delivery. Duplicates do not extend it.
 pub async fn a_delivery_is_remembered_for_its_ttl_which_duplicates_do_not_prolong<
     H: StateHarness,
 >(
@@ -37,7 +37,7 @@ pub async fn a_delivery_is_remembered_for_its_ttl_which_duplicates_do_not_prolon
     assert_granted(&subject.ask(&key::<H>("k")).await);
 }
 
-/// Nobody received it, so a retry is not a duplicate.
+/// The delivery failed, so a retry is not a duplicate.
 pub async fn a_failed_delivery_releases_its_key<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let first = subject.take(&key::<H>("k")).await;
@@ -48,7 +48,7 @@ pub async fn a_failed_delivery_releases_its_key<H: StateHarness>(harness: &H) {
     assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
 }
 
-/// As if the two came one after the other.
+/// As if the second came after the first.
 pub async fn the_same_key_twice_in_one_slice_goes_to_the_first<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let twins = [
@@ -77,7 +77,7 @@ pub async fn a_refused_claim_leaves_nothing_held_and_nothing_charged<H: StateHar
     assert_granted(&subject.ask(&least).await);
 }
 
-/// None of them is free while it is held, none is confirmed alone.
+/// None is free while they are held, and none is confirmed alone.
 pub async fn all_claims_of_a_reservation_are_held_and_ended_together<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let both = all(&[key::<H>("k"), key::<H>("l")]);
@@ -125,7 +125,7 @@ pub async fn names_of_other_tenants_namespaces_and_rules_never_meet<H: StateHarn
     }
 }
 
-/// A backend that says durable knows after a restart what was delivered before.
+/// A durable backend remembers after a restart what was delivered before.
 pub async fn what_was_confirmed_survives_where_it_is_durable<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&key::<H>("k")).await;

@@ -1,4 +1,4 @@
-//! Clauses about events: in which state one is, and whether any of a type, or with a value, is active.
+//! Clauses about events: the state of an event, and whether any event of a type, or with a value, is active.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::subject::*;
 use super::{Pace, StateHarness};
 use crate::contract::for_all;
 
-/// Of its own namespace and tenant.
+/// In its own namespace and tenant.
 pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: StateHarness>(
     harness: &H,
 ) {
@@ -40,7 +40,7 @@ pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: S
     }
 }
 
-/// There are no transitions here: whoever tracks has decided.
+/// The backend checks no transitions: the caller has decided.
 pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let opened = event("e", &["db"]);
@@ -114,7 +114,7 @@ pub async fn an_active_event_is_found_by_its_type_and_by_each_of_its_values<H: S
     }
 }
 
-/// Also where one name, put after another, looks like a third.
+/// Also where one name appended to another looks like a third.
 pub async fn other_values_types_tenants_and_namespaces_are_not_active<H: StateHarness>(
     harness: &H,
 ) {
@@ -148,7 +148,7 @@ pub async fn other_values_types_tenants_and_namespaces_are_not_active<H: StateHa
     }
 }
 
-/// Not active from the moment it ended.
+/// It is inactive from the moment it ends.
 pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: StateHarness>(
     harness: &H,
 ) {
@@ -165,7 +165,7 @@ pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: Stat
     assert_eq!(subject.state_of(&short).await, None);
     subject.pass(4.0).await;
     assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
-    // Told again, it is kept for as long again.
+    // Tracking it again keeps it for the same time again.
     subject.track(&[ended(&long, H::UNIT * 3)]).await;
     subject.pass(2.5).await;
     assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
@@ -173,7 +173,7 @@ pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: Stat
     assert_eq!(subject.state_of(&long).await, None);
 }
 
-/// What was to be forgotten is in force again.
+/// An event about to be forgotten is in force again.
 pub async fn an_event_that_begins_again_is_kept<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let outage = event("e", &["db"]);
@@ -190,7 +190,7 @@ pub async fn an_event_that_begins_again_is_kept<H: StateHarness>(harness: &H) {
     }
 }
 
-/// It is no matter which of them ends, or how often it is told.
+/// It does not matter which of them ends, or how often this is reported.
 pub async fn when_one_of_many_events_ends_the_others_still_answer<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let events: Vec<_> = (0..8)
@@ -216,7 +216,7 @@ pub async fn when_one_of_many_events_ends_the_others_still_answer<H: StateHarnes
     }
 }
 
-/// The new ones do, the others stay.
+/// New values and types do answer. Unchanged ones continue to.
 pub async fn a_value_or_type_taken_away_answers_no_longer<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.track(&[event("e", &["db", "web"])]).await;
@@ -249,7 +249,7 @@ pub async fn a_value_that_an_event_carries_twice_ends_with_it<H: StateHarness>(h
     assert!(!subject.is_active("outage", Some("web")).await);
 }
 
-/// Nobody's word is half in force, and nothing stays in the index that no event stands for.
+/// No event is tracked halfway, and no index entry remains without an event.
 pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said<
     H: StateHarness,
 >(
@@ -283,13 +283,14 @@ pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_the
     assert!(!subject.is_active("outage", None).await);
 }
 
-/// One event: which, of what type, with which values, and the half units that it is kept when it has ended.
+/// One event: its name, type and values, and for an ended one the half units it is kept.
 type Told = (u8, u8, Vec<u8>, Option<u32>);
 
 /// Slices of events, and the whole units that pass after each.
 fn histories(pace: Pace) -> impl Strategy<Value = Vec<(Vec<Told>, u32)>> {
     let values = proptest::collection::vec(0_u8..4, 0..4);
-    // Half units are odd, so that a real backend, which takes a little time for each call, agrees about what is over.
+    // Half units are odd, so that a real backend, which takes a little time for each call, agrees about what has
+    // expired.
     let kept = proptest::option::weighted(0.4, (0_u32..4).prop_map(|units| 2 * units + 1));
     let told = (0_u8..6, 0_u8..2, values, kept);
     let slice = proptest::collection::vec(told, 0..5);
@@ -301,7 +302,7 @@ fn histories(pace: Pace) -> impl Strategy<Value = Vec<(Vec<Told>, u32)>> {
     proptest::collection::vec((slice, passes), 1..length)
 }
 
-/// Whatever is told in which order: the index agrees with all events, looked at one by one.
+/// In whatever order events are tracked, the index agrees with a scan of all events.
 pub fn events_are_active_as_a_scan_of_all_would_find_them<H: StateHarness>(make: impl Fn() -> H) {
     for_all(H::PACE, &histories(H::PACE), |history| {
         H::PACE.run(async {
@@ -355,7 +356,7 @@ fn is_kept(event: &Event, age: Duration) -> bool {
     }
 }
 
-/// All that can be asked about the events of a history.
+/// Every question about the events of a history.
 fn everything() -> Vec<Question> {
     let mut questions: Vec<_> = (0..6)
         .map(|name| state_of(&event(&name.to_string(), &[])))
@@ -369,7 +370,7 @@ fn everything() -> Vec<Question> {
     questions
 }
 
-/// The answer, by looking at every event.
+/// The answer from scanning all events.
 fn scan<'a>(mut events: impl Iterator<Item = &'a Event>, question: &Question) -> Answer {
     match question {
         Question::EventState(_) => {

@@ -8,7 +8,7 @@ use acteon_core::{ActionOutcome, State};
 use super::StateHarness;
 use super::subject::*;
 
-/// An id that nobody holds is granted; whoever asks then is told who to wait for and how long at most.
+/// A free id is granted. Later callers learn which key to wait for, and how long at most.
 pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&id("a")).await;
@@ -25,7 +25,7 @@ pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarn
     assert_granted(&subject.ask(&id("a")).await);
 }
 
-/// What is not renewed falls free when its time is over.
+/// A lease that is not renewed expires.
 pub async fn a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence<H: StateHarness>(
     harness: &H,
 ) {
@@ -39,7 +39,7 @@ pub async fn a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence<H: Stat
     assert!(second.grant.fence > first.grant.fence);
 }
 
-/// Whoever lost a lease neither confirms nor releases nor answers for the one who has it now.
+/// A settlement after the lease was lost neither confirms nor releases nor answers for the new holder.
 pub async fn a_late_settlement_changes_nothing_of_what_another_has_taken<H: StateHarness>(
     harness: &H,
 ) {
@@ -60,8 +60,8 @@ pub async fn a_late_settlement_changes_nothing_of_what_another_has_taken<H: Stat
     assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
 }
 
-/// A delivery that took longer than its lease has happened all the same: it is confirmed for at least as long
-/// again as the lease, unless another took the key.
+/// A delivery that outlived its lease did happen. It is confirmed for at least as long again as the lease, unless
+/// another holder took the key.
 pub async fn a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key<
     H: StateHarness,
 >(
@@ -78,7 +78,7 @@ pub async fn a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_
     assert_remembered(&subject.ask(&recalling("a")).await);
 }
 
-/// While it is renewed, nobody else gets it.
+/// No other caller gets it while it is renewed.
 pub async fn renewal_keeps_what_is_held<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let whole = all(&[id("a"), key::<H>("k"), place::<H>("q", 9)]);
@@ -93,7 +93,7 @@ pub async fn renewal_keeps_what_is_held<H: StateHarness>(harness: &H) {
     assert_granted(&subject.ask(&whole).await);
 }
 
-/// Neither a lease that ran out nor one that another has is prolonged.
+/// Neither an expired lease nor one of another holder is extended.
 pub async fn renewal_of_what_was_lost_says_so_and_takes_nothing_back<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let first = subject.take(&id("a")).await;
@@ -107,7 +107,7 @@ pub async fn renewal_of_what_was_lost_says_so_and_takes_nothing_back<H: StateHar
     assert_granted(&subject.ask(&id("a")).await);
 }
 
-/// The answer to a settlement may be lost, so it comes again: at once, later, and when another holds the key.
+/// The answer to a settlement may be lost, so it is repeated: at once, later, and while another holder has the key.
 pub async fn settling_again_changes_nothing<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let delivery = subject.take(&all(&[id("a"), key::<H>("k")])).await;
@@ -127,7 +127,7 @@ pub async fn settling_again_changes_nothing<H: StateHarness>(harness: &H) {
     assert!(subject.renew(&after).await, "it still holds both");
 }
 
-/// An older holder can be told from a younger one.
+/// Distinguishes an older holder from a newer one.
 pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let mut last = 0;
@@ -143,7 +143,7 @@ pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(
     }
 }
 
-/// However large the slice, and whatever becomes of each.
+/// However large the slice, and whatever each answer is.
 pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let every_third: Vec<_> = (0..1000).step_by(3).map(|n| id(&n.to_string())).collect();
@@ -187,7 +187,7 @@ pub async fn nothing_asked_is_nothing_refused<H: StateHarness>(harness: &H) {
     subject.state.ping().await.expect("an answer");
 }
 
-/// Whatever one instance holds or has delivered, the others know.
+/// Whatever one instance holds or has delivered, the others see.
 pub async fn instances_see_what_others_hold<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let peer = subject.through(harness.peer().await);
@@ -198,7 +198,7 @@ pub async fn instances_see_what_others_hold<H: StateHarness>(harness: &H) {
     assert_duplicate(&peer.ask(&whole).await, 0);
 }
 
-/// Whoever comes at the same moment: one gets it, all others are told to wait for it.
+/// Of callers at the same moment, one gets the key and all others are told to wait for it.
 pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
@@ -225,7 +225,7 @@ pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harnes
     }
 }
 
-/// Runs `count` calls side by side, on all threads there are.
+/// Runs `count` calls in parallel, on all available threads.
 pub(super) async fn in_parallel<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     states: &[Arc<dyn State>],
     count: usize,

@@ -1,4 +1,4 @@
-//! Clauses about how many dead letters are kept: each kind within its own bound, and what happens at it.
+//! Clauses about the bounds on dead letters: each kind has its own bound, with a policy for reaching it.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::letters::{everything, ids, listed, some, stored};
 use super::subject::*;
 use crate::records::dead_letter;
 
-/// So many of each kind, for so long.
+/// The given number of each kind, for the given time.
 pub(super) fn keeping(max: usize, retention: Duration, when_full: FullPolicy) -> StateContext {
     let bound = DeadLetterBound {
         max: NonZeroUsize::new(max).expect("room for one"),
@@ -54,7 +54,7 @@ async fn delete<H: StateHarness>(subject: &Subject<'_, H>, letter: &DeadLetter) 
     assert!(deleted.expect("an answer"));
 }
 
-/// Where the oldest makes room, it is the oldest of its kind: a flood of poison drives out nothing else.
+/// Eviction removes the oldest of the same kind: a flood of poison evicts nothing else.
 pub async fn dead_letters_are_bounded_for_each_kind<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let context = keeping(3, H::UNIT * 1000, FullPolicy::EvictOldest);
@@ -69,7 +69,7 @@ pub async fn dead_letters_are_bounded_for_each_kind<H: StateHarness>(harness: &H
     assert_eq!(ids(&letters), ids(&some([11, 10, 9, 8, 7, 2])));
 }
 
-/// What they hold stays held and what they count is not counted, while others of the slice are settled.
+/// Refused settlements keep their holds and count no notes, while the others of the slice are settled.
 pub async fn a_full_kind_refuses_only_settlements_that_bring_such_a_letter<H: StateHarness>(
     harness: &H,
 ) {
@@ -108,7 +108,7 @@ pub async fn a_full_kind_refuses_only_settlements_that_bring_such_a_letter<H: St
     assert_eq!(ids(&letters), ids(&some([4, 2, 1])));
 }
 
-/// The answer to a settlement may be lost, so it comes again.
+/// The answer to a settlement may be lost, so the settlement is repeated.
 pub async fn a_letter_that_is_there_is_never_refused<H: StateHarness>(harness: &H) {
     let subject = blocking(harness, 2).await;
     stored(&subject, &some([1, 2])).await;
@@ -117,7 +117,7 @@ pub async fn a_letter_that_is_there_is_never_refused<H: StateHarness>(harness: &
     assert_eq!(ids(&letters), ids(&some([2, 1])));
 }
 
-/// For as many as have gone.
+/// Room for as many as were removed.
 pub async fn what_is_deleted_or_too_old_makes_room<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let context = keeping(2, H::UNIT * 5, FullPolicy::Block);
@@ -131,7 +131,7 @@ pub async fn what_is_deleted_or_too_old_makes_room<H: StateHarness>(harness: &H)
     assert_eq!(ids(&letters), ids(&some([5, 4])));
 }
 
-/// What is too old is neither listed nor found.
+/// An expired letter is neither listed nor found.
 pub async fn dead_letters_are_bounded_in_age<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let context = keeping(100, H::UNIT * 5, FullPolicy::Block);
@@ -153,7 +153,7 @@ pub async fn dead_letters_are_bounded_in_age<H: StateHarness>(harness: &H) {
     assert_eq!(old, None);
 }
 
-/// Each kind by itself, and the bound is named while it refuses something.
+/// For each kind separately. The bound is named while it refuses something.
 pub async fn a_backend_tells_how_full_it_is<H: StateHarness>(harness: &H) {
     let subject = blocking(harness, 2).await;
     stored(&subject, &some([1])).await;

@@ -1,4 +1,4 @@
-//! Clauses about dead letters: kept once, and shown to whom they concern.
+//! Clauses about dead letters: stored once, and visible only inside their scope.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn attempt(status: u16) -> AttemptRecord {
     }
 }
 
-/// Bytes that are no text included, and with the settlement of what was held.
+/// Including bytes that are not text, and together with the settlement of a hold.
 pub async fn dead_letters_come_back_as_they_were<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let exhausted = Arc::new(DeadLetter {
@@ -92,7 +92,7 @@ pub async fn dead_letters_come_back_as_they_were<H: StateHarness>(harness: &H) {
     );
 }
 
-/// A message that is read twice is one dead letter.
+/// A message that is read twice gives one dead letter.
 pub async fn a_dead_letter_is_stored_once<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let letters = some([1, 2, 1]);
@@ -106,7 +106,7 @@ pub async fn a_dead_letter_is_stored_once<H: StateHarness>(harness: &H) {
     assert_eq!((page.letters.len(), page.total, page.next), (2, 2, None));
 }
 
-/// Each once, although others come in between.
+/// Each once, even if others arrive in between.
 pub async fn dead_letters_are_listed_page_by_page<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     stored(&subject, &some([3, 1, 5, 2, 4])).await;
@@ -124,8 +124,8 @@ pub async fn dead_letters_are_listed_page_by_page<H: StateHarness>(harness: &H) 
     assert_eq!(ids(&seen), ids(&some([4, 2, 5, 1, 3])));
 }
 
-/// A producer chooses the times of its messages, and by them the ids of its letters: neither matters. Those of one slice
-/// stand in its order.
+/// A producer chooses the times of its messages, and thereby the ids of their letters. Neither affects the order.
+/// Letters of one slice keep the order of the slice.
 pub async fn letters_are_listed_and_evicted_by_when_they_were_stored<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let context = keeping(3, H::UNIT * 1000, FullPolicy::EvictOldest);
@@ -139,7 +139,7 @@ pub async fn letters_are_listed_and_evicted_by_when_they_were_stored<H: StateHar
     assert_eq!(ids(&letters), ids(&some([2, 1, 8])));
 }
 
-/// By kind, namespace and tenant; `total` counts what matches.
+/// By kind, namespace and tenant. `total` counts the matches.
 pub async fn dead_letters_are_filtered<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let letters = [
@@ -185,7 +185,8 @@ fn grant(namespace: &str, tenant: &str, action_type: &str) -> Grant {
     }
 }
 
-/// Not by listing, counting, naming or deleting; grants of a scope are not mixed with each other.
+/// Neither listing nor counting nor naming nor deleting reaches it. The grants of a scope are not mixed with each
+/// other.
 pub async fn nobody_sees_or_deletes_a_dead_letter_outside_their_scope<H: StateHarness>(
     harness: &H,
 ) {
@@ -232,7 +233,7 @@ pub async fn nobody_sees_or_deletes_a_dead_letter_outside_their_scope<H: StateHa
     }
 }
 
-/// Once; the second time there was none.
+/// Deleting works once. The second call finds none.
 pub async fn a_deleted_dead_letter_is_gone<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let letters = some([1, 2]);
@@ -247,7 +248,7 @@ pub async fn a_deleted_dead_letter_is_gone<H: StateHarness>(harness: &H) {
     );
 }
 
-/// A backend that says durable has them after a restart.
+/// A durable backend has them after a restart.
 pub async fn dead_letters_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     stored(&subject, &some([1])).await;

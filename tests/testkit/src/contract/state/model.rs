@@ -1,7 +1,7 @@
 //! Leases and claims against a naive model: random interleavings of reserve, settle, renew and time.
 //!
-//! What holds ends half-way between two units and time passes in whole units, so that a real backend, which takes a
-//! little time for each call, agrees with the model about what is over.
+//! Holds expire halfway between two units, and time passes in whole units. A real backend, which takes a little time
+//! for each call, therefore agrees with the model about what has expired.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const LEASE: u32 = 5;
 const TTL: u32 = 11;
 const MEMORY: u32 = 7;
 
-/// One step of an interleaving. Numbers that name something in the past count from the newest.
+/// One step of an interleaving. Numbers that refer to the past count from the newest.
 #[derive(Clone, Debug)]
 enum Step {
     /// A slice.
@@ -37,7 +37,7 @@ enum Step {
     Pass(u32),
 }
 
-/// An id, or none, and whether what is remembered under it is the answer, with some keys.
+/// An optional id, whether an outcome remembered under it is the answer, and some keys.
 #[derive(Clone, Debug)]
 struct Asked {
     id: Option<(u8, Recall)>,
@@ -67,7 +67,7 @@ fn steps(pace: Pace) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..length)
 }
 
-/// Whatever order things happen in, backend and model answer the same.
+/// In whatever order the steps happen, backend and model give the same answers.
 pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl Fn() -> H) {
     for_all(H::PACE, &steps(H::PACE), |steps| {
         H::PACE.run(async {
@@ -82,7 +82,7 @@ pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl F
     });
 }
 
-/// What stands under a key.
+/// The record under a key.
 #[derive(Clone, Debug)]
 enum Record {
     Pending(u64),
@@ -94,11 +94,11 @@ struct Walk<'a, H> {
     state: Arc<dyn acteon_core::State>,
     /// In half units.
     now: u32,
-    /// With the half unit at which each is over.
+    /// With the half unit at which each expires.
     model: BTreeMap<StateKey, (Record, u32)>,
-    /// What is remembered, apart from what is held; with the half unit at which each is over.
+    /// Remembered outcomes, separate from the holds; with the half unit at which each expires.
     memory: BTreeMap<StateKey, (String, u32)>,
-    /// With the half unit at which each is over unless renewed.
+    /// With the half unit at which each expires unless renewed.
     held: Vec<(Held, u32)>,
     last_fence: u64,
 }
@@ -159,7 +159,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         Ok(())
     }
 
-    /// What the model says to this.
+    /// The answer of the model.
     fn expected(&self, asked: &Reservation) -> String {
         let recalled = asked.lease.as_ref().filter(|_| asked.recall == Recall::Yes);
         let remembered = recalled.and_then(|key| self.memory.get(key));
@@ -179,12 +179,12 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         "granted".to_owned()
     }
 
-    /// Settles what was held at some time, perhaps for the second time, perhaps too late.
+    /// Settles an earlier hold, possibly for the second time, possibly too late.
     async fn settle(&mut self, which: usize, delivered: bool, remember: bool) {
         let Some((held, until)) = self.nth_newest(which) else {
             return;
         };
-        // How much longer than its lease it may still be confirmed is the backend's own affair.
+        // Up to this time a late settlement must still confirm. How much longer it may is up to the backend.
         if self.now >= until + LEASE {
             return;
         }

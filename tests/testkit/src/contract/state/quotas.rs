@@ -1,4 +1,4 @@
-//! Clauses about throttling: at most so many in any window, and only deliveries count.
+//! Clauses about throttling: a maximum count in any window, and only deliveries count.
 
 use acteon_core::state::Reserved;
 
@@ -6,7 +6,7 @@ use super::StateHarness;
 use super::leases::in_parallel;
 use super::subject::*;
 
-/// Inside one slice too; other keys are not touched.
+/// Also inside one slice. Other keys are not affected.
 pub async fn no_more_than_the_bound_pass_and_a_slice_is_served_in_order<H: StateHarness>(
     harness: &H,
 ) {
@@ -21,7 +21,7 @@ pub async fn no_more_than_the_bound_pass_and_a_slice_is_served_in_order<H: State
     assert_granted(&subject.ask(&place::<H>("other", 3)).await);
 }
 
-/// Whoever keeps asking gets in at the same time as one who waited.
+/// A caller that keeps asking gets in at the same time as one that waited.
 pub async fn refused_actions_do_not_push_the_window_out<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let asked = place::<H>("q", 2);
@@ -37,7 +37,7 @@ pub async fn refused_actions_do_not_push_the_window_out<H: StateHarness>(harness
     assert_throttled(&subject.ask(&asked).await, 0);
 }
 
-/// Not the length of the window, not a guess.
+/// Neither the length of the window nor a guess.
 pub async fn retry_after_is_when_the_next_one_really_passes<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let asked = place::<H>("q", 2);
@@ -58,7 +58,7 @@ pub async fn retry_after_is_when_the_next_one_really_passes<H: StateHarness>(har
     assert_throttled(&subject.ask(&asked).await, 0);
 }
 
-/// The first that is full is named, the wait is for the last.
+/// The answer names the first full quota and waits for the last one to have room.
 pub async fn retry_after_waits_for_all_quotas_that_are_full<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let both = all(&[place::<H>("a", 1), place::<H>("b", 1)]);
@@ -74,7 +74,7 @@ pub async fn retry_after_waits_for_all_quotas_that_are_full<H: StateHarness>(har
     assert_granted(&subject.ask(&both).await);
 }
 
-/// And is refused where only one is left.
+/// It is refused if only one place is left.
 pub async fn the_same_quota_twice_in_one_reservation_takes_two_places<H: StateHarness>(
     harness: &H,
 ) {
@@ -87,7 +87,7 @@ pub async fn the_same_quota_twice_in_one_reservation_takes_two_places<H: StateHa
     assert_granted(&subject.ask(&twice).await);
 }
 
-/// One place for one failure, however often it is told.
+/// One place per failure, however often the failure is reported.
 pub async fn a_failed_delivery_gives_its_place_back_once<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let asked = place::<H>("q", 3);
@@ -103,7 +103,7 @@ pub async fn a_failed_delivery_gives_its_place_back_once<H: StateHarness>(harnes
     assert_throttled(&subject.ask(&asked).await, 0);
 }
 
-/// It does not count any more, so there is nothing to give back.
+/// It no longer counts, so there is nothing to refund.
 pub async fn a_place_that_has_left_the_window_is_not_given_back<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let asked = place::<H>("q", 1);
@@ -114,7 +114,7 @@ pub async fn a_place_that_has_left_the_window_is_not_given_back<H: StateHarness>
     assert_throttled(&subject.ask(&asked).await, 0);
 }
 
-/// Granted all the same, and the grant says which quota was full; what was not charged is not given back.
+/// The reservation is granted, and the grant names the full quota. A place that was not charged is not refunded.
 pub async fn a_full_quota_that_is_only_noted_is_passed_over<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let both = all(&[noted::<H>("a", 1), noted::<H>("b", 3)]);
@@ -177,7 +177,7 @@ pub async fn a_greater_or_smaller_bound_applies_to_what_was_delivered_before<H: 
     );
 }
 
-/// Places are freed when the delivery that took them leaves, not all at once.
+/// A place is freed when its delivery leaves the window, not all at once.
 pub async fn places_come_back_one_by_one_as_they_leave_the_window<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let asked = place::<H>("q", 3);
@@ -193,7 +193,7 @@ pub async fn places_come_back_one_by_one_as_they_leave_the_window<H: StateHarnes
     }
 }
 
-/// One atomic operation: no two of them see the same last place.
+/// The operation is atomic: no two tasks get the same last place.
 pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];

@@ -1,4 +1,4 @@
-//! Clauses about what is answered again under an id: a courtesy to callers who wait, which never stands in the way.
+//! Clauses about remembered outcomes: a courtesy to waiting callers that never blocks anything else.
 
 use acteon_core::outcome::{FailureCode, REMEMBERED_BODY_BYTES_MAX};
 use acteon_core::state::{End, Reserved};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::StateHarness;
 use super::subject::*;
 
-/// How many outcomes a small backend remembers.
+/// The number of outcomes that a small backend remembers.
 const FEW: usize = 16;
 
 fn outcomes() -> Vec<ActionOutcome> {
@@ -38,7 +38,7 @@ fn outcomes() -> Vec<ActionOutcome> {
     ]
 }
 
-/// Every kind of outcome, to the byte; and when its time is over, the id is free.
+/// Every kind of outcome, unchanged to the byte. After its time the id is free.
 pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let outcomes = outcomes();
@@ -62,7 +62,7 @@ pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHar
     assert_granted(&subject.ask(&recalling("0")).await);
 }
 
-/// What rules ended without a delivery has an outcome too.
+/// An action that rules ended without a delivery has an outcome too.
 pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let whole = all(&[id("a"), key::<H>("k")]);
@@ -74,7 +74,7 @@ pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHar
     assert_granted(&subject.ask(&key::<H>("k")).await);
 }
 
-/// An action that was refused as a duplicate has an outcome, too, and holds nothing.
+/// An action refused as a duplicate has an outcome too, and holds nothing.
 pub async fn an_outcome_is_remembered_although_nothing_is_held<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&recalling("other")).await;
@@ -88,7 +88,7 @@ pub async fn an_outcome_is_remembered_although_nothing_is_held<H: StateHarness>(
     assert_granted(&subject.ask(&id("a")).await);
 }
 
-/// An action of a broker that bears the same id is granted, and leaves the memory as it was; so does its end.
+/// A broker's action with the same id is granted. Neither the grant nor its settlement changes the remembered outcome.
 pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&recalling("a")).await;
@@ -102,7 +102,7 @@ pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness:
     assert_granted(&subject.ask(&id("a")).await);
 }
 
-/// Whoever asks again gets the answer at once, although a broker's action holds the id.
+/// A caller that asks again gets the answer at once, even while a broker's action holds the id.
 pub async fn a_lease_does_not_stand_in_the_way_of_a_remembered_outcome<H: StateHarness>(
     harness: &H,
 ) {
@@ -119,7 +119,7 @@ pub async fn a_lease_does_not_stand_in_the_way_of_a_remembered_outcome<H: StateH
     assert!(subject.renew(&of_broker).await, "it still holds the id");
 }
 
-/// A body of 4 KiB is kept; of a longer one it is only said that there was one.
+/// A body of 4 KiB is kept. A longer one is replaced by `{"truncated": true}`.
 pub async fn a_long_body_is_answered_again_as_truncated<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let longest = REMEMBERED_BODY_BYTES_MAX - json!({"text": ""}).to_string().len();
@@ -147,7 +147,7 @@ pub async fn a_long_body_is_answered_again_as_truncated<H: StateHarness>(harness
     }
 }
 
-/// However many there are: each new action is granted at once, and the last one's outcome is remembered.
+/// However many there are, each new action is granted at once, and the last outcome is remembered.
 pub async fn remembered_outcomes_never_make_a_reservation_wait_or_fail<H: StateHarness>(
     harness: &H,
 ) {
@@ -164,7 +164,7 @@ pub async fn remembered_outcomes_never_make_a_reservation_wait_or_fail<H: StateH
     }
 }
 
-/// What must be forgotten for want of room is remembered outcomes, and nothing else.
+/// If room is short, only remembered outcomes are forgotten.
 pub async fn what_is_in_force_outlives_all_that_is_remembered<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let subject = subject.through(harness.remembering(FEW).await);

@@ -1,4 +1,4 @@
-//! The backend under test with short words for what clauses do to it.
+//! The backend under test, with short names for the operations that clauses use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use acteon_core::{ActionOutcome, DeadLetter, State};
 
 use super::StateHarness;
 
-/// In units: how long a grant holds.
+/// The length of a lease, in units.
 pub(super) const LEASE: u32 = 4;
-/// In units: how long a delivery is remembered.
+/// How long a delivery is remembered, in units.
 pub(super) const TTL: u32 = 10;
-/// In units: the window of quotas and tallies.
+/// The window of quotas and tallies, in units.
 pub(super) const WINDOW: u32 = 10;
 
 pub(super) struct Subject<'a, H> {
@@ -30,7 +30,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         Self { harness, state }
     }
 
-    /// The same clause through another handle.
+    /// The same clause with another handle.
     pub(super) fn through(&self, state: Arc<dyn State>) -> Self {
         let harness = self.harness;
         Self { harness, state }
@@ -50,7 +50,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         self.reserve(std::slice::from_ref(asked)).await.remove(0)
     }
 
-    /// Asks, and fails the clause when it is refused.
+    /// Reserves, and fails the clause if the reservation is refused.
     pub(super) async fn take(&self, asked: &Reservation) -> Held {
         match self.ask(asked).await {
             Reserved::Granted(grant) => Held {
@@ -65,7 +65,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         self.settle_all(&[settlement]).await;
     }
 
-    /// Settles these, and fails the clause when a letter finds no room.
+    /// Settles these, and fails the clause if a letter does not fit.
     pub(super) async fn settle_all(&self, settlements: &[Settlement]) {
         let refused = self.state.settle(settlements).await.expect("settled");
         assert!(refused.is_empty(), "no room for the letters of {refused:?}");
@@ -129,7 +129,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         self.gather(&[question]).await[0] == Answer::ActiveEvent(true)
     }
 
-    /// Lets so many units pass.
+    /// Lets this many units pass.
     pub(super) async fn pass(&self, units: f64) {
         self.harness.pass(H::UNIT.mul_f64(units)).await;
     }
@@ -173,7 +173,7 @@ pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
     }
 }
 
-/// Nothing but notes.
+/// A settlement that has only notes.
 pub(super) fn noting(notes: &[Tally]) -> Settlement {
     Settlement {
         held: None,
@@ -205,7 +205,7 @@ pub(super) fn event(fingerprint: &str, values: &[&str]) -> Event {
     }
 }
 
-/// The same event when it is over: in the state `closed`, and known for so long.
+/// The same event after its end: in the state `closed`, and kept for `retention`.
 pub(super) fn ended(event: &Event, retention: Duration) -> Event {
     Event {
         state: "closed".into(),
@@ -242,7 +242,7 @@ pub(super) fn all_letters(scope: Scope) -> DeadLetterQuery {
     }
 }
 
-/// Needs the lease of this id, as a broker's action does: no memory is the answer.
+/// A lease on this id, as for a broker's action: a remembered outcome is not the answer.
 pub(super) fn id(name: &str) -> Reservation {
     Reservation {
         lease: Some(StateKey::new("ns", "t1", "", name)),
@@ -250,7 +250,7 @@ pub(super) fn id(name: &str) -> Reservation {
     }
 }
 
-/// Needs the lease of this id, or gets the outcome that is remembered under it.
+/// A lease on this id, or the outcome remembered under it.
 pub(super) fn recalling(name: &str) -> Reservation {
     Reservation {
         recall: Recall::Yes,
@@ -258,7 +258,7 @@ pub(super) fn recalling(name: &str) -> Reservation {
     }
 }
 
-/// Needs this dedup key, remembered for [`TTL`].
+/// A claim on this dedup key, remembered for [`TTL`].
 pub(super) fn key<H: StateHarness>(name: &str) -> Reservation {
     Reservation {
         claims: [Claim {
@@ -270,7 +270,7 @@ pub(super) fn key<H: StateHarness>(name: &str) -> Reservation {
     }
 }
 
-/// Needs a place in this quota, of `max_count` per [`WINDOW`].
+/// A place in this quota, of `max_count` per [`WINDOW`].
 pub(super) fn place<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
     Reservation {
         quotas: vec![Quota {
@@ -290,7 +290,7 @@ pub(super) fn noted<H: StateHarness>(name: &str, max_count: u32) -> Reservation 
     reservation
 }
 
-/// All that these need, as one reservation.
+/// One reservation with everything that these need.
 pub(super) fn all(parts: &[Reservation]) -> Reservation {
     let mut whole = Reservation::default();
     for part in parts {

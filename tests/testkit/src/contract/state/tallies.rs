@@ -1,4 +1,4 @@
-//! Clauses about tallies: how often actions were noted under a key, and when last.
+//! Clauses about tallies: how often actions were counted under a key, and when last.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Pace, StateHarness};
 use crate::contract::for_all;
 use crate::dead_letter;
 
-/// Exact on a virtual clock; a real one is read a little before or after ours.
+/// Exact on a virtual clock. A real clock is read slightly before or after ours.
 fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
     let last = tallied.last.expect("a last time");
     let off = last.abs_diff(H::UNIT.mul_f64(units));
@@ -24,14 +24,14 @@ fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
     assert!(off <= allowed, "{last:?} ago, not {units} units");
 }
 
-/// And without a last time.
+/// Its last time is `None` too.
 pub async fn what_was_never_noted_is_none_at_all<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.note(&tally::<H>("another")).await;
     assert_eq!(subject.tallied(&tally::<H>("t")).await, Tallied::default());
 }
 
-/// Not when it is reserved.
+/// Not at its reservation.
 pub async fn a_note_counts_when_its_action_is_settled_and_not_before<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&id("a")).await;
@@ -44,7 +44,7 @@ pub async fn a_note_counts_when_its_action_is_settled_and_not_before<H: StateHar
     assert_ago::<H>(tallied, 0.0);
 }
 
-/// A sixteenth of the window later it is gone for certain.
+/// A sixteenth of the window later it no longer counts for certain.
 pub async fn a_note_counts_for_its_window_and_then_leaves_it<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.note(&tally::<H>("t")).await;
@@ -67,7 +67,7 @@ pub async fn notes_leave_as_they_came<H: StateHarness>(harness: &H) {
     }
     subject.pass(f64::from(WINDOW) - 8.5).await;
     for left in (0..4).rev() {
-        // The oldest has half a unit left; after the next step it is more than a sixteenth of the window over.
+        // The oldest has half a unit left. After the next step it is more than a sixteenth of the window too old.
         assert_eq!(subject.tallied(&tally::<H>("t")).await.count, left + 1);
         subject.pass(1.75).await;
         assert_eq!(subject.tallied(&tally::<H>("t")).await.count, left);
@@ -88,7 +88,7 @@ pub async fn the_last_time_is_told_and_not_the_first<H: StateHarness>(harness: &
     assert_ago::<H>(tallied, 3.25);
 }
 
-/// Also where one name, put after another, looks like a third.
+/// Also where one name appended to another looks like a third.
 pub async fn tallies_of_other_keys_windows_tenants_and_namespaces_are_apart<H: StateHarness>(
     harness: &H,
 ) {
@@ -126,7 +126,7 @@ pub async fn tallies_of_other_keys_windows_tenants_and_namespaces_are_apart<H: S
     assert_eq!(subject.tallied(&noted).await.count, 1);
 }
 
-/// Settlements that have nothing but notes, or none, among them.
+/// Including settlements with only notes, or with none.
 pub async fn each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up<H: StateHarness>(
     harness: &H,
 ) {
@@ -155,7 +155,7 @@ pub async fn each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up<H
     assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
 }
 
-/// Delivered, failed, dead-lettered, or delivered when its lease was lost.
+/// Delivered, failed, dead-lettered, or delivered after its lease was lost.
 pub async fn a_note_counts_whatever_became_of_its_action<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let late = subject.take(&key::<H>("late")).await;
@@ -177,7 +177,7 @@ pub async fn a_note_counts_whatever_became_of_its_action<H: StateHarness>(harnes
     }
 }
 
-/// Questions of one slice may be of different kinds, and the same one may stand there twice.
+/// The questions of one slice may be of different kinds and may repeat.
 pub async fn answers_of_all_kinds_stand_in_the_order_of_the_questions<H: StateHarness>(
     harness: &H,
 ) {
@@ -214,7 +214,7 @@ pub async fn answers_of_all_kinds_stand_in_the_order_of_the_questions<H: StateHa
     }
 }
 
-/// It counts nothing and prolongs nothing.
+/// It counts nothing and extends nothing.
 pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let over = ended(&event("e", &["db"]), H::UNIT * WINDOW);
@@ -234,7 +234,7 @@ pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
     assert_eq!(subject.state_of(&over).await, None);
 }
 
-/// There is one state behind all of them.
+/// All instances share one state.
 pub async fn instances_see_what_others_note_and_track<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let peer = subject.through(harness.peer().await);
@@ -252,7 +252,7 @@ pub async fn instances_see_what_others_note_and_track<H: StateHarness>(harness: 
     assert_eq!(subject.state_of(&outage).await.as_deref(), Some("closed"));
 }
 
-/// A restart is no reason to forget an outage.
+/// A restart must not forget an outage.
 pub async fn notes_and_events_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     if !subject.state.capabilities().durable {
@@ -270,7 +270,7 @@ pub async fn notes_and_events_survive_where_they_are_durable<H: StateHarness>(ha
     assert_eq!(reopened.state_of(&over).await.as_deref(), Some("closed"));
 }
 
-/// Also under a key that is new to all of them.
+/// Also under a key that is new to all tasks.
 pub async fn of_64_tasks_that_note_at_once_none_is_lost<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
@@ -287,7 +287,7 @@ pub async fn of_64_tasks_that_note_at_once_none_is_lost<H: StateHarness>(harness
     assert_eq!(subject.tallied(&long("b")).await.count, 128);
 }
 
-/// Gaps between notes in thousandths of the window, and how many come after each.
+/// Gaps between notes, in thousandths of the window, and the number of notes after each.
 fn loads(pace: Pace) -> impl Strategy<Value = Vec<(u16, usize)>> {
     let gap = prop_oneof![
         4 => Just(0_u16),
@@ -303,7 +303,8 @@ fn loads(pace: Pace) -> impl Strategy<Value = Vec<(u16, usize)>> {
     proptest::collection::vec((gap, 0_usize..4), 1..length)
 }
 
-/// Whatever is noted when: all that the window holds is counted, and nothing older than a sixteenth of it more.
+/// Whenever notes are made, everything in the window is counted, plus nothing older than a sixteenth of the window
+/// more.
 pub fn a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_most<
     H: StateHarness,
 >(
@@ -340,7 +341,7 @@ fn agrees<H: StateHarness>(
     noted: &[Duration],
     now: Duration,
 ) -> Result<(), TestCaseError> {
-    // A real backend reads its clock a little before or after we do.
+    // A real backend reads its clock slightly before or after we do.
     let slack = match H::PACE {
         Pace::Virtual => Duration::ZERO,
         Pace::Real => H::UNIT / 2,

@@ -1,4 +1,5 @@
-//! The bound of a throttle as properties: never over it, hardly under it, and `retry_after` is the truth.
+//! The bound of a throttle as properties: never exceeded by more than 5 %, almost fully used, and with an exact
+//! `retry_after`.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::contract::for_all;
 struct Load {
     max_count: u32,
     gaps: Vec<u16>,
-    /// Of so many deliveries, one fails.
+    /// One of this many deliveries fails.
     fails_every: Option<usize>,
 }
 
@@ -60,13 +61,13 @@ async fn ask<H: StateHarness>(state: &dyn State, max_count: u32) -> (Reservation
     (asked, answers.expect("an answer").remove(0))
 }
 
-/// In any window, whenever it begins, at most 5 % more than `max_count` deliveries stand, whatever arrives when and
-/// whatever failed.
+/// No window, wherever it begins, has more than 105 % of `max_count` deliveries, whatever arrives when and whatever
+/// failed.
 pub fn no_window_ever_holds_more_than_the_bound<H: StateHarness>(make: impl Fn() -> H) {
     for_all(H::PACE, &loads(H::PACE), |load| {
         let passed = H::PACE.run(deliveries(&make(), &load));
         let bound = load.max_count + load.max_count / 20;
-        // A real backend reads its clock a little before or after we do.
+        // A real backend reads its clock slightly before or after we do.
         let window = match H::PACE {
             Pace::Virtual => window::<H>(),
             Pace::Real => window::<H>() * 9 / 10,
@@ -85,7 +86,7 @@ pub fn no_window_ever_holds_more_than_the_bound<H: StateHarness>(make: impl Fn()
     });
 }
 
-/// When deliveries passed that did not fail.
+/// When the successful deliveries passed.
 async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> {
     let state = harness.state().await;
     let (mut now, mut passed, mut granted) = (Duration::ZERO, Vec::new(), 0);
@@ -118,7 +119,7 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
     passed
 }
 
-/// At twice the rate, for ten windows, at least 95 % of what may pass does.
+/// At twice the rate, for ten windows, at least 95 % of the permitted deliveries pass.
 pub fn at_twice_the_rate_every_window_is_used<H: StateHarness>(make: impl Fn() -> H) {
     let counts = match H::PACE {
         Pace::Virtual => prop_oneof![6 => 1_u32..60, 1 => 60_u32..500].boxed(),
@@ -126,7 +127,8 @@ pub fn at_twice_the_rate_every_window_is_used<H: StateHarness>(make: impl Fn() -
     };
     for_all(H::PACE, &counts, |max_count| {
         let harness = make();
-        // Rounded up: rounded down, one would come a hair before its place is free, and the next half a gap late.
+        // Rounded up. If rounded down, one action would arrive just before its place is free, and the next half a gap
+        // late.
         let nanos = window::<H>().as_nanos().div_ceil(u128::from(2 * max_count));
         let gap = Duration::from_nanos(u64::try_from(nanos).expect("a short window"));
         let granted = H::PACE.run(async {
@@ -148,7 +150,7 @@ pub fn at_twice_the_rate_every_window_is_used<H: StateHarness>(make: impl Fn() -
     });
 }
 
-/// Whatever came before: waiting as long as was said is enough, and less is not.
+/// After any history, waiting for `retry_after` is enough, and less is not.
 pub fn a_refused_one_passes_after_its_retry_after_and_not_before<H: StateHarness>(
     make: impl Fn() -> H,
 ) {

@@ -1,4 +1,4 @@
-//! Clauses about rule toggles: what an operator has switched holds on every node.
+//! Clauses about rule toggles: an operator's override holds on every node.
 
 use acteon_core::State;
 
@@ -15,7 +15,7 @@ async fn toggles(state: &dyn State) -> Vec<(String, bool)> {
     toggles
 }
 
-/// The last word counts, for every instance, and after a restart where the backend is durable.
+/// The last call wins, for every instance, and after a restart if the backend is durable.
 pub async fn a_toggle_holds_until_it_is_set_anew<H: StateHarness>(harness: &H) {
     let state = Subject::of(harness).await.state;
     assert!(toggles(&*state).await.is_empty());
