@@ -6,6 +6,7 @@ mod bounds;
 mod budget;
 mod check;
 mod evaluate;
+mod exact;
 mod functions;
 mod items;
 mod lower;

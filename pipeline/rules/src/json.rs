@@ -30,7 +30,7 @@ struct Object {
     end: usize,
 }
 
-type Key<'a> = Cow<'a, [u8]>;
+pub(crate) type Key<'a> = Cow<'a, [u8]>;
 
 impl<'a> Objects<'a> {
     /// The member `key` of an object; of a key that stands there twice the last one, as parsers into maps have it.
@@ -105,17 +105,22 @@ pub(crate) fn members(object: &[u8]) -> impl Iterator<Item = (Key<'_>, &[u8])> {
     })
 }
 
+/// The members of an object by their keys, of two with equal keys the last.
+pub(crate) fn sorted_members(object: &[u8]) -> Vec<(Key<'_>, &[u8])> {
+    let mut sorted: Vec<_> = members(object).collect();
+    sorted.reverse();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.dedup_by(|(later, _), (kept, _)| later == kept);
+    sorted
+}
+
 /// Appends `json` with no spaces, the keys of objects sorted, the last of two equal keys kept, escapes made uniform and
 /// numbers left as they are written.
 pub(crate) fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
     match json.first() {
         Some(b'{') => {
-            let mut sorted: Vec<_> = members(json).collect();
-            sorted.reverse();
-            sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-            sorted.dedup_by(|(later, _), (kept, _)| later == kept);
             out.push(b'{');
-            for (at, (key, value)) in sorted.iter().enumerate() {
+            for (at, (key, value)) in sorted_members(json).iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }

@@ -1,13 +1,15 @@
-//! What a dedup or throttle rule tells actions apart by, written so that no two lists of values read the same.
+//! What a dedup or throttle rule tells actions apart by. Keys are the same exactly when all their values are equal as
+//! rules compare them, whether paths or CEL lead to the values.
 
 use acteon_core::state::StateKey;
-use compact_str::{CompactString, ToCompactString};
+use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
 use crate::cel::Program;
-use crate::facts::Facts;
+use crate::facts::{Facts, Seen, look_at};
 use crate::fault::Fault;
 use crate::hex::lower_hex;
+use crate::json;
 use crate::path::Path;
 
 /// Longer keys stand in the state as their hash.
@@ -21,64 +23,105 @@ pub(crate) enum Key {
     Cel(Box<Program>),
 }
 
+/// The values of a key as text, and whether there is one that is not null.
+struct Values {
+    text: CompactString,
+    are_given: bool,
+}
+
 impl Key {
     /// The dedup key: the listed values; the action's own key or id when none is listed, or when the action has none
     /// of them, since actions that lack what tells them apart are not the same.
     pub(crate) fn of_claim(&self, rule: &str, facts: &mut Facts<'_>) -> Result<StateKey, Fault> {
-        let listed = match self {
-            Self::Default => None,
-            Self::Paths(paths) => joined(paths, facts),
-            Self::Cel(program) => Some(shortened(&program.key(facts)?)),
-        };
+        let listed = self.values(facts)?.filter(|values| values.are_given);
         let action = facts.action();
-        let name = listed.unwrap_or_else(|| {
-            let (kind, own) = match &action.dedup_key {
-                Some(key) => ("key=", key),
-                None => ("id=", &action.id),
-            };
-            let mut name = CompactString::with_capacity(kind.len() + own.len());
-            name.push_str(kind);
-            name.push_str(own);
-            shortened(&name)
-        });
+        let name = listed.map_or_else(
+            || match &action.dedup_key {
+                Some(key) => own("key=", key),
+                None => own("id=", &action.id),
+            },
+            |values| values.text,
+        );
         let (namespace, tenant) = (&action.namespace, &action.tenant);
         Ok(StateKey::new(namespace, tenant, rule, &name))
     }
 
     /// The throttle key: the listed values, else the tenant. Actions that have none of the values share one limit.
     pub(crate) fn of_quota(&self, rule: &str, facts: &mut Facts<'_>) -> Result<StateKey, Fault> {
+        let listed = self.values(facts)?;
         let action = facts.action();
-        let name = match self {
-            Self::Default => action.tenant.clone(),
-            Self::Paths(paths) => joined(paths, facts).unwrap_or_default(),
-            Self::Cel(program) => shortened(&program.key(facts)?),
-        };
+        let name = listed.map_or_else(|| own("tenant=", &action.tenant), |values| values.text);
         let (namespace, tenant) = (&action.namespace, &action.tenant);
         Ok(StateKey::new(namespace, tenant, rule, &name))
     }
+
+    fn values(&self, facts: &mut Facts<'_>) -> Result<Option<Values>, Fault> {
+        let (mut text, mut are_given) = (vec![b'['], false);
+        match self {
+            Self::Default => return Ok(None),
+            Self::Paths(paths) => {
+                for (at, path) in paths.iter().enumerate() {
+                    if at > 0 {
+                        text.push(b',');
+                    }
+                    let seen = facts.read(path);
+                    are_given |= !matches!(seen, Seen::Nothing);
+                    write_exactly(seen, &mut text);
+                }
+            }
+            Self::Cel(program) => are_given = program.write_exactly(facts, &mut text)?,
+        }
+        text.push(b']');
+        let text = shortened(&String::from_utf8_lossy(&text));
+        Ok(Some(Values { text, are_given }))
+    }
 }
 
-/// Each value after its length, `-` for one that is absent or null. None when all are.
-fn joined(paths: &[Path], facts: &mut Facts<'_>) -> Option<CompactString> {
-    let (mut all, mut value) = (Vec::new(), Vec::new());
-    let mut any = false;
-    for path in paths {
-        value.clear();
-        if facts.write_text(path, &mut value) {
-            any = true;
-            all.extend_from_slice(value.len().to_compact_string().as_bytes());
-            all.push(b':');
-            all.extend_from_slice(&value);
-        } else {
-            all.push(b'-');
+/// Appends a value as JSON of one form: what is written is the same exactly when the values are equal.
+pub(crate) fn write_exactly(seen: Seen<'_>, out: &mut Vec<u8>) {
+    match seen {
+        Seen::Nothing => out.extend_from_slice(b"null"),
+        Seen::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Seen::Number(number) => number.write_exactly(out),
+        Seen::Text(text) => json::write_text(text, out),
+        Seen::List(list) => {
+            out.push(b'[');
+            for (at, item) in json::items(list).enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                look_at(item, |seen| write_exactly(seen, out));
+            }
+            out.push(b']');
+        }
+        Seen::Object(object) => {
+            out.push(b'{');
+            for (at, (name, value)) in json::sorted_members(object).iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                json::write_text(name, out);
+                out.push(b':');
+                look_at(value, |seen| write_exactly(seen, out));
+            }
+            out.push(b'}');
         }
     }
-    any.then(|| shortened(&String::from_utf8_lossy(&all)))
 }
 
+/// What an action is told apart by that has no values, under a name of its kind.
+fn own(kind: &str, value: &str) -> CompactString {
+    let mut name = CompactString::with_capacity(kind.len() + value.len());
+    name.push_str(kind);
+    name.push_str(value);
+    shortened(&name)
+}
+
+/// The name, or its hash when it is long.
 pub(crate) fn shortened(name: &str) -> CompactString {
     if name.len() <= PLAIN_BYTES_MAX {
         return name.into();
     }
-    lower_hex(&Sha256::digest(name.as_bytes())).into()
+    let hash = lower_hex(&Sha256::digest(name.as_bytes()));
+    CompactString::from("sha256=") + &hash
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::io::Write as _;
 
 use serde_json::Value;
 
@@ -69,6 +70,21 @@ impl Number {
         }
     }
 
+    /// Appends text that is the same for numbers that are equal, and only for them: an integer in decimal, whatever it
+    /// was written as, and any other number with its exponent.
+    pub(crate) fn write_exactly(self, out: &mut Vec<u8>) {
+        let integer = match self {
+            Self::Signed(value) => Ok(value.into()),
+            Self::Unsigned(value) => Ok(value.into()),
+            Self::Float(value) => whole(value).ok_or(value),
+        };
+        // Writing to memory does not fail.
+        let _ = match integer {
+            Ok(integer) => write!(out, "{integer}"),
+            Err(float) => write!(out, "{float:e}"),
+        };
+    }
+
     /// The JSON value; what JSON cannot write (an infinity) is null.
     pub fn to_json(self) -> Value {
         match self {
@@ -93,6 +109,12 @@ fn compare_mixed(integer: i128, float: f64) -> Option<Ordering> {
     };
     let behind = 0.0.partial_cmp(&fraction)?;
     Some(integer.cmp(&(whole as i128)).then(behind))
+}
+
+/// The float as an integer, if it is one that an integer of 64 bits could equal.
+fn whole(float: f64) -> Option<i128> {
+    const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+    (float.trunc() == float && float.abs() < BEYOND).then_some(float as i128)
 }
 
 impl fmt::Display for Number {

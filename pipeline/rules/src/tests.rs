@@ -4,6 +4,7 @@ mod decisions;
 mod errors;
 mod explanations;
 mod guide;
+mod keys;
 mod limits;
 mod lint;
 mod naive;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use compact_str::CompactString;
-
 use super::budget::Budget;
 use super::functions;
 use super::items::Items;
@@ -40,17 +38,15 @@ impl Program {
         }
     }
 
-    /// The value as a key: a text, a number or a boolean.
-    pub(crate) fn key(&self, facts: &mut Facts<'_>) -> Result<CompactString, Fault> {
+    /// Appends its value as [`write_exactly`](crate::key::write_exactly) does; false when it is null.
+    pub(crate) fn write_exactly(
+        &self,
+        facts: &mut Facts<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Fault> {
         let value = self.value(facts)?;
-        match value {
-            Value::Text(text) => Ok((&*text).into()),
-            Value::Bool(flag) => Ok(flag.to_string().into()),
-            other => match other.number() {
-                Some(number) => Ok(number.to_string().into()),
-                None => Err(CelError::NotAKey.into()),
-            },
-        }
+        value.write_exactly(out, &mut facts.budget)?;
+        Ok(!matches!(value, Value::Null))
     }
 
     fn value<'v, 'a: 'v>(&'v self, facts: &mut Facts<'a>) -> Result<Value<'v>, Fault> {

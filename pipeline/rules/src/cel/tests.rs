@@ -210,7 +210,7 @@ rules:
         plan.gates.reservation.claims[0]
             .key
             .as_str()
-            .ends_with("treea/acme")
+            .ends_with("tree[\"a/acme\"]")
     );
     assert_eq!(decide(json!({"items": ["a"]})).matched_rule, None);
     // A key without a value is the rule's fault, and is counted.

@@ -34,6 +34,8 @@ pub(crate) enum CelError {
     NotBool,
     #[error("a key is a string, a number or a boolean, and this value is none of them")]
     NotAKey,
+    #[error("a key is told by its value, and NaN equals nothing")]
+    NanKey,
     #[error("a map has two members of one key")]
     RepeatedKey,
     #[error("the state that it reads was not known")]

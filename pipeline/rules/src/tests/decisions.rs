@@ -62,7 +62,7 @@ fn a_dedup_rule_claims_its_key_for_its_time() {
     let listed = ", key: [payload.a, payload.none, action.payload.b, tenant]";
     assert_eq!(
         claim(listed, &action).key,
-        key(r#"1:x-22:{"y":[true,1.0],"z":1}4:acme"#)
+        key(r#"["x",null,{"y":[true,1],"z":1},"acme"]"#)
     );
     assert_eq!(
         claim(", key: [payload.none, status]", &action).key,
@@ -116,14 +116,14 @@ fn a_throttle_rule_asks_for_a_place_under_its_key() {
         (gates.reservation.quotas[0].clone(), on_full)
     };
     let (default, on_full) = quota("");
-    assert_eq!(default.key, key("acme"));
+    assert_eq!(default.key, key("tenant=acme"));
     assert_eq!(
         (default.max_count, default.window),
         (3, Duration::from_secs(60))
     );
     assert_eq!((default.when_full, on_full), (WhenFull::Refuse, None));
-    assert_eq!(quota(", key: [payload.user]").0.key, key("1:7"));
-    assert_eq!(quota(", key: [payload.none]").0.key, key(""));
+    assert_eq!(quota(", key: [payload.user]").0.key, key("[7]"));
+    assert_eq!(quota(", key: [payload.none]").0.key, key("[null]"));
     let (other, on_full) = quota(", on_exceeded: reroute, target_provider: slow");
     assert_eq!(
         (other.when_full, on_full.as_deref()),
@@ -233,7 +233,7 @@ rules:
     assert_eq!(&*plan.gates.quota_rules[0].0, "limit");
     assert_eq!(
         plan.gates.reservation.claims[0].key,
-        StateKey::new("shop", "acme", "once", "1:2")
+        StateKey::new("shop", "acme", "once", "[2]")
     );
 }
 

@@ -84,8 +84,8 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
             }
             "throttle" => {
                 let key = match &does["key"] {
-                    Value::Null => action["tenant"].as_str().unwrap().to_owned(),
-                    listed => key(listed, action).unwrap_or_default(),
+                    Value::Null => format!("tenant={}", action["tenant"].as_str().unwrap()),
+                    listed => values(listed, action).1,
                 };
                 naive.quotas.push((name.into(), key));
             }
@@ -140,22 +140,46 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 fn key(paths: &Value, action: &Value) -> Option<String> {
-    let values: Vec<_> = paths
-        .as_array()?
-        .iter()
-        .map(|p| at(p.as_str().unwrap(), action))
-        .collect();
-    if values.iter().all(Value::is_null) {
-        return None;
-    }
-    let part = |value: &Value| match value {
-        Value::Null => "-".to_owned(),
-        value => format!("{}:{}", text(value).len(), text(value)),
-    };
-    Some(values.iter().map(part).collect())
+    let (are_given, values) = values(paths, action);
+    are_given.then_some(values)
+}
+
+/// Whether one is given, and all of them.
+fn values(paths: &Value, action: &Value) -> (bool, String) {
+    let paths = paths.as_array().into_iter().flatten();
+    let values: Vec<_> = paths.map(|p| at(p.as_str().unwrap(), action)).collect();
+    let are_given = !values.is_empty() && !values.iter().all(Value::is_null);
+    (are_given, exact(&Value::Array(values)))
 }
 
 /// As keys hold it.
+fn exact(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap();
+            if float.fract() == 0.0 && float.abs() < 2f64.powi(64) {
+                (float as i128).to_string()
+            } else {
+                format!("{float:e}")
+            }
+        }
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(exact).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(map) => {
+            let mut members: Vec<_> = map.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let members = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), exact(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// As templates write it.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
