@@ -65,7 +65,11 @@ pub struct Adapters<'a> {
 pub fn load(inputs: &Inputs, adapters: &Adapters<'_>) -> Result<Settings, ConfigErrors> {
     let path = inputs.path.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     match Document::read(path) {
-        Ok(document) => load_document(&document, inputs, adapters),
+        Ok(document) => {
+            let mut settings = load_document(&document, inputs, adapters)?;
+            settings.rules.be_beside(path);
+            Ok(settings)
+        }
         Err((ErrorKind::NotFound, _)) if inputs.path.is_none() => {
             load_document(&Document::new(DEFAULT_FILE, ""), inputs, adapters)
         }

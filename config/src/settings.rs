@@ -7,7 +7,7 @@ mod limits;
 mod redelivery;
 mod units;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -129,14 +129,25 @@ impl AdminSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RulesSettings {
-    /// The directory of the rule files; without one there are no rules.
+    /// The directory of the rule files, relative to the configuration file; without one there are no rules.
     pub directory: Option<PathBuf>,
     /// Whether a change of the files is loaded as it happens.
     pub watch: bool,
+    /// Whether a set that has rules may be followed by one that has none.
+    pub allow_empty: bool,
     /// The IANA time zone of rules that name none.
     pub default_timezone: String,
     /// The environment variables that rules may read as `env.<NAME>`.
     pub environment: Vec<String>,
+}
+
+impl RulesSettings {
+    /// The directory is relative to the configuration file, and not to where the process happens to run.
+    pub(crate) fn be_beside(&mut self, file: &Path) {
+        if let (Some(directory), Some(folder)) = (&mut self.directory, file.parent()) {
+            *directory = folder.join(&directory);
+        }
+    }
 }
 
 impl Default for RulesSettings {
@@ -144,6 +155,7 @@ impl Default for RulesSettings {
         Self {
             directory: None,
             watch: true,
+            allow_empty: false,
             default_timezone: "UTC".into(),
             environment: Vec::new(),
         }

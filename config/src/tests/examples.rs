@@ -17,7 +17,7 @@ fn the_minimal_example_has_rules_and_nothing_else() {
     let settings = example("minimal.toml", &[]);
     assert_eq!(
         settings.rules.directory.as_deref(),
-        Some(Path::new("examples/rules"))
+        Some(Path::new("../../examples/rules"))
     );
     assert!(settings.sources.is_empty() && settings.providers.is_empty());
 }

@@ -126,3 +126,29 @@ fn two_names_that_a_variable_cannot_tell_apart_are_not_guessed_at() {
     let errors = load_text(file, &environment, &[]).unwrap_err();
     insta::assert_snapshot!(errors);
 }
+
+#[test]
+fn the_directory_of_rules_is_relative_to_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acteon.toml");
+    let directory = |text: &str, environment: &[(&str, &str)]| {
+        std::fs::write(&path, text).unwrap();
+        let pairs = environment.iter();
+        let inputs = Inputs {
+            path: Some(path.clone()),
+            environment: pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            flags: Vec::new(),
+        };
+        let registries = Registries::new();
+        let settings = load(&inputs, &registries.adapters()).unwrap();
+        settings.rules.directory
+    };
+    let rules = "[rules]\ndirectory = \"rules\"\n";
+    assert_eq!(directory(rules, &[]), Some(folder.path().join("rules")));
+    let variable = [("ACTEON_RULES__DIRECTORY", "night")];
+    let night = folder.path().join("night");
+    assert_eq!(directory(rules, &variable), Some(night));
+    let absolute = "[rules]\ndirectory = \"/etc/rules\"\n";
+    assert_eq!(directory(absolute, &[]), Some("/etc/rules".into()));
+    assert_eq!(directory("", &[]), None);
+}

@@ -30,7 +30,7 @@ fn said_of(case: &str, region: &str, arguments: &[&str]) -> String {
     command
         .current_dir(repository())
         .env("REGION", region)
-        .env("ACTEON_RULES__DIRECTORY", &folder);
+        .env("ACTEON_RULES__DIRECTORY", repository().join(&folder));
     let config = format!("{folder}/acteon.toml");
     if repository().join(&config).exists() {
         command.args(["-c", &config]);
