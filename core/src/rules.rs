@@ -106,6 +106,17 @@ pub struct RuleProblem {
     pub message: String,
 }
 
+impl RuleProblem {
+    /// The same, the file called by its path.
+    #[must_use]
+    pub fn below(self, directory: &Path) -> Self {
+        Self {
+            file: directory.join(self.file).display().to_string(),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for RuleProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -133,12 +144,39 @@ pub enum RulesError {
     Invalid(Vec<RuleProblem>),
     #[error("no rules directory is configured")]
     NoDirectory,
+    /// With its whole path.
+    #[error("there is no directory `{}`", .0.display())]
+    DirectoryMissing(PathBuf),
+    #[error("the directory `{}` cannot be read: {reason}", path.display())]
+    DirectoryUnreadable { path: PathBuf, reason: String },
+    #[error("`{}` holds no rules any more; `rules.allow_empty = true` allows that", .0.display())]
+    WouldBeEmpty(PathBuf),
     #[error("`{0}` is not below the configured rules directory")]
     OutsideDirectory(String),
     #[error("no rule is named \"{0}\"")]
     NotFound(String),
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+impl RulesError {
+    /// What is wrong with the files, each with its place, or with their directory.
+    pub fn problems(&self) -> Vec<RuleProblem> {
+        match self {
+            Self::Invalid(problems) => problems.clone(),
+            Self::DirectoryMissing(path)
+            | Self::DirectoryUnreadable { path, .. }
+            | Self::WouldBeEmpty(path) => vec![RuleProblem {
+                file: path.display().to_string(),
+                line: 1,
+                column: 1,
+                message: self.to_string(),
+            }],
+            Self::NoDirectory | Self::OutsideDirectory(_) | Self::NotFound(_) | Self::State(_) => {
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// Why there is no evaluation.

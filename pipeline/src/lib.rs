@@ -38,7 +38,7 @@ pub use options::{
 pub use process::{Parts, Pipeline};
 pub use provider::{DuplicateProvider, Providers};
 pub use rulebook::{
-    Follow, Generation, Rules, RulesOptions, read_rule_files, read_rule_test_files,
+    Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_files, read_rule_test_files,
 };
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
 

@@ -3,6 +3,8 @@
 
 mod events;
 mod files;
+mod names;
+mod nested;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use self::files::{read_rule_files, read_rule_test_files};
+pub use self::files::{RuleFolder, read_rule_files, read_rule_test_files};
 pub use self::watch::Follow;
 use crate::gather::gather;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};
@@ -84,6 +86,8 @@ impl Generation {
 pub struct RulesOptions {
     /// The directory of the rule files; `None`: there are no rules.
     pub directory: Option<PathBuf>,
+    /// Whether a set that has rules may be followed by one that has none.
+    pub allow_empty: bool,
     /// What rules may refer to.
     pub settings: Settings,
     /// What explanations hide.
@@ -106,8 +110,8 @@ pub struct Rules {
 struct Loading {
     /// Where the set in force was read, which is what is watched.
     directory: Option<PathBuf>,
-    /// How the files looked when they were last read.
-    stamp: Option<files::Look>,
+    /// What was there when it was last read.
+    look: Option<files::Look>,
     toggles: Vec<(CompactString, bool)>,
 }
 
@@ -120,12 +124,14 @@ impl Rules {
         options: RulesOptions,
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, RulesError> {
-        let (stamp, set) = match &options.directory {
+        let (look, set) = match &options.directory {
             None => (None, RuleSet::empty()),
             Some(directory) => {
-                let (stamp, files) = files::read(directory).await?;
-                let set = RuleSet::compile(&files, &options.settings);
-                (Some(stamp), set.map_err(RulesError::Invalid)?)
+                let reading = files::read(directory).await;
+                let folder = reading.folder?;
+                events::passed_over(&folder.warnings);
+                let set = folder.compile(&options.settings);
+                (Some(reading.look), set.map_err(RulesError::Invalid)?)
             }
         };
         let toggles = match state.rule_toggles().await {
@@ -140,7 +146,7 @@ impl Rules {
         };
         let loading = Loading {
             directory: options.directory.clone(),
-            stamp,
+            look,
             toggles,
         };
         Ok(Self::beginning(&set, loading, options, state))
@@ -151,7 +157,7 @@ impl Rules {
     pub fn of(set: &RuleSet, options: RulesOptions, state: Arc<dyn State>) -> Arc<Self> {
         let loading = Loading {
             directory: None,
-            stamp: None,
+            look: None,
             toggles: Vec::new(),
         };
         Self::beginning(set, loading, options, state)
@@ -179,19 +185,29 @@ impl Rules {
         self.current.load_full()
     }
 
-    /// Loads `directory` and puts its rules in force, or leaves all as it is.
-    async fn load_from(
+    /// Puts the rules of `directory` in force as they were read, or leaves all as it is.
+    fn take(
         &self,
         directory: PathBuf,
+        reading: files::Reading,
         loading: &mut Loading,
     ) -> Result<Reloaded, RulesError> {
-        let (stamp, files) = files::read(&directory).await?;
-        loading.stamp = Some(stamp);
-        let set = RuleSet::compile(&files, &self.options.settings).map_err(RulesError::Invalid)?;
-        let rules = set.len();
-        let stamp = self.current.load().stamp;
-        let generation = if RulesHash::of(set.content_hash()) == stamp.hash {
-            stamp.number
+        loading.look = Some(reading.look);
+        let folder = match reading.folder {
+            Err(RulesError::DirectoryMissing(_)) if self.options.allow_empty => {
+                RuleFolder::default()
+            }
+            folder => folder?,
+        };
+        events::passed_over(&folder.warnings);
+        let set = folder.compile(&self.options.settings);
+        let set = set.map_err(RulesError::Invalid)?;
+        let (rules, current) = (set.len(), self.current.load());
+        if set.is_empty() && !current.set.is_empty() && !self.options.allow_empty {
+            return Err(RulesError::WouldBeEmpty(directory));
+        }
+        let generation = if RulesHash::of(set.content_hash()) == current.stamp.hash {
+            current.stamp.number
         } else {
             self.put_in_force(&set, &loading.toggles)
         };
@@ -224,8 +240,9 @@ impl Rules {
 
     fn refused(&self, error: &RulesError) {
         events::refused(error);
-        if let RulesError::Invalid(problems) = error {
-            self.last_errors.lock().clone_from(problems);
+        let problems = error.problems();
+        if !problems.is_empty() {
+            *self.last_errors.lock() = problems;
         }
     }
 
@@ -283,7 +300,8 @@ impl Rulebook for Rules {
                 .ok_or(RulesError::NoDirectory)?,
         };
         let mut loading = self.loading.lock().await;
-        let result = self.load_from(directory, &mut loading).await;
+        let reading = files::read(&directory).await;
+        let result = self.take(directory, reading, &mut loading);
         result.inspect_err(|error| self.refused(error))
     }
 

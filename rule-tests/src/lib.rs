@@ -60,6 +60,7 @@ pub struct Suite {
     set: RuleSet,
     surroundings: Surroundings,
     files: Vec<TestFile>,
+    warnings: Vec<RuleProblem>,
 }
 
 struct TestFile {
@@ -93,7 +94,7 @@ pub enum LoadError {
     Invalid(Vec<RuleProblem>),
     /// The directory cannot be read.
     #[error(transparent)]
-    Unreadable(RulesError),
+    Unreadable(#[from] RulesError),
     /// There are no tests to run.
     #[error("`{}` holds no tests: they stand in files named *.test.yaml or *.test.yml", .0.display())]
     NoTests(PathBuf),
@@ -113,16 +114,20 @@ impl Suite {
     /// # Errors
     /// All that is wrong, or that there is nothing to test.
     pub fn load(directory: &Path, surroundings: Surroundings) -> Result<Self, LoadError> {
-        let rules = read_rule_files(directory).map_err(LoadError::Unreadable)?;
-        let tests = read_rule_test_files(directory).map_err(LoadError::Unreadable)?;
-        if rules.is_empty() {
+        let rules = read_rule_files(directory)?;
+        let tests = read_rule_test_files(directory)?;
+        if rules.files.is_empty() && rules.unreadable.is_empty() {
             return Err(LoadError::NoRules(directory.to_owned()));
         }
-        let mut problems = Vec::new();
-        let set = RuleSet::compile(&named(rules, directory), &surroundings.rules)
-            .map_err(|found| problems.extend(found));
-        let tests = named(tests, directory);
-        let files = read_tests(&tests, set.as_ref().ok(), &surroundings, &mut problems);
+        let mut problems = tests.unreadable;
+        let set = rules.compile(&surroundings.rules);
+        let set = set.map_err(|found| problems.extend(found));
+        let files = read_tests(
+            &tests.files,
+            set.as_ref().ok(),
+            &surroundings,
+            &mut problems,
+        );
         let Some(set) = set.ok().filter(|_| problems.is_empty()) else {
             return Err(LoadError::Invalid(problems));
         };
@@ -133,7 +138,13 @@ impl Suite {
             set,
             surroundings,
             files,
+            warnings: rules.warnings,
         })
+    }
+
+    /// What of the directory is not read though it looks like rules.
+    pub fn warnings(&self) -> &[RuleProblem] {
+        &self.warnings
     }
 
     /// Plays the selected tests, file by file; `done` hears of each file when it is. A file none of whose tests is
@@ -216,13 +227,4 @@ fn read_tests(
         }
     });
     read.collect()
-}
-
-/// The files by their paths, as an editor or a terminal finds them.
-fn named(files: Vec<RuleFile>, directory: &Path) -> Vec<RuleFile> {
-    let named = files.into_iter().map(|file| RuleFile {
-        name: directory.join(file.name).display().to_string(),
-        text: file.text,
-    });
-    named.collect()
 }

@@ -130,6 +130,7 @@ impl<'p> Stage<'p> {
         let state: Arc<dyn State> = Arc::new(MemoryState::default());
         let options = RulesOptions {
             directory: None,
+            allow_empty: true,
             settings: world.surroundings.rules.clone(),
             redactor: Redactor::default(),
             clock,

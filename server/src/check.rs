@@ -5,7 +5,7 @@ use std::path::Path;
 use acteon_config::{Settings, SourceSettings};
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_pipeline::{read_rule_files, read_rule_test_files};
-use acteon_rules::{RuleFile, RuleSet, lint};
+use acteon_rules::{RuleFile, lint};
 
 use crate::compose::{StartError, rule_settings};
 
@@ -70,11 +70,12 @@ pub fn rules(settings: &Settings) -> Result<Checked, StartError> {
     let Some(directory) = &settings.rules.directory else {
         return Ok(Checked::default());
     };
-    let files = read_rule_files(directory)?;
+    let folder = read_rule_files(directory)?;
     let known = rule_settings(settings)?;
-    let set = RuleSet::compile(&files, &known).map_err(RulesError::Invalid)?;
+    let set = folder.compile(&known).map_err(RulesError::Invalid)?;
     let (examples, mut warnings) = examples(directory)?;
-    warnings.extend(lint(&set, &files, &known, &examples));
+    warnings.extend(lint(&set, &folder.files, &known, &examples));
+    warnings.extend(folder.warnings);
     Ok(Checked {
         rules: set.summaries().len(),
         warnings,
@@ -84,9 +85,9 @@ pub fn rules(settings: &Settings) -> Result<Checked, StartError> {
 /// The tests of a directory, or what cannot be read of them: some of them would make fields look unknown that the others
 /// have.
 fn examples(directory: &Path) -> Result<(Vec<RuleFile>, Vec<RuleProblem>), RulesError> {
-    match read_rule_test_files(directory) {
-        Ok(examples) => Ok((examples, Vec::new())),
-        Err(RulesError::Invalid(problems)) => Ok((Vec::new(), problems)),
-        Err(error) => Err(error),
+    let tests = read_rule_test_files(directory)?;
+    match tests.unreadable.is_empty() {
+        true => Ok((tests.files, Vec::new())),
+        false => Ok((Vec::new(), tests.unreadable)),
     }
 }

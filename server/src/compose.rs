@@ -9,7 +9,7 @@ use acteon_config::{
     AuditDelivery, AuditSettings, PipelineSettings, RedeliverySettings, RulesSettings,
     ServerSettings, Settings, SourceSettings, StateSettings,
 };
-use acteon_core::rules::RulesError;
+use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
 use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
@@ -69,12 +69,29 @@ pub enum StartError {
     },
     #[error("the sources `{}` and `{}` both use {what}, and one of them writes to it", sources[0], sources[1])]
     Overlap { sources: [String; 2], what: String },
-    #[error(transparent)]
-    Rules(#[from] RulesError),
+    /// All that is wrong with the rule files, by their paths.
+    #[error("{}", lines(.0))]
+    Rules(Vec<RuleProblem>),
+    #[error("`rules.directory`: {0}")]
+    RulesDirectory(String),
     #[error("`rules.default_timezone`: there is no time zone `{0}`")]
     UnknownTimeZone(String),
     #[error(transparent)]
     Providers(#[from] acteon_pipeline::DuplicateProvider),
+}
+
+fn lines(problems: &[RuleProblem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl From<RulesError> for StartError {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Invalid(problems) => Self::Rules(problems),
+            other => Self::RulesDirectory(other.to_string()),
+        }
+    }
 }
 
 impl StartError {
@@ -254,11 +271,19 @@ impl Ground {
     ) -> Result<Arc<Rules>, StartError> {
         let options = RulesOptions {
             directory: rules.directory.clone(),
+            allow_empty: rules.allow_empty,
             settings,
             redactor: self.redactor.clone(),
             clock: self.clock,
         };
-        Ok(Rules::load(options, self.state.clone()).await?)
+        let loaded = Rules::load(options, self.state.clone()).await;
+        loaded.map_err(|error| match (error, &rules.directory) {
+            (RulesError::Invalid(problems), Some(directory)) => {
+                let problems = problems.into_iter();
+                StartError::Rules(problems.map(|found| found.below(directory)).collect())
+            }
+            (other, _) => other.into(),
+        })
     }
 
     fn pipeline(

@@ -125,6 +125,7 @@ fn test_rules(
 ) -> anyhow::Result<ExitCode> {
     let settings = acteon_config::load(inputs, &adapters.as_known())?;
     let suite = test::suite(&settings, wanted.directory.clone())?;
+    warn(suite.warnings());
     let selection = Selection {
         filter: wanted.filter.clone(),
         coverage: if wanted.coverage {

@@ -28,9 +28,9 @@ pub enum TestError {
 /// # Errors
 /// All that is wrong with the rules and the tests, or that there are none.
 pub fn suite(settings: &Settings, directory: Option<PathBuf>) -> Result<Suite, TestError> {
-    let directory = directory
-        .or_else(|| settings.rules.directory.clone())
-        .ok_or(TestError::NoDirectory)?;
+    let configured = settings.rules.directory.as_ref();
+    let given = directory.as_ref().or(configured);
+    let given = given.ok_or(TestError::NoDirectory)?;
     let treatment = Treatment {
         breakers: settings.circuit_breaker.clone(),
         redelivery: settings.redelivery.clone(),
@@ -48,5 +48,8 @@ pub fn suite(settings: &Settings, directory: Option<PathBuf>) -> Result<Suite, T
         ),
         providers: providers.collect(),
     };
-    Ok(Suite::load(&directory, surroundings)?)
+    Suite::load(given, surroundings).map_err(|error| match (error, &directory) {
+        (LoadError::Unreadable(error), None) => StartError::from(error).into(),
+        (error, _) => error.into(),
+    })
 }

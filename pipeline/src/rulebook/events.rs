@@ -1,7 +1,7 @@
 //! What is logged and counted when rules change, or fail to.
 
 use acteon_core::StateError;
-use acteon_core::rules::RulesError;
+use acteon_core::rules::{RuleProblem, RulesError};
 use metrics::{counter, gauge};
 
 use super::Generation;
@@ -21,18 +21,18 @@ pub(super) fn in_force(generation: &Generation) {
 
 pub(super) fn refused(error: &RulesError) {
     counter!("acteon_rules_refused_total").increment(1);
-    match error {
-        RulesError::Invalid(problems) => {
-            for problem in problems {
-                tracing::error!(%problem, "rules refused, the old ones stay in force");
-            }
-        }
-        other @ (RulesError::NoDirectory
-        | RulesError::OutsideDirectory(_)
-        | RulesError::NotFound(_)
-        | RulesError::State(_)) => {
-            tracing::error!(error = %other, "rules refused, the old ones stay in force");
-        }
+    let RulesError::Invalid(problems) = error else {
+        tracing::error!(%error, "rules refused, the old ones stay in force");
+        return;
+    };
+    for problem in problems {
+        tracing::error!(%problem, "rules refused, the old ones stay in force");
+    }
+}
+
+pub(super) fn passed_over(warnings: &[RuleProblem]) {
+    for warning in warnings {
+        tracing::warn!(%warning, "not among the rules");
     }
 }
 

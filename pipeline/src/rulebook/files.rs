@@ -1,106 +1,181 @@
-//! Reads rule files and the files of tests beside them, and tells by a look whether rules have changed.
+//! Reads rule files and the files of tests beside them, and says what of a directory is passed over though it looks
+//! like rules. What names mean is told in `names`.
 
-use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf, absolute};
 
 use acteon_core::rules::{RuleProblem, RulesError};
-use acteon_rules::RuleFile;
+use acteon_rules::{RuleFile, RuleSet, Settings};
 use tokio::task::spawn_blocking;
+
+use super::names::{Holds, holds, is_passed_over};
+use super::nested::rules_below;
 
 /// How many files one directory may hold.
 const FILES_MAX: usize = 10_000;
 
-/// How the files of a directory look from outside. It changes when one is written, added, removed, or when a link on
-/// the way to it is swapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Look(Vec<(PathBuf, u64, u64, Option<SystemTime>)>);
+/// What a directory holds.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFolder {
+    /// The files, in the order of their names.
+    pub files: Vec<RuleFile>,
+    /// What cannot be read.
+    pub unreadable: Vec<RuleProblem>,
+    /// What is not read though it looks like rules.
+    pub warnings: Vec<RuleProblem>,
+}
 
-/// What a file of the directory holds, by its name.
+/// What a directory was seen to hold, or what was wrong with it: the same as long as no content, name or fault is another
+/// one, whatever times and sizes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
-    Rules,
-    Tests,
+pub(super) struct Look(u64);
+
+/// A directory as it was read, and how it looked.
+pub(super) struct Reading {
+    pub(super) look: Look,
+    pub(super) folder: Result<RuleFolder, RulesError>,
 }
 
-/// Every `*.yaml` and `*.yml` of a directory but the tests, in the order of their names.
+/// Every `*.yaml` and `*.yml` of a directory but the tests, or one file whatever it is called; by their paths, as an
+/// editor or a terminal finds them.
 ///
 /// # Errors
-/// What cannot be read.
-pub fn read_rule_files(directory: &Path) -> Result<Vec<RuleFile>, RulesError> {
-    read_files(directory, Holds::Rules)
+/// When the directory cannot be listed.
+pub fn read_rule_files(path: &Path) -> Result<RuleFolder, RulesError> {
+    if path.exists() && !path.is_dir() {
+        let mut folder = RuleFolder::default();
+        folder.read(path);
+        return Ok(folder.by_paths(path.parent().unwrap_or(path)));
+    }
+    read_files(path, Holds::Rules).map(|folder| folder.by_paths(path))
 }
 
-/// Every `*.test.yaml` and `*.test.yml` of a directory, in the order of their names.
+/// Every `*.test.yaml` and `*.test.yml` of a directory, by their paths and in their order.
 ///
 /// # Errors
-/// What cannot be read.
-pub fn read_rule_test_files(directory: &Path) -> Result<Vec<RuleFile>, RulesError> {
-    read_files(directory, Holds::Tests)
+/// When the directory cannot be listed.
+pub fn read_rule_test_files(directory: &Path) -> Result<RuleFolder, RulesError> {
+    read_files(directory, Holds::Tests).map(|folder| folder.by_paths(directory))
 }
 
-fn read_files(directory: &Path, wanted: Holds) -> Result<Vec<RuleFile>, RulesError> {
-    let paths = paths(directory, wanted).map_err(|error| unreadable(directory, &error))?;
-    let (mut files, mut problems) = (Vec::with_capacity(paths.len()), Vec::new());
-    for path in paths {
-        match read_file(&path) {
-            Ok(file) => files.push(file),
-            Err(error) => problems.push(problem(&path, &error)),
+/// Reads a directory where it holds nobody up.
+pub(super) async fn read(directory: &Path) -> Reading {
+    let directory = directory.to_owned();
+    let reading = spawn_blocking(move || read_files(&directory, Holds::Rules));
+    let folder = match reading.await {
+        Ok(folder) => folder,
+        Err(panicked) => Err(RulesError::DirectoryUnreadable {
+            path: PathBuf::new(),
+            reason: panicked.to_string(),
+        }),
+    };
+    Reading {
+        look: Look::at(&folder),
+        folder,
+    }
+}
+
+impl Look {
+    fn at(folder: &Result<RuleFolder, RulesError>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        match folder {
+            Ok(folder) => {
+                for file in &folder.files {
+                    (&file.name, &file.text).hash(&mut hasher);
+                }
+                for problem in folder.unreadable.iter().chain(&folder.warnings) {
+                    problem.to_string().hash(&mut hasher);
+                }
+            }
+            Err(error) => error.to_string().hash(&mut hasher),
+        }
+        Self(hasher.finish())
+    }
+}
+
+impl RuleFolder {
+    /// Compiles the files.
+    ///
+    /// # Errors
+    /// All that is wrong with them, and those that cannot be read.
+    pub fn compile(&self, settings: &Settings) -> Result<RuleSet, Vec<RuleProblem>> {
+        let compiled = RuleSet::compile(&self.files, settings);
+        if self.unreadable.is_empty() {
+            return compiled;
+        }
+        let mut problems = self.unreadable.clone();
+        problems.extend(compiled.err().into_iter().flatten());
+        problems.sort_by(|a, b| a.file.cmp(&b.file));
+        Err(problems)
+    }
+
+    fn read(&mut self, path: &Path) {
+        match read_file(path) {
+            Ok(file) => self.files.push(file),
+            Err(problem) => self.unreadable.push(problem),
         }
     }
-    if problems.is_empty() {
-        Ok(files)
-    } else {
-        Err(RulesError::Invalid(problems))
+
+    /// The same with paths in place of names.
+    fn by_paths(self, directory: &Path) -> Self {
+        let below = |problems: Vec<RuleProblem>| {
+            let problems = problems.into_iter();
+            problems.map(|problem| problem.below(directory)).collect()
+        };
+        let files = self.files.into_iter().map(|file| RuleFile {
+            name: directory.join(file.name).display().to_string(),
+            text: file.text,
+        });
+        Self {
+            files: files.collect(),
+            unreadable: below(self.unreadable),
+            warnings: below(self.warnings),
+        }
     }
 }
 
-/// The files and how they looked just before they were read.
-pub(super) async fn read(directory: &Path) -> Result<(Look, Vec<RuleFile>), RulesError> {
-    let directory = directory.to_owned();
-    let reading = spawn_blocking(move || {
-        let stamp = look(&directory).map_err(|error| unreadable(&directory, &error))?;
-        Ok((stamp, read_rule_files(&directory)?))
-    });
-    reading
-        .await
-        .unwrap_or_else(|_| Err(RulesError::Invalid(Vec::new())))
+fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError> {
+    let paths = paths(directory).map_err(|error| no_directory(directory, &error))?;
+    let mut folder = RuleFolder::default();
+    for path in paths {
+        match holds(&file_name(&path)) {
+            Some(held) if held == wanted => folder.read(&path),
+            None | Some(Holds::OtherwiseSpelt) if path.is_dir() => {
+                folder.warnings.extend(nested(&path, wanted));
+            }
+            Some(Holds::OtherwiseSpelt) if wanted == Holds::Rules => {
+                let message =
+                    "not read: the names of rule files end in `.yaml` or `.yml`, in small letters";
+                folder.warnings.push(at_beginning(&path, message));
+            }
+            _ => {}
+        }
+    }
+    Ok(folder)
 }
 
-/// How the files look now; nothing when they cannot be seen.
-pub(super) async fn stamp(directory: &Path) -> Option<Look> {
-    let directory = directory.to_owned();
-    spawn_blocking(move || look(&directory).ok())
-        .await
-        .ok()
-        .flatten()
+fn read_file(path: &Path) -> Result<RuleFile, RuleProblem> {
+    let bytes = bytes_of(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes()))?;
+    Ok(RuleFile {
+        name: file_name(path),
+        text,
+    })
 }
 
-fn look(directory: &Path) -> io::Result<Look> {
-    let seen = paths(directory, Holds::Rules)?.into_iter().map(|path| {
-        let metadata = fs::metadata(&path)?;
-        Ok((
-            path,
-            inode(&metadata),
-            metadata.len(),
-            metadata.modified().ok(),
-        ))
-    });
-    Ok(Look(seen.collect::<io::Result<_>>()?))
-}
-
-fn paths(directory: &Path, wanted: Holds) -> io::Result<Vec<PathBuf>> {
+/// What a directory holds under names that are not passed over, in their order.
+fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if holds(&path) == Some(wanted) && path.is_file() {
+        if !is_passed_over(&file_name(&path)) {
             paths.push(path);
         }
         if paths.len() > FILES_MAX {
             return Err(io::Error::other(format!(
-                "it holds more than {FILES_MAX} such files"
+                "it holds more than {FILES_MAX} files"
             )));
         }
     }
@@ -108,24 +183,49 @@ fn paths(directory: &Path, wanted: Holds) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn holds(path: &Path) -> Option<Holds> {
-    let is_yaml = |kind: &OsStr| kind == "yaml" || kind == "yml";
-    path.extension().filter(|kind| is_yaml(kind))?;
-    let stem = Path::new(path.file_stem()?);
-    let is_test = stem.extension().is_some_and(|kind| kind == "test");
-    Some(if is_test { Holds::Tests } else { Holds::Rules })
+/// A warning when a subfolder holds rules.
+fn nested(folder: &Path, wanted: Holds) -> Option<RuleProblem> {
+    let first = (wanted == Holds::Rules).then(|| rules_below(folder))??;
+    let shown = first.strip_prefix(folder.parent()?).unwrap_or(&first);
+    let message = format!(
+        "not read: subfolders are not, and this one holds rules (`{}`)",
+        shown.display()
+    );
+    Some(at_beginning(folder, &message))
 }
 
-/// Reads at most one byte more than a rule file may hold: enough for it to be refused for its size.
-fn read_file(path: &Path) -> io::Result<RuleFile> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(RuleFile::BYTES_MAX as u64 + 1)
-        .read_to_string(&mut text)?;
-    Ok(RuleFile {
-        name: file_name(path),
-        text,
-    })
+/// At most one byte more than a rule file may hold: enough for it to be refused for its size.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+            let target = fs::read_link(path)?;
+            let message = format!("the link leads nowhere (to `{}`)", target.display());
+            return Err(io::Error::other(message));
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(io::Error::other("it is not a file"));
+        }
+        _ => {}
+    }
+    let mut bytes = Vec::new();
+    let most = RuleFile::BYTES_MAX as u64 + 1;
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn not_utf8(path: &Path, bytes: &[u8]) -> RuleProblem {
+    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let line = valid.matches('\n').count() + 1;
+    let before = valid.rsplit('\n').next().unwrap_or_default();
+    let byte = bytes.get(valid.len()).copied().unwrap_or_default();
+    RuleProblem {
+        line,
+        column: before.chars().count() + 1,
+        ..at_beginning(
+            path,
+            &format!("the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"),
+        )
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -135,28 +235,26 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-fn unreadable(directory: &Path, error: &io::Error) -> RulesError {
-    RulesError::Invalid(vec![RuleProblem {
-        file: directory.display().to_string(),
-        ..problem(directory, error)
-    }])
+fn no_directory(directory: &Path, error: &io::Error) -> RulesError {
+    let path = absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    match error.kind() {
+        ErrorKind::NotFound => RulesError::DirectoryMissing(path),
+        _ => RulesError::DirectoryUnreadable {
+            path,
+            reason: error.to_string(),
+        },
+    }
 }
 
-fn problem(path: &Path, error: &io::Error) -> RuleProblem {
+fn unreadable(path: &Path, error: &io::Error) -> RuleProblem {
+    at_beginning(path, &format!("cannot be read: {error}"))
+}
+
+fn at_beginning(path: &Path, message: &str) -> RuleProblem {
     RuleProblem {
         file: file_name(path),
         line: 1,
         column: 1,
-        message: format!("cannot be read: {error}"),
+        message: message.to_owned(),
     }
-}
-
-#[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
 }

@@ -1,5 +1,5 @@
-//! Follows the files and the toggles of all nodes. A look is cheap; files are read only when they have changed, and
-//! only once they have stopped changing.
+//! Follows the files and the toggles of all nodes. The files are read at each look: times and sizes do not show every
+//! edit. They are put in force once they have stopped changing.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::{Rules, events, files};
 
 /// How often the files are looked at, and the toggles read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the files must look the same before they are read.
+/// How long the files must stay the same before they are put in force.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Files that never look the same twice are read after so many looks all the same.
+/// Files that never are the same twice are put in force after so many looks all the same.
 const LOOKS_MAX: usize = 4;
 
 /// What is followed.
@@ -53,22 +53,21 @@ impl Rules {
         let Some(directory) = loading.directory.clone() else {
             return;
         };
-        let mut seen = files::stamp(&directory).await;
-        if seen == loading.stamp {
+        let mut reading = files::read(&directory).await;
+        if Some(reading.look) == loading.look {
             return;
         }
         for _ in 0..LOOKS_MAX {
             sleep(SETTLE).await;
-            let now = files::stamp(&directory).await;
-            if now == seen {
+            let again = files::read(&directory).await;
+            let has_settled = again.look == reading.look;
+            reading = again;
+            if has_settled {
                 break;
             }
-            seen = now;
         }
-        let result = self.load_from(directory, &mut loading).await;
-        if let Err(error) = result {
-            // What was tried and refused is not tried again before it changes.
-            loading.stamp = seen;
+        // What was tried and refused is not tried again before it changes.
+        if let Err(error) = self.take(directory, reading, &mut loading) {
             self.refused(&error);
         }
     }

@@ -116,6 +116,7 @@ impl Bench {
         std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
         let rules = RulesOptions {
             directory: Some(folder.path().to_owned()),
+            allow_empty: false,
             settings: Settings {
                 default_timezone: jiff::tz::TimeZone::UTC,
                 environment: Vec::new(),

@@ -117,15 +117,64 @@ fn check_reports_broken_rules() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
     fs::write(folder.path().join("rules/a.yaml"), "rules:\n  - nme: x\n").unwrap();
-    fs::write(
-        folder.path().join("acteon.toml"),
-        "[rules]\ndirectory = \"rules\"\n",
-    )
-    .unwrap();
-    let output = execute(folder.path(), &["check"]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("a.yaml:2"), "{said}");
+    fs::write(folder.path().join("rules/b.yaml"), b"rules: []\n# \xff\n").unwrap();
+    let config = "[rules]\ndirectory = \"rules\"\n";
+    fs::write(folder.path().join("acteon.toml"), config).unwrap();
+    for command in ["check", "run"] {
+        let (code, _, said) = code_and_output(folder.path(), &["--port", "0", command]);
+        assert_eq!(code, Some(1));
+        let lines: Vec<_> = said
+            .lines()
+            .filter(|line| line.starts_with("rules/"))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "rules/a.yaml:2:5: unknown key `nme`; did you mean `name`?",
+                "rules/a.yaml:2:5: the key `name` is missing",
+                "rules/a.yaml:2:5: the key `condition` is missing",
+                "rules/a.yaml:2:5: the key `action` is missing",
+                "rules/b.yaml:2:3: the byte 0xff is not UTF-8; save the file as UTF-8",
+            ],
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_directory_of_rules_is_told_with_its_key_and_its_whole_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("acteon.toml");
+    fs::write(&config, "[rules]\ndirectory = \"ruels\"\n").unwrap();
+    let path = folder.path().join("ruels");
+    let told = format!(
+        "`rules.directory`: there is no directory `{}`\n",
+        path.display()
+    );
+    let config = config.to_str().unwrap();
+    for (command, expected) in [("check", 1), ("run", 1), ("test", 2)] {
+        let arguments = ["-c", config, "--port", "0", command];
+        let (code, _, said) = code_and_output(&std::env::temp_dir(), &arguments);
+        assert_eq!(code, Some(expected));
+        assert!(said.ends_with(&told), "{said}");
+    }
+    let (_, _, said) = code_and_output(folder.path(), &["test", "nowhere"]);
+    let path = folder.path().join("nowhere");
+    let told = format!("there is no directory `{}`\n", path.display());
+    assert_eq!(said, told);
+}
+
+#[test]
+fn rules_lie_beside_the_configuration_wherever_the_process_runs() {
+    let folder = suspicious();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let config = folder.path().join("acteon.toml");
+    let arguments = ["-c", config.to_str().unwrap(), "check"];
+    let (code, said, warned) = code_and_output(elsewhere.path(), &arguments);
+    assert_eq!(code, Some(0), "{warned}");
+    assert!(said.ends_with("6 rules\n"), "{said}");
+    let path = folder.path().join("rules/a.yaml").display().to_string();
+    assert!(warned.contains(&path), "{warned}");
 }
 
 /// A folder with one configured provider and rules of which each looks wrong in its own way.
@@ -165,7 +214,7 @@ fn check_warns_of_what_looks_wrong_and_fails_only_when_asked_to() {
     assert_eq!(warned.lines().count(), places.len(), "{warned}");
     for place in places {
         assert!(
-            warned.contains(&format!("warning: a.yaml:{place}: ")),
+            warned.contains(&format!("warning: rules/a.yaml:{place}: ")),
             "{place} is not in:\n{warned}"
         );
     }
@@ -179,14 +228,14 @@ fn the_tests_beside_the_rules_show_check_which_fields_there_are() {
     let test = folder.path().join("rules/a.test.yaml");
     fs::write(&test, "dispatch: { payload: { n: 1 } }").unwrap();
     let (_, _, warned) = code_and_output(folder.path(), &["check"]);
-    let missing = "warning: a.yaml:7:37: no action in the rule tests has `action.payload.m`";
+    let missing = "warning: rules/a.yaml:7:37: no action in the rule tests has `action.payload.m`";
     assert!(warned.contains(missing), "{warned}");
     assert!(!warned.contains("`action.payload.n`;"), "{warned}");
     fs::write(&test, b"\xff").unwrap();
     let (code, _, warned) = code_and_output(folder.path(), &["check"]);
     assert_eq!(code, Some(0));
     assert!(
-        warned.contains("warning: a.test.yaml:1:1: cannot be read"),
+        warned.contains("warning: rules/a.test.yaml:1:1: the byte 0xff is not UTF-8"),
         "{warned}"
     );
     assert!(!warned.contains(missing), "{warned}");
