@@ -1,11 +1,14 @@
 //! A rule file as a tree in which every node knows its place. Built from the parser's events without recursion,
 //! so that no file can exhaust the stack. Aliases and tags are refused: one line could stand for millions.
 
+mod surrogates;
+
 use hashbrown::HashSet;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use crate::number::Number;
 use crate::problems::{Place, Problems, quoted};
+use surrogates::Pairs;
 
 /// How deep lists and mappings may be nested in a file. A condition of its full depth needs two levels for each.
 const DEPTH_MAX: usize = 80;
@@ -57,9 +60,14 @@ impl Node {
 /// Reads the one document of a file, in which `what` is expected. None when it is not YAML, or not YAML that rules may
 /// be written in.
 pub fn read(text: &str, what: &str, problems: &mut Problems) -> Option<Node> {
-    let mut tree = Tree::default();
-    for event in Parser::new_from_str(text) {
+    let (mut tree, pairs) = (Tree::default(), Pairs::hidden(text));
+    for event in Parser::new_from_str(&pairs.text) {
         match event {
+            Ok((Event::Scalar(text, style, anchor, tag), span)) => {
+                let text = pairs.restored(text, style == ScalarStyle::DoubleQuoted);
+                let event = Event::Scalar(text, style, anchor, tag);
+                tree.take(event, place(&span.start), problems)?;
+            }
             Ok((event, span)) => tree.take(event, place(&span.start), problems)?,
             Err(error) => {
                 let at = place(error.marker());
