@@ -14,11 +14,13 @@ mod macros;
 mod operators;
 mod place;
 mod strict;
+mod syntax;
 mod tree;
 mod value;
 
 pub(crate) use budget::Budget;
 pub(crate) use evaluate::Program;
+pub(crate) use place::Wrong;
 pub(crate) use strict::StrictTest;
 pub(crate) use value::CelError;
 
@@ -37,7 +39,7 @@ impl CelReader<'_> {
     ///
     /// # Errors
     /// What is wrong with it, and where in the text.
-    pub(crate) fn condition(&mut self, text: &str) -> Result<Condition, String> {
+    pub(crate) fn condition(&mut self, text: &str) -> Result<Condition, Wrong> {
         let tree = self.tree(text)?;
         Ok(lower::lowered(tree, &text.into()))
     }
@@ -46,13 +48,13 @@ impl CelReader<'_> {
     ///
     /// # Errors
     /// What is wrong with it, and where in the text.
-    pub(crate) fn program(&mut self, text: &str) -> Result<Program, String> {
+    pub(crate) fn program(&mut self, text: &str) -> Result<Program, Wrong> {
         let tree = self.tree(text)?;
         Ok(Program::new(tree, text.into()))
     }
 
-    fn tree(&mut self, text: &str) -> Result<Tree, String> {
-        check::read(text, self.known, self.zone).map_err(|wrong| wrong.to_string())
+    fn tree(&mut self, text: &str) -> Result<Tree, Wrong> {
+        check::read(text, self.known, self.zone)
     }
 }
 

@@ -26,6 +26,7 @@ mod rule;
 mod schema;
 mod set;
 mod settings;
+mod synonyms;
 mod template;
 mod yaml;
 

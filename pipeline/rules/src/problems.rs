@@ -3,6 +3,8 @@
 
 use acteon_core::rules::RuleProblem;
 
+use crate::synonyms::meant;
+
 /// How many problems of one file are listed.
 const LISTED_MAX: usize = 200;
 /// How much of a name or value from the file a message repeats, in characters.
@@ -73,10 +75,10 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// "unknown <what> `<found>`", then the nearest known name, or all of them when none is near.
+/// "unknown <what> `<found>`", then the known name that is meant or nearest, or all of them when there is none.
 pub fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let found_quoted = quoted(found);
-    match nearest(found, known) {
+    match meant(found, known).or_else(|| nearest(found, known)) {
         Some(near) => format!("unknown {what} {found_quoted}; did you mean `{near}`?"),
         None if known.is_empty() => format!("unknown {what} {found_quoted}"),
         None => format!("unknown {what} {found_quoted}; expected {}", one_of(known)),

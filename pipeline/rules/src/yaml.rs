@@ -20,6 +20,8 @@ pub struct Node {
     pub place: Place,
     /// What it is.
     pub data: Data,
+    /// Of a text that is in the file as it is: where it begins, behind its quote.
+    pub verbatim: Option<Place>,
 }
 
 /// What a value in a file can be.
@@ -61,14 +63,22 @@ impl Node {
 /// be written in.
 pub fn read(text: &str, what: &str, problems: &mut Problems) -> Option<Node> {
     let (mut tree, pairs) = (Tree::default(), Pairs::hidden(text));
+    let mut cursor = Cursor {
+        rest: &pairs.text,
+        index: 0,
+    };
     for event in Parser::new_from_str(&pairs.text) {
         match event {
             Ok((Event::Scalar(text, style, anchor, tag), span)) => {
                 let text = pairs.restored(text, style == ScalarStyle::DoubleQuoted);
+                tree.verbatim = cursor.verbatim(&text, style, &span.start);
                 let event = Event::Scalar(text, style, anchor, tag);
                 tree.take(event, place(&span.start), problems)?;
             }
-            Ok((event, span)) => tree.take(event, place(&span.start), problems)?,
+            Ok((event, span)) => {
+                tree.verbatim = None;
+                tree.take(event, place(&span.start), problems)?;
+            }
             Err(error) => {
                 let at = place(error.marker());
                 problems.at(at, format!("this is not YAML: {}", error.info()));
@@ -90,10 +100,41 @@ fn place(marker: &Marker) -> Place {
     }
 }
 
+/// Goes through a file along with its scalars.
+struct Cursor<'t> {
+    rest: &'t str,
+    index: usize,
+}
+
+impl Cursor<'_> {
+    /// Where a scalar's text begins, if it is in the file as it is.
+    fn verbatim(&mut self, text: &str, style: ScalarStyle, start: &Marker) -> Option<Place> {
+        let passed = start.index().checked_sub(self.index)?;
+        let mut signs = self.rest.char_indices();
+        let (bytes, _) = signs.nth(passed)?;
+        (self.rest, self.index) = (self.rest.get(bytes..)?, start.index());
+        let quotes: &[char] = match style {
+            ScalarStyle::Plain => &[],
+            ScalarStyle::SingleQuoted => &['\''],
+            ScalarStyle::DoubleQuoted => &['"'],
+            ScalarStyle::Literal | ScalarStyle::Folded => return None,
+        };
+        let inside = self.rest.trim_start_matches(quotes);
+        let quote = self.rest.len() - inside.len();
+        let behind = inside.strip_prefix(text)?;
+        let is_whole = quotes.is_empty() || behind.starts_with(quotes);
+        let Place { line, column } = place(start);
+        let column = column + quote;
+        (is_whole && quote == quotes.len()).then_some(Place { line, column })
+    }
+}
+
 #[derive(Default)]
 struct Tree {
     open: Vec<Open>,
     root: Option<Node>,
+    /// Of the scalar at hand.
+    verbatim: Option<Place>,
 }
 
 /// A list or mapping whose end has not come yet.
@@ -197,7 +238,12 @@ impl Tree {
         {
             problems.at(place, "this number is out of range");
         }
-        let node = Node { place, data };
+        let verbatim = self.verbatim.take();
+        let node = Node {
+            place,
+            data,
+            verbatim,
+        };
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List(_, items)) => items.push(node),

@@ -7,6 +7,7 @@ use super::bounds::{self, DEPTH_MAX, NODES_MAX};
 use super::functions::{self, Named};
 use super::macros::Expanded;
 use super::place::{Wrong, of_parser};
+use super::syntax;
 use super::tree::{Loop, Operation, Tree};
 use crate::condition::{Function as StateFunction, StateTest};
 use crate::path::{HEADS, Known, Path, is_action_field};
@@ -41,7 +42,7 @@ fn first_of(errors: &cel::ParseErrors, text: &str) -> Wrong {
     let first = errors.errors.iter().min_by_key(|error| error.pos);
     let message = first.and_then(|error| error.msg.lines().next());
     let message = message.unwrap_or("it cannot be read");
-    let wrong = message.trim_start_matches("Syntax error: ").to_owned();
+    let wrong = syntax::told(message.trim_start_matches("Syntax error: "));
     match first.and_then(|error| of_parser(text, error.pos)) {
         Some(place) => Wrong::at(wrong, place),
         None => wrong.into(),

@@ -6,16 +6,18 @@ use std::fmt;
 use cel::parser::pratt_parser::TokenKind;
 
 use super::bounds::tokens;
+use crate::problems::{Place, Problems};
+use crate::yaml::Node;
 
-/// What is wrong with an expression, and where if that is known.
+/// What is wrong with an expression, and where in its text if that is known.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     message: String,
-    place: Option<String>,
+    place: Option<Place>,
 }
 
 impl Wrong {
-    pub(super) fn at(message: String, place: String) -> Self {
+    pub(super) fn at(message: String, place: Place) -> Self {
         Self {
             message,
             place: Some(place),
@@ -28,6 +30,18 @@ impl Wrong {
             self.place = found(text, words).map(|offset| place_of(text, offset));
         }
         self
+    }
+
+    /// Reports it where it is in the file, or else where the expression begins, with its place in that.
+    pub(crate) fn report(&self, node: &Node, problems: &mut Problems) {
+        match (self.place, node.verbatim) {
+            (Some(Place { line: 1, column }), Some(begin)) => {
+                let column = begin.column + column - 1;
+                let place = Place { column, ..begin };
+                problems.at(place, format!("in CEL: {}", self.message));
+            }
+            _ => problems.at(node.place, self.to_string()),
+        }
     }
 }
 
@@ -47,7 +61,9 @@ impl From<&str> for Wrong {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Some(place) => write!(f, "in CEL at {place}: {}", self.message),
+            Some(Place { line, column }) => {
+                write!(f, "in CEL at {line}:{column}: {}", self.message)
+            }
             None => write!(f, "in CEL: {}", self.message),
         }
     }
@@ -84,25 +100,22 @@ fn found(text: &str, words: &[&str]) -> Option<usize> {
     Some(unbound[0].0)
 }
 
-/// `line:column` of an offset, both from 1.
-pub(super) fn place_of(text: &str, offset: usize) -> String {
+/// The place of an offset.
+pub(super) fn place_of(text: &str, offset: usize) -> Place {
     let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    format!("{line}:{column}")
+    let of_line = before.rsplit('\n').next().unwrap_or_default();
+    Place {
+        line: before.matches('\n').count() + 1,
+        column: of_line.chars().count() + 1,
+    }
 }
 
 /// The place that the parser tells, which counts bytes from 1; none where it tells 0.
-pub(super) fn of_parser(text: &str, (line, column): (isize, isize)) -> Option<String> {
+pub(super) fn of_parser(text: &str, (line, column): (isize, isize)) -> Option<Place> {
     let line = usize::try_from(line).ok().filter(|line| *line > 0)?;
     let bytes = usize::try_from(column - 1).unwrap_or_default();
     let of_line = text.split('\n').nth(line - 1).unwrap_or_default();
     let before = of_line.get(..bytes).unwrap_or(of_line);
-    Some(format!("{line}:{}", before.chars().count() + 1))
+    let column = before.chars().count() + 1;
+    Some(Place { line, column })
 }

@@ -25,7 +25,7 @@ fn lowered(text: &str, action: &Action) -> Result<bool, String> {
         known: &mut known,
         zone,
     };
-    let condition = reader.condition(text)?;
+    let condition = reader.condition(text).map_err(|wrong| wrong.to_string())?;
     with_facts(action, &known, |facts| condition.holds(facts))
 }
 
@@ -37,7 +37,7 @@ fn evaluated(text: &str, action: &Action) -> Result<bool, String> {
         known: &mut known,
         zone,
     };
-    let program: Program = reader.program(text)?;
+    let program: Program = reader.program(text).map_err(|wrong| wrong.to_string())?;
     with_facts(action, &known, |facts| program.holds(facts))
 }
 
@@ -275,6 +275,11 @@ fn what_is_wrong_is_told_with_what_was_meant() {
         "",
         "action.payload.a ==",
         "action.payload.a = 1",
+        "action.payload.a & true",
+        "action.tenant == 'a' and true",
+        "action.tenant is 'a'",
+        "action.tenant 'a'",
+        "action.payload.a === 1",
         "(action.payload.a > 1",
         "action.payload.a > 'x",
         "acton.payload.a > 1",

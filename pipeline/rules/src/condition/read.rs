@@ -134,8 +134,8 @@ impl ConditionReader<'_> {
         };
         match reader.condition(text) {
             Ok(condition) => Some(condition),
-            Err(message) => {
-                self.problems.at(node.place, message);
+            Err(wrong) => {
+                wrong.report(node, self.problems);
                 None
             }
         }

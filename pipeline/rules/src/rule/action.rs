@@ -265,8 +265,8 @@ impl ActionReader<'_> {
         };
         match reader.program(text) {
             Ok(program) => Some(Key::Cel(Box::new(program))),
-            Err(message) => {
-                self.problems.at(node.place, message);
+            Err(wrong) => {
+                wrong.report(node, self.problems);
                 None
             }
         }

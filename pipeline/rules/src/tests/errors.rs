@@ -155,6 +155,42 @@ fn a_file_that_is_no_rule_file_is_told_so() {
     insta::assert_snapshot!(problems(&files));
 }
 
+/// What other systems call things, and where in the file CEL is wrong.
+const OTHER_WORDS: &str = r#"
+rules:
+  - name: a
+    when: { field: action.tenant, equals: acme }
+    condition: { all: [ { field: action.payload.n, max: 5, '>': 1 }, { path: action.tenant, is: x } ] }
+    then: { type: allow }
+    action: { type: throttle, max: 5, window: 60, by: [tenant] }
+  - name: b
+    if: true
+    condition: action.payload.n = 3
+    action: { type: dedup, ttl: 60, fields: [id] }
+  - name: c
+    condition: { cel: "action.tenant == 'a' and action.payload.n > 1" }
+    action: { type: reroute, provider: mail }
+  - name: d
+    condition:
+      any:
+        - { field: provider, equals: mail }
+        - cel: |
+            action.tenant == 'a' &&
+              action.payload.n = 1
+        - cel: 'action.tenant == ''a'' & true'
+        - "size(action.payload.n"
+    action: { type: drop }
+    tags: { team: ops }
+  - name: e
+    condition: { field: action.tenant, neq: a }
+    action: { type: throttle, limit: 1, window_seconds: 1, on_exceeded: reroute, provider: mail, key: "action.tenent" }
+"#;
+
+#[test]
+fn words_of_other_systems_are_told_with_the_right_ones() {
+    insta::assert_snapshot!(problems(&[file("rules.yaml", OTHER_WORDS)]));
+}
+
 #[test]
 fn messages_do_not_repeat_long_values() {
     let long = "x".repeat(10_000);
