@@ -11,7 +11,7 @@ mod events;
 pub mod rest;
 pub mod service;
 
-pub use rest::{Routers, openapi, routers, swagger};
+pub use rest::{Routers, openapi, read_evaluation, routers, swagger};
 pub use service::{Access, AdminApi, AdminError, Ports};
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use crate::service::AdminApi;
 
 pub use document::{openapi, swagger};
+pub use evaluate::read_evaluation;
 
 /// The endpoints, ready to be mounted.
 pub struct Routers {

@@ -25,6 +25,7 @@ pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
 pub use error::AdminError;
 pub use redeliveries::REDELIVERY_LIMIT_MAX;
 pub use replay::Replayed;
+pub use rules::read_action;
 pub use status::Ready;
 
 /// What the admin API is made of.

@@ -35,6 +35,13 @@ pub(crate) enum Command {
     /// Ends with 0 when all pass, with 1 when one fails, and with 2 when there is nothing to run: no tests, or mistakes
     /// in the rules, the tests or the configuration.
     Test(TestArguments),
+    /// Try one action against rules, offline
+    ///
+    /// Takes what `POST /v1/rules/evaluate` takes, so also `evaluate_at`, `evaluate_all` and `mock_state`; without the
+    /// latter the state is empty. Shows the verdict, and what each rule did and why. Ends with 0 when it was evaluated,
+    /// with 1 when a rule failed, and with 2 when nothing was evaluated: mistakes in the rules, the action or the
+    /// configuration.
+    Eval(EvalArguments),
     /// What concerns the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -64,6 +71,19 @@ pub(crate) struct TestArguments {
     /// Write the report as JUnit XML, too
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// A file of rules, or a directory of them [default: `rules.directory` of the configuration]
+    #[arg(short = 'f', long, value_name = "RULES")]
+    pub(crate) rules: Option<PathBuf>,
+    /// The file of the action, as JSON [default: standard input]
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: Option<PathBuf>,
+    /// Print what the API would answer
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

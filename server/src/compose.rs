@@ -234,11 +234,7 @@ impl Ground {
             .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
-        let redactor = if audit.redact.enabled {
-            Redactor::new(audit.redact.fields.clone(), &audit.redact.placeholder)
-        } else {
-            Redactor::default()
-        };
+        let redactor = redactor(&audit);
         let options = trail_options(&audit);
         let audit = if audit.enabled {
             Some(
@@ -437,6 +433,15 @@ pub(crate) fn pipeline_options(
         idempotency_ttl: settings.idempotency_ttl,
         store_payload,
         redelivery: redelivery_options(&redelivery.for_provider("")),
+    }
+}
+
+/// What is hidden wherever payloads are shown.
+pub(crate) fn redactor(audit: &AuditSettings) -> Redactor {
+    let redact = &audit.redact;
+    match redact.enabled {
+        true => Redactor::new(redact.fields.clone(), &redact.placeholder),
+        false => Redactor::default(),
     }
 }
 

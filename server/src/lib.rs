@@ -6,6 +6,7 @@
 mod adapters;
 pub mod check;
 mod compose;
+pub mod eval;
 mod events;
 mod fullness;
 mod listen;

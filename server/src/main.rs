@@ -9,14 +9,17 @@ use std::process::ExitCode;
 use acteon_config::{Inputs, LogSettings, Settings};
 use acteon_core::rules::RuleProblem;
 use acteon_rule_tests::{Counting, Selection};
+use acteon_server::eval::{self, Given};
 use acteon_server::{AdapterSet, Ended, Server, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::cli::{Arguments, CheckArguments, Command, ConfigCommand, RulesCommand, TestArguments};
+use crate::cli::{
+    Arguments, CheckArguments, Command, ConfigCommand, EvalArguments, RulesCommand, TestArguments,
+};
 
-/// How `test` ends when there is nothing to run: a test that fails ends it with 1.
+/// How `test` and `eval` end when nothing was run: a test or a rule that fails ends them with 1.
 const NOTHING_RUN: u8 = 2;
 
 /// How the server ends when something was cut off.
@@ -58,6 +61,12 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Check(wanted)) => Ok(validate(&inputs, &adapters, wanted)),
         Some(Command::Test(wanted)) => Ok(test_rules(&inputs, &adapters, wanted).unwrap_or_else(
+            |error| {
+                complain(&format!("{error:#}"));
+                ExitCode::from(NOTHING_RUN)
+            },
+        )),
+        Some(Command::Eval(wanted)) => Ok(evaluate(&inputs, &adapters, wanted).unwrap_or_else(
             |error| {
                 complain(&format!("{error:#}"));
                 ExitCode::from(NOTHING_RUN)
@@ -124,7 +133,7 @@ fn test_rules(
     wanted: &TestArguments,
 ) -> anyhow::Result<ExitCode> {
     let settings = acteon_config::load(inputs, &adapters.as_known())?;
-    let suite = test::suite(&settings, wanted.directory.clone())?;
+    let suite = test::suite(&settings, wanted.directory.as_deref())?;
     warn(suite.warnings());
     let selection = Selection {
         filter: wanted.filter.clone(),
@@ -150,6 +159,27 @@ fn test_rules(
     Ok(match report.failed() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
+    })
+}
+
+/// Evaluates one action and shows what the rules say.
+fn evaluate(
+    inputs: &Inputs,
+    adapters: &AdapterSet,
+    wanted: &EvalArguments,
+) -> anyhow::Result<ExitCode> {
+    let settings = acteon_config::load(inputs, &adapters.as_known())?;
+    let given = Given::read(wanted.action.as_deref(), settings.server.max_body_bytes)?;
+    let evaluated = eval::evaluate(&settings, wanted.rules.as_deref(), &given)?;
+    warn(&evaluated.warnings);
+    let evaluation = &evaluated.evaluation;
+    say(&match wanted.json {
+        true => serde_json::to_string_pretty(evaluation)?,
+        false => eval::Told(evaluation).to_string(),
+    });
+    Ok(match evaluation.has_errors {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     })
 }
 

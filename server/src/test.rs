@@ -1,6 +1,6 @@
 //! `acteon-server test`: the rule tests of a directory under a configuration, without starting anything.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use acteon_config::Settings;
 use acteon_core::Redactor;
@@ -27,9 +27,8 @@ pub enum TestError {
 ///
 /// # Errors
 /// All that is wrong with the rules and the tests, or that there are none.
-pub fn suite(settings: &Settings, directory: Option<PathBuf>) -> Result<Suite, TestError> {
-    let configured = settings.rules.directory.as_ref();
-    let given = directory.as_ref().or(configured);
+pub fn suite(settings: &Settings, directory: Option<&Path>) -> Result<Suite, TestError> {
+    let given = directory.or(settings.rules.directory.as_deref());
     let given = given.ok_or(TestError::NoDirectory)?;
     let treatment = Treatment {
         breakers: settings.circuit_breaker.clone(),
@@ -48,7 +47,7 @@ pub fn suite(settings: &Settings, directory: Option<PathBuf>) -> Result<Suite, T
         ),
         providers: providers.collect(),
     };
-    Suite::load(given, surroundings).map_err(|error| match (error, &directory) {
+    Suite::load(given, surroundings).map_err(|error| match (error, directory) {
         (LoadError::Unreadable(error), None) => StartError::from(error).into(),
         (error, _) => error.into(),
     })

@@ -8,15 +8,17 @@
 use std::collections::BTreeMap;
 
 use acteon_connect_http::{ApiError, ErrorBody, Json, is_json, read_body};
+use acteon_core::Action;
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use axum::extract::{Request, State};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::refusals::{Any, Body};
-use crate::service::{Access, AdminApi};
+use crate::service::{Access, AdminApi, read_action};
 
 /// An action to try, and beside its own fields what to vary.
 #[derive(Deserialize, ToSchema)]
@@ -174,9 +176,21 @@ pub(super) async fn evaluate(
         return Err(ApiError::unsupported_media_type(message));
     }
     let body = read_body(request).await?;
-    let action = api.read_action(&body)?;
-    let evaluation = api.evaluate(&access, &action, &options(&body)?).await?;
+    let (action, options) = read_evaluation(&body, api.now())?;
+    let evaluation = api.evaluate(&access, &action, &options).await?;
     Ok(Json(evaluation))
+}
+
+/// The action in a body, and what to vary. An action that does not say when it was made was made `now`.
+///
+/// # Errors
+/// When the body is neither.
+pub fn read_evaluation(
+    body: &Bytes,
+    now: Timestamp,
+) -> Result<(Action, EvaluateOptions), ApiError> {
+    let action = read_action(body, now)?;
+    Ok((action, options(body)?))
 }
 
 fn options(body: &[u8]) -> Result<EvaluateOptions, ApiError> {

@@ -7,10 +7,20 @@ use acteon_core::decode::{self, Defaults};
 use acteon_core::ids::Ids;
 use acteon_core::rules::{EvaluateOptions, Evaluation, Reloaded, RulesInForce};
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::changes::{Change, Changed};
 use super::{Access, AdminApi, AdminError};
+
+/// The action in `body`, to be evaluated. Fields beside the action's own are ignored.
+///
+/// # Errors
+/// When the body is not an action.
+pub fn read_action(body: &Bytes, now: Timestamp) -> Result<Action, AdminError> {
+    let draft = decode::decode(body)?;
+    Ok(draft.complete(&Defaults::default(), || Ids::at(now).text(), now)?)
+}
 
 impl AdminApi {
     /// The rules in the order of evaluation, and what was wrong with the set that was tried last. They belong to no
@@ -69,14 +79,9 @@ impl AdminApi {
         self.change(access.caller.clone(), change, work).await
     }
 
-    /// The action in `body`, to be evaluated. Fields beside the action's own are ignored.
-    ///
-    /// # Errors
-    /// When the body is not an action.
-    pub fn read_action(&self, body: &Bytes) -> Result<Action, AdminError> {
-        let now = self.ports.clock.now();
-        let draft = decode::decode(body)?;
-        Ok(draft.complete(&Defaults::default(), || Ids::at(now).text(), now)?)
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
     }
 
     /// What the rules say about an action, and why; changes nothing.

@@ -237,12 +237,12 @@ fn file_name(path: &Path) -> String {
 
 fn no_directory(directory: &Path, error: &io::Error) -> RulesError {
     let path = absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    match error.kind() {
-        ErrorKind::NotFound => RulesError::DirectoryMissing(path),
-        _ => RulesError::DirectoryUnreadable {
-            path,
-            reason: error.to_string(),
-        },
+    if error.kind() == ErrorKind::NotFound {
+        return RulesError::DirectoryMissing(path);
+    }
+    RulesError::DirectoryUnreadable {
+        path,
+        reason: error.to_string(),
     }
 }
 

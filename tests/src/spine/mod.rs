@@ -2,6 +2,7 @@
 
 mod cli;
 mod cookbook;
+mod eval;
 mod http;
 mod isolation;
 mod kafka;

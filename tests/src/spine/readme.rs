@@ -1,6 +1,7 @@
 //! The README word for word: its commands are run in order against the binary, and what it shows must be in the
 //! answers. Its configuration and rules are checked by the binary, too.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +10,19 @@ use serde_json::Value;
 
 use crate::harness::{Server, binary};
 
-/// A marked block of the README, and the JSON that is shown after it.
+/// A marked block of the README, and what is shown after it.
 struct Example {
     name: String,
     language: String,
     text: String,
-    shown: Option<Value>,
+    shown: Option<Shown>,
+}
+
+enum Shown {
+    /// A part of the answer.
+    Json(Value),
+    /// The whole answer.
+    Text(String),
 }
 
 fn examples() -> Vec<Example> {
@@ -30,13 +38,25 @@ fn example(part: &str) -> Example {
     let mut blocks = rest.split("```");
     blocks.next();
     let (language, text) = blocks.next().unwrap().split_once('\n').unwrap();
-    let shown = blocks.nth(1).and_then(|block| block.strip_prefix("json\n"));
+    let shown = blocks.nth(1).and_then(|block| block.split_once('\n'));
     Example {
         name: name.to_owned(),
         language: language.to_owned(),
         text: text.to_owned(),
-        shown: shown.map(|json| serde_json::from_str(json).unwrap()),
+        shown: shown.and_then(|(language, text)| match language {
+            "json" => Some(Shown::Json(serde_json::from_str(text).unwrap())),
+            "text" => Some(Shown::Text(text.to_owned())),
+            _ => None,
+        }),
     }
+}
+
+/// The search path with the binary's folder before all others.
+fn search_path() -> OsString {
+    let own = binary().parent().unwrap().to_owned();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(own).chain(std::env::split_paths(&others));
+    std::env::join_paths(all).unwrap()
 }
 
 /// True when all that is shown stands in the answer; the answer may hold more.
@@ -66,6 +86,7 @@ async fn its_commands_do_what_it_says() {
         let folder = server.rules().parent().unwrap().to_owned();
         let mut command = Command::new("sh");
         command.args(["-ec", &text]).current_dir(folder);
+        command.env("PATH", search_path());
         let output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
@@ -74,7 +95,11 @@ async fn its_commands_do_what_it_says() {
             "{} failed: {output:?}",
             example.name
         );
-        if let Some(shown) = &example.shown {
+        if let Some(Shown::Text(shown)) = &example.shown {
+            assert_eq!(&String::from_utf8_lossy(&output.stdout), shown);
+            compared += 1;
+        }
+        if let Some(Shown::Json(shown)) = &example.shown {
             let answer = serde_json::from_slice(&output.stdout)
                 .unwrap_or_else(|e| panic!("{} answered {output:?}: {e}", example.name));
             assert!(

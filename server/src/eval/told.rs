@@ -1,0 +1,78 @@
+//! An evaluation as a terminal shows it: the verdict, then what each rule did and why.
+
+use std::fmt;
+
+use acteon_core::rules::{Evaluation, RuleResult, RuleTrace};
+use serde_json::Value;
+
+/// An evaluation for people.
+pub struct Told<'e>(pub &'e Evaluation);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let evaluation = self.0;
+        match &evaluation.matched_rule {
+            Some(rule) => write!(f, "{} by {rule}", evaluation.verdict.as_str())?,
+            None => write!(f, "{}: no rule decided", evaluation.verdict.as_str())?,
+        }
+        let (later, told): (Vec<_>, Vec<_>) = evaluation.trace.iter().partition(|t| is_later(t));
+        if !told.is_empty() {
+            write!(f, "\n\n{}", Table(&told))?;
+        }
+        match later.len() {
+            0 => {}
+            1 => write!(f, "\n1 later rule was not tried")?,
+            many => write!(f, "\n{many} later rules were not tried")?,
+        }
+        for read in evaluation.context["state"].as_array().into_iter().flatten() {
+            write!(f, "\nstate    {read}")?;
+        }
+        if let Some(payload) = &evaluation.modified_payload {
+            write!(f, "\npayload  {}", pretty(payload))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an earlier rule had decided.
+fn is_later(trace: &RuleTrace) -> bool {
+    trace.result == RuleResult::Skipped && trace.enabled
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// The rules in columns as wide as they need.
+struct Table<'t>(&'t [&'t RuleTrace]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wide = |of: fn(&RuleTrace) -> &str| {
+            let widths = self.0.iter().map(|trace| of(trace).chars().count());
+            widths.max().unwrap_or_default()
+        };
+        let (name, action) = (wide(|trace| &trace.rule), wide(|trace| trace.action_type));
+        for (at, trace) in self.0.iter().enumerate() {
+            let line = format!(
+                "{:<11}  {:<name$}  {:<action$}  {}",
+                result(trace.result),
+                trace.rule,
+                trace.action_type,
+                trace.reason.as_deref().unwrap_or_default()
+            );
+            let end = if at > 0 { "\n" } else { "" };
+            write!(f, "{end}{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn result(result: RuleResult) -> &'static str {
+    match result {
+        RuleResult::Matched => "matched",
+        RuleResult::NotMatched => "not matched",
+        RuleResult::Skipped => "skipped",
+        RuleResult::Error => "error",
+    }
+}
