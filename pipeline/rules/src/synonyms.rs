@@ -49,7 +49,7 @@ const SYNONYMS: [(&[&str], &[&str]); 43] = [
     ),
     (&["then", "do", "actions", "effect"], &["action"]),
     (&["id", "rule", "title"], &["name"]),
-    (&["order", "weight", "rank"], &["priority"]),
+    (&["order", "weight", "rank", "prio"], &["priority"]),
     (&["disabled", "active"], &["enabled"]),
     (&["tz", "zone", "time_zone"], &["timezone"]),
     (&["labels", "tags", "annotations"], &["metadata"]),
