@@ -134,3 +134,24 @@ async fn a_toggled_rule_stays_off_across_reloads() {
     let recorded = async || server.get("/v1/audit").await.body["total"].clone();
     eventually(Duration::from_secs(10), recorded, |total| *total == 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_goes_leaves_its_rules_in_force_and_is_followed_when_it_is_back() {
+    let config = "[rules]\ndirectory = \"{rules}\"\n";
+    let server = Server::start(config, &[("mute.yaml", MUTE)]).await;
+    let patience = Duration::from_secs(10);
+    std::fs::remove_dir_all(server.rules()).unwrap();
+    let last_load = async || server.get("/v1/rules/reload").await.body["errors"].clone();
+    let told = |errors: &Value| errors.to_string().contains("there is no directory");
+    eventually(patience, &last_load, told).await;
+    let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
+    assert_eq!(answer.body, json!({"Suppressed": {"rule": "mute"}}));
+    let answer = server.post("/v1/rules/reload", &json!({})).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+
+    std::fs::create_dir(server.rules()).unwrap();
+    server.write_rules("new.yaml", &MUTE.replace("name: mute", "name: new"));
+    let names = async || server.get("/v1/rules").await.body[0]["name"].clone();
+    eventually(patience, names, |name| *name == "new").await;
+    assert_eq!(last_load().await, json!([]));
+}
