@@ -20,7 +20,7 @@ pub struct Node {
     pub place: Place,
     /// What it is.
     pub data: Data,
-    /// Of a text that is in the file as it is: where it begins, behind its quote.
+    /// Of a text that is in the file as it is, line by line: where it begins, behind its quote.
     pub verbatim: Option<Place>,
 }
 
@@ -117,7 +117,12 @@ impl Cursor<'_> {
             ScalarStyle::Plain => &[],
             ScalarStyle::SingleQuoted => &['\''],
             ScalarStyle::DoubleQuoted => &['"'],
-            ScalarStyle::Literal | ScalarStyle::Folded => return None,
+            // Each line behind the same indentation.
+            ScalarStyle::Literal => {
+                let first = text.lines().next().filter(|line| !line.is_empty())?;
+                return self.rest.starts_with(first).then(|| place(start));
+            }
+            ScalarStyle::Folded => return None,
         };
         let inside = self.rest.trim_start_matches(quotes);
         let quote = self.rest.len() - inside.len();

@@ -35,9 +35,11 @@ impl Wrong {
     /// Reports it where it is in the file, or else where the expression begins, with its place in that.
     pub(crate) fn report(&self, node: &Node, problems: &mut Problems) {
         match (self.place, node.verbatim) {
-            (Some(Place { line: 1, column }), Some(begin)) => {
-                let column = begin.column + column - 1;
-                let place = Place { column, ..begin };
+            (Some(Place { line, column }), Some(begin)) => {
+                let place = Place {
+                    line: begin.line + line - 1,
+                    column: begin.column + column - 1,
+                };
                 problems.at(place, format!("in CEL: {}", self.message));
             }
             _ => problems.at(node.place, self.to_string()),

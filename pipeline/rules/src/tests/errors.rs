@@ -179,6 +179,12 @@ rules:
               action.payload.n = 1
         - cel: 'action.tenant == ''a'' & true'
         - "size(action.payload.n"
+        - |-
+
+          size(action.payload.n
+        - >
+          action.tenant == 'a' &&
+            tenant == 'b'
     action: { type: drop }
     tags: { team: ops }
   - name: e
