@@ -46,7 +46,7 @@ pub(super) struct Reading {
 pub fn read_rule_files(path: &Path) -> Result<RuleFolder, RulesError> {
     if path.exists() && !path.is_dir() {
         let mut folder = RuleFolder::default();
-        folder.read(path);
+        folder.take(path, bytes_of(path));
         return Ok(folder.by_paths(path.parent().unwrap_or(path)));
     }
     read_files(path, Holds::Rules).map(|folder| folder.by_paths(path))
@@ -62,12 +62,12 @@ pub fn read_rule_test_files(directory: &Path) -> Result<RuleFolder, RulesError> 
 
 /// Reads a directory where it holds nobody up.
 pub(super) async fn read(directory: &Path) -> Reading {
-    let directory = directory.to_owned();
-    let reading = spawn_blocking(move || read_files(&directory, Holds::Rules));
+    let path = directory.to_owned();
+    let reading = spawn_blocking(move || read_files(&path, Holds::Rules));
     let folder = match reading.await {
         Ok(folder) => folder,
         Err(panicked) => Err(RulesError::DirectoryUnreadable {
-            path: PathBuf::new(),
+            path: directory.to_owned(),
             reason: panicked.to_string(),
         }),
     };
@@ -111,8 +111,8 @@ impl RuleFolder {
         Err(problems)
     }
 
-    fn read(&mut self, path: &Path) {
-        match read_file(path) {
+    fn take(&mut self, path: &Path, bytes: io::Result<Vec<u8>>) {
+        match rule_file(path, bytes) {
             Ok(file) => self.files.push(file),
             Err(problem) => self.unreadable.push(problem),
         }
@@ -141,7 +141,9 @@ fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError>
     let mut folder = RuleFolder::default();
     for path in paths {
         match holds(&file_name(&path)) {
-            Some(held) if held == wanted => folder.read(&path),
+            Some(held) if held == wanted => {
+                folder.take(&path, regular(&path).and_then(|()| bytes_of(&path)));
+            }
             None | Some(Holds::OtherwiseSpelt) if path.is_dir() => {
                 folder.warnings.extend(nested(&path, wanted));
             }
@@ -156,9 +158,14 @@ fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError>
     Ok(folder)
 }
 
-fn read_file(path: &Path) -> Result<RuleFile, RuleProblem> {
-    let bytes = bytes_of(path).map_err(|error| unreadable(path, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes()))?;
+fn rule_file(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<RuleFile, RuleProblem> {
+    let bytes = bytes.map_err(|error| unreadable(path, &error))?;
+    let text = if bytes.len() > RuleFile::BYTES_MAX {
+        // It is refused for its size, wherever it was cut.
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes()))?
+    };
     Ok(RuleFile {
         name: file_name(path),
         text,
@@ -194,19 +201,22 @@ fn nested(folder: &Path, wanted: Holds) -> Option<RuleProblem> {
     Some(at_beginning(folder, &message))
 }
 
-/// At most one byte more than a rule file may hold: enough for it to be refused for its size.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+/// # Errors
+/// When it is a link that leads nowhere, or something whose reading may never end, such as a pipe.
+fn regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
             let target = fs::read_link(path)?;
             let message = format!("the link leads nowhere (to `{}`)", target.display());
-            return Err(io::Error::other(message));
+            Err(io::Error::other(message))
         }
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(io::Error::other("it is not a file"));
-        }
-        _ => {}
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a file")),
+        found => found.map(drop),
     }
+}
+
+/// At most one byte more than a rule file may hold: enough for it to be refused for its size.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = RuleFile::BYTES_MAX as u64 + 1;
     File::open(path)?.take(most).read_to_end(&mut bytes)?;

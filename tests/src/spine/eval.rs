@@ -80,6 +80,9 @@ state    {\"key\":\"alerts of acme\",\"within_seconds\":86400,\"count\":0,\"last
         assert_eq!(said, told, "{arguments:?}: {complained}");
         assert_eq!((code, complained.as_str()), (Some(0), ""));
     }
+    // Rules that come through a pipe.
+    let arguments = ["-f", "/dev/stdin", "action.json"];
+    assert_eq!(eval(folder.path(), &arguments, RULES).1, told);
     let (code, said, _) = eval(folder.path(), &[], &action("prod", &json!({})).to_string());
     let told = "modify by mark
 

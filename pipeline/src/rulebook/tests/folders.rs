@@ -91,6 +91,7 @@ async fn files_that_cannot_be_read_refuse_the_set_together_with_all_mistakes() {
     symlink("nowhere.yaml", path("dangling.yaml")).unwrap();
     fs::create_dir(path("folder.yaml")).unwrap();
     fs::write(path("latin.yaml"), b"# \xc3\xa4\nrules: # caf\xe9\n").unwrap();
+    fs::write(path("large.yaml"), format!("#{}", "ä".repeat(524_288))).unwrap();
     fs::write(path("wrong.yaml"), "rules: 3").unwrap();
     let refused = load(folder.path(), &memory()).await.err().unwrap();
     let lines: Vec<_> = refused.problems().iter().map(ToString::to_string).collect();
@@ -99,6 +100,7 @@ async fn files_that_cannot_be_read_refuse_the_set_together_with_all_mistakes() {
         [
             "dangling.yaml:1:1: cannot be read: the link leads nowhere (to `nowhere.yaml`)",
             "folder.yaml:1:1: cannot be read: it is not a file",
+            "large.yaml:1:1: a rule file may hold 1048576 bytes",
             "latin.yaml:2:13: the byte 0xe9 is not UTF-8; save the file as UTF-8",
             "wrong.yaml:1:8: expected a list of rules, found the number `3`",
         ]
