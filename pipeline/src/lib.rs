@@ -38,7 +38,8 @@ pub use options::{
 pub use process::{Parts, Pipeline};
 pub use provider::{DuplicateProvider, Providers};
 pub use rulebook::{
-    Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_files, read_rule_test_files,
+    Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file, read_rule_files,
+    read_rule_test_files,
 };
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
 

@@ -24,7 +24,7 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use self::files::{RuleFolder, read_rule_files, read_rule_test_files};
+pub use self::files::{RuleFolder, read_rule_file, read_rule_files, read_rule_test_files};
 pub use self::watch::Follow;
 use crate::gather::gather;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};

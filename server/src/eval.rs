@@ -11,7 +11,7 @@ use acteon_config::Settings;
 use acteon_core::decode::{DecodeError, decode};
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleProblem, RulesError};
 use acteon_core::{Action, Clock};
-use acteon_pipeline::{RuleFolder, read_rule_files};
+use acteon_pipeline::{RuleFolder, read_rule_file, read_rule_files};
 use acteon_rules::{Case, Gathered, RuleSet};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -155,11 +155,14 @@ pub fn evaluate(
 fn rule_set(settings: &Settings, given: Option<&Path>) -> Result<(RuleFolder, RuleSet), EvalError> {
     let path = given.or(settings.rules.directory.as_deref());
     let path = path.ok_or(EvalError::NoRules)?;
-    let folder = read_rule_files(path).map_err(|error| match (error, given) {
-        (RulesError::DirectoryMissing(path), Some(_)) => EvalError::NotThere(path),
-        (error, Some(_)) => EvalError::Unreadable(error),
-        (error, None) => EvalError::Rules(error.into()),
-    })?;
+    let folder = match given {
+        Some(file) if file.exists() && !file.is_dir() => read_rule_file(file),
+        Some(directory) => read_rule_files(directory).map_err(|error| match error {
+            RulesError::DirectoryMissing(path) => EvalError::NotThere(path),
+            other => EvalError::Unreadable(other),
+        })?,
+        None => read_rule_files(path).map_err(|error| EvalError::Rules(error.into()))?,
+    };
     if folder.files.is_empty() && folder.unreadable.is_empty() {
         let warnings = folder.warnings.iter();
         let warnings = warnings.map(|warning| format!("\n{warning}"));

@@ -38,18 +38,19 @@ pub(super) struct Reading {
     pub(super) folder: Result<RuleFolder, RulesError>,
 }
 
-/// Every `*.yaml` and `*.yml` of a directory but the tests, or one file whatever it is called; by their paths, as an
-/// editor or a terminal finds them.
+/// Every `*.yaml` and `*.yml` of a directory but the tests, by their paths, as an editor or a terminal finds them.
 ///
 /// # Errors
 /// When the directory cannot be listed.
-pub fn read_rule_files(path: &Path) -> Result<RuleFolder, RulesError> {
-    if path.exists() && !path.is_dir() {
-        let mut folder = RuleFolder::default();
-        folder.take(path, bytes_of(path));
-        return Ok(folder.by_paths(path.parent().unwrap_or(path)));
-    }
-    read_files(path, Holds::Rules).map(|folder| folder.by_paths(path))
+pub fn read_rule_files(directory: &Path) -> Result<RuleFolder, RulesError> {
+    read_files(directory, Holds::Rules).map(|folder| folder.by_paths(directory))
+}
+
+/// One file, whatever it is called.
+pub fn read_rule_file(path: &Path) -> RuleFolder {
+    let mut folder = RuleFolder::default();
+    folder.take(path, bytes_of(path));
+    folder.by_paths(path.parent().unwrap_or(path))
 }
 
 /// Every `*.test.yaml` and `*.test.yml` of a directory, by their paths and in their order.

@@ -142,7 +142,7 @@ fn check_reports_broken_rules() {
 }
 
 #[test]
-fn a_missing_directory_of_rules_is_told_with_its_key_and_its_whole_path() {
+fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("acteon.toml");
     fs::write(&config, "[rules]\ndirectory = \"ruels\"\n").unwrap();
@@ -157,6 +157,13 @@ fn a_missing_directory_of_rules_is_told_with_its_key_and_its_whole_path() {
         let (code, _, said) = code_and_output(&std::env::temp_dir(), &arguments);
         assert_eq!(code, Some(expected));
         assert!(said.ends_with(&told), "{said}");
+    }
+    fs::write(&path, "rules: []").unwrap();
+    for command in ["check", "run", "test"] {
+        let arguments = ["-c", config, "--port", "0", command];
+        let (code, _, said) = code_and_output(folder.path(), &arguments);
+        assert_ne!(code, Some(0));
+        assert!(said.contains("cannot be read: Not a directory"), "{said}");
     }
     let (_, _, said) = code_and_output(folder.path(), &["test", "nowhere"]);
     let path = folder.path().join("nowhere");
