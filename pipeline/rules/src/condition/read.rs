@@ -61,7 +61,8 @@ impl ConditionReader<'_> {
         if matches!(node.data, Data::Text(_)) {
             return self.cel(node);
         }
-        let fields = Fields::of(node, "a condition (a mapping)", self.problems)?;
+        let what = "a condition (a mapping, or CEL in a string)";
+        let fields = Fields::of(node, what, self.problems)?;
         let subjects = self.subjects(&fields);
         let mut parts = Vec::new();
         let mut whole = true;
