@@ -144,6 +144,7 @@ async fn collect(
     };
     let mut whole = Whole {
         bytes: Vec::new(),
+        counted: 0,
         bytes_max,
     };
     whole.check(&first)?;
@@ -171,6 +172,8 @@ async fn collect(
 /// What has come of a body in more than one piece.
 struct Whole {
     bytes: Vec<u8>,
+    /// How much of it may be filled: room was taken for it, or it is little.
+    counted: usize,
     bytes_max: u64,
 }
 
@@ -190,12 +193,15 @@ impl Whole {
         self.check(piece)?;
         let bytes = self.bytes.len() + piece.len();
         let mut added = Added::AtOnce;
-        if bytes > self.bytes.capacity() {
+        if bytes > self.counted {
             let all = rest.map_or(self.bytes_max, |rest| {
                 self.bytes_max.min(bytes as u64 + rest)
             });
             let all = usize::try_from(all).unwrap_or(usize::MAX);
-            added = self.grow(all.min(bytes * 2), room).await?;
+            added = self.count(all.min(bytes * 2), room).await?;
+            // Memory that is not written to costs nothing, and moving what is there would leave as much behind.
+            let capacity = rest.map_or(self.counted, |_| all);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);
         Ok(added)
@@ -209,18 +215,19 @@ impl Whole {
         Ok(())
     }
 
-    async fn grow(&mut self, capacity: usize, room: &mut impl Room) -> Result<Added, Refused> {
-        let counted = match self.bytes.capacity() {
+    /// Takes room for `bytes`, with what was taken before.
+    async fn count(&mut self, bytes: usize, room: &mut impl Room) -> Result<Added, Refused> {
+        let before = match self.counted {
             before if before > UNCOUNTED_BYTES_MAX => before,
             _ => 0,
         };
         let mut added = Added::AtOnce;
-        if capacity > UNCOUNTED_BYTES_MAX {
-            let more = room.take((capacity - counted) as u64).await;
+        if bytes > UNCOUNTED_BYTES_MAX {
+            let more = room.take((bytes - before) as u64).await;
             more.map_err(Refused::Unwanted)?;
             added = Added::IntoNewRoom;
         }
-        self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.counted = bytes;
         Ok(added)
     }
 }
