@@ -1,6 +1,6 @@
 //! From the checked tree to settings: each section into its struct, each adapter's options into its plan.
 
-use std::cmp::Reverse;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -12,69 +12,96 @@ use crate::Adapters;
 use crate::errors::Complaint;
 use crate::schema::key_names;
 use crate::settings::{Adapted, Keys, ProviderKeys, Settings};
-use crate::tree::{Body, Node, Origin, Path, Step, to_json_map};
+use crate::tree::{Node, Origin, Path, Step, to_json_map};
+use crate::whole::{Section, Whole};
 
-/// Texts shorter than this are struck out of messages only where they stand in quotes.
-const SHORT: usize = 4;
-
-/// Makes settings of `root`, in which `secrets` stand resolved. What `complaints` tell of already is passed over,
-/// what else is wrong is added.
+/// Makes settings of what is written. Where `complaints` tell of something wrong, or something more is found, which is
+/// added, there a section has its defaults, and a source or provider is left out. `None` where not even that can be done.
 pub(crate) fn assemble(
-    root: &Node,
-    secrets: &[Path],
+    whole: &Arc<Whole>,
     adapters: &Adapters<'_>,
     complaints: &mut Vec<Complaint>,
 ) -> Option<Settings> {
     let mut work = Assembly {
-        root,
-        secrets,
+        whole,
+        root: &whole.root,
         complaints,
     };
-    let state = work.adapted(adapters.states, &[key("state")]);
-    let audit = work.adapted(adapters.audits, &[key("audit")]);
+    let state = work.backend(adapters.states, "state");
+    let audit = work.backend(adapters.audits, "audit");
     let sources = work.list("sources", adapters.sources);
     let providers = work.list("providers", adapters.sinks);
+    let providers_named = work.names("providers");
     Some(Settings {
-        server: work.section("server")?,
-        admin: work.section("admin")?,
-        rules: work.section("rules")?,
-        executor: work.section("executor")?,
-        pipeline: work.section("pipeline")?,
-        circuit_breaker: work.section("circuit_breaker")?,
-        redelivery: work.section("redelivery")?,
-        dead_letters: work.section("dead_letters")?,
-        log: work.section("log")?,
+        server: work.section("server"),
+        admin: work.section("admin"),
+        rules: work.section("rules"),
+        executor: work.section("executor"),
+        pipeline: work.section("pipeline"),
+        circuit_breaker: work.section("circuit_breaker"),
+        redelivery: work.section("redelivery"),
+        dead_letters: work.section("dead_letters"),
+        log: work.section("log"),
         state: state?,
         audit: audit?,
-        sources: sources.into_iter().collect::<Option<_>>()?,
-        providers: providers.into_iter().collect::<Option<_>>()?,
+        sources,
+        providers,
+        providers_named,
+        section: Section::new(whole, &[]),
     })
 }
 
 struct Assembly<'a> {
+    whole: &'a Arc<Whole>,
     root: &'a Node,
-    secrets: &'a [Path],
     complaints: &'a mut Vec<Complaint>,
 }
 
 impl Assembly<'_> {
-    fn section<S: DeserializeOwned>(&mut self, name: &str) -> Option<S> {
+    fn section<S: DeserializeOwned + Default>(&mut self, name: &str) -> S {
         let path = [key(name)];
-        if self.is_broken(&path) {
-            return None;
+        let mut value = Value::Object(self.table(&path));
+        let broken = self.complaints.iter();
+        for inside in broken.filter_map(|complaint| complaint.path.strip_prefix(&path)) {
+            take_out(&mut value, inside);
         }
-        self.read(&path, Value::Object(self.table(&path)))
+        self.read(&path, value).unwrap_or_default()
+    }
+
+    /// The backend of a section, or the default one where that cannot be read.
+    fn backend<K: Keys + Default, F: Family>(
+        &mut self,
+        registry: &Registry<F>,
+        name: &str,
+    ) -> Option<Adapted<K, F>> {
+        let path = [key(name)];
+        let read = self.adapted(registry, &path);
+        read.or_else(|| {
+            let plan = registry.plan(K::DEFAULT?, Value::Object(Map::new())).ok()?;
+            Some(Adapted {
+                keys: K::default(),
+                plan,
+                section: Section::new(self.whole, &path),
+            })
+        })
     }
 
     fn list<K: Keys, F: Family>(
         &mut self,
         name: &str,
         registry: &Registry<F>,
-    ) -> Vec<Option<Adapted<K, F>>> {
+    ) -> Vec<Adapted<K, F>> {
         let count = self.root.get(name).map_or(0, |list| list.items().len());
         (0..count)
-            .map(|index| self.adapted(registry, &[key(name), Step::Item(index)]))
+            .filter_map(|index| self.adapted(registry, &[key(name), Step::Item(index)]))
             .collect()
+    }
+
+    /// The names of a list's entries, also of those that cannot be read.
+    fn names(&self, list: &str) -> Vec<String> {
+        let entries = self.root.get(list).map_or(&[][..], Node::items).iter();
+        let names = entries.filter_map(|entry| entry.get("name")?.text());
+        names.map(str::to_owned).collect()
     }
 
     fn adapted<K: Keys, F: Family>(
@@ -99,7 +126,11 @@ impl Assembly<'_> {
             self.fill_in(&mut ours, &names);
         }
         let keys = self.read(path, Value::Object(ours))?;
-        Some(Adapted { keys, plan: plan? })
+        Some(Adapted {
+            keys,
+            plan: plan?,
+            section: Section::new(self.whole, path),
+        })
     }
 
     /// What a provider does not say is as in `[executor]`.
@@ -132,7 +163,7 @@ impl Assembly<'_> {
                 Err(PlanError::Options { path, message }) => (path, message),
                 Err(unknown) => (String::new(), unknown.to_string()),
             };
-            let inside = self.find(path, &place);
+            let (inside, _) = self.whole.find(path, &place);
             let whole = [path, inside.as_slice()].concat();
             if !self.is_broken(&whole) {
                 self.complain(&whole, &message);
@@ -147,28 +178,12 @@ impl Assembly<'_> {
         match serde_path_to_error::deserialize(value) {
             Ok(read) => Some(read),
             Err(error) => {
-                let inside = self.find(path, &error.path().to_string());
+                let (inside, _) = self.whole.find(path, &error.path().to_string());
                 let message = error.inner().to_string();
                 self.complain(&[path, inside.as_slice()].concat(), &message);
                 None
             }
         }
-    }
-
-    /// Follows a path as serde writes it, such as `headers.x-key` or `codes[2].from`, as far as it leads.
-    fn find(&self, path: &[Step], written: &str) -> Path {
-        let mut found = Path::new();
-        let mut node = self.root.at(path);
-        let mut rest = written;
-        while let Some(at) = node.filter(|_| !rest.is_empty()) {
-            let Some((step, after)) = next_step(at, rest) else {
-                break;
-            };
-            rest = after;
-            found.push(step);
-            node = self.root.at(&[path, found.as_slice()].concat());
-        }
-        found
     }
 
     fn table(&self, path: &[Step]) -> Map<String, Value> {
@@ -183,14 +198,7 @@ impl Assembly<'_> {
     }
 
     fn complain(&mut self, path: &[Step], message: &str) {
-        let mut texts: Vec<_> = self
-            .secrets
-            .iter()
-            .filter_map(|p| self.root.at(p)?.text())
-            .collect();
-        collect_addresses(self.root, &mut texts);
-        texts.sort_by_key(|text| Reverse(text.len()));
-        let message = without_values(message.to_owned(), &texts);
+        let message = self.whole.without_secrets(message);
         let origin = self
             .root
             .at(path)
@@ -201,28 +209,6 @@ impl Assembly<'_> {
 
 fn key(name: &str) -> Step {
     Step::Key(name.to_owned())
-}
-
-/// The step with which `written` begins, and what follows. A key may itself hold dots: the longest wins.
-fn next_step<'a>(node: &Node, written: &'a str) -> Option<(Step, &'a str)> {
-    match &node.body {
-        Body::Table(table) => {
-            let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
-            let fits = |key: &&String| written.strip_prefix(key.as_str()).is_some_and(ends);
-            let key = table.keys().filter(fits).max_by_key(|key| key.len())?;
-            let rest = &written[key.len()..];
-            Some((
-                Step::Key(key.clone()),
-                rest.strip_prefix('.').unwrap_or(rest),
-            ))
-        }
-        Body::List(_) => {
-            let (index, rest) = written.strip_prefix('[')?.split_once(']')?;
-            let rest = rest.strip_prefix('.').unwrap_or(rest);
-            Some((Step::Item(index.parse().ok()?), rest))
-        }
-        _ => None,
-    }
 }
 
 /// Removes the option at `path`; `false` when there is none. Of a list the whole is removed.
@@ -243,28 +229,4 @@ fn take_out(options: &mut Value, path: &[Step]) -> bool {
         }
     }
     false
-}
-
-/// Libraries like to quote what they refuse: secrets, and addresses that may hold one, are struck out.
-fn without_values(message: String, texts: &[&str]) -> String {
-    texts.iter().fold(message, |message, text| {
-        let message = message.replace(&format!("{text:?}"), "(not shown)");
-        if text.len() < SHORT {
-            message
-        } else {
-            message.replace(text, "(not shown)")
-        }
-    })
-}
-
-fn collect_addresses<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
-    match &node.body {
-        Body::Text(text) if text.contains("://") || text.contains('@') => texts.push(text),
-        Body::List(items) => items.iter().for_each(|item| collect_addresses(item, texts)),
-        Body::Table(table) => {
-            let nodes = table.values().map(|entry| &entry.node);
-            nodes.for_each(|node| collect_addresses(node, texts));
-        }
-        _ => {}
-    }
 }

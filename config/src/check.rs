@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::envelope;
 use crate::errors::{Complaint, hint};
 use crate::shape::{Shape, one_of};
 use crate::tree::{Body, Entry, Node, Origin, Path, Step, Table};
@@ -21,12 +22,6 @@ pub(crate) fn check(root: &Node, schema: &Value) -> Findings {
     checker.found
 }
 
-/// How `ENC[...]` begins.
-pub(crate) const ENVELOPE: &str = "ENC[";
-/// What is said about it.
-pub(crate) const ENVELOPE_UNSUPPORTED: &str =
-    "`ENC[...]` is not supported in this version; use `env:NAME` or `file:PATH`";
-
 #[derive(Default)]
 struct Checker {
     path: Path,
@@ -35,7 +30,7 @@ struct Checker {
 
 impl Checker {
     fn visit(&mut self, node: &Node, shape: Shape<'_>) {
-        if !shape.accepts(node) {
+        if !shape.accepts(node) || matches!(node.body, Body::Huge(_)) {
             let (expected, what) = (shape.describe(Some(node)), node.what());
             self.complain(&node.origin, format!("expected {expected}, found {what}"));
             return;
@@ -51,7 +46,7 @@ impl Checker {
             Body::Text(text) => self.visit_text(node, text, &layers),
             Body::List(items) => self.visit_items(node, items, &layers),
             Body::Table(table) => self.visit_table(node, table, shape, &layers),
-            Body::Bool(_) | Body::Date(_) => {}
+            Body::Bool(_) | Body::Date(_) | Body::Huge(_) => {}
         }
     }
 
@@ -152,8 +147,9 @@ impl Checker {
 
     fn visit_text(&mut self, node: &Node, text: &str, layers: &[Shape<'_>]) {
         let secret = layers.iter().any(|layer| layer.is_secret());
-        if text.trim_start().starts_with(ENVELOPE) {
-            return self.complain(&node.origin, ENVELOPE_UNSUPPORTED);
+        if !secret && envelope::begins(text) {
+            let message = "`ENC[...]` is only read where the value is a secret";
+            return self.complain(&node.origin, message);
         }
         if secret && !self.found.secrets.contains(&self.path) {
             self.found.secrets.push(self.path.clone());
@@ -175,7 +171,11 @@ impl Checker {
         for layer in layers {
             let least = layer.get("minItems").and_then(Value::as_u64).unwrap_or(0);
             if (items.len() as u64) < least {
-                let message = format!("expected at least {least} items, found {}", items.len());
+                let plural = if least == 1 { "" } else { "s" };
+                let message = format!(
+                    "expected at least {least} item{plural}, found {}",
+                    items.len()
+                );
                 self.complain(&node.origin, message);
             }
             let Some(shape) = layer.items() else { continue };

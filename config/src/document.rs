@@ -3,11 +3,13 @@
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path as FilePath;
+use std::string::FromUtf8Error;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::errors::{Complaint, Place};
+use crate::errors::{Complaint, Place, Problem};
+use crate::syntax;
 use crate::tree::{Body, Entry, Node, Origin, Path, Step, Table};
 
 /// The largest file that is read.
@@ -29,31 +31,45 @@ impl Document {
         }
     }
 
-    /// Reads a file; the error is a sentence.
-    pub(crate) fn read(path: &FilePath) -> Result<Self, (io::ErrorKind, String)> {
-        let text = read_text(path, FILE_BYTES_MAX)?;
-        Ok(Self::new(path.display().to_string(), text))
+    /// Reads a file.
+    pub(crate) fn read(path: &FilePath) -> Result<Self, (io::ErrorKind, Problem)> {
+        let name = path.display().to_string();
+        match read_bytes(path, FILE_BYTES_MAX) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes);
+                let text =
+                    text.map_err(|error| (io::ErrorKind::InvalidData, no_text(&name, &error)))?;
+                Ok(Self::new(name, text))
+            }
+            Err((kind, message)) => Err((kind, Problem::new(Place::WholeFile(name), "", &message))),
+        }
     }
 
-    /// The tree of the file. What cannot be read is complained about, and then the tree is not whole.
-    pub(crate) fn parse(&self, complaints: &mut Vec<Complaint>) -> Node {
+    /// The tree of the file. Values that nothing wants are complained about, and left out.
+    ///
+    /// # Errors
+    /// Where the file is no TOML.
+    pub(crate) fn parse(&self, complaints: &mut Vec<Complaint>) -> Result<Node, Vec<Complaint>> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         if !errors.is_empty() {
-            complaints.extend(errors.iter().map(|error| {
-                let start = error.span().map_or(0, |span| span.start);
-                Complaint::new(&[], &Origin::File(start), error.message())
-            }));
-            return Node::table(Origin::File(0));
+            return Err(syntax::explain(&self.text, &errors));
         }
         let mut reader = Reader {
             origin: Origin::File,
             path: Path::new(),
             complaints,
         };
-        Node {
+        Ok(Node {
             origin: Origin::File(0),
             body: Body::Table(reader.table(table.get_ref())),
-        }
+        })
+    }
+
+    /// Where the relative paths in it begin.
+    pub(crate) fn folder(&self) -> &FilePath {
+        FilePath::new(&self.name)
+            .parent()
+            .unwrap_or(FilePath::new(""))
     }
 
     /// Where `origin` is for people.
@@ -67,23 +83,36 @@ impl Document {
                 while !self.text.is_char_boundary(end) {
                     end -= 1;
                 }
-                let before = &self.text[..end];
-                let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-                Place::File {
-                    file: self.name.clone(),
-                    line: before.matches('\n').count() + 1,
-                    column: before[line_start..].chars().count() + 1,
-                }
+                place_after(&self.name, &self.text[..end])
             }
         }
     }
 }
 
+/// The place in the file `name` to which `before` leads.
+fn place_after(name: &str, before: &str) -> Place {
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Place::File {
+        file: name.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+    }
+}
+
+fn no_text(name: &str, error: &FromUtf8Error) -> Problem {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let before = std::str::from_utf8(valid).unwrap_or_default();
+    let place = place_after(name, before);
+    Problem::new(place, "", "this is not UTF-8 text: save the file as UTF-8")
+}
+
 /// Reads at most `bytes_max` bytes of text; the error is a sentence without the file's content.
-pub(crate) fn read_text(
-    path: &FilePath,
-    bytes_max: u64,
-) -> Result<String, (io::ErrorKind, String)> {
+pub(crate) fn read_text(path: &FilePath, bytes_max: u64) -> Result<String, String> {
+    let bytes = read_bytes(path, bytes_max).map_err(|(_, message)| message)?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
+fn read_bytes(path: &FilePath, bytes_max: u64) -> Result<Vec<u8>, (io::ErrorKind, String)> {
     let failed = |error: io::Error| (error.kind(), format!("cannot be read: {error}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -92,8 +121,7 @@ pub(crate) fn read_text(
         let message = format!("is larger than {} KiB", bytes_max >> 10);
         return Err((io::ErrorKind::FileTooLarge, message));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| (io::ErrorKind::InvalidData, "is not UTF-8 text".to_owned()))
+    Ok(bytes)
 }
 
 /// Reads one TOML value that stands outside the file, such as a list in an environment variable.
@@ -140,11 +168,11 @@ impl<O: Fn(usize) -> Origin> Reader<'_, O> {
             DeValue::String(text) => Some(Body::Text(text.to_string())),
             DeValue::Boolean(value) => Some(Body::Bool(*value)),
             DeValue::Datetime(at) => Some(Body::Date(at.to_string())),
-            DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-                .map_or_else(
-                    |_| self.refuse(value.span(), "the number is out of range"),
-                    |value| Some(Body::Integer(value)),
-                ),
+            DeValue::Integer(digits) => {
+                let read = i64::from_str_radix(digits.as_str(), digits.radix());
+                let huge = |_| Body::Huge(digits.to_string());
+                Some(read.map_or_else(huge, Body::Integer))
+            }
             DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
                 Ok(value) if value.is_finite() => Some(Body::Float(value)),
                 _ => self.refuse(value.span(), "the number is not finite"),

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where: the public errors, and the complaints from which they are made.
+//! What is wrong, and where: problems as people read them, and the complaints from which they are made.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use crate::tree::{Node, Origin, Path, Step, spell};
 /// How many problems are told. A file that is no configuration at all has one for every few of its bytes.
 pub(crate) const PROBLEMS_MAX: usize = 200;
 
-/// All that is wrong with a configuration, up to some hundred; never empty. Shown one per line, none holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<Problem>);
+/// All that is wrong, up to some hundred. Shown one per line, none holds a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,38 +41,88 @@ pub enum Place {
     Flag(String),
 }
 
-impl ConfigErrors {
-    /// The problems, in the order of the file, then of the environment, then of the command line.
-    pub fn problems(&self) -> &[Problem] {
-        &self.0
+impl Problem {
+    /// A problem at `place`, with `key` or about none.
+    pub fn new(place: Place, key: impl Into<String>, message: &str) -> Self {
+        Self {
+            place,
+            key: key.into(),
+            message: one_line(message),
+        }
+    }
+}
+
+impl Problems {
+    /// One by one: those of the configuration in the order of the file, then of the environment, then of the command line.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
     }
 
-    /// Turns complaints about `root` into errors that people can read.
-    pub(crate) fn new(mut complaints: Vec<Complaint>, root: &Node, document: &Document) -> Self {
+    /// True when nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `value`, if nothing is wrong.
+    ///
+    /// # Errors
+    /// All that is.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        match self.is_empty() {
+            true => Ok(value),
+            false => Err(self),
+        }
+    }
+
+    /// Turns complaints about `root` into problems that people can read.
+    pub(crate) fn of(mut complaints: Vec<Complaint>, root: &Node, document: &Document) -> Self {
         complaints.sort_by(|a, b| a.origin.cmp(&b.origin));
         let untold = complaints.len().saturating_sub(PROBLEMS_MAX);
         complaints.truncate(PROBLEMS_MAX);
-        let problems = complaints.into_iter().map(|complaint| Problem {
-            place: document.place(&complaint.origin),
-            key: spell(root, &complaint.path),
-            message: one_line(&complaint.message),
+        let problems = complaints.into_iter().map(|complaint| {
+            let place = document.place(&complaint.origin);
+            Problem::new(place, spell(root, &complaint.path), &complaint.message)
         });
         let mut problems: Vec<_> = problems.collect();
         problems.dedup();
         if untold > 0 {
-            problems.push(Problem {
-                place: document.place(&Origin::Default),
-                key: String::new(),
-                message: format!("{untold} more problems are not shown"),
-            });
+            let message = format!("{untold} more problems are not shown");
+            problems.push(Problem::new(document.place(&Origin::Default), "", &message));
         }
         Self(problems)
     }
 }
 
-impl std::error::Error for ConfigErrors {}
+impl std::error::Error for Problems {}
 
-impl fmt::Display for ConfigErrors {
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl Extend<Problem> for Problems {
+    fn extend<I: IntoIterator<Item = Problem>>(&mut self, problems: I) {
+        self.0.extend(problems);
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        Self(problems.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
@@ -88,7 +138,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         if !self.key.is_empty() {
-            write!(f, "`{}`: ", self.key)?;
+            write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)
     }

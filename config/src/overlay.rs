@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::document::parse_value;
+use crate::envelope;
 use crate::errors::{Complaint, hint};
 use crate::shape::Shape;
 use crate::tree::{Body, Entry, Node, Origin, Path, Step};
@@ -17,23 +18,73 @@ const SEPARATOR: &str = "__";
 /// The keys that decide which other keys there are, so they are written first.
 const DECIDING: [&str; 2] = ["type", "backend"];
 
-/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Others are left alone.
+/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Others are left alone, unless they name a key but for an
+/// underscore.
 pub(crate) fn environment(
     root: &mut Node,
     schema: &Value,
     variables: &[(String, String)],
 ) -> Vec<Complaint> {
-    let ours = variables.iter().filter_map(|(name, text)| {
-        let key = name.strip_prefix(PREFIX)?;
-        let segments = key.to_lowercase();
-        let segments = segments.split(SEPARATOR).map(str::to_owned).collect();
-        key.contains(SEPARATOR).then(|| Setting {
-            segments,
-            text,
-            origin: Origin::Variable(name.as_str().into()),
-        })
+    let ours = variables
+        .iter()
+        .filter(|(name, _)| !name.starts_with(envelope::KEY_VARIABLE));
+    let ours = ours.filter_map(|(name, text)| Some((name.strip_prefix(PREFIX)?, name, text)));
+    let (settings, others): (Vec<_>, Vec<_>) = ours.partition(|(key, ..)| key.contains(SEPARATOR));
+    let settings = settings.into_iter().map(|(key, name, text)| Setting {
+        segments: key
+            .to_lowercase()
+            .split(SEPARATOR)
+            .map(str::to_owned)
+            .collect(),
+        text,
+        origin: Origin::Variable(name.as_str().into()),
     });
-    write_all(root, schema, ours.collect())
+    let mut complaints = write_all(root, schema, settings.collect());
+    let known = (Shape::new(schema), Some(&*root));
+    complaints.extend(others.into_iter().filter_map(|(key, name, text)| {
+        let meant = meant(known, &fold(key))?;
+        if is_link(text) || !meant.contains(SEPARATOR) {
+            return None;
+        }
+        let message = format!(
+            "the parts of a key are separated by two underscores: did you mean `{PREFIX}{meant}`?"
+        );
+        Some(Complaint::new(
+            &[],
+            &Origin::Variable(name.as_str().into()),
+            message,
+        ))
+    }));
+    complaints
+}
+
+/// What Kubernetes and Docker put into the environment for a service that is called like us, such as
+/// `ACTEON_SERVER_PORT=tcp://10.0.0.1:8080`.
+fn is_link(text: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+}
+
+/// The end of the variable's name for the key below `shape` that `folded` spells with one underscore between its parts.
+fn meant((shape, node): (Shape<'_>, Option<&Node>), folded: &str) -> Option<String> {
+    let inside = |name: &str, shape: Shape<'_>, node: Option<&Node>| {
+        let rest = folded.strip_prefix(&fold(name))?;
+        let upper = fold(name).to_uppercase();
+        match rest.strip_prefix('_') {
+            None => rest.is_empty().then_some(upper),
+            Some(rest) => Some(format!("{upper}{SEPARATOR}{}", meant((shape, node), rest)?)),
+        }
+    };
+    if let Some(items) = list_items(shape, node) {
+        let mut named = node.map_or(&[][..], Node::items).iter();
+        return named.find_map(|item| inside(item.get("name")?.text()?, items, Some(item)));
+    }
+    let mut names = shape.names(node).into_iter();
+    names.find_map(|name| {
+        let node = node.and_then(|node| node.get(name));
+        inside(name, shape.named(node, name)?, node)
+    })
 }
 
 /// Writes flags, given as dotted keys, into `root`.
@@ -182,7 +233,12 @@ fn typed(text: &str, shape: Shape<'_>, origin: &Origin) -> Body {
 
 fn number(text: &str, kinds: &[&str]) -> Option<Body> {
     let (whole, broken) = (kinds.contains(&"integer"), kinds.contains(&"number"));
-    let integer = || text.parse().ok().map(Body::Integer);
+    let is_whole = || {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let huge = || is_whole().then(|| Body::Huge(text.to_owned()));
+    let integer = || text.parse().ok().map(Body::Integer).or_else(huge);
     let float = || {
         text.parse()
             .ok()

@@ -1,27 +1,35 @@
-//! Putting secrets in the place of what refers to them: `env:NAME` and `file:PATH`. Anything else is the secret.
+//! Putting secrets in the place of what refers to them or holds them encrypted: `env:NAME`, `file:PATH`, `ENC[...]`.
+//! Anything else is the secret.
 
 use std::path::Path as FilePath;
 
-use crate::check::{ENVELOPE, ENVELOPE_UNSUPPORTED};
 use crate::document::read_text;
+use crate::envelope;
 use crate::errors::Complaint;
 use crate::tree::{Body, Node, Path};
 
-/// The largest secret.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// The largest file of a secret.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+const OF_VARIABLE: &str = "env:";
+const OF_FILE: &str = "file:";
 
-/// Resolves the secrets at `places` of `root`; `environment` is what `env:` refers to.
-pub(crate) fn resolve(
-    root: &mut Node,
-    places: &[Path],
-    environment: &[(String, String)],
-) -> Vec<Complaint> {
+/// Where secrets are found that a value refers to.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// What `env:` refers to, and where the keys of `ENC[...]` are.
+    pub(crate) environment: &'a [(String, String)],
+    /// Where a relative path begins.
+    pub(crate) folder: &'a FilePath,
+}
+
+/// Resolves the secrets at `places` of `root`.
+pub(crate) fn resolve(root: &mut Node, places: &[Path], sources: Sources<'_>) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for path in places {
         let Some(node) = root.at_mut(path) else {
             continue;
         };
-        match node.text().map(|text| secret(text, environment)) {
+        match node.text().map(|text| sources.secret(text)) {
             Some(Ok(secret)) => node.body = Body::Text(secret),
             Some(Err(message)) => complaints.push(Complaint::new(path, &node.origin, message)),
             None => {}
@@ -30,38 +38,52 @@ pub(crate) fn resolve(
     complaints
 }
 
-/// The secret that `text` is or names.
-fn secret(text: &str, environment: &[(String, String)]) -> Result<String, String> {
-    let secret = if let Some(name) = text.strip_prefix("env:") {
-        from_environment(name, environment)?
-    } else if let Some(path) = text.strip_prefix("file:") {
-        from_file(path)?
-    } else {
-        text.to_owned()
-    };
-    if secret.trim_start().starts_with(ENVELOPE) {
-        return Err(ENVELOPE_UNSUPPORTED.into());
-    }
-    Ok(secret)
+/// True for text that says where a secret is, and is none itself.
+pub(crate) fn is_reference(text: &str) -> bool {
+    [OF_VARIABLE, OF_FILE]
+        .iter()
+        .any(|begin| text.starts_with(begin))
 }
 
-fn from_environment(name: &str, environment: &[(String, String)]) -> Result<String, String> {
-    let found = environment.iter().find(|(known, _)| known == name);
-    match found {
-        Some((_, value)) if !value.is_empty() => Ok(value.clone()),
-        Some(_) => Err(format!("the environment variable `{name}` is empty")),
-        None => Err(format!("the environment variable `{name}` is not set")),
+impl Sources<'_> {
+    /// The secret that `text` is, names or holds encrypted.
+    fn secret(self, text: &str) -> Result<String, String> {
+        let found = if let Some(name) = text.strip_prefix(OF_VARIABLE) {
+            self.from_environment(name)?
+        } else if let Some(path) = text.strip_prefix(OF_FILE) {
+            self.from_file(path)?
+        } else {
+            text.to_owned()
+        };
+        match envelope::begins(&found) {
+            true => envelope::open(&found, self.environment).map_err(|error| error.to_string()),
+            false => Ok(found),
+        }
+    }
+
+    fn from_environment(self, name: &str) -> Result<String, String> {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        match found {
+            Some((_, value)) if !value.is_empty() => Ok(value.clone()),
+            Some(_) => Err(format!("the environment variable `{name}` is empty")),
+            None => Err(format!("the environment variable `{name}` is not set")),
+        }
+    }
+
+    /// The content of a file without the end of its last line.
+    fn from_file(self, path: &str) -> Result<String, String> {
+        let path = self.folder.join(path);
+        let told = |message: String| format!("the file `{}` {message}", path.display());
+        let text = read_text(&path, FILE_BYTES_MAX).map_err(told)?;
+        match without_line_end(&text) {
+            "" => Err(told("is empty".to_owned())),
+            text => Ok(text.to_owned()),
+        }
     }
 }
 
-/// The content of a file without the end of its last line.
-fn from_file(path: &str) -> Result<String, String> {
-    let text = read_text(FilePath::new(path), SECRET_BYTES_MAX)
-        .map_err(|(_, message)| format!("the file `{path}` {message}"))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    match text {
-        "" => Err(format!("the file `{path}` is empty")),
-        text => Ok(text.to_owned()),
-    }
+/// `text` without the end of its last line.
+pub fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
 }

@@ -17,6 +17,8 @@ use acteon_core::sink::Sinks;
 use acteon_core::source::Sources;
 use acteon_core::state::States;
 
+use crate::whole::Section;
+
 pub(crate) use self::adapted::Keys;
 pub use self::adapted::{
     Adapted, AuditDelivery, AuditKeys, ProviderKeys, RedactSettings, SourceKeys, StateKeys,
@@ -47,6 +49,10 @@ pub struct Settings {
     pub sources: Vec<SourceSettings>,
     /// Empty when none is configured: then `log` serves under every name.
     pub providers: Vec<ProviderSettings>,
+    /// The names of all providers in their order, also of those that were left out because they cannot be read.
+    pub providers_named: Vec<String>,
+    /// The whole as it was written.
+    pub section: Section,
 }
 
 /// `[state]`.

@@ -272,7 +272,7 @@ pub(crate) fn one_of(choices: &[&Value]) -> String {
 fn is_of_kind(node: &Node, kind: &str) -> bool {
     match &node.body {
         Body::Bool(_) => kind == "boolean",
-        Body::Integer(_) => kind == "integer" || kind == "number",
+        Body::Integer(_) | Body::Huge(_) => kind == "integer" || kind == "number",
         Body::Float(_) => kind == "number",
         Body::Text(_) => kind == "string",
         Body::Date(_) => false,

@@ -6,6 +6,7 @@ mod layers;
 mod mistakes;
 mod mutations;
 mod secrets;
+mod shown;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ fn load_text(
     text: &str,
     environment: &[(&str, &str)],
     flags: &[(&str, &str)],
-) -> Result<Settings, ConfigErrors> {
+) -> Result<Settings, Problems> {
     let owned = |pairs: &[(&str, &str)]| {
         let pairs = pairs
             .iter()
@@ -30,11 +31,8 @@ fn load_text(
         flags: owned(flags),
     };
     let registries = Registries::new();
-    load_document(
-        &Document::new(DEFAULT_FILE, text),
-        &inputs,
-        &registries.adapters(),
-    )
+    let document = Document::new(DEFAULT_FILE, text);
+    read_document(document, &inputs, &registries.adapters()).whole()
 }
 
 fn loaded(text: &str) -> Settings {
@@ -79,6 +77,82 @@ fn a_named_file_must_be_there() {
 }
 
 #[test]
+fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [
+        "acteon.tml",
+        "acteon.toml.txt",
+        "Acteon.toml",
+        "acteon.yaml",
+        "acteon.json",
+        "actoen.toml",
+        "acteon.toml~",
+    ];
+    for name in names.iter().chain(&[
+        "rules.yaml",
+        "acteon.toml.md",
+        "acteon-server",
+        "acteon.db",
+        "README.md",
+    ]) {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    std::fs::create_dir(folder.path().join("acteon.tom")).unwrap();
+    let told = stray::problems(folder.path());
+    let mut files: Vec<_> = told
+        .iter()
+        .map(|problem| problem.place.to_string())
+        .collect();
+    files.sort_by_key(|file| names.iter().position(|name| name == file));
+    assert_eq!(files, names);
+    let expected = "acteon.tml: this file is not read: the configuration is called `acteon.toml`; \
+                    rename it, or name it: `-c acteon.tml`";
+    assert!(
+        told.iter().any(|problem| problem.to_string() == expected),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_can_be_read_is_read_where_something_else_is_wrong() {
+    let text = "[server]\nport = \"x\"\n[rules]\ndirectory = \"rules\"\ndefault_timezone = \"Nowhere\"\n[state]\nbackend = \"redis\"\n\
+                [[providers]]\nname = \"good\"\ntype = \"log\"\n[[providers]]\nname = \"bad\"\ntype = \"lgo\"\n";
+    let registries = Registries::new();
+    let document = Document::new(DEFAULT_FILE, text);
+    let reading = read_document(document, &Inputs::default(), &registries.adapters());
+    assert_eq!(reading.problems.iter().count(), 4);
+    let settings = reading.settings.unwrap();
+    assert_eq!(
+        settings.rules.directory.as_deref(),
+        Some(Path::new("rules"))
+    );
+    assert_eq!(
+        (settings.server, settings.state.backend.as_str()),
+        (ServerSettings::default(), "memory")
+    );
+    assert_eq!(settings.providers.len(), 1);
+    assert_eq!(settings.providers_named, ["good", "bad"]);
+}
+
+#[test]
+fn what_is_found_out_later_is_told_with_the_place_where_it_was_said() {
+    let text = "[server]\nhost = \"h\"\n\n[[providers]]\nname = \"a.b\"\ntype = \"webhook\"\nurl = \"http://u:p@h/\"\n\
+                headers = { \"X.Y\" = \"hunter2\" }\n";
+    let settings = load_text(text, &[("ACTEON_SERVER__PORT", "1")], &[]).unwrap();
+    let (whole, hook) = (&settings.section, &settings.providers[0].section);
+    let told = [
+        whole.problem("server.port", "is in use"),
+        whole.problem("server.host", "is not here"),
+        whole.problem("server.max_connections", "are too many"),
+        whole.problem("admin.port", "is in use"),
+        hook.problem("headers.X.Y", "hunter2 is weak"),
+        hook.problem("success_codes[1]", "http://u:p@h/ does not know it"),
+        hook.problem("", "cannot be built"),
+    ];
+    insta::assert_snapshot!(told.map(|problem| problem.to_string()).join("\n"));
+}
+
+#[test]
 fn a_named_file_is_read() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, b"[server]\nport = 1234\n").unwrap();
@@ -96,17 +170,18 @@ fn a_named_file_is_read() {
 #[test]
 fn a_file_that_is_not_text_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), b"a = \"\xff\"").unwrap();
+    std::fs::write(file.path(), b"a = 1\nb = \"\xc3\xa4\xff\"").unwrap();
     let inputs = Inputs {
         path: Some(file.path().to_owned()),
         ..Inputs::default()
     };
     let registries = Registries::new();
     let errors = load(&inputs, &registries.adapters()).unwrap_err();
-    assert!(
-        errors.to_string().ends_with(": is not UTF-8 text"),
-        "{errors}"
+    let expected = format!(
+        "{}:2:7: this is not UTF-8 text: save the file as UTF-8",
+        file.path().display()
     );
+    assert_eq!(errors.to_string(), expected);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Origin {
 pub(crate) enum Body {
     Bool(bool),
     Integer(i64),
+    /// The digits of an integer that nothing can take.
+    Huge(String),
     Float(f64),
     Text(String),
     Date(String),
@@ -108,6 +110,7 @@ impl Node {
             Body::Bool(value) => format!("{value}"),
             Body::Integer(value) => format!("{value}"),
             Body::Float(value) => format!("{value}"),
+            Body::Huge(digits) => digits.clone(),
             Body::Text(_) => "a string".into(),
             Body::Date(_) => "a date or time".into(),
             Body::List(_) => "a list".into(),
@@ -120,6 +123,7 @@ impl Node {
             Body::Bool(value) => Value::Bool(*value),
             Body::Integer(value) => Value::Number((*value).into()),
             Body::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
+            Body::Huge(_) => Value::Null,
             Body::Text(text) | Body::Date(text) => Value::String(text.clone()),
             Body::List(items) => items.iter().map(Node::to_json).collect(),
             Body::Table(table) => Value::Object(to_json_map(table)),
@@ -148,7 +152,8 @@ pub(crate) fn spell(root: &Node, path: &[Step]) -> String {
     spelled
 }
 
-fn push_key(spelled: &mut String, key: &str) {
+/// Appends a key to a dotted path, in quotes where it needs them.
+pub(crate) fn push_key(spelled: &mut String, key: &str) {
     if !spelled.is_empty() {
         spelled.push('.');
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::ActionOutcome;
 
@@ -34,7 +34,7 @@ pub enum Policy {
 }
 
 /// What happens to a throttled action: the `throttled` option of a source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottledPolicy {
     /// It is submitted again after its wait.

@@ -46,7 +46,7 @@ pub use disposition::{Delay, Disposition, Policy, Refusal, ThrottledPolicy, Time
 pub use intake::{Feed, Intake};
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
 pub use redact::Redactor;
-pub use registry::{BuildError, Factory, Family, Plan, Registry, Uses};
+pub use registry::{BuildError, Factory, Family, Faults, Plan, Registry, Uses};
 pub use scope::Scope;
 pub use secret::Secret;
 pub use sink::{Attempt, Sink, SinkError, Sinks};

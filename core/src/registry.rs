@@ -29,21 +29,14 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
     /// The adapter's own options: `serde(deny_unknown_fields)`, defaults included.
     type Config: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Checks options of the right shape under this name, without connecting. [`Factory::build`] refuses everything
-    /// that this refuses.
-    ///
-    /// # Errors
-    /// Names the first option that cannot work.
-    fn check(&self, _config: &Self::Config, _name: &str) -> Result<(), BuildError> {
-        Ok(())
-    }
-
     /// The external resources it uses under this name, to detect conflicts inside the family.
     fn uses(&self, _name: &str, _config: &Self::Config) -> Uses {
         Uses::default()
     }
 
-    /// Builds the adapter. It may connect, but must not fail if that fails: the server starts without its backends.
+    /// Builds the adapter and refuses options that cannot work. It may read files that the options name, but must not wait
+    /// for a connection: the server starts without its backends, and `acteon-server check` builds everything on machines
+    /// that cannot reach them.
     async fn build(
         &self,
         config: Self::Config,
@@ -70,23 +63,88 @@ impl Uses {
     }
 }
 
-/// Why an adapter could not be built from options of the right shape.
+/// Why an adapter cannot work with options of the right shape: it cannot be built, or cannot connect.
 #[derive(Debug, Error)]
-#[error("{message}")]
+#[error("{}", self.told())]
 pub struct BuildError {
-    /// The problem and what to change, naming the option.
+    /// The wrong option, such as `headers.X-Key` or `topics[1]`; empty if the error is about no single option.
+    pub option: String,
+    /// The problem and what to change, without the option's name.
     pub message: String,
     /// The library's own error.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What else is wrong.
+    pub others: Vec<BuildError>,
 }
 
 impl BuildError {
-    /// An error without a source.
+    /// An error that is about no single option.
     pub fn new(message: impl Into<String>) -> Self {
+        Self::at("", message)
+    }
+
+    /// An error in one option.
+    pub fn at(option: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
+            option: option.into(),
             message: message.into(),
             source: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// Keeps the library's own error.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// All that is wrong, one by one.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    fn told(&self) -> String {
+        match self.option.as_str() {
+            "" => self.message.clone(),
+            option => format!("`{option}`: {}", self.message),
+        }
+    }
+}
+
+/// Collects what is wrong with the options of an adapter, so that all of it is told at once.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<BuildError>);
+
+impl Faults {
+    /// What there is, if nothing is wrong with it.
+    pub fn keep<T>(&mut self, result: Result<T, BuildError>) -> Option<T> {
+        let keep = |mut error: BuildError| {
+            let others = std::mem::take(&mut error.others);
+            self.0.push(error);
+            self.0.extend(others);
+        };
+        result.map_err(keep).ok()
+    }
+
+    /// Ends the collection: what was made of what was kept is good if nothing was wrong.
+    ///
+    /// # Errors
+    /// All that was wrong, as one.
+    pub fn end<T>(self, made: Option<T>) -> Result<T, BuildError> {
+        let mut all = self.0.into_iter();
+        match (all.next(), made) {
+            (None, Some(made)) => Ok(made),
+            (None, None) => Err(BuildError::new("a part is missing")),
+            (Some(mut first), _) => {
+                first.others.extend(all);
+                Err(first)
+            }
         }
     }
 }
@@ -155,14 +213,6 @@ pub struct Plan<F: Family> {
 }
 
 impl<F: Family> Plan<F> {
-    /// Checks whether it can be built under this name, as far as possible without connecting.
-    ///
-    /// # Errors
-    /// If the options have the right shape but cannot work.
-    pub fn check(&self, name: &str) -> Result<(), BuildError> {
-        self.entry.check(&*self.config, name)
-    }
-
     /// The external resources it uses under this name.
     pub fn uses(&self, name: &str) -> Uses {
         self.entry.uses(name, &*self.config)
@@ -181,7 +231,6 @@ impl<F: Family> Plan<F> {
 trait Erased<F: Family>: Send + Sync {
     fn schema(&self) -> Schema;
     fn parse(&self, options: Value) -> Result<Box<dyn Any + Send + Sync>, PlanError>;
-    fn check(&self, config: &(dyn Any + Send + Sync), name: &str) -> Result<(), BuildError>;
     fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses;
     async fn build(
         &self,
@@ -207,13 +256,6 @@ impl<F: Family, A: Factory<F>> Erased<F> for Entry<A> {
                 message: e.into_inner().to_string(),
             })?;
         Ok(Box::new(config))
-    }
-
-    fn check(&self, config: &(dyn Any + Send + Sync), name: &str) -> Result<(), BuildError> {
-        match config.downcast_ref() {
-            Some(config) => self.0.check(config, name),
-            None => Err(BuildError::new(OTHER_KIND)),
-        }
     }
 
     fn uses(&self, name: &str, config: &(dyn Any + Send + Sync)) -> Uses {

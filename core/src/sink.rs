@@ -10,13 +10,19 @@ use thiserror::Error;
 
 use crate::action::Action;
 use crate::outcome::{FailureCode, ProviderResponse};
-use crate::registry::Family;
+use crate::registry::{BuildError, Family};
 
 /// A way to deliver actions.
 #[async_trait]
 pub trait Sink: Send + Sync {
     /// Makes one attempt. Dropping the future abandons it. The caller sets the time limit.
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError>;
+
+    /// Connects as an attempt would, and delivers nothing. Says in a few words whom it reached, or nothing when there is
+    /// nobody to connect to.
+    async fn dial(&self) -> Result<Option<String>, BuildError> {
+        Ok(None)
+    }
 }
 
 /// One attempt.

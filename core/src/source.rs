@@ -13,7 +13,7 @@ use crate::decode::Defaults;
 use crate::disposition::ThrottledPolicy;
 use crate::health::Part;
 use crate::intake::Intake;
-use crate::registry::Family;
+use crate::registry::{BuildError, Family};
 
 /// A running consumer of a broker.
 #[async_trait]
@@ -26,6 +26,12 @@ pub trait Source: Send + Sync {
 
     /// Whether the source makes progress.
     fn readiness(&self) -> Part;
+
+    /// Connects as it does to read, and reads nothing. Says in a few words whom it reached, or nothing when there is nobody
+    /// to connect to.
+    async fn dial(&self) -> Result<Option<String>, BuildError> {
+        Ok(None)
+    }
 }
 
 /// The two steps of shutdown.

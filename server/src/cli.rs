@@ -27,8 +27,9 @@ pub(crate) enum Command {
     Run,
     /// Validate configuration and rules without starting anything
     ///
-    /// Warns about what is allowed and yet hardly meant: rules that can never match, providers that nobody has, fields that
-    /// no test has. Ends with 1 when something is wrong.
+    /// Builds all that is configured, as `run` does, and connects to nothing. Warns about what is allowed and yet hardly
+    /// meant: rules that can never match, providers that nobody has, fields that no test has. Ends with 1 when something is
+    /// wrong.
     Check(CheckArguments),
     /// Run the rule tests of a directory, offline and in virtual time
     ///
@@ -42,6 +43,11 @@ pub(crate) enum Command {
     /// with 1 when a rule failed, and with 2 when nothing was evaluated: mistakes in the rules, the action or the
     /// configuration.
     Eval(EvalArguments),
+    /// Encrypt a secret from standard input, to be put into the configuration as ENC[...]
+    ///
+    /// The key is 64 hex digits or the base64 of 32 bytes, in the environment variable ACTEON_AUTH_KEY; that of an id in
+    /// ACTEON_AUTH_KEY_<ID>. The end of the last line is not part of the secret.
+    Encrypt(EncryptArguments),
     /// What concerns the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -55,6 +61,16 @@ pub(crate) struct CheckArguments {
     /// End with 1 when there are warnings, too
     #[arg(long)]
     pub(crate) deny_warnings: bool,
+    /// Also try to reach the brokers, providers and backends that are configured
+    #[arg(long)]
+    pub(crate) connect: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EncryptArguments {
+    /// The id of the key: letters, digits, `-` and `_`
+    #[arg(long, value_name = "ID")]
+    pub(crate) kid: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +106,8 @@ pub(crate) struct EvalArguments {
 pub(crate) enum ConfigCommand {
     /// Print a JSON Schema of the configuration file, for editors
     Schema,
+    /// Print the effective configuration, each value with where it comes from; secrets are hidden
+    Show,
 }
 
 #[derive(Debug, Subcommand)]

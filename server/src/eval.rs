@@ -19,7 +19,7 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::compose::{StartError, redactor, rule_settings};
+use crate::compose::{redactor, rule_settings};
 
 pub use told::Told;
 
@@ -43,8 +43,10 @@ pub enum EvalError {
     Empty { path: PathBuf, unread: String },
     #[error("{0}")]
     Unreadable(RulesError),
-    #[error("{0}")]
-    Rules(StartError),
+    #[error("`rules.directory`: {0}")]
+    Directory(RulesError),
+    #[error("{}", lines(.0))]
+    Rules(Vec<RuleProblem>),
     #[error("{action}: {message}")]
     Action { action: String, message: String },
     #[error("{place}: not JSON: {message}")]
@@ -161,7 +163,7 @@ fn rule_set(settings: &Settings, given: Option<&Path>) -> Result<(RuleFolder, Ru
             RulesError::DirectoryMissing(path) => EvalError::NotThere(path),
             other => EvalError::Unreadable(other),
         })?,
-        None => read_rule_files(path).map_err(|error| EvalError::Rules(error.into()))?,
+        None => read_rule_files(path).map_err(EvalError::Directory)?,
     };
     if folder.files.is_empty() && folder.unreadable.is_empty() {
         let warnings = folder.warnings.iter();
@@ -171,7 +173,11 @@ fn rule_set(settings: &Settings, given: Option<&Path>) -> Result<(RuleFolder, Ru
             unread: warnings.collect(),
         });
     }
-    let known = rule_settings(settings).map_err(EvalError::Rules)?;
-    let set = folder.compile(&known).map_err(StartError::Rules);
+    let set = folder.compile(&rule_settings(settings));
     Ok((folder, set.map_err(EvalError::Rules)?))
+}
+
+fn lines(problems: &[RuleProblem]) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }

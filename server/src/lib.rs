@@ -6,11 +6,14 @@
 mod adapters;
 pub mod check;
 mod compose;
+mod connect;
 pub mod eval;
 mod events;
 mod fullness;
+mod ground;
 mod listen;
 mod metrics;
+mod problems;
 mod providers;
 mod readiness;
 mod rest;
@@ -19,7 +22,8 @@ mod signals;
 pub mod test;
 
 pub use adapters::AdapterSet;
-pub use compose::{Server, StartError};
+pub use compose::{Assembly, Server};
+pub use connect::Contacted;
 pub use run::Ended;
 pub use signals::Signals;
 

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_config::ServerSettings;
 use acteon_connect_http::Mannered;
 use acteon_core::Shutdown;
 use hyper::server::conn::http1;
@@ -41,6 +42,16 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// From the first byte of a request to the end of its head.
     pub(crate) head: Duration,
+}
+
+impl Limits {
+    pub(crate) fn of(settings: &ServerSettings) -> Self {
+        Self {
+            connections: settings.max_connections,
+            idle: settings.idle_timeout,
+            head: settings.head_timeout,
+        }
+    }
 }
 
 /// Serves until `stop` and all connections have ended. After `abandon` who waits is told so.

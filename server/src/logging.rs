@@ -2,13 +2,23 @@
 
 use std::io::IsTerminal;
 
-use acteon_config::{LogFormat, LogSettings};
+use acteon_config::{LogFormat, LogSettings, Place, Problem};
 use tracing_subscriber::EnvFilter;
+
+/// The variable that wins over the configured level.
+const VARIABLE: &str = "RUST_LOG";
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is wrong with `RUST_LOG`, if it is set.
+pub(crate) fn problem() -> Option<Problem> {
+    from_variable()?.err()
+}
 
 /// Starts logging to standard error. `RUST_LOG` wins over the configured level.
 pub(crate) fn start(settings: &LogSettings) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
+    let filter = from_variable()
+        .and_then(Result::ok)
+        .unwrap_or_else(|| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
     let format = settings.format.unwrap_or_else(|| {
         if std::io::stderr().is_terminal() {
             LogFormat::Text
@@ -22,5 +32,82 @@ pub(crate) fn start(settings: &LogSettings) {
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+fn from_variable() -> Option<Result<EnvFilter, Problem>> {
+    let text = std::env::var_os(VARIABLE).filter(|text| !text.is_empty())?;
+    Some(filter(&text.to_string_lossy()))
+}
+
+/// Reads a filter. A word that is no level is a target that writes everything, which nobody means who misspells a level.
+fn filter(text: &str) -> Result<EnvFilter, Problem> {
+    let wrong = |message: String| {
+        let place = Place::Variable(VARIABLE.to_owned());
+        Problem::new(place, "", &message)
+    };
+    let words = text.split(',').map(str::trim);
+    let mut misspelt = words.filter_map(|word| Some((word, nearest(word.rsplit('=').next()?)?)));
+    if let Some((word, level)) = misspelt.next() {
+        return Err(wrong(format!(
+            "`{word}` names no level; did you mean `{level}`?"
+        )));
+    }
+    EnvFilter::builder().parse(text).map_err(|_| {
+        let levels = LEVELS.join(", ");
+        wrong(format!(
+            "`{text}` is not a filter: that is a level ({levels}), or targets with levels such as \
+             `info,acteon_pipeline=debug`"
+        ))
+    })
+}
+
+/// The level that a word is near to and is not.
+fn nearest(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let near =
+        |level: &&&str| strsim::damerau_levenshtein(&word, level) <= 1 || word.starts_with(**level);
+    match LEVELS.contains(&word.as_str()) || word.contains(['[', ':']) {
+        true => None,
+        false => LEVELS
+            .iter()
+            .filter(|level| level.len() > 3)
+            .find(near)
+            .copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_with_what_is_meant() {
+        let told = |text| filter(text).err().map(|problem| problem.to_string());
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "",
+            "acteon_server",
+            "info,librdkafka=warn",
+            "acteon=debug,hyper=off",
+            "acteon_pipeline[span]=trace",
+            "warning_service=info",
+        ] {
+            assert_eq!(told(good), None, "{good}");
+        }
+        let meant = |word, level| {
+            Some(format!(
+                "RUST_LOG: `{word}` names no level; did you mean `{level}`?"
+            ))
+        };
+        assert_eq!(told("debgu"), meant("debgu", "debug"));
+        assert_eq!(told("acteon=inof,info"), meant("acteon=inof", "info"));
+        assert_eq!(told("information"), meant("information", "info"));
+        let other = told("info,acteon=loud").unwrap();
+        let expected =
+            "RUST_LOG: `info,acteon=loud` is not a filter: that is a level (off, error, ";
+        assert!(other.starts_with(expected), "{other}");
     }
 }

@@ -4,20 +4,27 @@ mod cli;
 mod logging;
 mod watchdog;
 
+use std::fmt::Display;
+use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 
-use acteon_config::{Inputs, LogSettings, Settings};
-use acteon_core::rules::RuleProblem;
+use acteon_config::{DEFAULT_FILE, Inputs, Problems, Reading};
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, Given};
-use acteon_server::{AdapterSet, Ended, Server, Signals, check, test};
+use acteon_server::{AdapterSet, Assembly, Ended, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{
-    Arguments, CheckArguments, Command, ConfigCommand, EvalArguments, RulesCommand, TestArguments,
+    Arguments, CheckArguments, Command, ConfigCommand, EncryptArguments, EvalArguments,
+    RulesCommand, TestArguments,
 };
+
+/// How much of standard input is read for a secret: more than may be encrypted.
+const SECRET_BYTES_MAX: u64 = 1 << 20;
 
 /// How `test` and `eval` end when nothing was run: a test or a rule that fails ends them with 1.
 const NOTHING_RUN: u8 = 2;
@@ -45,7 +52,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let adapters = AdapterSet::built_in();
     let inputs = Inputs {
         path: arguments.config.clone(),
-        environment: std::env::vars().collect(),
+        environment: environment(),
         flags: arguments.flags(),
     };
     match &arguments.command {
@@ -55,11 +62,16 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ))?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Config(ConfigCommand::Show)) => {
+            say(acteon_config::show(&inputs, &adapters.as_known())?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Rules(RulesCommand::Schema)) => {
             say(&serde_json::to_string_pretty(&acteon_rules::schema())?);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Check(wanted)) => Ok(validate(&inputs, &adapters, wanted)),
+        Some(Command::Encrypt(wanted)) => encrypt(wanted, &inputs),
+        Some(Command::Check(wanted)) => validate(read(&inputs, &adapters), wanted),
         Some(Command::Test(wanted)) => Ok(test_rules(&inputs, &adapters, wanted).unwrap_or_else(
             |error| {
                 complain(&format!("{error:#}"));
@@ -72,57 +84,113 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 ExitCode::from(NOTHING_RUN)
             },
         )),
-        None | Some(Command::Run) => {
-            let settings = acteon_config::load(&inputs, &adapters.as_known())?;
-            run(settings)
-        }
+        None | Some(Command::Run) => run(read(&inputs, &adapters)),
     }
+}
+
+/// The variables that are text; no others can be meant.
+fn environment() -> Vec<(String, String)> {
+    let texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.collect()
+}
+
+/// Reads the configuration, and what else decides whether the server starts.
+fn read(inputs: &Inputs, adapters: &AdapterSet) -> Reading {
+    let mut reading = acteon_config::read(inputs, &adapters.as_known());
+    reading.problems.extend(logging::problem());
+    reading
+}
+
+/// Encrypts what comes in on standard input.
+fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+    let mut secret = String::new();
+    std::io::stdin()
+        .take(SECRET_BYTES_MAX)
+        .read_to_string(&mut secret)
+        .context("reading the secret from standard input")?;
+    let secret = acteon_config::without_line_end(&secret);
+    say(&acteon_config::encrypt(
+        secret,
+        wanted.kid.as_deref(),
+        &inputs.environment,
+    )?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reports all that is wrong, or that nothing is, and what looks wrong.
-fn validate(inputs: &Inputs, adapters: &AdapterSet, wanted: &CheckArguments) -> ExitCode {
-    let settings = match acteon_config::load(inputs, &adapters.as_known()) {
-        Ok(settings) => settings,
-        Err(errors) => {
-            complain(&errors.to_string());
-            return ExitCode::FAILURE;
+fn validate(reading: Reading, wanted: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let read_from = read_from(&reading);
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    runtime()?.block_on(async {
+        let checked = check::check(reading, metrics).await?;
+        let mut unreached = Problems::default();
+        if wanted.connect {
+            unreached.extend(connect(&checked.assembly).await);
         }
-    };
-    let refused = check::adapters(&settings);
-    let are_refused = !refused.is_empty();
-    for error in refused.into_iter().map(anyhow::Error::new) {
-        complain(&format!("{error:#}"));
+        let warned = warn(&checked.warnings);
+        unreached.or(())?;
+        let counts = [
+            count(checked.sources, "source"),
+            count(checked.providers, "provider"),
+            count(checked.rules, "rule"),
+        ];
+        say(&format!(
+            "all is well with {read_from}{warned}: {}",
+            counts.join(", ")
+        ));
+        Ok(match wanted.deny_warnings && !checked.warnings.is_empty() {
+            true => ExitCode::FAILURE,
+            false => ExitCode::SUCCESS,
+        })
+    })
+}
+
+/// Says who was reached, and gives who was not.
+async fn connect(assembly: &Assembly) -> Vec<Problem> {
+    let mut unreached = Vec::new();
+    for contacted in assembly.connect().await {
+        let name = contacted.name;
+        match contacted.reached {
+            Ok(Some(whom)) => say(&format!("{name}: {whom}")),
+            Ok(None) => say(&format!("{name}: there is nobody to connect to")),
+            Err(problem) => unreached.push(problem),
+        }
     }
-    match check::rules(&settings) {
-        Ok(_) if are_refused => ExitCode::FAILURE,
-        Ok(checked) => {
-            let warned = warn(&checked.warnings);
-            let (sources, providers) = (settings.sources.len(), settings.providers.len());
-            let rules = checked.rules;
-            say(&format!(
-                "all is well{warned}: {sources} sources, {providers} providers, {rules} rules"
-            ));
-            if wanted.deny_warnings && !checked.warnings.is_empty() {
-                return ExitCode::FAILURE;
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
+    unreached
+}
+
+/// What was read, as people call it.
+fn read_from(reading: &Reading) -> String {
+    let here = |path: &Path| {
+        let whole = std::path::absolute(path);
+        whole
+            .unwrap_or_else(|_| path.to_owned())
+            .display()
+            .to_string()
+    };
+    match &reading.file {
+        Some(file) => here(file),
+        None => format!(
+            "the defaults (there is no {})",
+            here(Path::new(DEFAULT_FILE))
+        ),
     }
 }
 
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// Shows the warnings, and says how many there are.
-fn warn(warnings: &[RuleProblem]) -> String {
+fn warn(warnings: &[impl Display]) -> String {
     for warning in warnings {
         complain(&format!("warning: {warning}"));
     }
     match warnings.len() {
         0 => String::new(),
-        1 => " but for 1 warning".to_owned(),
-        many => format!(" but for {many} warnings"),
+        many => format!(" but for {}", count(many, "warning")),
     }
 }
 
@@ -183,17 +251,17 @@ fn evaluate(
     })
 }
 
-fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    logging::start(&LogSettings::clone(&settings.log));
+fn run(reading: Reading) -> anyhow::Result<ExitCode> {
+    let settings = reading.settings.as_ref();
+    if let Some(settings) = settings.filter(|_| reading.problems.is_empty()) {
+        logging::start(&settings.log);
+    }
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("starting the metrics")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
+    let runtime = runtime()?;
     let (server, signals) = runtime.block_on(async {
-        let server = Server::build(settings, metrics).await?;
+        let server = Assembly::build(reading, metrics).await?.listen().await?;
         say(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;
@@ -205,6 +273,13 @@ fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         Ended::Whole => ExitCode::SUCCESS,
         Ended::CutOff => ExitCode::from(CUT_OFF),
     })
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command")]

@@ -4,18 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_config::{
-    CircuitBreakerSettings, PipelineSettings, ProviderKeys, ProviderSettings, Redelivery,
-    RedeliverySettings,
+    CircuitBreakerSettings, PipelineSettings, Problems, ProviderKeys, ProviderSettings, Redelivery,
+    RedeliverySettings, Section,
 };
 use acteon_core::sink::SinkContext;
 use acteon_core::{BuildError, Clock, Redactor, Sink};
 use acteon_pipeline::{BreakerOptions, ProviderOptions, Providers, RedeliveryOptions};
 
 use crate::adapters::AdapterSet;
-use crate::compose::StartError;
+use crate::connect::Contact;
+use crate::problems;
 
 /// What delivers when no provider is configured, under whatever name.
 const DEFAULT_PROVIDER: &str = "log";
+
+/// The providers, and whom they deliver to.
+pub(crate) struct Built {
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) contacts: Vec<Contact>,
+}
 
 /// What holds for all providers.
 pub(crate) struct Treatment {
@@ -49,31 +56,41 @@ impl Treatment {
     pub(crate) async fn providers(
         &self,
         configured: Vec<ProviderSettings>,
-        clock: Clock,
-    ) -> Result<Arc<Providers>, StartError> {
+        section: &Section,
+        problems: &mut Problems,
+    ) -> Option<Built> {
+        let (clock, mut contacts) = (Clock::system(), Vec::new());
         if configured.is_empty() {
-            let mut options = ProviderOptions::new(DEFAULT_PROVIDER, default_sink().await?);
+            let sink = problems::keep(section, default_sink().await, problems)?;
+            let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
             options.queue = options.queue.min(self.share.actions);
             options.queue_bytes = self.share.bytes;
-            return Ok(Arc::new(Providers::under_any_name(options, clock)));
+            let providers = Arc::new(Providers::under_any_name(options, clock));
+            return Some(Built {
+                providers,
+                contacts,
+            });
         }
         let mut options = Vec::with_capacity(configured.len());
-        for provider in configured {
-            options.push(self.configured(provider).await?);
+        for ProviderSettings {
+            keys,
+            plan,
+            section,
+        } in configured
+        {
+            let built = plan.build(context(&keys)).await;
+            if let Some(sink) = problems::keep(&section, built, problems) {
+                contacts.push(Contact::of_sink(&keys.name, &sink, section));
+                options.push(self.of(&keys, sink));
+            }
         }
-        Ok(Arc::new(Providers::named(options, clock)?))
-    }
-
-    async fn configured(&self, provider: ProviderSettings) -> Result<ProviderOptions, StartError> {
-        let ProviderSettings { keys, plan } = provider;
-        let context = SinkContext {
-            name: keys.name.as_str().into(),
-            timeout: keys.timeout,
-            max_concurrent: keys.max_concurrent as usize,
-        };
-        let failed = StartError::build(format!("provider `{}`", keys.name));
-        let sink = plan.build(context).await.map_err(failed)?;
-        Ok(self.of(&keys, sink))
+        let named = Providers::named(options, clock);
+        let named = named.map_err(|error| section.problem("providers", &error.to_string()));
+        let providers = named.map_err(|problem| problems.extend([problem])).ok()?;
+        Some(Built {
+            providers: Arc::new(providers),
+            contacts,
+        })
     }
 
     /// How a provider is treated that this sink delivers for.
@@ -107,16 +124,23 @@ pub(crate) fn redelivery_options(redelivery: &Redelivery) -> RedeliveryOptions {
     }
 }
 
+fn context(keys: &ProviderKeys) -> SinkContext {
+    SinkContext {
+        name: keys.name.as_str().into(),
+        timeout: keys.timeout,
+        max_concurrent: keys.max_concurrent as usize,
+    }
+}
+
 /// The sink of a server on which no provider is configured, with its own defaults.
-async fn default_sink() -> Result<Arc<dyn Sink>, StartError> {
-    let failed = || StartError::build(format!("provider `{DEFAULT_PROVIDER}`"));
+async fn default_sink() -> Result<Arc<dyn Sink>, BuildError> {
     let options = serde_json::Value::Object(serde_json::Map::new());
     let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
-    let plan = plan.map_err(|error| failed()(BuildError::new(error.to_string())))?;
+    let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
     let context = SinkContext {
         name: DEFAULT_PROVIDER.into(),
         timeout: Duration::from_secs(30),
         max_concurrent: 100,
     };
-    plan.build(context).await.map_err(failed())
+    plan.build(context).await
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compose::Server;
 use crate::events::{self, InFlight};
+use crate::listen::Limits;
 use crate::rest::Listener;
 use crate::signals::Signals;
 use crate::{fullness, listen};
@@ -70,15 +71,16 @@ struct Ledger {
 impl Life {
     fn begin(server: Server) -> Self {
         let shutdown = Shutdown {
-            stop: server.stop.clone(),
+            stop: server.assembly.stop.clone(),
             abandon: CancellationToken::new(),
         };
         let ledger = Ledger {
-            admission: server.admission.clone(),
-            http: server.http.clone(),
-            trail: server.trail.clone(),
+            admission: server.assembly.admission.clone(),
+            http: server.assembly.http.clone(),
+            trail: server.assembly.trail.clone(),
         };
-        let (limit, cut_off) = (server.shutdown_timeout, CancellationToken::new());
+        let limit = server.assembly.server.shutdown_timeout;
+        let cut_off = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(live(server, shutdown.clone(), cut_off.clone()));
         Self {
@@ -139,6 +141,11 @@ impl Life {
 
 /// All that runs, from start to end.
 async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
+    let Server {
+        listener,
+        admin_listener,
+        assembly: server,
+    } = server;
     // What providers have not finished when the time is over goes back, and so its callers are answered.
     let pipeline_closing = shutdown.abandon.child_token();
     let trail_closing = CancellationToken::new();
@@ -154,16 +161,16 @@ async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
     for source in &server.sources {
         front.spawn(consume(source.clone(), shutdown.clone()));
     }
-    let admin = if server.admin_listener.is_some() {
+    let admin = if admin_listener.is_some() {
         Listener::Own
     } else {
         Listener::Shared
     };
-    let limits = server.limits;
+    let limits = Limits::of(&server.server);
     let router = server.routers.of_server(admin);
-    let listening = listen::serve(server.listener, router, limits, shutdown.clone());
+    let listening = listen::serve(listener, router, limits, shutdown.clone());
     front.spawn(listening);
-    if let Some(listener) = server.admin_listener {
+    if let Some(listener) = admin_listener {
         let router = server.routers.of_admin();
         front.spawn(listen::serve(listener, router, limits, shutdown));
     }

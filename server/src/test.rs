@@ -4,10 +4,11 @@ use std::path::Path;
 
 use acteon_config::Settings;
 use acteon_core::Redactor;
+use acteon_core::rules::RulesError;
 use acteon_rule_tests::{LoadError, Suite, Surroundings, stand_in};
 use thiserror::Error;
 
-use crate::compose::{StartError, pipeline_options, rule_settings};
+use crate::compose::{pipeline_options, rule_settings};
 use crate::providers::{Share, Treatment};
 
 /// Why no tests can be run.
@@ -16,8 +17,8 @@ use crate::providers::{Share, Treatment};
 pub enum TestError {
     #[error("no directory is given, and no `rules.directory` is configured")]
     NoDirectory,
-    #[error(transparent)]
-    Settings(#[from] StartError),
+    #[error("`rules.directory`: {0}")]
+    Directory(RulesError),
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -39,7 +40,7 @@ pub fn suite(settings: &Settings, directory: Option<&Path>) -> Result<Suite, Tes
     let providers = settings.providers.iter();
     let providers = providers.map(|provider| treatment.of(&provider.keys, stand_in()));
     let surroundings = Surroundings {
-        rules: rule_settings(settings)?,
+        rules: rule_settings(settings),
         pipeline: pipeline_options(
             &settings.pipeline,
             settings.audit.store_payload,
@@ -48,7 +49,7 @@ pub fn suite(settings: &Settings, directory: Option<&Path>) -> Result<Suite, Tes
         providers: providers.collect(),
     };
     Suite::load(given, surroundings).map_err(|error| match (error, directory) {
-        (LoadError::Unreadable(error), None) => StartError::from(error).into(),
+        (LoadError::Unreadable(error), None) => TestError::Directory(error),
         (error, _) => error.into(),
     })
 }

@@ -2,13 +2,13 @@
 
 mod shutdown;
 
-use acteon_config::{Inputs, Settings};
+use acteon_config::{Inputs, Problems, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterSet, Ended, Server, Signals, StartError};
+use crate::{AdapterSet, Ended, Server, Signals};
 
 fn settings(flags: &[(&str, &str)]) -> Settings {
     let flags = flags
@@ -22,7 +22,7 @@ fn settings(flags: &[(&str, &str)]) -> Settings {
     acteon_config::load(&inputs, &AdapterSet::built_in().as_known()).unwrap()
 }
 
-async fn build(flags: &[(&str, &str)]) -> Result<Server, StartError> {
+async fn build(flags: &[(&str, &str)]) -> Result<Server, Problems> {
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     Server::build(settings(flags), metrics).await
 }
@@ -54,11 +54,13 @@ async fn what_no_waiting_can_mend_is_told_before_anything_runs() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let error = build(&[("server.port", &port)]).await.err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        format!("cannot listen on 127.0.0.1:{port}")
+    let expected = format!(
+        "--port: server.port: cannot listen on 127.0.0.1:{port}: another process does; \
+         choose another port: `--port 8090`, `ACTEON_SERVER__PORT=8090`, or 0 for one that is free"
     );
+    assert_eq!(error.to_string(), expected);
     let missing = [("server.port", "0"), ("rules.directory", "/nowhere/at/all")];
     let error = build(&missing).await.err().unwrap();
-    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    let expected = "--directory: rules.directory: there is no directory `/nowhere/at/all`";
+    assert_eq!(error.to_string(), expected);
 }

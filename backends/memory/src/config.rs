@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Options of the state backend `memory`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
     /// The maximum number of leases, dedup records, throttle keys, tallies and events together. At the bound, new ones
@@ -35,7 +35,7 @@ impl Default for StateConfig {
 }
 
 /// Options of the audit backend `memory`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// The maximum number of records. At the bound, the oldest is evicted.

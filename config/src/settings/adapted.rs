@@ -12,6 +12,7 @@ use acteon_core::decode::Defaults;
 use acteon_core::{Family, Plan, ThrottledPolicy};
 
 use super::{ExecutorSettings, units};
+use crate::whole::Section;
 
 /// Our keys of a section, and the adapter it names, ready to be built.
 pub struct Adapted<K, F: Family> {
@@ -19,6 +20,8 @@ pub struct Adapted<K, F: Family> {
     pub keys: K,
     /// The adapter with its own options.
     pub plan: Plan<F>,
+    /// Where all of them were written.
+    pub section: Section,
 }
 
 impl<K, F: Family> Deref for Adapted<K, F> {

@@ -10,7 +10,7 @@ use acteon_core::state::States;
 use acteon_core::{BuildError, Factory, Family, Registry, Secret};
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Adapters;
 
@@ -98,7 +98,7 @@ struct KafkaOptions {
     client: BTreeMap<String, Secret>,
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Start {
     /// At the oldest.
@@ -108,7 +108,7 @@ enum Start {
     Latest,
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Codec {
     #[default]
@@ -134,7 +134,7 @@ struct WebhookOptions {
     allow_cidrs: Vec<String>,
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Body {
     #[default]

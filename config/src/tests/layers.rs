@@ -45,6 +45,32 @@ fn variables_without_two_underscores_are_none_of_ours() {
 }
 
 #[test]
+fn a_variable_that_spells_a_key_with_one_underscore_is_told_which_is_meant() {
+    let file = "[[providers]]\nname = \"my-hook\"\ntype = \"webhook\"\nurl = \"x\"\n";
+    let environment = [
+        ("ACTEON_SERVER_PORT", "9090"),
+        ("ACTEON_SERVER_MAX_BODY_BYTES", "1"),
+        ("ACTEON_AUDIT_REDACT_ENABLED", "true"),
+        ("ACTEON_PROVIDERS_MY_HOOK_TIMEOUT_SECONDS", "1"),
+        ("ACTEON_SERVER", "1"),
+        ("ACTEON_VERSION", "1"),
+        ("ACTEON_AUTH_KEY_A__B", "x"),
+    ];
+    insta::assert_snapshot!(load_text(file, &environment, &[]).unwrap_err());
+}
+
+#[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_is_no_mistake() {
+    let environment = [
+        ("ACTEON_SERVER_PORT", "tcp://10.0.0.1:8080"),
+        ("ACTEON_SERVER_PORT_8080_TCP_PORT", "8080"),
+        ("ACTEON_SERVER_SERVICE_HOST", "10.0.0.1"),
+        ("ACTEON_PORT", "tcp://10.0.0.1:8080"),
+    ];
+    assert!(load_text("", &environment, &[]).is_ok());
+}
+
+#[test]
 fn entries_of_a_list_go_by_their_name() {
     let file = "[[providers]]\nname = \"log\"\ntype = \"log\"\n\
                 [[providers]]\nname = \"My-Hook\"\ntype = \"webhook\"\nurl = \"x\"\n";
@@ -104,6 +130,7 @@ fn mistakes_in_variables_and_flags_name_them() {
         ("ACTEON_SERVR__PORT", "1"),
         ("ACTEON_SERVER__PORT__DEEPER", "1"),
         ("ACTEON_SERVER__MAX_BODY_BYTES", "much"),
+        ("ACTEON_SERVER__MAX_CONNECTIONS", "99999999999999999999"),
         ("ACTEON_LOG__LEVEL", "inof"),
         ("ACTEON_PROVIDERS__HOKO__QUEUE", "1"),
         ("ACTEON_PROVIDERS__HOOK__URL", "x"),

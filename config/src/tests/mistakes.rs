@@ -194,6 +194,33 @@ fn lists_and_tables_nested_too_deep_are_refused() {
 }
 
 #[test]
+fn a_number_out_of_range_is_told_with_the_range_and_hides_nothing_else() {
+    insta::assert_snapshot!(errors(
+        "[server]\nport = 99999999999999999999\nhost = 1\n[pipeline]\nmax_batch = -0\nlease_seconds = 0\n\
+         [log]\nlevel = \"loud\"\n[telemetry]\nratio = nan\n"
+    ));
+}
+
+#[test]
+fn text_without_quotes_is_told_so_wherever_it_is() {
+    insta::assert_snapshot!(errors(
+        "[server]\nhost = localhost\nport = 8080\n[admin]\nhost = 127.0.0.1 # here\n[rules]\ndirectory = /etc/rules\n\
+         default_timezone = Europe/Berlin\n[log]\nlevel = info\n[audit]\nenabled = yes\n"
+    ));
+}
+
+#[test]
+fn another_language_in_place_of_toml_is_called_by_its_name() {
+    let told = [
+        errors("{\n  \"server\": {\"port\": 8080}\n}\n"),
+        errors("# the server\n\nserver:\n  port: 8080\n"),
+        errors("---\nserver: {port: 8080}\n"),
+        errors("# still TOML\n[server]\nport: 8080\n"),
+    ];
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
 fn sections_of_another_kind_are_refused() {
     insta::assert_snapshot!(errors(
         "server = 5\nproviders = { name = \"a\" }\nsources = [1]\n"
@@ -223,7 +250,7 @@ fn without_the_default_backend_the_absent_section_is_a_mistake() {
 fn a_file_that_is_nothing_but_mistakes_tells_the_first_of_them_and_how_many_there_are() {
     for unit in ["=", "[a]\n", "a.b = \n"] {
         let errors = load_text(&unit.repeat(5000), &[], &[]).unwrap_err();
-        let problems = errors.problems();
+        let problems: Vec<_> = errors.iter().collect();
         assert_eq!(problems.len(), PROBLEMS_MAX + 1, "{unit}");
         assert!(problems[0].to_string().starts_with("acteon.toml:"));
         let last = problems[PROBLEMS_MAX].to_string();

@@ -23,15 +23,11 @@ impl Factory<Greeters> for Polite {
     const KIND: &'static str = "polite";
     type Config = Options;
 
-    fn check(&self, config: &Options, name: &str) -> Result<(), BuildError> {
-        match config.greeting.is_empty() {
-            true => Err(BuildError::new(format!("`{name}` has no `greeting`"))),
-            false => Ok(()),
-        }
-    }
-
     async fn build(&self, config: Options, name: &'static str) -> Result<String, BuildError> {
-        Ok(format!("{}, {name}", config.greeting))
+        match config.greeting.is_empty() {
+            true => Err(BuildError::at("greeting", format!("{name} is not greeted"))),
+            false => Ok(format!("{}, {name}", config.greeting)),
+        }
     }
 }
 
@@ -48,15 +44,25 @@ async fn an_adapter_is_planned_from_its_options_and_built_later() {
     assert_eq!(plan.build("world").await.unwrap(), "good morning, world");
 }
 
+#[tokio::test]
+async fn an_option_of_the_right_shape_that_cannot_work_is_named_when_it_is_built() {
+    let options = serde_json::json!({"greeting": ""});
+    let plan = registry().plan("polite", options).unwrap();
+    let refused = plan.build("Ada").await.unwrap_err();
+    assert_eq!(refused.option, "greeting");
+    assert_eq!(refused.to_string(), "`greeting`: Ada is not greeted");
+}
+
 #[test]
-fn options_of_the_right_shape_are_checked_under_their_name_before_anything_is_built() {
-    let plan = |greeting| {
-        let options = serde_json::json!({"greeting": greeting});
-        registry().plan("polite", options).unwrap()
-    };
-    assert!(plan("good morning").check("x").is_ok());
-    let refused = plan("").check("x").unwrap_err();
-    assert_eq!(refused.to_string(), "`x` has no `greeting`");
+fn all_that_is_wrong_is_told_at_once() {
+    let mut faults = Faults::default();
+    assert_eq!(faults.keep(Ok(5)), Some(5));
+    assert_eq!(faults.keep::<u8>(Err(BuildError::at("a", "bad"))), None);
+    assert_eq!(faults.keep::<u8>(Err(BuildError::at("b", "worse"))), None);
+    let error = faults.end(Some(5)).unwrap_err();
+    let told: Vec<_> = error.each().map(ToString::to_string).collect();
+    assert_eq!(told, ["`a`: bad", "`b`: worse"]);
+    assert_eq!(Faults::default().end(Some(5)).unwrap(), 5);
 }
 
 #[test]

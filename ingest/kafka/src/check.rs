@@ -1,6 +1,7 @@
 //! Asks the client library whether it accepts the options: it detects some errors only when a client is created.
 //! Connects to nothing.
 
+use acteon_core::BuildError;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, DefaultConsumerContext};
@@ -9,7 +10,6 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaConfRes;
 
 use crate::config::KafkaConfig;
-use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 
 /// Replaces values in messages.
@@ -19,7 +19,7 @@ const HIDDEN: &str = "***";
 ///
 /// # Errors
 /// The client library's error, without values.
-pub(crate) fn clients(options: &KafkaConfig) -> Result<(), OptionError> {
+pub(crate) fn clients(options: &KafkaConfig) -> Result<(), BuildError> {
     let refused = |error| refused(&error, options);
     let member = Member::OfTopics(0);
     let reading = options.consumer("check", member, Prefetch::of(0, 1));
@@ -46,21 +46,24 @@ fn without_brokers(mut config: ClientConfig) -> ClientConfig {
 }
 
 /// Names the wrong property without its value, which may be a secret.
-pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> OptionError {
-    let message = match error {
+pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> BuildError {
+    match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, property, _) => {
-            format!("the Kafka client has no property `{property}`")
+            let message = "the Kafka client has no such property";
+            BuildError::at(format!("client.{property}"), message)
         }
         KafkaError::ClientConfig(_, _, property, _) => {
-            format!("the Kafka client does not take this value of `{property}`")
+            let message = "the Kafka client does not take this value";
+            BuildError::at(format!("client.{property}"), message)
         }
         KafkaError::ClientCreation(reason) => {
             let reason = without_values(reason, options);
-            format!("the Kafka client does not take these properties together: {reason}")
+            let message =
+                format!("the Kafka client does not take these properties together: {reason}");
+            BuildError::at("client", message)
         }
-        _ => "the Kafka client does not take these properties".to_owned(),
-    };
-    OptionError::Refused { message }
+        _ => BuildError::at("client", "the Kafka client does not take these properties"),
+    }
 }
 
 /// The library's message with the configured values removed. A word that is part of a property name is kept.

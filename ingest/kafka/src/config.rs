@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acteon_core::Secret;
+use acteon_core::{BuildError, Faults, Secret};
 use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::OptionError;
 use crate::member::{Member, Prefetch};
 use crate::own_topics;
 use crate::tls;
@@ -21,10 +20,13 @@ use crate::tls;
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// The brokers to ask first: `host:port`, separated by commas.
+    #[schemars(length(min = 1))]
     pub brokers: String,
     /// The topics to read.
+    #[schemars(length(min = 1), inner(length(min = 1)))]
     pub topics: Vec<String>,
     /// The consumer group that shares the partitions and stores the committed offsets.
+    #[schemars(length(min = 1))]
     pub group_id: String,
     /// Where a group starts that has never committed.
     #[serde(default)]
@@ -35,6 +37,7 @@ pub struct KafkaConfig {
     /// How many group members this process runs, at most 16. Each has its own connection and partitions, and keeps
     /// about one core busy.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 16))]
     pub consumers: u32,
     /// Deliver the actions of one record key one after another.
     #[serde(default)]
@@ -59,7 +62,7 @@ fn one() -> u32 {
 }
 
 /// Where a group starts that has never committed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// At the oldest record: nothing is lost.
@@ -74,6 +77,8 @@ pub enum Start {
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
+/// Said of what is needed and not given.
+const EMPTY: &str = "must not be empty";
 const TOPIC_LENGTH_MAX: usize = 249;
 /// Each opens a connection to every broker and runs several threads.
 const CONSUMERS_MAX: u32 = 16;
@@ -157,55 +162,66 @@ impl KafkaConfig {
     /// Checks everything about the source `name` that can be checked without a broker.
     ///
     /// # Errors
-    /// The first option that cannot work.
-    pub fn check(&self, name: &str) -> Result<(), OptionError> {
-        let nothing = |text: &str| text.trim().is_empty();
-        let needed = [
-            ("brokers", nothing(&self.brokers)),
-            (
-                "topics",
-                self.topics.is_empty() || self.topics.iter().any(|t| nothing(t)),
-            ),
-            ("group_id", nothing(&self.group_id)),
-        ];
-        if let Some((option, _)) = needed.into_iter().find(|(_, missing)| *missing) {
-            return Err(OptionError::Empty { option });
+    /// All options that cannot work.
+    pub(crate) fn check(&self, name: &str) -> Result<(), BuildError> {
+        let mut faults = Faults::default();
+        for (option, text) in [("brokers", &self.brokers), ("group_id", &self.group_id)] {
+            if text.trim().is_empty() {
+                faults.keep::<()>(Err(BuildError::at(option, EMPTY)));
+            }
         }
         if !(1..=CONSUMERS_MAX).contains(&self.consumers) {
-            return Err(OptionError::OutOfRange {
-                option: "consumers",
-                range: 1..=CONSUMERS_MAX,
-                found: self.consumers,
-            });
+            let message = format!("must be from 1 to {CONSUMERS_MAX}, not {}", self.consumers);
+            faults.keep::<()>(Err(BuildError::at("consumers", message)));
         }
-        OrderingKey::of(&self.ordering_key)?;
-        self.check_topics()?;
-        self.check_own_topics(name)?;
-        self.check_client()
+        faults.keep(self.ordering_key());
+        if faults.keep(self.check_topics()).is_some() {
+            faults.keep(self.check_own_topics(name));
+        }
+        faults.keep(self.check_client());
+        faults.end(Some(()))
     }
 
-    fn check_topics(&self) -> Result<(), OptionError> {
-        let topics = self.topics.iter().enumerate();
-        for (at, topic) in topics {
-            let topic = topic.clone();
+    /// What the order is by where a record has no key.
+    pub(crate) fn ordering_key(&self) -> Result<OrderingKey, BuildError> {
+        let read = OrderingKey::of(&self.ordering_key);
+        read.map_err(|error| BuildError::at("ordering_key", error.to_string()))
+    }
+
+    fn check_topics(&self) -> Result<(), BuildError> {
+        if self.topics.is_empty() {
+            return Err(BuildError::at("topics", EMPTY));
+        }
+        for (at, topic) in self.topics.iter().enumerate() {
+            let wrong = |message| Err(BuildError::at(format!("topics[{at}]"), message));
+            if topic.trim().is_empty() {
+                return wrong(EMPTY.to_owned());
+            }
             if topic.starts_with('^') {
-                return Err(OptionError::Pattern(topic));
+                return wrong(format!(
+                    "`{topic}` is a pattern; list the names of the topics"
+                ));
             }
-            if self.topics[..at].contains(&topic) {
-                return Err(OptionError::Twice { topic });
+            if self.topics[..at].contains(topic) {
+                return wrong(format!("`{topic}` is named twice"));
             }
-            named("topics", &topic)?;
+            if !is_topic(topic) {
+                return wrong(no_topic(topic));
+            }
         }
         Ok(())
     }
 
     /// Checks the topics that the source `name` writes to.
-    fn check_own_topics(&self, name: &str) -> Result<(), OptionError> {
+    fn check_own_topics(&self, name: &str) -> Result<(), BuildError> {
         let mut used = self.topics.clone();
         for (option, topic) in self.own_topics(name) {
-            named(option, &topic)?;
+            if !is_topic(&topic) {
+                return Err(BuildError::at(option, no_topic(&topic)));
+            }
             if used.contains(&topic) {
-                return Err(OptionError::Reused { option, topic });
+                let message = format!("`{topic}` is used by this source already");
+                return Err(BuildError::at(option, message));
             }
             used.push(topic);
         }
@@ -225,11 +241,11 @@ impl KafkaConfig {
         own
     }
 
-    fn check_client(&self) -> Result<(), OptionError> {
+    fn check_client(&self) -> Result<(), BuildError> {
         for property in self.client.keys() {
             if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == property) {
-                let property = property.clone();
-                return Err(OptionError::Owned { property, instead });
+                let message = format!("the source sets this property itself: {instead}");
+                return Err(BuildError::at(format!("client.{property}"), message));
             }
         }
         tls::check_files(&self.client)?;
@@ -305,12 +321,8 @@ impl KafkaConfig {
     }
 }
 
-fn named(option: &'static str, topic: &str) -> Result<(), OptionError> {
-    let topic = topic.to_owned();
-    match is_topic(&topic) {
-        true => Ok(()),
-        false => Err(OptionError::NoTopic { option, topic }),
-    }
+fn no_topic(name: &str) -> String {
+    format!("`{name}` cannot be the name of a topic")
 }
 
 /// True if a broker accepts `name` as the name of a topic.

@@ -7,7 +7,6 @@ mod config;
 mod context;
 mod declare;
 mod delayed;
-mod error;
 mod events;
 mod fingerprint;
 mod flow;
@@ -36,7 +35,6 @@ use acteon_core::{BuildError, Factory, Source, Sources, Uses};
 use async_trait::async_trait;
 
 pub use config::{KafkaConfig, Start};
-pub use error::OptionError;
 pub use source::KafkaSource;
 
 /// Builds sources of `type = "kafka"`.
@@ -46,11 +44,6 @@ pub struct Kafka;
 impl Factory<Sources> for Kafka {
     const KIND: &'static str = "kafka";
     type Config = KafkaConfig;
-
-    fn check(&self, config: &KafkaConfig, name: &str) -> Result<(), BuildError> {
-        let checked = config.check(name);
-        checked.map_err(|error| BuildError::new(error.to_string()))
-    }
 
     fn uses(&self, name: &str, config: &KafkaConfig) -> Uses {
         let at_brokers = |topic: &str| {
@@ -70,9 +63,7 @@ impl Factory<Sources> for Kafka {
         config: KafkaConfig,
         context: SourceContext,
     ) -> Result<Arc<dyn Source>, BuildError> {
-        let source = KafkaSource::new(config, context);
-        let source = source.map_err(|error| BuildError::new(error.to_string()))?;
-        Ok(Arc::new(source))
+        Ok(Arc::new(KafkaSource::new(config, context)?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
-use acteon_core::{Shutdown, Source};
+use acteon_core::{BuildError, Shutdown, Source};
 use acteon_ingest_kit::{Backoff, Connection, Decoder, Ended, OrderingKey, Progress, supervise};
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -17,7 +17,6 @@ use crate::assignment::Undue;
 use crate::check;
 use crate::config::KafkaConfig;
 use crate::context::{Context, Inbox};
-use crate::error::OptionError;
 use crate::events::Events;
 use crate::member::{Member, Prefetch};
 use crate::own_topics::{OwnTopics, RetryTopics};
@@ -84,8 +83,8 @@ impl KafkaSource {
     /// A source with these options. Has no side effects except that it opens the TLS files, which must exist.
     ///
     /// # Errors
-    /// The first option that cannot work.
-    pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, OptionError> {
+    /// All options that cannot work.
+    pub fn new(options: KafkaConfig, context: SourceContext) -> Result<Self, BuildError> {
         options.check(&context.name)?;
         Self::unchecked(options, context)
     }
@@ -93,7 +92,7 @@ impl KafkaSource {
     pub(crate) fn unchecked(
         options: KafkaConfig,
         context: SourceContext,
-    ) -> Result<Self, OptionError> {
+    ) -> Result<Self, BuildError> {
         let events = Arc::new(Events::new(&context.name));
         let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
         let readers = (0..options.consumers).map(Member::OfTopics);
@@ -103,7 +102,7 @@ impl KafkaSource {
             members: members
                 .map(|member| (member, Arc::new(Progress::new(&context.name))))
                 .collect(),
-            ordering_key: OrderingKey::of(&options.ordering_key)?,
+            ordering_key: options.ordering_key()?,
             own_topics: Arc::new(own_topics),
             options: Arc::new(options),
             context,

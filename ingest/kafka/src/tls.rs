@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use acteon_core::Secret;
-
-use crate::error::OptionError;
+use acteon_core::{BuildError, Secret};
 
 /// The certificates that are trusted.
 pub(crate) const AUTHORITIES_KEY: &str = "ssl.ca.location";
@@ -18,7 +16,7 @@ pub(crate) const OF_THE_SYSTEM: &str = "probe";
 ///
 /// # Errors
 /// The first file that cannot be read.
-pub(crate) fn check_files(client: &BTreeMap<String, Secret>) -> Result<(), OptionError> {
+pub(crate) fn check_files(client: &BTreeMap<String, Secret>) -> Result<(), BuildError> {
     let names_a_file =
         |property: &str| property.starts_with("ssl.") && property.ends_with(".location");
     for (property, file) in client {
@@ -26,8 +24,8 @@ pub(crate) fn check_files(client: &BTreeMap<String, Secret>) -> Result<(), Optio
             continue;
         }
         if let Err(error) = File::open(file.expose()) {
-            let message = format!("the file that `{property}` names cannot be read: {error}");
-            return Err(OptionError::Refused { message });
+            let message = format!("the file cannot be read: {error}");
+            return Err(BuildError::at(format!("client.{property}"), message));
         }
     }
     Ok(())

@@ -33,14 +33,17 @@ impl AddressFilter {
     /// # Errors
     /// When one of them is not a network.
     pub fn new(option: &str, cidrs: &[String]) -> Result<Self, BuildError> {
-        let network = |cidr: &String| {
-            cidr.parse::<IpNet>().map_err(|_| {
-                BuildError::new(format!(
-                    "`{option}`: \"{cidr}\" is not a network such as \"10.0.0.0/8\" or \"fd00::/8\""
-                ))
-            })
+        let network = |(at, cidr): (usize, &String)| {
+            let wrong = |_| {
+                BuildError::at(
+                    format!("{option}[{at}]"),
+                    format!("\"{cidr}\" is not a network such as \"10.0.0.0/8\" or \"fd00::/8\""),
+                )
+            };
+            cidr.parse::<IpNet>().map_err(wrong)
         };
-        let allowed = cidrs.iter().map(network).collect::<Result<_, _>>()?;
+        let networks = cidrs.iter().enumerate().map(network);
+        let allowed = networks.collect::<Result<_, _>>()?;
         Ok(Self { allowed })
     }
 

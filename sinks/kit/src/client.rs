@@ -62,7 +62,7 @@ pub struct HttpClient {
 /// # Errors
 /// When it is not an `http` or `https` URL, or holds a user and password. The message does not repeat the URL.
 pub fn parse_url(option: &str, text: &str) -> Result<Url, BuildError> {
-    let wrong = |what: &str| Err(BuildError::new(format!("`{option}`: {what}")));
+    let wrong = |what: &str| Err(BuildError::at(option, what));
     let mut url = match Url::parse(text.trim()) {
         Ok(url) => url,
         Err(error) => return wrong(&format!("not a URL: {error}")),
@@ -105,9 +105,8 @@ impl HttpClient {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build()
-            .map_err(|error| BuildError {
-                message: "the HTTP client could not be built".to_owned(),
-                source: Some(error.into()),
+            .map_err(|error| {
+                BuildError::new("the HTTP client could not be built").with_source(error)
             })?;
         Ok(Self {
             http,
@@ -176,7 +175,7 @@ fn check_literal(url: &Url, filter: &AddressFilter) -> Result<(), BuildError> {
         Some(Host::Ipv6(address)) => filter.check(address.into()),
         Some(Host::Domain(_)) | None => Ok(()),
     };
-    checked.map_err(|refused| BuildError::new(format!("`url`: {refused}")))
+    checked.map_err(|refused| BuildError::at("url", refused.to_string()))
 }
 
 /// Host and port: all of a URL that messages may show.

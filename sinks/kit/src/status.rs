@@ -15,14 +15,15 @@ impl SuccessCodes {
     /// When there are none, or one that cannot be the status of a final answer.
     pub fn only(option: &str, codes: &[u16]) -> Result<Self, BuildError> {
         if codes.is_empty() {
-            let message = format!("`{option}`: name at least one status, or leave the option out");
-            return Err(BuildError::new(message));
+            let message = "name at least one status, or leave the option out";
+            return Err(BuildError::at(option, message));
         }
-        match codes.iter().find(|code| !(200..600).contains(*code)) {
+        match codes.iter().position(|code| !(200..600).contains(code)) {
             None => Ok(Self(Some(codes.into()))),
-            Some(code) => Err(BuildError::new(format!(
-                "`{option}`: {code} is not a status between 200 and 599"
-            ))),
+            Some(at) => Err(BuildError::at(
+                format!("{option}[{at}]"),
+                format!("{} is not a status between 200 and 599", codes[at]),
+            )),
         }
     }
 
@@ -114,7 +115,7 @@ mod tests {
         );
         assert_eq!(
             refused(&[200, 99]).to_string(),
-            "`success_codes`: 99 is not a status between 200 and 599"
+            "`success_codes[1]`: 99 is not a status between 200 and 599"
         );
     }
 }

@@ -63,10 +63,7 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn unusable(error: rustls::Error) -> BuildError {
-    BuildError {
-        message: "`url`: https cannot be used: no root certificates were found on this system; install \
-                  `ca-certificates`, or name a file of them in the environment variable SSL_CERT_FILE"
-            .to_owned(),
-        source: Some(error.into()),
-    }
+    let message = "https cannot be used: no root certificates were found on this system; install \
+                   `ca-certificates`, or name a file of them in the environment variable SSL_CERT_FILE";
+    BuildError::at("url", message).with_source(error)
 }

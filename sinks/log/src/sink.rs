@@ -52,9 +52,8 @@ impl LogSink {
         let answered = Answered {
             logged: config.write,
         };
-        let answer = to_raw_value(&answered).map_err(|error| BuildError {
-            message: "the answer of a `log` provider could not be made".to_owned(),
-            source: Some(error.into()),
+        let answer = to_raw_value(&answered).map_err(|error| {
+            BuildError::new("the answer of a `log` provider could not be made").with_source(error)
         })?;
         Ok(Self {
             config,

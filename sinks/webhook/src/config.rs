@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use acteon_core::Secret;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Where to send, what, and with which credentials.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -29,11 +29,12 @@ pub struct WebhookConfig {
     pub allow_cidrs: Vec<String>,
     /// The statuses that are successes, in place of every 2xx.
     #[serde(default)]
+    #[schemars(length(min = 1), inner(range(min = 200, max = 599)))]
     pub success_codes: Option<Vec<u16>>,
 }
 
 /// The method of the request: one that has a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs)]
 pub enum Method {
@@ -44,7 +45,7 @@ pub enum Method {
 }
 
 /// What the request's body is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
     /// The whole action.

@@ -1,6 +1,6 @@
 //! The headers of a request: those that are the same for every action, made once, and those of an attempt.
 
-use acteon_core::{Action, Attempt, BuildError, Secret};
+use acteon_core::{Action, Attempt, BuildError, Faults, Secret};
 use acteon_sinks_kit::{USER_AGENT, header_text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -43,26 +43,36 @@ pub(crate) fn constant(config: &WebhookConfig) -> Result<HeaderMap, BuildError> 
         HeaderValue::from_static("application/json"),
     );
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    let mut faults = Faults::default();
     for (name, value) in &config.headers {
-        let wrong = |what| BuildError::new(format!("`headers.{name}`: {what}"));
-        let header =
-            HeaderName::try_from(name).map_err(|_| wrong("is not the name of a header"))?;
-        if TAKEN.contains(&header.as_str()) {
-            return Err(wrong("this header is set by Acteon; leave it out"));
-        }
-        if header == header::AUTHORIZATION && config.auth.is_some() {
-            return Err(wrong("`auth` sets this header too; give one of them"));
-        }
-        let value = sensitive(value.expose());
-        headers.insert(
-            header,
-            value.ok_or_else(|| wrong("the value is not one line of text"))?,
-        );
+        let pair = named(name, value, config.auth.as_ref());
+        headers.extend(faults.keep(pair));
     }
     if let Some(auth) = &config.auth {
-        headers.insert(header::AUTHORIZATION, authorization(auth)?);
+        let value = faults.keep(authorization(auth));
+        headers.extend(value.map(|value| (header::AUTHORIZATION, value)));
     }
-    Ok(headers)
+    faults.end(Some(headers))
+}
+
+/// A header of the options.
+fn named(
+    name: &str,
+    value: &Secret,
+    auth: Option<&Auth>,
+) -> Result<(HeaderName, HeaderValue), BuildError> {
+    let wrong = |what| BuildError::at(format!("headers.{name}"), what);
+    let header =
+        HeaderName::try_from(name).map_err(|_| wrong("this is not the name of a header"))?;
+    if TAKEN.contains(&header.as_str()) {
+        return Err(wrong("this header is set by Acteon; leave it out"));
+    }
+    if header == header::AUTHORIZATION && auth.is_some() {
+        return Err(wrong("`auth` sets this header too; give one of them"));
+    }
+    let value = sensitive(value.expose());
+    let value = value.ok_or_else(|| wrong("the value is not one line of text"))?;
+    Ok((header, value))
 }
 
 /// `constant` and what belongs to this attempt.
@@ -104,8 +114,8 @@ fn trace(action: &Action, headers: &mut HeaderMap) {
 
 fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
     let wrong = |option| {
-        let message = format!("`auth.{option}`: must be one line of text, and not empty");
-        BuildError::new(message)
+        let message = "must be one line of text, and not empty";
+        BuildError::at(format!("auth.{option}"), message)
     };
     match auth {
         Auth::Bearer { token } => Some(token.expose())
@@ -113,8 +123,8 @@ fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
             .and_then(|token| sensitive(&format!("Bearer {token}")))
             .ok_or_else(|| wrong("token")),
         Auth::Basic { username, .. } if username.is_empty() || username.contains(':') => {
-            let message = "`auth.username`: must not be empty nor hold a colon";
-            Err(BuildError::new(message))
+            let message = "must not be empty nor hold a colon";
+            Err(BuildError::at("auth.username", message))
         }
         Auth::Basic { username, password } => {
             basic(username, password).ok_or_else(|| wrong("password"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acteon_core::sink::SinkContext;
-use acteon_core::{Attempt, BuildError, Factory, ProviderResponse, Sink, SinkError, Sinks};
+use acteon_core::{Attempt, BuildError, Factory, Faults, ProviderResponse, Sink, SinkError, Sinks};
 use acteon_sinks_kit::{
     AddressFilter, ClientOptions, HttpClient, Roots, SuccessCodes, action_json, parse_url,
 };
@@ -45,25 +45,37 @@ impl WebhookSink {
     /// A sink of these options. It does not connect yet.
     ///
     /// # Errors
-    /// When an option cannot work; the message names it.
+    /// All options that cannot work.
     pub fn new(
         config: &WebhookConfig,
         context: &SinkContext,
         roots: &Roots,
     ) -> Result<Self, BuildError> {
+        let mut faults = Faults::default();
         let success = match &config.success_codes {
-            Some(codes) => SuccessCodes::only("success_codes", codes)?,
-            None => SuccessCodes::default(),
+            Some(codes) => faults.keep(SuccessCodes::only("success_codes", codes)),
+            None => Some(SuccessCodes::default()),
         };
-        let options = ClientOptions {
-            url: parse_url("url", config.url.expose())?,
-            filter: AddressFilter::new("allow_cidrs", &config.allow_cidrs)?,
-            success,
-            roots,
+        let headers = faults.keep(request::constant(config));
+        let filter = faults.keep(AddressFilter::new("allow_cidrs", &config.allow_cidrs));
+        let url = faults.keep(parse_url("url", config.url.expose()));
+        let client = match (url, filter) {
+            (Some(url), Some(filter)) => {
+                let success = success.unwrap_or_default();
+                let options = ClientOptions {
+                    url,
+                    filter,
+                    success,
+                    roots,
+                };
+                faults.keep(HttpClient::new(options, context))
+            }
+            _ => None,
         };
+        let (client, headers) = faults.end(client.zip(headers))?;
         Ok(Self {
-            headers: request::constant(config)?,
-            client: HttpClient::new(options, context)?,
+            client,
+            headers,
             method: method(config.method),
             body: config.body,
         })

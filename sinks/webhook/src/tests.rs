@@ -215,7 +215,7 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
         ),
         (
             json!({"url": url, "allow_cidrs": ["10/8"]}),
-            "`allow_cidrs`: \"10/8\" is not a network",
+            "`allow_cidrs[0]`: \"10/8\" is not a network",
         ),
         (
             json!({"url": url, "success_codes": []}),
@@ -223,7 +223,7 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
         ),
         (
             json!({"url": url, "headers": {"a b": "s3cret"}}),
-            "`headers.a b`: is not the name",
+            "`headers.a b`: this is not the name",
         ),
         (
             json!({"url": url, "headers": {"X-A": "s3cret\n"}}),
@@ -259,6 +259,25 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
         assert!(message.starts_with(expected), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
     }
+}
+
+#[tokio::test]
+async fn all_options_that_cannot_work_are_told_at_once() {
+    let options = json!({
+        "url": "htps://example.com/", "allow_cidrs": ["::/0", "10.0.0.0/33"], "success_codes": [200, 99],
+        "headers": {"Host": "h", "X-A": "\n"}, "auth": {"type": "bearer", "token": ""},
+    });
+    let error = build(options, context()).await.err().unwrap();
+    let options: Vec<_> = error.each().map(|one| one.option.as_str()).collect();
+    let expected = [
+        "success_codes[1]",
+        "headers.Host",
+        "headers.X-A",
+        "auth.token",
+        "allow_cidrs[1]",
+        "url",
+    ];
+    assert_eq!(options, expected);
 }
 
 #[test]

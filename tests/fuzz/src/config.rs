@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use acteon_config::{Adapters, ConfigErrors, Inputs, Place, Settings, load};
+use acteon_config::{Adapters, Inputs, Place, Problems, Settings, load};
 use memchr::memmem;
 
 use crate::Reading;
@@ -54,11 +54,11 @@ fn pairs(lines: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, ConfigErrors> {
+fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, Problems> {
     let settings: Result<Settings, _> = load(inputs, &adapters);
     if let Err(errors) = &settings {
-        assert!(!errors.problems().is_empty(), "refused without a problem");
-        for problem in errors.problems() {
+        assert!(!errors.is_empty(), "refused without a problem");
+        for problem in errors.iter() {
             assert!(!problem.message.is_empty(), "{problem}");
             if let Place::File { line, column, .. } = &problem.place {
                 assert!(*line > 0 && *column > 0, "{problem}");

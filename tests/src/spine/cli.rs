@@ -30,11 +30,9 @@ fn every_example_configuration_passes_the_check_with_the_real_adapters() {
         let path = entry.unwrap().path();
         let output = execute(repository(), &["-c", &path.to_string_lossy(), "check"]);
         assert!(output.status.success(), "{}: {output:?}", path.display());
-        assert!(
-            String::from_utf8(output.stdout)
-                .unwrap()
-                .starts_with("all is well")
-        );
+        let said = String::from_utf8(output.stdout).unwrap();
+        let expected = format!("all is well with {}: ", path.display());
+        assert!(said.starts_with(&expected), "{said}");
         checked += 1;
     }
     assert!(checked >= 3);
@@ -102,10 +100,9 @@ fn check_reports_options_that_only_an_adapter_can_refuse_and_does_not_show_their
     let (code, _, said) = code_and_output(folder.path(), &["check"]);
     assert_eq!(code, Some(1));
     for told in [
-        "source `slow`",
+        "acteon.toml:7:10: sources.slow.client: the Kafka client does not take these",
         "max.poll.interval.ms",
-        "source `twice`",
-        "`topics` names `x` twice",
+        "acteon.toml:13:16: sources.twice.topics[1]: `x` is named twice",
     ] {
         assert!(said.contains(told), "{told} is not in:\n{said}");
     }
@@ -215,7 +212,12 @@ fn check_warns_of_what_looks_wrong_and_fails_only_when_asked_to() {
     let folder = suspicious();
     let (code, said, warned) = code_and_output(folder.path(), &["check"]);
     assert_eq!(code, Some(0), "{said}{warned}");
-    let well = "all is well but for 4 warnings: 0 sources, 1 providers, 6 rules\n";
+    let read = folder.path().canonicalize().unwrap().join("acteon.toml");
+    let counts = "0 sources, 1 provider, 6 rules";
+    let well = format!(
+        "all is well with {} but for 4 warnings: {counts}\n",
+        read.display()
+    );
     assert_eq!(said, well);
     let places = ["3:5", "4:28", "5:58", "6:64"];
     assert_eq!(warned.lines().count(), places.len(), "{warned}");
@@ -226,7 +228,7 @@ fn check_warns_of_what_looks_wrong_and_fails_only_when_asked_to() {
         );
     }
     let (code, said, _) = code_and_output(folder.path(), &["check", "--deny-warnings"]);
-    assert_eq!((code, said.as_str()), (Some(1), well));
+    assert_eq!((code, said), (Some(1), well));
 }
 
 #[test]

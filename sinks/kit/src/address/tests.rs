@@ -152,7 +152,7 @@ fn what_is_not_a_network_is_named_with_its_option() {
         assert_eq!(
             error.to_string(),
             format!(
-                "`allow_cidrs`: \"{cidr}\" is not a network such as \"10.0.0.0/8\" or \"fd00::/8\""
+                "`allow_cidrs[0]`: \"{cidr}\" is not a network such as \"10.0.0.0/8\" or \"fd00::/8\""
             )
         );
     }

@@ -1,0 +1,92 @@
+//! What is said about text that is no TOML: the parser's words, or better ones where it is clear what was meant.
+
+use toml::de::Error;
+
+use crate::errors::Complaint;
+use crate::tree::Origin;
+
+/// Complains about the errors that the parser found in `text`.
+pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
+    if let Some((at, language)) = another_language(text) {
+        let message = format!(
+            "this is {language}, and the configuration is written in TOML: `[server]` and below it `port = 8080`"
+        );
+        return vec![Complaint::new(&[], &Origin::File(at), message)];
+    }
+    let complaints = errors.iter().map(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        match meant(text, start) {
+            Some((at, message)) => Complaint::new(&[], &Origin::File(at), message),
+            None => Complaint::new(&[], &Origin::File(start), error.message()),
+        }
+    });
+    let mut complaints: Vec<_> = complaints.collect();
+    complaints.dedup();
+    complaints
+}
+
+/// Where the first line begins that says something, and in which language, if not in TOML.
+fn another_language(text: &str) -> Option<(usize, &'static str)> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let said = line.trim_start_matches('\u{feff}').trim();
+        let begin = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        if said.is_empty() || said.starts_with('#') {
+            continue;
+        }
+        if said.starts_with('{') {
+            return Some((begin, "JSON"));
+        }
+        if said == "---" {
+            return Some((begin, "YAML"));
+        }
+        let name_end = said.find(':')?;
+        let (name, value) = (&said[..name_end], &said[name_end + 1..]);
+        let is_name = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' '));
+        let is_yaml = is_name && (value.is_empty() || value.starts_with([' ', '#']));
+        return is_yaml.then_some((begin, "YAML"));
+    }
+    None
+}
+
+/// What is better said of the line at `offset`, and from which byte on.
+fn meant(text: &str, offset: usize) -> Option<(usize, String)> {
+    let line_start = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next()?;
+    let is_key = |key: &str| {
+        let legal = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '"' | ' ');
+        key.chars().all(legal)
+    };
+    let (key, value) = match (line.split_once('='), line.split_once(':')) {
+        (Some(pair), _) => pair,
+        (None, Some((key, _))) if is_key(key) => {
+            let message = "a key and its value are separated by `=`, not by `:`";
+            return Some((line_start + key.len(), message.to_owned()));
+        }
+        (None, _) => return None,
+    };
+    let begin = line_start + key.len() + 1 + (value.len() - value.trim_start().len());
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let key = key.trim();
+    let message = match value.to_lowercase().as_str() {
+        "yes" | "on" | "true" => format!("write `{key} = true`"),
+        "no" | "off" | "false" => format!("write `{key} = false`"),
+        _ => format!("text is written in quotes: `{key} = \"...\"`"),
+    };
+    (is_text(value) && is_key(key) && offset >= begin).then_some((begin, message))
+}
+
+/// True for what was meant as text and is written without quotes.
+fn is_text(value: &str) -> bool {
+    let begins = |c: char| c.is_alphabetic() || matches!(c, '/' | '.' | '$' | '~');
+    let has_others = value.contains(['"', '\'', '[', '{']);
+    (value.starts_with(begins) && !has_others) || is_address(value)
+}
+
+/// An IP address, with or without a port: it begins as a number does.
+fn is_address(value: &str) -> bool {
+    value.parse::<std::net::IpAddr>().is_ok() || value.parse::<std::net::SocketAddr>().is_ok()
+}
