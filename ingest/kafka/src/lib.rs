@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod declare;
 mod delayed;
+mod dial;
 mod events;
 mod fingerprint;
 mod flow;

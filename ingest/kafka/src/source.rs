@@ -17,6 +17,7 @@ use crate::assignment::Undue;
 use crate::check;
 use crate::config::KafkaConfig;
 use crate::context::{Context, Inbox};
+use crate::dial;
 use crate::events::Events;
 use crate::member::{Member, Prefetch};
 use crate::own_topics::{OwnTopics, RetryTopics};
@@ -211,6 +212,11 @@ impl Source for KafkaSource {
         let parts = self.members.iter().map(|(_, progress)| progress.part(now));
         let worst = parts.min_by_key(|part| part.ready);
         worst.unwrap_or_else(|| Part::ready(self.context.name.clone()))
+    }
+
+    async fn dial(&self) -> Result<Option<String>, BuildError> {
+        let reached = dial::dial(self.options.clone(), &self.context.name).await;
+        reached.map(Some)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One attempt over HTTP: connections kept open, only to addresses that may be connected to, no redirects, no
 //! proxy, and an answer within the attempt's time. Trying again is the pipeline's.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use acteon_core::sink::{Refused, SinkContext};
@@ -13,6 +14,7 @@ use url::{Host, Url};
 
 use crate::address::AddressFilter;
 use crate::confidence::{self, Confidence};
+use crate::dial::Dialer;
 use crate::reply::{self, Reply};
 use crate::request_body::RequestBody;
 use crate::resolver::FilteringResolver;
@@ -48,6 +50,7 @@ pub struct ClientOptions<'a> {
 /// Sends requests to one URL.
 pub struct HttpClient {
     http: reqwest::Client,
+    dialer: Dialer,
     url: Url,
     host: CompactString,
     success: SuccessCodes,
@@ -94,12 +97,17 @@ impl HttpClient {
         context: &SinkContext,
         tls: rustls::ClientConfig,
     ) -> Result<Self, BuildError> {
+        let dialer = Dialer {
+            resolver: FilteringResolver::new(options.filter),
+            tls: Arc::new(tls.clone()),
+            patience: context.timeout.min(CONNECT_TIMEOUT_MAX),
+        };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(FilteringResolver::new(options.filter))
+            .dns_resolver(dialer.resolver.clone())
             .redirect(Policy::none())
             .no_proxy()
-            .connect_timeout(context.timeout.min(CONNECT_TIMEOUT_MAX))
+            .connect_timeout(dialer.patience)
             .pool_max_idle_per_host(context.max_concurrent)
             .pool_idle_timeout(IDLE_MAX)
             .http2_keep_alive_interval(PING_INTERVAL)
@@ -110,6 +118,7 @@ impl HttpClient {
             })?;
         Ok(Self {
             http,
+            dialer,
             host: host(&options.url),
             confidence: Confidence::of(&options.url),
             url: options.url,
@@ -117,6 +126,14 @@ impl HttpClient {
             patience: context.timeout - MARGIN_MAX.min(context.timeout / 10),
             clock: Clock::system(),
         })
+    }
+
+    /// Connects to the URL's host, sends nothing, and says whom it reached.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub async fn dial(&self) -> Result<String, BuildError> {
+        self.dialer.dial(&self.url, &self.host).await
     }
 
     /// Sends one request. Dropping the future closes its connection, unless others share it.

@@ -9,6 +9,7 @@ mod client;
 mod confidence;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod dial;
 mod headers;
 mod reply;
 mod request_body;

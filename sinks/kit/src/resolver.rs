@@ -1,8 +1,9 @@
 //! From a name to addresses that may be connected to. The connection is made to exactly these, so a name that
 //! means another address a moment later changes nothing.
 
+use std::error::Error;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,6 +16,7 @@ use crate::address::AddressFilter;
 const LOOKUPS_MAX: usize = 8;
 
 /// Asks the system and keeps what the filter lets through.
+#[derive(Clone)]
 pub(crate) struct FilteringResolver {
     filter: Arc<AddressFilter>,
     lookups: Arc<Semaphore>,
@@ -29,20 +31,31 @@ impl FilteringResolver {
     }
 }
 
+impl FilteringResolver {
+    /// The addresses of a name that may be connected to, without a port; at least one.
+    pub(crate) async fn addresses(
+        &self,
+        name: String,
+    ) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let permit = self.lookups.clone().acquire_owned().await?;
+        // The thread goes on when the attempt is given up, so the permit stays with the thread.
+        let lookup = spawn_blocking(move || {
+            let _permit = permit;
+            (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter)
+        });
+        let addresses = self.filter.keep(lookup.await??)?;
+        match addresses.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::NotFound, "no address").into()),
+            false => Ok(addresses),
+        }
+    }
+}
+
 impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (filter, lookups) = (self.filter.clone(), self.lookups.clone());
+        let resolver = self.clone();
         Box::pin(async move {
-            let permit = lookups.acquire_owned().await?;
-            // The thread goes on when the attempt is given up, so the permit stays with the thread.
-            let lookup = spawn_blocking(move || {
-                let _permit = permit;
-                (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter)
-            });
-            let addresses = filter.keep(lookup.await??)?;
-            if addresses.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "no address").into());
-            }
+            let addresses = resolver.addresses(name.as_str().to_owned()).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

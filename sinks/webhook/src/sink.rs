@@ -93,6 +93,10 @@ impl Sink for WebhookSink {
         let reply = self.client.send(self.method.clone(), headers, body).await?;
         Ok(reply.into_response())
     }
+
+    async fn dial(&self) -> Result<Option<String>, BuildError> {
+        self.client.dial().await.map(Some)
+    }
 }
 
 fn method(method: Method) -> http::Method {
