@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 /// Where something was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In a file, at a line and a column in characters, both from 1.
     #[allow(missing_docs)]
@@ -61,6 +61,13 @@ impl Problems {
     /// True when nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same by their places: each file from its beginning to its end, then the environment, then the command line.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        self
     }
 
     /// `value`, if nothing is wrong.

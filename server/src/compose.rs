@@ -64,8 +64,8 @@ impl Assembly {
             None => None,
         };
         match assembly {
-            Some(assembly) => problems.or(assembly),
-            None => Err(problems),
+            Some(assembly) => problems.sorted().or(assembly),
+            None => Err(problems.sorted()),
         }
     }
 
