@@ -115,3 +115,16 @@ pub(crate) fn source_ended(error: &acteon_core::source::SourceError) {
 pub(crate) fn listener_failed(error: &std::io::Error) {
     tracing::error!(error = error as &dyn std::error::Error, "a listener failed");
 }
+
+/// The rules were read again because a signal asked for it.
+pub(crate) fn reloaded(rules: usize, generation: u64) {
+    tracing::info!(rules, generation, "reloaded at SIGHUP");
+}
+
+/// The rules were not read again. What is wrong with their files is told where they are read.
+pub(crate) fn not_reloaded(error: &acteon_admin_api::AdminError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "nothing was reloaded at SIGHUP"
+    );
+}

@@ -16,6 +16,7 @@ mod metrics;
 mod problems;
 mod providers;
 mod readiness;
+mod reload;
 mod rest;
 mod run;
 mod signals;

@@ -39,6 +39,11 @@ impl Routers {
         self.mannered(routers.health.merge(routers.admin).merge(swagger()))
     }
 
+    /// The use cases behind the routes.
+    pub(crate) fn api(&self) -> &AdminApi {
+        &self.api
+    }
+
     /// Waits for administrative changes under way.
     pub(crate) async fn drain(&self) {
         self.api.drain().await;

@@ -16,8 +16,8 @@ use crate::compose::Server;
 use crate::events::{self, InFlight};
 use crate::listen::Limits;
 use crate::rest::Listener;
-use crate::signals::Signals;
-use crate::{fullness, listen};
+use crate::signals::{Reloads, Signals};
+use crate::{fullness, listen, reload};
 
 /// How often the metrics library tidies up what nobody has asked for.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ impl Server {
     /// Runs until a signal comes, then drains. A second signal ends at once, whatever is waited for.
     pub async fn run(self, mut signals: Signals) -> Ended {
         self.announce();
-        let mut life = Life::begin(self);
+        let mut life = Life::begin(self, signals.take_reloads());
         signals.next().await;
         tokio::select! {
             ended = life.drain() => ended,
@@ -69,7 +69,7 @@ struct Ledger {
 }
 
 impl Life {
-    fn begin(server: Server) -> Self {
+    fn begin(server: Server, reloads: Reloads) -> Self {
         let shutdown = Shutdown {
             stop: server.assembly.stop.clone(),
             abandon: CancellationToken::new(),
@@ -82,7 +82,7 @@ impl Life {
         let limit = server.assembly.server.shutdown_timeout;
         let cut_off = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(live(server, shutdown.clone(), cut_off.clone()));
+        tasks.spawn(live(server, reloads, shutdown.clone(), cut_off.clone()));
         Self {
             tasks,
             shutdown,
@@ -140,7 +140,7 @@ impl Life {
 }
 
 /// All that runs, from start to end.
-async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
+async fn live(server: Server, reloads: Reloads, shutdown: Shutdown, cut_off: CancellationToken) {
     let Server {
         listener,
         admin_listener,
@@ -158,6 +158,8 @@ async fn live(server: Server, shutdown: Shutdown, cut_off: CancellationToken) {
     aside.spawn(fullness::watch(server.state.clone(), trail_closing.clone()));
     let (rules, follow, stop) = (server.rules.clone(), server.follow, trail_closing.clone());
     aside.spawn(async move { rules.watch(follow, stop).await });
+    let api = server.routers.api().clone();
+    front.spawn(reload::follow(api, reloads, shutdown.stop.clone()));
     for source in &server.sources {
         front.spawn(consume(source.clone(), shutdown.clone()));
     }

@@ -1,4 +1,5 @@
-//! What tells the server to stop: the first signal drains, the second ends at once.
+//! What tells the server to stop, where the first signal drains and the second ends at once, and what tells it to read
+//! again what it can.
 
 use std::future::pending;
 
@@ -6,7 +7,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Where signals come from.
-pub struct Signals(Origin);
+pub struct Signals {
+    stops: Origin,
+    hangups: Option<Signal>,
+}
+
+/// What asks the server to read again what can change while it runs.
+pub(crate) struct Reloads(Option<Signal>);
 
 enum Origin {
     Process {
@@ -18,30 +25,45 @@ enum Origin {
 }
 
 impl Signals {
-    /// SIGTERM and SIGINT of this process.
+    /// SIGTERM and SIGINT of this process, which tell to stop, and SIGHUP, which tells to reload.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub fn of_process() -> std::io::Result<Self> {
-        Ok(Self(Origin::Process {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        }))
+        Ok(Self {
+            stops: Origin::Process {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
+            hangups: Some(signal(SignalKind::hangup())?),
+        })
     }
 
     /// One signal when `stop` is cancelled, for whoever embeds the server.
     pub fn from_token(stop: CancellationToken) -> Self {
-        Self(Origin::Tokens(vec![stop]))
+        Self::of_tokens(vec![stop])
     }
 
     /// A first signal when `stop` is cancelled, and a second one when `stop_at_once` is.
     pub fn from_tokens(stop: CancellationToken, stop_at_once: CancellationToken) -> Self {
-        Self(Origin::Tokens(vec![stop_at_once, stop]))
+        Self::of_tokens(vec![stop_at_once, stop])
     }
 
-    /// Waits for the next signal.
+    fn of_tokens(tokens: Vec<CancellationToken>) -> Self {
+        Self {
+            stops: Origin::Tokens(tokens),
+            hangups: None,
+        }
+    }
+
+    /// Those that tell to reload, to be waited for apart.
+    pub(crate) fn take_reloads(&mut self) -> Reloads {
+        Reloads(self.hangups.take())
+    }
+
+    /// Waits for the next signal to stop.
     pub async fn next(&mut self) {
-        match &mut self.0 {
+        match &mut self.stops {
             Origin::Process {
                 terminate,
                 interrupt,
@@ -58,6 +80,19 @@ impl Signals {
                 }
                 None => pending().await,
             },
+        }
+    }
+}
+
+impl Reloads {
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        let came = match &mut self.0 {
+            Some(hangups) => hangups.recv().await,
+            None => None,
+        };
+        if came.is_none() {
+            pending().await
         }
     }
 }

@@ -91,14 +91,18 @@ impl Server {
 
     /// SIGTERM, without waiting.
     pub(crate) fn terminate(&self) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("-TERM");
+    }
+
+    /// SIGHUP, without waiting.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process_id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Waits for the end of the process.

@@ -13,6 +13,7 @@ use tokio::time::interval;
 use super::action;
 use crate::harness::Server;
 
+const PATIENCE: Duration = Duration::from_secs(30);
 const CONFIG: &str = "[rules]\ndirectory = \"{rules}\"\nwatch = false\n";
 const MUTE: &str = "rules:\n  - name: mute\n    condition: { field: action.tenant, eq: acme }\n    action: { type: suppress }\n";
 
@@ -154,4 +155,50 @@ async fn a_directory_that_goes_leaves_its_rules_in_force_and_is_followed_when_it
     let names = async || server.get("/v1/rules").await.body[0]["name"].clone();
     eventually(patience, names, |name| *name == "new").await;
     assert_eq!(last_load().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_reloads_the_rules_and_a_broken_set_leaves_the_old_one_in_force() {
+    let server = Server::start(CONFIG, &[]).await;
+    let outcome = async || {
+        server
+            .post("/v1/dispatch?dry_run=true", &action(1, "any"))
+            .await
+            .body
+    };
+    assert_eq!(outcome().await["DryRun"]["matched_rule"], Value::Null);
+    server.write_rules("mute.yaml", MUTE);
+    server.hang_up();
+    let muted = |outcome: &Value| outcome["DryRun"]["matched_rule"] == "mute";
+    eventually(PATIENCE, outcome, muted).await;
+    server.write_rules("broken.yaml", "rules: [{ nam: x }]\n");
+    server.hang_up();
+    let log = async || server.log();
+    let refused = |log: &String| log.contains("nothing was reloaded at SIGHUP");
+    let log = eventually(PATIENCE, log, refused).await;
+    assert!(log.contains("broken.yaml:1:11"), "{log}");
+    assert!(muted(&outcome().await), "the old set works");
+    let records = server
+        .get("/v1/audit?action_type=acteon.rules.reload")
+        .await
+        .body;
+    let callers: Vec<_> = records["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["caller_id"])
+        .collect();
+    assert_eq!(callers, ["SIGHUP", "SIGHUP"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_does_not_end_a_server_that_has_no_rules() {
+    let server = Server::start("", &[]).await;
+    server.hang_up();
+    let log = async || server.log();
+    eventually(PATIENCE, log, |log| {
+        log.contains("no rules directory is configured")
+    })
+    .await;
+    assert_eq!(server.get("/health").await.status, StatusCode::OK);
 }

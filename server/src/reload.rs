@@ -1,0 +1,29 @@
+//! SIGHUP: the rules are read again, as the API does it when asked. All else of the configuration needs a restart.
+
+use acteon_admin_api::{Access, AdminApi};
+use acteon_core::{Caller, Scope};
+use tokio_util::sync::CancellationToken;
+
+use crate::events;
+use crate::signals::Reloads;
+
+/// Who is named in the audit trail.
+const CALLER: &str = "SIGHUP";
+
+/// Reloads whenever it is asked for, until `stop`.
+pub(crate) async fn follow(api: AdminApi, mut reloads: Reloads, stop: CancellationToken) {
+    let access = Access {
+        scope: Scope::everything(),
+        caller: Caller::source(CALLER.into()),
+    };
+    loop {
+        tokio::select! {
+            () = reloads.next() => {}
+            () = stop.cancelled() => return,
+        }
+        match api.reload(&access, None).await {
+            Ok(reloaded) => events::reloaded(reloaded.rules, reloaded.generation),
+            Err(error) => events::not_reloaded(&error),
+        }
+    }
+}
