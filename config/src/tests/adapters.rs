@@ -63,15 +63,31 @@ macro_rules! adapter {
 }
 
 adapter!(Kafka, "kafka", KafkaOptions, Sources);
-adapter!(Log, "log", NoOptions, Sinks);
+adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
-adapter!(Memory, "memory", NoOptions, States, Audits);
+adapter!(Memory, "memory", MemoryOptions, States, Audits);
 adapter!(Remote, "remote", RemoteOptions, States);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoOptions {}
+#[allow(dead_code)]
+struct LogOptions {
+    level: Option<String>,
+    payload: Option<bool>,
+    write: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct MemoryOptions {
+    max_keys: Option<usize>,
+    max_remembered: Option<usize>,
+    max_remembered_bytes: Option<usize>,
+    max_dead_letter_bytes: Option<usize>,
+    max_records: Option<usize>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,11 +1,13 @@
 //! The spine, end to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
 mod cli;
+mod config;
 mod cookbook;
 mod eval;
 mod http;
 mod isolation;
 mod kafka;
+mod keys;
 mod life;
 mod outage;
 mod readme;
