@@ -49,9 +49,9 @@ impl Sources<'_> {
     /// The secret that `text` is, names or holds encrypted.
     fn secret(self, text: &str) -> Result<String, String> {
         let found = if let Some(name) = text.strip_prefix(OF_VARIABLE) {
-            self.from_environment(name)?
+            self.in_environment(name)?
         } else if let Some(path) = text.strip_prefix(OF_FILE) {
-            self.from_file(path)?
+            self.in_file(path)?
         } else {
             text.to_owned()
         };
@@ -61,7 +61,7 @@ impl Sources<'_> {
         }
     }
 
-    fn from_environment(self, name: &str) -> Result<String, String> {
+    fn in_environment(self, name: &str) -> Result<String, String> {
         let found = self.environment.iter().find(|(known, _)| known == name);
         match found {
             Some((_, value)) if !value.is_empty() => Ok(value.clone()),
@@ -71,7 +71,7 @@ impl Sources<'_> {
     }
 
     /// The content of a file without the end of its last line.
-    fn from_file(self, path: &str) -> Result<String, String> {
+    fn in_file(self, path: &str) -> Result<String, String> {
         let path = self.folder.join(path);
         let told = |message: String| format!("the file `{}` {message}", path.display());
         let text = read_text(&path, FILE_BYTES_MAX).map_err(told)?;

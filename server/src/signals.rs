@@ -92,7 +92,7 @@ impl Reloads {
             None => None,
         };
         if came.is_none() {
-            pending().await
+            pending::<()>().await;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::own_topics;
 use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// The brokers to ask first: `host:port`, separated by commas.

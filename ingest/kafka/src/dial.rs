@@ -20,6 +20,8 @@ use crate::trouble::Trouble;
 /// The brokers are asked so often, each time for so long.
 const ASKED: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
+/// More than a client has to say in that time.
+const HEARD_MAX: usize = 100;
 
 /// Asks the brokers for the topics of a source.
 pub(crate) async fn dial(options: Arc<KafkaConfig>, name: &str) -> Result<String, BuildError> {
@@ -56,8 +58,8 @@ fn metadata(client: &BaseConsumer<Listening>, topic: &str) -> Result<Metadata, B
         if let Ok(metadata) = client.fetch_metadata(Some(topic), PATIENCE) {
             return Ok(metadata);
         }
-        // What the client has to say it says while it is polled.
-        while client.poll(Duration::ZERO).is_some() {}
+        // What the client has to say it says while it is polled, one thing at a time.
+        (0..HEARD_MAX).for_each(|_| drop(client.poll(Duration::ZERO)));
     }
     let detail = client.context().trouble.lock().detail();
     Err(BuildError::at("brokers", detail))

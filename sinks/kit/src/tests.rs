@@ -119,6 +119,35 @@ async fn a_trusted_server_is_spoken_to_over_http_2_and_one_connection() {
 }
 
 #[tokio::test]
+async fn dialling_connects_as_an_attempt_does_and_sends_nothing() {
+    let (receiver, certificate) = self_signed([]).await;
+    let mut trusted = RootCertStore::empty();
+    trusted.add(certificate).unwrap();
+    let roots = Roots::default();
+    let url = over_tls(&receiver);
+    let networks = ["127.0.0.0/8", "::1/128"];
+    let context = context(Duration::from_secs(20));
+    let tls = tls::trusting(trusted).unwrap();
+    let trusting = HttpClient::with_tls(options(&url, &networks, &roots), &context, tls).unwrap();
+    let port = receiver.address().port();
+    let reached = format!("connected to localhost:{port} over TLS");
+    assert_eq!(trusting.dial().await.unwrap(), reached);
+    let refused = |client: HttpClient| async move { client.dial().await.unwrap_err() };
+    let begin = format!("`url`: localhost:{port} cannot be reached: ");
+    for (client, why) in [
+        (client(&url, &networks), "certificate"),
+        (
+            client(&url, &[]),
+            "is a loopback address, which is refused unless allowed",
+        ),
+    ] {
+        let error = refused(client.unwrap()).await.to_string();
+        assert!(error.starts_with(&begin) && error.contains(why), "{error}");
+    }
+    assert_eq!(receiver.received().len(), 0);
+}
+
+#[tokio::test]
 async fn plain_bytes_where_tls_is_expected_are_a_failed_connection() {
     let receiver = Receiver::start([]).await;
     let client = client(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::Secret;
+use acteon_core::{Secret, Source};
 use acteon_services::{Listener, Secured};
 use acteon_testkit::FakeIntake;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::{KafkaConfig, PATIENCE, Running, Topic, action, eventually, options};
+use super::{KafkaConfig, PATIENCE, Running, Topic, action, context, eventually, options};
+use crate::KafkaSource;
 
 async fn secured() -> &'static Secured {
     static SECURED: OnceCell<Secured> = OnceCell::const_new();
@@ -73,6 +74,25 @@ async fn records_arrive_for_a_user_who_shows_the_password_by_the_shorter_hash() 
     let (topic, mut options) = topic("by-sha-256", Listener::Scram).await;
     set(&mut options, "sasl.mechanism", "SCRAM-SHA-256");
     records_arrive(&topic, options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dialling_tells_whether_the_password_is_the_right_one() {
+    let (_topic, mut options) = topic("dialled", Listener::Scram).await;
+    let source = |options| KafkaSource::new(options, context(&FakeIntake::done())).unwrap();
+    let reached = source(options.clone()).dial().await.unwrap();
+    assert_eq!(
+        reached.as_deref(),
+        Some("1 broker answers, and the topics exist")
+    );
+    set(&mut options, "sasl.password", "hunter2");
+    let error = source(options).dial().await.unwrap_err();
+    assert_eq!(error.option, "brokers");
+    assert!(
+        error.message.starts_with("authentication failed: "),
+        "{error}"
+    );
+    assert!(!error.message.contains("hunter2"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
