@@ -147,7 +147,7 @@ impl Checker {
 
     fn visit_text(&mut self, node: &Node, text: &str, layers: &[Shape<'_>]) {
         let secret = layers.iter().any(|layer| layer.is_secret());
-        if !secret && envelope::begins(text) {
+        if !secret && envelope::is_meant(text) {
             let message = "`ENC[...]` is only read where the value is a secret";
             return self.complain(&node.origin, message);
         }

@@ -51,9 +51,9 @@ pub enum EnvelopeError {
     Refused,
 }
 
-/// True for text that is an envelope or was meant to be one.
-pub(crate) fn begins(text: &str) -> bool {
-    text.trim_start().starts_with(BEGIN)
+/// True for text that is an envelope or was meant to be one, or to hold one.
+pub(crate) fn is_meant(text: &str) -> bool {
+    text.trim_start().starts_with(BEGIN) || text.contains(&format!("{BEGIN}{ALGORITHM}"))
 }
 
 /// Encrypts a secret under the master key, or under the key with this id.
@@ -113,7 +113,8 @@ impl<'a> Envelope<'a> {
     fn read(text: &'a str) -> Result<Self, EnvelopeError> {
         let wrong = EnvelopeError::Malformed;
         let inside = text.trim().strip_prefix(BEGIN);
-        let inside = inside.and_then(|text| text.strip_suffix(END));
+        let inside = inside.ok_or(wrong("it is not the whole value"))?;
+        let inside = inside.strip_suffix(END);
         let inside = inside.ok_or(wrong("its end is missing"))?;
         let mut parts = inside.split(',').peekable();
         if parts.next() != Some(ALGORITHM) {

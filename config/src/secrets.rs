@@ -55,7 +55,7 @@ impl Sources<'_> {
         } else {
             text.to_owned()
         };
-        match envelope::begins(&found) {
+        match envelope::is_meant(&found) {
             true => envelope::open(&found, self.environment).map_err(|error| error.to_string()),
             false => Ok(found),
         }

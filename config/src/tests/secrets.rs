@@ -147,6 +147,7 @@ fn an_envelope_is_never_taken_for_plain_text() {
     ];
     told.extend(broken.map(|text| resolved(text, &key)));
     told.push(resolved(&whole.replace("]", ",more:x]"), &key));
+    told.push(resolved(&format!("Bearer {whole}"), &key));
     let told: Vec<_> = told.into_iter().map(Result::unwrap_err).collect();
     insta::assert_snapshot!(told.join("\n"));
     insta::assert_snapshot!(errors(&format!(

@@ -177,6 +177,67 @@ fn the_guide_names_every_key_of_the_schema_and_no_other() {
     );
 }
 
+/// The blocks of TOML in a document.
+fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap())
+}
+
+/// The first path of `value` that leads to no known key, of whatever kind its adapter is.
+fn unknown(value: &toml::Value, path: &str, known: &BTreeSet<String>) -> Option<String> {
+    let (section, key) = path.split_once('.').unwrap_or((path, ""));
+    let is_it = |name: &String| {
+        let (of, rest) = name.split_once('.').unwrap();
+        let of_kind = || rest.split_once('.').is_some_and(|(_, own)| own == key);
+        of == section && (rest == key || of_kind())
+    };
+    if known.iter().any(is_it) {
+        return None;
+    }
+    match value {
+        toml::Value::Table(inside) => inside
+            .iter()
+            .find_map(|(key, value)| unknown(value, &format!("{path}.{key}"), known)),
+        toml::Value::Array(entries) if key.is_empty() => {
+            entries.iter().find_map(|entry| unknown(entry, path, known))
+        }
+        _ => Some(path.to_owned()),
+    }
+}
+
+#[test]
+fn the_configurations_that_documents_show_have_only_keys_that_there_are() {
+    let (known, mut paths, mut shown) = (keys_of_schema(), Vec::new(), 0);
+    documents(Path::new(REPOSITORY), &mut paths);
+    let of_users = [
+        "README.md",
+        "configuration.md",
+        "delivery.md",
+        "operating.md",
+        "rules.md",
+    ];
+    paths.retain(|path| of_users.iter().any(|name| path.ends_with(name)));
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        for block in blocks(&text) {
+            let table: toml::Table = block
+                .parse()
+                .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let found = table
+                .iter()
+                .find_map(|(key, value)| unknown(value, key, &known));
+            assert_eq!(
+                found,
+                None,
+                "{} shows a key that there is not",
+                path.display()
+            );
+            shown += 1;
+        }
+    }
+    assert!(shown > 5, "{shown}");
+}
+
 /// The documents of the repository, and the examples.
 fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
