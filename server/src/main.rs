@@ -122,39 +122,42 @@ fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCod
 fn validate(reading: Reading, wanted: &CheckArguments) -> anyhow::Result<ExitCode> {
     let read_from = read_from(&reading);
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let checked = runtime.block_on(async {
         let checked = check::check(reading, metrics).await?;
-        let mut unreached = Problems::default();
-        if wanted.connect {
-            unreached.extend(connect(&checked.assembly).await);
-        }
-        let warned = warn(&checked.warnings);
-        unreached.or(())?;
-        let counts = [
-            count(checked.sources, "source"),
-            count(checked.providers, "provider"),
-            count(checked.rules, "rule"),
-        ];
-        say(&format!(
-            "all is well with {read_from}{warned}: {}",
-            counts.join(", ")
-        ));
-        Ok(match wanted.deny_warnings && !checked.warnings.is_empty() {
-            true => ExitCode::FAILURE,
-            false => ExitCode::SUCCESS,
-        })
+        let unreached = match wanted.connect {
+            true => connect(&checked.assembly).await,
+            false => Problems::default(),
+        };
+        anyhow::Ok((checked, unreached))
+    });
+    // A lookup that hangs is not waited for.
+    runtime.shutdown_background();
+    let (checked, unreached) = checked?;
+    let warned = warn(&checked.warnings);
+    unreached.or(())?;
+    let counts = [
+        count(checked.sources, "source"),
+        count(checked.providers, "provider"),
+        count(checked.rules, "rule"),
+    ];
+    let counts = counts.join(", ");
+    say(&format!("all is well with {read_from}{warned}: {counts}"));
+    Ok(match wanted.deny_warnings && !checked.warnings.is_empty() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     })
 }
 
 /// Says who was reached, and gives who was not.
-async fn connect(assembly: &Assembly) -> Vec<Problem> {
-    let mut unreached = Vec::new();
+async fn connect(assembly: &Assembly) -> Problems {
+    let mut unreached = Problems::default();
     for contacted in assembly.connect().await {
         let name = contacted.name;
         match contacted.reached {
             Ok(Some(whom)) => say(&format!("{name}: {whom}")),
             Ok(None) => say(&format!("{name}: there is nobody to connect to")),
-            Err(problem) => unreached.push(problem),
+            Err(problem) => unreached.extend([problem]),
         }
     }
     unreached
