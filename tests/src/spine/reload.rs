@@ -178,17 +178,20 @@ async fn sighup_reloads_the_rules_and_a_broken_set_leaves_the_old_one_in_force()
     let log = eventually(PATIENCE, log, refused).await;
     assert!(log.contains("broken.yaml:1:11"), "{log}");
     assert!(muted(&outcome().await), "the old set works");
-    let records = server
-        .get("/v1/audit?action_type=acteon.rules.reload")
-        .await
-        .body;
-    let callers: Vec<_> = records["records"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| &r["caller_id"])
-        .collect();
-    assert_eq!(callers, ["SIGHUP", "SIGHUP"]);
+    let recorded = async || {
+        let path = "/v1/audit?action_type=acteon.rules.reload";
+        server.get(path).await.body["records"].clone()
+    };
+    let two = |records: &Value| records.as_array().is_some_and(|records| records.len() == 2);
+    let records = eventually(PATIENCE, recorded, two).await;
+    assert_eq!(
+        (&records[0]["caller_id"], &records[0]["outcome"]),
+        (&json!("SIGHUP"), &json!("failed"))
+    );
+    assert_eq!(
+        (&records[1]["caller_id"], &records[1]["outcome"]),
+        (&json!("SIGHUP"), &json!("reloaded"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
