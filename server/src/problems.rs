@@ -57,9 +57,13 @@ pub(crate) fn of_rules(
     }
 }
 
-/// A problem of a rule file, whose name begins in `directory`.
+/// A problem of a rule file, whose name begins in `directory`, or of the directory itself.
 pub(crate) fn of_rule(directory: Option<&Path>, problem: &RuleProblem) -> Problem {
-    let path = directory.map_or_else(|| problem.file.clone().into(), |at| at.join(&problem.file));
+    let file = Path::new(&problem.file);
+    let path = match directory {
+        Some(directory) if directory != file => directory.join(file),
+        _ => file.to_owned(),
+    };
     let place = Place::File {
         file: path.display().to_string(),
         line: problem.line,
