@@ -1,5 +1,5 @@
-//! The effective configuration as TOML: every key there is, and behind each value where it was said. Secrets are not
-//! shown; what refers to one is.
+//! Prints the effective configuration as TOML: every key, and behind each value where it comes from. Secrets are hidden;
+//! references to them are shown.
 
 use std::fmt::Write as _;
 

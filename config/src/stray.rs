@@ -1,4 +1,4 @@
-//! Files that were meant to be the configuration and are called otherwise. They would be passed over in silence.
+//! Finds files that were probably meant to be the configuration but have another name. They would be ignored silently.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn problems(folder: &Path) -> Vec<Problem> {
     names.sort_unstable();
     let problem = |name: String| {
         let message = format!(
-            "this file is not read: the configuration is called `{DEFAULT_FILE}`; rename it, or name it: `-c {name}`"
+            "this file is not read, because the configuration file is named `{DEFAULT_FILE}`: rename it, or pass `-c {name}`"
         );
         Problem::new(Place::WholeFile(name), "", &message)
     };

@@ -1,4 +1,4 @@
-//! What is said about text that is no TOML: the parser's words, or better ones where it is clear what was meant.
+//! Error messages for text that is not TOML: the parser's own, or a better one where the intention is clear.
 
 use toml::de::Error;
 
@@ -9,7 +9,7 @@ use crate::tree::Origin;
 pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
     if let Some((at, language)) = another_language(text) {
         let message = format!(
-            "this is {language}, and the configuration is written in TOML: `[server]` and below it `port = 8080`"
+            "this is {language}, but the configuration must be TOML, such as `[server]` with `port = 8080` below it"
         );
         return vec![Complaint::new(&[], &Origin::File(at), message)];
     }
@@ -74,7 +74,7 @@ fn meant(text: &str, offset: usize) -> Option<(usize, String)> {
     let message = match value.to_lowercase().as_str() {
         "yes" | "on" | "true" => format!("write `{key} = true`"),
         "no" | "off" | "false" => format!("write `{key} = false`"),
-        _ => format!("text is written in quotes: `{key} = \"...\"`"),
+        _ => format!("text needs quotes: `{key} = \"...\"`"),
     };
     (is_text(value) && is_key(key) && offset >= begin).then_some((begin, message))
 }

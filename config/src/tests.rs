@@ -105,8 +105,8 @@ fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
         .collect();
     files.sort_by_key(|file| names.iter().position(|name| name == file));
     assert_eq!(files, names);
-    let expected = "acteon.tml: this file is not read: the configuration is called `acteon.toml`; \
-                    rename it, or name it: `-c acteon.tml`";
+    let expected = "acteon.tml: this file is not read, because the configuration file is named \
+                    `acteon.toml`: rename it, or pass `-c acteon.tml`";
     assert!(
         told.iter().any(|problem| problem.to_string() == expected),
         "{told:?}"

@@ -1,5 +1,5 @@
-//! The configuration as it was written, kept beside the settings that were made of it: who finds out later that a value
-//! cannot work says so with the place where it was said.
+//! Keeps the configuration as it was written beside the settings made from it, so that an error found later, when the
+//! parts are built, is reported with the place of the value.
 
 use std::cmp::Reverse;
 use std::fmt;

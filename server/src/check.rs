@@ -1,5 +1,5 @@
-//! `acteon-server check`: builds all that is configured, as `run` does, and starts nothing of it. Looks the rules over for
-//! what is allowed and yet hardly meant.
+//! `acteon-server check`: builds everything that is configured, as `run` does, but starts nothing. Also warns about rules
+//! that are valid but probably not intended.
 
 use std::path::Path;
 

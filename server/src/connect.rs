@@ -1,5 +1,5 @@
-//! `acteon-server check --connect`: tries whether those can be reached whom the parts are to talk to, as the server would
-//! reach them, and changes nothing there.
+//! `acteon-server check --connect`: tries to connect to every configured broker, provider and backend, as the server would,
+//! and changes nothing there.
 
 use std::sync::Arc;
 use std::time::Duration;

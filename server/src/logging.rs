@@ -50,7 +50,7 @@ fn filter(text: &str) -> Result<EnvFilter, Problem> {
     let mut misspelt = words.filter_map(|word| Some((word, nearest(word.rsplit('=').next()?)?)));
     if let Some((word, level)) = misspelt.next() {
         return Err(wrong(format!(
-            "`{word}` names no level; did you mean `{level}`?"
+            "`{word}` is not a log level; did you mean `{level}`?"
         )));
     }
     EnvFilter::builder().parse(text).map_err(|_| {
@@ -99,7 +99,7 @@ mod tests {
         }
         let meant = |word, level| {
             Some(format!(
-                "RUST_LOG: `{word}` names no level; did you mean `{level}`?"
+                "RUST_LOG: `{word}` is not a log level; did you mean `{level}`?"
             ))
         };
         assert_eq!(told("debgu"), meant("debgu", "debug"));

@@ -156,7 +156,7 @@ async fn connect(assembly: &Assembly) -> Problems {
         let name = contacted.name;
         match contacted.reached {
             Ok(Some(whom)) => say(&format!("{name}: {whom}")),
-            Ok(None) => say(&format!("{name}: there is nobody to connect to")),
+            Ok(None) => say(&format!("{name}: nothing to connect to")),
             Err(problem) => unreached.extend([problem]),
         }
     }

@@ -1,4 +1,4 @@
-//! What is wrong with the parts, told as what is wrong with the configuration: with the place where it was said.
+//! Turns the errors of building and listening into problems of the configuration, each with its place.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -105,7 +105,7 @@ pub(crate) fn of_listener(
     let (key, message) = match error.kind() {
         ErrorKind::AddrInUse => {
             let message =
-                format!("cannot listen on {host}:{port}: another process does; {another}");
+                format!("cannot listen on {host}:{port}: the address is in use; {another}");
             ("port", message)
         }
         ErrorKind::PermissionDenied => {

@@ -55,7 +55,7 @@ async fn what_no_waiting_can_mend_is_told_before_anything_runs() {
     let port = taken.local_addr().unwrap().port().to_string();
     let error = build(&[("server.port", &port)]).await.err().unwrap();
     let expected = format!(
-        "--port: server.port: cannot listen on 127.0.0.1:{port}: another process does; \
+        "--port: server.port: cannot listen on 127.0.0.1:{port}: the address is in use; \
          choose another port: `--port 8090`, `ACTEON_SERVER__PORT=8090`, or 0 for one that is free"
     );
     assert_eq!(error.to_string(), expected);
