@@ -43,7 +43,7 @@ pub enum EvalError {
     Empty { path: PathBuf, unread: String },
     #[error("{0}")]
     Unreadable(RulesError),
-    #[error("`rules.directory`: {0}")]
+    #[error("rules.directory: {0}")]
     Directory(RulesError),
     #[error("{}", lines(.0))]
     Rules(Vec<RuleProblem>),

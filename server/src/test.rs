@@ -17,7 +17,7 @@ use crate::providers::{Share, Treatment};
 pub enum TestError {
     #[error("no directory is given, and no `rules.directory` is configured")]
     NoDirectory,
-    #[error("`rules.directory`: {0}")]
+    #[error("rules.directory: {0}")]
     Directory(RulesError),
     #[error(transparent)]
     Load(#[from] LoadError),

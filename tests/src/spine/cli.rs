@@ -145,7 +145,7 @@ fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
     fs::write(&config, "[rules]\ndirectory = \"ruels\"\n").unwrap();
     let path = folder.path().join("ruels");
     let told = format!(
-        "`rules.directory`: there is no directory `{}`\n",
+        "rules.directory: there is no directory `{}`\n",
         path.display()
     );
     let config = config.to_str().unwrap();
@@ -156,11 +156,16 @@ fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
         assert!(said.ends_with(&told), "{said}");
     }
     fs::write(&path, "rules: []").unwrap();
-    for command in ["check", "run", "test"] {
+    let is_file = "is a file, and the rules are read from a directory";
+    for (command, why) in [
+        ("check", is_file),
+        ("run", is_file),
+        ("test", "cannot be read: Not a directory"),
+    ] {
         let arguments = ["-c", config, "--port", "0", command];
         let (code, _, said) = code_and_output(folder.path(), &arguments);
         assert_ne!(code, Some(0));
-        assert!(said.contains("cannot be read: Not a directory"), "{said}");
+        assert!(said.contains(why), "{said}");
     }
     let (_, _, said) = code_and_output(folder.path(), &["test", "nowhere"]);
     let path = folder.path().join("nowhere");
