@@ -1,26 +1,54 @@
-//! The log of the process: text for people, JSON for machines.
+//! The log of the process: text for people, JSON for machines. It goes to standard error by a thread of its own.
 
-use std::io::IsTerminal;
+mod events;
+mod json;
+mod lines;
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use acteon_config::{LogFormat, LogSettings};
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging to standard error. `RUST_LOG` wins over the configured level.
-pub(crate) fn start(settings: &LogSettings) {
+pub(crate) use self::lines::Lines;
+
+/// How long the end of the process waits for lines to be written.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The log while it is written. Dropping it writes what is left, if somebody takes it.
+pub(crate) struct Log(Lines);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.drain(LAST_LINES);
+    }
+}
+
+/// Starts logging to standard error. `RUST_LOG` wins over the configured level. The metrics have to be in place.
+pub(crate) fn start(settings: &LogSettings) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
     let format = settings.format.unwrap_or_else(|| {
-        if std::io::stderr().is_terminal() {
+        if io::stderr().is_terminal() {
             LogFormat::Text
         } else {
             LogFormat::Json
         }
     });
+    // A handle of its own: whoever writes to `io::stderr` must not wait for the lock of a writer that is stuck.
+    let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let lines = Lines::to(file)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false)
+        .with_writer(lines.clone());
     match format {
         LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => log.event_format(json::Json).init(),
     }
+    std::panic::set_hook(Box::new(events::panicked));
+    Ok(Log(lines))
 }

@@ -2,11 +2,12 @@
 
 mod cli;
 mod logging;
+mod output;
 mod watchdog;
 
 use std::process::ExitCode;
 
-use acteon_config::{Inputs, LogSettings, Settings};
+use acteon_config::{Inputs, Settings};
 use acteon_core::rules::RuleProblem;
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, Given};
@@ -18,6 +19,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use crate::cli::{
     Arguments, CheckArguments, Command, ConfigCommand, EvalArguments, RulesCommand, TestArguments,
 };
+use crate::output::{complain, greet, say};
 
 /// How `test` and `eval` end when nothing was run: a test or a rule that fails ends them with 1.
 const NOTHING_RUN: u8 = 2;
@@ -184,17 +186,17 @@ fn evaluate(
 }
 
 fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    logging::start(&LogSettings::clone(&settings.log));
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("starting the metrics")?;
+    let _log = logging::start(&settings.log).context("starting the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
     let (server, signals) = runtime.block_on(async {
         let server = Server::build(settings, metrics).await?;
-        say(&server.greeting());
+        greet(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;
     watchdog::start().context("listening for signals")?;
@@ -205,17 +207,4 @@ fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         Ended::Whole => ExitCode::SUCCESS,
         Ended::CutOff => ExitCode::from(CUT_OFF),
     })
-}
-
-#[expect(clippy::print_stdout, reason = "the answer to a command")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "before the log begins there is nothing else"
-)]
-fn complain(text: &str) {
-    eprintln!("{text}");
 }

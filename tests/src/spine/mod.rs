@@ -7,6 +7,7 @@ mod http;
 mod isolation;
 mod kafka;
 mod life;
+mod logs;
 mod outage;
 mod readme;
 mod reload;

@@ -1,0 +1,146 @@
+//! Log lines on their way to standard error: a bounded queue and a thread that writes. Who logs never waits for whoever
+//! reads, and hears of no error: what cannot be written is dropped and counted.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::events::Dropped;
+
+/// How much may wait. A longer line is taken when nothing else waits.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+/// How much memory is kept for the next lines.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+/// How soon a pipe is tried again that is full and does not block.
+const PIPE_WAIT: Duration = Duration::from_millis(10);
+
+/// Takes lines. Cloning shares the queue.
+#[derive(Clone)]
+pub(crate) struct Lines(Arc<Queue>);
+
+struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+    emptied: Condvar,
+    dropped: Dropped,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// True while the thread writes what it has taken.
+    is_writing: bool,
+}
+
+impl Lines {
+    /// Starts the thread, which writes to `out` for as long as the process lives.
+    pub(crate) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            dropped: Dropped::new(),
+        });
+        let of_thread = queue.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || of_thread.write_for_ever(out))?;
+        Ok(Self(queue))
+    }
+
+    /// Waits until all is written, but no longer than `limit`.
+    pub(crate) fn drain(&self, limit: Duration) {
+        let mut waiting = self.0.waiting.lock();
+        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.bytes.is_empty();
+        self.0.emptied.wait_while_for(&mut waiting, is_busy, limit);
+    }
+}
+
+impl Queue {
+    fn push(&self, line: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        let has_room = waiting.bytes.len() + line.len() <= WAITING_BYTES_MAX;
+        if waiting.bytes.is_empty() || has_room {
+            waiting.bytes.extend_from_slice(line);
+            drop(waiting);
+            self.filled.notify_one();
+        } else {
+            drop(waiting);
+            self.dropped.for_want_of_room();
+        }
+    }
+
+    fn write_for_ever(&self, mut out: impl Write) {
+        let mut taken = Vec::new();
+        loop {
+            self.take(&mut taken);
+            match write_all(&mut out, &taken) {
+                Ok(()) => self.dropped.tell(),
+                Err(unwritten) => self.dropped.unwritten(lines_in(&taken[unwritten..])),
+            }
+            taken.clear();
+            taken.shrink_to(KEPT_BYTES_MAX);
+        }
+    }
+
+    /// Takes all that waits, and waits for it.
+    fn take(&self, taken: &mut Vec<u8>) {
+        let mut waiting = self.waiting.lock();
+        waiting.is_writing = false;
+        if waiting.bytes.is_empty() {
+            self.emptied.notify_all();
+        }
+        let is_empty = |waiting: &mut Waiting| waiting.bytes.is_empty();
+        self.filled.wait_while(&mut waiting, is_empty);
+        std::mem::swap(&mut waiting.bytes, taken);
+        waiting.is_writing = true;
+    }
+}
+
+/// Writes all, or answers where the part begins that could not be written.
+fn write_all(out: &mut impl Write, bytes: &[u8]) -> Result<(), usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match out.write(&bytes[written..]) {
+            Ok(0) => return Err(written),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::park_timeout(PIPE_WAIT),
+            Err(_) => return Err(written),
+        }
+    }
+    Ok(())
+}
+
+fn lines_in(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+/// Takes one line, which comes in one piece.
+pub(crate) struct Line<'a>(&'a Queue);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
