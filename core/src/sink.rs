@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::action::Action;
 use crate::outcome::{FailureCode, ProviderResponse};
+use crate::redact::Redactor;
 use crate::registry::Family;
 
 /// A way to deliver actions.
@@ -152,4 +153,6 @@ pub struct SinkContext {
     pub timeout: Duration,
     /// The maximum number of concurrent attempts.
     pub max_concurrent: usize,
+    /// What is hidden of a payload wherever it goes other than to its provider, the log included.
+    pub redactor: Redactor,
 }

@@ -52,7 +52,8 @@ impl Treatment {
         clock: Clock,
     ) -> Result<Arc<Providers>, StartError> {
         if configured.is_empty() {
-            let mut options = ProviderOptions::new(DEFAULT_PROVIDER, default_sink().await?);
+            let sink = default_sink(self.redactor.clone()).await?;
+            let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
             options.queue = options.queue.min(self.share.actions);
             options.queue_bytes = self.share.bytes;
             return Ok(Arc::new(Providers::under_any_name(options, clock)));
@@ -70,6 +71,7 @@ impl Treatment {
             name: keys.name.as_str().into(),
             timeout: keys.timeout,
             max_concurrent: keys.max_concurrent as usize,
+            redactor: self.redactor.clone(),
         };
         let failed = StartError::build(format!("provider `{}`", keys.name));
         let sink = plan.build(context).await.map_err(failed)?;
@@ -108,7 +110,7 @@ pub(crate) fn redelivery_options(redelivery: &Redelivery) -> RedeliveryOptions {
 }
 
 /// The sink of a server on which no provider is configured, with its own defaults.
-async fn default_sink() -> Result<Arc<dyn Sink>, StartError> {
+async fn default_sink(redactor: Redactor) -> Result<Arc<dyn Sink>, StartError> {
     let failed = || StartError::build(format!("provider `{DEFAULT_PROVIDER}`"));
     let options = serde_json::Value::Object(serde_json::Map::new());
     let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
@@ -117,6 +119,7 @@ async fn default_sink() -> Result<Arc<dyn Sink>, StartError> {
         name: DEFAULT_PROVIDER.into(),
         timeout: Duration::from_secs(30),
         max_concurrent: 100,
+        redactor,
     };
     plan.build(context).await.map_err(failed())
 }
