@@ -1,5 +1,6 @@
 //! Builds the server from its settings: each part gets what it needs, and only that.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +20,15 @@ use acteon_pipeline::{
     RulesOptions, TrailDelivery, TrailOptions,
 };
 use acteon_rules::KnownProviders;
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::listen::Limits;
-use crate::metrics::Published;
+use crate::metered::{MeteredAudit, MeteredState};
+use crate::metrics::{Metrics, Published};
 use crate::providers::{Share, Treatment, redelivery_options};
 use crate::{check, events, readiness, rest};
 
@@ -43,7 +45,7 @@ pub struct Server {
     pub(crate) http: Arc<HttpSource>,
     pub(crate) limits: Limits,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) follow: Follow,
@@ -117,7 +119,7 @@ impl Server {
     ///
     /// # Errors
     /// What no waiting can mend: a port that is taken, broken rules, options that cannot work.
-    pub async fn build(settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
+    pub async fn build(settings: Settings, metrics: Metrics) -> Result<Self, StartError> {
         let listener = listen(&settings.server.host, settings.server.port).await?;
         let admin_listener = match settings.admin.listener(&settings.server) {
             Some((host, port)) => Some(listen(host, port).await?),
@@ -144,7 +146,8 @@ impl Server {
         let providers = treatment
             .providers(settings.providers, ground.clock)
             .await?;
-        let options = pipeline_options(&pipeline, store_payload, &treatment.redelivery);
+        let mut options = pipeline_options(&pipeline, store_payload, &treatment.redelivery);
+        options.sources = names(&settings.sources);
         let intake = ground.pipeline(options, &rules, &providers);
         let stop = CancellationToken::new();
         let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
@@ -212,13 +215,16 @@ impl Server {
         )
     }
 
-    /// Logs that it has started, and what its state backend promises.
+    /// Logs that it has started, and what is to be known of that.
     pub(crate) fn announce(&self) {
-        let address = self
-            .address()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
-        events::started(&address, &self.state_kind, self.state.capabilities());
+        let listeners = [self.address(), self.admin_address()].map(Result::ok);
+        let shown = listeners.map(|address| address.map_or_else(String::new, |it| it.to_string()));
+        let [address, admin_address] = shown.each_ref().map(String::as_str);
+        let capabilities = self.state.capabilities();
+        events::started([address, admin_address], &self.state_kind, capabilities);
+        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        let open: BTreeSet<_> = listeners.iter().flatten().filter(is_open).collect();
+        open.into_iter().for_each(events::open_to_others);
     }
 }
 
@@ -234,16 +240,17 @@ impl Ground {
             .build(context)
             .await
             .map_err(StartError::build("state backend"))?;
+        let state = MeteredState::around(state);
         let redactor = redactor(&audit);
         let options = trail_options(&audit);
         let audit = if audit.enabled {
-            Some(
+            Some(MeteredAudit::around(
                 audit
                     .plan
                     .build(())
                     .await
                     .map_err(StartError::build("audit backend"))?,
-            )
+            ))
         } else {
             None
         };
@@ -347,11 +354,12 @@ impl Ground {
         &self,
         (rules, providers, intake): (&Arc<Rules>, &Arc<Providers>, &Arc<Pipeline>),
         sources: &[Arc<dyn Source>],
-        metrics: &PrometheusHandle,
+        metrics: &Metrics,
     ) -> Ports {
+        events::describe();
         let pipeline = intake.clone();
         let published = Published {
-            handle: metrics.clone(),
+            metrics: metrics.clone(),
             counters: self.counters.clone(),
             admission: self.admission.clone(),
             providers: providers.clone(),
@@ -381,6 +389,11 @@ impl Ground {
     fn recorder(&self) -> Option<Arc<dyn Trail>> {
         self.trail.clone().map(|trail| trail as Arc<dyn Trail>)
     }
+}
+
+fn names(sources: &[SourceSettings]) -> Vec<CompactString> {
+    let names = sources.iter().map(|source| source.keys.name.as_str());
+    names.map(CompactString::from).collect()
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
@@ -433,6 +446,7 @@ pub(crate) fn pipeline_options(
         idempotency_ttl: settings.idempotency_ttl,
         store_payload,
         redelivery: redelivery_options(&redelivery.for_provider("")),
+        sources: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod eval;
 mod events;
 mod fullness;
 mod listen;
+mod metered;
 mod metrics;
 mod providers;
 mod readiness;
@@ -20,6 +21,7 @@ pub mod test;
 
 pub use adapters::AdapterSet;
 pub use compose::{Server, StartError};
+pub use metrics::Metrics;
 pub use run::Ended;
 pub use signals::Signals;
 

@@ -7,6 +7,7 @@ mod lines;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use acteon_config::{LogFormat, LogSettings};
@@ -26,8 +27,9 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging to standard error. `RUST_LOG` wins over the configured level. The metrics have to be in place.
-pub(crate) fn start(settings: &LogSettings) -> io::Result<Log> {
+/// Starts logging to standard error; the first line names the file of the configuration. `RUST_LOG` wins over the
+/// configured level. The metrics have to be in place.
+pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
     let format = settings.format.unwrap_or_else(|| {
@@ -50,5 +52,6 @@ pub(crate) fn start(settings: &LogSettings) -> io::Result<Log> {
         LogFormat::Json => log.event_format(json::Json).init(),
     }
     std::panic::set_hook(Box::new(events::panicked));
+    events::starting(config);
     Ok(Log(lines))
 }

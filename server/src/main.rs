@@ -5,16 +5,16 @@ mod logging;
 mod output;
 mod watchdog;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use acteon_config::{Inputs, Settings};
+use acteon_config::{DEFAULT_FILE, Inputs, Settings};
 use acteon_core::rules::RuleProblem;
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, Given};
-use acteon_server::{AdapterSet, Ended, Server, Signals, check, test};
+use acteon_server::{AdapterSet, Ended, Metrics, Server, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
-use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::cli::{
     Arguments, CheckArguments, Command, ConfigCommand, EvalArguments, RulesCommand, TestArguments,
@@ -76,7 +76,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         )),
         None | Some(Command::Run) => {
             let settings = acteon_config::load(&inputs, &adapters.as_known())?;
-            run(settings)
+            run(settings, file_read(&inputs))
         }
     }
 }
@@ -185,11 +185,15 @@ fn evaluate(
     })
 }
 
-fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("starting the metrics")?;
-    let _log = logging::start(&settings.log).context("starting the log")?;
+/// The file that the configuration came from.
+fn file_read(inputs: &Inputs) -> Option<&Path> {
+    let default = || Some(Path::new(DEFAULT_FILE)).filter(|file| file.exists());
+    inputs.path.as_deref().or_else(default)
+}
+
+fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::install().context("starting the metrics")?;
+    let _log = logging::start(&settings.log, file).context("starting the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

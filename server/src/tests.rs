@@ -3,12 +3,11 @@
 mod shutdown;
 
 use acteon_config::{Inputs, Settings};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterSet, Ended, Server, Signals, StartError};
+use crate::{AdapterSet, Ended, Metrics, Server, Signals, StartError};
 
 fn settings(flags: &[(&str, &str)]) -> Settings {
     let flags = flags
@@ -23,7 +22,7 @@ fn settings(flags: &[(&str, &str)]) -> Settings {
 }
 
 async fn build(flags: &[(&str, &str)]) -> Result<Server, StartError> {
-    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let (metrics, _) = Metrics::detached();
     Server::build(settings(flags), metrics).await
 }
 

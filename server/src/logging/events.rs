@@ -2,6 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use metrics::{Counter, counter, describe_counter};
@@ -52,6 +53,13 @@ impl Dropped {
     pub(super) fn untold(&self) -> u64 {
         self.untold.load(Relaxed)
     }
+}
+
+/// The first line of a server.
+pub(super) fn starting(config: Option<&Path>) {
+    let config = config.map(|path| path.display().to_string());
+    let config = config.as_deref().unwrap_or("none: defaults hold");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");
 }
 
 /// In place of the line that Rust writes to standard error by itself, which may block.

@@ -5,13 +5,13 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use acteon_services::eventually;
+use acteon_services::{Kafka, eventually};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::action;
-use crate::harness::{Receiver, Server};
+use crate::harness::{Producer, Receiver, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,6 +46,13 @@ async fn log_long_lines(server: &Server, lines: usize) {
             "{outcomes:?}"
         );
     }
+}
+
+/// What was logged under this message, each as the object it is.
+fn lines(log: &str, message: &str) -> Vec<Value> {
+    let lines = log.lines().inspect(|line| assert_is_json(line));
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["message"] == message).collect()
 }
 
 /// The value of a sample in `/metrics`, named with its labels.
@@ -152,4 +159,111 @@ async fn a_log_on_a_full_disk_costs_its_lines_only() {
     let server = writing_to(&receiver, full).await;
     log_long_lines(&server, 200).await;
     goes_on(server, &receiver).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_lines_say_what_runs_where_and_with_which_promises() {
+    let server = Server::start("[server]\nhost = \"0.0.0.0\"\n", &[]).await;
+    let log = async || server.log();
+    let log = eventually(PATIENCE, log, |log| log.contains("without authentication")).await;
+    let starting = &lines(&log, "starting")[0];
+    assert_eq!(starting["config"], "acteon.toml");
+    assert_eq!(starting["version"], env!("CARGO_PKG_VERSION"));
+    let started = &lines(&log, "started")[0];
+    let address = started["address"].as_str().unwrap();
+    assert!(address.starts_with("0.0.0.0:"), "{address}");
+    assert_eq!(started["admin_address"], address);
+    assert_eq!(started["state"], "memory");
+    let forgets = &lines(
+        &log,
+        "dedup records and dead letters do not outlive the process",
+    )[0];
+    assert_eq!(forgets["level"], "WARN");
+    let open = "listening beyond this machine without authentication: whoever reaches the address may do everything";
+    let open = lines(&log, open);
+    assert_eq!(open.len(), 1);
+    assert_eq!(
+        (&open[0]["level"], &open[0]["address"]),
+        (&json!("WARN"), &started["address"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_loopback_there_is_no_word_of_authentication() {
+    let mut server = Server::start("", &[]).await;
+    server.terminate();
+    assert!(server.ended().await.success());
+    let log = server.log();
+    assert_eq!(
+        lines(&log, "ended").len(),
+        1,
+        "the last line is written: {log}"
+    );
+    assert!(!log.contains("authentication"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_fails_is_told_of_once_and_its_breaker_too() {
+    let receiver = Receiver::replying(|_| Some(StatusCode::SERVICE_UNAVAILABLE)).await;
+    let config = config(&receiver).replace("debug", "info");
+    let config = format!("{config}max_retries = 0\n");
+    let mut server = Server::start(&config, &[]).await;
+    for number in 0..30 {
+        server.post("/v1/dispatch", &action(number, "hook")).await;
+    }
+    server.terminate();
+    assert!(server.ended().await.success());
+    let log = server.log();
+    let failing = lines(&log, "the provider fails");
+    assert_eq!(failing.len(), 1, "{log}");
+    let line = &failing[0];
+    assert_eq!(
+        (&line["level"], &line["provider"], &line["failures"]),
+        (&json!("WARN"), &json!("hook"), &json!(1))
+    );
+    assert!(!line["action_id"].as_str().unwrap().is_empty());
+    assert_eq!(line["code"], "EXECUTION_FAILED");
+    assert!(line["reason"].as_str().unwrap().contains("503"), "{line}");
+    let opens = lines(
+        &log,
+        "the breaker opens: the provider is not asked for a while",
+    );
+    assert_eq!(opens.len(), 1, "{log}");
+    assert_eq!(opens[0]["provider"], "hook");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_dead_letter_is_a_warning_with_its_action_its_code_and_its_reason() {
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
+    let producer = Producer::to_new_topic(kafka, 1).await;
+    let config = super::kafka::config(kafka, producer.topic(), &receiver, "");
+    let server = Server::start(&config, &[]).await;
+    let mut undeliverable = action(7, "nobody");
+    undeliverable["id"] = json!("the-action");
+    producer.send("key", b"{broken");
+    producer.send("key", undeliverable.to_string().as_bytes());
+    producer.flush();
+    server.until_counted("dead_lettered", 2, PATIENCE).await;
+    let log = async || server.log();
+    let both = |log: &String| lines(log, "a dead letter").len() == 2;
+    let log = eventually(PATIENCE, log, both).await;
+    let letters = lines(&log, "a dead letter");
+    assert!(
+        letters.iter().all(|line| line["level"] == "WARN"),
+        "{letters:?}"
+    );
+    let of_kind = |kind| letters.iter().find(|line| line["kind"] == kind).unwrap();
+    let exhausted = of_kind("exhausted");
+    assert_eq!(
+        (&exhausted["action_id"], &exhausted["code"]),
+        (&json!("the-action"), &json!("PROVIDER_NOT_FOUND"))
+    );
+    assert_eq!(exhausted["reason"], "no provider is named \"nobody\"");
+    let poison = of_kind("poison");
+    assert_eq!(poison["code"], "INVALID_ACTION");
+    assert!(
+        poison["source"].as_str().unwrap().starts_with("kafka:"),
+        "{poison}"
+    );
 }

@@ -8,6 +8,7 @@ mod isolation;
 mod kafka;
 mod life;
 mod logs;
+mod metrics;
 mod outage;
 mod readme;
 mod reload;
