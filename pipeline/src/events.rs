@@ -248,3 +248,67 @@ pub(crate) fn purge_failed(error: &AuditError) {
         "expired records could not be deleted"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use acteon_core::Caller;
+    use acteon_core::disposition::ThrottledPolicy;
+    use acteon_testkit::{action, epoch};
+    use jiff::SignedDuration;
+    use metrics::HistogramFn;
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorded(Mutex<Vec<(f64, usize)>>);
+
+    impl HistogramFn for Recorded {
+        fn record(&self, value: f64) {
+            self.record_many(value, 1);
+        }
+
+        fn record_many(&self, value: f64, count: usize) {
+            self.0.lock().push((value, count));
+        }
+    }
+
+    #[test]
+    fn actions_that_were_received_together_are_recorded_together_under_their_source() {
+        let of = [(); 3].map(|()| Arc::<Recorded>::default());
+        let [of_callers, of_replays, of_orders] = of.clone().map(Histogram::from_arc);
+        let ends = Ends {
+            returned: Refusal::ALL.map(|_| Counter::noop()),
+            of_callers,
+            of_replays,
+            of_sources: [("orders".into(), of_orders)].into_iter().collect(),
+        };
+        let orders: Arc<str> = "orders".into();
+        let throttled = ThrottledPolicy::Retry;
+        let read = |second| {
+            let read = action("read").policy(Policy::Broker { throttled });
+            let at = epoch() + SignedDuration::from_secs(second);
+            read.caller(Caller::source(orders.clone()))
+                .received_at(at)
+                .envelope()
+        };
+        let replayed = action("replayed").policy(Policy::Replay).envelope();
+        let asked = action("asked").envelope();
+        let ended = [read(0), read(0), read(2), asked, replayed, read(2), read(9)];
+        ends.settled(ended.iter(), epoch() + SignedDuration::from_secs(4));
+        let recorded = of.map(|recorded| std::mem::take(&mut *recorded.0.lock()));
+        assert_eq!(recorded[0], [(4.0, 1)]);
+        assert_eq!(recorded[1], [(4.0, 1)]);
+        // The last one was received after now: the clock was set back.
+        assert_eq!(recorded[2], [(4.0, 2), (2.0, 1), (2.0, 1), (0.0, 1)]);
+    }
+
+    #[test]
+    fn counters_of_what_was_returned_stand_in_the_order_of_the_reasons() {
+        for (at, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, at);
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use acteon_config::{LogFormat, LogSettings};
@@ -19,11 +20,27 @@ pub(crate) use self::lines::Lines;
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The log while it is written. Dropping it writes what is left, if somebody takes it.
-pub(crate) struct Log(Lines);
+pub(crate) struct Log {
+    lines: Lines,
+    format: LogFormat,
+}
+
+impl Log {
+    /// Tells why the server cannot start, where machines read the log. People are told by whoever gets the error back.
+    pub(crate) fn cannot_start(&self, error: anyhow::Error) -> anyhow::Result<ExitCode> {
+        match self.format {
+            LogFormat::Text => Err(error),
+            LogFormat::Json => {
+                events::cannot_start(&error);
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+}
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.drain(LAST_LINES);
+        self.lines.drain(LAST_LINES);
     }
 }
 
@@ -53,5 +70,5 @@ pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result
     }
     std::panic::set_hook(Box::new(events::panicked));
     events::starting(config);
-    Ok(Log(lines))
+    Ok(Log { lines, format })
 }

@@ -193,7 +193,11 @@ fn file_read(inputs: &Inputs) -> Option<&Path> {
 
 fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::install().context("starting the metrics")?;
-    let _log = logging::start(&settings.log, file).context("starting the log")?;
+    let log = logging::start(&settings.log, file).context("starting the log")?;
+    serve(settings, metrics).or_else(|error| log.cannot_start(error))
+}
+
+fn serve(settings: Settings, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

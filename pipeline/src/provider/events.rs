@@ -153,3 +153,33 @@ fn describe() {
         "How long calls of a provider took. Zero where it answered without waiting."
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_goes_on_failing_is_told_of_once_in_ten_seconds_with_how_often() {
+        let events = Events::new(&"hook".into());
+        let start = Instant::now();
+        let told = |after| events.failures_to_tell(start + Duration::from_secs(after));
+        assert_eq!(told(0), Some(1));
+        assert_eq!([told(1), told(9)], [None, None]);
+        assert_eq!(told(10), Some(3));
+        assert_eq!(told(19), None);
+        assert_eq!(told(60), Some(2));
+    }
+
+    #[test]
+    fn counters_stand_in_the_order_of_what_they_count() {
+        for (at, code) in FailureCode::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, at);
+        }
+        for (at, state) in BreakerState::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, at);
+        }
+        for (at, delay) in Delay::ALL.into_iter().enumerate() {
+            assert_eq!(delay as usize, at);
+        }
+    }
+}

@@ -62,6 +62,11 @@ pub(super) fn starting(config: Option<&Path>) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");
 }
 
+/// The last line of a server that cannot start.
+pub(super) fn cannot_start(error: &anyhow::Error) {
+    tracing::error!(error = format!("{error:#}"), "the server cannot start");
+}
+
 /// In place of the line that Rust writes to standard error by itself, which may block.
 pub(super) fn panicked(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();

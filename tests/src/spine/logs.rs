@@ -203,6 +203,20 @@ async fn on_loopback_there_is_no_word_of_authentication() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_start_says_why_in_its_log() {
+    let running = Server::start("", &[]).await;
+    let config = format!("[admin]\nport = {}\n", running.port());
+    let mut second = Server::prepare(&config, &[]);
+    second.launch();
+    assert_eq!(second.ended().await.code(), Some(1));
+    let cannot = &lines(&second.log(), "the server cannot start")[0];
+    assert_eq!(cannot["level"], "ERROR");
+    let why = cannot["error"].as_str().unwrap();
+    let expected = format!("cannot listen on 127.0.0.1:{}", running.port());
+    assert!(why.starts_with(&expected), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_fails_is_told_of_once_and_its_breaker_too() {
     let receiver = Receiver::replying(|_| Some(StatusCode::SERVICE_UNAVAILABLE)).await;
     let config = config(&receiver).replace("debug", "info");

@@ -96,3 +96,22 @@ fn an_error_comes_with_what_caused_it() {
     let line: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(line["error"], "the outer one: the inner one");
 }
+
+#[test]
+fn a_panic_is_a_line_like_any_other() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(super::super::events::panicked));
+    let text = logged(|| {
+        let panicked = std::panic::catch_unwind(|| panic!("number {}", 7));
+        assert!(panicked.is_err());
+    });
+    std::panic::set_hook(before);
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["message"], "a thread panicked");
+    assert_eq!(
+        (&line["level"], &line["reason"]),
+        (&json!("ERROR"), &json!("number 7"))
+    );
+    let place = line["place"].as_str().unwrap();
+    assert!(place.starts_with(file!()), "{place}");
+}
