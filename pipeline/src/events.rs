@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_what_was_returned_stand_in_the_order_of_the_reasons() {
+    fn counters_of_what_was_returned_are_in_the_order_of_the_reasons() {
         for (at, refusal) in Refusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal as usize, at);
         }

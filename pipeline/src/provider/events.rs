@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A provider that goes on failing is told of once in so long a time.
+/// Failures of a provider are told of once in so long a time.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 const OVERFLOWS: &str = "acteon_provider_overflows_total";
@@ -89,7 +89,7 @@ impl Events {
                     code,
                     reason,
                     cause,
-                    "the provider fails"
+                    "deliveries fail"
                 );
             }
             None => tracing::debug!(
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_stand_in_the_order_of_what_they_count() {
+    fn counters_are_in_the_order_of_what_they_count() {
         for (at, code) in FailureCode::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, at);
         }

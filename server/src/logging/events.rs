@@ -57,6 +57,7 @@ impl Dropped {
 
 /// The first line of a server.
 pub(super) fn starting(config: Option<&Path>) {
+    let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let config = config.map(|path| path.display().to_string());
     let config = config.as_deref().unwrap_or("none: defaults hold");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");

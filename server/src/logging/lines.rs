@@ -75,12 +75,17 @@ impl Queue {
     }
 
     fn write_for_ever(&self, mut out: impl Write) {
-        let mut taken = Vec::new();
+        let (mut taken, mut is_written) = (Vec::new(), false);
         loop {
             self.take(&mut taken);
-            match write_all(&mut out, &taken) {
-                Ok(()) => self.dropped.tell(),
-                Err(unwritten) => self.dropped.unwritten(lines_in(&taken[unwritten..])),
+            if is_written {
+                // Nothing waits now, so that this line finds room.
+                self.dropped.tell();
+            }
+            let result = write_all(&mut out, &taken);
+            is_written = result.is_ok();
+            if let Err(unwritten) = result {
+                self.dropped.unwritten(lines_in(&taken[unwritten..]));
             }
             taken.clear();
             taken.shrink_to(KEPT_BYTES_MAX);

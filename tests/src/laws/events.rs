@@ -73,7 +73,7 @@ impl<'ast> Visit<'ast> for Events<'_> {
     }
 }
 
-/// The names of the fields of a log line: what stands first in an argument, behind a sign, and alone or before `=`.
+/// The names of the fields of a log line: what comes first in an argument, after a sign, and alone or before `=`.
 fn fields(item: &Macro) -> impl Iterator<Item = String> {
     let tokens: Vec<_> = item.tokens.clone().into_iter().collect();
     let is =
