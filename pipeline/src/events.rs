@@ -14,6 +14,7 @@ use crate::dead_letters::{CIRCUIT_OPEN, THROTTLED, UNDELIVERED};
 const ACTION_DURATION: &str = "acteon_action_duration_seconds";
 const DEAD_LETTERS: &str = "acteon_dead_letters_total";
 const RETURNED: &str = "acteon_returned_total";
+const STATE_FULL: &str = "acteon_state_full_total";
 const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 
@@ -21,6 +22,7 @@ const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 pub(crate) struct Ends {
     /// In the order of the reasons.
     returned: [Counter; Refusal::ALL.len()],
+    state_full: Counter,
     of_callers: Histogram,
     of_replays: Histogram,
     of_sources: HashMap<CompactString, Histogram>,
@@ -35,10 +37,17 @@ impl Ends {
         let of_source = |name: &CompactString| (name.clone(), of(name.to_string()));
         Self {
             returned: Refusal::ALL.map(|why| counter!(RETURNED, "reason" => why.as_str())),
+            state_full: counter!(STATE_FULL),
             of_callers: of("http".to_owned()),
             of_replays: of("replay".to_owned()),
             of_sources: sources.iter().map(of_source).collect(),
         }
+    }
+
+    /// The state had no room for what an action needs.
+    pub(crate) fn state_full(&self) {
+        self.state_full.increment(1);
+        tracing::debug!("the state backend is full");
     }
 
     pub(crate) fn returned(&self, refusal: Refusal) {
@@ -95,7 +104,7 @@ fn describe() {
     describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were started anew.");
     describe_counter!("acteon_dead_letters_refused_total", "Dead letters that found no room: their sources wait.");
     describe_counter!("acteon_leases_lost_total", "Ids or keys whose lease ended before their delivery did.");
-    describe_counter!("acteon_state_full_total", "Reservations refused because the state backend is at its bound.");
+    describe_counter!(STATE_FULL, "Reservations refused because the state backend is at its bound.");
     describe_counter!("acteon_unconfirmed_total", "Deliveries that the state backend could not be told of.");
     describe_counter!("acteon_audit_records_lost_total", "Audit records that the end of the process cut off.");
 }
@@ -123,7 +132,6 @@ fn begin() {
     }
     counter!("acteon_dead_letters_refused_total").increment(0);
     counter!("acteon_leases_lost_total").increment(0);
-    counter!("acteon_state_full_total").increment(0);
     counter!("acteon_unconfirmed_total").increment(0);
     counter!("acteon_audit_records_lost_total").increment(0);
 }
@@ -174,11 +182,6 @@ pub(crate) fn not_gathered(error: &StateError, actions: usize) {
         actions,
         "nothing could be gathered for the rules"
     );
-}
-
-pub(crate) fn state_full() {
-    counter!("acteon_state_full_total").increment(1);
-    tracing::debug!("the state backend is full");
 }
 
 pub(crate) fn settling_failed(error: &StateError, actions: usize) {
@@ -281,6 +284,7 @@ mod tests {
         let [of_callers, of_replays, of_orders] = of.clone().map(Histogram::from_arc);
         let ends = Ends {
             returned: Refusal::ALL.map(|_| Counter::noop()),
+            state_full: Counter::noop(),
             of_callers,
             of_replays,
             of_sources: [("orders".into(), of_orders)].into_iter().collect(),
