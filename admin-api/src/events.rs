@@ -14,7 +14,7 @@ const BROKEN_OFF: &str = "acteon_admin_broken_off_total";
 const LETTERS_LEFT: &str = "acteon_admin_letters_left_total";
 const BACKEND_ERRORS: &str = "acteon_admin_backend_errors_total";
 
-/// Has the series begin at zero. Called when the recorder is in place.
+/// Describes the metrics and registers their series at zero, so the recorder must be installed first.
 #[rustfmt::skip]
 pub(crate) fn begin() {
     describe_counter!(CHANGES, "Administrative changes.");

@@ -62,7 +62,7 @@ counters! {
 }
 
 impl CountersSnapshot {
-    /// How the actions that were taken in have ended. Each counts once: the sum is `dispatched`.
+    /// The counters of the outcomes. Each action is in exactly one: the sum is `dispatched`.
     pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
             ("executed", self.executed),

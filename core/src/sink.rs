@@ -153,6 +153,6 @@ pub struct SinkContext {
     pub timeout: Duration,
     /// The maximum number of concurrent attempts.
     pub max_concurrent: usize,
-    /// What is hidden of a payload wherever it goes other than to its provider, the log included.
+    /// Hides configured fields wherever a payload goes other than to its provider, the log included.
     pub redactor: Redactor,
 }

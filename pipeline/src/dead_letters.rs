@@ -20,7 +20,7 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::settle::Closing;
 
-/// Codes of dead letters that are no failure of an attempt.
+/// Codes of dead letters that are not the code of a failed attempt.
 pub(crate) const CIRCUIT_OPEN: &str = "CIRCUIT_OPEN";
 pub(crate) const THROTTLED: &str = "THROTTLED";
 pub(crate) const UNDELIVERED: &str = "UNDELIVERED";

@@ -18,9 +18,9 @@ const STATE_FULL: &str = "acteon_state_full_total";
 const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 
-/// What is counted of the ends of actions, with series that are found once.
+/// The metrics of ended and returned actions, registered once.
 pub(crate) struct Ends {
-    /// In the order of the reasons.
+    /// Indexed by reason.
     returned: [Counter; Refusal::ALL.len()],
     state_full: Counter,
     of_callers: Histogram,
@@ -29,7 +29,7 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// The metrics are registered here, so this is called when the recorder is in place.
+    /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn new(sources: &[CompactString]) -> Self {
         describe();
         begin();
@@ -44,7 +44,7 @@ impl Ends {
         }
     }
 
-    /// The state had no room for what an action needs.
+    /// The state had no room for a reservation.
     pub(crate) fn state_full(&self) {
         self.state_full.increment(1);
         tracing::debug!("the state backend is full");
@@ -54,7 +54,7 @@ impl Ends {
         self.returned[refusal as usize].increment(1);
     }
 
-    /// These have come to their end. Those that were received together are counted together.
+    /// Records the durations of ended actions. Neighbours received at the same time are recorded in one step.
     pub(crate) fn settled<'a>(&self, ended: impl Iterator<Item = &'a Envelope>, now: Timestamp) {
         let mut last: Option<(&Envelope, usize)> = None;
         for envelope in ended {
@@ -71,7 +71,7 @@ impl Ends {
             return;
         };
         let took = now.duration_since(envelope.received_at);
-        // A clock that was set back shows less than nothing.
+        // A clock that was set back gives a negative duration.
         let took = Duration::try_from(took).unwrap_or_default();
         if let Some(durations) = self.durations(envelope) {
             durations.record_many(took, count);
@@ -109,7 +109,7 @@ fn describe() {
     describe_counter!("acteon_audit_records_lost_total", "Audit records that the end of the process cut off.");
 }
 
-/// Has the series begin at zero whose labels are known.
+/// Registers the series whose labels are known, at zero.
 fn begin() {
     for code in FailureCode::ALL
         .map(FailureCode::as_str)
@@ -211,7 +211,7 @@ pub(crate) fn left_to_expire(error: &StateError, leases: usize) {
     );
 }
 
-/// What nobody will deliver any more.
+/// An action or message became a dead letter.
 pub(crate) fn dead_lettered(letter: &DeadLetter) {
     let (kind, code) = (letter.kind.as_str(), letter.code.as_str());
     counter!(DEAD_LETTERS, "kind" => kind, "code" => code.to_owned()).increment(1);
@@ -305,7 +305,7 @@ mod tests {
         let recorded = of.map(|recorded| std::mem::take(&mut *recorded.0.lock()));
         assert_eq!(recorded[0], [(4.0, 1)]);
         assert_eq!(recorded[1], [(4.0, 1)]);
-        // The last one was received after now: the clock was set back.
+        // The last one has a time of receipt after `now`, as when the clock was set back.
         assert_eq!(recorded[2], [(4.0, 2), (2.0, 1), (2.0, 1), (0.0, 1)]);
     }
 

@@ -23,7 +23,7 @@ pub struct PipelineOptions {
     pub store_payload: bool,
     /// When to redeliver actions whose provider is unknown.
     pub redelivery: RedeliveryOptions,
-    /// The sources that will hand actions in, for the metrics.
+    /// The names of the configured sources, as labels in metrics.
     pub sources: Vec<CompactString>,
 }
 

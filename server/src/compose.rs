@@ -215,7 +215,7 @@ impl Server {
         )
     }
 
-    /// Logs that it has started, and what is to be known of that.
+    /// Logs the addresses, the guarantees of the state backend, and a warning for each open address.
     pub(crate) fn announce(&self) {
         let listeners = [self.address(), self.admin_address()].map(Result::ok);
         let shown = listeners.map(|address| address.map_or_else(String::new, |it| it.to_string()));

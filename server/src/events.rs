@@ -15,7 +15,7 @@ const STATE_CALL: &str = "acteon_state_call_duration_seconds";
 const AUDIT_CALL: &str = "acteon_audit_call_duration_seconds";
 const CLOSED_FOR_ROOM: &str = "acteon_http_connections_closed_for_room_total";
 
-/// Describes what the server itself counts and shows, and has it begin.
+/// Describes the server's own metrics and registers those whose labels are known.
 #[rustfmt::skip]
 pub(crate) fn describe() {
     describe_counter!("acteon_dispatched_total", "Actions that have come to their end, however they ended.");
@@ -106,7 +106,7 @@ impl AuditCalls {
     }
 }
 
-/// Where it listens, where its admin API does, and what its state backend promises.
+/// The server has started. The addresses are those of the API and the admin API.
 pub(crate) fn started(
     [address, admin_address]: [&str; 2],
     state: &str,
@@ -121,11 +121,11 @@ pub(crate) fn started(
     }
 }
 
-/// Whoever reaches this address may do everything: nobody is asked who they are.
+/// The server listens beyond loopback without authentication.
 pub(crate) fn open_to_others(address: &SocketAddr) {
     tracing::warn!(
         %address,
-        "listening beyond this machine without authentication: whoever reaches the address may do everything"
+        "listening beyond loopback without authentication: anyone who can reach the address has full access"
     );
 }
 

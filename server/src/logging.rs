@@ -1,4 +1,4 @@
-//! The log of the process: text for people, JSON for machines. It goes to standard error by a thread of its own.
+//! The log of the process: text on a terminal, else JSON. A separate thread writes it to standard error.
 
 mod events;
 mod json;
@@ -16,17 +16,17 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::lines::Lines;
 
-/// How long the end of the process waits for lines to be written.
+/// How long the process waits at its end for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// The log while it is written. Dropping it writes what is left, if somebody takes it.
+/// The running log. Dropping it waits a moment for the remaining lines to be written.
 pub(crate) struct Log {
     lines: Lines,
     format: LogFormat,
 }
 
 impl Log {
-    /// Tells why the server cannot start, where machines read the log. People are told by whoever gets the error back.
+    /// Logs the error if the log is JSON. Otherwise returns it, to be printed as plain text.
     pub(crate) fn cannot_start(&self, error: anyhow::Error) -> anyhow::Result<ExitCode> {
         match self.format {
             LogFormat::Text => Err(error),
@@ -45,7 +45,7 @@ impl Drop for Log {
 }
 
 /// Starts logging to standard error; the first line names the file of the configuration. `RUST_LOG` wins over the
-/// configured level. The metrics have to be in place.
+/// configured level. The recorder of the metrics must be installed first.
 pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
@@ -56,7 +56,7 @@ pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result
             LogFormat::Json
         }
     });
-    // A handle of its own: whoever writes to `io::stderr` must not wait for the lock of a writer that is stuck.
+    // A duplicate of the descriptor: a blocked write must not hold the lock of `io::stderr`.
     let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let lines = Lines::to(file)?;
     let log = tracing_subscriber::fmt()

@@ -185,7 +185,7 @@ fn evaluate(
     })
 }
 
-/// The file that the configuration came from.
+/// The configuration file that was read, if any.
 fn file_read(inputs: &Inputs) -> Option<&Path> {
     let default = || Some(Path::new(DEFAULT_FILE)).filter(|file| file.exists());
     inputs.path.as_deref().or_else(default)

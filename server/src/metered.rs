@@ -1,4 +1,4 @@
-//! The state and the audit backend with a clock beside them: how long each call takes.
+//! Wrappers around the state and the audit backend that measure how long each call takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct MeteredState {
 }
 
 impl MeteredState {
-    /// The metrics are registered here, so this is called when the recorder is in place.
+    /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn around(state: Arc<dyn State>) -> Arc<dyn State> {
         let calls = StateCalls::new();
         Arc::new(Self { state, calls })
@@ -102,7 +102,7 @@ pub(crate) struct MeteredAudit {
 }
 
 impl MeteredAudit {
-    /// The metrics are registered here, so this is called when the recorder is in place.
+    /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn around(audit: Arc<dyn Audit>) -> Arc<dyn Audit> {
         let calls = AuditCalls::new();
         Arc::new(Self { audit, calls })

@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use self::histograms::Histograms;
 use self::recorder::Recorder;
 
-/// Where the metrics of the process are read.
+/// The metrics of the process.
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -25,17 +25,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Has everything counted in this process from now on. Whatever counts is made afterwards.
+    /// Installs the recorder of the process. Metrics registered earlier are not recorded.
     ///
     /// # Errors
-    /// When something counts already.
+    /// If a recorder is installed already.
     pub fn install() -> Result<Self, SetRecorderError<Recorder>> {
         let (metrics, recorder) = Self::detached();
         metrics::set_global_recorder(recorder)?;
         Ok(metrics)
     }
 
-    /// Metrics that nothing counts into unless it is given the recorder.
+    /// Metrics with their recorder, which is not installed.
     pub fn detached() -> (Self, Recorder) {
         let counting = PrometheusBuilder::new().build_recorder();
         let histograms = Arc::new(Histograms::default());
@@ -47,7 +47,7 @@ impl Metrics {
         (metrics, Recorder::new(counting, histograms))
     }
 
-    /// Tidies up what nobody has asked for.
+    /// Runs the periodic upkeep of the metrics library.
     pub(crate) fn run_upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -60,7 +60,7 @@ impl Metrics {
     }
 }
 
-/// What is shown beside what was counted.
+/// The sources of the metrics that are read at render time.
 pub(crate) struct Published {
     pub(crate) metrics: Metrics,
     pub(crate) counters: Arc<Counters>,

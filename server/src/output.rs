@@ -1,12 +1,12 @@
-//! What a command tells whoever called it. Nothing here panics, whatever standard output and standard error are.
+//! The output of commands. Nothing here panics, even if standard output or standard error cannot be written.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
 
-/// As if a signal had ended the process: who writes to a pipe that nobody reads is told so by SIGPIPE.
+/// The exit status of a process that SIGPIPE has ended, which is how a closed pipe usually ends a command.
 const NOBODY_READS: i32 = 128 + 13;
 
-/// Answers a command on standard output. Where that cannot be, the command has failed and the process ends.
+/// Prints the answer of a command on standard output. If that fails, the process ends with an error status.
 pub(crate) fn say(text: &str) {
     let Err(error) = write_line(&mut io::stdout().lock(), text) else {
         return;
@@ -18,12 +18,12 @@ pub(crate) fn say(text: &str) {
     process::exit(1);
 }
 
-/// Says on standard error what is wrong. Where that cannot be, the exit status alone says so.
+/// Prints an error on standard error. If that fails, the exit status alone shows the error.
 pub(crate) fn complain(text: &str) {
     let _ = write_line(&mut io::stderr().lock(), text);
 }
 
-/// Shows people where things are. Programs read the log.
+/// Prints `text` if standard output is a terminal. Programs read the log instead.
 pub(crate) fn greet(text: &str) {
     let mut out = io::stdout().lock();
     if out.is_terminal() {

@@ -10,7 +10,7 @@ const LETTERS_EVICTED: &str = "acteon_memory_dead_letters_evicted_total";
 const RECORDS_EVICTED: &str = "acteon_memory_audit_records_evicted_total";
 const NOTES_DROPPED: &str = "acteon_memory_notes_dropped_total";
 
-/// Has the series of the state begin at zero. Called when the recorder is in place.
+/// Describes the metrics of the state and registers their series at zero, so the recorder must be installed first.
 pub(crate) fn begin_state() {
     describe_counter!(LETTERS_EVICTED, "Dead letters that made room for new ones.");
     describe_counter!(
@@ -21,7 +21,7 @@ pub(crate) fn begin_state() {
     counter!(NOTES_DROPPED).increment(0);
 }
 
-/// The same of the audit trail.
+/// The same for the audit backend.
 pub(crate) fn begin_audit() {
     describe_counter!(
         RECORDS_EVICTED,

@@ -5,7 +5,7 @@ use tracing::error;
 
 const INTERNAL_ERRORS: &str = "acteon_http_internal_errors_total";
 
-/// Has the series begin at zero. Called when the recorder is in place.
+/// Describes the metrics and registers their series at zero, so the recorder must be installed first.
 pub(crate) fn begin() {
     describe_counter!(INTERNAL_ERRORS, "Requests that failed by a bug.");
     counter!(INTERNAL_ERRORS).increment(0);

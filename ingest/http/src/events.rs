@@ -12,7 +12,7 @@ const GATHERED: &str = "acteon_http_gathered_actions";
 const DRY_RUNS: &str = "acteon_http_dry_runs_without_state_total";
 const PANICS: &str = "acteon_http_submit_panics_total";
 
-/// Has the series begin at zero. Called when the recorder is in place.
+/// Describes the metrics and registers their series at zero, so the recorder must be installed first.
 #[rustfmt::skip]
 pub(crate) fn begin() {
     describe_counter!(REFUSED, "Requests to dispatch that were answered with an error.");

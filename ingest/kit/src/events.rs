@@ -39,7 +39,7 @@ pub struct Events {
     pauses: ByLabel,
 }
 
-/// A counter for each value of a label, of which there are a few.
+/// One counter for each value of a label with few values.
 struct ByLabel(Vec<(&'static str, Counter)>);
 
 impl ByLabel {

@@ -1,4 +1,4 @@
-//! What is logged and counted of one provider. Its series are there from the start, and found once.
+//! Log lines and metrics of one provider. All its series are registered at the start.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Failures of a provider are told of once in so long a time.
+/// The shortest time between two warnings about failures of one provider.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 const OVERFLOWS: &str = "acteon_provider_overflows_total";
 const FAILURES: &str = "acteon_attempt_failures_total";
 const TRANSITIONS: &str = "acteon_breaker_transitions_total";
 const DELAYED: &str = "acteon_delayed_total";
-/// Its worker is one of the tasks of the pipeline.
+/// The worker of a provider is one of the pipeline's tasks.
 const TASK_PANICS: &str = "acteon_task_panics_total";
 const DURATION: &str = "acteon_delivery_duration_seconds";
 
 pub(crate) struct Events {
     provider: CompactString,
     overflows: Counter,
-    /// In the order of the codes.
+    /// Indexed by code.
     failures: [Counter; FailureCode::ALL.len()],
-    /// In the order of the states.
+    /// Indexed by state.
     transitions: [Counter; BreakerState::ALL.len()],
-    /// In the order of the reasons.
+    /// Indexed by reason.
     delayed: [Counter; Delay::ALL.len()],
     duration: Histogram,
     untold: Mutex<Untold>,
 }
 
-/// Failures that no log line has told of.
+/// Failures since the last warning.
 #[derive(Default)]
 struct Untold {
     failures: u64,
@@ -58,7 +58,7 @@ impl Events {
         }
     }
 
-    /// An action found the queue full.
+    /// The queue had no room for an action.
     pub(crate) fn overflowed(&self) {
         self.overflows.increment(1);
         tracing::debug!(provider = %self.provider, "the provider's queue is full");
@@ -69,7 +69,7 @@ impl Events {
         self.delayed[delay as usize].increment(1);
     }
 
-    /// So many attempts took so long.
+    /// Records `attempts` attempts of the same duration.
     pub(super) fn took(&self, duration: Duration, attempts: u32) {
         self.duration.record_many(duration, attempts as usize);
     }
@@ -103,7 +103,7 @@ impl Events {
         }
     }
 
-    /// How many have failed since it was told last, where it is time to tell.
+    /// The number of failures since the last log line, if a new line is due.
     fn failures_to_tell(&self, now: Instant) -> Option<u64> {
         let mut untold = self.untold.lock();
         untold.failures += 1;
@@ -115,7 +115,7 @@ impl Events {
         Some(std::mem::take(&mut untold.failures))
     }
 
-    /// The breaker has moved. That a probe goes out, or fails, is no news of an open one.
+    /// The breaker changed its state. A probe and its failure are logged at debug only.
     pub(super) fn breaker_moved(&self, from: BreakerState, to: BreakerState) {
         self.transitions[to as usize].increment(1);
         let provider = self.provider.as_str();
@@ -123,11 +123,11 @@ impl Events {
             (BreakerState::Closed, BreakerState::Open) => {
                 tracing::warn!(
                     provider,
-                    "the breaker opens: the provider is not asked for a while"
+                    "the breaker opened: the provider gets no calls until the next probe"
                 );
             }
             (_, BreakerState::Closed) => {
-                tracing::warn!(provider, "the breaker closes: the provider is well again");
+                tracing::warn!(provider, "the breaker closed: the provider works again");
             }
             _ => tracing::debug!(provider, state = to.as_str(), "the breaker moved"),
         }

@@ -22,7 +22,7 @@ pub(super) fn describe() {
     counter!(REFUSED).increment(0);
 }
 
-/// Rules were read without a mistake, be they new or not.
+/// Rule files were loaded without a mistake, whether they had changed or not.
 pub(super) fn loaded(now: Timestamp) {
     gauge!(LAST_SUCCESSFUL).set(1.0);
     gauge!(LAST_SUCCESS).set(now.as_millisecond() as f64 / 1e3);

@@ -1,4 +1,4 @@
-//! What is logged and counted of logging itself, and panics.
+//! Log lines and metrics about the log itself, and about panics.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -9,7 +9,7 @@ use metrics::{Counter, counter, describe_counter};
 
 const DROPPED: &str = "acteon_log_lines_dropped_total";
 
-/// Lines that nobody will read.
+/// Counts dropped lines.
 pub(super) struct Dropped {
     for_want_of_room: Counter,
     unwritten: Counter,
@@ -29,19 +29,19 @@ impl Dropped {
         }
     }
 
-    /// One more that found the queue full.
+    /// Counts a line for which the queue had no room.
     pub(super) fn for_want_of_room(&self) {
         self.for_want_of_room.increment(1);
         self.untold.fetch_add(1, Relaxed);
     }
 
-    /// So many more that could not be written.
+    /// Counts lines that could not be written.
     pub(super) fn unwritten(&self, lines: u64) {
         self.unwritten.increment(lines);
         self.untold.fetch_add(lines, Relaxed);
     }
 
-    /// Logs how many were dropped since it was told last; standard error takes lines now.
+    /// Logs how many lines were dropped since the last call.
     pub(super) fn tell(&self) {
         let lines = self.untold.swap(0, Relaxed);
         if lines > 0 {
@@ -55,7 +55,7 @@ impl Dropped {
     }
 }
 
-/// The first line of a server.
+/// The server is starting.
 pub(super) fn starting(config: Option<&Path>) {
     let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let config = config.map(|path| path.display().to_string());
@@ -63,12 +63,12 @@ pub(super) fn starting(config: Option<&Path>) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");
 }
 
-/// The last line of a server that cannot start.
+/// The server cannot start.
 pub(super) fn cannot_start(error: &anyhow::Error) {
     tracing::error!(error = format!("{error:#}"), "the server cannot start");
 }
 
-/// In place of the line that Rust writes to standard error by itself, which may block.
+/// The panic hook. The default one writes to standard error directly, and so may block.
 pub(super) fn panicked(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let backtrace = Backtrace::capture();

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes events. Spans are left out: only libraries have any.
+/// Formats events. Spans are left out: only libraries have any.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json
@@ -36,7 +36,7 @@ where
 
 fn write(event: &Event<'_>, line: &mut Vec<u8>) -> serde_json::Result<()> {
     let mut timestamp = String::new();
-    // The time of the machine cannot fail to be written to a string.
+    // Formatting into a string cannot fail.
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
     let metadata = event.metadata();
     let mut serializer = serde_json::Serializer::new(line);
@@ -55,7 +55,7 @@ fn write(event: &Event<'_>, line: &mut Vec<u8>) -> serde_json::Result<()> {
 
 struct Fields<M: SerializeMap> {
     map: M,
-    /// What is there already: a name that comes again gets a sign behind it.
+    /// Names already written: a repeated name gets `_` appended.
     names: Vec<String>,
     result: Result<(), M::Error>,
 }
@@ -98,7 +98,7 @@ impl<M: SerializeMap> Visit for Fields<M> {
         self.put(field.name(), &value);
     }
 
-    /// With what caused it.
+    /// Includes the chain of causes.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let mut text = value.to_string();
         let mut cause = value.source();

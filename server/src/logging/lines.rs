@@ -1,5 +1,5 @@
-//! Log lines on their way to standard error: a bounded queue and a thread that writes. Who logs never waits for whoever
-//! reads, and hears of no error: what cannot be written is dropped and counted.
+//! The queue of log lines for standard error, and the thread that writes them. Logging never blocks and never fails: lines
+//! that do not fit into the queue or cannot be written are dropped and counted.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::events::Dropped;
 
-/// How much may wait. A longer line is taken when nothing else waits.
+/// The most bytes that may wait. A longer line is accepted when the queue is empty.
 const WAITING_BYTES_MAX: usize = 4 << 20;
-/// How much memory is kept for the next lines.
+/// The most memory that an idle buffer keeps.
 const KEPT_BYTES_MAX: usize = 64 << 10;
-/// How soon a pipe is tried again that is full and does not block.
+/// The time between two attempts to write to a full non-blocking pipe.
 const PIPE_WAIT: Duration = Duration::from_millis(10);
 
-/// Takes lines. Cloning shares the queue.
+/// A handle to the queue. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Lines(Arc<Queue>);
 
@@ -32,12 +32,12 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     bytes: Vec<u8>,
-    /// True while the thread writes what it has taken.
+    /// True while the thread is writing lines that it has taken.
     is_writing: bool,
 }
 
 impl Lines {
-    /// Starts the thread, which writes to `out` for as long as the process lives.
+    /// Starts the thread that writes to `out`. It runs until the process ends.
     pub(crate) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
@@ -79,7 +79,7 @@ impl Queue {
         loop {
             self.take(&mut taken);
             if is_written {
-                // Nothing waits now, so that this line finds room.
+                // The queue was just emptied, so this line has room.
                 self.dropped.tell();
             }
             let result = write_all(&mut out, &taken);
@@ -92,7 +92,7 @@ impl Queue {
         }
     }
 
-    /// Takes all that waits, and waits for it.
+    /// Takes all waiting lines; blocks while there are none.
     fn take(&self, taken: &mut Vec<u8>) {
         let mut waiting = self.waiting.lock();
         waiting.is_writing = false;
@@ -106,7 +106,7 @@ impl Queue {
     }
 }
 
-/// Writes all, or answers where the part begins that could not be written.
+/// Writes all bytes. The error is the number of bytes written before it failed.
 fn write_all(out: &mut impl Write, bytes: &[u8]) -> Result<(), usize> {
     let mut written = 0;
     while written < bytes.len() {
@@ -133,7 +133,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Takes one line, which comes in one piece.
+/// Writes one line, which `tracing-subscriber` passes in one call.
 pub(crate) struct Line<'a>(&'a Queue);
 
 impl Write for Line<'_> {

@@ -1,5 +1,5 @@
-//! Histograms with fixed buckets. Those of the library keep each value until somebody asks, so that their memory grows with
-//! the load; here equal values are added at once, and nothing is kept but the counts.
+//! Histograms with fixed buckets. The library's histograms keep every value until they are rendered, so their memory grows
+//! with the load. These keep counts only, and add any number of equal values in one step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Histograms(Mutex<BTreeMap<String, Family>>);
 #[derive(Default)]
 struct Family {
     help: SharedString,
-    /// By their labels, as they are shown.
+    /// Keyed by the labels as rendered.
     series: BTreeMap<String, Arc<Buckets>>,
 }
 
@@ -33,7 +33,7 @@ impl Histograms {
         self.0.lock().entry(name.to_owned()).or_default().help = help;
     }
 
-    /// The series of this name and these labels, which begins now if it is not there.
+    /// The series of this name and these labels; created at zero if missing.
     pub(super) fn series(&self, key: &Key) -> Arc<Buckets> {
         let labels = text::labels(key.labels().map(|label| (label.key(), label.value())));
         let bounds = match key.name().ends_with("_seconds") {
@@ -64,9 +64,9 @@ impl Histograms {
 /// The counts of one series.
 pub(super) struct Buckets {
     bounds: &'static [f64],
-    /// How many values fell between a bound and the one below it; the last is of those above all bounds.
+    /// The number of values in each bucket, not cumulative; the last bucket has no upper bound.
     counts: Box<[AtomicU64]>,
-    /// The bits of a float.
+    /// The bits of an `f64`.
     sum: AtomicU64,
 }
 
@@ -105,7 +105,7 @@ impl HistogramFn for Buckets {
         self.counts[at].fetch_add(count as u64, Relaxed);
         if value != 0.0 {
             let more = |sum| Some((f64::from_bits(sum) + value * count as f64).to_bits());
-            // It always answers a new sum.
+            // The closure never refuses, so this cannot fail.
             let _ = self.sum.fetch_update(Relaxed, Relaxed, more);
         }
     }

@@ -1,5 +1,5 @@
-//! What the machine gives to the process, under the names that all Prometheus clients use. Read from `/proc`; elsewhere
-//! there is less of it.
+//! CPU time, memory and file descriptors of the process, under the names that all Prometheus clients use. Some are read
+//! from `/proc` and missing on systems without it.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ pub(super) fn render(out: &mut String, started_at: Timestamp) {
     );
 }
 
-/// The size in all and what is resident, in bytes.
+/// Virtual and resident size, in bytes.
 fn memory() -> Option<[f64; 2]> {
     let pages = fs::read_to_string("/proc/self/statm").ok()?;
     let page = rustix::param::page_size() as f64;
@@ -65,7 +65,7 @@ fn memory() -> Option<[f64; 2]> {
     Some([bytes.next()?? * page, bytes.next()?? * page])
 }
 
-/// Without the one that counting them opens.
+/// The number of open file descriptors, without the one that counting them opens.
 fn open_files() -> Option<f64> {
     let count = fs::read_dir("/proc/self/fd").ok()?.count();
     Some(count.saturating_sub(1) as f64)

@@ -1,4 +1,4 @@
-//! Who counts: counters and gauges go to the library, histograms to ours.
+//! The recorder behind the `metrics` facade: counters and gauges are the library's, histograms ours.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::histograms::Histograms;
 
-/// What the macros of the `metrics` facade reach.
+/// The recorder of the process.
 pub struct Recorder {
     counting: PrometheusRecorder,
     histograms: Arc<Histograms>,

@@ -1,4 +1,4 @@
-//! The text form of Prometheus, for what the library does not write.
+//! The Prometheus text format, for the metrics that the library does not render.
 
 use std::fmt::{Display, Write};
 
@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::formatting::{
     sanitize_label_key, sanitize_label_value, write_help_line, write_type_line,
 };
 
-/// What a family measures.
+/// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
@@ -24,13 +24,13 @@ impl Kind {
     }
 }
 
-/// Begins a family.
+/// Writes the HELP and TYPE lines of a family.
 pub(super) fn head(out: &mut String, name: &str, kind: Kind, help: &str) {
     write_help_line(out, name, None, None, help);
     write_type_line(out, name, None, None, kind.as_str());
 }
 
-/// Labels as a sample shows them.
+/// Renders labels as in a sample.
 pub(super) fn labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let shown = |(key, value)| {
         let (key, value) = (sanitize_label_key(key), sanitize_label_value(value));

@@ -66,7 +66,7 @@ impl Server {
         self.launch_writing_to(log.unwrap());
     }
 
-    /// As [`Server::launch`], but all it says goes there.
+    /// As [`Server::launch`], with standard output and standard error going to `out`.
     pub(crate) fn launch_writing_to(&mut self, out: impl Into<OwnedFd>) {
         assert!(self.child.is_none(), "it runs already");
         let out: OwnedFd = out.into();

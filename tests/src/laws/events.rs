@@ -17,7 +17,7 @@ const METRICS: &[&str] = &[
     "describe_histogram",
 ];
 const LOGS: &[&str] = &["trace", "debug", "info", "warn", "error", "event"];
-/// What each line in JSON has.
+/// Keys of every JSON line.
 const TAKEN: &[&str] = &["timestamp", "level", "target", "message"];
 
 /// Files that log or count for another reason.
@@ -73,7 +73,7 @@ impl<'ast> Visit<'ast> for Events<'_> {
     }
 }
 
-/// The names of the fields of a log line: what comes first in an argument, after a sign, and alone or before `=`.
+/// The field names of a log macro: the first identifier of an argument, after `%` or `?`, if alone or before `=`.
 fn fields(item: &Macro) -> impl Iterator<Item = String> {
     let tokens: Vec<_> = item.tokens.clone().into_iter().collect();
     let is =

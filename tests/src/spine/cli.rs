@@ -40,7 +40,7 @@ fn every_example_configuration_passes_the_check_with_the_real_adapters() {
     assert!(checked >= 3);
 }
 
-/// How a command ends whose answer goes there, and what it complains of.
+/// Runs a command with `out` as its standard output; returns its exit status and standard error.
 fn answering_to(out: impl Into<Stdio>) -> (Option<i32>, String) {
     let mut command = Command::new(binary());
     let command = command.args(["config", "schema"]).stdout(out);

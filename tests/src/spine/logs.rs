@@ -1,4 +1,4 @@
-//! The log: whoever reads it, or does not, the server goes on.
+//! The log: its lines, and that no reader of it can stop the server.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -48,7 +48,7 @@ async fn log_long_lines(server: &Server, lines: usize) {
     }
 }
 
-/// What was logged under this message, each as the object it is.
+/// The log lines with this message, parsed.
 fn lines(log: &str, message: &str) -> Vec<Value> {
     let lines = log.lines().inspect(|line| assert_is_json(line));
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -65,7 +65,7 @@ async fn sample(server: &Server, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("{name} is not in:\n{text}"))
 }
 
-/// It delivers, answers and ends as if nothing were.
+/// Asserts that it delivers, answers and stops as usual.
 async fn goes_on(mut server: Server, receiver: &Receiver) {
     for number in 0..100 {
         let answer = server.post("/v1/dispatch", &action(number, "hook")).await;
@@ -82,7 +82,7 @@ async fn goes_on(mut server: Server, receiver: &Receiver) {
 
 fn assert_is_json(line: &str) {
     let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-    // Keys that come twice are one in a value.
+    // A duplicate key would be lost in `value`.
     assert_eq!(value.to_string(), line);
 }
 
@@ -183,7 +183,7 @@ async fn the_first_lines_say_what_runs_where_and_with_which_promises() {
         "dedup records and dead letters do not outlive the process",
     )[0];
     assert_eq!(forgets["level"], "WARN");
-    let open = "listening beyond this machine without authentication: whoever reaches the address may do everything";
+    let open = "listening beyond loopback without authentication: anyone who can reach the address has full access";
     let open = lines(&log, open);
     assert_eq!(open.len(), 1);
     assert_eq!(
@@ -244,7 +244,7 @@ async fn a_provider_that_fails_is_told_of_once_and_its_breaker_too() {
     assert!(line["reason"].as_str().unwrap().contains("503"), "{line}");
     let opens = lines(
         &log,
-        "the breaker opens: the provider is not asked for a while",
+        "the breaker opened: the provider gets no calls until the next probe",
     );
     assert_eq!(opens.len(), 1, "{log}");
     assert_eq!(opens[0]["provider"], "hook");

@@ -1,4 +1,4 @@
-//! `/metrics` of the real binary, as Prometheus reads it, and what is built upon it: the alerts and the dashboard.
+//! `/metrics` of the real binary, checked by promtool, and the alerts and the dashboard that use it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -77,7 +77,7 @@ impl Scrape {
     }
 }
 
-/// A server with a source that has read its topic, and a receiver for what it delivers.
+/// A server with a Kafka source that has its partition assigned, and a receiver for its deliveries.
 async fn with_a_topic() -> (Server, Receiver, Producer) {
     let kafka = Kafka::shared().await;
     let receiver = Receiver::accepting().await;
@@ -89,7 +89,7 @@ async fn with_a_topic() -> (Server, Receiver, Producer) {
     (server, receiver, producer)
 }
 
-/// An action for a provider that is not there, which becomes a dead letter.
+/// An action for an unknown provider, which becomes a dead letter.
 fn undeliverable() -> String {
     action(7, "nobody").to_string()
 }
@@ -226,7 +226,7 @@ fn promtool_loads_the_alerts_and_the_configuration_that_names_them() {
     }
 }
 
-/// What looks like a metric of the server or its process.
+/// The words that have the form of a metric's name.
 fn named(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words

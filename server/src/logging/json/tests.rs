@@ -29,7 +29,7 @@ impl MakeWriter<'_> for Written {
     }
 }
 
-/// The text that is logged meanwhile.
+/// The text that `log` logs.
 fn logged(log: impl FnOnce()) -> String {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()

@@ -4,7 +4,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Passes on what is written, and waits while nobody takes it.
+/// A writer that blocks until the reader takes the bytes.
 struct Pipe(SyncSender<Vec<u8>>);
 
 impl Write for Pipe {
