@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use acteon_config::{LogFormat, LogSettings};
@@ -19,32 +18,27 @@ pub(crate) use self::lines::Lines;
 /// How long the process waits at its end for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// The running log. Dropping it waits a moment for the remaining lines to be written.
-pub(crate) struct Log {
-    lines: Lines,
-    format: LogFormat,
-}
+/// The log. Dropping it waits a moment for the remaining lines to be written.
+pub(crate) struct Log(Lines);
 
 impl Log {
-    /// Logs the error if the log is JSON. Otherwise returns it, to be printed as plain text.
-    pub(crate) fn cannot_start(&self, error: anyhow::Error) -> anyhow::Result<ExitCode> {
-        match self.format {
-            LogFormat::Text => Err(error),
-            LogFormat::Json => {
-                events::cannot_start(&error);
-                Ok(ExitCode::FAILURE)
-            }
-        }
+    /// Writes the lines held back so far, and from now on each line at once. A server that cannot start never gets here:
+    /// its mistakes are printed as plain text, with nothing before them.
+    pub(crate) fn begin(&self) {
+        self.0.release();
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.lines.drain(LAST_LINES);
+        if std::thread::panicking() {
+            self.begin();
+        }
+        self.0.drain(LAST_LINES);
     }
 }
 
-/// Starts logging to standard error; the first line names the file of the configuration. `RUST_LOG` wins over the
+/// Starts logging to standard error, held back until [`Log::begin`]; the first line names the file of the configuration. `RUST_LOG` wins over the
 /// configured level. The recorder of the metrics must be installed first.
 pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<Log> {
     let filter = EnvFilter::try_from_default_env()
@@ -70,5 +64,5 @@ pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result
     }
     std::panic::set_hook(Box::new(events::panicked));
     events::starting(config);
-    Ok(Log { lines, format })
+    Ok(Log(lines))
 }

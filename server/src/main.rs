@@ -194,10 +194,6 @@ fn file_read(inputs: &Inputs) -> Option<&Path> {
 fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::install().context("starting the metrics")?;
     let log = logging::start(&settings.log, file).context("starting the log")?;
-    serve(settings, metrics).or_else(|error| log.cannot_start(error))
-}
-
-fn serve(settings: Settings, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -207,6 +203,7 @@ fn serve(settings: Settings, metrics: Metrics) -> anyhow::Result<ExitCode> {
         greet(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;
+    log.begin();
     watchdog::start().context("listening for signals")?;
     let ended = runtime.block_on(server.run(signals));
     // What was abandoned is not waited for again.

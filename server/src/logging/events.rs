@@ -63,11 +63,6 @@ pub(super) fn starting(config: Option<&Path>) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");
 }
 
-/// The server cannot start.
-pub(super) fn cannot_start(error: &anyhow::Error) {
-    tracing::error!(error = format!("{error:#}"), "the server cannot start");
-}
-
 /// The panic hook. The default one writes to standard error directly, and so may block.
 pub(super) fn panicked(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();

@@ -29,18 +29,24 @@ struct Queue {
     dropped: Dropped,
 }
 
-#[derive(Default)]
 struct Waiting {
     bytes: Vec<u8>,
+    /// True until the first line may be written.
+    is_held: bool,
     /// True while the thread is writing lines that it has taken.
     is_writing: bool,
 }
 
 impl Lines {
-    /// Starts the thread that writes to `out`. It runs until the process ends.
+    /// Starts the thread that writes to `out`. It holds all lines back until [`Lines::release`], and runs until the process
+    /// ends.
     pub(crate) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue {
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting {
+                bytes: Vec::new(),
+                is_held: true,
+                is_writing: false,
+            }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
             dropped: Dropped::new(),
@@ -52,10 +58,18 @@ impl Lines {
         Ok(Self(queue))
     }
 
-    /// Waits until all is written, but no longer than `limit`.
+    /// Has lines written from now on.
+    pub(crate) fn release(&self) {
+        self.0.waiting.lock().is_held = false;
+        self.0.filled.notify_one();
+    }
+
+    /// Waits until all is written, but no longer than `limit`. Does not wait for lines that are held back.
     pub(crate) fn drain(&self, limit: Duration) {
         let mut waiting = self.0.waiting.lock();
-        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.bytes.is_empty();
+        let is_busy = |waiting: &mut Waiting| {
+            !waiting.is_held && (waiting.is_writing || !waiting.bytes.is_empty())
+        };
         self.0.emptied.wait_while_for(&mut waiting, is_busy, limit);
     }
 }
@@ -99,8 +113,8 @@ impl Queue {
         if waiting.bytes.is_empty() {
             self.emptied.notify_all();
         }
-        let is_empty = |waiting: &mut Waiting| waiting.bytes.is_empty();
-        self.filled.wait_while(&mut waiting, is_empty);
+        let is_idle = |waiting: &mut Waiting| waiting.is_held || waiting.bytes.is_empty();
+        self.filled.wait_while(&mut waiting, is_idle);
         std::mem::swap(&mut waiting.bytes, taken);
         waiting.is_writing = true;
     }

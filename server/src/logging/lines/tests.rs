@@ -22,7 +22,13 @@ impl Write for Pipe {
 
 fn piped() -> (Lines, Receiver<Vec<u8>>) {
     let (sender, receiver) = sync_channel(0);
-    (Lines::to(Pipe(sender)).unwrap(), receiver)
+    (to(Pipe(sender)), receiver)
+}
+
+fn to(out: impl Write + Send + 'static) -> Lines {
+    let lines = Lines::to(out).unwrap();
+    lines.release();
+    lines
 }
 
 fn log(lines: &Lines, line: &[u8]) {
@@ -59,6 +65,17 @@ fn nobody_who_logs_waits_for_a_reader_and_what_waits_is_bounded() {
     let most = 2 * WAITING_BYTES_MAX / line.len();
     assert_eq!(read, taken);
     assert!(taken <= most as u64, "{taken} lines of 1 KiB");
+}
+
+#[test]
+fn lines_are_held_back_until_they_are_released() {
+    let (sender, reader) = sync_channel(1);
+    let lines = Lines::to(Pipe(sender)).unwrap();
+    log(&lines, b"one\n");
+    lines.drain(PATIENCE);
+    assert!(reader.try_recv().is_err());
+    lines.release();
+    assert_eq!(reader.recv_timeout(PATIENCE).unwrap(), b"one\n");
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn a_pipe_that_is_full_and_does_not_block_is_tried_again() {
     }
     let (sender, receiver) = sync_channel(10);
     let full = Full(vec![ErrorKind::Interrupted, ErrorKind::WouldBlock], sender);
-    let lines = Lines::to(full).unwrap();
+    let lines = to(full);
     log(&lines, b"ab\n");
     let next = || receiver.recv_timeout(PATIENCE).unwrap();
     assert_eq!([next(), next(), next()], [3, 2, 1]);
