@@ -2,6 +2,7 @@
 //! over it. It sees ports only, and each question carries the scope of who asks.
 
 mod audit;
+pub(crate) mod change;
 mod changes;
 mod dead_letters;
 mod error;
@@ -19,6 +20,8 @@ use acteon_core::{
     Admission, Audit, Caller, Clock, Counters, Intake, Redactor, Scope, State, Trail,
 };
 use tokio_util::task::TaskTracker;
+
+use crate::events;
 
 pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX};
 pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
@@ -77,6 +80,7 @@ pub struct Access {
 impl AdminApi {
     /// The use cases over these ports.
     pub fn new(ports: Ports) -> Self {
+        events::begin();
         Self {
             ports: Arc::new(ports),
             changes: TaskTracker::new(),

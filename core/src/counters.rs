@@ -62,6 +62,22 @@ counters! {
 }
 
 impl CountersSnapshot {
+    /// The counters of the outcomes. Each action is in exactly one: the sum is `dispatched`.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("executed", self.executed),
+            ("deduplicated", self.deduplicated),
+            ("suppressed", self.suppressed),
+            ("rerouted", self.rerouted),
+            ("throttled", self.throttled),
+            ("failed", self.failed),
+            ("grouped", self.grouped),
+            ("state_changed", self.state_changed),
+            ("circuit_open", self.circuit_open),
+        ]
+        .into_iter()
+    }
+
     /// Counts `outcome`.
     pub fn count(&mut self, outcome: &ActionOutcome) {
         let counter = match outcome {

@@ -115,6 +115,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::Overloaded,
+        Self::StateUnavailable,
+        Self::StateFull,
+        Self::DeadLettersFull,
+        Self::Busy,
+        Self::ShuttingDown,
+        Self::Abandoned,
+    ];
+
     /// The label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,6 +150,9 @@ pub enum Delay {
 }
 
 impl Delay {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Throttled, Self::Redelivery];
+
     /// The label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {

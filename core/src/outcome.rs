@@ -223,6 +223,18 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Every code.
+    pub const ALL: [Self; 8] = [
+        Self::ProviderNotFound,
+        Self::ExecutionFailed,
+        Self::Timeout,
+        Self::Connection,
+        Self::Configuration,
+        Self::RateLimited,
+        Self::Serialization,
+        Self::InvalidTransition,
+    ];
+
     /// The code on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

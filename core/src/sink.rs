@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::action::Action;
 use crate::outcome::{FailureCode, ProviderResponse};
+use crate::redact::Redactor;
 use crate::registry::{BuildError, Family};
 
 /// A way to deliver actions.
@@ -158,4 +159,6 @@ pub struct SinkContext {
     pub timeout: Duration,
     /// The maximum number of concurrent attempts.
     pub max_concurrent: usize,
+    /// Hides configured fields wherever a payload goes other than to its provider, the log included.
+    pub redactor: Redactor,
 }

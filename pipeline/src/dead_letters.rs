@@ -20,6 +20,10 @@ use crate::job::{Ended, Job};
 use crate::process::Pipeline;
 use crate::settle::Closing;
 
+/// Codes of dead letters that are not the code of a failed attempt.
+pub(crate) const CIRCUIT_OPEN: &str = "CIRCUIT_OPEN";
+pub(crate) const THROTTLED: &str = "THROTTLED";
+pub(crate) const UNDELIVERED: &str = "UNDELIVERED";
 /// How long a source waits before it resubmits a message whose dead letter could not be stored.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
@@ -47,7 +51,8 @@ impl Pipeline {
         loop {
             self.unstored.added.notified().await;
             sleep(LETTER_WAIT).await;
-            self.close_all(self.unstored.take()).await;
+            self.close_all(self.unstored.take(), self.parts.clock.now())
+                .await;
         }
     }
 
@@ -81,7 +86,7 @@ impl Pipeline {
                 continue;
             }
             count += 1;
-            events::dead_lettered("POISON", &letter.message);
+            events::dead_lettered(&letter);
             loan.dead_lettered(letter);
         }
         self.parts.counters.dead_lettered.fetch_add(count, Relaxed);
@@ -128,10 +133,10 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
 fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
     match outcome {
         ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),
-        ActionOutcome::Throttled { .. } => ("THROTTLED", "over the limit of its rule".into()),
+        ActionOutcome::Throttled { .. } => (THROTTLED, "over the limit of its rule".into()),
         ActionOutcome::CircuitOpen { provider, .. } => {
             let message = format!("the breaker of `{provider}` is open, and no fallback took it");
-            ("CIRCUIT_OPEN", message.into())
+            (CIRCUIT_OPEN, message.into())
         }
         ActionOutcome::Executed(_)
         | ActionOutcome::Deduplicated(())
@@ -139,6 +144,6 @@ fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
         | ActionOutcome::Rerouted { .. }
         | ActionOutcome::Grouped { .. }
         | ActionOutcome::StateChanged { .. }
-        | ActionOutcome::DryRun { .. } => ("UNDELIVERED", "ended without delivery".into()),
+        | ActionOutcome::DryRun { .. } => (UNDELIVERED, "ended without delivery".into()),
     }
 }

@@ -136,7 +136,7 @@ impl Pipeline {
                 self.queue(&provider, job, place, when_open, ended);
             }
             None => {
-                crate::events::overflowed(provider.name());
+                provider.events.overflowed();
                 ended.push(overflow(job));
             }
         }

@@ -1,19 +1,139 @@
 //! What the pipeline logs and counts: the line and the counter move together.
 
-use acteon_core::audit::AuditError;
-use acteon_core::health::BreakerState;
-use acteon_core::{Delay, Refusal, SinkError, StateError};
-use metrics::counter;
+use std::time::Duration;
 
-pub(crate) fn overflowed(provider: &str) {
-    counter!("acteon_provider_overflows_total", "provider" => provider.to_owned()).increment(1);
-    tracing::debug!(provider, "the provider's queue is full");
+use acteon_core::audit::AuditError;
+use acteon_core::{DeadLetter, DeadLetterKind, Envelope, FailureCode, Policy, Refusal, StateError};
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+
+use crate::dead_letters::{CIRCUIT_OPEN, THROTTLED, UNDELIVERED};
+
+const ACTION_DURATION: &str = "acteon_action_duration_seconds";
+const DEAD_LETTERS: &str = "acteon_dead_letters_total";
+const RETURNED: &str = "acteon_returned_total";
+const STATE_FULL: &str = "acteon_state_full_total";
+const STATE_ERRORS: &str = "acteon_state_errors_total";
+const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
+
+/// The metrics of ended and returned actions, registered once.
+pub(crate) struct Ends {
+    /// Indexed by reason.
+    returned: [Counter; Refusal::ALL.len()],
+    state_full: Counter,
+    of_callers: Histogram,
+    of_replays: Histogram,
+    of_sources: HashMap<CompactString, Histogram>,
 }
 
-/// An action went by the delayed path of its source.
-pub(crate) fn delayed(delay: Delay, provider: &str) {
-    counter!("acteon_delayed_total", "reason" => delay.as_str(), "provider" => provider.to_owned())
-        .increment(1);
+impl Ends {
+    /// Registers the metrics, so the recorder must be installed first.
+    pub(crate) fn new(sources: &[CompactString]) -> Self {
+        describe();
+        begin();
+        let of = |source: String| histogram!(ACTION_DURATION, "source" => source);
+        let of_source = |name: &CompactString| (name.clone(), of(name.to_string()));
+        Self {
+            returned: Refusal::ALL.map(|why| counter!(RETURNED, "reason" => why.as_str())),
+            state_full: counter!(STATE_FULL),
+            of_callers: of("http".to_owned()),
+            of_replays: of("replay".to_owned()),
+            of_sources: sources.iter().map(of_source).collect(),
+        }
+    }
+
+    /// The state had no room for a reservation.
+    pub(crate) fn state_full(&self) {
+        self.state_full.increment(1);
+        tracing::debug!("the state backend is full");
+    }
+
+    pub(crate) fn returned(&self, refusal: Refusal) {
+        self.returned[refusal as usize].increment(1);
+    }
+
+    /// Records the durations of ended actions. Neighbours received at the same time are recorded in one step.
+    pub(crate) fn settled<'a>(&self, ended: impl Iterator<Item = &'a Envelope>, now: Timestamp) {
+        let mut last: Option<(&Envelope, usize)> = None;
+        for envelope in ended {
+            match &mut last {
+                Some((first, count)) if are_together(first, envelope) => *count += 1,
+                _ => self.took(last.replace((envelope, 1)), now),
+            }
+        }
+        self.took(last, now);
+    }
+
+    fn took(&self, received: Option<(&Envelope, usize)>, now: Timestamp) {
+        let Some((envelope, count)) = received else {
+            return;
+        };
+        let took = now.duration_since(envelope.received_at);
+        // A clock that was set back gives a negative duration.
+        let took = Duration::try_from(took).unwrap_or_default();
+        if let Some(durations) = self.durations(envelope) {
+            durations.record_many(took, count);
+        }
+    }
+
+    fn durations(&self, envelope: &Envelope) -> Option<&Histogram> {
+        match envelope.policy {
+            Policy::Answer => Some(&self.of_callers),
+            Policy::Replay => Some(&self.of_replays),
+            Policy::Broker { .. } => self.of_sources.get(envelope.caller.id.as_deref()?),
+        }
+    }
+}
+
+fn are_together(one: &Envelope, other: &Envelope) -> bool {
+    one.received_at == other.received_at
+        && one.policy == other.policy
+        && one.caller.id.as_ref().map(|id| id.as_ptr())
+            == other.caller.id.as_ref().map(|id| id.as_ptr())
+}
+
+#[rustfmt::skip]
+fn describe() {
+    describe_histogram!(ACTION_DURATION, "How long it took from the receipt of an action to its end, by its source.");
+    describe_counter!(RETURNED, "Actions that went back to their source without an outcome, to be offered again soon.");
+    describe_counter!(DEAD_LETTERS, "Dead letters, by what was wrong.");
+    describe_counter!(STATE_ERRORS, "Calls of the state backend that failed.");
+    describe_counter!(AUDIT_ERRORS, "Calls of the audit backend that failed.");
+    describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were started anew.");
+    describe_counter!("acteon_dead_letters_refused_total", "Dead letters that found no room: their sources wait.");
+    describe_counter!("acteon_leases_lost_total", "Ids or keys whose lease ended before their delivery did.");
+    describe_counter!(STATE_FULL, "Reservations refused because the state backend is at its bound.");
+    describe_counter!("acteon_unconfirmed_total", "Deliveries that the state backend could not be told of.");
+    describe_counter!("acteon_audit_records_lost_total", "Audit records that the end of the process cut off.");
+}
+
+/// Registers the series whose labels are known, at zero.
+fn begin() {
+    for code in FailureCode::ALL
+        .map(FailureCode::as_str)
+        .into_iter()
+        .chain([CIRCUIT_OPEN, THROTTLED, UNDELIVERED])
+    {
+        let kind = DeadLetterKind::Exhausted.as_str();
+        counter!(DEAD_LETTERS, "kind" => kind, "code" => code).increment(0);
+    }
+    let kind = DeadLetterKind::Poison.as_str();
+    counter!(DEAD_LETTERS, "kind" => kind, "code" => "INVALID_ACTION").increment(0);
+    for call in ["gather", "reserve", "settle", "renew", "rule_toggles"] {
+        counter!(STATE_ERRORS, "call" => call).increment(0);
+    }
+    for call in ["append", "purge"] {
+        counter!(AUDIT_ERRORS, "call" => call).increment(0);
+    }
+    for task in ["holds", "dedup", "dead_letters"] {
+        counter!("acteon_task_panics_total", "task" => task).increment(0);
+    }
+    counter!("acteon_dead_letters_refused_total").increment(0);
+    counter!("acteon_leases_lost_total").increment(0);
+    counter!("acteon_unconfirmed_total").increment(0);
+    counter!("acteon_audit_records_lost_total").increment(0);
 }
 
 pub(crate) fn task_panicked(task: &str) {
@@ -31,30 +151,6 @@ pub(crate) fn dead_letters_full(count: usize) {
     }
 }
 
-pub(crate) fn attempt_failed(provider: &str, action_id: &str, error: &SinkError) {
-    counter!("acteon_attempt_failures_total", "provider" => provider.to_owned(), "code" => error.code.as_str())
-        .increment(1);
-    tracing::debug!(
-        provider,
-        action_id,
-        code = error.code.as_str(),
-        message = %error.message,
-        source = error.source.as_deref().map(tracing::field::display),
-        "an attempt failed"
-    );
-}
-
-pub(crate) fn breaker_moved(provider: &str, to: BreakerState) {
-    let state = match to {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half_open",
-    };
-    counter!("acteon_breaker_transitions_total", "provider" => provider.to_owned(), "to" => state)
-        .increment(1);
-    tracing::warn!(provider, state, "the breaker moved");
-}
-
 pub(crate) fn leases_lost(count: usize) {
     if count > 0 {
         counter!("acteon_leases_lost_total").increment(count as u64);
@@ -63,7 +159,7 @@ pub(crate) fn leases_lost(count: usize) {
 }
 
 pub(crate) fn renewal_failed(error: &StateError) {
-    counter!("acteon_state_errors_total", "call" => "renew").increment(1);
+    counter!(STATE_ERRORS, "call" => "renew").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         "leases could not be renewed"
@@ -71,7 +167,7 @@ pub(crate) fn renewal_failed(error: &StateError) {
 }
 
 pub(crate) fn state_unavailable(error: &StateError, actions: usize) {
-    counter!("acteon_state_errors_total", "call" => "reserve").increment(1);
+    counter!(STATE_ERRORS, "call" => "reserve").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
@@ -80,7 +176,7 @@ pub(crate) fn state_unavailable(error: &StateError, actions: usize) {
 }
 
 pub(crate) fn not_gathered(error: &StateError, actions: usize) {
-    counter!("acteon_state_errors_total", "call" => "gather").increment(1);
+    counter!(STATE_ERRORS, "call" => "gather").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
@@ -88,17 +184,8 @@ pub(crate) fn not_gathered(error: &StateError, actions: usize) {
     );
 }
 
-pub(crate) fn state_full() {
-    counter!("acteon_state_full_total").increment(1);
-    tracing::debug!("the state backend is full");
-}
-
-pub(crate) fn returned(refusal: Refusal) {
-    counter!("acteon_returned_total", "reason" => refusal.as_str()).increment(1);
-}
-
 pub(crate) fn settling_failed(error: &StateError, actions: usize) {
-    counter!("acteon_state_errors_total", "call" => "settle").increment(1);
+    counter!(STATE_ERRORS, "call" => "settle").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
@@ -124,9 +211,21 @@ pub(crate) fn left_to_expire(error: &StateError, leases: usize) {
     );
 }
 
-pub(crate) fn dead_lettered(code: &str, what: &str) {
-    counter!("acteon_dead_letters_total", "code" => code.to_owned()).increment(1);
-    tracing::debug!(code, what, "a dead letter");
+/// An action or message became a dead letter.
+pub(crate) fn dead_lettered(letter: &DeadLetter) {
+    let (kind, code) = (letter.kind.as_str(), letter.code.as_str());
+    counter!(DEAD_LETTERS, "kind" => kind, "code" => code.to_owned()).increment(1);
+    tracing::warn!(
+        id = letter.id.as_str(),
+        kind,
+        action_id = letter.action_id.as_str(),
+        provider = letter.provider.as_str(),
+        code,
+        reason = letter.message.as_str(),
+        attempts = letter.attempts,
+        source = letter.source.as_str(),
+        "a dead letter"
+    );
 }
 
 pub(crate) fn records_lost(records: usize) {
@@ -137,7 +236,7 @@ pub(crate) fn records_lost(records: usize) {
 }
 
 pub(crate) fn audit_unavailable(error: &AuditError, records: usize) {
-    counter!("acteon_audit_errors_total", "call" => "append").increment(1);
+    counter!(AUDIT_ERRORS, "call" => "append").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         records,
@@ -146,9 +245,74 @@ pub(crate) fn audit_unavailable(error: &AuditError, records: usize) {
 }
 
 pub(crate) fn purge_failed(error: &AuditError) {
-    counter!("acteon_audit_errors_total", "call" => "purge").increment(1);
+    counter!(AUDIT_ERRORS, "call" => "purge").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
         "expired records could not be deleted"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use acteon_core::Caller;
+    use acteon_core::disposition::ThrottledPolicy;
+    use acteon_testkit::{action, epoch};
+    use jiff::SignedDuration;
+    use metrics::HistogramFn;
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorded(Mutex<Vec<(f64, usize)>>);
+
+    impl HistogramFn for Recorded {
+        fn record(&self, value: f64) {
+            self.record_many(value, 1);
+        }
+
+        fn record_many(&self, value: f64, count: usize) {
+            self.0.lock().push((value, count));
+        }
+    }
+
+    #[test]
+    fn actions_that_were_received_together_are_recorded_together_under_their_source() {
+        let of = [(); 3].map(|()| Arc::<Recorded>::default());
+        let [of_callers, of_replays, of_orders] = of.clone().map(Histogram::from_arc);
+        let ends = Ends {
+            returned: Refusal::ALL.map(|_| Counter::noop()),
+            state_full: Counter::noop(),
+            of_callers,
+            of_replays,
+            of_sources: [("orders".into(), of_orders)].into_iter().collect(),
+        };
+        let orders: Arc<str> = "orders".into();
+        let throttled = ThrottledPolicy::Retry;
+        let read = |second| {
+            let read = action("read").policy(Policy::Broker { throttled });
+            let at = epoch() + SignedDuration::from_secs(second);
+            read.caller(Caller::source(orders.clone()))
+                .received_at(at)
+                .envelope()
+        };
+        let replayed = action("replayed").policy(Policy::Replay).envelope();
+        let asked = action("asked").envelope();
+        let ended = [read(0), read(0), read(2), asked, replayed, read(2), read(9)];
+        ends.settled(ended.iter(), epoch() + SignedDuration::from_secs(4));
+        let recorded = of.map(|recorded| std::mem::take(&mut *recorded.0.lock()));
+        assert_eq!(recorded[0], [(4.0, 1)]);
+        assert_eq!(recorded[1], [(4.0, 1)]);
+        // The last one has a time of receipt after `now`, as when the clock was set back.
+        assert_eq!(recorded[2], [(4.0, 2), (2.0, 1), (2.0, 1), (0.0, 1)]);
+    }
+
+    #[test]
+    fn counters_of_what_was_returned_are_in_the_order_of_the_reasons() {
+        for (at, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, at);
+        }
+    }
 }

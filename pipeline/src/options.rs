@@ -23,6 +23,8 @@ pub struct PipelineOptions {
     pub store_payload: bool,
     /// When to redeliver actions whose provider is unknown.
     pub redelivery: RedeliveryOptions,
+    /// The names of the configured sources, as labels in metrics.
+    pub sources: Vec<CompactString>,
 }
 
 /// When to redeliver an action from a broker that could not be delivered.
@@ -64,6 +66,7 @@ impl Default for PipelineOptions {
             idempotency_ttl: Duration::from_secs(300),
             store_payload: true,
             redelivery: RedeliveryOptions::default(),
+            sources: Vec::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::Unstored;
 use crate::dedup::Waiting;
+use crate::events::Ends;
 use crate::hold::Holds;
 use crate::job::Job;
 use crate::options::PipelineOptions;
@@ -28,6 +29,7 @@ pub struct Pipeline {
     pub(crate) waiting: Waiting,
     pub(crate) pace: Pace,
     pub(crate) unstored: Unstored,
+    pub(crate) ends: Ends,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
 }
@@ -88,6 +90,7 @@ impl Pipeline {
     /// Assembles the parts. Nothing runs yet.
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
+            ends: Ends::new(&parts.options.sources),
             parts,
             holds: Arc::default(),
             waiting: Waiting::default(),

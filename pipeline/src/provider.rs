@@ -3,6 +3,7 @@
 
 mod attempt;
 mod breaker;
+mod events;
 mod inline;
 mod queue;
 mod retry;
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::attempt::{Attempt, Finished};
 use self::breaker::Pass;
+use self::events::Events;
 pub(crate) use self::inline::Inline;
 use self::queue::{Bounds, Queue};
 pub(crate) use self::queue::{MOMENT, Place};
@@ -35,7 +37,6 @@ use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
 use self::stats::Stats;
 pub(crate) use self::worker::Worker;
-use crate::events;
 use crate::job::{Ended, Job};
 use crate::options::ProviderOptions;
 use crate::redelivery::Known;
@@ -112,6 +113,7 @@ pub(crate) struct Provider {
     /// Distinguishes it from the others in a feed.
     pub(crate) number: u32,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) events: Events,
     clock: Clock,
     stats: Mutex<Stats>,
     /// True while every attempt is permitted; readable without the lock.
@@ -197,6 +199,7 @@ impl Provider {
             stats: Mutex::new(Stats::new(options.breaker)),
             is_clear: AtomicBool::new(true),
             period: AtomicU32::new(0),
+            events: Events::new(&options.name),
             number,
             clock,
             waits: AtomicBool::new(false),
@@ -265,6 +268,7 @@ impl Provider {
             took,
             result,
         } = finished;
+        self.events.took(took, 1);
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
@@ -274,7 +278,7 @@ impl Provider {
             Err(error) => {
                 let at = self.clock.now();
                 self.observed(|stats| stats.failed(pass, took, &error, at));
-                events::attempt_failed(self.name(), &job.delivery.action.id, &error);
+                self.events.attempt_failed(&job.delivery.action.id, &error);
                 self.remember(&mut job, took, Some(&error));
                 self.after_failure(job, place, error)
             }
@@ -339,7 +343,7 @@ impl Provider {
         }
         drop(stats);
         if before != after {
-            events::breaker_moved(self.name(), after);
+            self.events.breaker_moved(before, after);
             if after == BreakerState::Closed {
                 self.slot_free.notify_one();
             }

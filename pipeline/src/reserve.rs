@@ -226,7 +226,7 @@ impl Answering<'_> {
                 self.ended.push(ended);
             }
             Reserved::Full => {
-                events::state_full();
+                self.pipeline.ends.state_full();
                 let ended = asking.job.refused(STATE_WAIT, Refusal::StateFull);
                 self.ended.push(ended);
             }

@@ -170,7 +170,9 @@ impl Rules {
         state: Arc<dyn State>,
     ) -> Arc<Self> {
         let first = Generation::new(1, set.with_toggles(&loading.toggles));
+        events::describe();
         events::in_force(&first);
+        events::loaded(options.clock.now());
         Arc::new(Self {
             loading: tokio::sync::Mutex::new(loading),
             current: ArcSwap::from_pointee(first),
@@ -213,6 +215,7 @@ impl Rules {
         };
         loading.directory = Some(directory.clone());
         self.last_errors.lock().clear();
+        events::loaded(self.options.clock.now());
         Ok(Reloaded {
             rules,
             directory,

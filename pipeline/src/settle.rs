@@ -74,7 +74,7 @@ impl Pipeline {
         let now = self.parts.clock.now();
         let closings = ended.into_iter().map(|ended| self.closing(ended, now));
         let closings = closings.collect();
-        self.close_all(closings).await;
+        self.close_all(closings, now).await;
     }
 
     /// Decides the action to take for an ended job.
@@ -111,8 +111,7 @@ impl Pipeline {
     }
 
     /// Reports to the state, the trail and the sources, in this order.
-    pub(crate) async fn close_all(&self, mut closings: Vec<Closing>) {
-        let now = self.parts.clock.now();
+    pub(crate) async fn close_all(&self, mut closings: Vec<Closing>, now: Timestamp) {
         let mut settlements = Vec::new();
         let mut settled = Vec::new();
         for (at, closing) in closings.iter().enumerate() {
@@ -146,6 +145,9 @@ impl Pipeline {
             }
         }
         self.parts.counters.add(&count(&closings));
+        let ended = closings.iter().filter(|one| one.end.outcome().is_some());
+        let ended = ended.map(|one| &*one.job.delivery);
+        self.ends.settled(ended, self.parts.clock.now());
         for closing in closings {
             self.close(closing, now);
         }
@@ -275,11 +277,11 @@ impl Pipeline {
         match end {
             Close::Done(outcome) => job.delivery.done(outcome),
             Close::DeadLetter(_, letter) => {
-                events::dead_lettered(&letter.code, &letter.action_id);
+                events::dead_lettered(&letter);
                 job.delivery.dead_lettered(letter);
             }
             Close::Refused { after, refusal } => {
-                events::returned(refusal);
+                self.ends.returned(refusal);
                 job.restore();
                 job.delivery.retry(after, refusal);
             }
@@ -288,7 +290,9 @@ impl Pipeline {
                 if delay == Delay::Redelivery {
                     self.note_redelivery(&mut job, after, now);
                 }
-                events::delayed(delay, &job.route.target);
+                if let Some(provider) = self.parts.providers.get(&job.route.target) {
+                    provider.events.delayed(delay);
+                }
                 job.delivery.later(after, delay);
             }
         }

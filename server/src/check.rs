@@ -7,9 +7,9 @@ use acteon_config::{Problem, Problems, Reading, Settings, SourceSettings};
 use acteon_core::rules::RuleProblem;
 use acteon_pipeline::{read_rule_files, read_rule_test_files};
 use acteon_rules::{RuleFile, lint};
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::compose::{Assembly, rule_settings};
+use crate::metrics::Metrics;
 use crate::problems::of_rule;
 
 /// A configuration under which the server starts.
@@ -30,7 +30,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// All for which the server would not start, but for its addresses: those are taken when it listens.
-pub async fn check(reading: Reading, metrics: PrometheusHandle) -> Result<Checked, Problems> {
+pub async fn check(reading: Reading, metrics: Metrics) -> Result<Checked, Problems> {
     let settings = reading.settings.as_ref();
     let (sources, providers) = settings.map_or((0, 0), |settings| {
         (settings.sources.len(), settings.providers.len())

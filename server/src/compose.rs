@@ -1,25 +1,27 @@
 //! Builds the server from its settings: each part gets what it needs, and only that.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use acteon_admin_api::AdminApi;
 use acteon_config::{
     AdminSettings, AuditSettings, PipelineSettings, Problem, Problems, Reading, RedeliverySettings,
-    Section, ServerSettings, Settings,
+    Section, ServerSettings, Settings, SourceSettings,
 };
 use acteon_core::state::StateContext;
 use acteon_core::{Admission, Redactor, Source, State};
 use acteon_ingest_http::HttpSource;
 use acteon_pipeline::{AuditTrail, Follow, OnStateError, Pipeline, PipelineOptions, Rules};
 use acteon_rules::KnownProviders;
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Contact;
 use crate::ground::{Backends, Ground};
+use crate::metrics::Metrics;
 use crate::providers::{Built, Share, Treatment, redelivery_options};
 use crate::{check, events, problems, rest};
 
@@ -33,7 +35,7 @@ pub struct Assembly {
     /// One of the sources, which knows of callers that wait.
     pub(crate) http: Arc<HttpSource>,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
     pub(crate) follow: Follow,
     pub(crate) state: Arc<dyn State>,
@@ -57,7 +59,7 @@ impl Assembly {
     ///
     /// # Errors
     /// All that is wrong with what was read, and what no waiting can mend: broken rules, options that cannot work.
-    pub async fn build(reading: Reading, metrics: PrometheusHandle) -> Result<Self, Problems> {
+    pub async fn build(reading: Reading, metrics: Metrics) -> Result<Self, Problems> {
         let mut problems = reading.problems;
         let assembly = match reading.settings {
             Some(settings) => Self::of(settings, metrics, &mut problems).await,
@@ -70,11 +72,7 @@ impl Assembly {
     }
 
     /// All parts, those left out that cannot be built; `None` where too much is missing to go on.
-    async fn of(
-        settings: Settings,
-        metrics: PrometheusHandle,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    async fn of(settings: Settings, metrics: Metrics, problems: &mut Problems) -> Option<Self> {
         problems.extend(addresses(&settings));
         problems.extend(check::overlaps(&settings.sources));
         let known = rule_settings(&settings);
@@ -101,7 +99,8 @@ impl Assembly {
         let ground = Ground::lay(&pipeline, treatment.redactor.clone(), backends);
         let rules = (&settings.rules, known);
         let rules = ground.rules(rules, &section, problems).await?;
-        let options = pipeline_options(&pipeline, store_payload, &treatment.redelivery);
+        let mut options = pipeline_options(&pipeline, store_payload, &treatment.redelivery);
+        options.sources = names(&settings.sources);
         let intake = ground.pipeline(options, &rules, &providers);
         let (server, stop) = (settings.server, CancellationToken::new());
         let http = ground.http(&server, &pipeline, (&intake, &rules), &stop);
@@ -169,7 +168,7 @@ impl Server {
     ///
     /// # Errors
     /// What no waiting can mend: a port that is taken, broken rules, options that cannot work.
-    pub async fn build(settings: Settings, metrics: PrometheusHandle) -> Result<Self, Problems> {
+    pub async fn build(settings: Settings, metrics: Metrics) -> Result<Self, Problems> {
         let assembly = Assembly::build(settings.into(), metrics).await?;
         assembly.listen().await
     }
@@ -201,15 +200,17 @@ impl Server {
         )
     }
 
-    /// Logs that it has started, and what its state backend promises.
+    /// Logs the addresses, the guarantees of the state backend, and a warning for each open address.
     pub(crate) fn announce(&self) {
-        let address = self
-            .address()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
+        let listeners = [self.address(), self.admin_address()].map(Result::ok);
+        let shown = listeners.map(|address| address.map_or_else(String::new, |it| it.to_string()));
+        let [address, admin_address] = shown.each_ref().map(String::as_str);
         let assembly = &self.assembly;
         let capabilities = assembly.state.capabilities();
-        events::started(&address, &assembly.state_kind, capabilities);
+        events::started([address, admin_address], &assembly.state_kind, capabilities);
+        let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        let open: BTreeSet<_> = listeners.iter().flatten().filter(is_open).collect();
+        open.into_iter().for_each(events::open_to_others);
     }
 }
 
@@ -219,6 +220,11 @@ pub(crate) fn redactor(audit: &AuditSettings) -> Redactor {
         true => Redactor::new(audit.redact.fields.clone(), &audit.redact.placeholder),
         false => Redactor::default(),
     }
+}
+
+fn names(sources: &[SourceSettings]) -> Vec<CompactString> {
+    let names = sources.iter().map(|source| source.keys.name.as_str());
+    names.map(CompactString::from).collect()
 }
 
 async fn listen(
@@ -279,5 +285,6 @@ pub(crate) fn pipeline_options(
         idempotency_ttl: settings.idempotency_ttl,
         store_payload,
         redelivery: redelivery_options(&redelivery.for_provider("")),
+        sources: Vec::new(),
     }
 }

@@ -15,12 +15,12 @@ use acteon_pipeline::{
     AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailDelivery,
     TrailOptions,
 };
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Contact;
-use crate::metrics::Published;
-use crate::{problems, readiness};
+use crate::metered::{MeteredAudit, MeteredState};
+use crate::metrics::{Metrics, Published};
+use crate::{events, problems, readiness};
 
 /// What most parts need.
 pub(crate) struct Ground {
@@ -69,8 +69,8 @@ impl Backends {
             false => None,
         };
         Some(Self {
-            state: built?,
-            audit,
+            state: MeteredState::around(built?),
+            audit: audit.map(MeteredAudit::around),
             trail,
             contacts,
         })
@@ -213,11 +213,12 @@ impl Ground {
         &self,
         (rules, providers, intake): (&Arc<Rules>, &Arc<Providers>, &Arc<Pipeline>),
         sources: &[Arc<dyn Source>],
-        metrics: &PrometheusHandle,
+        metrics: &Metrics,
     ) -> Ports {
+        events::describe();
         let pipeline = intake.clone();
         let published = Published {
-            handle: metrics.clone(),
+            metrics: metrics.clone(),
             counters: self.counters.clone(),
             admission: self.admission.clone(),
             providers: providers.clone(),

@@ -12,6 +12,7 @@ mod events;
 mod fullness;
 mod ground;
 mod listen;
+mod metered;
 mod metrics;
 mod problems;
 mod providers;
@@ -25,6 +26,7 @@ pub mod test;
 pub use adapters::AdapterSet;
 pub use compose::{Assembly, Server};
 pub use connect::Contacted;
+pub use metrics::Metrics;
 pub use run::Ended;
 pub use signals::Signals;
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod logging;
+mod output;
 mod watchdog;
 
 use std::fmt::Display;
@@ -12,16 +13,16 @@ use std::process::ExitCode;
 use acteon_config::{DEFAULT_FILE, Inputs, Problems, Reading};
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, Given};
-use acteon_server::{AdapterSet, Assembly, Ended, Signals, check, test};
+use acteon_server::{AdapterSet, Assembly, Ended, Metrics, Signals, check, test};
 use anyhow::Context;
 use clap::Parser;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{
     Arguments, CheckArguments, Command, ConfigCommand, EncryptArguments, EvalArguments,
     RulesCommand, TestArguments,
 };
+use crate::output::{complain, greet, say};
 
 /// How much of standard input is read for a secret: more than may be encrypted.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
@@ -121,7 +122,7 @@ fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCod
 /// Reports all that is wrong, or that nothing is, and what looks wrong.
 fn validate(reading: Reading, wanted: &CheckArguments) -> anyhow::Result<ExitCode> {
     let read_from = read_from(&reading);
-    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let (metrics, _) = Metrics::detached();
     let runtime = runtime()?;
     let checked = runtime.block_on(async {
         let checked = check::check(reading, metrics).await?;
@@ -255,19 +256,19 @@ fn evaluate(
 }
 
 fn run(reading: Reading) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::install().context("starting the metrics")?;
+    // With mistakes nothing starts, and they are told as plain text.
     let settings = reading.settings.as_ref();
-    if let Some(settings) = settings.filter(|_| reading.problems.is_empty()) {
-        logging::start(&settings.log);
-    }
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("starting the metrics")?;
+    let settings = settings.filter(|_| reading.problems.is_empty());
+    let log = settings.map(|settings| logging::start(&settings.log, reading.file.as_deref()));
+    let log = log.transpose().context("starting the log")?;
     let runtime = runtime()?;
     let (server, signals) = runtime.block_on(async {
         let server = Assembly::build(reading, metrics).await?.listen().await?;
-        say(&server.greeting());
+        greet(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;
+    log.iter().for_each(logging::Log::begin);
     watchdog::start().context("listening for signals")?;
     let ended = runtime.block_on(server.run(signals));
     // What was abandoned is not waited for again.
@@ -283,17 +284,4 @@ fn runtime() -> anyhow::Result<Runtime> {
         .enable_all()
         .build()
         .context("starting the runtime")
-}
-
-#[expect(clippy::print_stdout, reason = "the answer to a command")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "before the log begins there is nothing else"
-)]
-fn complain(text: &str) {
-    eprintln!("{text}");
 }

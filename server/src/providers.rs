@@ -61,7 +61,8 @@ impl Treatment {
     ) -> Option<Built> {
         let (clock, mut contacts) = (Clock::system(), Vec::new());
         if configured.is_empty() {
-            let sink = problems::keep(section, default_sink().await, problems)?;
+            let sink = default_sink(self.redactor.clone()).await;
+            let sink = problems::keep(section, sink, problems)?;
             let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
             options.queue = options.queue.min(self.share.actions);
             options.queue_bytes = self.share.bytes;
@@ -78,7 +79,7 @@ impl Treatment {
             section,
         } in configured
         {
-            let built = plan.build(context(&keys)).await;
+            let built = plan.build(self.context(&keys)).await;
             if let Some(sink) = problems::keep(&section, built, problems) {
                 contacts.push(Contact::of_sink(&keys.name, &sink, section));
                 options.push(self.of(&keys, sink));
@@ -115,6 +116,15 @@ impl Treatment {
             redactor: self.redactor.clone(),
         }
     }
+
+    fn context(&self, keys: &ProviderKeys) -> SinkContext {
+        SinkContext {
+            name: keys.name.as_str().into(),
+            timeout: keys.timeout,
+            max_concurrent: keys.max_concurrent as usize,
+            redactor: self.redactor.clone(),
+        }
+    }
 }
 
 pub(crate) fn redelivery_options(redelivery: &Redelivery) -> RedeliveryOptions {
@@ -124,16 +134,8 @@ pub(crate) fn redelivery_options(redelivery: &Redelivery) -> RedeliveryOptions {
     }
 }
 
-fn context(keys: &ProviderKeys) -> SinkContext {
-    SinkContext {
-        name: keys.name.as_str().into(),
-        timeout: keys.timeout,
-        max_concurrent: keys.max_concurrent as usize,
-    }
-}
-
 /// The sink of a server on which no provider is configured, with its own defaults.
-async fn default_sink() -> Result<Arc<dyn Sink>, BuildError> {
+async fn default_sink(redactor: Redactor) -> Result<Arc<dyn Sink>, BuildError> {
     let options = serde_json::Value::Object(serde_json::Map::new());
     let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
     let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
@@ -141,6 +143,7 @@ async fn default_sink() -> Result<Arc<dyn Sink>, BuildError> {
         name: DEFAULT_PROVIDER.into(),
         timeout: Duration::from_secs(30),
         max_concurrent: 100,
+        redactor,
     };
     plan.build(context).await
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use acteon_core::{Admission, Shutdown, Source};
 use acteon_ingest_http::HttpSource;
 use acteon_pipeline::AuditTrail;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::compose::Server;
 use crate::events::{self, InFlight};
 use crate::listen::Limits;
+use crate::metrics::Metrics;
 use crate::rest::Listener;
 use crate::signals::{Reloads, Signals};
 use crate::{fullness, listen, reload};
@@ -190,7 +190,7 @@ async fn consume(source: Arc<dyn Source>, shutdown: Shutdown) {
     }
 }
 
-async fn tidy(metrics: PrometheusHandle, closing: CancellationToken) {
+async fn tidy(metrics: Metrics, closing: CancellationToken) {
     let mut ticks = interval(UPKEEP_EVERY);
     loop {
         tokio::select! {

@@ -3,12 +3,11 @@
 mod shutdown;
 
 use acteon_config::{Inputs, Problems, Settings};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterSet, Ended, Server, Signals};
+use crate::{AdapterSet, Ended, Metrics, Server, Signals};
 
 fn settings(flags: &[(&str, &str)]) -> Settings {
     let flags = flags
@@ -23,7 +22,7 @@ fn settings(flags: &[(&str, &str)]) -> Settings {
 }
 
 async fn build(flags: &[(&str, &str)]) -> Result<Server, Problems> {
-    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let (metrics, _) = Metrics::detached();
     Server::build(settings(flags), metrics).await
 }
 

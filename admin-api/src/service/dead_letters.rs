@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError};
+use super::{Access, AdminApi, AdminError, change};
 
 /// How many letters one page holds at most.
 pub const DEAD_LETTER_LIMIT_MAX: usize = 1000;
@@ -60,7 +60,7 @@ impl AdminApi {
     /// When there is none inside the scope, or the state cannot be asked.
     pub async fn delete_dead_letter(&self, access: &Access, id: &str) -> Result<(), AdminError> {
         let letter = self.letter(&access.scope, id).await?;
-        let change = Change::of_letter("acteon.dead_letters.delete", &letter);
+        let change = Change::of_letter(change::DELETE_LETTER, &letter);
         let (ports, scope) = (self.ports.clone(), access.scope.clone());
         let work = async move {
             if !ports.state.delete_dead_letter(&scope, &letter.id).await? {

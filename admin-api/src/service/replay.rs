@@ -14,7 +14,7 @@ use compact_str::CompactString;
 use serde_json::json;
 
 use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError};
+use super::{Access, AdminApi, AdminError, change};
 use crate::events;
 
 /// How long a replay waits for room in the process.
@@ -41,7 +41,7 @@ impl AdminApi {
     /// When there is no such letter inside the scope, it still cannot be decoded, or there is no room for it now.
     pub async fn replay(&self, access: &Access, id: &str) -> Result<Replayed, AdminError> {
         let letter = self.letter(&access.scope, id).await?;
-        let change = Change::of_letter("acteon.dead_letters.replay", &letter);
+        let change = Change::of_letter(change::REPLAY_LETTER, &letter);
         let (api, access) = (self.clone(), access.clone());
         let caller = access.caller.clone();
         let work = async move {

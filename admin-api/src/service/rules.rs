@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError};
+use super::{Access, AdminApi, AdminError, change};
 
 /// The action in `body`, to be evaluated. Fields beside the action's own are ignored.
 ///
@@ -52,7 +52,7 @@ impl AdminApi {
                 answer: reloaded,
             })
         };
-        let change = Change::shared("acteon.rules.reload");
+        let change = Change::shared(change::RELOAD_RULES);
         self.change(access.caller.clone(), change, work).await
     }
 
@@ -75,7 +75,7 @@ impl AdminApi {
                 answer: (),
             })
         };
-        let change = Change::shared("acteon.rules.toggle");
+        let change = Change::shared(change::TOGGLE_RULE);
         self.change(access.caller.clone(), change, work).await
     }
 

@@ -222,6 +222,7 @@ impl Factory<Audits> for MemoryAudits {
     type Config = AuditConfig;
 
     async fn build(&self, config: AuditConfig, (): ()) -> Result<Arc<dyn Audit>, BuildError> {
+        events::begin_audit();
         Ok(Arc::new(MemoryAudit::new(&config)))
     }
 }

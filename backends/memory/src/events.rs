@@ -2,9 +2,33 @@
 
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{counter, describe_counter};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+
+const LETTERS_EVICTED: &str = "acteon_memory_dead_letters_evicted_total";
+const RECORDS_EVICTED: &str = "acteon_memory_audit_records_evicted_total";
+const NOTES_DROPPED: &str = "acteon_memory_notes_dropped_total";
+
+/// Describes the metrics of the state and registers their series at zero, so the recorder must be installed first.
+pub(crate) fn begin_state() {
+    describe_counter!(LETTERS_EVICTED, "Dead letters that made room for new ones.");
+    describe_counter!(
+        NOTES_DROPPED,
+        "Notes of actions that were not counted for want of room."
+    );
+    counter!(LETTERS_EVICTED).increment(0);
+    counter!(NOTES_DROPPED).increment(0);
+}
+
+/// The same for the audit backend.
+pub(crate) fn begin_audit() {
+    describe_counter!(
+        RECORDS_EVICTED,
+        "Audit records that made room for new ones."
+    );
+    counter!(RECORDS_EVICTED).increment(0);
+}
 
 /// Notes can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -12,7 +36,7 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Dead letters were evicted because a bound was reached, not because of their age.
 pub(crate) fn dead_letters_evicted(count: usize) {
     if count > 0 {
-        counter!("acteon_memory_dead_letters_evicted_total").increment(count as u64);
+        counter!(LETTERS_EVICTED).increment(count as u64);
         tracing::warn!(count, "the oldest dead letters made room for new ones");
     }
 }
@@ -20,7 +44,7 @@ pub(crate) fn dead_letters_evicted(count: usize) {
 /// Audit records were evicted because the bound was reached, not because they had expired.
 pub(crate) fn records_evicted(count: usize) {
     if count > 0 {
-        counter!("acteon_memory_audit_records_evicted_total").increment(count as u64);
+        counter!(RECORDS_EVICTED).increment(count as u64);
     }
 }
 
@@ -39,7 +63,7 @@ impl NotesDropped {
         if count == 0 {
             return;
         }
-        counter!("acteon_memory_notes_dropped_total").increment(count as u64);
+        counter!(NOTES_DROPPED).increment(count as u64);
         let mut unsaid = self.0.lock();
         unsaid.count += count;
         let is_due = |said_at: Instant| said_at.elapsed() >= SAID_AGAIN_AFTER;

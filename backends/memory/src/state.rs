@@ -195,6 +195,7 @@ impl Factory<States> for MemoryStates {
         config: StateConfig,
         context: StateContext,
     ) -> Result<Arc<dyn State>, BuildError> {
+        events::begin_state();
         Ok(Arc::new(MemoryState::new(&config, &context)))
     }
 }

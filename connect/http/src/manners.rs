@@ -32,6 +32,7 @@ pub struct Manners {
 
 /// Gives every route of `router` and every path without one the manners of the API. Replaces the router's fallback.
 pub fn with_manners(router: Router, manners: Manners) -> Mannered {
+    events::begin();
     Mannered {
         router: router
             .method_not_allowed_fallback(method_not_allowed)

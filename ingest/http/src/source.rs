@@ -30,6 +30,7 @@ pub struct HttpSource {
 impl HttpSource {
     /// A source that takes requests at once. [`Source::run`] waits for the end of what it has begun.
     pub fn new(context: HttpContext) -> Arc<Self> {
+        events::begin();
         let work = TaskTracker::new();
         let abandoned = CancellationToken::new();
         let gather = Gather::new(

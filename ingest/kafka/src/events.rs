@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use metrics::{Counter, counter, gauge};
+use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -14,6 +14,13 @@ use tracing::{debug, error, info, warn};
 use crate::starts::{Found, Start};
 use crate::trouble::Trouble;
 
+const LAG: &str = "acteon_kafka_lag";
+const COMMITTED: &str = "acteon_kafka_committed_total";
+const PASSED_OVER: &str = "acteon_kafka_passed_over_total";
+const MADE_ANEW: &str = "acteon_kafka_made_anew_total";
+const COMMIT_FAILURES: &str = "acteon_kafka_commit_failures_total";
+const CLIENT_ERRORS: &str = "acteon_kafka_client_errors_total";
+
 /// The events of one source.
 pub(crate) struct Events {
     /// The events common to all sources.
@@ -21,6 +28,9 @@ pub(crate) struct Events {
     source: CompactString,
     committed: Counter,
     passed_over: Counter,
+    made_anew: Counter,
+    commit_failures: Counter,
+    client_errors: Counter,
     /// Keeps a lasting error from being logged again and again.
     trouble: Mutex<Trouble>,
 }
@@ -36,17 +46,18 @@ impl Deref for Events {
 impl Events {
     /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn new(source: &CompactString) -> Self {
+        describe();
+        let of = |name| counter!(name, "source" => source.to_string());
         Self {
             of_source: Arc::new(acteon_ingest_kit::Events::new("kafka", source)),
             source: source.clone(),
-            committed: counter!("acteon_kafka_committed_total", "source" => source.to_string()),
-            passed_over: counter!("acteon_kafka_passed_over_total", "source" => source.to_string()),
+            committed: of(COMMITTED),
+            passed_over: of(PASSED_OVER),
+            made_anew: of(MADE_ANEW),
+            commit_failures: of(COMMIT_FAILURES),
+            client_errors: of(CLIENT_ERRORS),
             trouble: Mutex::default(),
         }
-    }
-
-    fn counted(&self, name: &'static str) {
-        counter!(name, "source" => self.source.to_string()).increment(1);
     }
 
     pub(crate) fn topic_not_declared(&self, topic: &str, error: &str) {
@@ -67,7 +78,7 @@ impl Events {
     }
 
     pub(crate) fn made_anew(&self, topic: &str, partition: i32, settled: u64) {
-        counter!("acteon_kafka_made_anew_total", "source" => self.source.to_string()).increment(1);
+        self.made_anew.increment(1);
         warn!(
             source = %self.source, topic, partition, settled,
             "a topic was made anew, or cut: nothing of it is taken for a repetition"
@@ -110,7 +121,7 @@ impl Events {
     }
 
     pub(crate) fn commit_failed(&self, error: &KafkaError) {
-        self.counted("acteon_kafka_commit_failures_total");
+        self.commit_failures.increment(1);
         warn!(source = %self.source, %error, "a commit failed and will be repeated");
     }
 
@@ -126,7 +137,7 @@ impl Events {
 
     pub(crate) fn lag(&self, topic: &str, partition: i32, records: u64) {
         gauge!(
-            "acteon_kafka_lag",
+            LAG,
             "source" => self.source.to_string(),
             "topic" => topic.to_owned(),
             "partition" => partition.to_string(),
@@ -135,7 +146,7 @@ impl Events {
     }
 
     pub(crate) fn client_failed(&self, error: &KafkaError, reason: &str) {
-        self.counted("acteon_kafka_client_errors_total");
+        self.client_errors.increment(1);
         let code = error.rdkafka_error_code();
         if self.trouble.lock().is_new(code, reason) {
             warn!(source = %self.source, %error, reason, "the Kafka client reports an error");
@@ -156,22 +167,32 @@ impl Events {
         }
     }
 
-    pub(crate) fn client_said(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    pub(crate) fn client_said(&self, level: RDKafkaLogLevel, facility: &str, said: &str) {
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error => {
-                error!(source = %self.source, facility, message, "Kafka client");
+                error!(source = %self.source, facility, said, "Kafka client");
             }
             RDKafkaLogLevel::Warning => {
-                warn!(source = %self.source, facility, message, "Kafka client");
+                warn!(source = %self.source, facility, said, "Kafka client");
             }
-            _ => debug!(source = %self.source, facility, message, "Kafka client"),
+            _ => debug!(source = %self.source, facility, said, "Kafka client"),
         }
     }
 
     pub(crate) fn stats_unreadable(&self, error: &serde_json::Error) {
         debug!(source = %self.source, %error, "the client's statistics cannot be read");
     }
+}
+
+#[rustfmt::skip]
+fn describe() {
+    describe_gauge!(LAG, "Records of a partition that are not settled.");
+    describe_counter!(COMMITTED, "Records that were committed.");
+    describe_counter!(PASSED_OVER, "Records of the delayed path that belong to another source or group.");
+    describe_counter!(MADE_ANEW, "Partitions whose topic was made anew or cut.");
+    describe_counter!(COMMIT_FAILURES, "Commits that failed and are repeated.");
+    describe_counter!(CLIENT_ERRORS, "Errors that the Kafka client reported.");
 }

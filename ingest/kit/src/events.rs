@@ -6,40 +6,80 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use acteon_core::{Delay, Refusal};
 use compact_str::CompactString;
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 use tracing::{debug, error, info, warn};
+
+const CONSUMED: &str = "acteon_source_consumed_total";
+const POISON: &str = "acteon_source_poison_total";
+const FENCED: &str = "acteon_source_fenced_total";
+const RECONNECTS: &str = "acteon_source_reconnects_total";
+const INTAKE_PANICS: &str = "acteon_source_intake_panics_total";
+const RETRIED: &str = "acteon_source_retried_total";
+const DELAYED: &str = "acteon_source_delayed_total";
+const PUBLISHED: &str = "acteon_source_published_total";
+const PUBLISH_FAILURES: &str = "acteon_source_publish_failures_total";
+const PUBLISH_REFUSED: &str = "acteon_source_publish_refused_total";
+const PAUSES: &str = "acteon_source_pauses_total";
 
 /// The events of one source.
 pub struct Events {
-    /// The technology, such as `kafka`.
-    kind: &'static str,
     source: CompactString,
     consumed: Counter,
     poison: Counter,
     fenced: Counter,
+    reconnects: Counter,
+    intake_panics: Counter,
+    retried: ByLabel,
+    delayed: ByLabel,
+    published: ByLabel,
+    publish_failures: ByLabel,
+    publish_refused: ByLabel,
+    pauses: ByLabel,
+}
+
+/// One counter for each value of a label with few values.
+struct ByLabel(Vec<(&'static str, Counter)>);
+
+impl ByLabel {
+    fn count(&self, value: &str) {
+        let counter = self.0.iter().find(|(known, _)| *known == value);
+        debug_assert!(counter.is_some(), "`{value}` is not among the known values");
+        if let Some((_, counter)) = counter {
+            counter.increment(1);
+        }
+    }
 }
 
 impl Events {
     /// The events of `source`. Registers the metrics, so the recorder must be installed first.
     pub fn new(kind: &'static str, source: &str) -> Self {
+        describe();
         let of = |name| counter!(name, "kind" => kind, "source" => source.to_owned());
+        let by = |name, label: &'static str, values: &[&'static str]| {
+            let of = |value| counter!(name, "kind" => kind, "source" => source.to_owned(), label => value);
+            ByLabel(values.iter().map(|value| (*value, of(*value))).collect())
+        };
+        let (refusals, delays) = (
+            Refusal::ALL.map(Refusal::as_str),
+            Delay::ALL.map(Delay::as_str),
+        );
+        let copies = ["retry", "dead_letter"];
         Self {
-            kind,
             source: source.into(),
-            consumed: of("acteon_source_consumed_total"),
-            poison: of("acteon_source_poison_total"),
-            fenced: of("acteon_source_fenced_total"),
+            consumed: of(CONSUMED),
+            poison: of(POISON),
+            fenced: of(FENCED),
+            reconnects: of(RECONNECTS),
+            intake_panics: of(INTAKE_PANICS),
+            retried: by(RETRIED, "reason", &[&refusals[..], &delays[..]].concat()),
+            delayed: by(DELAYED, "reason", &delays),
+            published: by(PUBLISHED, "as", &copies),
+            publish_failures: by(PUBLISH_FAILURES, "as", &copies),
+            publish_refused: by(PUBLISH_REFUSED, "as", &copies),
+            pauses: by(PAUSES, "reason", &["no_room", "partition_full"]),
         }
-    }
-
-    fn counted(&self, name: &'static str) {
-        counter!(name, "kind" => self.kind, "source" => self.source.to_string()).increment(1);
-    }
-
-    fn counted_by(&self, name: &'static str, label: &'static str, value: &'static str) {
-        let source = self.source.to_string();
-        counter!(name, "kind" => self.kind, "source" => source, label => value).increment(1);
     }
 
     /// A connection attempt starts.
@@ -49,7 +89,7 @@ impl Events {
 
     /// The connection broke.
     pub fn lost(&self, error: &dyn Display, wait: Duration) {
-        self.counted("acteon_source_reconnects_total");
+        self.reconnects.increment(1);
         warn!(source = %self.source, %error, ?wait, "the connection is lost and will be made again");
     }
 
@@ -71,28 +111,28 @@ impl Events {
 
     /// A message will be offered again by this process.
     pub fn retried(&self, reason: &'static str) {
-        self.counted_by("acteon_source_retried_total", "reason", reason);
+        self.retried.count(reason);
     }
 
     /// An action takes the delayed path.
     pub fn delayed(&self, reason: &'static str) {
-        self.counted_by("acteon_source_delayed_total", "reason", reason);
+        self.delayed.count(reason);
     }
 
     /// A copy was published: for `retry` or as a `dead_letter`.
     pub fn published(&self, purpose: &'static str) {
-        self.counted_by("acteon_source_published_total", "as", purpose);
+        self.published.count(purpose);
     }
 
     /// A copy could not be published.
     pub fn publish_failed(&self, purpose: &'static str, error: &dyn Display) {
-        self.counted_by("acteon_source_publish_failures_total", "as", purpose);
+        self.publish_failures.count(purpose);
         warn!(source = %self.source, purpose, %error, "a message could not be published; it is kept and tried again");
     }
 
     /// A copy can never be published.
     pub fn publish_refused(&self, purpose: &'static str, error: &dyn Display) {
-        self.counted_by("acteon_source_publish_refused_total", "as", purpose);
+        self.publish_refused.count(purpose);
         warn!(source = %self.source, purpose, %error, "a message was refused for good; it is kept among the dead letters only");
     }
 
@@ -110,12 +150,27 @@ impl Events {
 
     /// Reading is paused.
     pub fn paused(&self, reason: &'static str) {
-        self.counted_by("acteon_source_pauses_total", "reason", reason);
+        self.pauses.count(reason);
     }
 
     /// The pipeline panicked on a batch.
     pub fn intake_panicked(&self) {
-        self.counted("acteon_source_intake_panics_total");
+        self.intake_panics.increment(1);
         error!(source = %self.source, "the pipeline panicked; what it held is offered again");
     }
+}
+
+#[rustfmt::skip]
+fn describe() {
+    describe_counter!(CONSUMED, "Messages that were read.");
+    describe_counter!(POISON, "Messages that could not be decoded.");
+    describe_counter!(FENCED, "Ends that came when the message was not ours any more.");
+    describe_counter!(RECONNECTS, "Connections that were lost and made again.");
+    describe_counter!(INTAKE_PANICS, "Panics of the pipeline over a batch.");
+    describe_counter!(RETRIED, "Messages that were offered again from this process.");
+    describe_counter!(DELAYED, "Actions that went by the delayed path.");
+    describe_counter!(PUBLISHED, "Copies that were published, to wait elsewhere or for the dead letters.");
+    describe_counter!(PUBLISH_FAILURES, "Copies that could not be published and are tried again.");
+    describe_counter!(PUBLISH_REFUSED, "Copies that the broker refused for good.");
+    describe_counter!(PAUSES, "How often reading paused.");
 }

@@ -112,6 +112,7 @@ impl Slot {
         let well = std::mem::take(&mut self.well);
         if well > 0 {
             self.provider.waits.store(false, Relaxed);
+            self.provider.events.took(Duration::ZERO, well);
             self.provider
                 .observed(|stats| stats.succeeded_at_once(well));
         }

@@ -2,9 +2,31 @@
 
 use acteon_core::StateError;
 use acteon_core::rules::{RuleProblem, RulesError};
-use metrics::{counter, gauge};
+use jiff::Timestamp;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use super::Generation;
+
+const REFUSED: &str = "acteon_rules_refused_total";
+const LAST_SUCCESSFUL: &str = "acteon_rules_last_reload_successful";
+const LAST_SUCCESS: &str = "acteon_rules_last_reload_success_timestamp_seconds";
+
+#[rustfmt::skip]
+pub(super) fn describe() {
+    describe_gauge!("acteon_rules", "Rules in force.");
+    describe_gauge!("acteon_rules_generation", "The number of the rule set in force.");
+    describe_gauge!("acteon_rules_content_hash", "The beginning of the hash over the rule files, as a number.");
+    describe_gauge!(LAST_SUCCESSFUL, "Whether the last attempt to load the rules was successful.");
+    describe_gauge!(LAST_SUCCESS, "When rules were loaded last, in seconds since the Unix epoch.");
+    describe_counter!(REFUSED, "Rule sets that were refused as a whole.");
+    counter!(REFUSED).increment(0);
+}
+
+/// Rule files were loaded without a mistake, whether they had changed or not.
+pub(super) fn loaded(now: Timestamp) {
+    gauge!(LAST_SUCCESSFUL).set(1.0);
+    gauge!(LAST_SUCCESS).set(now.as_millisecond() as f64 / 1e3);
+}
 
 pub(super) fn in_force(generation: &Generation) {
     let stamp = generation.stamp;
@@ -20,7 +42,8 @@ pub(super) fn in_force(generation: &Generation) {
 }
 
 pub(super) fn refused(error: &RulesError) {
-    counter!("acteon_rules_refused_total").increment(1);
+    counter!(REFUSED).increment(1);
+    gauge!(LAST_SUCCESSFUL).set(0.0);
     let RulesError::Invalid(problems) = error else {
         tracing::error!(%error, "rules refused, the old ones stay in force");
         return;

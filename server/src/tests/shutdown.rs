@@ -75,7 +75,7 @@ impl Running {
             flags: Vec::new(),
         };
         let settings = acteon_config::load(&inputs, &adapters.as_known()).unwrap();
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let (metrics, _) = Metrics::detached();
         let server = Server::build(settings, metrics).await.unwrap();
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stop_at_once) = (CancellationToken::new(), CancellationToken::new());

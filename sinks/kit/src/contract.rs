@@ -128,6 +128,7 @@ fn context(limit: Duration) -> SinkContext {
         name: "under-test".into(),
         timeout: limit,
         max_concurrent: 4,
+        redactor: acteon_core::Redactor::default(),
     }
 }
 

@@ -19,6 +19,7 @@ fn context(timeout: Duration) -> SinkContext {
         name: "under-test".into(),
         timeout,
         max_concurrent: 2,
+        redactor: acteon_core::Redactor::default(),
     }
 }
 

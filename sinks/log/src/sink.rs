@@ -90,9 +90,11 @@ impl LogSink {
         }
     }
 
-    fn shown<'a>(&self, payload: &'a Payload) -> Option<tracing::field::DisplayValue<OneLine<'a>>> {
-        let line = OneLine(payload.as_bytes());
-        self.config.payload.then(|| tracing::field::display(line))
+    fn shown(&self, payload: &Payload) -> Option<tracing::field::DisplayValue<OneLine>> {
+        let shown = || OneLine(self.context.redactor.payload(payload));
+        self.config
+            .payload
+            .then(|| tracing::field::display(shown()))
     }
 }
 
@@ -111,11 +113,11 @@ impl Sink for LogSink {
 }
 
 /// JSON without line breaks: in JSON they stand only between values, where a space means the same.
-struct OneLine<'a>(&'a [u8]);
+struct OneLine(Payload);
 
-impl fmt::Display for OneLine<'_> {
+impl fmt::Display for OneLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
+        let mut rest: &[u8] = self.0.as_bytes();
         while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
             write!(f, "{} ", String::from_utf8_lossy(&rest[..at]))?;
             rest = &rest[at + 1..];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::decode::{Defaults, decode};
 use acteon_core::sink::SinkContext;
-use acteon_core::{Action, Attempt, ProviderResponse, Registry, Sink, Sinks};
+use acteon_core::{Action, Attempt, ProviderResponse, Redactor, Registry, Sink, Sinks};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -27,12 +27,17 @@ fn action() -> Action {
 }
 
 async fn sink(options: Value) -> Arc<dyn Sink> {
+    sink_hiding(options, Redactor::default()).await
+}
+
+async fn sink_hiding(options: Value, redactor: Redactor) -> Arc<dyn Sink> {
     let mut registry = Registry::<Sinks>::default();
     registry.register(Log);
     let context = SinkContext {
         name: "console".into(),
         timeout: Duration::from_secs(1),
         max_concurrent: 1,
+        redactor,
     };
     registry
         .plan("log", options)
@@ -44,13 +49,16 @@ async fn sink(options: Value) -> Arc<dyn Sink> {
 
 /// What the log shows at `info` and above while an action is delivered, and the answer.
 async fn log_of(options: Value) -> (Vec<Value>, ProviderResponse) {
+    log_by(sink(options).await).await
+}
+
+async fn log_by(sink: Arc<dyn Sink>) -> (Vec<Value>, ProviderResponse) {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_max_level(tracing::Level::INFO)
         .with_writer(written.clone())
         .finish();
-    let sink = sink(options).await;
     let action = action();
     let attempt = Attempt {
         action: &action,
@@ -105,6 +113,16 @@ async fn an_action_is_one_line_with_its_names_and_its_payload() {
     );
     assert_eq!(answer.body.get(), r#"{"logged":true}"#);
     assert_eq!(answer.status.as_str(), "success");
+}
+
+#[tokio::test]
+async fn what_is_redacted_in_the_audit_trail_is_redacted_in_the_log() {
+    let redactor = Redactor::new(["token".to_owned()], "[hidden]");
+    let (lines, _) = log_by(sink_hiding(json!({}), redactor).await).await;
+    let fields = &lines[0]["fields"];
+    let expected = r#"{"text":"two\nlines","token":"[hidden]"}"#;
+    assert_eq!(fields["payload"], expected);
+    assert_eq!(fields["payload_bytes"], PAYLOAD.len());
 }
 
 #[tokio::test]

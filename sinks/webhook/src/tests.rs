@@ -34,6 +34,7 @@ fn context() -> SinkContext {
         name: "orders".into(),
         timeout: Duration::from_secs(20),
         max_concurrent: 4,
+        redactor: acteon_core::Redactor::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server as a user starts it: the binary with a configuration file, in a folder of its own.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -60,19 +61,22 @@ impl Server {
 
     /// Starts the process; it must not run.
     pub(crate) fn launch(&mut self) {
+        let mut options = fs::OpenOptions::new();
+        let log = options.create(true).append(true).open(self.log_path());
+        self.launch_writing_to(log.unwrap());
+    }
+
+    /// As [`Server::launch`], with standard output and standard error going to `out`.
+    pub(crate) fn launch_writing_to(&mut self, out: impl Into<OwnedFd>) {
         assert!(self.child.is_none(), "it runs already");
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path())
-            .unwrap();
+        let out: OwnedFd = out.into();
         let mut command = Command::new(binary());
         command
             .current_dir(self.folder.path())
             .args(["-c", "acteon.toml", "--port", &self.port.to_string()])
             .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
+            .stdout(out.try_clone().unwrap())
+            .stderr(out);
         self.child = Some(command.spawn().unwrap());
     }
 
@@ -117,6 +121,10 @@ impl Server {
         self.child.as_ref().unwrap().id()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
@@ -135,7 +143,7 @@ impl Server {
 
     /// All it has logged so far.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.log_path()).unwrap()
+        fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -1,5 +1,5 @@
 //! All log lines and metrics of a crate are in its one `events.rs`, so that log line and counter stay together. The
-//! name of each metric begins with `acteon_`.
+//! name of each metric begins with `acteon_`, and no field of a line has the name of a key that every line has.
 
 use proc_macro2::TokenTree;
 use syn::visit::{self, Visit};
@@ -17,6 +17,8 @@ const METRICS: &[&str] = &[
     "describe_histogram",
 ];
 const LOGS: &[&str] = &["trace", "debug", "info", "warn", "error", "event"];
+/// Keys of every JSON line.
+const TAKEN: &[&str] = &["timestamp", "level", "target", "message"];
 
 /// Files that log or count for another reason.
 const EXCUSED: &[(&str, &str)] = &[(
@@ -60,11 +62,33 @@ impl<'ast> Visit<'ast> for Events<'_> {
             let law = format!("`{name}!`: a crate logs and counts in its `events.rs`");
             self.found.push(Violation::at(self.path, line, law));
         }
+        for name in fields(item).filter(|name| is_log && TAKEN.contains(&name.as_str())) {
+            let law = format!("a field is not named `{name}`: a line in JSON has that already");
+            self.found.push(Violation::at(self.path, line, law));
+        }
         if is_metric && literal(item).is_some_and(|name| !name.starts_with("\"acteon_")) {
             let law = "a metric's name begins with `acteon_`";
             self.found.push(Violation::at(self.path, line, law));
         }
     }
+}
+
+/// The field names of a log macro: the first identifier of an argument, after `%` or `?`, if alone or before `=`.
+fn fields(item: &Macro) -> impl Iterator<Item = String> {
+    let tokens: Vec<_> = item.tokens.clone().into_iter().collect();
+    let is =
+        |token: &TokenTree, sign| matches!(token, TokenTree::Punct(it) if it.as_char() == sign);
+    let arguments = tokens.split(|token| is(token, ',')).map(|argument| {
+        let unsigned = argument.iter().skip_while(|it| is(it, '%') || is(it, '?'));
+        let mut unsigned = unsigned.take(2);
+        match (unsigned.next(), unsigned.next()) {
+            (Some(TokenTree::Ident(name)), None) => Some(name.to_string()),
+            (Some(TokenTree::Ident(name)), Some(next)) if is(next, '=') => Some(name.to_string()),
+            _ => None,
+        }
+    });
+    let names: Vec<_> = arguments.flatten().collect();
+    names.into_iter()
 }
 
 /// The first token of the macro, if it is a literal.
@@ -101,6 +125,9 @@ fn a_stray_log_line_and_a_foreign_name_are_found() {
         places(&sample("a/src/events.rs", foreign)),
         ["a/src/events.rs:1"]
     );
+    let taken =
+        "fn f() { debug!(%message, level = 1, error = error.message, target: \"x\", \"y\"); }";
+    assert_eq!(places(&sample("a/src/events.rs", taken)).len(), 2);
     let tested = "#[cfg(test)]\nmod tests {\n    fn f() { info!(\"x\"); }\n}";
     assert_kept(&sample("a/src/b.rs", tested));
 }

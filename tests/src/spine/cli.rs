@@ -1,8 +1,8 @@
 //! The command line: what a user is told before anything runs.
 
-use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::{fs, io};
 
 use serde_json::Value;
 
@@ -36,6 +36,31 @@ fn every_example_configuration_passes_the_check_with_the_real_adapters() {
         checked += 1;
     }
     assert!(checked >= 3);
+}
+
+/// Runs a command with `out` as its standard output; returns its exit status and standard error.
+fn answering_to(out: impl Into<Stdio>) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    let command = command.args(["config", "schema"]).stdout(out);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), complaints)
+}
+
+#[test]
+fn an_answer_that_nobody_reads_ends_the_command_as_sigpipe_would() {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(answering_to(writer), (Some(141), String::new()));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_with_its_reason() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, complaints) = answering_to(full);
+    assert_eq!(code, Some(1));
+    let expected = "cannot write to standard output: No space left on device";
+    assert!(complaints.starts_with(expected), "{complaints}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ const PARTITIONS: i32 = 6;
 /// How long a settled record may wait for its commit: the interval of the source, and the way to the broker.
 const COMMIT_WINDOW: Duration = Duration::from_millis(250);
 
-fn config(kafka: &Kafka, topic: &str, receiver: &Receiver, more: &str) -> String {
+pub(super) fn config(kafka: &Kafka, topic: &str, receiver: &Receiver, more: &str) -> String {
     format!(
         r#"
 [log]

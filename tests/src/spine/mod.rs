@@ -9,6 +9,8 @@ mod isolation;
 mod kafka;
 mod keys;
 mod life;
+mod logs;
+mod metrics;
 mod outage;
 mod readme;
 mod reload;

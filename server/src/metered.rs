@@ -1,0 +1,138 @@
+//! Wrappers around the state and the audit backend that measure how long each call takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
+    Reservation, Reserved, Settlement,
+};
+use acteon_core::{Audit, AuditRecord, DeadLetter, State, StateError};
+use async_trait::async_trait;
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+use crate::events::{AuditCalls, StateCalls};
+
+/// A state backend whose calls are timed.
+pub(crate) struct MeteredState {
+    state: Arc<dyn State>,
+    calls: StateCalls,
+}
+
+impl MeteredState {
+    /// Registers the metrics, so the recorder must be installed first.
+    pub(crate) fn around(state: Arc<dyn State>) -> Arc<dyn State> {
+        let calls = StateCalls::new();
+        Arc::new(Self { state, calls })
+    }
+}
+
+#[async_trait]
+impl State for MeteredState {
+    fn capabilities(&self) -> Capabilities {
+        self.state.capabilities()
+    }
+
+    async fn ping(&self) -> Result<Fullness, StateError> {
+        self.calls.ping.time(self.state.ping()).await
+    }
+
+    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+        self.calls.gather.time(self.state.gather(questions)).await
+    }
+
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        lease: Duration,
+    ) -> Result<Vec<Reserved>, StateError> {
+        let call = self.state.reserve(reservations, lease);
+        self.calls.reserve.time(call).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
+        self.calls.settle.time(self.state.settle(settlements)).await
+    }
+
+    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+        self.calls.renew.time(self.state.renew(held, lease)).await
+    }
+
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.calls.track.time(self.state.track(events)).await
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
+        let call = self.state.dead_letters(query);
+        self.calls.dead_letters.time(call).await
+    }
+
+    async fn dead_letter(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<DeadLetter>>, StateError> {
+        let call = self.state.dead_letter(scope, id);
+        self.calls.dead_letters.time(call).await
+    }
+
+    async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
+        let call = self.state.delete_dead_letter(scope, id);
+        self.calls.dead_letters.time(call).await
+    }
+
+    async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
+        let call = self.state.set_rule_enabled(name, enabled);
+        self.calls.rule_toggles.time(call).await
+    }
+
+    async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
+        let call = self.state.rule_toggles();
+        self.calls.rule_toggles.time(call).await
+    }
+}
+
+/// An audit backend whose calls are timed.
+pub(crate) struct MeteredAudit {
+    audit: Arc<dyn Audit>,
+    calls: AuditCalls,
+}
+
+impl MeteredAudit {
+    /// Registers the metrics, so the recorder must be installed first.
+    pub(crate) fn around(audit: Arc<dyn Audit>) -> Arc<dyn Audit> {
+        let calls = AuditCalls::new();
+        Arc::new(Self { audit, calls })
+    }
+}
+
+#[async_trait]
+impl Audit for MeteredAudit {
+    async fn ping(&self) -> Result<(), AuditError> {
+        self.calls.ping.time(self.audit.ping()).await
+    }
+
+    async fn append(&self, records: &[Arc<AuditRecord>]) -> Result<(), AuditError> {
+        self.calls.append.time(self.audit.append(records)).await
+    }
+
+    async fn query(&self, query: &AuditQuery) -> Result<AuditPage, AuditError> {
+        self.calls.query.time(self.audit.query(query)).await
+    }
+
+    async fn newest_of(
+        &self,
+        scope: &Scope,
+        action_id: &str,
+    ) -> Result<Option<Arc<AuditRecord>>, AuditError> {
+        let call = self.audit.newest_of(scope, action_id);
+        self.calls.query.time(call).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, AuditError> {
+        self.calls.purge.time(self.audit.purge(now, limit)).await
+    }
+}
