@@ -7,6 +7,7 @@ mod replay;
 mod rules;
 mod scopes;
 mod status;
+mod typos;
 mod world;
 
 use world::{Answer, World};

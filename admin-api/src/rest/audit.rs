@@ -2,7 +2,7 @@
 
 mod record;
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::audit::{AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,6 @@ const LIMIT: usize = 50;
 /// Which records to list. Every filter that is given must hold; a parameter that is not among these is refused, since
 /// a filter that is misspelt would show what nobody asked for.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     #[param(value_type = Option<String>)]
@@ -200,6 +199,7 @@ pub(super) async fn newest(
     State(api): State<AdminApi>,
     access: Access,
     Path(action_id): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let record = api.audit_record(&access, &action_id).await?;
     Ok(Json(Record::of(&record)).into_response())

@@ -1,6 +1,6 @@
 //! `/v1/dead-letters`: what could not be delivered or decoded, kept to be looked at, replayed and deleted.
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::state::DeadLetterQuery;
 use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind};
 use axum::extract::State;
@@ -19,7 +19,6 @@ const LIMIT: usize = 100;
 
 /// Which dead letters to list. Every filter that is given must hold.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
@@ -202,6 +201,7 @@ pub(super) async fn get(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<Letter>, ApiError> {
     let shown = api.dead_letter(&access, &id).await?;
     Ok(Json(shown.into()))
@@ -230,6 +230,7 @@ pub(super) async fn delete(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<Deleted>, ApiError> {
     api.delete_dead_letter(&access, &id).await?;
     let status = "deleted";
@@ -296,6 +297,7 @@ pub(super) async fn replay(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<ReplayAnswer>, ApiError> {
     let replayed = api.replay(&access, &id).await?;
     Ok(Json(replayed.into()))

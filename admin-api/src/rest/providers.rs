@@ -1,6 +1,6 @@
 //! `/v1/providers`: how those who deliver are.
 
-use acteon_connect_http::Json;
+use acteon_connect_http::{Json, NoQuery};
 use acteon_core::health::ProviderHealth;
 use axum::extract::State;
 use serde::Serialize;
@@ -24,7 +24,11 @@ pub(super) struct ProviderList {
     tag = "providers",
     responses((status = 200, description = "All providers.", body = ProviderList), Any)
 )]
-pub(super) async fn health(State(api): State<AdminApi>, access: Access) -> Json<ProviderList> {
+pub(super) async fn health(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> Json<ProviderList> {
     Json(ProviderList {
         providers: api.providers(&access),
     })

@@ -20,7 +20,6 @@ const LIMIT: usize = 100;
 
 /// Which redeliveries to list. Every filter that is given must hold.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     #[param(value_type = Option<String>)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
 use acteon_core::rules::{RuleProblem, RuleSummary, RulesInForce};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
@@ -42,7 +42,11 @@ const ERRORS: HeaderName = HeaderName::from_static("x-rules-errors");
         Any,
     )
 )]
-pub(super) async fn list(State(api): State<AdminApi>, access: Access) -> impl IntoResponse {
+pub(super) async fn list(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> impl IntoResponse {
     let set = api.rules(&access);
     let hash = HeaderValue::from_str(&set.content_hash);
     let headers = [
@@ -101,7 +105,11 @@ impl From<RulesInForce> for LastLoad {
         Any,
     )
 )]
-pub(super) async fn last_load(State(api): State<AdminApi>, access: Access) -> Json<LastLoad> {
+pub(super) async fn last_load(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> Json<LastLoad> {
     Json(api.rules(&access).into())
 }
 
@@ -156,6 +164,7 @@ pub(super) struct ReloadAnswer {
 pub(super) async fn reload(
     State(api): State<AdminApi>,
     access: Access,
+    _: NoQuery,
     request: Option<Json<ReloadRequest>>,
 ) -> Result<Json<ReloadAnswer>, ApiError> {
     let directory = request.and_then(|Json(request)| request.directory.map(PathBuf::from));
@@ -209,6 +218,7 @@ pub(super) async fn toggle(
     State(api): State<AdminApi>,
     access: Access,
     Path(name): Path<String>,
+    _: NoQuery,
     Json(ToggleRequest { enabled }): Json<ToggleRequest>,
 ) -> Result<Json<ToggleAnswer>, ApiError> {
     api.set_rule_enabled(&access, &name, enabled).await?;

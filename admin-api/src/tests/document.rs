@@ -9,12 +9,12 @@ use utoipa::openapi::OpenApi;
 use super::World;
 use crate::openapi;
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     serde_json::to_value(openapi(OpenApi::default())).unwrap()
 }
 
 /// Name (`GET /health`) and description of every operation.
-fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
+pub(super) fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
     let paths = document["paths"].as_object().unwrap();
     paths
         .iter()

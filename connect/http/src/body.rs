@@ -43,7 +43,7 @@ impl Room for Uncounted {
 }
 
 /// True when the body is declared as `application/json` or some `application/...+json`.
-pub fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let Some(declared) = declared else {
         return false;
@@ -57,14 +57,6 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     };
     let suffix = name.rsplit('+').next().unwrap_or_default();
     kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
-}
-
-/// As [`read_body_into`], without room being asked for.
-///
-/// # Errors
-/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
-pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    read_body_into(request, &mut Uncounted).await
 }
 
 /// Reads the whole body, without a copy when it arrives in one piece. What is refused is thrown away, so that a client

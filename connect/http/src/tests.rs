@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
@@ -30,6 +31,32 @@ struct Page {
     limit: Option<u32>,
 }
 
+/// Objects inside of everything that can hold one.
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+struct Bounds {
+    inner: Option<Span>,
+    #[serde(default)]
+    many: Vec<Span>,
+    #[serde(default)]
+    named: HashMap<String, Span>,
+    either: Option<Either>,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+struct Span {
+    from: u32,
+    to: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+enum Either {
+    Span(Span),
+    Open { from: u32 },
+}
+
 fn api() -> Mannered {
     let overloaded = || async { ApiError::overloaded(Duration::from_millis(1200)) };
     let limited = || async { ApiError::rate_limited("30 a minute", Duration::from_secs(7)) };
@@ -48,6 +75,11 @@ fn api() -> Mannered {
         .route(
             "/page",
             get(|Query(page): Query<Page>| async move { format!("{:?}", page.limit) }),
+        )
+        .route(
+            "/bounds",
+            put(|Json(bounds): Json<Bounds>| async move { format!("{bounds:?}") })
+                .get(|_: NoQuery| async { "fine" }),
         )
         .route(
             "/page/{number}",
@@ -258,7 +290,7 @@ async fn a_body_that_keeps_pace_is_read_though_not_for_ever() {
             Router::new().route(
                 "/size",
                 post(|request: Request| async move {
-                    read_body(request).await.map(|body| body.len().to_string())
+                    read_json(request).await.map(|body| body.len().to_string())
                 }),
             ),
             Manners {
@@ -267,7 +299,13 @@ async fn a_body_that_keeps_pace_is_read_though_not_for_ever() {
         )
     };
     let before = Instant::now();
-    let request = |pieces| request("POST /size", "", trickle(pieces, &[b' '; 1024]));
+    let request = |pieces| {
+        request(
+            "POST /size",
+            "application/json",
+            trickle(pieces, &[b' '; 1024]),
+        )
+    };
     let response = large().oneshot(request(60)).await.unwrap();
     assert_eq!(text(response).await, (60 << 10).to_string());
     assert_eq!(before.elapsed().as_secs(), 61);
@@ -358,7 +396,7 @@ async fn the_answer_to_an_internal_error_names_the_request_and_not_the_cause() {
 
 #[tokio::test]
 async fn an_answer_that_is_fine_is_left_alone() {
-    let response = send(request("GET /page?limit=3&other=x", "", "")).await;
+    let response = send(request("GET /page?limit=3", "", "")).await;
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     assert_eq!(
         response.headers()["content-type"],
@@ -376,7 +414,7 @@ async fn an_answer_that_is_fine_is_left_alone() {
 #[test]
 fn what_was_found_in_a_body_stays_out_of_messages() {
     let refused = |json: &str| {
-        let refusal = extract::parse::<Toggle>(json.as_bytes()).unwrap_err();
+        let refusal = parse_json::<Toggle>(json.as_bytes()).unwrap_err();
         refusal.message
     };
     let message = refused("{\"enabled\": true, \"note\": 4711}");
@@ -387,6 +425,89 @@ fn what_was_found_in_a_body_stays_out_of_messages() {
     let message = refused("\"tok`en\\\"\"");
     assert_eq!(
         message,
-        "invalid type: string, expected struct Toggle at line 1 column 10"
+        "invalid type: string, expected an object at line 1 column 10"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_known_is_refused_with_the_one_that_may_be_meant() {
+    let refused = async |line: &str, body: &'static str| {
+        let response = send(request(line, "application/json", body)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{line} {body}");
+        let error: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        let part = |name: &str| error[name].as_str().unwrap().to_owned();
+        format!("{} {}", part("code"), part("message"))
+    };
+    let table = [
+        (
+            "PUT /toggle",
+            r#"{"enabled": true, "notes": "x"}"#,
+            "INVALID_JSON `notes` is not known here; did you mean `note`? at line 1 column 25",
+        ),
+        (
+            "PUT /toggle",
+            r#"{"enabled": true, "x\n": 1}"#,
+            "INVALID_JSON `x\\n` is not known here; known: `enabled`, `note` at line 1 column 23",
+        ),
+        (
+            "GET /page?Limit=3",
+            "",
+            "INVALID_QUERY `Limit` is not known here; did you mean `limit`?",
+        ),
+        (
+            "GET /page?limit=3&lim=4",
+            "",
+            "INVALID_QUERY `lim` is not known here; did you mean `limit`?",
+        ),
+        (
+            "GET /page?offset=3",
+            "",
+            "INVALID_QUERY `offset` is not known here; known: `limit`",
+        ),
+        (
+            "GET /page?limit=3&limit=4",
+            "",
+            "INVALID_QUERY duplicate field `limit`",
+        ),
+        (
+            "GET /bounds?x",
+            "",
+            "INVALID_QUERY `x` is not known here; nothing is",
+        ),
+    ];
+    for (line, body, expected) in table {
+        assert_eq!(refused(line, body).await, expected, "{line} {body}");
+    }
+    let bare = send(request("GET /bounds?", "", "")).await;
+    assert_eq!(bare.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_array_is_never_read_as_an_object_however_deep_it_is() {
+    for (line, body) in [
+        ("PUT /toggle", "[false]"),
+        ("PUT /toggle", r#"[false, "why"]"#),
+        ("POST /optional", "[true]"),
+        ("PUT /bounds", r#"{"inner": [1, 2]}"#),
+        ("PUT /bounds", r#"{"many": [{"from": 1, "to": 2}, [1, 2]]}"#),
+        ("PUT /bounds", r#"{"named": {"a": [1, 2]}}"#),
+        ("PUT /bounds", r#"{"either": {"Span": [1, 2]}}"#),
+        ("PUT /bounds", r#"{"either": {"Open": [1]}}"#),
+    ] {
+        let response = send(request(line, "application/json", body)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
+        let text = text(response).await;
+        assert!(text.contains("sequence, expected an object"), "{text}");
+    }
+    let fine =
+        r#"{"inner":{"from":1,"to":2},"many":[{"from":1,"to":2}],"either":{"Open":{"from":1}}}"#;
+    let response = send(request("PUT /bounds", "application/json", fine)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let deep = r#"{"many": [{"from": 1, "to": 2}, {"from": 1, "too": 2}]}"#;
+    let response = send(request("PUT /bounds", "application/json", deep)).await;
+    assert!(
+        text(response)
+            .await
+            .contains("`many[1]`: `too` is not known here; did you mean `to`? at line 1 column 49")
     );
 }
