@@ -30,6 +30,7 @@ pub mod secret;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod time;
 pub mod verdict;
 
 pub use action::{Action, Labels, Payload};
@@ -52,4 +53,5 @@ pub use secret::Secret;
 pub use sink::{Attempt, Sink, SinkError, Sinks};
 pub use source::{Shutdown, Source, Sources};
 pub use state::{State, StateError};
+pub use time::Time;
 pub use verdict::Verdict;

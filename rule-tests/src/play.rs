@@ -246,7 +246,7 @@ impl<'p> Stage<'p> {
             action.id = id_from(now, chance);
         }
         if !dispatch.gives.created_at {
-            action.created_at = now;
+            action.created_at = now.into();
         }
         action
     }
