@@ -15,6 +15,7 @@ use crate::address::AddressFilter;
 const LOOKUPS_MAX: usize = 8;
 
 /// Asks the system and keeps what the filter lets through.
+#[derive(Clone)]
 pub(crate) struct FilteringResolver {
     filter: Arc<AddressFilter>,
     lookups: Arc<Semaphore>,
