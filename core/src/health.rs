@@ -52,10 +52,9 @@ pub trait Providers: Send + Sync {
 }
 
 /// How one provider is.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ProviderHealth {
-    #[schema(value_type = String)]
     pub name: CompactString,
     pub breaker: BreakerState,
     /// Actions waiting in its queue, waiting for a retry included.
@@ -69,6 +68,7 @@ pub struct ProviderHealth {
     /// Of the last hundred attempts; `null` before the first.
     pub success_rate: Option<f64>,
     /// Of the last hundred attempts, in milliseconds.
+    pub latency_avg_ms: Option<f64>,
     pub latency_p50_ms: Option<f64>,
     pub latency_p95_ms: Option<f64>,
     pub latency_p99_ms: Option<f64>,
@@ -76,12 +76,10 @@ pub struct ProviderHealth {
 }
 
 /// What went wrong last.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct LastError {
-    #[schema(value_type = String)]
     pub message: CompactString,
-    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

@@ -368,6 +368,7 @@ impl Provider {
             deliveries: stats.deliveries,
             failures: stats.failures,
             success_rate: stats.recent.success_rate(),
+            latency_avg_ms: stats.latency_avg_ms(),
             latency_p50_ms: stats.latency_ms(0.5),
             latency_p95_ms: stats.latency_ms(0.95),
             latency_p99_ms: stats.latency_ms(0.99),

@@ -281,7 +281,11 @@ impl<'p> Stage<'p> {
             .iter()
             .filter(|trace| trace.result == RuleResult::Matched);
         for trace in matched {
-            *self.played.matched.entry(trace.rule.clone()).or_default() += 1;
+            *self
+                .played
+                .matched
+                .entry(trace.rule_name.clone())
+                .or_default() += 1;
         }
         Some(evaluation)
     }

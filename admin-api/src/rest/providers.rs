@@ -1,8 +1,10 @@
 //! `/v1/providers`: how those who deliver are.
 
 use acteon_connect_http::{Json, NoQuery};
-use acteon_core::health::ProviderHealth;
+use acteon_core::health::{BreakerState, LastError, ProviderHealth};
 use axum::extract::State;
+use compact_str::CompactString;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,7 +15,74 @@ use crate::service::{Access, AdminApi};
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProviderList {
     /// Sorted by name.
-    providers: Vec<ProviderHealth>,
+    providers: Vec<Provider>,
+}
+
+/// How one provider is, since the start of the process.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderHealth)]
+pub(super) struct Provider {
+    #[schema(value_type = String)]
+    provider: CompactString,
+    /// True while its breaker is closed.
+    healthy: bool,
+    circuit_breaker_state: BreakerState,
+    /// How many attempts have ended.
+    total_requests: u64,
+    successes: u64,
+    failures: u64,
+    /// How many of a hundred attempts were successes; 100 before the first.
+    #[schema(minimum = 0, maximum = 100)]
+    success_rate: f64,
+    /// Of the last hundred attempts, in milliseconds; 0 before the first, as are the others.
+    avg_latency_ms: f64,
+    p50_latency_ms: f64,
+    p95_latency_ms: f64,
+    p99_latency_ms: f64,
+    /// What went wrong last.
+    #[schema(required)]
+    last_error: Option<String>,
+    /// When that was.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    last_error_at: Option<Timestamp>,
+    /// Actions waiting in its queue, waiting for a retry included.
+    queued: usize,
+    /// Attempts running now.
+    in_flight: usize,
+    /// Actions that wait to be redelivered, as far as this process knows.
+    redelivering: usize,
+}
+
+impl From<ProviderHealth> for Provider {
+    fn from(health: ProviderHealth) -> Self {
+        let (successes, failures) = (health.deliveries, health.failures);
+        let total = successes + failures;
+        let (last_error, last_error_at) = match health.last_error {
+            Some(LastError { message, at }) => (Some(message.into()), Some(at)),
+            None => (None, None),
+        };
+        Self {
+            provider: health.name,
+            healthy: health.breaker == BreakerState::Closed,
+            circuit_breaker_state: health.breaker,
+            total_requests: total,
+            successes,
+            failures,
+            success_rate: match total {
+                0 => 100.0,
+                total => successes as f64 * 100.0 / total as f64,
+            },
+            avg_latency_ms: health.latency_avg_ms.unwrap_or_default(),
+            p50_latency_ms: health.latency_p50_ms.unwrap_or_default(),
+            p95_latency_ms: health.latency_p95_ms.unwrap_or_default(),
+            p99_latency_ms: health.latency_p99_ms.unwrap_or_default(),
+            last_error,
+            last_error_at,
+            queued: health.queued,
+            in_flight: health.in_flight,
+            redelivering: health.redelivering,
+        }
+    }
 }
 
 /// Each provider's breaker, queue, success rate, latencies and last error
@@ -29,7 +98,8 @@ pub(super) async fn health(
     access: Access,
     _: NoQuery,
 ) -> Json<ProviderList> {
+    let providers = api.providers(&access).into_iter();
     Json(ProviderList {
-        providers: api.providers(&access),
+        providers: providers.map(Provider::from).collect(),
     })
 }

@@ -113,7 +113,8 @@ pub(crate) enum ActionOutcome {
     DryRun {
         verdict: Verdict,
         matched_rule: Option<String>,
-        would_be_provider: Option<String>,
+        /// The requested one when nothing would be delivered.
+        would_be_provider: String,
     },
 }
 

@@ -136,6 +136,13 @@ impl Stats {
         self.breaker.state()
     }
 
+    /// The mean of the last attempts, in milliseconds.
+    pub(super) fn latency_avg_ms(&self) -> Option<f64> {
+        let count = u32::try_from(self.latencies.len()).ok()?;
+        let all: Duration = self.latencies.iter().sum();
+        Some(all.checked_div(count)?.as_secs_f64() * 1e3)
+    }
+
     /// The latency below which this part (0..=1) of the last attempts stayed, in milliseconds.
     pub(super) fn latency_ms(&self, part: f64) -> Option<f64> {
         let mut sorted: Vec<_> = self.latencies.iter().copied().collect();
