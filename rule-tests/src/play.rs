@@ -390,7 +390,7 @@ fn providers<'w>(
 
 fn outcome(settled: &Settled) -> Option<&ActionOutcome> {
     match settled {
-        Settled::Done(outcome) => Some(outcome),
+        Settled::Done(outcome) | Settled::Remembered(outcome) => Some(outcome),
         Settled::DeadLettered(_) | Settled::Retry { .. } | Settled::Later { .. } => None,
     }
 }
@@ -399,7 +399,7 @@ fn why_returned(settled: &Settled) -> String {
     match settled {
         Settled::Retry { refusal, .. } => format!("it went back to its source, {refusal:?}"),
         Settled::Later { delay, .. } => format!("it goes by the delayed path, {delay:?}"),
-        Settled::Done(_) | Settled::DeadLettered(_) => String::new(),
+        Settled::Done(_) | Settled::Remembered(_) | Settled::DeadLettered(_) => String::new(),
     }
 }
 
