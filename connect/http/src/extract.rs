@@ -11,7 +11,9 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::body::{Room, Uncounted, discard_body, is_json, read_body_into};
+use crate::body::{
+    Encoding, Room, Uncounted, discard_body, encoding, is_json, read_body_into, read_gzip_into,
+};
 use crate::code;
 use crate::error::ApiError;
 use crate::strict::Strict;
@@ -58,10 +60,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A body that is declared to be JSON.
+/// A body that is declared to be JSON, inflated where it is declared to be gzip.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
+/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early or is not gzip.
 pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
     read_json_into(request, &mut Uncounted).await
 }
@@ -71,12 +73,20 @@ pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
 /// # Errors
 /// As [`read_json`], and those of `room`.
 pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<Bytes, ApiError> {
-    if is_json(request.headers()) {
-        return read_body_into(request, room).await;
+    if !is_json(request.headers()) {
+        discard_body(request).await;
+        let message = "send the body as `content-type: application/json`";
+        return Err(ApiError::unsupported_media_type(message));
     }
-    discard_body(request).await;
-    let message = "send the body as `content-type: application/json`";
-    Err(ApiError::unsupported_media_type(message))
+    match encoding(request.headers()) {
+        Some(Encoding::Identity) => read_body_into(request, room).await,
+        Some(Encoding::Gzip) => read_gzip_into(request, room).await,
+        None => {
+            discard_body(request).await;
+            let message = "send the body without a `content-encoding`, or as `gzip`";
+            Err(ApiError::unsupported_media_type(message))
+        }
+    }
 }
 
 /// Reads a body into a `T`: as strictly as [`Json`] does.
@@ -84,6 +94,8 @@ pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<By
 /// # Errors
 /// `INVALID_JSON`, with the place.
 pub fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // A byte order mark says nothing.
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|e| {
         let place = place(e.path());

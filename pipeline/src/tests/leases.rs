@@ -83,7 +83,7 @@ async fn a_lease_is_renewed_while_the_delivery_lasts() {
     };
     let bench = Bench::new("rules: []", [slow], options).await;
     let ends = bench.finish([action("a"), action("a")]).await;
-    assert_eq!(ends, ["a: executed", "a: executed"]);
+    assert_eq!(ends, ["a: executed", "a: remembered executed"]);
     assert_eq!(
         sink.attempts().len(),
         1,
