@@ -1,4 +1,5 @@
 mod audit;
+mod bulk;
 mod dead_letters;
 mod document;
 mod errors;

@@ -49,6 +49,18 @@ pub trait Readiness: Send + Sync {
 pub trait Providers: Send + Sync {
     /// All providers, sorted by name.
     fn health(&self) -> Vec<ProviderHealth>;
+
+    /// Opens or closes the breaker of one, and tells how it is then; nothing when there is none of this name.
+    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth>;
+}
+
+/// What an operator makes of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByHand {
+    /// Nothing is tried until it is closed by hand.
+    Open,
+    /// As if nothing had failed.
+    Closed,
 }
 
 /// How one provider is.

@@ -39,7 +39,9 @@ pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
-pub use dead_letter::{DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy};
+pub use dead_letter::{
+    DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter,
+};
 pub use delivery::{
     Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
 };

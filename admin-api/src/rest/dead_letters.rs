@@ -2,7 +2,7 @@
 
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::state::DeadLetterQuery;
-use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind};
+use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, LetterFilter};
 use axum::extract::State;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -22,12 +22,26 @@ const LIMIT: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
-    #[param(value_type = Option<String>, example = "exhausted")]
+    #[param(value_type = Option<Kind>, inline, example = "exhausted")]
     kind: Option<DeadLetterKind>,
     #[param(value_type = Option<String>)]
     namespace: Option<CompactString>,
     #[param(value_type = Option<String>)]
     tenant: Option<CompactString>,
+    /// The provider that was asked last.
+    #[param(value_type = Option<String>)]
+    provider: Option<CompactString>,
+    #[param(value_type = Option<String>)]
+    action_type: Option<CompactString>,
+    /// Why it is a dead letter.
+    #[param(value_type = Option<String>, example = "TIMEOUT")]
+    code: Option<CompactString>,
+    /// Became a dead letter at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Became a dead letter before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
     /// At most so many.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
@@ -37,20 +51,45 @@ pub(super) struct Filters {
 
 impl Filters {
     fn query(self, access: &Access) -> Result<DeadLetterQuery, ApiError> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
-            let message = format!("`limit`: must be from 1 to {DEAD_LETTER_LIMIT_MAX}");
-            return Err(ApiError::invalid_query(message));
-        }
-        Ok(DeadLetterQuery {
-            scope: access.scope.clone(),
+        let filter = LetterFilter {
             kind: self.kind,
             namespace: self.namespace,
             tenant: self.tenant,
+            provider: self.provider,
+            action_type: self.action_type,
+            code: self.code,
+            from: self.from,
+            to: self.to,
+        };
+        Ok(DeadLetterQuery {
+            scope: access.scope.clone(),
+            filter,
+            limit: limit(self.limit).map_err(ApiError::invalid_query)?,
             after: self.cursor.as_deref().map(cursor::to_letter).transpose()?,
-            limit,
         })
     }
+}
+
+/// How many letters are asked for.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, String> {
+    let limit = asked.unwrap_or(LIMIT);
+    match (1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
+        true => Ok(limit),
+        false => Err(format!(
+            "`limit`: must be from 1 to {DEAD_LETTER_LIMIT_MAX}"
+        )),
+    }
+}
+
+/// Why a message is a dead letter.
+#[derive(ToSchema)]
+#[schema(as = DeadLetterKind, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document only")]
+pub(super) enum Kind {
+    /// It could not be decoded.
+    Poison,
+    /// It could not be delivered.
+    Exhausted,
 }
 
 /// One dead letter, without its bytes.
@@ -60,8 +99,7 @@ pub(super) struct Summary {
     /// UUID v7; the same for the same place in the source.
     #[schema(value_type = String, format = "uuid")]
     id: CompactString,
-    /// `poison` or `exhausted`.
-    #[schema(value_type = String)]
+    #[schema(value_type = Kind)]
     kind: DeadLetterKind,
     /// `null` for poison, as are the other fields of an action.
     #[schema(required, value_type = Option<String>)]

@@ -1,14 +1,14 @@
 //! `/v1/providers`: how those who deliver are.
 
-use acteon_connect_http::{Json, NoQuery};
-use acteon_core::health::{BreakerState, LastError, ProviderHealth};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
+use acteon_core::health::{BreakerState, ByHand, LastError, ProviderHealth};
 use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refusals::Any;
+use super::refusals::{Any, Backend, Body};
 use crate::service::{Access, AdminApi};
 
 /// All providers.
@@ -102,4 +102,57 @@ pub(super) async fn health(
     Json(ProviderList {
         providers: providers.map(Provider::from).collect(),
     })
+}
+
+/// What to make of a breaker.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"state": "open"}))]
+pub(super) struct BreakerRequest {
+    state: BreakerByHand,
+}
+
+/// A state that a breaker can be put into.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum BreakerByHand {
+    /// Nothing is tried until it is closed by hand.
+    Open,
+    /// As if nothing had failed.
+    Closed,
+}
+
+/// Opens the breaker of a provider until it is closed by hand, or closes it
+///
+/// It holds on this node, until the process ends. What a broker brings for a provider whose breaker is open is redelivered, what
+/// callers bring goes to its fallback or is answered `CircuitOpen`.
+#[utoipa::path(
+    post,
+    path = "/v1/providers/{name}/breaker",
+    operation_id = "set_provider_breaker",
+    tag = "providers",
+    params(("name" = String, Path, description = "The provider's name, percent-encoded.", example = "email")),
+    request_body = BreakerRequest,
+    responses(
+        (status = 200, description = "How the provider is now.", body = Provider),
+        Body,
+        (status = 404, description = "There is no such provider.", body = ErrorBody, example = json!({
+            "code": "NOT_FOUND", "message": "no provider is named \"email\"", "retryable": false,
+        })),
+        Backend,
+        Any,
+    )
+)]
+pub(super) async fn set_breaker(
+    State(api): State<AdminApi>,
+    access: Access,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Json(BreakerRequest { state }): Json<BreakerRequest>,
+) -> Result<Json<Provider>, ApiError> {
+    let to = match state {
+        BreakerByHand::Open => ByHand::Open,
+        BreakerByHand::Closed => ByHand::Closed,
+    };
+    let health = api.set_breaker(&access, &name, to).await?;
+    Ok(Json(health.into()))
 }

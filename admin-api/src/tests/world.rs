@@ -7,7 +7,9 @@ use std::sync::Arc;
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::audit::AuditedOutcome;
-use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
+use acteon_core::health::{
+    BreakerState, ByHand, LastError, Part, ProviderHealth, Providers, Readiness,
+};
 use acteon_core::outcome::ResponseStatus;
 use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
@@ -379,6 +381,16 @@ impl Providers for FakeProviders {
             }),
         };
         vec![new, tried]
+    }
+
+    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+        let mut health = self.health().into_iter();
+        let health = health.find(|health| health.name == name)?;
+        let breaker = match to {
+            ByHand::Open => BreakerState::Open,
+            ByHand::Closed => BreakerState::Closed,
+        };
+        Some(ProviderHealth { breaker, ..health })
     }
 }
 

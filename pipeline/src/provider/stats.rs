@@ -123,7 +123,8 @@ impl Stats {
     /// True when nobody is to wait here for an attempt.
     pub(super) fn is_open(&self, now: Instant) -> bool {
         let is_later = |until: Instant| now < until;
-        self.breaker.open_until().is_some_and(is_later)
+        self.breaker.is_held()
+            || self.breaker.open_until().is_some_and(is_later)
             || self.paused_until.is_some_and(|until| now + LONGEST < until)
     }
 
