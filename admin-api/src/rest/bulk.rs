@@ -25,10 +25,7 @@ pub(super) struct Asked {
 
 /// Which letters are meant.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = BulkRequest, example = json!({
-    "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
-    "limit": 100,
-}))]
+#[schema(as = BulkRequest)]
 pub(super) struct Request {
     filter: Filter,
     /// At most so many are looked at.
@@ -137,7 +134,10 @@ async fn change(
     operation_id = "replay_dead_letters",
     tag = "dead letters",
     params(Asked),
-    request_body = Request,
+    request_body(content = Request, example = json!({
+        "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
+        "limit": 100,
+    })),
     responses(
         (status = 200, description = "What became of them.", body = Answer, example = json!({
             "matched": 120, "done": 97, "failed": 3, "next_cursor": "AAAAAAAAAAc",
@@ -164,7 +164,10 @@ pub(super) async fn replay(
     operation_id = "delete_dead_letters",
     tag = "dead letters",
     params(Asked),
-    request_body = Request,
+    request_body(content = Request, example = json!({
+        "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
+        "limit": 100,
+    })),
     responses(
         (status = 200, description = "What became of them.", body = Answer, example = json!({
             "matched": 120, "done": 100, "failed": 0, "next_cursor": "AAAAAAAAAAc",

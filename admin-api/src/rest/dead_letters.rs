@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor;
@@ -167,6 +168,39 @@ pub(super) struct Page {
     next_cursor: Option<String>,
 }
 
+fn example() -> Value {
+    json!({
+        "id": "0198c0de-0000-7000-8000-000000000000",
+        "kind": "exhausted",
+        "namespace": "shop",
+        "tenant": "acme",
+        "provider": "email",
+        "action_type": "order_placed",
+        "action_id": "order-7",
+        "code": "TIMEOUT",
+        "message": "no answer within 30s",
+        "attempts": 4,
+        "history": [{
+            "at": "2026-01-01T09:00:00Z",
+            "provider": "email",
+            "status": 503,
+            "code": "EXECUTION_FAILED",
+            "duration_ms": 21,
+            "excerpt": "try later",
+        }],
+        "source": "kafka:orders/3@1042",
+        "size_bytes": 180,
+        "created_at": "2026-01-01T09:10:00Z",
+    })
+}
+
+fn whole_example() -> Value {
+    let mut example = example();
+    example["raw"] = r#"{"id":"order-7","namespace":"shop","tenant":"acme"}"#.into();
+    example["raw_base64"] = Value::Null;
+    example
+}
+
 /// What could not be delivered or decoded, the last one stored first
 #[utoipa::path(
     get,
@@ -175,7 +209,9 @@ pub(super) struct Page {
     tag = "dead letters",
     params(Filters),
     responses(
-        (status = 200, description = "One page, without the bytes.", body = Page),
+        (status = 200, description = "One page, without the bytes.", body = Page, example = json!({
+            "dead_letters": [example()], "total": 1, "next_cursor": null,
+        })),
         Asking,
         Backend,
         Any,
@@ -233,7 +269,13 @@ impl From<ShownLetter> for Letter {
     operation_id = "get_dead_letter",
     tag = "dead letters",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The letter.", body = Letter), OneLetter, Backend, Any)
+    responses(
+        (status = 200, description = "The letter.", body = Letter, example = json!(whole_example())),
+        Asking,
+        OneLetter,
+        Backend,
+        Any,
+    )
 )]
 pub(super) async fn get(
     State(api): State<AdminApi>,
@@ -262,7 +304,15 @@ pub(super) struct Deleted {
     operation_id = "delete_dead_letter",
     tag = "dead letters",
     params(("id" = String, Path)),
-    responses((status = 200, description = "It is gone.", body = Deleted), OneLetter, Backend, Any)
+    responses(
+        (status = 200, description = "It is gone.", body = Deleted, example = json!({
+            "id": "0198c0de-0000-7000-8000-000000000000", "status": "deleted",
+        })),
+        Asking,
+        OneLetter,
+        Backend,
+        Any,
+    )
 )]
 pub(super) async fn delete(
     State(api): State<AdminApi>,
@@ -313,6 +363,7 @@ impl From<Replayed> for ReplayAnswer {
             "outcome": {"Executed": {"status": "success", "body": {"logged": true}, "headers": {}}},
             "deleted": true,
         })),
+        Asking,
         OneLetter,
         (status = 422, description = "It still cannot be decoded.", body = ErrorBody, example = json!({
             "code": "INVALID_ACTION",
@@ -321,7 +372,8 @@ impl From<Replayed> for ReplayAnswer {
         })),
         Backend,
         (status = 503, description = "A backend cannot be reached (`STATE_UNAVAILABLE`), there is no room or the same \
-            action is under way (`OVERLOADED`), or the process is stopping (`SHUTTING_DOWN`).",
+            action is under way (`OVERLOADED`), it is full (`STATE_FULL`), or the process is stopping (`SHUTTING_DOWN`).",
+            headers(("Retry-After" = u64, description = "Seconds to wait.")),
             body = ErrorBody, example = json!({
             "code": "OVERLOADED",
             "message": "too much is in flight: try again later",

@@ -21,17 +21,6 @@ use crate::service::{Access, AdminApi, read_action};
     dead_code,
     reason = "an action's fields are here for their names and for the document"
 )]
-#[schema(example = json!({
-    "namespace": "shop",
-    "tenant": "acme",
-    "provider": "email",
-    "action_type": "order_placed",
-    "payload": {"amount": 120},
-    "metadata": {"env": "prod"},
-    "evaluate_all": true,
-    "evaluate_at": "2026-01-01T09:00:00Z",
-    "mock_state": {"orders of acme": 5},
-}))]
 struct EvaluateRequest {
     #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
     id: Option<IgnoredAny>,
@@ -102,7 +91,17 @@ impl From<EvaluateRequest> for EvaluateOptions {
     path = "/v1/rules/evaluate",
     operation_id = "evaluate_rules",
     tag = "rules",
-    request_body = EvaluateRequest,
+    request_body(content = EvaluateRequest, example = json!({
+        "namespace": "shop",
+        "tenant": "acme",
+        "provider": "email",
+        "action_type": "order_placed",
+        "payload": {"amount": 120},
+        "metadata": {"env": "prod"},
+        "evaluate_all": true,
+        "evaluate_at": "2026-01-01T09:00:00Z",
+        "mock_state": {"orders of acme": 5},
+    })),
     responses(
         (status = 200, description = "The verdict, and what each rule did.", body = Evaluation, example = json!({
             "verdict": "suppress",
@@ -151,7 +150,8 @@ impl From<EvaluateRequest> for EvaluateOptions {
             "code": "INVALID_ACTION", "message": "`tenant`: is missing", "retryable": false,
         })),
         (status = 503, description = "Rules want to know something of the state, which cannot be reached; `Retry-After` \
-            says when to try again.", body = ErrorBody, example = json!({
+            says when to try again.", headers(("Retry-After" = u64, description = "Seconds to wait.")),
+            body = ErrorBody, example = json!({
             "code": "STATE_UNAVAILABLE",
             "message": "the state backend cannot be reached",
             "retryable": true,

@@ -6,9 +6,10 @@ use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Backend, Body};
+use super::refusals::{Any, Asking, Backend, Body};
 use crate::service::{Access, AdminApi};
 
 /// All providers.
@@ -85,13 +86,40 @@ impl From<ProviderHealth> for Provider {
     }
 }
 
+fn example() -> Value {
+    json!({
+        "provider": "email",
+        "healthy": true,
+        "circuit_breaker_state": "closed",
+        "total_requests": 1000,
+        "successes": 990,
+        "failures": 10,
+        "success_rate": 99.0,
+        "avg_latency_ms": 21.5,
+        "p50_latency_ms": 18.0,
+        "p95_latency_ms": 40.25,
+        "p99_latency_ms": 120.0,
+        "last_error": "no answer within 30s",
+        "last_error_at": "2026-01-01T09:00:00Z",
+        "queued": 3,
+        "in_flight": 2,
+        "redelivering": 0,
+    })
+}
+
 /// Each provider's breaker, queue, success rate, latencies and last error
 #[utoipa::path(
     get,
     path = "/v1/providers/health",
     operation_id = "get_provider_health",
     tag = "providers",
-    responses((status = 200, description = "All providers.", body = ProviderList), Any)
+    responses(
+        (status = 200, description = "All providers.", body = ProviderList, example = json!({
+            "providers": [example()],
+        })),
+        Asking,
+        Any,
+    )
 )]
 pub(super) async fn health(
     State(api): State<AdminApi>,
@@ -106,7 +134,6 @@ pub(super) async fn health(
 
 /// What to make of a breaker.
 #[derive(Deserialize, ToSchema)]
-#[schema(example = json!({"state": "open"}))]
 pub(super) struct BreakerRequest {
     state: BreakerByHand,
 }
@@ -131,9 +158,9 @@ enum BreakerByHand {
     operation_id = "set_provider_breaker",
     tag = "providers",
     params(("name" = String, Path, description = "The provider's name, percent-encoded.", example = "email")),
-    request_body = BreakerRequest,
+    request_body(content = BreakerRequest, example = json!({"state": "open"})),
     responses(
-        (status = 200, description = "How the provider is now.", body = Provider),
+        (status = 200, description = "How the provider is now.", body = Provider, example = json!(example())),
         Body,
         (status = 404, description = "There is no such provider.", body = ErrorBody, example = json!({
             "code": "NOT_FOUND", "message": "no provider is named \"email\"", "retryable": false,

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Backend, Body};
+use super::refusals::{Any, Asking, Backend, Body};
 use crate::service::{Access, AdminApi};
 
 const GENERATION: HeaderName = HeaderName::from_static("x-rules-generation");
@@ -39,6 +39,7 @@ const ERRORS: HeaderName = HeaderName::from_static("x-rules-errors");
             "action_type": "suppress",
             "source": "10-mute.yaml",
         }])),
+        Asking,
         Any,
     )
 )]
@@ -102,6 +103,7 @@ impl From<RulesInForce> for LastLoad {
                 "message": "unknown operator `start_with`: did you mean `starts_with`?",
             }],
         })),
+        Asking,
         Any,
     )
 )]
@@ -144,7 +146,9 @@ pub(super) struct ReloadAnswer {
     path = "/v1/rules/reload",
     operation_id = "reload_rules",
     tag = "rules",
-    request_body(content = Option<ReloadRequest>, description = "May be left out."),
+    request_body(content = Option<ReloadRequest>, description = "May be left out.", example = json!({
+        "directory": "/etc/acteon/rules/canary",
+    })),
     responses(
         (status = 200, description = "The new set is in force.", body = ReloadAnswer, example = json!({
             "loaded": 10, "reloaded": 10, "directory": "/etc/acteon/rules", "errors": [],
@@ -203,9 +207,11 @@ pub(super) struct ToggleAnswer {
     operation_id = "set_rule_enabled",
     tag = "rules",
     params(("name" = String, Path, description = "The rule's name, percent-encoded.", example = "mute-tests")),
-    request_body = ToggleRequest,
+    request_body(content = ToggleRequest, example = json!({"enabled": false})),
     responses(
-        (status = 200, description = "It holds.", body = ToggleAnswer),
+        (status = 200, description = "It holds.", body = ToggleAnswer, example = json!({
+            "name": "mute-tests", "enabled": false, "status": "disabled",
+        })),
         Body,
         (status = 404, description = "There is no such rule.", body = ErrorBody, example = json!({
             "code": "RULE_NOT_FOUND", "message": "no rule is named \"mute-tests\"", "retryable": false,
