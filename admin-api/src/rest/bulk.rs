@@ -25,6 +25,7 @@ pub(super) struct Asked {
 
 /// Which letters are meant.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = BulkRequest)]
 pub(super) struct Request {
     filter: Filter,
@@ -37,6 +38,7 @@ pub(super) struct Request {
 
 /// All that is given must hold; without anything, all letters are meant.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = DeadLetterFilter)]
 struct Filter {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).

@@ -17,20 +17,21 @@ use crate::service::{Access, AdminApi, read_action};
 
 /// An action to try, and beside its own fields what to vary. The former are read by who reads every action.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "an action's fields are here for their names and for the document"
 )]
 struct EvaluateRequest {
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     id: Option<IgnoredAny>,
-    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     namespace: IgnoredAny,
-    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     tenant: IgnoredAny,
-    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     provider: IgnoredAny,
-    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     action_type: IgnoredAny,
     /// Any JSON, `null` too; at most 64 levels deep.
     #[schema(value_type = Value)]
@@ -39,13 +40,13 @@ struct EvaluateRequest {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<IgnoredAny>,
     /// What a dedup rule without a key of its own uses.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     dedup_key: Option<IgnoredAny>,
     /// The state an event asks to move to.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     status: Option<IgnoredAny>,
     /// Overrides the computed one.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     fingerprint: Option<IgnoredAny>,
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<IgnoredAny>,

@@ -134,6 +134,7 @@ pub(super) async fn health(
 
 /// What to make of a breaker.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct BreakerRequest {
     state: BreakerByHand,
 }

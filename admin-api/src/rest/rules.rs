@@ -117,6 +117,7 @@ pub(super) async fn last_load(
 
 /// What to load.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ReloadRequest {
     /// A directory below the configured one; without it, the configured one.
     #[serde(default)]
@@ -183,6 +184,7 @@ pub(super) async fn reload(
 
 /// Whether a rule shall take part.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ToggleRequest {
     #[schema(example = false)]
     enabled: bool,

@@ -1,8 +1,12 @@
 //! The spine, end to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
 mod cli;
+mod contract;
 mod cookbook;
+mod document;
 mod eval;
+mod foreign;
+mod generated;
 mod http;
 mod isolation;
 mod kafka;
