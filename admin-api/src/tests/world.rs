@@ -384,8 +384,7 @@ impl Providers for FakeProviders {
     }
 
     fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
-        let mut health = self.health().into_iter();
-        let health = health.find(|health| health.name == name)?;
+        let health = self.health().into_iter().find(|one| one.name == name)?;
         let breaker = match to {
             ByHand::Open => BreakerState::Open,
             ByHand::Closed => BreakerState::Closed,

@@ -1,8 +1,10 @@
+mod encodings;
+mod names;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
-use std::io::Write as _;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,8 +13,6 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -434,161 +434,4 @@ fn what_was_found_in_a_body_stays_out_of_messages() {
         message,
         "invalid type: string, expected an object at line 1 column 10"
     );
-}
-
-#[tokio::test]
-async fn a_name_that_is_not_known_is_refused_with_the_one_that_may_be_meant() {
-    let refused = async |line: &str, body: &'static str| {
-        let response = send(request(line, "application/json", body)).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{line} {body}");
-        let error: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
-        let part = |name: &str| error[name].as_str().unwrap().to_owned();
-        format!("{} {}", part("code"), part("message"))
-    };
-    let table = [
-        (
-            "PUT /toggle",
-            r#"{"enabled": true, "notes": "x"}"#,
-            "INVALID_JSON `notes` is not known here; did you mean `note`? at line 1 column 25",
-        ),
-        (
-            "PUT /toggle",
-            r#"{"enabled": true, "x\n": 1}"#,
-            "INVALID_JSON `x\\n` is not known here; known: `enabled`, `note` at line 1 column 23",
-        ),
-        (
-            "GET /page?Limit=3",
-            "",
-            "INVALID_QUERY `Limit` is not known here; did you mean `limit`?",
-        ),
-        (
-            "GET /page?limit=3&lim=4",
-            "",
-            "INVALID_QUERY `lim` is not known here; did you mean `limit`?",
-        ),
-        (
-            "GET /page?offset=3",
-            "",
-            "INVALID_QUERY `offset` is not known here; known: `limit`",
-        ),
-        (
-            "GET /page?limit=3&limit=4",
-            "",
-            "INVALID_QUERY duplicate field `limit`",
-        ),
-        (
-            "GET /bounds?x",
-            "",
-            "INVALID_QUERY `x` is not known here; nothing is",
-        ),
-    ];
-    for (line, body, expected) in table {
-        assert_eq!(refused(line, body).await, expected, "{line} {body}");
-    }
-    let bare = send(request("GET /bounds?", "", "")).await;
-    assert_eq!(bare.status(), StatusCode::OK);
-}
-
-#[tokio::test]
-async fn an_array_is_never_read_as_an_object_however_deep_it_is() {
-    for (line, body) in [
-        ("PUT /toggle", "[false]"),
-        ("PUT /toggle", r#"[false, "why"]"#),
-        ("POST /optional", "[true]"),
-        ("PUT /bounds", r#"{"inner": [1, 2]}"#),
-        ("PUT /bounds", r#"{"many": [{"from": 1, "to": 2}, [1, 2]]}"#),
-        ("PUT /bounds", r#"{"named": {"a": [1, 2]}}"#),
-        ("PUT /bounds", r#"{"either": {"Span": [1, 2]}}"#),
-        ("PUT /bounds", r#"{"either": {"Open": [1]}}"#),
-    ] {
-        let response = send(request(line, "application/json", body)).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
-        let text = text(response).await;
-        assert!(text.contains("sequence, expected an object"), "{text}");
-    }
-    let fine =
-        r#"{"inner":{"from":1,"to":2},"many":[{"from":1,"to":2}],"either":{"Open":{"from":1}}}"#;
-    let response = send(request("PUT /bounds", "application/json", fine)).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    let deep = r#"{"many": [{"from": 1, "to": 2}, {"from": 1, "too": 2}]}"#;
-    let response = send(request("PUT /bounds", "application/json", deep)).await;
-    assert!(
-        text(response)
-            .await
-            .contains("`many[1]`: `too` is not known here; did you mean `to`? at line 1 column 49")
-    );
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(text).unwrap();
-    packed.finish().unwrap()
-}
-
-#[tokio::test]
-async fn a_body_may_be_gzip_and_is_bounded_by_what_it_becomes() {
-    let toggle = br#"{"enabled": true, "note": "packed"}"#;
-    let sent = async |encoding: &str, body: Vec<u8>| {
-        let mut request = request("PUT /toggle", "application/json", body);
-        let headers = request.headers_mut();
-        headers.insert("content-encoding", encoding.parse().unwrap());
-        let response = send(request).await;
-        (response.status().as_u16(), text(response).await)
-    };
-    for encoding in ["gzip", "GZip", "x-gzip"] {
-        assert_eq!(
-            sent(encoding, gzip(toggle)).await,
-            (200, "true packed".to_owned())
-        );
-    }
-    assert_eq!(sent("identity", toggle.to_vec()).await.0, 200);
-    let two_members = [gzip(&toggle[..9]), gzip(&toggle[9..])].concat();
-    assert_eq!(sent("gzip", two_members).await.0, 200);
-    let mut torn = gzip(toggle);
-    torn.truncate(30);
-    let refused = [
-        (
-            "gzip",
-            gzip(&[b' '; 101]),
-            413,
-            "the body has more than 100 bytes",
-        ),
-        ("gzip", toggle.to_vec(), 400, "not gzip that can be read"),
-        ("gzip", torn, 400, "not gzip that can be read"),
-        ("br", toggle.to_vec(), 415, "or as `gzip`"),
-        ("gzip, gzip", gzip(&gzip(toggle)), 415, "or as `gzip`"),
-    ];
-    for (encoding, body, status, message) in refused {
-        let answer = sent(encoding, body).await;
-        assert_eq!(answer.0, status, "{encoding} {}", answer.1);
-        assert!(answer.1.contains(message), "{}", answer.1);
-    }
-}
-
-#[tokio::test]
-async fn what_a_body_is_inflated_to_takes_room_as_it_comes() {
-    let packed = gzip(&vec![b' '; 1 << 20]);
-    assert!(packed.len() < 16 << 10, "{} bytes", packed.len());
-    let read = async |max| {
-        let mut room = CountedRoom { taken: 0, max };
-        let mut request = request("POST /", "application/json", packed.clone());
-        let headers = request.headers_mut();
-        headers.insert("content-encoding", "gzip".parse().unwrap());
-        let body = read_json_into(request, &mut room).await;
-        (
-            body.map(|body| body.len()).map_err(|error| error.code),
-            room.taken,
-        )
-    };
-    let (size, taken) = read(4 << 20).await;
-    assert_eq!(size, Ok(1 << 20));
-    assert!(((1 << 20)..=(2 << 20)).contains(&taken), "{taken}");
-    assert_eq!(read(500 << 10).await, (Err("OVERLOADED"), 0));
-}
-
-#[tokio::test]
-async fn a_byte_order_mark_before_a_body_says_nothing() {
-    let body = "\u{feff}{\"enabled\": true}";
-    let response = send(request("PUT /toggle", "application/json", body)).await;
-    assert_eq!(text(response).await, "true ");
 }

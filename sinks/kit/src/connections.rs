@@ -1,9 +1,7 @@
-//! Tells a connection that broke because its server had grown tired of it from one that broke under a request. Many servers
-//! close a kept-alive connection without saying so, and a request that is sent at that moment is answered by nobody.
-//!
-//! Whether the server had read the request cannot be known for sure. It is repeated all the same, once and on a new
-//! connection, for it bears the same idempotency key (Go's HTTP client does so, too): otherwise a server that closes early
-//! would seem to fail.
+//! Tells a connection that its server closed while it was idle from one that broke under a request: many servers close
+//! without saying so, and a request that is sent at that moment is answered by nobody. Whether the server had read it cannot
+//! be known for sure. It is sent once more all the same, on a new connection and under the same idempotency key, as Go's HTTP
+//! client does: otherwise a server that closes early would seem to fail.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -317,7 +317,7 @@ async fn every_refusal_has_one_form_those_of_the_library_included() {
         assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{line}");
         assert_eq!(keys(&body), ["code", "message", "retryable"]);
     }
-    let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(100_000));
+    let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(300_000));
     let (line, body) = raw(&server, &long).await;
     assert!(line.starts_with("HTTP/1.1 431 "), "{line}");
     assert_eq!(body["code"], "HEADERS_TOO_LARGE");

@@ -45,7 +45,7 @@ async fn no_generated_request_is_answered_otherwise_than_documented() {
         "all",
         "--no-color",
     ]);
-    command.args(["--generation-database", "none", "--workers", "2"]);
+    command.args(["--generation-database", "none", "--workers", "1"]);
     let ended = spawn_blocking(move || command.output())
         .await
         .unwrap()
