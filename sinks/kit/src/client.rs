@@ -89,14 +89,14 @@ impl HttpClient {
     pub fn new(options: ClientOptions<'_>, context: &SinkContext) -> Result<Self, BuildError> {
         check_literal(&options.url, &options.filter)?;
         let tls = options.roots.config(&options.url)?;
-        Self::with_tls(options, context, tls)
+        Self::with_tls(options, context, &tls)
     }
 
     /// A client that trusts whom `tls` says.
     pub(crate) fn with_tls(
         options: ClientOptions<'_>,
         context: &SinkContext,
-        tls: rustls::ClientConfig,
+        tls: &rustls::ClientConfig,
     ) -> Result<Self, BuildError> {
         let resolver = FilteringResolver::new(options.filter);
         let builder = || {

@@ -14,9 +14,9 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     eprintln!("Kafka: looking for its archives, else downloading them (up to a minute)");
-    let kafka = told("Kafka", Kafka::fetch().await);
+    let kafka = told("Kafka", &Kafka::fetch().await);
     eprintln!("Schemathesis: looking for its packages, else downloading them (up to a minute)");
-    let schemathesis = told("Schemathesis", schemathesis::fetch().await);
+    let schemathesis = told("Schemathesis", &schemathesis::fetch().await);
     match kafka && schemathesis {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -24,8 +24,8 @@ async fn main() -> ExitCode {
 }
 
 /// Whether it is there.
-fn told(name: &str, fetched: anyhow::Result<PathBuf>) -> bool {
-    match &fetched {
+fn told(name: &str, fetched: &anyhow::Result<PathBuf>) -> bool {
+    match fetched {
         Ok(folder) => eprintln!("{name}: in {}", folder.display()),
         Err(error) => eprintln!("{name}: {error:#}"),
     }
