@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod bulk;
 mod cursor;
 mod dead_letters;
 mod document;
@@ -58,6 +59,9 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::get, dead_letters::delete))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(bulk::replay))
+        .routes(routes!(bulk::delete))
         .routes(routes!(redeliveries::list))
         .routes(routes!(providers::health))
+        .routes(routes!(providers::set_breaker))
 }

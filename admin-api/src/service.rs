@@ -2,6 +2,7 @@
 //! over it. It sees ports only, and each question carries the scope of who asks.
 
 mod audit;
+mod bulk;
 pub(crate) mod change;
 mod changes;
 mod dead_letters;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::events;
 
 pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX};
+pub use bulk::{Bulk, BulkChange};
 pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
 pub use error::AdminError;
 pub use redeliveries::REDELIVERY_LIMIT_MAX;

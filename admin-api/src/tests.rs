@@ -1,4 +1,5 @@
 mod audit;
+mod bulk;
 mod dead_letters;
 mod document;
 mod errors;
@@ -7,6 +8,7 @@ mod replay;
 mod rules;
 mod scopes;
 mod status;
+mod typos;
 mod world;
 
 use world::{Answer, World};

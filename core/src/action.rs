@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::time::Time;
 
 /// One action: who asks, through which provider, what kind, and the payload.
 ///
@@ -37,11 +38,11 @@ pub struct Action {
     /// Overrides the computed fingerprint.
     pub fingerprint: Option<CompactString>,
     /// When the event began.
-    pub starts_at: Option<Timestamp>,
+    pub starts_at: Option<Time>,
     /// When the event ended.
-    pub ends_at: Option<Timestamp>,
+    pub ends_at: Option<Time>,
     /// When the producer created it, else when Acteon received it.
-    pub created_at: Timestamp,
+    pub created_at: Time,
     /// W3C `traceparent` and `tracestate`.
     pub trace_context: Labels,
 }

@@ -68,6 +68,44 @@ impl DeadLetterKind {
     }
 }
 
+/// Which dead letters are meant: those of which all that is given holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterFilter {
+    /// Only this kind.
+    pub kind: Option<DeadLetterKind>,
+    /// Only this namespace.
+    pub namespace: Option<CompactString>,
+    /// Only this tenant.
+    pub tenant: Option<CompactString>,
+    /// Only this provider.
+    pub provider: Option<CompactString>,
+    /// Only actions of this type.
+    pub action_type: Option<CompactString>,
+    /// Only this reason.
+    pub code: Option<CompactString>,
+    /// Only those that became dead letters then or later.
+    pub from: Option<Timestamp>,
+    /// Only those that became dead letters before.
+    pub to: Option<Timestamp>,
+}
+
+impl LetterFilter {
+    /// Whether all that is given holds.
+    pub fn matches(&self, letter: &DeadLetter) -> bool {
+        let is = |wanted: &Option<CompactString>, value: &CompactString| {
+            wanted.as_ref().is_none_or(|wanted| wanted == value)
+        };
+        self.kind.is_none_or(|kind| kind == letter.kind)
+            && is(&self.namespace, &letter.namespace)
+            && is(&self.tenant, &letter.tenant)
+            && is(&self.provider, &letter.provider)
+            && is(&self.action_type, &letter.action_type)
+            && is(&self.code, &letter.code)
+            && self.from.is_none_or(|from| from <= letter.created_at)
+            && self.to.is_none_or(|to| letter.created_at < to)
+    }
+}
+
 /// How many dead letters of each kind to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterBounds {

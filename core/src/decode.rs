@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use thiserror::Error;
 
-use self::reader::{Reader, Refused};
+use self::reader::{Numbers, Reader, Refused};
 pub use self::wire::FIELDS;
 use self::wire::{Fill, Wire};
 use crate::action::{Action, Payload};
@@ -27,6 +27,9 @@ use crate::action::{Action, Payload};
 pub const NAME_BYTES_MAX: usize = 256;
 /// The longest `dedup_key`, `status` or `fingerprint`, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
+
+/// What some writers of UTF-8 put before their text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How deep an action with the deepest payload is nested.
 const DEPTH_MAX: usize = Payload::DEPTH_MAX + 1;
@@ -202,6 +205,7 @@ impl<'de> Visitor<'de> for UpTo<'_> {
 
 /// Reads `json`, a part of `bytes`, by the reader whose errors name the place.
 fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
+    check_pairs(json)?;
     let (mut wire, mut track) = (Wire::default(), Track::new());
     let mut reader = serde_json::Deserializer::from_str(json);
     Fill::new(&mut wire, bytes)
@@ -224,6 +228,29 @@ fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
     Ok(Draft(wire))
 }
 
+/// Refuses JSON that is no text: with half of a surrogate pair in it. What is no JSON at all is left to the reader that
+/// says why.
+fn check_pairs(json: &str) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(json, DEPTH_MAX);
+    if reader.value().is_ok() || serde_json::from_str::<&RawValue>(json).is_err() {
+        return Ok(());
+    }
+    let (line, column) = line_and_column(&json.as_bytes()[..reader.place()]);
+    let what = "the string holds half of a surrogate pair";
+    let message = format!("at line {line} column {column}: {what}");
+    Err(DecodeError::action("", message))
+}
+
+/// The text of `json` when it is JSON that everybody can read (I-JSON, RFC 7493): UTF-8, whole surrogate pairs, numbers that
+/// a double can hold, at most `levels_max` lists and objects inside each other. White space around it is left out.
+pub fn strict_json(json: &[u8], levels_max: usize) -> Option<&str> {
+    let text = simdutf8::basic::from_utf8(json).ok()?;
+    let mut reader = Reader::new(text, levels_max).with(Numbers::InRange);
+    let text = reader.value().ok()?;
+    reader.end().ok()?;
+    Some(text)
+}
+
 fn json_error(error: &serde_json::Error) -> DecodeError {
     let text = error.to_string();
     let message = text
@@ -238,17 +265,24 @@ fn json_error(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-/// JSON is text, and the readers leave it to this to see that.
+/// JSON is text, and the readers leave it to this to see that. A byte order mark before it says nothing.
 fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     simdutf8::compat::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let (line, column) = line_and_column(&bytes[..error.valid_up_to()]);
         DecodeError::Json {
             message: "not UTF-8 text".to_owned(),
-            line: memchr::memchr_iter(b'\n', before).count() + 1,
-            column: before.len() - line_start + 1,
+            line,
+            column,
         }
     })
+}
+
+/// Of what follows `before`, from 1.
+fn line_and_column(before: &[u8]) -> (usize, usize) {
+    let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    (line, before.len() - line_start + 1)
 }
 
 /// Refuses text in which lists and objects are nested deeper than `max`, before any parser recurses into it. The
@@ -354,7 +388,7 @@ impl Draft {
             fingerprint: optional("fingerprint", wire.fingerprint)?,
             starts_at: wire.starts_at,
             ends_at: wire.ends_at,
-            created_at: wire.created_at.unwrap_or(now),
+            created_at: wire.created_at.unwrap_or_else(|| now.into()),
             trace_context: wire.trace_context.unwrap_or_default(),
         })
     }

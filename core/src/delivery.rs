@@ -188,6 +188,8 @@ impl Caller {
 pub enum Settled {
     /// The action is finished. The source acknowledges it.
     Done(ActionOutcome),
+    /// It had ended before, and this outcome was remembered. The source acknowledges it.
+    Remembered(ActionOutcome),
     /// It is stored as a dead letter, as durably as the state backend allows. The source acknowledges it.
     DeadLettered(Arc<DeadLetter>),
     /// Nothing final has happened. The source keeps it and submits it again soon.
@@ -292,6 +294,11 @@ where
     /// Ends the loan. The source acknowledges.
     pub fn done(mut self, outcome: ActionOutcome) {
         self.end(|_| Settled::Done(outcome));
+    }
+
+    /// Ends the loan with an outcome that was remembered; the source acknowledges.
+    pub fn remembered(mut self, outcome: ActionOutcome) {
+        self.end(|_| Settled::Remembered(outcome));
     }
 
     /// Ends the loan. `letter` is stored; the source acknowledges.

@@ -49,13 +49,24 @@ pub trait Readiness: Send + Sync {
 pub trait Providers: Send + Sync {
     /// All providers, sorted by name.
     fn health(&self) -> Vec<ProviderHealth>;
+
+    /// Opens or closes the breaker of one, and tells how it is then; nothing when there is none of this name.
+    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth>;
+}
+
+/// What an operator makes of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByHand {
+    /// Nothing is tried until it is closed by hand.
+    Open,
+    /// As if nothing had failed.
+    Closed,
 }
 
 /// How one provider is.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ProviderHealth {
-    #[schema(value_type = String)]
     pub name: CompactString,
     pub breaker: BreakerState,
     /// Actions waiting in its queue, waiting for a retry included.
@@ -69,6 +80,7 @@ pub struct ProviderHealth {
     /// Of the last hundred attempts; `null` before the first.
     pub success_rate: Option<f64>,
     /// Of the last hundred attempts, in milliseconds.
+    pub latency_avg_ms: Option<f64>,
     pub latency_p50_ms: Option<f64>,
     pub latency_p95_ms: Option<f64>,
     pub latency_p99_ms: Option<f64>,
@@ -76,12 +88,10 @@ pub struct ProviderHealth {
 }
 
 /// What went wrong last.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct LastError {
-    #[schema(value_type = String)]
     pub message: CompactString,
-    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

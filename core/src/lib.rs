@@ -30,6 +30,7 @@ pub mod secret;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod time;
 pub mod verdict;
 
 pub use action::{Action, Labels, Payload};
@@ -38,7 +39,9 @@ pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use clock::Clock;
 pub use counters::Counters;
-pub use dead_letter::{DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy};
+pub use dead_letter::{
+    DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter,
+};
 pub use delivery::{
     Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
 };
@@ -52,4 +55,5 @@ pub use secret::Secret;
 pub use sink::{Attempt, Sink, SinkError, Sinks};
 pub use source::{Shutdown, Source, Sources};
 pub use state::{State, StateError};
+pub use time::Time;
 pub use verdict::Verdict;

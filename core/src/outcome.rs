@@ -57,12 +57,12 @@ pub enum ActionOutcome {
         provider: CompactString,
         fallback_chain: Vec<CompactString>,
     },
-    /// What would have happened.
+    /// What would have happened. The provider is the requested one when nothing would be delivered.
     #[allow(missing_docs)]
     DryRun {
         verdict: Verdict,
         matched_rule: Option<CompactString>,
-        would_be_provider: Option<CompactString>,
+        would_be_provider: CompactString,
     },
 }
 

@@ -241,15 +241,33 @@ pub struct Evaluation {
 #[allow(missing_docs)]
 pub struct RuleTrace {
     #[schema(value_type = String)]
-    pub rule: CompactString,
+    pub rule_name: CompactString,
     pub priority: i64,
     pub enabled: bool,
+    /// The condition in one line, cut when it is long.
+    pub condition_display: String,
     pub result: RuleResult,
-    /// The condition that did not hold, with the value it saw.
+    pub evaluation_duration_us: u64,
+    /// The type of the rule's action, such as `suppress`.
+    pub action: &'static str,
+    /// The file it stands in.
+    pub source: String,
+    pub description: Option<String>,
+    /// Why it was not tried.
+    pub skip_reason: Option<String>,
+    /// Why it could not be applied.
+    pub error: Option<String>,
+    /// The part of the condition that did not hold, with the value it saw; of a rule that matched, the reason it gives.
     pub reason: Option<String>,
-    pub action_type: &'static str,
-    pub duration_us: u64,
     pub metadata: std::collections::BTreeMap<String, String>,
+}
+
+impl RuleTrace {
+    /// Why the rule did what it did, whatever that was.
+    pub fn why(&self) -> Option<&str> {
+        let why = self.skip_reason.as_ref().or(self.error.as_ref());
+        why.or(self.reason.as_ref()).map(String::as_str)
+    }
 }
 
 /// What one rule did.

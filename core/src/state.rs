@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use thiserror::Error;
 
-use crate::dead_letter::{DeadLetter, DeadLetterBounds, DeadLetterKind};
+use crate::dead_letter::{DeadLetter, DeadLetterBounds, DeadLetterKind, LetterFilter};
 use crate::outcome::ActionOutcome;
 use crate::registry::Family;
 use crate::scope::Scope;
@@ -405,12 +405,8 @@ pub enum End {
 pub struct DeadLetterQuery {
     /// The scope of the caller.
     pub scope: Scope,
-    /// Only this kind.
-    pub kind: Option<DeadLetterKind>,
-    /// Only this namespace.
-    pub namespace: Option<CompactString>,
-    /// Only this tenant.
-    pub tenant: Option<CompactString>,
+    /// What must hold of them.
+    pub filter: LetterFilter,
     /// Continues after this position: the [`DeadLetterPage::next`] of the previous page.
     pub after: Option<u64>,
     /// The maximum page length.

@@ -112,7 +112,7 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
     let history: Vec<AttemptRecord> =
         history.map_or_else(Vec::new, |history| history.last.iter().cloned().collect());
     DeadLetter {
-        id: position_id(&delivery.position, action.created_at),
+        id: position_id(&delivery.position, action.created_at.timestamp()),
         kind: DeadLetterKind::Exhausted,
         namespace: action.namespace.clone(),
         tenant: action.tenant.clone(),

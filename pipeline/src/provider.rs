@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::attempt::EXCERPT_BYTES_MAX;
-use acteon_core::health::{BreakerState, ProviderHealth};
+use acteon_core::health::{BreakerState, ByHand, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, SinkError};
 use compact_str::CompactString;
@@ -90,6 +90,13 @@ impl Providers {
         self.named.get(name).or(self.any.as_ref())
     }
 
+    fn health_of(&self, provider: &Provider) -> ProviderHealth {
+        ProviderHealth {
+            redelivering: self.redeliveries.of(provider.name()),
+            ..provider.health()
+        }
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.named.values().chain(&self.any)
     }
@@ -97,13 +104,15 @@ impl Providers {
 
 impl acteon_core::health::Providers for Providers {
     fn health(&self) -> Vec<ProviderHealth> {
-        let health = self.all().map(|provider| ProviderHealth {
-            redelivering: self.redeliveries.of(provider.name()),
-            ..provider.health()
-        });
-        let mut health: Vec<_> = health.collect();
+        let mut health: Vec<_> = self.all().map(|one| self.health_of(one)).collect();
         health.sort_by(|a, b| a.name.cmp(&b.name));
         health
+    }
+
+    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+        let provider = self.get(name)?;
+        provider.observed(|stats| stats.breaker.set(to));
+        Some(self.health_of(provider))
     }
 }
 
@@ -372,6 +381,7 @@ impl Provider {
             deliveries: stats.deliveries,
             failures: stats.failures,
             success_rate: stats.recent.success_rate(),
+            latency_avg_ms: stats.latency_avg_ms(),
             latency_p50_ms: stats.latency_ms(0.5),
             latency_p95_ms: stats.latency_ms(0.95),
             latency_p99_ms: stats.latency_ms(0.99),

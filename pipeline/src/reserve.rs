@@ -207,7 +207,7 @@ impl Answering<'_> {
                     self.pipeline.waiting.delivered(key);
                 }
                 self.pipeline.parts.counters.replayed.fetch_add(1, Relaxed);
-                asking.job.delivery.done(*outcome);
+                asking.job.delivery.remembered(*outcome);
             }
             Reserved::Busy(busy) => {
                 let patience = Instant::now() + self.pipeline.parts.options.lease_wait;

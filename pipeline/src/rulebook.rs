@@ -367,13 +367,13 @@ impl Rulebook for Rules {
 
 fn would_be(action: &Action, decision: Decision) -> ActionOutcome {
     let would_be_provider = match decision.effect {
-        Effect::Deliver(plan) => plan.provider.or_else(|| Some(action.provider.clone())),
+        Effect::Deliver(plan) => plan.provider,
         Effect::Suppress { .. } | Effect::Fail(_) => None,
     };
     ActionOutcome::DryRun {
         verdict: decision.verdict,
         matched_rule: decision.matched_rule,
-        would_be_provider,
+        would_be_provider: would_be_provider.unwrap_or_else(|| action.provider.clone()),
     }
 }
 

@@ -177,7 +177,7 @@ impl Found<'_> {
         }
         let trace = wanted.and_then(|wanted| {
             let mut traces = self.evaluation?.trace.iter();
-            traces.find(|trace| *trace.rule == *wanted)
+            traces.find(|trace| *trace.rule_name == *wanted)
         });
         let Some(trace) = trace else {
             return String::new();
@@ -188,11 +188,11 @@ impl Found<'_> {
             RuleResult::Skipped => "was not tried",
             RuleResult::Error => "could not be applied",
         };
-        match &trace.reason {
+        match trace.why() {
             Some(reason) if trace.result != RuleResult::Matched => {
-                format!("; {} {did}: {reason}", trace.rule)
+                format!("; {} {did}: {reason}", trace.rule_name)
             }
-            _ => format!("; {} {did}", trace.rule),
+            _ => format!("; {} {did}", trace.rule_name),
         }
     }
 

@@ -246,7 +246,7 @@ impl<'p> Stage<'p> {
             action.id = id_from(now, chance);
         }
         if !dispatch.gives.created_at {
-            action.created_at = now;
+            action.created_at = now.into();
         }
         action
     }
@@ -281,7 +281,11 @@ impl<'p> Stage<'p> {
             .iter()
             .filter(|trace| trace.result == RuleResult::Matched);
         for trace in matched {
-            *self.played.matched.entry(trace.rule.clone()).or_default() += 1;
+            *self
+                .played
+                .matched
+                .entry(trace.rule_name.clone())
+                .or_default() += 1;
         }
         Some(evaluation)
     }
@@ -386,7 +390,7 @@ fn providers<'w>(
 
 fn outcome(settled: &Settled) -> Option<&ActionOutcome> {
     match settled {
-        Settled::Done(outcome) => Some(outcome),
+        Settled::Done(outcome) | Settled::Remembered(outcome) => Some(outcome),
         Settled::DeadLettered(_) | Settled::Retry { .. } | Settled::Later { .. } => None,
     }
 }
@@ -395,7 +399,7 @@ fn why_returned(settled: &Settled) -> String {
     match settled {
         Settled::Retry { refusal, .. } => format!("it went back to its source, {refusal:?}"),
         Settled::Later { delay, .. } => format!("it goes by the delayed path, {delay:?}"),
-        Settled::Done(_) | Settled::DeadLettered(_) => String::new(),
+        Settled::Done(_) | Settled::Remembered(_) | Settled::DeadLettered(_) => String::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 mod answering;
 mod connections;
 mod life;
+mod refusal;
 mod timed;
 
 use std::io;

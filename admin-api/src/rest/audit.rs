@@ -2,16 +2,19 @@
 
 mod record;
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
+use acteon_core::Verdict;
 use acteon_core::audit::{AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
 use jiff::Timestamp;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StringDeserializer};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::record::Record;
+use self::record::{Outcome, Record};
 use super::cursor;
 use super::refusals::{Any, Asking, Backend};
 use crate::service::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, Access, AdminApi};
@@ -21,7 +24,6 @@ const LIMIT: usize = 50;
 /// Which records to list. Every filter that is given must hold; a parameter that is not among these is refused, since
 /// a filter that is misspelt would show what nobody asked for.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     #[param(value_type = Option<String>)]
@@ -35,10 +37,10 @@ pub(super) struct Filters {
     #[param(value_type = Option<String>)]
     action_type: Option<CompactString>,
     /// Compared without regard to case.
-    #[param(value_type = Option<String>, example = "executed")]
+    #[param(value_type = Option<Outcome>, inline, example = "executed")]
     outcome: Option<CompactString>,
     /// Compared without regard to case.
-    #[param(value_type = Option<String>, example = "allow")]
+    #[param(value_type = Option<Verdict>, inline, example = "allow")]
     verdict: Option<CompactString>,
     #[param(value_type = Option<String>)]
     matched_rule: Option<CompactString>,
@@ -70,13 +72,27 @@ impl Filters {
             tenant: self.tenant,
             provider: self.provider,
             action_type: self.action_type,
-            outcome: self.outcome,
-            verdict: self.verdict,
+            outcome: known::<Outcome>("outcome", self.outcome)?,
+            verdict: known::<Verdict>("verdict", self.verdict)?,
             matched_rule: self.matched_rule,
             caller_id: self.caller_id,
             from: self.from,
             to: self.to,
         })
+    }
+}
+
+/// A value that `T` knows, in lower case. A filter by another would show nothing, and not say why.
+fn known<'de, T: Deserialize<'de>>(
+    parameter: &str,
+    value: Option<CompactString>,
+) -> Result<Option<CompactString>, ApiError> {
+    let Some(value) = value else { return Ok(None) };
+    let value = value.to_lowercase();
+    let reader: StringDeserializer<ValueError> = value.to_string().into_deserializer();
+    match T::deserialize(reader) {
+        Ok(_) => Ok(Some(value)),
+        Err(error) => Err(ApiError::invalid_query(format!("`{parameter}`: {error}"))),
     }
 }
 
@@ -186,6 +202,7 @@ pub(super) async fn list(
     params(("action_id" = String, Path, description = "The action's id, or that of an administrative change.")),
     responses(
         (status = 200, description = "The record.", body = Record<'_>, example = json!(record::example())),
+        Asking,
         (status = 404, description = "There is no such record, or no audit trail (`AUDIT_DISABLED`).",
             body = ErrorBody, example = json!({
             "code": "AUDIT_RECORD_NOT_FOUND",
@@ -200,6 +217,7 @@ pub(super) async fn newest(
     State(api): State<AdminApi>,
     access: Access,
     Path(action_id): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let record = api.audit_record(&access, &action_id).await?;
     Ok(Json(Record::of(&record)).into_response())

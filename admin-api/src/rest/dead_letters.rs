@@ -1,14 +1,15 @@
 //! `/v1/dead-letters`: what could not be delivered or decoded, kept to be looked at, replayed and deleted.
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::state::DeadLetterQuery;
-use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind};
+use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, LetterFilter};
 use axum::extract::State;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor;
@@ -19,16 +20,29 @@ const LIMIT: usize = 100;
 
 /// Which dead letters to list. Every filter that is given must hold.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
-    #[param(value_type = Option<String>, example = "exhausted")]
+    #[param(value_type = Option<Kind>, inline, example = "exhausted")]
     kind: Option<DeadLetterKind>,
     #[param(value_type = Option<String>)]
     namespace: Option<CompactString>,
     #[param(value_type = Option<String>)]
     tenant: Option<CompactString>,
+    /// The provider that was asked last.
+    #[param(value_type = Option<String>)]
+    provider: Option<CompactString>,
+    #[param(value_type = Option<String>)]
+    action_type: Option<CompactString>,
+    /// Why it is a dead letter.
+    #[param(value_type = Option<String>, example = "TIMEOUT")]
+    code: Option<CompactString>,
+    /// Became a dead letter at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Became a dead letter before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
     /// At most so many.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
@@ -38,20 +52,45 @@ pub(super) struct Filters {
 
 impl Filters {
     fn query(self, access: &Access) -> Result<DeadLetterQuery, ApiError> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
-            let message = format!("`limit`: must be from 1 to {DEAD_LETTER_LIMIT_MAX}");
-            return Err(ApiError::invalid_query(message));
-        }
-        Ok(DeadLetterQuery {
-            scope: access.scope.clone(),
+        let filter = LetterFilter {
             kind: self.kind,
             namespace: self.namespace,
             tenant: self.tenant,
+            provider: self.provider,
+            action_type: self.action_type,
+            code: self.code,
+            from: self.from,
+            to: self.to,
+        };
+        Ok(DeadLetterQuery {
+            scope: access.scope.clone(),
+            filter,
+            limit: limit(self.limit).map_err(ApiError::invalid_query)?,
             after: self.cursor.as_deref().map(cursor::to_letter).transpose()?,
-            limit,
         })
     }
+}
+
+/// How many letters are asked for.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, String> {
+    let limit = asked.unwrap_or(LIMIT);
+    match (1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
+        true => Ok(limit),
+        false => Err(format!(
+            "`limit`: must be from 1 to {DEAD_LETTER_LIMIT_MAX}"
+        )),
+    }
+}
+
+/// Why a message is a dead letter.
+#[derive(ToSchema)]
+#[schema(as = DeadLetterKind, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document only")]
+pub(super) enum Kind {
+    /// It could not be decoded.
+    Poison,
+    /// It could not be delivered.
+    Exhausted,
 }
 
 /// One dead letter, without its bytes.
@@ -61,8 +100,7 @@ pub(super) struct Summary {
     /// UUID v7; the same for the same place in the source.
     #[schema(value_type = String, format = "uuid")]
     id: CompactString,
-    /// `poison` or `exhausted`.
-    #[schema(value_type = String)]
+    #[schema(value_type = Kind)]
     kind: DeadLetterKind,
     /// `null` for poison, as are the other fields of an action.
     #[schema(required, value_type = Option<String>)]
@@ -130,6 +168,39 @@ pub(super) struct Page {
     next_cursor: Option<String>,
 }
 
+fn example() -> Value {
+    json!({
+        "id": "0198c0de-0000-7000-8000-000000000000",
+        "kind": "exhausted",
+        "namespace": "shop",
+        "tenant": "acme",
+        "provider": "email",
+        "action_type": "order_placed",
+        "action_id": "order-7",
+        "code": "TIMEOUT",
+        "message": "no answer within 30s",
+        "attempts": 4,
+        "history": [{
+            "at": "2026-01-01T09:00:00Z",
+            "provider": "email",
+            "status": 503,
+            "code": "EXECUTION_FAILED",
+            "duration_ms": 21,
+            "excerpt": "try later",
+        }],
+        "source": "kafka:orders/3@1042",
+        "size_bytes": 180,
+        "created_at": "2026-01-01T09:10:00Z",
+    })
+}
+
+fn whole_example() -> Value {
+    let mut example = example();
+    example["raw"] = r#"{"id":"order-7","namespace":"shop","tenant":"acme"}"#.into();
+    example["raw_base64"] = Value::Null;
+    example
+}
+
 /// What could not be delivered or decoded, the last one stored first
 #[utoipa::path(
     get,
@@ -138,7 +209,9 @@ pub(super) struct Page {
     tag = "dead letters",
     params(Filters),
     responses(
-        (status = 200, description = "One page, without the bytes.", body = Page),
+        (status = 200, description = "One page, without the bytes.", body = Page, example = json!({
+            "dead_letters": [example()], "total": 1, "next_cursor": null,
+        })),
         Asking,
         Backend,
         Any,
@@ -196,12 +269,19 @@ impl From<ShownLetter> for Letter {
     operation_id = "get_dead_letter",
     tag = "dead letters",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The letter.", body = Letter), OneLetter, Backend, Any)
+    responses(
+        (status = 200, description = "The letter.", body = Letter, example = json!(whole_example())),
+        Asking,
+        OneLetter,
+        Backend,
+        Any,
+    )
 )]
 pub(super) async fn get(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<Letter>, ApiError> {
     let shown = api.dead_letter(&access, &id).await?;
     Ok(Json(shown.into()))
@@ -224,12 +304,21 @@ pub(super) struct Deleted {
     operation_id = "delete_dead_letter",
     tag = "dead letters",
     params(("id" = String, Path)),
-    responses((status = 200, description = "It is gone.", body = Deleted), OneLetter, Backend, Any)
+    responses(
+        (status = 200, description = "It is gone.", body = Deleted, example = json!({
+            "id": "0198c0de-0000-7000-8000-000000000000", "status": "deleted",
+        })),
+        Asking,
+        OneLetter,
+        Backend,
+        Any,
+    )
 )]
 pub(super) async fn delete(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<Deleted>, ApiError> {
     api.delete_dead_letter(&access, &id).await?;
     let status = "deleted";
@@ -274,6 +363,7 @@ impl From<Replayed> for ReplayAnswer {
             "outcome": {"Executed": {"status": "success", "body": {"logged": true}, "headers": {}}},
             "deleted": true,
         })),
+        Asking,
         OneLetter,
         (status = 422, description = "It still cannot be decoded.", body = ErrorBody, example = json!({
             "code": "INVALID_ACTION",
@@ -282,7 +372,8 @@ impl From<Replayed> for ReplayAnswer {
         })),
         Backend,
         (status = 503, description = "A backend cannot be reached (`STATE_UNAVAILABLE`), there is no room or the same \
-            action is under way (`OVERLOADED`), or the process is stopping (`SHUTTING_DOWN`).",
+            action is under way (`OVERLOADED`), it is full (`STATE_FULL`), or the process is stopping (`SHUTTING_DOWN`).",
+            headers(("Retry-After" = u64, description = "Seconds to wait.")),
             body = ErrorBody, example = json!({
             "code": "OVERLOADED",
             "message": "too much is in flight: try again later",
@@ -296,6 +387,7 @@ pub(super) async fn replay(
     State(api): State<AdminApi>,
     access: Access,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Json<ReplayAnswer>, ApiError> {
     let replayed = api.replay(&access, &id).await?;
     Ok(Json(replayed.into()))

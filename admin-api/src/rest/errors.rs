@@ -21,7 +21,9 @@ impl From<AdminError> for ApiError {
                 Self::not_found(code::AUDIT_RECORD_NOT_FOUND, message)
             }
             AdminError::AuditDisabled => Self::not_found(code::AUDIT_DISABLED, message),
-            AdminError::DeadLetterNotFound(_) => Self::not_found(code::NOT_FOUND, message),
+            AdminError::DeadLetterNotFound(_) | AdminError::ProviderNotFound(_) => {
+                Self::not_found(code::NOT_FOUND, message)
+            }
             AdminError::NotAnAction(DecodeError::Json { .. }) | AdminError::MockState(_) => {
                 Self::invalid_json(message)
             }

@@ -1,84 +1,63 @@
-//! `/v1/rules/evaluate`: the playground. The action and what to vary stand in one object; each is read from the same
-//! bytes by who knows it.
-#![allow(
-    dead_code,
-    reason = "the fields of an action stand here for the document only"
-)]
+//! `/v1/rules/evaluate`: the playground. The action and what to vary are members of one object; each is read from the
+//! same bytes by who knows it.
 
-use std::collections::BTreeMap;
-
-use acteon_connect_http::{ApiError, ErrorBody, Json, is_json, read_body};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, parse_json, read_json};
 use acteon_core::Action;
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use axum::extract::{Request, State};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::refusals::{Any, Body};
 use crate::service::{Access, AdminApi, read_action};
 
-/// An action to try, and beside its own fields what to vary.
+/// An action to try, and beside its own fields what to vary. The former are read by who reads every action.
 #[derive(Deserialize, ToSchema)]
-#[schema(example = json!({
-    "namespace": "shop",
-    "tenant": "acme",
-    "provider": "email",
-    "action_type": "order_placed",
-    "payload": {"amount": 120},
-    "metadata": {"env": "prod"},
-    "evaluate_all": true,
-    "evaluate_at": "2026-01-01T09:00:00Z",
-    "mock_state": {"orders of acme": 5},
-}))]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "an action's fields are here for their names and for the document"
+)]
 struct EvaluateRequest {
-    #[serde(flatten)]
-    action: ActionToTry,
-    #[serde(flatten)]
-    options: Options,
-}
-
-/// An action as it is dispatched.
-#[derive(Deserialize, ToSchema)]
-struct ActionToTry {
-    /// 1 to 256 bytes.
-    id: Option<String>,
-    /// 1 to 256 bytes, no control characters.
-    namespace: String,
-    /// 1 to 256 bytes, no control characters.
-    tenant: String,
-    /// 1 to 256 bytes, no control characters.
-    provider: String,
-    /// 1 to 256 bytes, no control characters.
-    action_type: String,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    id: Option<IgnoredAny>,
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    namespace: IgnoredAny,
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    tenant: IgnoredAny,
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    provider: IgnoredAny,
+    #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    action_type: IgnoredAny,
     /// Any JSON, `null` too; at most 64 levels deep.
     #[schema(value_type = Value)]
-    payload: Value,
+    payload: IgnoredAny,
     /// The labels.
-    metadata: Option<BTreeMap<String, String>>,
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    metadata: Option<IgnoredAny>,
     /// What a dedup rule without a key of its own uses.
-    dedup_key: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    dedup_key: Option<IgnoredAny>,
     /// The state an event asks to move to.
-    status: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    status: Option<IgnoredAny>,
     /// Overrides the computed one.
-    fingerprint: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    fingerprint: Option<IgnoredAny>,
     #[schema(value_type = Option<String>, format = DateTime)]
-    starts_at: Option<Timestamp>,
+    starts_at: Option<IgnoredAny>,
     #[schema(value_type = Option<String>, format = DateTime)]
-    ends_at: Option<Timestamp>,
+    ends_at: Option<IgnoredAny>,
     /// Now, when it is not given.
     #[schema(value_type = Option<String>, format = DateTime)]
-    created_at: Option<Timestamp>,
+    created_at: Option<IgnoredAny>,
     /// W3C `traceparent` and `tracestate`.
-    trace_context: Option<BTreeMap<String, String>>,
-}
-
-/// What to vary.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = EvaluateOptions)]
-struct Options {
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    trace_context: Option<IgnoredAny>,
     /// Disabled rules take part.
     include_disabled: Option<bool>,
     /// Later rules are tried even after one has decided.
@@ -93,13 +72,13 @@ struct Options {
     mock_state: Option<Value>,
 }
 
-impl From<Options> for EvaluateOptions {
-    fn from(options: Options) -> Self {
+impl From<EvaluateRequest> for EvaluateOptions {
+    fn from(request: EvaluateRequest) -> Self {
         Self {
-            include_disabled: options.include_disabled.unwrap_or_default(),
-            evaluate_all: options.evaluate_all.unwrap_or_default(),
-            evaluate_at: options.evaluate_at,
-            mock_state: options.mock_state,
+            include_disabled: request.include_disabled.unwrap_or_default(),
+            evaluate_all: request.evaluate_all.unwrap_or_default(),
+            evaluate_at: request.evaluate_at,
+            mock_state: request.mock_state,
         }
     }
 }
@@ -113,7 +92,17 @@ impl From<Options> for EvaluateOptions {
     path = "/v1/rules/evaluate",
     operation_id = "evaluate_rules",
     tag = "rules",
-    request_body = EvaluateRequest,
+    request_body(content = EvaluateRequest, example = json!({
+        "namespace": "shop",
+        "tenant": "acme",
+        "provider": "email",
+        "action_type": "order_placed",
+        "payload": {"amount": 120},
+        "metadata": {"env": "prod"},
+        "evaluate_all": true,
+        "evaluate_at": "2026-01-01T09:00:00Z",
+        "mock_state": {"orders of acme": 5},
+    })),
     responses(
         (status = 200, description = "The verdict, and what each rule did.", body = Evaluation, example = json!({
             "verdict": "suppress",
@@ -123,13 +112,18 @@ impl From<Options> for EvaluateOptions {
             "total_rules_skipped": 8,
             "evaluation_duration_us": 3,
             "trace": [{
-                "rule": "mute-tests",
+                "rule_name": "mute-tests",
                 "priority": 10,
                 "enabled": true,
+                "condition_display": "action.metadata.env eq: \"test\"",
                 "result": "matched",
+                "evaluation_duration_us": 1,
+                "action": "suppress",
+                "source": "10-mute.yaml",
+                "description": "Nobody wants to see these",
+                "skip_reason": null,
+                "error": null,
                 "reason": null,
-                "action_type": "suppress",
-                "duration_us": 1,
                 "metadata": {},
             }],
             "context": {
@@ -157,7 +151,8 @@ impl From<Options> for EvaluateOptions {
             "code": "INVALID_ACTION", "message": "`tenant`: is missing", "retryable": false,
         })),
         (status = 503, description = "Rules want to know something of the state, which cannot be reached; `Retry-After` \
-            says when to try again.", body = ErrorBody, example = json!({
+            says when to try again.", headers(("Retry-After" = u64, description = "Seconds to wait.")),
+            body = ErrorBody, example = json!({
             "code": "STATE_UNAVAILABLE",
             "message": "the state backend cannot be reached",
             "retryable": true,
@@ -169,13 +164,10 @@ impl From<Options> for EvaluateOptions {
 pub(super) async fn evaluate(
     State(api): State<AdminApi>,
     access: Access,
+    _: NoQuery,
     request: Request,
 ) -> Result<Json<Evaluation>, ApiError> {
-    if !is_json(request.headers()) {
-        let message = "send the body as `content-type: application/json`";
-        return Err(ApiError::unsupported_media_type(message));
-    }
-    let body = read_body(request).await?;
+    let body = read_json(request).await?;
     let (action, options) = read_evaluation(&body, api.now())?;
     let evaluation = api.evaluate(&access, &action, &options).await?;
     Ok(Json(evaluation))
@@ -190,15 +182,6 @@ pub fn read_evaluation(
     now: Timestamp,
 ) -> Result<(Action, EvaluateOptions), ApiError> {
     let action = read_action(body, now)?;
-    Ok((action, options(body)?))
-}
-
-fn options(body: &[u8]) -> Result<EvaluateOptions, ApiError> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let options: Options = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let text = error.inner().to_string();
-        let message = text.split(" at line ").next().unwrap_or_default();
-        ApiError::invalid_json(format!("`{}`: {message}", error.path()))
-    })?;
-    Ok(options.into())
+    let request: EvaluateRequest = parse_json(body)?;
+    Ok((action, request.into()))
 }

@@ -1,19 +1,110 @@
 //! `/v1/providers`: how those who deliver are.
 
-use acteon_connect_http::Json;
-use acteon_core::health::ProviderHealth;
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
+use acteon_core::health::{BreakerState, ByHand, LastError, ProviderHealth};
 use axum::extract::State;
-use serde::Serialize;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::refusals::Any;
+use super::refusals::{Any, Asking, Backend, Body};
 use crate::service::{Access, AdminApi};
 
 /// All providers.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProviderList {
     /// Sorted by name.
-    providers: Vec<ProviderHealth>,
+    providers: Vec<Provider>,
+}
+
+/// How one provider is, since the start of the process.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderHealth)]
+pub(super) struct Provider {
+    #[schema(value_type = String)]
+    provider: CompactString,
+    /// True while its breaker is closed.
+    healthy: bool,
+    circuit_breaker_state: BreakerState,
+    /// How many attempts have ended.
+    total_requests: u64,
+    successes: u64,
+    failures: u64,
+    /// How many of a hundred attempts were successes; 100 before the first.
+    #[schema(minimum = 0, maximum = 100)]
+    success_rate: f64,
+    /// Of the last hundred attempts, in milliseconds; 0 before the first, as are the others.
+    avg_latency_ms: f64,
+    p50_latency_ms: f64,
+    p95_latency_ms: f64,
+    p99_latency_ms: f64,
+    /// What went wrong last.
+    #[schema(required)]
+    last_error: Option<String>,
+    /// When that was.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    last_error_at: Option<Timestamp>,
+    /// Actions waiting in its queue, waiting for a retry included.
+    queued: usize,
+    /// Attempts running now.
+    in_flight: usize,
+    /// Actions that wait to be redelivered, as far as this process knows.
+    redelivering: usize,
+}
+
+impl From<ProviderHealth> for Provider {
+    fn from(health: ProviderHealth) -> Self {
+        let (successes, failures) = (health.deliveries, health.failures);
+        let total = successes + failures;
+        let (last_error, last_error_at) = match health.last_error {
+            Some(LastError { message, at }) => (Some(message.into()), Some(at)),
+            None => (None, None),
+        };
+        Self {
+            provider: health.name,
+            healthy: health.breaker == BreakerState::Closed,
+            circuit_breaker_state: health.breaker,
+            total_requests: total,
+            successes,
+            failures,
+            success_rate: match total {
+                0 => 100.0,
+                total => successes as f64 * 100.0 / total as f64,
+            },
+            avg_latency_ms: health.latency_avg_ms.unwrap_or_default(),
+            p50_latency_ms: health.latency_p50_ms.unwrap_or_default(),
+            p95_latency_ms: health.latency_p95_ms.unwrap_or_default(),
+            p99_latency_ms: health.latency_p99_ms.unwrap_or_default(),
+            last_error,
+            last_error_at,
+            queued: health.queued,
+            in_flight: health.in_flight,
+            redelivering: health.redelivering,
+        }
+    }
+}
+
+fn example() -> Value {
+    json!({
+        "provider": "email",
+        "healthy": true,
+        "circuit_breaker_state": "closed",
+        "total_requests": 1000,
+        "successes": 990,
+        "failures": 10,
+        "success_rate": 99.0,
+        "avg_latency_ms": 21.5,
+        "p50_latency_ms": 18.0,
+        "p95_latency_ms": 40.25,
+        "p99_latency_ms": 120.0,
+        "last_error": "no answer within 30s",
+        "last_error_at": "2026-01-01T09:00:00Z",
+        "queued": 3,
+        "in_flight": 2,
+        "redelivering": 0,
+    })
 }
 
 /// Each provider's breaker, queue, success rate, latencies and last error
@@ -22,10 +113,74 @@ pub(super) struct ProviderList {
     path = "/v1/providers/health",
     operation_id = "get_provider_health",
     tag = "providers",
-    responses((status = 200, description = "All providers.", body = ProviderList), Any)
+    responses(
+        (status = 200, description = "All providers.", body = ProviderList, example = json!({
+            "providers": [example()],
+        })),
+        Asking,
+        Any,
+    )
 )]
-pub(super) async fn health(State(api): State<AdminApi>, access: Access) -> Json<ProviderList> {
+pub(super) async fn health(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> Json<ProviderList> {
+    let providers = api.providers(&access).into_iter();
     Json(ProviderList {
-        providers: api.providers(&access),
+        providers: providers.map(Provider::from).collect(),
     })
+}
+
+/// What to make of a breaker.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakerRequest {
+    state: BreakerByHand,
+}
+
+/// A state that a breaker can be put into.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum BreakerByHand {
+    /// Nothing is tried until it is closed by hand.
+    Open,
+    /// As if nothing had failed.
+    Closed,
+}
+
+/// Opens the breaker of a provider until it is closed by hand, or closes it
+///
+/// It holds on this node, until the process ends. What a broker brings for a provider whose breaker is open is redelivered, what
+/// callers bring goes to its fallback or is answered `CircuitOpen`.
+#[utoipa::path(
+    post,
+    path = "/v1/providers/{name}/breaker",
+    operation_id = "set_provider_breaker",
+    tag = "providers",
+    params(("name" = String, Path, description = "The provider's name, percent-encoded.", example = "email")),
+    request_body(content = BreakerRequest, example = json!({"state": "open"})),
+    responses(
+        (status = 200, description = "How the provider is now.", body = Provider, example = json!(example())),
+        Body,
+        (status = 404, description = "There is no such provider.", body = ErrorBody, example = json!({
+            "code": "NOT_FOUND", "message": "no provider is named \"email\"", "retryable": false,
+        })),
+        Backend,
+        Any,
+    )
+)]
+pub(super) async fn set_breaker(
+    State(api): State<AdminApi>,
+    access: Access,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Json(BreakerRequest { state }): Json<BreakerRequest>,
+) -> Result<Json<Provider>, ApiError> {
+    let to = match state {
+        BreakerByHand::Open => ByHand::Open,
+        BreakerByHand::Closed => ByHand::Closed,
+    };
+    let health = api.set_breaker(&access, &name, to).await?;
+    Ok(Json(health.into()))
 }

@@ -20,7 +20,6 @@ const LIMIT: usize = 100;
 
 /// Which redeliveries to list. Every filter that is given must hold.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     #[param(value_type = Option<String>)]
@@ -142,7 +141,26 @@ impl<'a> Page<'a> {
     operation_id = "list_redeliveries",
     tag = "redeliveries",
     params(Filters),
-    responses((status = 200, description = "One page.", body = Page<'_>), Asking, Any)
+    responses(
+        (status = 200, description = "One page.", body = Page<'_>, example = json!({
+            "redeliveries": [{
+                "action_id": "order-7",
+                "namespace": "shop",
+                "tenant": "acme",
+                "provider": "email",
+                "action_type": "order_placed",
+                "source": "kafka:orders/3@1042",
+                "attempts": 4,
+                "redeliveries": 1,
+                "began_at": "2026-01-01T09:00:00Z",
+                "next_at": "2026-01-01T09:00:30Z",
+                "history": [],
+            }],
+            "next_cursor": null,
+        })),
+        Asking,
+        Any,
+    )
 )]
 pub(super) async fn list(
     State(api): State<AdminApi>,

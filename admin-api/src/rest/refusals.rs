@@ -40,7 +40,15 @@ pub(super) enum Body {
     }))]
     InvalidJson(ErrorBody),
 
-    /// The body has too many bytes.
+    /// The body did not come, or too slowly; the connection is closed.
+    #[response(status = 408, example = json!({
+        "code": "REQUEST_TIMEOUT",
+        "message": "the body came too slowly: send at least 10240 bytes within 10 seconds, and all within 120",
+        "retryable": true,
+    }))]
+    TooSlow(ErrorBody),
+
+    /// The body has too many bytes, inflated where it is gzip.
     #[response(status = 413, example = json!({
         "code": "PAYLOAD_TOO_LARGE",
         "message": "the body has more than 2097152 bytes",
@@ -48,7 +56,7 @@ pub(super) enum Body {
     }))]
     TooLarge(ErrorBody),
 
-    /// The body is not declared to be JSON.
+    /// The body is not declared to be JSON, or is encoded otherwise than by gzip.
     #[response(status = 415, example = json!({
         "code": "UNSUPPORTED_MEDIA_TYPE",
         "message": "send the body as `content-type: application/json`",
@@ -62,7 +70,7 @@ pub(super) enum Body {
 pub(super) enum Backend {
     /// The state or the audit backend cannot be reached; `Retry-After` says when to try again. A change whose record
     /// could not be written says so: it was made all the same.
-    #[response(status = 503, example = json!({
+    #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds to wait.")), example = json!({
         "code": "STATE_UNAVAILABLE",
         "message": "the state backend cannot be reached",
         "retryable": true,

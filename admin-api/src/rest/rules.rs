@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, Path};
+use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
 use acteon_core::rules::{RuleProblem, RuleSummary, RulesInForce};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Backend, Body};
+use super::refusals::{Any, Asking, Backend, Body};
 use crate::service::{Access, AdminApi};
 
 const GENERATION: HeaderName = HeaderName::from_static("x-rules-generation");
@@ -39,10 +39,15 @@ const ERRORS: HeaderName = HeaderName::from_static("x-rules-errors");
             "action_type": "suppress",
             "source": "10-mute.yaml",
         }])),
+        Asking,
         Any,
     )
 )]
-pub(super) async fn list(State(api): State<AdminApi>, access: Access) -> impl IntoResponse {
+pub(super) async fn list(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> impl IntoResponse {
     let set = api.rules(&access);
     let hash = HeaderValue::from_str(&set.content_hash);
     let headers = [
@@ -98,15 +103,21 @@ impl From<RulesInForce> for LastLoad {
                 "message": "unknown operator `start_with`: did you mean `starts_with`?",
             }],
         })),
+        Asking,
         Any,
     )
 )]
-pub(super) async fn last_load(State(api): State<AdminApi>, access: Access) -> Json<LastLoad> {
+pub(super) async fn last_load(
+    State(api): State<AdminApi>,
+    access: Access,
+    _: NoQuery,
+) -> Json<LastLoad> {
     Json(api.rules(&access).into())
 }
 
 /// What to load.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ReloadRequest {
     /// A directory below the configured one; without it, the configured one.
     #[serde(default)]
@@ -136,7 +147,9 @@ pub(super) struct ReloadAnswer {
     path = "/v1/rules/reload",
     operation_id = "reload_rules",
     tag = "rules",
-    request_body(content = Option<ReloadRequest>, description = "May be left out."),
+    request_body(content = Option<ReloadRequest>, description = "May be left out.", example = json!({
+        "directory": "/etc/acteon/rules/canary",
+    })),
     responses(
         (status = 200, description = "The new set is in force.", body = ReloadAnswer, example = json!({
             "loaded": 10, "reloaded": 10, "directory": "/etc/acteon/rules", "errors": [],
@@ -156,6 +169,7 @@ pub(super) struct ReloadAnswer {
 pub(super) async fn reload(
     State(api): State<AdminApi>,
     access: Access,
+    _: NoQuery,
     request: Option<Json<ReloadRequest>>,
 ) -> Result<Json<ReloadAnswer>, ApiError> {
     let directory = request.and_then(|Json(request)| request.directory.map(PathBuf::from));
@@ -170,6 +184,7 @@ pub(super) async fn reload(
 
 /// Whether a rule shall take part.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ToggleRequest {
     #[schema(example = false)]
     enabled: bool,
@@ -194,9 +209,11 @@ pub(super) struct ToggleAnswer {
     operation_id = "set_rule_enabled",
     tag = "rules",
     params(("name" = String, Path, description = "The rule's name, percent-encoded.", example = "mute-tests")),
-    request_body = ToggleRequest,
+    request_body(content = ToggleRequest, example = json!({"enabled": false})),
     responses(
-        (status = 200, description = "It holds.", body = ToggleAnswer),
+        (status = 200, description = "It holds.", body = ToggleAnswer, example = json!({
+            "name": "mute-tests", "enabled": false, "status": "disabled",
+        })),
         Body,
         (status = 404, description = "There is no such rule.", body = ErrorBody, example = json!({
             "code": "RULE_NOT_FOUND", "message": "no rule is named \"mute-tests\"", "retryable": false,
@@ -209,6 +226,7 @@ pub(super) async fn toggle(
     State(api): State<AdminApi>,
     access: Access,
     Path(name): Path<String>,
+    _: NoQuery,
     Json(ToggleRequest { enabled }): Json<ToggleRequest>,
 ) -> Result<Json<ToggleAnswer>, ApiError> {
     api.set_rule_enabled(&access, &name, enabled).await?;

@@ -58,7 +58,10 @@ pub(super) struct Unreadiness {
     path = "/health",
     operation_id = "get_health",
     tag = "status",
-    responses((status = 200, description = "The process is alive.", body = Health))
+    responses((status = 200, description = "The process is alive.", body = Health, example = json!({
+        "status": "ok",
+        "metrics": CountersSnapshot::default(),
+    })))
 )]
 pub(super) async fn health(State(api): State<AdminApi>) -> Json<Health> {
     Json(Health {
@@ -79,6 +82,7 @@ pub(super) async fn health(State(api): State<AdminApi>) -> Json<Health> {
             "parts": [{"name": "state", "ready": true, "detail": null}],
         })),
         (status = 503, description = "Some part does not; `Retry-After` says when to ask again.",
+            headers(("Retry-After" = u64, description = "Seconds to wait.")),
             body = Unreadiness, example = json!({
             "status": "unready",
             "parts": [
@@ -128,7 +132,7 @@ pub(super) async fn ready(State(api): State<AdminApi>) -> Response {
         description = "The metrics.",
         content(
             (String = "text/plain", example = "# TYPE acteon_dispatched_total counter\nacteon_dispatched_total 3\n"),
-            (CountersSnapshot = "application/json"),
+            (CountersSnapshot = "application/json", example = json!(CountersSnapshot::default())),
         ),
     ))
 )]

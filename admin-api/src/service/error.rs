@@ -27,6 +27,9 @@ pub enum AdminError {
     /// There is no such dead letter inside the scope.
     #[error("there is no dead letter \"{0}\"")]
     DeadLetterNotFound(CompactString),
+    /// There is no provider of this name.
+    #[error("no provider is named \"{0}\"")]
+    ProviderNotFound(CompactString),
     /// The bytes are not an action.
     #[error(transparent)]
     NotAnAction(#[from] DecodeError),
@@ -66,6 +69,7 @@ impl AdminError {
                 | Self::AuditRecordNotFound(_)
                 | Self::AuditDisabled
                 | Self::DeadLetterNotFound(_)
+                | Self::ProviderNotFound(_)
         )
     }
 }

@@ -143,7 +143,7 @@ fn is_final(outcome: &ActionOutcome) -> bool {
 
 fn outcome_of(settled: Option<Settled>) -> Result<ActionOutcome, AdminError> {
     match settled {
-        Some(Settled::Done(outcome)) => Ok(outcome),
+        Some(Settled::Done(outcome) | Settled::Remembered(outcome)) => Ok(outcome),
         Some(Settled::Retry { after, refusal, .. }) => Err(AdminError::Refused { refusal, after }),
         // Nothing becomes a dead letter whose answer is waited for.
         Some(Settled::DeadLettered(_) | Settled::Later { .. }) | None => Err(AdminError::BrokenOff),

@@ -1,9 +1,12 @@
 //! How the process and its providers are. Open to all who reach the listener, but for the providers.
 
 use acteon_core::counters::CountersSnapshot;
-use acteon_core::health::{Part, ProviderHealth};
+use acteon_core::health::{ByHand, Part, ProviderHealth};
+use compact_str::CompactString;
+use serde_json::json;
 
-use super::{Access, AdminApi};
+use super::changes::{Change, Changed};
+use super::{Access, AdminApi, AdminError};
 
 /// Whether work is done now.
 #[derive(Clone, Debug)]
@@ -32,6 +35,33 @@ impl AdminApi {
     /// All metrics in the text form of Prometheus.
     pub fn metrics(&self) -> String {
         (self.ports.prometheus)()
+    }
+
+    /// Opens the breaker of a provider until it is closed by hand, or closes it; tells how the provider is then.
+    ///
+    /// # Errors
+    /// When there is no such provider.
+    pub async fn set_breaker(
+        &self,
+        access: &Access,
+        provider: &str,
+        to: ByHand,
+    ) -> Result<ProviderHealth, AdminError> {
+        let (ports, provider) = (self.ports.clone(), CompactString::from(provider));
+        let work = async move {
+            let health = ports.providers.set_breaker(&provider, to);
+            let answer = health.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
+            Ok(Changed {
+                outcome: match to {
+                    ByHand::Open => "opened",
+                    ByHand::Closed => "closed",
+                },
+                details: json!({ "provider": provider }),
+                answer,
+            })
+        };
+        let change = Change::shared("acteon.providers.breaker");
+        self.change(access.caller.clone(), change, work).await
     }
 
     /// All providers, sorted by name. They belong to no tenant: whoever has access sees all.

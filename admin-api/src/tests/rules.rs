@@ -143,7 +143,7 @@ async fn the_playground_reads_action_and_options_from_one_object_and_hides_what_
     });
     let body = json!({
         "namespace": "ns", "tenant": "t1", "provider": "log", "action_type": "test",
-        "payload": {"a": 1}, "metadata": {"env": "prod"}, "whatever": [1],
+        "payload": {"a": 1}, "metadata": {"env": "prod"},
         "include_disabled": true, "evaluate_all": null,
         "evaluate_at": "2026-01-01T10:00:00+01:00", "mock_state": {"k": 1},
     });
@@ -197,6 +197,7 @@ async fn what_cannot_be_evaluated_says_where() {
         r#"{"namespace":"n"}"#.to_owned(),
         with(r#","evaluate_at":"noon""#),
         with(r#","evaluate_all":"yes""#),
+        with(r#","evaluate_al":true"#),
     ];
     let mut seen = String::new();
     for body in &cases {

@@ -5,7 +5,7 @@ use acteon_core::redelivery::RedeliveryQuery;
 use acteon_core::rules::EvaluateOptions;
 use acteon_core::scope::Grant;
 use acteon_core::state::DeadLetterQuery;
-use acteon_core::{Caller, Scope};
+use acteon_core::{Caller, LetterFilter, Scope};
 use acteon_testkit::action;
 
 use super::World;
@@ -47,9 +47,7 @@ async fn what_belongs_to_another_tenant_is_not_there() {
 
     let query = DeadLetterQuery {
         scope: access.scope.clone(),
-        kind: None,
-        namespace: None,
-        tenant: None,
+        filter: LetterFilter::default(),
         after: None,
         limit: 10,
     };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::audit::AuditedOutcome;
-use acteon_core::health::{BreakerState, LastError, Part, ProviderHealth, Providers, Readiness};
+use acteon_core::health::{
+    BreakerState, ByHand, LastError, Part, ProviderHealth, Providers, Readiness,
+};
 use acteon_core::outcome::ResponseStatus;
 use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
@@ -287,13 +289,18 @@ impl Rulebook for FakeRulebook {
             total_rules_skipped: 0,
             evaluation_duration_us: 3,
             trace: vec![RuleTrace {
-                rule: "mute-tests".into(),
+                rule_name: "mute-tests".into(),
                 priority: 1,
                 enabled: true,
+                condition_display: "action.metadata.env eq: \"prod\"".into(),
                 result: RuleResult::Matched,
+                evaluation_duration_us: 1,
+                action: "modify",
+                source: "10-mute.yaml".into(),
+                description: None,
+                skip_reason: None,
+                error: None,
                 reason: None,
-                action_type: "modify",
-                duration_us: 1,
                 metadata: [("owner".into(), "ops".into())].into(),
             }],
             context: json!({"now": 1_767_225_600}),
@@ -349,6 +356,7 @@ impl Providers for FakeProviders {
             deliveries: 0,
             failures: 0,
             success_rate: None,
+            latency_avg_ms: None,
             latency_p50_ms: None,
             latency_p95_ms: None,
             latency_p99_ms: None,
@@ -363,6 +371,7 @@ impl Providers for FakeProviders {
             deliveries: 90,
             failures: 10,
             success_rate: Some(0.9),
+            latency_avg_ms: Some(2.5),
             latency_p50_ms: Some(1.5),
             latency_p95_ms: Some(3.25),
             latency_p99_ms: Some(30.0),
@@ -372,6 +381,15 @@ impl Providers for FakeProviders {
             }),
         };
         vec![new, tried]
+    }
+
+    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+        let health = self.health().into_iter().find(|one| one.name == name)?;
+        let breaker = match to {
+            ByHand::Open => BreakerState::Open,
+            ByHand::Closed => BreakerState::Closed,
+        };
+        Some(ProviderHealth { breaker, ..health })
     }
 }
 

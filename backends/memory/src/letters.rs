@@ -253,11 +253,5 @@ fn covers(scope: &Scope, letter: &DeadLetter) -> bool {
 }
 
 fn matches(letter: &DeadLetter, query: &DeadLetterQuery) -> bool {
-    let is = |filter: &Option<CompactString>, value: &CompactString| {
-        filter.as_ref().is_none_or(|wanted| wanted == value)
-    };
-    query.kind.is_none_or(|kind| kind == letter.kind)
-        && is(&query.namespace, &letter.namespace)
-        && is(&query.tenant, &letter.tenant)
-        && covers(&query.scope, letter)
+    query.filter.matches(letter) && covers(&query.scope, letter)
 }

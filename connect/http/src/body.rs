@@ -1,11 +1,14 @@
 //! Reading request bodies with a bound on bytes, memory and time. The bound on bytes comes with the request, put there
 //! by [`crate::with_manners`] where the request does not show by itself that it is small enough.
 
+use std::io::Read;
+
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 
 use crate::error::ApiError;
 use crate::pace::Pace;
@@ -17,6 +20,13 @@ const BYTES_MAX: u64 = 2 << 20;
 /// What a body may take without asking for room: about what its connection holds anyway. So a client that announces
 /// much and sends little takes nothing from others.
 const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
+
+/// How much is inflated at once.
+const PIECE_BYTES: usize = 32 << 10;
+
+/// How large the body of a request may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound(pub(crate) u64);
 
 /// How large the body of a request may be that does not show its size, or shows too much.
 #[derive(Clone, Copy)]
@@ -43,7 +53,7 @@ impl Room for Uncounted {
 }
 
 /// True when the body is declared as `application/json` or some `application/...+json`.
-pub fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let Some(declared) = declared else {
         return false;
@@ -59,12 +69,61 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
 }
 
-/// As [`read_body_into`], without room being asked for.
+/// How a body is encoded.
+pub(crate) enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// As it is declared; `None` is one that is not read here.
+pub(crate) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    let mut declared = headers.get_all(CONTENT_ENCODING).iter();
+    let Some(first) = declared.next() else {
+        return Some(Encoding::Identity);
+    };
+    let name = first.to_str().ok()?.trim().to_ascii_lowercase();
+    match (name.as_str(), declared.next()) {
+        ("identity" | "", None) => Some(Encoding::Identity),
+        ("gzip" | "x-gzip", None) => Some(Encoding::Gzip),
+        _ => None,
+    }
+}
+
+/// Reads and inflates a body. What comes of it is bounded and counted like a body that comes plainly.
 ///
 /// # Errors
-/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
-pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    read_body_into(request, &mut Uncounted).await
+/// As [`read_body_into`]; `INVALID_JSON` when it is not gzip.
+pub(crate) async fn read_gzip_into(
+    request: Request,
+    room: &mut impl Room,
+) -> Result<Bytes, ApiError> {
+    // A body that shows its size shows that of its gzip.
+    let bytes_max = match request.extensions().get() {
+        Some(Bound(max)) => *max,
+        None => BYTES_MAX,
+    };
+    let packed = read_body_into(request, room).await?;
+    let mut whole = Whole {
+        bytes: Vec::new(),
+        counted: 0,
+        bytes_max,
+    };
+    let (mut inflating, mut piece) = (MultiGzDecoder::new(&*packed), vec![0; PIECE_BYTES]);
+    loop {
+        let read = inflating.read(&mut piece).map_err(|error| {
+            ApiError::invalid_json(format!("the body is not gzip that can be read: {error}"))
+        })?;
+        if read == 0 {
+            return Ok(whole.bytes.into());
+        }
+        let added = whole.add(&piece[..read], None, room).await;
+        if let Err(Refused::Broken(error) | Refused::Unwanted(error)) = added {
+            room.give_back();
+            return Err(error);
+        }
+        // A small body may become a large one: others have their turn.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Reads the whole body, without a copy when it arrives in one piece. What is refused is thrown away, so that a client

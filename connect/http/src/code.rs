@@ -6,6 +6,8 @@ pub const INVALID_JSON: &str = "INVALID_JSON";
 pub const INVALID_QUERY: &str = "INVALID_QUERY";
 /// The rules have errors; the old ones stay in force.
 pub const RULES_INVALID: &str = "RULES_INVALID";
+/// What came is not a request of HTTP.
+pub const INVALID_REQUEST: &str = "INVALID_REQUEST";
 /// No credentials, or bad ones.
 pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 /// Good credentials without the right.
@@ -32,7 +34,11 @@ pub const INVALID_TRANSITION: &str = "INVALID_TRANSITION";
 pub const GROUP_NOT_PENDING: &str = "GROUP_NOT_PENDING";
 /// The body has too many bytes, or the batch too many actions.
 pub const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
-/// The body is not declared to be JSON.
+/// The path and the query together have too many bytes.
+pub const URI_TOO_LONG: &str = "URI_TOO_LONG";
+/// The head of the request has too many bytes, or too many headers.
+pub const HEADERS_TOO_LARGE: &str = "HEADERS_TOO_LARGE";
+/// The body is not declared to be JSON, or is encoded in a way that is not read here.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 /// JSON, but not an action.
 pub const INVALID_ACTION: &str = "INVALID_ACTION";

@@ -47,6 +47,9 @@ pub struct ErrorBody {
 #[derive(Clone)]
 pub(crate) struct Cause(pub(crate) String);
 
+/// How long path and query together may be.
+pub(crate) const URI_BYTES_MAX: usize = 16 << 10;
+
 /// How long to wait for what usually passes by itself.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -112,7 +115,29 @@ impl ApiError {
         Self::fatal(status, code::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 415: the body is not declared to be JSON.
+    /// 414: the path and the query together have too many bytes.
+    pub fn uri_too_long() -> Self {
+        let message = format!("the path and query have more than {URI_BYTES_MAX} bytes");
+        Self::fatal(StatusCode::URI_TOO_LONG, code::URI_TOO_LONG, message)
+    }
+
+    /// What the HTTP library refuses by itself, with this status, before there is a request.
+    pub fn of_library(status: StatusCode) -> Self {
+        match status {
+            StatusCode::URI_TOO_LONG => Self::uri_too_long(),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                let message = "the head of the request is too large, or has too many headers";
+                Self::fatal(status, code::HEADERS_TOO_LARGE, message)
+            }
+            _ => Self::fatal(
+                StatusCode::BAD_REQUEST,
+                code::INVALID_REQUEST,
+                "not a request of HTTP/1.1",
+            ),
+        }
+    }
+
+    /// 415: the body is not declared to be JSON, or is encoded in a way that is not read here.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::fatal(status, code::UNSUPPORTED_MEDIA_TYPE, message)

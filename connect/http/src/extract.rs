@@ -8,12 +8,15 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::body::{Room, Uncounted, discard_body, is_json, read_body_into};
+use crate::body::{
+    Encoding, Room, Uncounted, discard_body, encoding, is_json, read_body_into, read_gzip_into,
+};
 use crate::code;
 use crate::error::ApiError;
+use crate::strict::Strict;
 
 /// A JSON body of a request, or the JSON body of a 200 answer. `Option<Json<T>>` takes an empty body, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         read_json(request)
             .await
-            .and_then(|body| parse(&body))
+            .and_then(|body| parse_json(&body))
             .map(Self)
     }
 }
@@ -41,7 +44,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
         if body.is_empty() {
             return Ok(None);
         }
-        parse(&body).map(|value| Some(Self(value)))
+        parse_json(&body).map(|value| Some(Self(value)))
     }
 }
 
@@ -57,10 +60,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A body that is declared to be JSON.
+/// A body that is declared to be JSON, inflated where it is declared to be gzip.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early.
+/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early or is not gzip.
 pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
     read_json_into(request, &mut Uncounted).await
 }
@@ -70,32 +73,59 @@ pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
 /// # Errors
 /// As [`read_json`], and those of `room`.
 pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<Bytes, ApiError> {
-    if is_json(request.headers()) {
-        return read_body_into(request, room).await;
+    if !is_json(request.headers()) {
+        discard_body(request).await;
+        let message = "send the body as `content-type: application/json`";
+        return Err(ApiError::unsupported_media_type(message));
     }
-    discard_body(request).await;
-    let message = "send the body as `content-type: application/json`";
-    Err(ApiError::unsupported_media_type(message))
+    match encoding(request.headers()) {
+        Some(Encoding::Identity) => read_body_into(request, room).await,
+        Some(Encoding::Gzip) => read_gzip_into(request, room).await,
+        None => {
+            discard_body(request).await;
+            let message = "send the body without a `content-encoding`, or as `gzip`";
+            Err(ApiError::unsupported_media_type(message))
+        }
+    }
 }
 
-pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+/// Reads a body into a `T`: as strictly as [`Json`] does.
+///
+/// # Errors
+/// `INVALID_JSON`, with the place.
+pub fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // A byte order mark says nothing.
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-        let path = e.path().to_string();
-        invalid_json(&path, e.inner())
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|e| {
+        let place = place(e.path());
+        invalid_json(&place, e.inner())
     })?;
-    reader.end().map_err(|e| invalid_json(".", &e))?;
+    reader.end().map_err(|e| invalid_json("", &e))?;
     Ok(value)
 }
 
-fn invalid_json(path: &str, error: &serde_json::Error) -> ApiError {
+/// In back quotes and with a colon, or nothing for the whole.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    // What is not known is named by the error itself.
+    let path = path.trim_end_matches('?').trim_end_matches('.');
+    match path.is_empty() {
+        true => String::new(),
+        false => format!("`{path}`: "),
+    }
+}
+
+fn invalid_json(place: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or_default();
-    let place = format!("line {} column {}", error.line(), error.column());
-    ApiError::invalid_json(match (error.is_data(), path) {
-        (false, _) => format!("invalid JSON at {place}: {message}"),
-        (true, ".") => format!("{} at {place}", without_value(message)),
-        (true, path) => format!("`{path}`: {} at {place}", without_value(message)),
+    let (line, column) = (error.line(), error.column());
+    ApiError::invalid_json(match error.is_data() {
+        false => format!("invalid JSON at line {line} column {column}: {message}"),
+        true => {
+            let message = without_value(message);
+            format!("{place}{message} at line {line} column {column}")
+        }
     })
 }
 
@@ -111,7 +141,7 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// The query parameters.
+/// The query parameters. One that `T` does not know is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Query<T>(pub T);
 
@@ -119,16 +149,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        read.map(|axum::extract::Query(value)| Self(value))
-            .map_err(|refusal| {
-                let error: &dyn std::error::Error = &refusal;
-                let why = error
-                    .source()
-                    .map_or_else(|| refusal.to_string(), ToString::to_string);
-                ApiError::invalid_query(why)
-            })
+        let query = parts.uri.query().unwrap_or_default();
+        parse_query(query).map(Self)
     }
+}
+
+/// For endpoints without query parameters: any is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct Nothing {}
+        match parts.uri.query() {
+            None => Ok(Self),
+            Some(query) => parse_query::<Nothing>(query).map(|_| Self),
+        }
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let reader = serde_urlencoded::Deserializer::new(pairs);
+    serde_path_to_error::deserialize(Strict(reader)).map_err(|error| {
+        ApiError::invalid_query(format!("{}{}", place(error.path()), error.inner()))
+    })
 }
 
 /// The parameters in the path. What cannot be one is not there: 404.

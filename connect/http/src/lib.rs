@@ -12,10 +12,11 @@ mod extract;
 mod manners;
 mod pace;
 mod request_id;
+mod strict;
 
-pub use body::{Room, is_json, read_body};
+pub use body::Room;
 pub use error::{ApiError, ErrorBody};
-pub use extract::{Json, Path, Query, read_json, read_json_into};
+pub use extract::{Json, NoQuery, Path, Query, parse_json, read_json, read_json_into};
 pub use manners::{Answer, Mannered, Manners, with_manners};
 pub use request_id::{REQUEST_ID, RequestId};
 

@@ -6,20 +6,22 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
 
 use axum::body::HttpBody;
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use axum::{BoxError, Router, body::Body};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use futures_util::future::{Either, Ready, ready};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
+use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::body::Cap;
-use crate::error::{ApiError, Cause};
+use crate::body::{Bound, Cap};
+use crate::error::{ApiError, Cause, URI_BYTES_MAX};
 use crate::request_id::{REQUEST_ID, assign};
 use crate::{code, events};
 
@@ -73,23 +75,47 @@ where
     fn call(&mut self, request: http::Request<B>) -> Answer {
         let mut request = request.map(Body::new);
         let id = assign(request.headers_mut());
+        if let Err(error) = check_target(request.uri()) {
+            let answer = Either::Right(ready(Ok(error.into_response())));
+            return Answer { answer, id };
+        }
         // A body that declares its size cannot have more: the server holds it to that.
         let size = request.body().size_hint().upper();
         if size.is_none_or(|bytes| bytes > self.body_bytes_max) {
             request.extensions_mut().insert(Cap(self.body_bytes_max));
         }
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            request.extensions_mut().insert(Bound(self.body_bytes_max));
+        }
         Answer {
-            answer: self.router.call(request),
+            answer: Either::Left(self.router.call(request)),
             id,
         }
     }
+}
+
+/// Frameworks put a sign of their own in the place of what is not UTF-8: a filter by `%ff` would find something else.
+fn check_target(uri: &Uri) -> Result<(), ApiError> {
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() > URI_BYTES_MAX {
+        return Err(ApiError::uri_too_long());
+    }
+    if !target.contains('%') || percent_decode_str(target).decode_utf8().is_ok() {
+        return Ok(());
+    }
+    let part = match percent_decode_str(uri.path()).decode_utf8() {
+        Ok(_) => "query",
+        Err(_) => "path",
+    };
+    let message = format!("the percent-encoding of the {part} is not UTF-8");
+    Err(ApiError::invalid_query(message))
 }
 
 pin_project! {
     /// What becomes of a request.
     pub struct Answer {
         #[pin]
-        answer: RouteFuture<Infallible>,
+        answer: Either<RouteFuture<Infallible>, Ready<Result<Response, Infallible>>>,
         id: HeaderValue,
     }
 }
@@ -108,7 +134,7 @@ impl Future for Answer {
         let this = self.project();
         let id = &*this.id;
         let response = match catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx))) {
-            Ok(poll) => ready!(poll)?,
+            Ok(poll) => task::ready!(poll)?,
             Err(panic) => after_panic(panic.as_ref(), id),
         };
         Poll::Ready(Ok(finish(response, id)))

@@ -16,6 +16,13 @@ const BYTES_MAX: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
+impl RequestId {
+    /// One for an answer to what is no request.
+    pub fn fresh() -> Self {
+        Self(fresh().to_str().unwrap_or_default().to_owned())
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 

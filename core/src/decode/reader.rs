@@ -1,5 +1,5 @@
-//! Reads JSON text as strictly as the standard wants it, without a tree: values that nobody asked for are checked and
-//! left as their text. It says only that text is refused, not why: the slow reader does.
+//! Reads JSON text as strictly as the standard wants it, and no half of a surrogate pair, without a tree: values that nobody
+//! asked for are checked and left as their text. It says only that text is refused, not why: the slow reader does.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -25,6 +25,16 @@ pub(super) struct Reader<'t> {
     at: usize,
     /// How many more lists and objects may be opened inside each other.
     depth_left: usize,
+    numbers: Numbers,
+}
+
+/// Which numbers are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// All that JSON can write.
+    All,
+    /// Those that a double can hold, if not exactly.
+    InRange,
 }
 
 impl<'t> Reader<'t> {
@@ -33,7 +43,13 @@ impl<'t> Reader<'t> {
             text,
             at: 0,
             depth_left: depth_max,
+            numbers: Numbers::All,
         }
+    }
+
+    /// The same with these numbers only.
+    pub(super) fn with(self, numbers: Numbers) -> Self {
+        Self { numbers, ..self }
     }
 
     /// Reads an object; `member` reads the value of each key.
@@ -140,6 +156,11 @@ impl<'t> Reader<'t> {
         parsed(self.value()?)
     }
 
+    /// How many bytes were read before it was refused: up to the string that was.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     /// Makes sure that nothing follows.
     pub(super) fn end(mut self) -> Result<()> {
         self.next().map_or(Ok(()), |_| Err(Refused))
@@ -178,6 +199,7 @@ impl<'t> Reader<'t> {
     }
 
     fn pass_number(&mut self) -> Result<()> {
+        let start = self.at;
         self.at += usize::from(self.byte() == Some(b'-'));
         match self.byte() {
             Some(b'0') => self.at += 1,
@@ -192,7 +214,10 @@ impl<'t> Reader<'t> {
             self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
             self.pass_digits()?;
         }
-        Ok(())
+        let is_in_range = || self.text[start..self.at].parse().is_ok_and(f64::is_finite);
+        (self.numbers == Numbers::All || is_in_range())
+            .then_some(())
+            .ok_or(Refused)
     }
 
     fn pass_digits(&mut self) -> Result<()> {
@@ -271,12 +296,25 @@ fn parsed<T: DeserializeOwned>(json: &str) -> Result<T> {
 fn escape_length(rest: &[u8]) -> Option<usize> {
     match rest {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
-        [b'u', digits @ ..] => {
-            let digits = digits.first_chunk::<4>()?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
-        }
+        [b'u', digits @ ..] => match code_unit(digits)? {
+            0xd800..=0xdbff => {
+                let other = digits[4..].strip_prefix(b"\\u")?;
+                matches!(code_unit(other)?, 0xdc00..=0xdfff).then_some(12)
+            }
+            // The second half of a pair without the first.
+            0xdc00..=0xdfff => None,
+            _ => Some(6),
+        },
         _ => None,
     }
+}
+
+/// What the first four hex digits mean.
+fn code_unit(digits: &[u8]) -> Option<u32> {
+    let digits = digits.first_chunk::<4>()?.iter();
+    digits.copied().try_fold(0, |unit, digit| {
+        Some(unit << 4 | char::from(digit).to_digit(16)?)
+    })
 }
 
 /// Where the next quote, backslash or control character stands, sixteen bytes at a time.

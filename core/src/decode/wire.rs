@@ -5,7 +5,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use jiff::Timestamp;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -13,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::reader::{Reader, Refused};
 use crate::action::{Labels, Payload};
+use crate::time::Time;
 
 /// What was read. A field that is `null` is as one that is absent, but for the payload.
 #[derive(Debug, Default, PartialEq)]
@@ -27,9 +27,9 @@ pub(super) struct Wire {
     pub(super) dedup_key: Option<CompactString>,
     pub(super) status: Option<CompactString>,
     pub(super) fingerprint: Option<CompactString>,
-    pub(super) starts_at: Option<Timestamp>,
-    pub(super) ends_at: Option<Timestamp>,
-    pub(super) created_at: Option<Timestamp>,
+    pub(super) starts_at: Option<Time>,
+    pub(super) ends_at: Option<Time>,
+    pub(super) created_at: Option<Time>,
     pub(super) trace_context: Option<Labels>,
 }
 
@@ -60,6 +60,11 @@ impl Wire {
                 Field::EndsAt => self.ends_at = reader.parse()?,
                 Field::CreatedAt => self.created_at = reader.parse()?,
                 Field::TraceContext => self.trace_context = labels(reader)?,
+                Field::Attachments | Field::Template | Field::Signature => {
+                    if !reader.null()? {
+                        return Err(Refused);
+                    }
+                }
                 Field::Other => _ = reader.value()?,
             }
             Ok(())
@@ -153,10 +158,23 @@ impl<'de> Visitor<'de> for Fill<'_> {
                 Field::EndsAt => wire.ends_at = map.next_value()?,
                 Field::CreatedAt => wire.created_at = map.next_value()?,
                 Field::TraceContext => wire.trace_context = map.next_value()?,
+                Field::Attachments => nothing(&mut map, "attachments")?,
+                Field::Template => nothing(&mut map, "template")?,
+                Field::Signature => nothing(&mut map, "signature")?,
                 Field::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
         Ok(())
+    }
+}
+
+/// Passes over `null`. Anything else would be lost, and whoever sent it would not know.
+fn nothing<'de, A: MapAccess<'de>>(map: &mut A, field: &str) -> Result<(), A::Error> {
+    match map.next_value::<Option<IgnoredAny>>()? {
+        None => Ok(()),
+        Some(_) => Err(A::Error::custom(format_args!(
+            "`{field}` is not supported yet and would be lost: leave it out"
+        ))),
     }
 }
 
@@ -195,6 +213,9 @@ enum Field {
     EndsAt,
     CreatedAt,
     TraceContext,
+    Attachments,
+    Template,
+    Signature,
     #[serde(other)]
     Other,
 }
@@ -207,7 +228,7 @@ impl Field {
 
     /// False for a field that was `seen` before. Fields that we do not know may come as often as they like.
     fn is_first(self, seen: &mut u16) -> bool {
-        if self == Self::Other {
+        if self as usize >= FIELDS.len() {
             return true;
         }
         let bit = 1 << self as u16;

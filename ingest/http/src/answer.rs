@@ -1,16 +1,23 @@
 //! From how a loan ended to what the client reads. Outcomes are written straight into the body.
 
+use std::fmt::Write as _;
+
 use acteon_connect_http::{ApiError, ErrorBody};
 use acteon_core::delivery::Settled;
 use acteon_core::{ActionOutcome, Failure, FailureCode, Permit, Refusal};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::loans::Ended;
+use crate::loans::{Ended, Told};
+
+/// Says that an answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Says which outcomes of a batch were given before: their positions from 0, with commas between them.
+const REPLAYED_ITEMS: HeaderName = HeaderName::from_static("idempotent-replayed-items");
 
 /// About what an outcome takes, in bytes.
 const OUTCOME_BYTES: usize = 128;
@@ -23,7 +30,7 @@ pub(crate) struct Unanswered;
 /// The outcome to answer with, or why there is none.
 pub(crate) fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
     match settled {
-        Settled::Done(outcome) => Ok(outcome),
+        Settled::Done(outcome) | Settled::Remembered(outcome) => Ok(outcome),
         // The policy of this source asks for none, but a client can be told the truth about one.
         Settled::DeadLettered(letter) => Ok(ActionOutcome::Failed(Failure {
             code: FailureCode::ExecutionFailed,
@@ -45,11 +52,16 @@ pub(crate) fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
 }
 
 /// A 200 with this outcome.
-pub(crate) fn json(Ended { outcome, room }: Ended) -> Result<Response, ApiError> {
-    let outcome = outcome?;
+pub(crate) fn json(ended: Ended) -> Result<Response, ApiError> {
+    let outcome = ended.outcome?;
     let mut body = Vec::with_capacity(OUTCOME_BYTES + outcome.body_bytes());
     serde_json::to_writer(&mut body, &outcome).map_err(|error| ApiError::internal(&error))?;
-    Ok(json_response(body, room))
+    let mut response = json_response(body, ended.room);
+    if ended.told == Told::Again {
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// The body of an answer, which has its room until it is written out.
@@ -77,6 +89,10 @@ fn json_response(body: Vec<u8>, room: Option<Permit>) -> Response {
 pub(crate) struct Outcomes<'a> {
     body: Vec<u8>,
     room: Option<Permit>,
+    /// How many there are.
+    count: usize,
+    /// The positions, from 0, of those that were answered before.
+    replayed: String,
     request_id: &'a str,
 }
 
@@ -91,6 +107,8 @@ impl<'a> Outcomes<'a> {
         Self {
             body,
             room: None,
+            count: 0,
+            replayed: String::new(),
             request_id,
         }
     }
@@ -107,6 +125,12 @@ impl<'a> Outcomes<'a> {
                 Some(error) => Err(error).into(),
                 None => ended.next().unwrap_or_else(missing),
             };
+            if ended.told == Told::Again {
+                let comma = if self.replayed.is_empty() { "" } else { "," };
+                // Into a string: this cannot fail.
+                let _ = write!(self.replayed, "{comma}{}", self.count);
+            }
+            self.count += 1;
             self.write(ended.outcome);
             self.keep(ended.room);
         }
@@ -142,6 +166,12 @@ impl<'a> Outcomes<'a> {
             self.body.push(b'[');
         }
         self.body.push(b']');
-        json_response(self.body, self.room)
+        let mut response = json_response(self.body, self.room);
+        if !self.replayed.is_empty()
+            && let Ok(positions) = HeaderValue::try_from(self.replayed)
+        {
+            response.headers_mut().insert(REPLAYED_ITEMS, positions);
+        }
+        response
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use acteon_connect_http::{ApiError, ErrorBody, Query, RequestId};
+use acteon_connect_http::{ApiError, Query, RequestId};
 use acteon_core::decode::decode_batch_up_to;
 use acteon_core::delivery::Receipt;
 use acteon_core::{Delivery, Envelope};
@@ -24,18 +24,17 @@ use crate::source::HttpSource;
 #[utoipa::path(
     post,
     path = "/v1/dispatch/batch",
+    operation_id = "dispatch_batch",
     tag = "dispatch",
-    params(("dry_run" = Option<bool>, Query, description = "Evaluate the rules, and change nothing.")),
-    request_body = Vec<openapi::Action>,
+    params(openapi::Asked),
+    request_body(content = Vec<openapi::Action>, example = json!([openapi::example_action()])),
     responses(
-        (status = 200, description = "What became of each action", body = Vec<openapi::BatchItem>),
-        (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
-        (status = 408, description = "The body came too slowly", body = ErrorBody),
-        (status = 413, description = "Too many bytes, or too many actions", body = ErrorBody),
-        (status = 415, description = "Not declared as JSON", body = ErrorBody),
-        (status = 422, description = "JSON, but not an array", body = ErrorBody),
-        (status = 500, description = "A bug; the log has it under the request id", body = ErrorBody),
-        (status = 503, description = "No room for the batch, or shutting down", body = ErrorBody),
+        (status = 200, description = "What became of each action, in their order",
+            body = Vec<openapi::BatchItem>, headers(
+            ("Idempotent-Replayed-Items" = String,
+                description = "The positions, from 0, of what was answered before: `0,3`."),
+        ), example = json!([openapi::example_outcome(), openapi::example_error()])),
+        openapi::Refused,
     )
 )]
 pub(crate) async fn dispatch_batch(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acteon_connect_http::{ApiError, ErrorBody, Query};
+use acteon_connect_http::{ApiError, Query};
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::decode::decode;
 use acteon_core::delivery::Receipt;
@@ -27,18 +27,16 @@ const READ_BYTES_MAX: usize = 64 << 10;
 #[utoipa::path(
     post,
     path = "/v1/dispatch",
+    operation_id = "dispatch",
     tag = "dispatch",
-    params(("dry_run" = Option<bool>, Query, description = "Evaluate the rules, and change nothing.")),
-    request_body = openapi::Action,
+    params(openapi::Asked),
+    request_body(content = openapi::Action, example = json!(openapi::example_action())),
     responses(
-        (status = 200, description = "What became of the action", body = openapi::ActionOutcome),
-        (status = 400, description = "Not JSON, or a malformed query", body = ErrorBody),
-        (status = 408, description = "The body came too slowly", body = ErrorBody),
-        (status = 413, description = "Too many bytes", body = ErrorBody),
-        (status = 415, description = "Not declared as JSON", body = ErrorBody),
-        (status = 422, description = "JSON, but not an action", body = ErrorBody),
-        (status = 500, description = "A bug; the log has it under the request id", body = ErrorBody),
-        (status = 503, description = "No room, no state backend, or shutting down", body = ErrorBody),
+        (status = 200, description = "What became of the action, whatever that is",
+            body = openapi::ActionOutcome, headers(
+            ("Idempotent-Replayed" = bool, description = "`true` when this was answered to the same id before."),
+        ), example = json!(openapi::example_outcome())),
+        openapi::Refused,
     )
 )]
 pub(crate) async fn dispatch(

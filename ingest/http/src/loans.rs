@@ -21,6 +21,16 @@ pub(crate) struct Ended {
     pub(crate) outcome: Result<ActionOutcome, ApiError>,
     /// Room for the provider's body.
     pub(crate) room: Option<Permit>,
+    pub(crate) told: Told,
+}
+
+/// How often a caller was answered so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// This is the first time.
+    First,
+    /// It is what was answered before.
+    Again,
 }
 
 impl Ended {
@@ -32,7 +42,10 @@ impl Ended {
         }
         match admission.try_admit(0, bytes as u64) {
             None => outcome.map(|outcome| outcome.abridged()).into(),
-            room => Self { outcome, room },
+            room => Self {
+                room,
+                ..outcome.into()
+            },
         }
     }
 }
@@ -42,6 +55,7 @@ impl From<Result<ActionOutcome, ApiError>> for Ended {
         Self {
             outcome,
             room: None,
+            told: Told::First,
         }
     }
 }
@@ -78,7 +92,14 @@ impl Loans {
                     refusal: Refusal::Abandoned,
                     ..
                 } if this.stop.is_cancelled() => Err(ApiError::shutting_down()).into(),
-                settled => Ended::paid(outcome_of(settled), &this.admission),
+                settled => {
+                    let told = match settled {
+                        Settled::Remembered(_) => Told::Again,
+                        _ => Told::First,
+                    };
+                    let ended = Ended::paid(outcome_of(settled), &this.admission);
+                    Ended { told, ..ended }
+                }
             }
         });
         (origin, ended)

@@ -143,7 +143,7 @@ impl Rulebook for AskedRulebook {
         let allowed = |action: &&Action| ActionOutcome::DryRun {
             verdict: Verdict::Allow,
             matched_rule: None,
-            would_be_provider: Some(action.provider.clone()),
+            would_be_provider: action.provider.clone(),
         };
         Ok(actions.iter().map(allowed).collect())
     }

@@ -80,7 +80,7 @@ impl<'a> Delayed<'a> {
         now: Instant,
     ) -> Next {
         match settled {
-            Settled::Done(_) => Next::Acknowledge,
+            Settled::Done(_) | Settled::Remembered(_) => Next::Acknowledge,
             Settled::DeadLettered(letter) => match &self.shared.own_topics.dead_letter {
                 Some(_) => self.publish(place, Publication::dead_letter(letter), assignment),
                 None => Next::Acknowledge,

@@ -233,7 +233,10 @@ mod tests {
     #[test]
     fn an_action_without_a_time_was_made_when_its_message_was() {
         let envelope = decoder().decode(message(ACTION, 7)).unwrap();
-        assert_eq!(envelope.action.created_at.as_second(), 1_000_000);
+        assert_eq!(
+            envelope.action.created_at.timestamp().as_second(),
+            1_000_000
+        );
         assert_eq!(envelope.caller.id.as_deref(), Some("orders"));
     }
 

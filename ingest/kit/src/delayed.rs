@@ -32,7 +32,7 @@ pub fn headers_of(
         (GROUP, owner.group.clone()),
         (NOT_BEFORE, millis(not_before)),
         (POSITION, envelope.position.to_compact_string()),
-        (MADE_AT, millis(action.created_at)),
+        (MADE_AT, millis(action.created_at.timestamp())),
         (ID, action.id.clone()),
     ];
     let history = envelope.history.as_deref().map(serde_json::to_string);
@@ -171,7 +171,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let mut envelope = action("a").position("kafka:orders/3", 1042).envelope();
         envelope.history = Some(Box::new(history()));
-        envelope.action.created_at = at(3);
+        envelope.action.created_at = at(3).into();
         envelope.action.trace_context.insert("traceparent", "00-1");
         let own = owner("orders", "acteon");
         let headers = headers_of(&own, &envelope, at(100));

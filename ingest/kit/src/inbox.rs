@@ -105,7 +105,7 @@ impl<R: Send> Origin for Lender<R> {
             offset: token,
         };
         self.inbox.leave(|arrived| match settled {
-            Settled::Done(_) => arrived.done.push(place),
+            Settled::Done(_) | Settled::Remembered(_) => arrived.done.push(place),
             other => arrived.settled.push((place, other)),
         });
     }

@@ -1,9 +1,10 @@
-//! Conditions in their native form, and whether they hold. How they are read from a file stands in
-//! `condition/read.rs`, what is said of one that does not hold in `condition/why.rs`.
+//! Conditions in their native form, and whether they hold. `condition/read.rs` reads them from a file, `condition/shown.rs`
+//! shows them in a line, `condition/why.rs` says why one does not hold.
 
 mod operator;
 mod pattern;
 mod read;
+mod shown;
 mod state;
 mod why;
 

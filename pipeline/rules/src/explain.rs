@@ -138,7 +138,7 @@ impl Explaining<'_> {
             return false;
         };
         let started = stopwatch();
-        let (result, reason) = if !enabled && !self.options.include_disabled {
+        let (result, why) = if !enabled && !self.options.include_disabled {
             (RuleResult::Skipped, Some("the rule is disabled".to_owned()))
         } else if told.is_decided && !self.options.evaluate_all {
             let reason = "an earlier rule has decided".to_owned();
@@ -146,16 +146,27 @@ impl Explaining<'_> {
         } else {
             told.rule(rule)
         };
-        told.trace.push(RuleTrace {
-            rule: rule.name.clone(),
+        let mut trace = RuleTrace {
+            rule_name: rule.name.clone(),
             priority: rule.priority,
             enabled,
+            condition_display: rule.condition.shown(),
             result,
-            reason,
-            action_type: rule.action.verdict().as_str(),
-            duration_us: stopwatch().saturating_sub(started),
+            evaluation_duration_us: stopwatch().saturating_sub(started),
+            action: rule.action.verdict().as_str(),
+            source: rule.source.clone(),
+            description: rule.description.clone(),
+            skip_reason: None,
+            error: None,
+            reason: None,
             metadata: rule.metadata.clone(),
-        });
+        };
+        *match result {
+            RuleResult::Skipped => &mut trace.skip_reason,
+            RuleResult::Error => &mut trace.error,
+            RuleResult::Matched | RuleResult::NotMatched => &mut trace.reason,
+        } = why;
+        told.trace.push(trace);
         true
     }
 

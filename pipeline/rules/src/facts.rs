@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use acteon_core::action::Members;
 use acteon_core::state::Tally;
-use acteon_core::{Action, Labels, Payload};
+use acteon_core::{Action, Labels, Payload, Time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -228,7 +228,7 @@ impl<'a> Facts<'a> {
     }
 
     /// As the wire writes it.
-    fn timestamp(&mut self, at: Option<Timestamp>) -> Seen<'_> {
+    fn timestamp(&mut self, at: Option<Time>) -> Seen<'_> {
         let Some(at) = at else {
             return Seen::Nothing;
         };

@@ -41,7 +41,7 @@ pub(crate) fn action(payload: impl Into<Value>) -> Action {
         fingerprint: None,
         starts_at: None,
         ends_at: None,
-        created_at: new_year(),
+        created_at: new_year().into(),
         trace_context: Labels::default(),
     }
 }

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use acteon_core::health::BreakerState;
+use acteon_core::health::{BreakerState, ByHand};
 use tokio::time::Instant;
 
 use crate::options::BreakerOptions;
 
 /// How soon to ask again during a probe.
 const PROBE_LOOK: Duration = Duration::from_millis(100);
+
+/// How soon to ask again while it is held open: whoever closes it says so.
+const HELD_LOOK: Duration = Duration::from_secs(60);
 
 /// Permission to call the provider, issued in one period of the breaker: the time from one state change to the next. An
 /// attempt that ends in a later period does not affect the breaker.
@@ -37,8 +40,15 @@ pub(crate) struct Breaker {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Closed,
-    Open { until: Instant },
-    HalfOpen { probing: bool, successes: u32 },
+    Open {
+        until: Instant,
+    },
+    /// Open by hand.
+    Held,
+    HalfOpen {
+        probing: bool,
+        successes: u32,
+    },
 }
 
 impl Breaker {
@@ -55,7 +65,7 @@ impl Breaker {
     pub(crate) fn state(&self) -> BreakerState {
         match self.state {
             State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
+            State::Open { .. } | State::Held => BreakerState::Open,
             State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
@@ -64,8 +74,23 @@ impl Breaker {
     pub(crate) fn open_until(&self) -> Option<Instant> {
         match self.state {
             State::Open { until } => Some(until),
-            State::Closed | State::HalfOpen { .. } => None,
+            State::Closed | State::Held | State::HalfOpen { .. } => None,
         }
+    }
+
+    /// True while it is open until somebody closes it.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.state, State::Held)
+    }
+
+    /// Opens it until it is closed by hand, or closes it.
+    pub(crate) fn set(&mut self, to: ByHand) {
+        self.failures_in_a_row = 0;
+        self.recent = Recent::default();
+        self.enter(match to {
+            ByHand::Open => State::Held,
+            ByHand::Closed => State::Closed,
+        });
     }
 
     /// The current period.
@@ -82,6 +107,7 @@ impl Breaker {
                 });
             }
             State::Open { until } if now < *until => return Err(*until),
+            State::Held => return Err(now + HELD_LOOK),
             State::HalfOpen { probing: true, .. } => return Err(now + PROBE_LOOK),
             State::HalfOpen { probing, .. } => *probing = true,
             State::Open { .. } => self.enter(State::HalfOpen {
@@ -279,6 +305,28 @@ mod tests {
         breaker.failed(early, later);
         breaker.failed(early, later);
         assert_eq!(breaker.state(), BreakerState::Closed, "failures of before");
+    }
+
+    #[test]
+    fn one_that_is_opened_by_hand_stays_open_until_it_is_closed_by_hand() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        let early = breaker.ask(start).unwrap();
+        breaker.set(ByHand::Open);
+        breaker.answered(early);
+        let later = start + Duration::from_secs(3600);
+        assert!(breaker.ask(later).is_err());
+        assert_eq!(
+            (breaker.state(), breaker.open_until()),
+            (BreakerState::Open, None)
+        );
+        breaker.set(ByHand::Closed);
+        let pass = breaker.ask(later).unwrap();
+        breaker.failed(pass, later);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        breaker.failed(pass, later);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        breaker.set(ByHand::Closed);
+        assert!(matches!(breaker.ask(later), Ok(Pass::Free { .. })));
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Stats {
     /// True when nobody is to wait here for an attempt.
     pub(super) fn is_open(&self, now: Instant) -> bool {
         let is_later = |until: Instant| now < until;
-        self.breaker.open_until().is_some_and(is_later)
+        self.breaker.is_held()
+            || self.breaker.open_until().is_some_and(is_later)
             || self.paused_until.is_some_and(|until| now + LONGEST < until)
     }
 
@@ -134,6 +135,13 @@ impl Stats {
 
     pub(super) fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
+    }
+
+    /// The mean of the last attempts, in milliseconds.
+    pub(super) fn latency_avg_ms(&self) -> Option<f64> {
+        let count = u32::try_from(self.latencies.len()).ok()?;
+        let all: Duration = self.latencies.iter().sum();
+        Some(all.checked_div(count)?.as_secs_f64() * 1e3)
     }
 
     /// The latency below which this part (0..=1) of the last attempts stayed, in milliseconds.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use acteon_backends_memory::MemoryState;
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::state::DeadLetterQuery;
-use acteon_core::{Clock, Counters, Delivery, Feed, Intake, Policy, Redactor, Scope, State};
+use acteon_core::{
+    Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope, State,
+};
 use acteon_rules::{KnownProviders, Settings};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
@@ -187,9 +189,7 @@ impl Bench {
     pub(super) async fn letters(&self) -> Vec<CompactString> {
         let query = DeadLetterQuery {
             scope: Scope::everything(),
-            kind: None,
-            namespace: None,
-            tenant: None,
+            filter: LetterFilter::default(),
             after: None,
             limit: 100,
         };

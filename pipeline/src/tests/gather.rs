@@ -220,7 +220,10 @@ async fn every_end_is_counted_whatever_it_is() {
     ];
     assert_eq!(sorted(ends), expected);
     assert_eq!(counted(&bench, "all").await, 6);
-    assert_eq!(bench.finish([action("f")]).await, ["f: executed"]);
+    assert_eq!(
+        bench.finish([action("f")]).await,
+        ["f: remembered executed"]
+    );
     assert_eq!(bench.counters.snapshot().replayed, 1);
     assert_eq!(
         counted(&bench, "all").await,

@@ -15,7 +15,10 @@ async fn the_same_id_is_delivered_once_and_answered_again_as_it_was() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules("rules: []", &sink).await;
     assert_eq!(bench.finish([action("a")]).await, ["a: executed"]);
-    assert_eq!(bench.finish([action("a")]).await, ["a: executed"]);
+    assert_eq!(
+        bench.finish([action("a")]).await,
+        ["a: remembered executed"]
+    );
     assert_eq!(sink.attempts().len(), 1);
     let counters = bench.counters.snapshot();
     assert_eq!(
@@ -33,7 +36,7 @@ async fn the_same_id_twice_at_once_is_delivered_once() {
     let sink = RecordingSink::answering(|_| Answer::SucceedAfter(Duration::from_secs(2)));
     let bench = Bench::with_rules("rules: []", &sink).await;
     let ends = bench.finish([action("a"), action("a")]).await;
-    assert_eq!(ends, ["a: executed", "a: executed"]);
+    assert_eq!(ends, ["a: executed", "a: remembered executed"]);
     assert_eq!(sink.attempts().len(), 1);
 }
 
@@ -43,7 +46,10 @@ async fn what_the_rules_ended_is_answered_again_without_a_second_record() {
     let sink = RecordingSink::succeeding();
     let bench = Bench::with_rules(mute, &sink).await;
     assert_eq!(bench.finish([action("a")]).await, ["a: suppressed"]);
-    assert_eq!(bench.finish([action("a")]).await, ["a: suppressed"]);
+    assert_eq!(
+        bench.finish([action("a")]).await,
+        ["a: remembered suppressed"]
+    );
     assert_eq!(bench.trail.records().len(), 1);
 }
 
@@ -77,7 +83,7 @@ async fn a_lease_is_renewed_while_the_delivery_lasts() {
     };
     let bench = Bench::new("rules: []", [slow], options).await;
     let ends = bench.finish([action("a"), action("a")]).await;
-    assert_eq!(ends, ["a: executed", "a: executed"]);
+    assert_eq!(ends, ["a: executed", "a: remembered executed"]);
     assert_eq!(
         sink.attempts().len(),
         1,
@@ -112,7 +118,8 @@ async fn the_answer_again_is_the_very_same() {
         .take_ended()
         .into_iter()
         .map(|(_, settled)| match settled {
-            Settled::Done(outcome @ ActionOutcome::Failed(_)) => {
+            Settled::Done(outcome @ ActionOutcome::Failed(_))
+            | Settled::Remembered(outcome @ ActionOutcome::Failed(_)) => {
                 serde_json::to_string(&outcome).unwrap()
             }
             other => panic!("{other:?}"),
@@ -167,6 +174,9 @@ async fn a_duplicate_is_answered_again_like_any_other() {
     let ends = bench.finish([action("a"), action("b")]).await;
     assert_eq!(ends, ["a: executed", "b: deduplicated"]);
     advance(Duration::from_secs(20)).await;
-    assert_eq!(bench.finish([action("b")]).await, ["b: deduplicated"]);
+    assert_eq!(
+        bench.finish([action("b")]).await,
+        ["b: remembered deduplicated"]
+    );
     assert_eq!(sink.attempts().len(), 1, "though the key is free by now");
 }

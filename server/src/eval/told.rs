@@ -52,14 +52,14 @@ impl fmt::Display for Table<'_> {
             let widths = self.0.iter().map(|trace| of(trace).chars().count());
             widths.max().unwrap_or_default()
         };
-        let (name, action) = (wide(|trace| &trace.rule), wide(|trace| trace.action_type));
+        let (name, action) = (wide(|trace| &trace.rule_name), wide(|trace| trace.action));
         for (at, trace) in self.0.iter().enumerate() {
             let line = format!(
                 "{:<11}  {:<name$}  {:<action$}  {}",
                 result(trace.result),
-                trace.rule,
-                trace.action_type,
-                trace.reason.as_deref().unwrap_or_default()
+                trace.rule_name,
+                trace.action,
+                trace.why().unwrap_or_default()
             );
             let end = if at > 0 { "\n" } else { "" };
             write!(f, "{end}{}", line.trim_end())?;

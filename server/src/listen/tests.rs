@@ -207,3 +207,60 @@ async fn who_still_waits_when_the_time_is_over_is_told_so_before_the_connection_
     assert_eq!(waiting.answer().await, "");
     while tasks.join_next().await.is_some() {}
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_library_refuses_by_itself_is_told_in_the_form_of_the_api() {
+    let (listening, mut tasks) = (listening(), JoinSet::new());
+    let long = "x".repeat(70 << 10);
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    for (head, status, code) in [
+        (
+            format!("GET /{long} HTTP/1.1\r\nhost: t\r\n\r\n"),
+            414,
+            "URI_TOO_LONG",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n"),
+            431,
+            "HEADERS_TOO_LARGE",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{many}\r\n"),
+            431,
+            "HEADERS_TOO_LARGE",
+        ),
+        (
+            "GET / HTTP/1.1\r\nno header\r\n\r\n".to_owned(),
+            400,
+            "INVALID_REQUEST",
+        ),
+        ("what is this\r\n\r\n".to_owned(), 400, "INVALID_REQUEST"),
+    ] {
+        let mut client = Client::connect(&listening, &mut tasks).await;
+        client.ask("/").await;
+        assert!(client.answer().await.ends_with("fine"));
+        client.send(&head).await;
+        let answer = client.answer().await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for part in [
+            "x-request-id: ",
+            "content-type: application/json",
+            "connection: close",
+            "date: ",
+        ] {
+            assert!(head.contains(part), "{part}: {head}");
+        }
+        let length = format!("content-length: {}", body.len());
+        assert!(head.contains(&length), "{head}");
+        let error: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&error["code"], &error["retryable"]),
+            (&code.into(), &false.into())
+        );
+        assert_eq!(client.answer().await, "", "nothing more is read");
+    }
+}

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Limits;
 use super::connections::Idling;
 use super::life::{Life, Phase, Seen};
+use super::refusal::{self, Line};
 
 pub(super) struct Timed<S> {
     socket: S,
@@ -22,9 +23,34 @@ pub(super) struct Timed<S> {
     waiting: Option<(Seen, Instant)>,
     /// Until when the client has to read more.
     unread: Option<Instant>,
+    /// Of the head that is coming.
+    line: Line,
+    refusing: Refusing,
     /// Set later only when it rings too early: most waits end before their time.
     alarm: Option<Pin<Box<Sleep>>>,
 }
+
+/// Whether a refusal of the library is put into our form.
+enum Refusing {
+    No,
+    /// So much of it is still to be written.
+    Writing(Vec<u8>),
+    /// It is written, and what its client still sends is thrown away, so that the client gets to see it.
+    Written {
+        bytes_left: usize,
+    },
+}
+
+impl Refusing {
+    fn wrote(&mut self, bytes: usize) {
+        if let Self::Writing(rest) = self {
+            rest.drain(..bytes);
+        }
+    }
+}
+
+/// How much is thrown away behind a refusal.
+const DISCARDED_BYTES_MAX: usize = 1 << 20;
 
 impl<S> Timed<S> {
     pub(super) fn new(socket: S, life: Arc<Life>, idling: Idling, limits: Limits) -> Self {
@@ -35,6 +61,8 @@ impl<S> Timed<S> {
             limits,
             waiting: None,
             unread: None,
+            line: Line::Open,
+            refusing: Refusing::No,
             alarm: None,
         }
     }
@@ -106,6 +134,60 @@ impl<S> Timed<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Timed<S> {
+    /// Writes what takes the place of `bytes`, if the library wrote them by itself.
+    fn poll_refuse(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if let Refusing::No = self.refusing
+            && self.life.now().phase() != Phase::Busy
+            && let Some(answer) = refusal::in_our_form(bytes, self.line)
+        {
+            self.refusing = Refusing::Writing(answer);
+        }
+        while let Refusing::Writing(rest) = &mut self.refusing
+            && !rest.is_empty()
+        {
+            let written = Pin::new(&mut self.socket).poll_write(cx, rest);
+            match ready!(self.watch(written, cx))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.refusing.wrote(written),
+            }
+        }
+        if !matches!(self.refusing, Refusing::Writing(_)) {
+            return Poll::Ready(Ok(false));
+        }
+        self.refusing = Refusing::Written {
+            bytes_left: DISCARDED_BYTES_MAX,
+        };
+        Poll::Ready(Ok(true))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
+    /// Reads what a client still sends that was refused; a connection that closes with bytes unread takes back what it said.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Refusing::Written { bytes_left } = &mut self.refusing else {
+            return Poll::Ready(());
+        };
+        let mut piece = [0; 4096];
+        while *bytes_left > 0 {
+            let mut buffer = ReadBuf::new(&mut piece);
+            let read = Pin::new(&mut self.socket).poll_read(cx, &mut buffer);
+            match read {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    *bytes_left = bytes_left.saturating_sub(buffer.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let limit = self.limits.head;
+                    let until = *self.unread.get_or_insert_with(|| Instant::now() + limit);
+                    return self.poll_alarm(until, cx);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -118,8 +200,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             Poll::Pending => this.poll_patience(cx),
             Poll::Ready(read) => {
                 let seen = this.life.now();
-                if seen.phase() == Phase::Idle && buffer.filled().len() > before {
+                let came = &buffer.filled()[before..];
+                if seen.phase() == Phase::Idle && !came.is_empty() {
                     this.life.enter(Phase::Head);
+                    this.line = Line::Open;
+                }
+                if this.line == Line::Open && came.contains(&b'\n') {
+                    this.line = Line::Ended;
                 }
                 Poll::Ready(read)
             }
@@ -127,12 +214,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if ready!(self.poll_refuse(bytes, cx))? {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.watch(written, cx)
     }
@@ -142,6 +232,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        if ready!(self.poll_refuse(first.map_or(&[], |slice| slice), cx))? {
+            return Poll::Ready(Ok(first.map_or(0, |slice| slice.len())));
+        }
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
         self.watch(written, cx)
     }
@@ -156,6 +250,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+        self.poll_discard(cx).map(Ok)
     }
 }

@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use crate::address::AddressFilter;
 use crate::confidence::{self, Confidence};
+use crate::connections::Connections;
 use crate::dial::Dialer;
 use crate::reply::{self, Reply};
 use crate::request_body::RequestBody;
@@ -49,7 +50,10 @@ pub struct ClientOptions<'a> {
 
 /// Sends requests to one URL.
 pub struct HttpClient {
-    http: reqwest::Client,
+    pooled: reqwest::Client,
+    /// Makes a connection of its own for each request.
+    unpooled: reqwest::Client,
+    connections: Connections,
     dialer: Dialer,
     url: Url,
     host: CompactString,
@@ -88,36 +92,42 @@ impl HttpClient {
     pub fn new(options: ClientOptions<'_>, context: &SinkContext) -> Result<Self, BuildError> {
         check_literal(&options.url, &options.filter)?;
         let tls = options.roots.config(&options.url)?;
-        Self::with_tls(options, context, tls)
+        Self::with_tls(options, context, &tls)
     }
 
     /// A client that trusts whom `tls` says.
     pub(crate) fn with_tls(
         options: ClientOptions<'_>,
         context: &SinkContext,
-        tls: rustls::ClientConfig,
+        tls: &rustls::ClientConfig,
     ) -> Result<Self, BuildError> {
         let dialer = Dialer {
             resolver: FilteringResolver::new(options.filter),
             tls: Arc::new(tls.clone()),
             patience: context.timeout.min(CONNECT_TIMEOUT_MAX),
         };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(dialer.resolver.clone())
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(dialer.patience)
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(dialer.resolver.clone())
+                .redirect(Policy::none())
+                .no_proxy()
+                .connect_timeout(dialer.patience)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_TIMEOUT)
+        };
+        let connections = Connections::default();
+        let pooled = builder()
             .pool_max_idle_per_host(context.max_concurrent)
             .pool_idle_timeout(IDLE_MAX)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build()
-            .map_err(|error| {
-                BuildError::new("the HTTP client could not be built").with_source(error)
-            })?;
+            .connector_layer(connections.clone());
         Ok(Self {
-            http,
+            pooled: pooled.build().map_err(unusable)?,
+            unpooled: builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .map_err(unusable)?,
+            connections,
             dialer,
             host: host(&options.url),
             confidence: Confidence::of(&options.url),
@@ -136,7 +146,8 @@ impl HttpClient {
         self.dialer.dial(&self.url, &self.host).await
     }
 
-    /// Sends one request. Dropping the future closes its connection, unless others share it.
+    /// Sends one request, and once more when its connection had answered others before and broke without an answer to it.
+    /// Dropping the future closes its connection, unless others share it.
     ///
     /// # Errors
     /// As the table of statuses says, and for every way in which no answer comes.
@@ -148,10 +159,21 @@ impl HttpClient {
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.patience;
         let secrets = confidence::sensitive(&headers);
-        let mut request = reqwest::Request::new(method, self.url.clone());
-        *request.headers_mut() = headers;
-        *request.body_mut() = Some(body.into());
-        match self.http.execute(request).await {
+        let request = |headers| {
+            let mut request = reqwest::Request::new(method.clone(), self.url.clone());
+            *request.headers_mut() = headers;
+            *request.body_mut() = Some(body.clone().into());
+            request
+        };
+        let mut answer = self.pooled.execute(request(headers.clone())).await;
+        match &answer {
+            Ok(answer) => self.connections.answered(answer),
+            Err(error) if self.connections.broke_unused(error) => {
+                answer = self.unpooled.execute(request(headers)).await;
+            }
+            Err(_) => {}
+        }
+        match answer {
             Err(error) => Err(transport::failure(error, &self.host)),
             Ok(answer) if self.success.contains(answer.status()) => {
                 Ok(Reply::read(answer, deadline).await)
@@ -183,6 +205,10 @@ impl HttpClient {
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default();
         SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
     }
+}
+
+fn unusable(error: reqwest::Error) -> BuildError {
+    BuildError::new("the HTTP client could not be built").with_source(error)
 }
 
 /// The HTTP library asks its resolver about names only, so an address written in the URL is judged here.

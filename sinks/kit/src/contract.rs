@@ -16,9 +16,11 @@ use acteon_core::{Action, BuildError, FailureCode, ProviderResponse, Sink, SinkE
 use async_trait::async_trait;
 use tokio::time::timeout;
 
+mod closing;
 mod receiver;
 mod refusals;
 
+pub use closing::*;
 pub use receiver::{Answer, Received, Receiver};
 pub use refusals::*;
 
@@ -58,6 +60,8 @@ macro_rules! http_sink_contract {
             a_refused_connection_is_transient,
             a_connection_that_breaks_before_the_answer_is_transient,
             attempts_one_after_another_share_a_connection,
+            a_server_that_closes_after_each_answer_without_saying_so_does_not_fail,
+            a_request_that_breaks_on_a_connection_in_use_is_sent_once_more,
             secrets_do_not_show_in_errors,
             credentials_of_the_provider_are_left_out_of_the_answer,
         );

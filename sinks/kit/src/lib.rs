@@ -7,6 +7,7 @@
 mod address;
 mod client;
 mod confidence;
+mod connections;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dial;

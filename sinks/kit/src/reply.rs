@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{ProviderResponse, ResponseStatus};
+use acteon_core::decode::strict_json;
+use acteon_core::{Payload, ProviderResponse, ResponseStatus};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -56,8 +57,9 @@ impl Reply {
         }
     }
 
-    /// The answer as clients see it. The body is always an object: a JSON object as it is, other JSON as
-    /// `{"body": ...}`, text as `{"text": ...}`, nothing as `{}`, what could not be read as `{"note": ...}`.
+    /// The answer as clients see it. The body is always an object within the bounds of payloads: a JSON object as it is,
+    /// other JSON as `{"body": ...}`, text as `{"text": ...}`, nothing as `{}`, what could not be read as `{"note": ...}`.
+    /// What looks like JSON and is none that everybody can read is text with a note.
     pub fn into_response(self) -> ProviderResponse {
         let body = match &self.body {
             Ok(body) => object(body),
@@ -124,17 +126,36 @@ fn joined(read: Bytes, chunk: Bytes) -> Bytes {
 }
 
 fn object(body: &[u8]) -> Arc<RawValue> {
-    if body.iter().all(u8::is_ascii_whitespace) {
+    let body = body.trim_ascii();
+    let Some(first) = body.first() else {
         return empty();
-    }
-    match serde_json::from_slice::<&RawValue>(body) {
-        Ok(json) if json.get().starts_with('{') => json.to_owned().into(),
-        Ok(body) => raw(&Wrapped { body }),
-        Err(_) => raw(&Text {
+    };
+    let levels_max = match first {
+        b'{' => Payload::DEPTH_MAX,
+        // It goes into an object.
+        _ => Payload::DEPTH_MAX - 1,
+    };
+    let json = strict_json(body, levels_max).and_then(|json| serde_json::from_str(json).ok());
+    match json {
+        Some(json) if *first == b'{' => RawValue::to_owned(json).into(),
+        Some(body) => within_bounds(raw(&Wrapped { body })),
+        None => within_bounds(raw(&Text {
+            note: matches!(first, b'{' | b'[').then_some(NOT_STRICT),
             text: String::from_utf8_lossy(body),
-        }),
+        })),
     }
 }
+
+/// Escapes make a text longer.
+fn within_bounds(body: Arc<RawValue>) -> Arc<RawValue> {
+    match body.get().len() > BODY_BYTES_MAX {
+        true => Note::of(Unread::TooLong),
+        false => body,
+    }
+}
+
+const NOT_STRICT: &str = "accepted, but the answer's body is not JSON of at most 64 levels, with whole surrogate pairs and \
+                          numbers in the range of a double";
 
 #[derive(Serialize)]
 struct Wrapped<'a> {
@@ -143,6 +164,8 @@ struct Wrapped<'a> {
 
 #[derive(Serialize)]
 struct Text<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
     text: Cow<'a, str>,
 }
 
@@ -172,6 +195,8 @@ fn empty() -> Arc<RawValue> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn shown(body: Result<&[u8], Unread>) -> String {
@@ -192,8 +217,36 @@ mod tests {
         assert_eq!(shown(Ok(b"[1, 2]")), r#"{"body":[1, 2]}"#);
         assert_eq!(shown(Ok(b"null")), r#"{"body":null}"#);
         assert_eq!(shown(Ok(b"ok")), r#"{"text":"ok"}"#);
-        assert_eq!(shown(Ok(br#"{"cut": "#)), r#"{"text":"{\"cut\": "}"#);
         assert_eq!(shown(Ok(b"\xff!")), "{\"text\":\"\u{fffd}!\"}");
+    }
+
+    #[test]
+    fn a_body_that_not_everybody_can_read_is_shown_as_text_with_a_note() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        let deep_object = format!("{}1{}", "{\"a\":".repeat(65), "}".repeat(65));
+        for body in [
+            r#"{"cut":"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":1e400}"#,
+            "{\"a\":\"\t\"}",
+            &deep,
+            &deep_object,
+        ] {
+            let shown: Value = serde_json::from_str(&shown(Ok(body.as_bytes()))).unwrap();
+            assert_eq!(shown["text"], body);
+            assert_eq!(shown["note"], NOT_STRICT);
+        }
+        let bounds = [
+            format!("{}1{}", "{\"a\":".repeat(64), "}".repeat(64)),
+            format!("{}{}", "[".repeat(63), "]".repeat(63)),
+        ];
+        assert_eq!(shown(Ok(bounds[0].as_bytes())), bounds[0]);
+        assert_eq!(
+            shown(Ok(bounds[1].as_bytes())),
+            format!("{{\"body\":{}}}", bounds[1])
+        );
+        let shown = shown(Ok(&vec![0; BODY_BYTES_MAX]));
+        assert!(shown.starts_with(r#"{"note":"accepted, but"#), "{shown}");
     }
 
     #[test]

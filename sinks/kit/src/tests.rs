@@ -106,7 +106,7 @@ async fn a_trusted_server_is_spoken_to_over_http_2_and_one_connection() {
     let roots = Roots::default();
     let options = options(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"], &roots);
     let context = context(Duration::from_secs(20));
-    let client = HttpClient::with_tls(options, &context, tls::trusting(trusted).unwrap()).unwrap();
+    let client = HttpClient::with_tls(options, &context, &tls::trusting(trusted).unwrap()).unwrap();
     for _ in 0..3 {
         post(&client).await.unwrap();
     }
@@ -129,7 +129,7 @@ async fn dialling_connects_as_an_attempt_does_and_sends_nothing() {
     let networks = ["127.0.0.0/8", "::1/128"];
     let context = context(Duration::from_secs(20));
     let tls = tls::trusting(trusted).unwrap();
-    let trusting = HttpClient::with_tls(options(&url, &networks, &roots), &context, tls).unwrap();
+    let trusting = HttpClient::with_tls(options(&url, &networks, &roots), &context, &tls).unwrap();
     let port = receiver.address().port();
     let reached = format!("connected to localhost:{port} over TLS");
     assert_eq!(trusting.dial().await.unwrap(), reached);

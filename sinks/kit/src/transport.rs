@@ -67,8 +67,7 @@ fn unreachable(error: &reqwest::Error, host: &str) -> String {
             "no TLS connection to {host}: the handshake failed, or its certificate is not trusted"
         )
     } else if error.is_connect() {
-        let io = |cause: &'_ (dyn Error + 'static)| Some(cause.downcast_ref::<io::Error>()?.kind());
-        match causes(error).filter_map(io).last() {
+        match find_io(error) {
             Some(kind) => format!("no connection to {host}: {kind}"),
             None => format!("no connection to {host}"),
         }
@@ -77,8 +76,14 @@ fn unreachable(error: &reqwest::Error, host: &str) -> String {
     }
 }
 
+/// What the system says of it, if it was asked.
+pub(crate) fn find_io(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let io = |cause: &'_ (dyn Error + 'static)| Some(cause.downcast_ref::<io::Error>()?.kind());
+    causes(error).filter_map(io).last()
+}
+
 /// The first `E` among `error` and its causes.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 

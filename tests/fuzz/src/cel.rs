@@ -53,11 +53,11 @@ fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
     };
     let is_bound = rule.result == RuleResult::Error
         && rule
-            .reason
+            .error
             .as_deref()
             .is_some_and(|reason| BOUNDS.iter().any(|bound| reason.contains(bound)));
     if !is_bound {
-        assert_eq!(alone, rule.result, "lowered and not: {:?}", rule.reason);
+        assert_eq!(alone, rule.result, "lowered and not: {:?}", rule.why());
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
         return Reading::Refused;
     };
     let action = action(json).unwrap_or_else(sample);
-    let now = action.created_at;
+    let now = action.created_at.timestamp();
     judge(&set, &action, &Gathered::default());
     let asked = asked(&set, &action, now);
     let answers = asked.iter().map(answer).collect::<Vec<_>>();
@@ -65,7 +65,7 @@ fn answer(read: &Read) -> Answer {
 
 /// Decides and explains, and compares the two.
 pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Evaluation {
-    let now = action.created_at;
+    let now = action.created_at.timestamp();
     let decision = set.decide(action, now, gathered);
     assert_eq!(decision, set.decide(action, now, gathered), "decided twice");
     check(&decision, action);

@@ -59,8 +59,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 fn missing(program: &str, error: std::io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::NotFound {
         return anyhow::anyhow!(
-            "`{program}` is not installed, and this test starts a Java server: \
-             `apt-get install default-jre-headless maven` installs what it needs"
+            "`{program}` is not installed: `.ci/tools test` says what tests need, and how to get it"
         );
     }
     anyhow::Error::new(error).context(format!("cannot run `{program}`"))
@@ -101,7 +100,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_answered_with_what_to_install() {
         let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
-        assert!(error.to_string().contains("apt-get install"), "{error}");
+        assert!(error.to_string().contains(".ci/tools test"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod eventually;
 pub mod java;
 pub mod kafka;
 pub mod process;
+pub mod schemathesis;
 
 pub use eventually::eventually;
 pub use kafka::{Kafka, Listener, Secured};

@@ -1,9 +1,10 @@
 //! `acteon-services fetch` downloads what the tests need beforehand, and reports its progress.
 #![expect(clippy::print_stderr, reason = "a command tells its progress")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use acteon_services::Kafka;
+use acteon_services::{Kafka, schemathesis};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -13,14 +14,20 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     eprintln!("Kafka: looking for its archives, else downloading them (up to a minute)");
-    match Kafka::fetch().await {
-        Ok(folder) => {
-            eprintln!("Kafka: in {}", folder.display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("Kafka: {error:#}");
-            ExitCode::FAILURE
-        }
+    let kafka = told("Kafka", &Kafka::fetch().await);
+    eprintln!("Schemathesis: looking for its packages, else downloading them (up to a minute)");
+    let schemathesis = told("Schemathesis", &schemathesis::fetch().await);
+    match kafka && schemathesis {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
+}
+
+/// Whether it is there.
+fn told(name: &str, fetched: &anyhow::Result<PathBuf>) -> bool {
+    match fetched {
+        Ok(folder) => eprintln!("{name}: in {}", folder.display()),
+        Err(error) => eprintln!("{name}: {error:#}"),
+    }
+    fetched.is_ok()
 }

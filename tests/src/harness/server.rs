@@ -159,7 +159,7 @@ impl Server {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Answer {
         let mut request = self.client.request(method, self.url(path));
         if let Some(body) = body {
             request = request

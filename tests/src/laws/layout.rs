@@ -16,7 +16,7 @@ const ADAPTER_PORTS: &[&str] = &[
 const README_AS_DOC: &str = "#![doc = include_str!(\"../README.md\")]";
 const DOCS_DENIED: &str = "#![deny(missing_docs)]";
 /// Third-party crates without features, and so without a default to turn off.
-const FEATURELESS: &[&str] = &["async-trait", "http-body"];
+const FEATURELESS: &[&str] = &["async-trait"];
 
 fn is_adapter(folder: &str) -> bool {
     let family = matches!(

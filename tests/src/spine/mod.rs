@@ -2,8 +2,12 @@
 
 mod cli;
 mod config;
+mod contract;
 mod cookbook;
+mod document;
 mod eval;
+mod foreign;
+mod generated;
 mod http;
 mod isolation;
 mod kafka;

@@ -30,7 +30,7 @@ pub fn action(id: &str) -> ActionBuilder {
         fingerprint: None,
         starts_at: None,
         ends_at: None,
-        created_at: epoch(),
+        created_at: epoch().into(),
         trace_context: Labels::default(),
     };
     ActionBuilder {
@@ -119,7 +119,7 @@ impl ActionBuilder {
 
     /// Sets the creation time.
     pub fn created_at(mut self, at: Timestamp) -> Self {
-        self.action.created_at = at;
+        self.action.created_at = at.into();
         self
     }
 

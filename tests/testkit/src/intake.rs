@@ -20,6 +20,8 @@ use crate::tally::Tally;
 pub enum End {
     /// With this outcome.
     Done(ActionOutcome),
+    /// Answered from memory by this outcome.
+    Remembered(ActionOutcome),
     /// Returned for another try after this time.
     Retry(Duration, Refusal),
     /// Sent to the delayed path of its source, for this time.
@@ -134,6 +136,7 @@ impl Intake for FakeIntake {
         for delivery in batch {
             match (self.choose)(&delivery) {
                 End::Done(outcome) => delivery.done(outcome),
+                End::Remembered(outcome) => delivery.remembered(outcome),
                 End::Retry(after, refusal) => delivery.retry(after, refusal),
                 End::Later(after, delay) => delivery.later(after, delay),
                 End::DeadLetter => {

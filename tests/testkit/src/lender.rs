@@ -111,6 +111,7 @@ impl Origin for Ledger {
 fn describe(settled: &Settled) -> String {
     match settled {
         Settled::Done(outcome) => outcome.name().to_owned(),
+        Settled::Remembered(outcome) => format!("remembered {}", outcome.name()),
         Settled::DeadLettered(letter) => format!("dead_lettered {}", letter.code),
         Settled::Retry { refusal, .. } => format!("retry {refusal:?}"),
         Settled::Later { delay, .. } => format!("later {delay:?}"),

@@ -7,10 +7,39 @@ use acteon_core::delivery::Position;
 use acteon_core::verdict::VerdictDetails;
 use acteon_core::{AttemptRecord, AuditRecord, Labels, Payload, Verdict};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// What became of an action, or of an administrative change.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Executed,
+    Deduplicated,
+    Suppressed,
+    Rerouted,
+    Throttled,
+    Failed,
+    Grouped,
+    StateChanged,
+    CircuitOpen,
+    /// The rules were loaded anew.
+    Reloaded,
+    /// A rule was enabled.
+    Enabled,
+    /// A rule was disabled.
+    Disabled,
+    /// A dead letter was replayed.
+    Replayed,
+    /// A dead letter was deleted.
+    Deleted,
+    /// A breaker was opened by hand.
+    Opened,
+    /// A breaker was closed by hand.
+    Closed,
+}
 
 /// One decision or administrative change.
 #[derive(Serialize, ToSchema)]
@@ -36,7 +65,7 @@ pub(super) struct Record<'a> {
     /// The rule that decided, for every verdict but `allow`.
     #[schema(required)]
     matched_rule: Option<&'a str>,
-    /// The outcome in lower snake case.
+    #[schema(value_type = Outcome)]
     outcome: &'a str,
     /// As delivered, redacted; `null` when payloads are not stored.
     #[schema(required, value_type = Value)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::scope::Scope;
 use acteon_core::state::{DeadLetterQuery, End, Settlement, State, StateContext};
-use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy};
+use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter};
 use acteon_testkit::dead_letter;
 
 use crate::{MemoryState, StateConfig};
@@ -48,9 +48,7 @@ fn exhausted(number: u32, length: usize) -> Settlement {
 async fn ids(state: &MemoryState) -> Vec<String> {
     let query = DeadLetterQuery {
         scope: Scope::everything(),
-        kind: None,
-        namespace: None,
-        tenant: None,
+        filter: LetterFilter::default(),
         after: None,
         limit: 100,
     };

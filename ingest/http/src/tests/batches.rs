@@ -5,6 +5,45 @@ use acteon_testkit::{End, FakeIntake};
 
 use super::*;
 
+/// Answers those from memory whose id begins with `old`.
+fn with_memory() -> Api {
+    api(FakeIntake::settling(|envelope| {
+        let outcome = ActionOutcome::Deduplicated(());
+        match envelope.action.id.starts_with("old") {
+            true => End::Remembered(outcome),
+            false => End::Done(outcome),
+        }
+    }))
+}
+
+#[tokio::test]
+async fn what_was_answered_before_is_marked_and_nothing_else() {
+    let api = with_memory();
+    let header = |response: &Response, name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let items = |ids: [&str; 4]| format!("[{}]", ids.map(wire).join(","));
+    for (path, body, expected) in [
+        (ONE, wire("old"), (Some("true"), None)),
+        (ONE, wire("new"), (None, None)),
+        (
+            MANY,
+            items(["old-1", "new", "", "old-2"]),
+            (None, Some("0,3")),
+        ),
+        (MANY, items(["a", "b", "c", "d"]), (None, None)),
+    ] {
+        let response = api.send(posting(path, body)).await;
+        let single = header(&response, "idempotent-replayed");
+        let items = header(&response, "idempotent-replayed-items");
+        assert_eq!((single.as_deref(), items.as_deref()), expected, "{path}");
+        let (status, answer) = read(response).await;
+        assert_eq!(status, 200);
+        assert!(answer.contains(r#"{"Deduplicated":null}"#), "{answer}");
+    }
+}
+
 fn array(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().collect();
     format!("[{}]", items.join(","))

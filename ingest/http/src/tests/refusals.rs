@@ -57,6 +57,14 @@ fn requests() -> Vec<(&'static str, Request)> {
             "a malformed query",
             posting("/v1/dispatch?dry_run=perhaps", wire("a")),
         ),
+        (
+            "a misspelt dry run",
+            posting("/v1/dispatch?dryrun=true", wire("a")),
+        ),
+        (
+            "a misspelt dry run of a batch",
+            posting("/v1/dispatch/batch?dry-run=true", array(&wire("a"), 2)),
+        ),
         ("another method", by("GET", ONE)),
         ("another method for batches", by("PUT", MANY)),
         ("an unknown path", by("POST", "/v1/dispatches")),

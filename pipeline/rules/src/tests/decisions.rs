@@ -313,10 +313,10 @@ fn a_payload_never_grows_or_nests_without_limit() {
 #[test]
 fn what_a_patch_does_not_name_keeps_its_bytes() {
     let text = r#"rules: [{name: r, condition: {all: []}, action: {type: modify, changes: {a: {x: null}, big: "{{ action.payload.n }}", t: "<{{ action.payload.n }}>"}}}]"#;
-    let raw = r#"{"n":12345678901234567890123,"a":{"x":1,"y":[ 1e999, "\ud800"]},"f":1.5743573983446681e-53,"d":1,"d":2.0}"#;
+    let raw = r#"{"n":12345678901234567890123,"a":{"x":1,"y":[ 1e999, "\ud83d\ude00"]},"f":1.5743573983446681e-53,"d":1,"d":2.0}"#;
     let decision = decide(text, &raw_action(raw));
     let changed = plan(&decision).payload.as_ref().unwrap().as_bytes();
-    let expected = r#"{"n":12345678901234567890123,"a":{"y":[ 1e999, "\ud800"]},"f":1.5743573983446681e-53,"d":2.0,"big":12345678901234567890123,"t":"<12345678901234567890123>"}"#;
+    let expected = r#"{"n":12345678901234567890123,"a":{"y":[ 1e999, "\ud83d\ude00"]},"f":1.5743573983446681e-53,"d":2.0,"big":12345678901234567890123,"t":"<12345678901234567890123>"}"#;
     assert_eq!(std::str::from_utf8(changed).unwrap(), expected);
 }
 

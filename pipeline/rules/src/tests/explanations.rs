@@ -120,7 +120,7 @@ rules:
     );
     assert!(evaluation.has_errors);
     assert_eq!(evaluation.trace[0].result, RuleResult::Error);
-    let reason = evaluation.trace[0].reason.as_deref();
+    let reason = evaluation.trace[0].error.as_deref();
     assert_eq!(reason, Some("its templates write more than 1048576 bytes"));
     assert_eq!(evaluation.trace[1].result, RuleResult::Skipped);
 }

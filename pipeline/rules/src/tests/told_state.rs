@@ -92,11 +92,7 @@ fn what_was_read_is_told_with_no_secret_in_its_keys() {
 #[test]
 fn a_condition_on_the_state_that_fails_is_told_with_the_answer_it_got() {
     let evaluation = explain(&rules(), &EvaluateOptions::default());
-    let reasons: Vec<_> = evaluation
-        .trace
-        .iter()
-        .map(|t| t.reason.as_deref())
-        .collect();
+    let reasons: Vec<_> = evaluation.trace.iter().map(|t| t.why()).collect();
     let expected = [
         Some("the rule is disabled"),
         Some(
@@ -135,7 +131,7 @@ rules:
     let evaluation = set.explain(case(&action, &nothing), &options, &Redactor::default());
     assert_eq!(evaluation.trace[1].result, RuleResult::Error);
     assert_eq!(
-        evaluation.trace[1].reason.as_deref(),
+        evaluation.trace[1].error.as_deref(),
         Some("the state that it reads was not known")
     );
     assert!(evaluation.has_errors);

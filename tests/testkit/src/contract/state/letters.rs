@@ -139,7 +139,7 @@ pub async fn letters_are_listed_and_evicted_by_when_they_were_stored<H: StateHar
     assert_eq!(ids(&letters), ids(&some([2, 1, 8])));
 }
 
-/// By kind, namespace and tenant. `total` counts the matches.
+/// By each of the filters. `total` counts the matches.
 pub async fn dead_letters_are_filtered<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let letters = [
@@ -154,16 +154,34 @@ pub async fn dead_letters_are_filtered<H: StateHarness>(harness: &H) {
         },
         DeadLetter {
             tenant: "t2".into(),
+            provider: "other".into(),
+            action_type: "other".into(),
+            code: "OTHER".into(),
             ..dead_letter(4)
         },
     ]
     .map(Arc::new);
     stored(&subject, &letters).await;
-    let mut queries = vec![all_letters(everything()); 4];
-    queries[1].kind = Some(DeadLetterKind::Poison);
-    queries[2].namespace = Some("other".into());
-    queries[3].tenant = Some("t1".into());
-    let expected: [&[usize]; 4] = [&[3, 2, 1, 0], &[1], &[2], &[2, 1, 0]];
+    let mut queries = vec![all_letters(everything()); 9];
+    queries[1].filter.kind = Some(DeadLetterKind::Poison);
+    queries[2].filter.namespace = Some("other".into());
+    queries[3].filter.tenant = Some("t1".into());
+    queries[4].filter.provider = Some("other".into());
+    queries[5].filter.action_type = Some("other".into());
+    queries[6].filter.code = Some("OTHER".into());
+    queries[7].filter.from = Some(letters[2].created_at);
+    queries[8].filter.to = Some(letters[2].created_at);
+    let expected: [&[usize]; 9] = [
+        &[3, 2, 1, 0],
+        &[1],
+        &[2],
+        &[2, 1, 0],
+        &[3],
+        &[3],
+        &[3],
+        &[3, 2],
+        &[1, 0],
+    ];
     for (query, expected) in queries.iter().zip(expected) {
         let page = subject.state.dead_letters(query).await.expect("a page");
         let expected: Vec<_> = expected.iter().map(|at| letters[*at].clone()).collect();

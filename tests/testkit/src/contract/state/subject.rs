@@ -8,7 +8,7 @@ use acteon_core::state::{
     Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Recall, Remember,
     Reservation, Reserved, Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
 };
-use acteon_core::{ActionOutcome, DeadLetter, State};
+use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
 
 use super::StateHarness;
 
@@ -234,9 +234,7 @@ pub(super) fn active(
 pub(super) fn all_letters(scope: Scope) -> DeadLetterQuery {
     DeadLetterQuery {
         scope,
-        kind: None,
-        namespace: None,
-        tenant: None,
+        filter: LetterFilter::default(),
         after: None,
         limit: 1000,
     }
