@@ -1,4 +1,5 @@
 mod audit;
+mod audit_wait;
 mod dead_letters;
 mod document;
 mod errors;

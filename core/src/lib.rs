@@ -31,6 +31,7 @@ pub mod sink;
 pub mod source;
 pub mod state;
 pub mod verdict;
+pub mod written;
 
 pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
@@ -53,3 +54,4 @@ pub use sink::{Attempt, Sink, SinkError, Sinks};
 pub use source::{Shutdown, Source, Sources};
 pub use state::{State, StateError};
 pub use verdict::Verdict;
+pub use written::{RecordWait, WrittenRecords};

@@ -18,7 +18,7 @@ use acteon_core::state::Settlement;
 use acteon_core::{
     Action, ActionOutcome, Admission, AttemptRecord, Audit, AuditRecord, Clock, Counters,
     DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload, Redactor, State, StateError,
-    Verdict,
+    Verdict, WrittenRecords,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
 use async_trait::async_trait;
@@ -28,6 +28,7 @@ use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 use uuid::Uuid;
@@ -40,6 +41,8 @@ pub(super) struct World {
     pub(super) rulebook: Arc<FakeRulebook>,
     pub(super) audit: Arc<MemoryAudit>,
     pub(super) trail: Arc<RecordingTrail>,
+    pub(super) written: WrittenRecords,
+    pub(super) stop: CancellationToken,
     pub(super) state: Arc<UnreachableState>,
     pub(super) readiness: Arc<FakeReadiness>,
     pub(super) redeliveries: Arc<FakeRedeliveries>,
@@ -57,6 +60,7 @@ impl World {
         let rulebook = Arc::new(FakeRulebook::default());
         let audit = Arc::new(MemoryAudit::default());
         let trail = RecordingTrail::new();
+        let (written, stop) = (WrittenRecords::default(), CancellationToken::new());
         let state = UnreachableState::before(Arc::new(MemoryState::default()));
         let readiness = Arc::new(FakeReadiness::default());
         let redeliveries = Arc::new(FakeRedeliveries::default());
@@ -65,6 +69,7 @@ impl World {
             rulebook: rulebook.clone(),
             audit: Some(audit.clone()),
             trail: Some(trail.clone()),
+            written: written.clone(),
             state: state.clone(),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
@@ -75,6 +80,7 @@ impl World {
             redactor: Redactor::default(),
             clock: Clock::starting_at(epoch()),
             prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
+            stop: stop.clone(),
         };
         change(&mut ports);
         let api = AdminApi::new(ports);
@@ -92,6 +98,8 @@ impl World {
             rulebook,
             audit,
             trail,
+            written,
+            stop,
             state,
             readiness,
             redeliveries,
