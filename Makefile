@@ -14,7 +14,7 @@ TARGET ?= decode rules decide cel config
 SECONDS ?= 60
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help run test bench fuzz services fmt lint tools-build tools-lint tools-test
+.PHONY: help run demo test bench fuzz services fmt lint tools-build tools-demo tools-lint tools-test
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,13 +24,20 @@ run: tools-build ## Build and start the server on http://127.0.0.1:8080 (ARGS="-
 	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
 	@exec cargo run --quiet --locked --profile $(PROFILE) -p acteon-server --bin acteon-server -- $(ARGS)
 
+demo: tools-demo ## Run the Kafka example of the README: broker, server, producer and receiver, until Ctrl-C
+	$(call say,Building the server and the demo (profile $(PROFILE); the first time takes a while))
+	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
+	@cargo build --locked --profile $(PROFILE) -p acteon-demo
+	@exec $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/acteon-demo
+
 test: tools-test ## Run everything: format, lints, laws, unit, contract and end-to-end tests
 	$(call say,Format)
 	@cargo fmt --all --check
 	$(call say,Lints)
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(call say,The server binary that the end-to-end tests drive)
+	$(call say,The binaries that the end-to-end tests drive)
 	@cargo build --locked -p acteon-server --bin acteon-server
+	@cargo build --locked -p acteon-demo
 	$(call say,Services)
 	@$(MAKE) --no-print-directory services
 	$(call say,Tests)
@@ -74,6 +81,9 @@ lint: tools-lint ## Format check, lints and the laws of the house
 
 tools-build:
 	@.ci/tools build
+
+tools-demo:
+	@.ci/tools demo
 
 tools-lint:
 	@.ci/tools lint

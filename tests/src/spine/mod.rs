@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod cookbook;
+mod demo;
 mod eval;
 mod http;
 mod isolation;
