@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod cookbook;
 mod demo;
+mod dist;
 mod eval;
 mod http;
 mod isolation;
