@@ -7,14 +7,24 @@ SHELL := /bin/bash
 # `make run PROFILE=release` for speed; the first build then takes several times as long.
 PROFILE ?= dev
 ARGS ?=
+# Of `make install`: where to, below what (for packagers), and how to write there when you may not: SUDO=sudo.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SUDO ?=
 BENCHES := rules http batch kafka isolation memory
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Of `make fuzz`.
 TARGET ?= decode rules decide cel config
 SECONDS ?= 60
+# Where cargo puts what it builds in this profile.
+OUTPUT = $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# Of each shell, where it looks for completions below PREFIX/share.
+COMPLETIONS := bash:bash-completion/completions/acteon-server zsh:zsh/site-functions/_acteon-server \
+	fish:fish/vendor_completions.d/acteon-server.fish
+INSTALLED = $(DESTDIR)$(PREFIX)
 say = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help run test bench fuzz services fmt lint tools-build tools-lint tools-test
+.PHONY: help run demo install uninstall dist test bench fuzz services fmt lint tools-build tools-demo tools-dist tools-lint tools-test
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,13 +34,44 @@ run: tools-build ## Build and start the server on http://127.0.0.1:8080 (ARGS="-
 	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
 	@exec cargo run --quiet --locked --profile $(PROFILE) -p acteon-server --bin acteon-server -- $(ARGS)
 
+demo: tools-demo ## Run the Kafka example of the README: broker, server, producer and receiver, until Ctrl-C
+	$(call say,Building the server and the demo (profile $(PROFILE); the first time takes a while))
+	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
+	@cargo build --locked --profile $(PROFILE) -p acteon-demo
+	@exec $(OUTPUT)/acteon-demo
+
+install dist: PROFILE := release
+
+install: tools-build ## Build in release mode and install binary and completions (PREFIX=/usr/local, SUDO=sudo)
+	$(call say,Building the server (profile $(PROFILE)))
+	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
+	$(call say,Installing below $(INSTALLED))
+	@$(SUDO) install -D -s -m 755 $(OUTPUT)/acteon-server $(INSTALLED)/bin/acteon-server
+	@for file in $(COMPLETIONS); do \
+		$(OUTPUT)/acteon-server completions $${file%%:*} \
+			| $(SUDO) install -D -m 644 /dev/stdin $(INSTALLED)/share/$${file#*:}; \
+	done
+
+uninstall: ## Remove what `make install` has put there (PREFIX=/usr/local, SUDO=sudo)
+	@$(SUDO) rm -f $(INSTALLED)/bin/acteon-server $(foreach file,$(COMPLETIONS),$(INSTALLED)/share/$(lastword $(subst :, ,$(file))))
+
+dist: tools-dist ## Pack the server as tarball and Debian package, with licences, unit and completions
+	$(call say,Building the server (profile $(PROFILE)))
+	@cargo build --locked --profile $(PROFILE) -p acteon-server --bin acteon-server
+	$(call say,Packing)
+	@mkdir -p $(BUILT)/dist
+	@cargo run --quiet --locked -p acteon-dist -- $(HOST) > $(BUILT)/dist/THIRD-PARTY-LICENSES.txt
+	@dist/pack $(OUTPUT)/acteon-server $(BUILT)/dist/THIRD-PARTY-LICENSES.txt $(BUILT)/dist
+
 test: tools-test ## Run everything: format, lints, laws, unit, contract and end-to-end tests
 	$(call say,Format)
 	@cargo fmt --all --check
 	$(call say,Lints)
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(call say,The server binary that the end-to-end tests drive)
+	$(call say,The binaries that the end-to-end tests drive)
 	@cargo build --locked -p acteon-server --bin acteon-server
+	@cargo build --locked -p acteon-demo
+	@cargo build --locked -p acteon-dist
 	$(call say,Services)
 	@$(MAKE) --no-print-directory services
 	$(call say,Tests)
@@ -74,6 +115,12 @@ lint: tools-lint ## Format check, lints and the laws of the house
 
 tools-build:
 	@.ci/tools build
+
+tools-dist:
+	@.ci/tools dist
+
+tools-demo:
+	@.ci/tools demo
 
 tools-lint:
 	@.ci/tools lint

@@ -19,12 +19,14 @@ use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
 use acteon_core::{
     Admission, Audit, Caller, Clock, Counters, Intake, Redactor, Scope, State, Trail,
+    WrittenRecords,
 };
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::events;
 
-pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX};
+pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, AUDIT_WAIT_MAX};
 pub use bulk::{Bulk, BulkChange};
 pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
 pub use error::AdminError;
@@ -41,6 +43,8 @@ pub struct Ports {
     pub audit: Option<Arc<dyn Audit>>,
     /// Where administrative changes are recorded; `None`: there is no audit trail.
     pub trail: Option<Arc<dyn Trail>>,
+    /// Tells when the record of an action has been written.
+    pub written: WrittenRecords,
     /// Where dead letters are.
     pub state: Arc<dyn State>,
     /// Where replayed actions go.
@@ -61,6 +65,8 @@ pub struct Ports {
     pub clock: Clock,
     /// Writes all metrics in the text form of Prometheus.
     pub prometheus: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Cancelled when the process stops: from then on nothing is waited for.
+    pub stop: CancellationToken,
 }
 
 /// The use cases. Cloning shares them.

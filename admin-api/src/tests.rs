@@ -1,4 +1,5 @@
 mod audit;
+mod audit_wait;
 mod bulk;
 mod dead_letters;
 mod document;
@@ -6,6 +7,7 @@ mod errors;
 mod redeliveries;
 mod replay;
 mod rules;
+mod samples;
 mod scopes;
 mod status;
 mod typos;

@@ -32,6 +32,7 @@ pub mod source;
 pub mod state;
 pub mod time;
 pub mod verdict;
+pub mod written;
 
 pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
@@ -57,3 +58,4 @@ pub use source::{Shutdown, Source, Sources};
 pub use state::{State, StateError};
 pub use time::Time;
 pub use verdict::Verdict;
+pub use written::{RecordWait, WrittenRecords};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use acteon_core::{Audit, AuditRecord, Clock, Trail, audit::AuditError};
+use acteon_core::{Audit, AuditRecord, Clock, Trail, WrittenRecords, audit::AuditError};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -52,6 +52,7 @@ pub struct AuditTrail {
     room: Semaphore,
     sender: mpsc::Sender<Entry>,
     receiver: Mutex<Option<mpsc::Receiver<Entry>>>,
+    written: WrittenRecords,
     lost: AtomicU64,
 }
 
@@ -77,8 +78,14 @@ impl AuditTrail {
             room: Semaphore::new(room),
             sender,
             receiver: Mutex::new(Some(receiver)),
+            written: WrittenRecords::default(),
             lost: AtomicU64::new(0),
         })
+    }
+
+    /// Where one can wait for a record to be written.
+    pub fn written(&self) -> WrittenRecords {
+        self.written.clone()
     }
 
     /// The number of records lost at the end of the process.
@@ -142,6 +149,7 @@ impl AuditTrail {
                 sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
+            self.written.announce(slice);
         }
         self.room
             .add_permits(records.len().min(Semaphore::MAX_PERMITS));

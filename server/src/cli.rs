@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Acteon: an action gateway. Decides whether, when and where actions really happen.
 #[derive(Debug, Parser)]
@@ -54,6 +55,11 @@ pub(crate) enum Command {
     /// What concerns rule files
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell that reads them
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +120,14 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum RulesCommand {
     /// Print a JSON Schema of rule files, for editors
     Schema,
+}
+
+/// What completes the command line in this shell.
+pub(crate) fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    let mut command = Arguments::command();
+    clap_complete::generate(shell, &mut command, "acteon-server", &mut script);
+    String::from_utf8_lossy(&script).trim_end().to_owned()
 }
 
 impl Arguments {

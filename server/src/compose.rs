@@ -108,7 +108,7 @@ impl Assembly {
         let (mut sources, brokers) = configured.await;
         sources.insert(0, http.clone());
         contacts.extend(brokers);
-        let ports = ground.ports((&rules, &providers, &intake), &sources, &metrics);
+        let ports = ground.ports((&rules, &providers, &intake), &sources, &metrics, &stop);
         let body_bytes_max = server.max_body_bytes;
         Some(Self {
             routers: rest::Routers::new(AdminApi::new(ports), &http, body_bytes_max),

@@ -9,7 +9,9 @@ use acteon_config::{
 };
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
-use acteon_core::{Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail};
+use acteon_core::{
+    Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail, WrittenRecords,
+};
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
     AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailDelivery,
@@ -214,6 +216,7 @@ impl Ground {
         (rules, providers, intake): (&Arc<Rules>, &Arc<Providers>, &Arc<Pipeline>),
         sources: &[Arc<dyn Source>],
         metrics: &Metrics,
+        stop: &CancellationToken,
     ) -> Ports {
         events::describe();
         let pipeline = intake.clone();
@@ -227,6 +230,10 @@ impl Ground {
             rulebook: rules.clone(),
             audit: self.audit.clone(),
             trail: self.recorder(),
+            written: self
+                .trail
+                .as_ref()
+                .map_or_else(WrittenRecords::default, |trail| trail.written()),
             state: self.state.clone(),
             intake: intake.clone(),
             admission: self.admission.clone(),
@@ -242,6 +249,7 @@ impl Ground {
             redactor: self.redactor.clone(),
             clock: self.clock,
             prometheus: Arc::new(move || published.render()),
+            stop: stop.clone(),
         }
     }
 

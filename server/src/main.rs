@@ -73,6 +73,10 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Encrypt(wanted)) => encrypt(wanted, &inputs),
         Some(Command::Check(wanted)) => validate(read(&inputs, &adapters), wanted),
+        Some(Command::Completions { shell }) => {
+            say(&cli::completions(*shell));
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Test(wanted)) => Ok(test_rules(&inputs, &adapters, wanted).unwrap_or_else(
             |error| {
                 complain(&format!("{error:#}"));

@@ -2,7 +2,9 @@
 
 mod record;
 
-use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
+use std::time::Duration;
+
+use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::Verdict;
 use acteon_core::audit::{AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
@@ -17,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use self::record::{Outcome, Record};
 use super::cursor;
 use super::refusals::{Any, Asking, Backend};
-use crate::service::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, Access, AdminApi};
+use crate::service::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, AUDIT_WAIT_MAX, Access, AdminApi};
 
 const LIMIT: usize = 50;
 
@@ -193,17 +195,47 @@ pub(super) async fn list(
     Ok(Json(Page::of(&page, &query)).into_response())
 }
 
+/// Whether to wait for the record.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Waiting {
+    /// Waits for so many milliseconds at most when there is no record yet. It is answered as soon as there is one.
+    #[param(minimum = 0, maximum = 10000, default = 0, example = 2000)]
+    wait_ms: Option<u64>,
+}
+
+impl Waiting {
+    fn patience(&self) -> Result<Duration, ApiError> {
+        let patience = Duration::from_millis(self.wait_ms.unwrap_or_default());
+        if patience <= AUDIT_WAIT_MAX {
+            return Ok(patience);
+        }
+        let message = format!(
+            "`wait_ms`: must be from 0 to {}",
+            AUDIT_WAIT_MAX.as_millis()
+        );
+        Err(ApiError::invalid_query(message))
+    }
+}
+
 /// The newest record of an action
+///
+/// With `audit.delivery = "buffered"` a record is written shortly after its action has been answered: a question that
+/// follows the answer at once may be 404. Give `wait_ms` to wait for the record.
 #[utoipa::path(
     get,
     path = "/v1/audit/{action_id}",
     operation_id = "get_audit_record",
     tag = "audit",
-    params(("action_id" = String, Path, description = "The action's id, or that of an administrative change.")),
+    params(
+        ("action_id" = String, Path, description = "The action's id, or that of an administrative change."),
+        Waiting,
+    ),
     responses(
         (status = 200, description = "The record.", body = Record<'_>, example = json!(record::example())),
         Asking,
-        (status = 404, description = "There is no such record, or no audit trail (`AUDIT_DISABLED`).",
+        (status = 404, description = "There is no such record, or not yet, or no audit trail (`AUDIT_DISABLED`).",
             body = ErrorBody, example = json!({
             "code": "AUDIT_RECORD_NOT_FOUND",
             "message": "there is no audit record of the action \"order-7\"",
@@ -217,8 +249,9 @@ pub(super) async fn newest(
     State(api): State<AdminApi>,
     access: Access,
     Path(action_id): Path<String>,
-    _: NoQuery,
+    Query(waiting): Query<Waiting>,
 ) -> Result<Response, ApiError> {
-    let record = api.audit_record(&access, &action_id).await?;
+    let patience = waiting.patience()?;
+    let record = api.audit_record(&access, &action_id, patience).await?;
     Ok(Json(Record::of(&record)).into_response())
 }

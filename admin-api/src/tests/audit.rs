@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::world::{record, refused_attempt};
+use super::samples::{record, refused_attempt};
 use super::{Answer, World};
 
 /// The ids of the actions on a page.

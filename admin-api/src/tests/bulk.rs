@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::World;
-use super::world::{exhausted, poison};
+use super::samples::{exhausted, poison};
 
 async fn ask(world: &World, path: &str, body: Value) -> Value {
     let answer = world.send("POST", path, &body.to_string()).await;

@@ -4,7 +4,7 @@ use acteon_core::Redactor;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::world::{exhausted, letter_id, poison};
+use super::samples::{exhausted, letter_id, poison};
 use super::{Answer, World};
 
 const BROKEN: &[u8] = b"{oops";

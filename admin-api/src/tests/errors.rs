@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 
 use super::World;
-use super::world::letter_id;
+use super::samples::letter_id;
 
 #[tokio::test(start_paused = true)]
 async fn every_refusal_of_the_framework_is_json() {

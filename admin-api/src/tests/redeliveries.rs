@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::world::redelivering;
+use super::samples::redelivering;
 use super::{Answer, World};
 
 fn ids(answer: &Answer) -> Vec<String> {

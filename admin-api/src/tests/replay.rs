@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::World;
-use super::world::{exhausted, letter_id, poison};
+use super::samples::{exhausted, letter_id, poison};
 
 fn executed() -> ActionOutcome {
     ActionOutcome::Executed(ProviderResponse::success(&json!({"logged": true})).unwrap())

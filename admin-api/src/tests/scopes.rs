@@ -1,5 +1,7 @@
 //! What a caller with a narrow scope may see and touch. Requests have none yet, so the use cases are asked.
 
+use std::time::Duration;
+
 use acteon_core::audit::AuditQuery;
 use acteon_core::redelivery::RedeliveryQuery;
 use acteon_core::rules::EvaluateOptions;
@@ -9,7 +11,7 @@ use acteon_core::{Caller, LetterFilter, Scope};
 use acteon_testkit::action;
 
 use super::World;
-use super::world::{exhausted, letter_id, poison, record, redelivering};
+use super::samples::{exhausted, letter_id, poison, record, redelivering};
 use crate::{Access, AdminError};
 
 /// Tenant `t1` only.
@@ -42,7 +44,7 @@ async fn what_belongs_to_another_tenant_is_not_there() {
 
     let query = AuditQuery::newest(access.scope.clone(), 10);
     assert_eq!(world.api.audit(&query).await.unwrap().total, 1);
-    let record = world.api.audit_record(&access, "a-2").await;
+    let record = world.api.audit_record(&access, "a-2", Duration::ZERO).await;
     assert!(matches!(record, Err(AdminError::AuditRecordNotFound(_))));
 
     let query = DeadLetterQuery {

@@ -6,33 +6,29 @@ use std::sync::Arc;
 
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::{Mannered, Manners, with_manners};
-use acteon_core::audit::AuditedOutcome;
 use acteon_core::health::{
     BreakerState, ByHand, LastError, Part, ProviderHealth, Providers, Readiness,
 };
-use acteon_core::outcome::ResponseStatus;
 use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
-    RuleTrace, Rulebook, RulesError, RulesHash, RulesInForce,
+    RuleTrace, Rulebook, RulesError, RulesInForce,
 };
 use acteon_core::state::Settlement;
 use acteon_core::{
-    Action, ActionOutcome, Admission, AttemptRecord, Audit, AuditRecord, Clock, Counters,
-    DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload, Redactor, State, StateError,
-    Verdict,
+    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Redactor,
+    State, StateError, Verdict, WrittenRecords,
 };
-use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, action, epoch};
+use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, epoch};
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use jiff::SignedDuration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
-use uuid::Uuid;
 
 use crate::{AdminApi, Ports, openapi, routers, swagger};
 
@@ -42,6 +38,8 @@ pub(super) struct World {
     pub(super) rulebook: Arc<FakeRulebook>,
     pub(super) audit: Arc<MemoryAudit>,
     pub(super) trail: Arc<RecordingTrail>,
+    pub(super) written: WrittenRecords,
+    pub(super) stop: CancellationToken,
     pub(super) state: Arc<UnreachableState>,
     pub(super) readiness: Arc<FakeReadiness>,
     pub(super) redeliveries: Arc<FakeRedeliveries>,
@@ -59,6 +57,7 @@ impl World {
         let rulebook = Arc::new(FakeRulebook::default());
         let audit = Arc::new(MemoryAudit::default());
         let trail = RecordingTrail::new();
+        let (written, stop) = (WrittenRecords::default(), CancellationToken::new());
         let state = UnreachableState::before(Arc::new(MemoryState::default()));
         let readiness = Arc::new(FakeReadiness::default());
         let redeliveries = Arc::new(FakeRedeliveries::default());
@@ -67,6 +66,7 @@ impl World {
             rulebook: rulebook.clone(),
             audit: Some(audit.clone()),
             trail: Some(trail.clone()),
+            written: written.clone(),
             state: state.clone(),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
@@ -77,6 +77,7 @@ impl World {
             redactor: Redactor::default(),
             clock: Clock::starting_at(epoch()),
             prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
+            stop: stop.clone(),
         };
         change(&mut ports);
         let api = AdminApi::new(ports);
@@ -94,6 +95,8 @@ impl World {
             rulebook,
             audit,
             trail,
+            written,
+            stop,
             state,
             readiness,
             redeliveries,
@@ -390,111 +393,5 @@ impl Providers for FakeProviders {
             ByHand::Closed => BreakerState::Closed,
         };
         Some(ProviderHealth { breaker, ..health })
-    }
-}
-
-/// The record of an action that was executed `millis` after the epoch.
-pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
-    let at = epoch() + SignedDuration::from_millis(millis);
-    AuditRecord {
-        id: Uuid::from_u128(number.into()),
-        action_id: format!("a-{number}").into(),
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "hook".into(),
-        action_type: "test".into(),
-        verdict: Verdict::Allow,
-        matched_rule: None,
-        verdict_details: None,
-        outcome: AuditedOutcome::Executed {
-            status: ResponseStatus::Success,
-        },
-        payload: Some(Payload::from_value(&json!({"n": number})).unwrap()),
-        metadata: [("env", "prod")].into_iter().collect::<Labels>(),
-        dispatched_at: at,
-        completed_at: at + SignedDuration::from_millis(12),
-        expires_at: None,
-        caller_id: None,
-        auth_method: "anonymous",
-        source: "http".into(),
-        rules_generation: 3,
-        rules_hash: RulesHash::of("9f86d081884c7d65"),
-        trace_id: None,
-        attempts: Vec::new(),
-    }
-}
-
-pub(super) fn letter_id(number: u32) -> String {
-    format!("01900000-0000-7000-8000-{number:012}")
-}
-
-/// What is left of an action that could not be delivered.
-pub(super) fn exhausted(number: u32) -> DeadLetter {
-    let id = format!("a-{number}");
-    let payload = json!({"n": number, "token": "t-1"});
-    DeadLetter {
-        history: vec![refused_attempt()],
-        id: letter_id(number).into(),
-        kind: DeadLetterKind::Exhausted,
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        action_id: id.as_str().into(),
-        code: "TIMEOUT".into(),
-        message: "no answer within 30s".into(),
-        attempts: 4,
-        source: format!("kafka:orders/3@{number}").into(),
-        raw: action(&id).payload(&payload).json(),
-        created_at: epoch(),
-    }
-}
-
-/// An action that was refused once and is tried again `seconds` after the epoch.
-pub(super) fn redelivering(number: u32, seconds: i64) -> Redelivering {
-    let mut history = History::beginning(epoch());
-    history.push(refused_attempt());
-    history.redeliveries = 1;
-    Redelivering {
-        action_id: format!("a-{number}").into(),
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "hook".into(),
-        action_type: "test".into(),
-        source: format!("kafka:orders/3@{number}").into(),
-        history,
-        next_at: epoch() + SignedDuration::from_secs(seconds),
-    }
-}
-
-/// An attempt that its provider refused.
-pub(super) fn refused_attempt() -> AttemptRecord {
-    AttemptRecord {
-        at: epoch(),
-        provider: "log".into(),
-        status: Some(503),
-        code: Some(FailureCode::ExecutionFailed),
-        duration_ms: 7,
-        excerpt: Some("busy".into()),
-    }
-}
-
-/// What is left of a message that could not be decoded.
-pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
-    DeadLetter {
-        history: Vec::new(),
-        id: letter_id(number).into(),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
-        code: "INVALID_JSON".into(),
-        message: "invalid JSON at line 1 column 2: key must be a string".into(),
-        attempts: 0,
-        source: format!("kafka:orders/3@{number}").into(),
-        raw: raw.into(),
-        created_at: epoch(),
     }
 }

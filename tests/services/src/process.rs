@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -21,7 +22,11 @@ exec 3<&0
 "$@" </dev/null >>"$folder/server.log" 2>&1 3<&- &
 server=$!
 (
-    if read -r keep; then kill -9 $server; else kill -9 $server; sleep 0.1; rm -rf "$folder"; fi
+    if read -r keep; then kill -9 $server; exit; fi
+    kill -9 $server
+    # It writes to its folder until it is gone.
+    while kill -0 $server; do sleep 0.05; done
+    rm -rf "$folder"
 ) <&3 >/dev/null 2>&1 &
 exec 3<&-
 wait $server
@@ -44,7 +49,11 @@ impl Process {
         for (name, value) in command.get_envs() {
             shell.env(name, value.unwrap_or(OsStr::new("")));
         }
-        shell.current_dir(folder).stdin(Stdio::piped());
+        // Ctrl-C at the terminal must not end the shell before it has cleaned up.
+        shell
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .process_group(0);
         let mut shell = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self {
             pipe: shell.stdin.take(),

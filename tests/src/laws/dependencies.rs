@@ -24,7 +24,7 @@ enum Role<'a> {
     Client,
     Testkit,
     Services,
-    /// Tests of the whole system: end to end, simulation, benches.
+    /// What runs the whole system: tests end to end, simulation, benches, the demo; and what packs it.
     Outside,
 }
 
@@ -45,7 +45,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
         ["clients", _] => Role::Client,
         ["tests", "testkit"] => Role::Testkit,
         ["tests", "services"] => Role::Services,
-        ["tests"] | ["tests", "bench" | "simulation" | "fuzz"] => Role::Outside,
+        ["dist"] | ["tests"] | ["tests", "bench" | "demo" | "simulation" | "fuzz"] => Role::Outside,
         _ => return None,
     })
 }

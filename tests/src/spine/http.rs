@@ -135,6 +135,8 @@ async fn the_same_id_twice_is_delivered_once_and_answered_alike() {
         (&counters["executed"], &counters["replayed"]),
         (&json!(1), &json!(1))
     );
+    let written = server.get("/v1/audit/order-1-shipped?wait_ms=10000").await;
+    assert_eq!(written.body["outcome"], "executed");
     let audit = server.get("/v1/audit").await.body;
     assert_eq!(audit["total"], 1, "no second record");
 }

@@ -4,6 +4,8 @@ mod cli;
 mod config;
 mod contract;
 mod cookbook;
+mod demo;
+mod dist;
 mod document;
 mod eval;
 mod foreign;
