@@ -82,7 +82,7 @@ pub(crate) enum Taken {
     /// It was settled before a restart: more can be committed.
     Settled,
     /// The topic was recreated.
-    Anew(ReadFrom),
+    Recreated(ReadFrom),
 }
 
 /// How far a partition is settled, ready to be committed.
@@ -109,7 +109,7 @@ impl Partition {
     pub(crate) fn take_up(&mut self, record: &impl Message) -> Taken {
         match self.seen.meet(record) {
             Met::Next => self.begin(record.offset()),
-            Met::Anew(from) => Taken::Anew(from),
+            Met::Recreated(from) => Taken::Recreated(from),
         }
     }
 
@@ -266,7 +266,7 @@ impl Assignment {
     /// the position settled in the former topic.
     pub(crate) fn renew(&mut self, topic: &str, number: i32, position: u64) -> Option<u64> {
         let former = self.remove(topic, number)?;
-        self.add(&Start::anew(topic, number, position));
+        self.add(&Start::recreated(topic, number, position));
         let partition = self.partitions.last_mut()?;
         (partition.paused, partition.revoking) = (former.paused, former.revoking);
         partition.commits = Commits {

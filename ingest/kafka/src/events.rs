@@ -17,7 +17,7 @@ use crate::trouble::Trouble;
 const LAG: &str = "acteon_kafka_lag";
 const COMMITTED: &str = "acteon_kafka_committed_total";
 const PASSED_OVER: &str = "acteon_kafka_passed_over_total";
-const MADE_ANEW: &str = "acteon_kafka_made_anew_total";
+const RECREATED: &str = "acteon_kafka_recreated_total";
 const COMMIT_FAILURES: &str = "acteon_kafka_commit_failures_total";
 const CLIENT_ERRORS: &str = "acteon_kafka_client_errors_total";
 
@@ -28,7 +28,7 @@ pub(crate) struct Events {
     source: CompactString,
     committed: Counter,
     passed_over: Counter,
-    made_anew: Counter,
+    recreated: Counter,
     commit_failures: Counter,
     client_errors: Counter,
     /// Keeps a lasting error from being logged again and again.
@@ -53,7 +53,7 @@ impl Events {
             source: source.clone(),
             committed: of(COMMITTED),
             passed_over: of(PASSED_OVER),
-            made_anew: of(MADE_ANEW),
+            recreated: of(RECREATED),
             commit_failures: of(COMMIT_FAILURES),
             client_errors: of(CLIENT_ERRORS),
             trouble: Mutex::default(),
@@ -69,7 +69,7 @@ impl Events {
         info!(source = %self.source, topic, partition, position, "partition assigned");
         match start.found {
             Found::AsLeft | Found::Fresh => {}
-            Found::Anew { settled } => self.made_anew(topic, partition, settled),
+            Found::Recreated { settled } => self.recreated(topic, partition, settled),
         }
     }
 
@@ -77,18 +77,18 @@ impl Events {
         warn!(source = %self.source, %error, "where partitions begin could not be looked up; it is tried again");
     }
 
-    pub(crate) fn made_anew(&self, topic: &str, partition: i32, settled: u64) {
-        self.made_anew.increment(1);
+    pub(crate) fn recreated(&self, topic: &str, partition: i32, settled: u64) {
+        self.recreated.increment(1);
         warn!(
             source = %self.source, topic, partition, settled,
-            "a topic was made anew, or cut: nothing of it is taken for a repetition"
+            "a topic was recreated or truncated: none of its records count as repetitions"
         );
     }
 
     pub(crate) fn forgotten(&self, topic: &str, partition: i32) {
         warn!(
             source = %self.source, topic, partition,
-            "the broker has forgotten what was committed; the client is made anew"
+            "the broker has forgotten what was committed; the client is recreated"
         );
     }
 
@@ -192,7 +192,7 @@ fn describe() {
     describe_gauge!(LAG, "Records of a partition that are not settled.");
     describe_counter!(COMMITTED, "Records that were committed.");
     describe_counter!(PASSED_OVER, "Records of the delayed path that belong to another source or group.");
-    describe_counter!(MADE_ANEW, "Partitions whose topic was made anew or cut.");
+    describe_counter!(RECREATED, "Partitions whose topic was recreated or truncated.");
     describe_counter!(COMMIT_FAILURES, "Commits that failed and are repeated.");
     describe_counter!(CLIENT_ERRORS, "Errors that the Kafka client reported.");
 }

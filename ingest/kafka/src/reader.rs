@@ -231,13 +231,13 @@ impl<'a> Reader<'a> {
     ) -> Option<(&'p Partition, Place)> {
         let (topic, number) = (record.topic(), record.partition());
         let mut taken = assignment.find(topic, number)?.take_up(record);
-        if let Taken::Anew(read_from) = taken {
+        if let Taken::Recreated(read_from) = taken {
             let position = match read_from {
                 ReadFrom::Here => u64::try_from(record.offset()).unwrap_or(0),
                 ReadFrom::Head => 0,
             };
             let settled = assignment.renew(topic, number, position)?;
-            self.shared.events.made_anew(topic, number, settled);
+            self.shared.events.recreated(topic, number, settled);
             self.renewed.push((topic.to_owned(), number, read_from));
             taken = match read_from {
                 ReadFrom::Here => assignment.find(topic, number)?.take_up(record),
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
                 self.has_skipped = true;
                 None
             }
-            Taken::Known | Taken::Anew(_) => None,
+            Taken::Known | Taken::Recreated(_) => None,
         }
     }
 

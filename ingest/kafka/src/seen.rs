@@ -31,7 +31,7 @@ pub(crate) enum Met {
     /// It comes after them.
     Next,
     /// It does not continue them: the topic was recreated or truncated.
-    Anew(ReadFrom),
+    Recreated(ReadFrom),
 }
 
 /// Where to read a recreated topic from.
@@ -58,12 +58,12 @@ impl Seen {
     pub(crate) fn meet(&mut self, record: &impl Message) -> Met {
         let offset = u64::try_from(record.offset()).unwrap_or(0);
         if offset < self.next {
-            return Met::Anew(ReadFrom::Here);
+            return Met::Recreated(ReadFrom::Here);
         }
         self.next = offset + 1;
         let expected = self.expected.take();
         match expected.map(|expected| expected.find(record)) {
-            Some(Found::Other) => return Met::Anew(ReadFrom::Head),
+            Some(Found::Other) => return Met::Recreated(ReadFrom::Head),
             Some(Found::Same | Found::Gone) | None => {}
         }
         if std::mem::take(&mut self.is_due) {
@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_goes_back_reads_a_topic_that_was_made_anew() {
+    fn a_client_that_goes_back_reads_a_topic_that_was_recreated() {
         let mut seen = Seen::new(&start(0, 5, None));
-        assert_eq!(seen.meet(&record(4)), Met::Anew(ReadFrom::Here));
+        assert_eq!(seen.meet(&record(4)), Met::Recreated(ReadFrom::Here));
         let mut seen = Seen::new(&start(0, 5, None));
         assert_eq!(seen.meet(&record(5)), Met::Next);
-        assert_eq!(seen.meet(&record(5)), Met::Anew(ReadFrom::Here));
+        assert_eq!(seen.meet(&record(5)), Met::Recreated(ReadFrom::Here));
     }
 
     #[test]
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(seen().meet(&record(3)), Met::Next);
         assert_eq!(seen().meet(&record(7)), Met::Next);
         let other = record_of(3, 8, "a");
-        assert_eq!(seen().meet(&other), Met::Anew(ReadFrom::Head));
-        assert_eq!(seen().meet(&record(0)), Met::Anew(ReadFrom::Here));
+        assert_eq!(seen().meet(&other), Met::Recreated(ReadFrom::Head));
+        assert_eq!(seen().meet(&record(0)), Met::Recreated(ReadFrom::Here));
     }
 
     #[test]

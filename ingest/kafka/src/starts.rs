@@ -94,12 +94,12 @@ pub(crate) enum Found {
     /// None of it was ever settled.
     Fresh,
     /// The topic was recreated: it ends before the settled offset, or nothing shows that its records are the same.
-    Anew { settled: u64 },
+    Recreated { settled: u64 },
 }
 
 impl Start {
     /// The start of a recreated topic, from `position` on.
-    pub(crate) fn anew(topic: &str, number: i32, position: u64) -> Self {
+    pub(crate) fn recreated(topic: &str, number: i32, position: u64) -> Self {
         Self {
             topic: topic.to_owned(),
             number,
@@ -341,13 +341,13 @@ impl Facts {
         match self.settled(place) {
             Some(settled) if end < settled.position => {
                 let settled = settled.position;
-                (at(head), Found::Anew { settled })
+                (at(head), Found::Recreated { settled })
             }
             // The broker has forgotten the commit, most likely with the topic, and nothing shows whether the records
             // are the same.
             Some(settled) if settled.landmark.is_none() && !self.committed.contains_key(place) => {
                 let settled = settled.position;
-                (at(head), Found::Anew { settled })
+                (at(head), Found::Recreated { settled })
             }
             Some(mut settled) => {
                 // A landmark that retention has deleted cannot be checked, and without it the ranges beyond the offset

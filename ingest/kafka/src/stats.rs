@@ -165,7 +165,7 @@ mod tests {
         let unknown = stats(&json!({"hi_offset": -1001, "ls_offset": -1001}));
         assert_eq!(lag(&unknown, &[89], &[89]), None);
         let mut assignment = Assignment::new(Arc::default(), 1000);
-        assignment.add(&Start::anew("others", 0, 0));
+        assignment.add(&Start::recreated("others", 0, 0));
         let other = assignment.find("others", 0).unwrap();
         assert_eq!(unknown.lag(other), None);
     }

@@ -93,12 +93,15 @@ fn what_was_settled_before_is_not_taken_up_again() {
 }
 
 #[test]
-fn a_topic_that_was_made_anew_begins_a_new_epoch_and_its_commits_go_down() {
+fn a_topic_that_was_recreated_begins_a_new_epoch_and_its_commits_go_down() {
     let mut assignment = assignment();
     let old = take_up(&mut assignment, 1, 40);
     assignment.of(old).unwrap().mark.settle(40);
     let sent = assignment.take_uncommitted();
-    assert_eq!(taken(&mut assignment, 1, 3), Taken::Anew(ReadFrom::Here));
+    assert_eq!(
+        taken(&mut assignment, 1, 3),
+        Taken::Recreated(ReadFrom::Here)
+    );
     assert_eq!(assignment.renew("orders", 1, 3), Some(41));
     assert!(assignment.of(old).is_none(), "what was lent is fenced");
     // The confirmation of an earlier commit arrives late.

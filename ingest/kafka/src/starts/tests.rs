@@ -74,13 +74,13 @@ fn what_was_committed_goes_before_what_is_remembered() {
 }
 
 #[test]
-fn a_partition_that_ends_before_what_was_settled_was_made_anew() {
+fn a_partition_that_ends_before_what_was_settled_was_recreated() {
     for facts in [
         facts(&[(0, settled(101))], &[]),
         facts(&[], &[(0, settled(101))]),
     ] {
-        let anew = Found::Anew { settled: 101 };
-        assert_eq!(begin(&facts, Policy::Latest), (at(10), anew));
+        let recreated = Found::Recreated { settled: 101 };
+        assert_eq!(begin(&facts, Policy::Latest), (at(10), recreated));
     }
     let facts = facts(&[(0, settled(100))], &[]);
     assert_eq!(begin(&facts, Policy::Latest).1, Found::AsLeft);
@@ -91,8 +91,8 @@ fn what_the_broker_has_forgotten_goes_on_where_its_last_record_is_looked_for() {
     let known = facts(&[], &[(0, settled(60))]);
     assert_eq!(begin(&known, Policy::Latest), (settled(60), Found::AsLeft));
     let unknown = facts(&[], &[(0, at(60))]);
-    let anew = Found::Anew { settled: 60 };
-    assert_eq!(begin(&unknown, Policy::Latest), (at(10), anew));
+    let recreated = Found::Recreated { settled: 60 };
+    assert_eq!(begin(&unknown, Policy::Latest), (at(10), recreated));
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Topic<'_> {
     }
 
     /// Deletes the topic and creates it again as soon as the broker allows it.
-    async fn make_anew(&mut self) {
+    async fn recreate(&mut self) {
         self.delete().await;
         self.create_again().await;
     }
@@ -195,13 +195,13 @@ async fn a_restart_reads_nothing_again_that_was_settled() {
 }
 
 /// Settles a hundred records, recreates the topic with `count` records, and reads those.
-async fn make_anew_while_it_is_read(mut topic: Topic<'_>, count: u32) {
+async fn recreate_while_it_is_read(mut topic: Topic<'_>, count: u32) {
     let intake = FakeIntake::done();
     let running = Running::start(topic.options_latest(), &intake);
     running.until_ready().await;
     topic.publish_many(0, 0..100).await;
     topic.until_committed(0, 100).await;
-    topic.make_anew().await;
+    topic.recreate().await;
     topic.publish_many(0, 1000..1000 + count).await;
     until_read(&intake, 1000..1000 + count).await;
     topic.until_committed(0, i64::from(count)).await;
@@ -210,34 +210,34 @@ async fn make_anew_while_it_is_read(mut topic: Topic<'_>, count: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_anew_with_fewer_records_while_it_is_read_loses_nothing() {
-    make_anew_while_it_is_read(Topic::create("anew-fewer", 1).await, 40).await;
+async fn a_topic_recreated_with_fewer_records_while_it_is_read_loses_nothing() {
+    recreate_while_it_is_read(Topic::create("recreated-fewer", 1).await, 40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_anew_with_as_many_records_while_it_is_read_loses_nothing() {
-    make_anew_while_it_is_read(Topic::create("anew-equal", 1).await, 100).await;
+async fn a_topic_recreated_with_as_many_records_while_it_is_read_loses_nothing() {
+    recreate_while_it_is_read(Topic::create("recreated-equal", 1).await, 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_anew_with_more_records_while_it_is_read_loses_nothing() {
-    make_anew_while_it_is_read(Topic::create("anew-more", 1).await, 140).await;
+async fn a_topic_recreated_with_more_records_while_it_is_read_loses_nothing() {
+    recreate_while_it_is_read(Topic::create("recreated-more", 1).await, 140).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_anew_whose_leader_had_changed_before_loses_nothing() {
+async fn a_topic_recreated_whose_leader_had_changed_before_loses_nothing() {
     let broker = Broker::start().await.unwrap();
-    let topic = Topic::create_on(&broker, "anew-leader", 1).await;
+    let topic = Topic::create_on(&broker, "recreated-leader", 1).await;
     // Each restart increases the leader's epoch. The new topic begins with the first one.
     for _ in 0..2 {
         broker.restart().await.unwrap();
     }
-    make_anew_while_it_is_read(topic, 140).await;
+    recreate_while_it_is_read(topic, 140).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_is_away_for_a_while_and_comes_back_loses_nothing() {
-    let mut topic = Topic::create("anew-later", 1).await;
+    let mut topic = Topic::create("recreated-later", 1).await;
     let intake = FakeIntake::done();
     let running = Running::start(topic.options_latest(), &intake);
     running.until_ready().await;
@@ -273,11 +273,11 @@ async fn assert_all_are_read(topic: &Topic<'_>, count: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_anew_while_nobody_reads_loses_nothing() {
+async fn a_topic_recreated_while_nobody_reads_loses_nothing() {
     for (name, count) in [("stopped-fewer", 20), ("stopped-more", 70)] {
         let mut topic = Topic::create(name, 1).await;
         settle_fifty(&topic).await;
-        topic.make_anew().await;
+        topic.recreate().await;
         topic.publish_many(0, 1000..1000 + count).await;
         assert_all_are_read(&topic, count).await;
     }
@@ -289,7 +289,7 @@ async fn where_a_broker_keeps_the_commits_of_a_deleted_topic_its_records_are_tol
         let mut topic = Topic::create(name, 1).await;
         settle_fifty(&topic).await;
         let metadata = topic.metadata();
-        topic.make_anew().await;
+        topic.recreate().await;
         topic.publish_many(0, 1000..1000 + count).await;
         topic.commit(50, &metadata);
         assert_all_are_read(&topic, count).await;
@@ -297,15 +297,15 @@ async fn where_a_broker_keeps_the_commits_of_a_deleted_topic_its_records_are_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_settled_of_a_topic_that_was_made_anew_meanwhile_moves_nothing() {
-    let mut topic = Topic::create("anew-fenced", 1).await;
+async fn what_is_settled_of_a_topic_that_was_recreated_meanwhile_moves_nothing() {
+    let mut topic = Topic::create("recreated-fenced", 1).await;
     let intake = FakeIntake::holding();
     let running = Running::start(topic.options_latest(), &intake);
     running.until_ready().await;
     topic.publish_many(0, 0..10).await;
     intake.wait_for_submitted(10).await;
     let late = intake.take_held();
-    topic.make_anew().await;
+    topic.recreate().await;
     topic.publish_many(0, 1000..1005).await;
     until_read(&intake, 1000..1005).await;
     for delivery in late {
