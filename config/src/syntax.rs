@@ -5,6 +5,12 @@ use toml::de::Error;
 use crate::errors::Complaint;
 use crate::tree::Origin;
 
+/// How many errors are explained: the parser finds one in each byte of some texts, and
+/// looking at the line of each would take hours.
+const ERRORS_MAX: usize = 100;
+/// Nothing is guessed about longer lines, which nobody has typed.
+const LINE_BYTES_MAX: usize = 4096;
+
 /// Complains about the errors that the parser found in `text`.
 pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
     if let Some((at, language)) = another_language(text) {
@@ -13,7 +19,7 @@ pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
         );
         return vec![Complaint::new(&[], &Origin::File(at), message)];
     }
-    let complaints = errors.iter().map(|error| {
+    let complaints = errors.iter().take(ERRORS_MAX).map(|error| {
         let start = error.span().map_or(0, |span| span.start);
         match meant(text, start) {
             Some((at, message)) => Complaint::new(&[], &Origin::File(at), message),
@@ -56,6 +62,9 @@ fn another_language(text: &str) -> Option<(usize, &'static str)> {
 fn meant(text: &str, offset: usize) -> Option<(usize, String)> {
     let line_start = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next()?;
+    if line.len() > LINE_BYTES_MAX {
+        return None;
+    }
     let is_key = |key: &str| {
         let legal = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '"' | ' ');
         key.chars().all(legal)
@@ -89,4 +98,18 @@ fn is_text(value: &str) -> bool {
 /// An IP address, with or without a port: it begins as a number does.
 fn is_address(value: &str) -> bool {
     value.parse::<std::net::IpAddr>().is_ok() || value.parse::<std::net::SocketAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_text_with_mistakes_without_end_the_first_are_explained() {
+        let text = "a = b\n".repeat(20_000);
+        let errors = toml::de::DeTable::parse_recoverable(&text).1;
+        assert!(errors.len() > ERRORS_MAX, "{}", errors.len());
+        let complaints = explain(&text, &errors);
+        assert_eq!(complaints.len(), ERRORS_MAX);
+    }
 }
