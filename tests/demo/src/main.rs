@@ -67,11 +67,12 @@ async fn demonstrate() -> anyhow::Result<()> {
 }
 
 async fn write(producer: &FutureProducer, record: &str) -> anyhow::Result<()> {
+    // Before it is sent: it may arrive before the broker has confirmed it.
+    say(&format!("writing    {record}"));
     let to_topic = FutureRecord::<(), str>::to(TOPIC).payload(record);
     let sent = producer.send(to_topic, Timeout::After(PATIENCE)).await;
     sent.map_err(|(error, _)| error)
         .context("writing to the topic")?;
-    say(&format!("written    {record}"));
     Ok(())
 }
 

@@ -85,7 +85,7 @@ async fn it_delivers_what_is_written_once_and_leaves_nothing_behind() {
         .position(|line| line.starts_with("Starting the broker"));
     let printed = lines[begun.unwrap()..].iter().map(String::as_str);
     assert!(printed.map(first_word).eq(shown.lines().map(first_word)));
-    let orders = lines.iter().filter(|line| line.starts_with("written"));
+    let orders = lines.iter().filter(|line| line.starts_with("writing"));
     assert_eq!(orders.count(), 2);
     let arrived = lines.iter().filter(|line| line.starts_with("arrived"));
     let arrived: Vec<_> = arrived.collect();
