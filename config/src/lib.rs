@@ -48,7 +48,7 @@ pub use crate::whole::Section;
 
 /// The file that is read when none is named; it need not be there.
 pub const DEFAULT_FILE: &str = "acteon.toml";
-/// What stands for the file in messages where there is none.
+/// The name that messages use when there is no file.
 const DEFAULTS: &str = "(defaults)";
 
 /// Where values come from.
@@ -77,7 +77,7 @@ pub struct Adapters<'a> {
 pub struct Reading {
     /// The file that was read; `None` where there is none and defaults hold.
     pub file: Option<PathBuf>,
-    /// What it says. Where something is wrong, defaults stand in, and a source or provider is left out, so that the rest
+    /// The settings. Defaults replace whatever is wrong, and a source or provider is left out, so that the rest
     /// can be looked over. `None` where nothing can be made of it.
     pub settings: Option<Settings>,
     /// All that is wrong.

@@ -166,7 +166,7 @@ impl Show<'_> {
     }
 }
 
-/// The keys that may stand in a table, and those that do.
+/// The keys that a table may have, and those it has.
 fn keys(node: Option<&Node>, shape: Shape<'_>) -> Vec<String> {
     let layers = shape.layers(node);
     let named = layers

@@ -9,7 +9,7 @@ use crate::document::Document;
 use crate::errors::Problem;
 use crate::tree::{Body, Node, Origin, Path, Step, spell};
 
-/// Texts shorter than this are struck out of messages only where they stand in quotes.
+/// Texts shorter than this are struck out of messages only inside quotes.
 const SHORT: usize = 4;
 
 /// All layers in one tree, secrets resolved.
