@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_core::state::{Grant, Held, Recall, Reservation, Reserved, StateKey};
 use acteon_core::{ActionOutcome, FailureCode, Feed, Policy, Refusal, StateError};
-use acteon_rules::{Effect, Gates, Plan};
+use acteon_rules::{DeliveryPlan, Effect, Gates};
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
@@ -82,7 +82,7 @@ impl Need {
 }
 
 impl Asking {
-    fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
+    fn new(mut job: Box<Job>, plan: Result<DeliveryPlan, ActionOutcome>, leases: bool) -> Self {
         let (mut gates, mut end) = (Gates::default(), None);
         match plan {
             Ok(plan) => {

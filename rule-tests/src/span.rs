@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-/// The units, the largest first, with their seconds.
+/// The units in seconds, the largest first.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
 
-/// What to write where something else was found.
+/// The expected form, for messages.
 pub(crate) const EXPECTED: &str = "a time such as `0s`, `90s`, `5m`, `1h30m` or `2d`";
 
-/// Reads whole numbers with units, the larger units first, each at most once.
+/// Reads whole numbers with units, larger units first, each unit at most once.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
-    let (mut rest, mut seconds, mut units) = (text, 0u64, UNITS.iter());
+    let mut rest = text;
+    let mut seconds = 0u64;
+    let mut units = UNITS.iter();
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = rest[..end].parse().ok()?;
@@ -22,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
-/// Writes a time in the way it is read; what is less than a second is rounded.
+/// Writes a time in the form in which it is read, rounded to seconds.
 pub(crate) fn shown(time: Duration) -> String {
     let mut rest = whole_seconds(time);
     let mut text = String::new();
@@ -38,7 +40,7 @@ pub(crate) fn shown(time: Duration) -> String {
     text
 }
 
-/// The nearest number of whole seconds.
+/// Rounded to whole seconds.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_millis() >= 500)
 }

@@ -249,7 +249,7 @@ fn addresses(settings: &Settings) -> Vec<Problem> {
 }
 
 /// What rules may refer to under these settings.
-pub(crate) fn rule_settings(settings: &Settings) -> acteon_rules::Settings {
+pub(crate) fn rule_settings(settings: &Settings) -> acteon_rules::CompileSettings {
     // Another zone than one that there is was refused when it was read.
     let default_timezone = TimeZone::get(&settings.rules.default_timezone).unwrap_or(TimeZone::UTC);
     let allowed = settings.rules.environment.iter();
@@ -262,7 +262,7 @@ pub(crate) fn rule_settings(settings: &Settings) -> acteon_rules::Settings {
     } else {
         KnownProviders::Only(names.map(|name| name.as_str().into()).collect())
     };
-    acteon_rules::Settings {
+    acteon_rules::CompileSettings {
         default_timezone,
         environment,
         providers,

@@ -12,7 +12,7 @@ use acteon_core::decode::{DecodeError, decode};
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleProblem, RulesError};
 use acteon_core::{Action, Clock};
 use acteon_pipeline::{RuleFolder, read_rule_file, read_rule_files};
-use acteon_rules::{Case, Gathered, RuleSet};
+use acteon_rules::{ExplainRequest, RuleSet, StateAnswers};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
@@ -140,11 +140,11 @@ pub fn evaluate(
     let mock = options.mock_state.get_or_insert_with(|| json!({})).clone();
     let reads = set.ask_to_explain(&action, now, &options);
     let gathered =
-        Gathered::mocked(reads, &mock).map_err(|error| given.wrong(error.to_string()))?;
-    let case = Case {
+        StateAnswers::mocked(reads, &mock).map_err(|error| given.wrong(error.to_string()))?;
+    let case = ExplainRequest {
         action: &action,
         now,
-        gathered: &gathered,
+        answers: &gathered,
     };
     let (start, redactor) = (Instant::now(), redactor(&settings.audit));
     let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -98,7 +98,7 @@ impl Ground {
     /// The rules, or where they are wrong none, for what needs some.
     pub(crate) async fn rules(
         &self,
-        (rules, settings): (&RulesSettings, acteon_rules::Settings),
+        (rules, settings): (&RulesSettings, acteon_rules::CompileSettings),
         section: &Section,
         problems: &mut Problems,
     ) -> Option<Arc<Rules>> {

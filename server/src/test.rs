@@ -5,7 +5,7 @@ use std::path::Path;
 use acteon_config::Settings;
 use acteon_core::Redactor;
 use acteon_core::rules::RulesError;
-use acteon_rule_tests::{LoadError, Suite, Surroundings, stand_in};
+use acteon_rule_tests::{LoadError, Suite, SuiteSettings, stand_in};
 use thiserror::Error;
 
 use crate::compose::{pipeline_options, rule_settings};
@@ -39,7 +39,7 @@ pub fn suite(settings: &Settings, directory: Option<&Path>) -> Result<Suite, Tes
     };
     let providers = settings.providers.iter();
     let providers = providers.map(|provider| treatment.of(&provider.keys, stand_in()));
-    let surroundings = Surroundings {
+    let surroundings = SuiteSettings {
         rules: rule_settings(settings),
         pipeline: pipeline_options(
             &settings.pipeline,

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf, absolute};
 
 use acteon_core::rules::{RuleProblem, RulesError};
-use acteon_rules::{RuleFile, RuleSet, Settings};
+use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 use tokio::task::spawn_blocking;
 
 use super::names::{Holds, holds, is_passed_over};
@@ -101,7 +101,7 @@ impl RuleFolder {
     ///
     /// # Errors
     /// All that is wrong with them, and those that cannot be read.
-    pub fn compile(&self, settings: &Settings) -> Result<RuleSet, Vec<RuleProblem>> {
+    pub fn compile(&self, settings: &CompileSettings) -> Result<RuleSet, Vec<RuleProblem>> {
         let compiled = RuleSet::compile(&self.files, settings);
         if self.unreadable.is_empty() {
             return compiled;

@@ -5,7 +5,7 @@
 
 use acteon_core::Action;
 use acteon_core::rules::{Evaluation, RuleResult};
-use acteon_rules::{Gathered, RuleFile, RuleSet};
+use acteon_rules::{RuleFile, RuleSet, StateAnswers};
 use serde_json::{Value, json};
 
 use crate::Reading;
@@ -47,7 +47,7 @@ fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
     let Some(set) = compile(&[wrapped]) else {
         return;
     };
-    let evaluation = judge(&set, action, &Gathered::default());
+    let evaluation = judge(&set, action, &StateAnswers::default());
     let [rule] = &evaluation.trace[..] else {
         panic!("a result for the rule");
     };
@@ -94,7 +94,7 @@ fn compile(conditions: &[Value]) -> Option<RuleSet> {
 }
 
 fn results(set: &RuleSet, action: &Action) -> Vec<RuleResult> {
-    let evaluation: Evaluation = judge(set, action, &Gathered::default());
+    let evaluation: Evaluation = judge(set, action, &StateAnswers::default());
     evaluation.trace.iter().map(|rule| rule.result).collect()
 }
 

@@ -6,7 +6,7 @@
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use acteon_core::state::{Answer, Question, Tallied};
 use acteon_core::{Action, Redactor};
-use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleFile, RuleSet};
+use acteon_rules::{Decision, Effect, ExplainRequest, RuleFile, RuleSet, StateAnswers, StateRead};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -28,12 +28,12 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     };
     let action = action(json).unwrap_or_else(sample);
     let now = action.created_at.timestamp();
-    judge(&set, &action, &Gathered::default());
+    judge(&set, &action, &StateAnswers::default());
     let asked = asked(&set, &action, now);
     let answers = asked.iter().map(answer).collect::<Vec<_>>();
-    judge(&set, &action, &Gathered::new(asked.clone(), answers));
+    judge(&set, &action, &StateAnswers::new(asked.clone(), answers));
     let mock = serde_json::from_slice::<Value>(mock).unwrap_or(Value::Object(Default::default()));
-    match Gathered::mocked(asked, &mock) {
+    match StateAnswers::mocked(asked, &mock) {
         Ok(gathered) => drop(judge(&set, &action, &gathered)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
@@ -41,7 +41,7 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
 }
 
 /// What a decision asks is asked twice the same, and is part of what an explanation asks.
-fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<Read> {
+fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<StateRead> {
     let asked = set.ask(action, now);
     assert_eq!(asked, set.ask(action, now));
     assert!(asked.is_empty() || set.asks());
@@ -51,7 +51,7 @@ fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<Read> {
 }
 
 /// An answer that follows from the question.
-fn answer(read: &Read) -> Answer {
+fn answer(read: &StateRead) -> Answer {
     match &read.question {
         Question::Tally(tally) => {
             let count = tally.within.as_secs() % 7;
@@ -64,15 +64,15 @@ fn answer(read: &Read) -> Answer {
 }
 
 /// Decides and explains, and compares the two.
-pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Evaluation {
+pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &StateAnswers) -> Evaluation {
     let now = action.created_at.timestamp();
     let decision = set.decide(action, now, gathered);
     assert_eq!(decision, set.decide(action, now, gathered), "decided twice");
     check(&decision, action);
-    let case = Case {
+    let case = ExplainRequest {
         action,
         now,
-        gathered,
+        answers: gathered,
     };
     let explained = explain(set, case, &EvaluateOptions::default());
     same(&decision, &explained);
@@ -90,7 +90,7 @@ pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Eval
     all
 }
 
-fn explain(set: &RuleSet, case: Case<'_>, options: &EvaluateOptions) -> Evaluation {
+fn explain(set: &RuleSet, case: ExplainRequest<'_>, options: &EvaluateOptions) -> Evaluation {
     let redactor = Redactor::new(["password".to_owned()], "***");
     let explained = set.explain(case, options, &redactor);
     assert_eq!(explained.trace.len(), set.len());

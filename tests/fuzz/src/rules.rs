@@ -1,7 +1,7 @@
 //! Rule files: a set or problems, each with a place in a file; the same for the same files in any order.
 
 use acteon_core::rules::RuleProblem;
-use acteon_rules::{RuleFile, RuleSet, Settings};
+use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 
 use crate::Reading;
 use crate::parts::{split, text};
@@ -34,10 +34,10 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
 }
 
 /// What rules may refer to.
-pub(crate) fn settings() -> Settings {
-    Settings {
+pub(crate) fn settings() -> CompileSettings {
+    CompileSettings {
         environment: vec![("STAGE".into(), "prod".into())],
-        ..Settings::default()
+        ..CompileSettings::default()
     }
 }
 

@@ -437,7 +437,7 @@ fn when_there_is_nothing_to_test_the_end_is_two_with_a_reason() {
     told(empty.path(), &["test"], "no directory is given");
     let folder = tested(passing);
     fs::remove_file(folder.path().join("rules/a.test.yaml")).unwrap();
-    told(folder.path(), &["test"], "holds no tests");
+    told(folder.path(), &["test"], "contains no tests");
     fs::write(folder.path().join("acteon.toml"), "[rulez]\n").unwrap();
     told(folder.path(), &["test", "rules"], "acteon.toml:1:2");
 }

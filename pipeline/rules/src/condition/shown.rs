@@ -1,4 +1,4 @@
-//! A condition in one line, for the trace of the playground: what it asks, in the words of a rule file.
+//! A condition in one line, in the words of a rule file, for the trace of the playground.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::cel::StrictTest;
 const SHOWN_MAX: usize = 1000;
 
 impl Condition {
-    /// The condition in one line, cut when it is long.
+    /// The condition in one line, cut if it is long.
     pub(crate) fn shown(&self) -> String {
         let text = self.to_string();
         match text.char_indices().nth(SHOWN_MAX) {

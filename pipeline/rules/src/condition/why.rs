@@ -1,18 +1,19 @@
-//! Says which condition did not hold and what it saw, for the playground and the trace.
+//! Says which condition did not hold, and for which value, for the playground and the trace.
 
 use super::{Condition, StateTest, Test};
 use crate::cel::StrictTest;
-use crate::facts::{Facts, Seen};
-use crate::path::Source;
+use crate::facts::Facts;
+use crate::path::PathTarget;
 use crate::problems::quoted;
+use crate::value::FactValue;
 
 /// How many characters of a value are shown.
 const SHOWN_MAX: usize = 120;
-/// How many branches of an `any` are told.
+/// How many branches of an `any` are explained.
 const BRANCHES_MAX: usize = 3;
 
-/// Why `condition` does not hold, with the values it saw. `facts` decide; `shown` are the same facts with secret
-/// fields replaced, and only from them values are repeated.
+/// Why `condition` does not hold, with the values that it tested. `facts` decide; the values in the text come only from
+/// `shown`, the same facts with secret fields replaced.
 pub(crate) fn why_not(
     condition: &Condition,
     facts: &mut Facts<'_>,
@@ -42,7 +43,7 @@ pub(crate) fn why_not(
     }
 }
 
-/// Faults are told elsewhere.
+/// False on a fault: faults are reported elsewhere.
 fn holds(condition: &Condition, facts: &mut Facts<'_>) -> bool {
     condition.holds(facts).unwrap_or_default()
 }
@@ -74,32 +75,33 @@ fn described(
     shown: &mut Facts<'_>,
 ) -> String {
     let path = &test.path;
-    let is_there = !matches!(facts.read(path), Seen::Nothing);
+    let is_there = !matches!(facts.read(path), FactValue::Nothing);
     let value = match shown.read(path) {
-        Seen::Nothing if is_there => "hidden".to_owned(),
-        Seen::Nothing => "absent or null".to_owned(),
-        _ if matches!(path.source, Source::Environment(_)) => "not shown".to_owned(),
-        seen => value(seen),
+        FactValue::Nothing if is_there => "hidden".to_owned(),
+        FactValue::Nothing => "absent or null".to_owned(),
+        _ if matches!(path.target, PathTarget::Environment(_)) => "not shown".to_owned(),
+        found => value(found),
     };
     format!("{path} is {value}; expected {expectation}{}", test.operator)
 }
 
-/// "<what was asked> is <answer>; expected <operator>".
+/// "<read> is <answer>; expected <operator>".
 fn answered(test: &StateTest, expectation: &str, facts: &mut Facts<'_>) -> String {
-    let answer = match test.reading.of(test.number, facts) {
-        Err(_) => "not known".to_owned(),
-        Ok(known) => match known.seen() {
-            Seen::Nothing => "nothing".to_owned(),
-            seen => value(seen),
+    let answer = match test.kind.take(test.number, facts) {
+        Err(_) => "unknown".to_owned(),
+        Ok(answer) => match answer.as_fact() {
+            FactValue::Nothing => "nothing".to_owned(),
+            found => value(found),
         },
     };
     let operators: Vec<_> = test.operators.iter().map(ToString::to_string).collect();
-    let (text, operators) = (&test.text, operators.join(", "));
+    let text = &test.text;
+    let operators = operators.join(", ");
     format!("{text} is {answer}; expected {expectation}{operators}")
 }
 
-fn value(seen: Seen<'_>) -> String {
-    let Ok(json) = seen.to_json() else {
+fn value(value: FactValue<'_>) -> String {
+    let Ok(json) = value.to_json() else {
         return "unreadable".to_owned();
     };
     let text = json.to_string();

@@ -1,6 +1,6 @@
-//! Rules that can never match: their condition cannot hold, or an earlier rule takes whatever they could.
+//! Rules that can never match: their condition cannot hold, or an earlier rule always ends the evaluation first.
 
-use super::claims::Claim;
+use super::assertions::Assertion;
 use super::earlier::Earlier;
 use super::search::{Conflict, Goal, conflict};
 use super::{Places, Warnings, get};
@@ -10,7 +10,7 @@ use crate::rule::{OnError, Rule};
 use crate::set::RuleSet;
 
 /// How many tests a message repeats.
-const TOLD_MAX: usize = 4;
+const REPEATED_MAX: usize = 4;
 
 pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) {
     let mut earlier = Earlier::default();
@@ -22,14 +22,14 @@ pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) 
         if rule.enabled && matches_by_its_condition(rule) {
             if let Some(conflict) = conflict(&[Goal::holds(&rule.condition)]) {
                 let place = get(node, "condition").unwrap_or(node).place;
-                let message = format!("the rule {name} can never match: {}", told(&conflict));
+                let message = format!("the rule {name} can never match: {}", described(&conflict));
                 warnings.at(file, place, message);
                 continue;
             }
             if let Some(first) = earlier.ends_whatever(rule) {
                 let line = places.of_rule(first).map_or(0, |(_, node)| node.place.line);
                 let message = format!(
-                    "the rule {name} can never match: {} ({} line {line}) comes first, holds whenever it would, and ends the evaluation",
+                    "the rule {name} can never match: {} ({} line {line}) comes first, holds whenever this rule would, and ends the evaluation",
                     quoted(&first.name),
                     first.source,
                 );
@@ -38,7 +38,7 @@ pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) 
             }
             if earlier.has_given_up() {
                 let message = format!(
-                    "from the rule {name} on it was not looked whether earlier rules leave anything to match: there are too many"
+                    "from the rule {name} on, rules are not checked against earlier rules: there are too many"
                 );
                 warnings.at(file, node.place, message);
             }
@@ -47,26 +47,28 @@ pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) 
     }
 }
 
-/// What speaks against the condition.
-fn told(conflict: &Conflict<'_>) -> String {
+/// The conflict in words.
+fn described(conflict: &Conflict<'_>) -> String {
     match conflict {
-        Conflict::NoWay => "an empty `any` never holds".to_owned(),
-        Conflict::EachWay(first) => {
+        Conflict::NoAlternative => "an empty `any` never holds".to_owned(),
+        Conflict::EveryAlternative(first) => {
             format!(
-                "none of its alternatives can hold; for the first one, {}",
-                told(first)
+                "none of its alternatives can hold; in the first one, {}",
+                described(first)
             )
         }
-        Conflict::Claims(claims) => {
-            let mut expected: Vec<_> = claims
+        Conflict::Assertions(assertions) => {
+            let mut expected: Vec<_> = assertions
                 .iter()
                 .rev()
-                .take(TOLD_MAX)
+                .take(REPEATED_MAX)
                 .map(expectation)
                 .collect();
             expected.reverse();
             expected.dedup();
-            let path = claims.first().map(|claim| claim.test.path.to_string());
+            let path = assertions
+                .first()
+                .map(|assertion| assertion.test.path.to_string());
             let expected = expected.join(" and ");
             format!(
                 "no value of `{}` satisfies {expected}",
@@ -76,13 +78,13 @@ fn told(conflict: &Conflict<'_>) -> String {
     }
 }
 
-fn expectation(claim: &Claim<'_>) -> String {
-    let not = if claim.holds { "" } else { "not " };
-    format!("{not}`{}`", claim.test.operator)
+fn expectation(assertion: &Assertion<'_>) -> String {
+    let not = if assertion.holds { "" } else { "not " };
+    format!("{not}`{}`", assertion.test.operator)
 }
 
-/// Whether all that could make the rule match is that its condition holds: one with another `on_error` than `skip` also
-/// matches when its condition cannot be evaluated.
+/// Whether the rule matches only if its condition holds. Unless `on_error` is `skip`, it also matches if its condition
+/// cannot be evaluated.
 fn matches_by_its_condition(rule: &Rule) -> bool {
     rule.on_error == OnError::Skip || only_tests(&rule.condition)
 }

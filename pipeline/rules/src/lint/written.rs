@@ -1,37 +1,41 @@
-//! What can be seen of a rule as it is written: providers that it tests for, regular expressions.
+//! Warnings from the text of a rule: the providers it tests for, its regular expressions.
 
 use super::pattern::simpler;
 use super::{Warnings, Written, entries, get, items, text};
-use crate::path::{ActionField, Known, Source};
+use crate::path::{ActionField, PathTable, PathTarget};
 use crate::problems::unknown;
 use crate::rule::{Rule, RuleAction};
-use crate::settings::{KnownProviders, Settings};
+use crate::settings::{CompileSettings, KnownProviders};
 use crate::yaml::Node;
 
-pub(super) fn warn(rules: &[(&Rule, Written<'_>)], settings: &Settings, warnings: &mut Warnings) {
-    let mut known = Known::new(&settings.environment);
+pub(super) fn warn(
+    rules: &[(&Rule, Written<'_>)],
+    settings: &CompileSettings,
+    warnings: &mut Warnings,
+) {
+    let mut paths = PathTable::new(&settings.environment);
     for (rule, (file, node)) in rules {
         let Some(condition) = get(node, "condition") else {
             continue;
         };
         each_mapping(condition, &mut |mapping| {
             patterns(mapping, file, warnings);
-            // Who leads actions away from a provider may well name one that is no more.
+            // A rule that reroutes from a provider may name one that no longer exists.
             if let (KnownProviders::Only(providers), false) = (
                 &settings.providers,
                 matches!(rule.action, RuleAction::Reroute(_)),
             ) && let Some(path) = get(mapping, "field").and_then(text)
-                && let Ok(path) = known.path(path, 0)
-                && let Source::Field(ActionField::Provider) = path.source
+                && let Ok(path) = paths.path(path, 0)
+                && let PathTarget::Field(ActionField::Provider) = path.target
             {
                 let names: Vec<_> = providers.iter().map(AsRef::as_ref).collect();
-                tested(mapping, (file, &names), warnings);
+                tested(mapping, file, &names, warnings);
             }
         });
     }
 }
 
-/// Calls `see` with each mapping that is a condition.
+/// Calls `see` with each mapping in a condition.
 pub(super) fn each_mapping<'n>(condition: &'n Node, see: &mut impl FnMut(&'n Node)) {
     see(condition);
     for (key, value) in entries(condition) {
@@ -48,13 +52,13 @@ fn patterns(mapping: &Node, file: &str, warnings: &mut Warnings) {
         if let ("matches" | "regex", Some(pattern)) = (key, text(value))
             && let Some(simpler) = simpler(pattern)
         {
-            let message = format!("`{key}: {pattern:?}` asks for no more than `{simpler}`");
+            let message = format!("`{key}: {pattern:?}` is equivalent to the simpler `{simpler}`");
             warnings.at(file, value.place, message);
         }
     }
 }
 
-fn tested(mapping: &Node, (file, providers): (&str, &[&str]), warnings: &mut Warnings) {
+fn tested(mapping: &Node, file: &str, providers: &[&str], warnings: &mut Warnings) {
     for (key, value) in entries(mapping) {
         let names = match key {
             "eq" | "ne" => std::slice::from_ref(value),

@@ -1,4 +1,4 @@
-//! What the playground tells of the state that rules read, and how a person makes it up.
+//! The answers of the state in explanations, and `mock_state`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use acteon_core::{Action, Redactor};
 use serde_json::{Value, json};
 
 use super::{action, case, file, new_year, set};
-use crate::{Gathered, MockError, RuleSet, Settings};
+use crate::{CompileSettings, MockError, RuleSet, StateAnswers};
 
 const RULES: &str = "
 rules:
@@ -32,9 +32,9 @@ rules:
 ";
 
 fn rules() -> RuleSet {
-    let settings = Settings {
+    let settings = CompileSettings {
         environment: vec![("REGION".into(), "inner-eu".into())],
-        ..Settings::default()
+        ..CompileSettings::default()
     };
     RuleSet::compile(&[file("rules.yaml", RULES)], &settings).unwrap()
 }
@@ -43,7 +43,7 @@ fn token() -> Action {
     action(json!({"token": "hush"}))
 }
 
-/// Each kind of answer.
+/// All kinds of answers.
 fn answer(question: &Question) -> Answer {
     match question {
         Question::Tally(tally) if tally.within == Duration::from_secs(60) => {
@@ -65,7 +65,7 @@ fn explain(set: &RuleSet, options: &EvaluateOptions) -> Evaluation {
     let action = token();
     let reads = set.ask_to_explain(&action, new_year(), options);
     let answers: Vec<_> = reads.iter().map(|read| answer(&read.question)).collect();
-    let gathered = Gathered::new(reads, answers);
+    let gathered = StateAnswers::new(reads, answers);
     let redactor = Redactor::new(["token".into()], "[REDACTED]");
     set.explain(case(&action, &gathered), options, &redactor)
 }
@@ -127,12 +127,13 @@ rules:
         evaluate_all: true,
         ..EvaluateOptions::default()
     };
-    let (action, nothing) = (token(), Gathered::default());
+    let action = token();
+    let nothing = StateAnswers::default();
     let evaluation = set.explain(case(&action, &nothing), &options, &Redactor::default());
     assert_eq!(evaluation.trace[1].result, RuleResult::Error);
     assert_eq!(
         evaluation.trace[1].error.as_deref(),
-        Some("the state that it reads was not known")
+        Some("the state that it reads is unknown")
     );
     assert!(evaluation.has_errors);
     assert_eq!(evaluation.context["state"], json!([]));
@@ -144,13 +145,14 @@ rules:
     assert!(!short.has_errors);
 }
 
-/// The one answer that `mock` gives to a rule of this condition.
+/// The one answer of `mock` for a rule with this condition.
 fn made_up(condition: &str, mock: &Value) -> Result<Answer, MockError> {
     let set = set(&format!(
         "rules: [{{name: r, condition: {condition}, action: {{type: deny}}}}]"
     ));
     let reads = set.ask(&token(), new_year());
-    Gathered::mocked(reads, mock).map(|gathered| gathered.iter().next().unwrap().1.clone())
+    let number = reads[0].number;
+    StateAnswers::mocked(reads, mock).map(|answers| answers.get(number).unwrap().1.clone())
 }
 
 const SEEN: &str = "{state_seen: 'k of {{ action.tenant }}', within_seconds: 60}";
@@ -208,8 +210,8 @@ fn made_up_state_of_the_wrong_kind_is_refused_with_its_key() {
         (STATE, json!({"f": 1}), of_f),
         (ACTIVE, json!({"down": "x"}), of_down),
         (ACTIVE_FOR, json!({"down": 1}), of_down),
-        (SEEN, json!([]), "`mock_state` is an object: key to value"),
-        (SEEN, json!(1), "`mock_state` is an object: key to value"),
+        (SEEN, json!([]), "`mock_state` must be an object that maps keys to values"),
+        (SEEN, json!(1), "`mock_state` must be an object that maps keys to values"),
     ];
     for (condition, mock, expected) in rows {
         let error = made_up(condition, &mock).unwrap_err();

@@ -1,59 +1,60 @@
-//! Values of CEL as the keys of rules hold them: written as the values that paths lead to, so that equal values make
-//! equal keys wherever they come from.
+//! Values of CEL in canonical form, as keys of rules use them. The form is the same as for values from paths, so that
+//! equal values yield equal keys wherever they come from.
 
-use super::budget::Budget;
-use super::value::{CelError, List, Map, Value};
-use crate::facts::Seen;
+use super::value::{List, Map, Value};
+use crate::budget::Budget;
+use crate::fault::CelError;
 use crate::json;
-use crate::key;
 use crate::number::Number;
+use crate::value::FactValue;
 
 impl Value<'_> {
-    /// Appends the value as [`key::write_exactly`] does.
+    /// Appends the value as [`FactValue::write_canonical`] does.
     ///
     /// # Errors
-    /// When there is NaN in it, which equals nothing, or when the budget is used up.
-    pub(super) fn write_exactly(
+    /// If it contains NaN, which equals nothing, or if the budget is used up.
+    pub(super) fn write_canonical(
         &self,
         out: &mut Vec<u8>,
         budget: &mut Budget,
     ) -> Result<(), CelError> {
-        let seen = match self {
-            Self::Null => Seen::Nothing,
-            Self::Bool(flag) => Seen::Bool(*flag),
+        let value = match self {
+            Self::Null => FactValue::Nothing,
+            Self::Bool(flag) => FactValue::Bool(*flag),
             Self::Text(text) => {
                 budget.make(text.len())?;
-                Seen::Text(text.as_bytes())
+                FactValue::Text(text.as_bytes())
             }
             Self::List(List::Json(json)) => {
                 budget.make(json.len())?;
-                Seen::List(json)
+                FactValue::List(json)
             }
             Self::Map(Map::Json(json)) => {
                 budget.make(json.len())?;
-                Seen::Object(json)
+                FactValue::Object(json)
             }
-            Self::List(list) => return list.write_exactly(out, budget),
-            Self::Map(map) => return map.write_exactly(out, budget),
+            Self::List(list) => return list.write_canonical(out, budget),
+            Self::Map(map) => return map.write_canonical(out, budget),
             Self::Int(_) | Self::Uint(_) | Self::Double(_) => match self.number() {
                 Some(Number::Float(float)) if float.is_nan() => return Err(CelError::NanKey),
-                number => number.map_or(Seen::Nothing, Seen::Number),
+                number => number.map_or(FactValue::Nothing, FactValue::Number),
             },
         };
-        key::write_exactly(seen, out);
+        value.write_canonical(out);
         Ok(())
     }
 }
 
 impl List<'_> {
-    fn write_exactly(&self, out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), CelError> {
-        let (mut items, mut first) = (self.items(), true);
+    fn write_canonical(&self, out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), CelError> {
+        let mut items = self.items();
+        let mut first = true;
         out.push(b'[');
         while let Some(item) = items.next(budget)? {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            item.write_exactly(out, budget)?;
+            item.write_canonical(out, budget)?;
         }
         out.push(b']');
         Ok(())
@@ -61,8 +62,8 @@ impl List<'_> {
 }
 
 impl Map<'_> {
-    /// By the texts of its keys, as an object, and then by those that no object has.
-    fn write_exactly(&self, out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), CelError> {
+    /// Members with text keys first, as in an object, then the others; each group sorted.
+    fn write_canonical(&self, out: &mut Vec<u8>, budget: &mut Budget) -> Result<(), CelError> {
         let members = self.members(budget)?;
         let mut sorted = Vec::with_capacity(members.len());
         for (key, value) in members.iter() {
@@ -70,7 +71,7 @@ impl Map<'_> {
                 Value::Text(text) => (false, text.as_bytes().to_vec()),
                 other => {
                     let mut text = Vec::new();
-                    other.write_exactly(&mut text, budget)?;
+                    other.write_canonical(&mut text, budget)?;
                     (true, text)
                 }
             };
@@ -88,7 +89,7 @@ impl Map<'_> {
                 false => json::write_text(key, out),
             }
             out.push(b':');
-            value.write_exactly(out, budget)?;
+            value.write_canonical(out, budget)?;
         }
         out.push(b'}');
         Ok(())

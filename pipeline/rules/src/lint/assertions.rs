@@ -1,23 +1,25 @@
-//! What tests say of one value, and whether it could be so. What is not known to be impossible is taken to be possible.
+//! Assertions of tests about one value, and whether they contradict each other. They count as compatible unless they
+//! certainly contradict.
 
 use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 
-use crate::condition::{Limit, Literal, Literals, Member, Operator, Order, PatternTest, Test};
-use crate::facts::Seen;
+use crate::condition::{Limit, Literal, Literals, Needle, Operator, Order, Test};
 use crate::moment::{TimeField, WEEKDAYS};
-use crate::path::{ActionField, Path, Source};
+use crate::path::{ActionField, FactPath, PathTarget};
+use crate::pattern::PatternTest;
+use crate::value::FactValue;
 
-/// That an operator holds of the value behind a path, or that it does not.
+/// That an operator holds for the value of a path, or that it does not.
 #[derive(Clone, Copy)]
-pub(super) struct Claim<'c> {
+pub(super) struct Assertion<'c> {
     pub(super) test: &'c Test,
     pub(super) holds: bool,
 }
 
-/// Tells the values that rules see apart, as [`Path`]s do.
+/// Identifies a value that rules see: equal paths have equal ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Subject<'c> {
+pub(super) enum FactId<'c> {
     Field(ActionField),
     Label(&'c str),
     TraceItem(&'c str),
@@ -27,20 +29,20 @@ pub(super) enum Subject<'c> {
     Environment(&'c str),
 }
 
-impl<'c> Subject<'c> {
-    pub(super) fn of(path: &'c Path) -> Self {
-        match &path.source {
-            Source::Field(field) => Self::Field(*field),
-            Source::Label(label) => Self::Label(&label.key),
-            Source::TraceItem(item) => Self::TraceItem(item),
-            Source::Payload(path) => Self::Payload(path.number),
-            Source::Time(zone, field) => Self::Time(*zone, *field),
-            Source::Now => Self::Now,
-            Source::Environment(_) => Self::Environment(path.text()),
+impl<'c> FactId<'c> {
+    pub(super) fn of(path: &'c FactPath) -> Self {
+        match &path.target {
+            PathTarget::Field(field) => Self::Field(*field),
+            PathTarget::Label(label) => Self::Label(&label.key),
+            PathTarget::TraceItem(item) => Self::TraceItem(item),
+            PathTarget::Payload(path) => Self::Payload(path.number),
+            PathTarget::Time(zone, field) => Self::Time(*zone, *field),
+            PathTarget::Now => Self::Now,
+            PathTarget::Environment(_) => Self::Environment(path.text()),
         }
     }
 
-    /// The kinds of value that it can have.
+    /// The kinds of value it can have.
     fn kinds(self) -> Kinds {
         match self {
             Self::Payload(_) => ANYTHING,
@@ -60,9 +62,9 @@ impl<'c> Subject<'c> {
         }
     }
 
-    /// All that it can be, when that is little.
-    fn values(self) -> Option<Vec<Seen<'c>>> {
-        let numbers = |all: RangeInclusive<i64>| all.map(|n| Seen::Number(n.into())).collect();
+    /// All its possible values, if there are few.
+    fn values(self) -> Option<Vec<FactValue<'c>>> {
+        let numbers = |all: RangeInclusive<i64>| all.map(|n| FactValue::Number(n.into())).collect();
         let Self::Time(_, field) = self else {
             return None;
         };
@@ -72,13 +74,13 @@ impl<'c> Subject<'c> {
             TimeField::Day => numbers(1..=31),
             TimeField::Month => numbers(1..=12),
             TimeField::WeekdayNumber => numbers(1..=7),
-            TimeField::Weekday => WEEKDAYS.map(|day| Seen::Text(day.as_bytes())).to_vec(),
+            TimeField::Weekday => WEEKDAYS.map(|day| FactValue::Text(day.as_bytes())).to_vec(),
             TimeField::Year | TimeField::Timestamp => return None,
         })
     }
 }
 
-/// A set of kinds of value, a bit for each.
+/// A set of kinds of value, one bit each.
 type Kinds = u8;
 const NOTHING: Kinds = 1;
 const BOOL: Kinds = 2;
@@ -88,89 +90,90 @@ const LIST: Kinds = 16;
 const OBJECT: Kinds = 32;
 const ANYTHING: Kinds = 63;
 
-/// Whether no value satisfies all these claims, which are of one subject.
-pub(super) fn contradict(subject: Subject<'_>, claims: &[Claim<'_>]) -> bool {
-    let mut lists = claims.iter().filter_map(Claim::values);
-    if let Some(values) = subject.values().or_else(|| lists.next()) {
-        let fits = |value: &Seen<'_>| {
-            kind(*value) & subject.kinds() != 0 && claims.iter().all(|claim| claim.allows(*value))
+/// Whether no value satisfies all these assertions about one fact.
+pub(super) fn contradict(fact: FactId<'_>, assertions: &[Assertion<'_>]) -> bool {
+    let mut lists = assertions.iter().filter_map(Assertion::values);
+    if let Some(values) = fact.values().or_else(|| lists.next()) {
+        let fits = |value: &FactValue<'_>| {
+            kind(*value) & fact.kinds() != 0
+                && assertions.iter().all(|assertion| assertion.allows(*value))
         };
         return !values.iter().any(fits);
     }
-    let common = claims
+    let common = assertions
         .iter()
-        .fold(subject.kinds(), |kinds, claim| kinds & claim.kinds());
+        .fold(fact.kinds(), |kinds, assertion| kinds & assertion.kinds());
     let pairs = || {
-        claims
+        assertions
             .iter()
             .enumerate()
-            .flat_map(|(at, a)| claims[..at].iter().map(move |b| (a, b)))
+            .flat_map(|(at, a)| assertions[..at].iter().map(move |b| (a, b)))
     };
     common == 0 || pairs().any(|(a, b)| a.excludes(b) || b.excludes(a))
 }
 
-fn kind(value: Seen<'_>) -> Kinds {
+fn kind(value: FactValue<'_>) -> Kinds {
     match value {
-        Seen::Nothing => NOTHING,
-        Seen::Bool(_) => BOOL,
-        Seen::Number(_) => NUMBER,
-        Seen::Text(_) => TEXT,
-        Seen::List(_) => LIST,
-        Seen::Object(_) => OBJECT,
+        FactValue::Nothing => NOTHING,
+        FactValue::Bool(_) => BOOL,
+        FactValue::Number(_) => NUMBER,
+        FactValue::Text(_) => TEXT,
+        FactValue::List(_) => LIST,
+        FactValue::Object(_) => OBJECT,
     }
 }
 
-fn seen(literal: &Literal) -> Seen<'_> {
+fn value_of(literal: &Literal) -> FactValue<'_> {
     match literal {
-        Literal::Null => Seen::Nothing,
-        Literal::Bool(flag) => Seen::Bool(*flag),
-        Literal::Number(number) => Seen::Number(*number),
-        Literal::Text(text) => Seen::Text(text.as_bytes()),
+        Literal::Null => FactValue::Nothing,
+        Literal::Bool(flag) => FactValue::Bool(*flag),
+        Literal::Number(number) => FactValue::Number(*number),
+        Literal::Text(text) => FactValue::Text(text.as_bytes()),
     }
 }
 
-fn each(literals: &Literals) -> Vec<Seen<'_>> {
+fn each(literals: &Literals) -> Vec<FactValue<'_>> {
     let texts = literals
         .texts
         .iter()
-        .map(|text| Seen::Text(text.as_bytes()));
-    texts.chain(literals.others.iter().map(seen)).collect()
+        .map(|text| FactValue::Text(text.as_bytes()));
+    texts.chain(literals.others.iter().map(value_of)).collect()
 }
 
-impl<'c> Claim<'c> {
-    pub(super) fn subject(&self) -> Subject<'c> {
-        Subject::of(&self.test.path)
+impl<'c> Assertion<'c> {
+    pub(super) fn fact(&self) -> FactId<'c> {
+        FactId::of(&self.test.path)
     }
 
-    fn allows(&self, value: Seen<'_>) -> bool {
+    fn allows(&self, value: FactValue<'_>) -> bool {
         self.test.operator.holds(value) == self.holds
     }
 
-    /// All that the value can be, if that is a list.
-    pub(super) fn values(&self) -> Option<Vec<Seen<'c>>> {
+    /// All values that it allows, if it lists them.
+    pub(super) fn values(&self) -> Option<Vec<FactValue<'c>>> {
         match (&self.test.operator, self.holds) {
             (Operator::Eq(literal), true) | (Operator::Ne(literal), false) => {
-                Some(vec![seen(literal)])
+                Some(vec![value_of(literal)])
             }
             (Operator::In(literals), true) | (Operator::NotIn(literals), false) => {
                 Some(each(literals))
             }
-            (Operator::Exists(there), holds) if *there != holds => Some(vec![Seen::Nothing]),
+            (Operator::Exists(there), holds) if *there != holds => Some(vec![FactValue::Nothing]),
             (Operator::Matches(pattern), true) => match &pattern.test {
-                PatternTest::Is(text) => Some(vec![Seen::Text(text.as_bytes())]),
+                PatternTest::Is(text) => Some(vec![FactValue::Text(text.as_bytes())]),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// The kinds of value that could satisfy it.
+    /// The kinds of value that can satisfy it.
     fn kinds(&self) -> Kinds {
         match (&self.test.operator, self.holds) {
             (Operator::Exists(_), _) => ANYTHING & !NOTHING,
             (_, false) => ANYTHING,
             (Operator::Order(_, Limit::Number(_)), true) => NUMBER,
-            (Operator::Contains(Member { part: None, .. }), true) => LIST,
+            (Operator::Contains(Needle { part: None, .. }), true) => LIST,
             (Operator::Contains(_), true) => TEXT | LIST,
             (Operator::Order(..) | Operator::Matches(_), true) => TEXT,
             (Operator::StartsWith(_) | Operator::EndsWith(_), true) => TEXT,
@@ -178,12 +181,10 @@ impl<'c> Claim<'c> {
         }
     }
 
-    /// Whether no value satisfies both. Both claims list no values.
+    /// Whether no value satisfies both. Neither assertion lists its values.
     fn excludes(&self, other: &Self) -> bool {
-        let (a, b) = (
-            Form::of(&self.test.operator),
-            Form::of(&other.test.operator),
-        );
+        let a = Form::of(&self.test.operator);
+        let b = Form::of(&other.test.operator);
         match (self.holds, other.holds) {
             (true, true) => a.excludes(b),
             (true, false) => a.implies(b),
@@ -192,17 +193,17 @@ impl<'c> Claim<'c> {
     }
 }
 
-/// What an operator asks of a value.
+/// The comparable form of an operator.
 #[derive(Clone, Copy)]
 enum Form<'c> {
     Order(Order, &'c Limit),
     Starts(&'c [u8]),
     Ends(&'c [u8]),
-    /// A text has this part.
+    /// A text contains this part.
     Part(&'c [u8]),
-    Member(&'c Member),
+    Contains(&'c Needle),
     Pattern(&'c str),
-    /// Nothing to compare with.
+    /// Not comparable with others.
     Other,
 }
 
@@ -212,7 +213,7 @@ impl<'c> Form<'c> {
             Operator::Order(order, limit) => Self::Order(*order, limit),
             Operator::StartsWith(start) => Self::Starts(start.as_bytes()),
             Operator::EndsWith(end) => Self::Ends(end.as_bytes()),
-            Operator::Contains(member) => Self::Member(member),
+            Operator::Contains(member) => Self::Contains(member),
             Operator::Matches(pattern) => match &pattern.test {
                 PatternTest::Starts(start) => Self::Starts(start.as_bytes()),
                 PatternTest::Ends(end) => Self::Ends(end.as_bytes()),
@@ -223,7 +224,7 @@ impl<'c> Form<'c> {
         }
     }
 
-    /// Whether no value is both.
+    /// Whether no value satisfies both.
     fn excludes(self, other: Self) -> bool {
         match (self, other) {
             (Self::Order(a, low), Self::Order(b, high)) if is_lower(a) && !is_lower(b) => {
@@ -239,7 +240,7 @@ impl<'c> Form<'c> {
         }
     }
 
-    /// Whether every value that is the one is the other, too.
+    /// Whether every value that satisfies this one satisfies the other.
     fn implies(self, other: Self) -> bool {
         match (self, other) {
             (Self::Order(a, mine), Self::Order(b, theirs)) if is_lower(a) == is_lower(b) => {
@@ -252,9 +253,9 @@ impl<'c> Form<'c> {
             (Self::Starts(a), Self::Starts(b)) => a.starts_with(b),
             (Self::Ends(a), Self::Ends(b)) => a.ends_with(b),
             (Self::Pattern(a), Self::Pattern(b)) => a == b,
-            (Self::Member(a), Self::Member(b)) => is_same(&a.literal, &b.literal),
+            (Self::Contains(a), Self::Contains(b)) => is_same(&a.literal, &b.literal),
             (Self::Starts(a) | Self::Ends(a) | Self::Part(a), Self::Part(b)) => has(a, b),
-            (Self::Starts(a) | Self::Ends(a) | Self::Part(a), Self::Member(b)) => {
+            (Self::Starts(a) | Self::Ends(a) | Self::Part(a), Self::Contains(b)) => {
                 b.part.as_ref().is_some_and(|part| has(a, part.needle()))
             }
             _ => false,
@@ -283,7 +284,7 @@ fn is_strict(order: Order) -> bool {
     matches!(order, Order::Gt | Order::Lt)
 }
 
-/// None when they limit values of different kinds.
+/// None if they limit values of different kinds.
 fn compare(a: &Limit, b: &Limit) -> Option<Ordering> {
     match (a, b) {
         (Limit::Number(a), Limit::Number(b)) => a.compare(*b),

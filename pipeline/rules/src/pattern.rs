@@ -1,31 +1,58 @@
-//! Regular expressions, compiled to what they really ask.
+//! Regular expressions. An expression that only tests for a plain text is compiled to that comparison.
 
 use hashbrown::HashMap;
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::operator::{Pattern, PatternTest};
-
 /// The longest regular expression, in bytes.
 pub(crate) const PATTERN_BYTES_MAX: usize = 4096;
-/// How much memory one compiled regular expression may take, in bytes: the first of these that is enough is what it is
-/// taken to need.
+/// How much memory one compiled regular expression may take, in bytes. It is charged with the first of these sizes that
+/// it compiles within.
 const PATTERN_SIZES: [usize; 4] = [16 * 1024, 64 * 1024, 256 * 1024, PATTERN_SIZE_MAX];
 const PATTERN_SIZE_MAX: usize = 1024 * 1024;
-/// How much memory those of one set may take together, in bytes.
+/// How much memory all regular expressions of a set may take, in bytes.
 const SET_SIZE_MAX: usize = 64 * 1024 * 1024;
+
+/// A regular expression of a rule.
+#[derive(Debug)]
+pub(crate) struct TextPattern {
+    pub(crate) text: Box<str>,
+    pub(crate) test: PatternTest,
+}
+
+/// The cheapest test that is equivalent to a regular expression.
+#[derive(Debug)]
+pub(crate) enum PatternTest {
+    Is(Box<str>),
+    Starts(Box<str>),
+    Ends(Box<str>),
+    Has(Box<Finder<'static>>),
+    Regex(Regex),
+}
+
+impl PatternTest {
+    pub(crate) fn holds(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Is(whole) => whole.as_bytes() == text,
+            Self::Starts(start) => text.starts_with(start.as_bytes()),
+            Self::Ends(end) => text.ends_with(end.as_bytes()),
+            Self::Has(part) => part.find(text).is_some(),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
 
 /// The regular expressions of a set. Equal ones are compiled once.
 #[derive(Debug, Default)]
-pub(crate) struct Patterns {
+pub(crate) struct PatternTable {
     compiled: HashMap<Box<str>, Regex>,
     size: usize,
 }
 
-impl Patterns {
+impl PatternTable {
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn compile(&mut self, text: &str) -> Result<Pattern, String> {
+    /// If it is too long, is not valid, or takes too much memory.
+    pub(crate) fn compile(&mut self, text: &str) -> Result<TextPattern, String> {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(format!(
                 "a regular expression may be {PATTERN_BYTES_MAX} bytes long"
@@ -35,7 +62,7 @@ impl Patterns {
             Some(plain) => plain,
             None => PatternTest::Regex(self.regex(text)?),
         };
-        Ok(Pattern {
+        Ok(TextPattern {
             text: text.into(),
             test,
         })
@@ -56,7 +83,7 @@ impl Patterns {
         self.size += size;
         if self.size > SET_SIZE_MAX {
             return Err(format!(
-                "the regular expressions of all rules take more than {SET_SIZE_MAX} bytes when they are compiled"
+                "the compiled regular expressions of all rules take more than {SET_SIZE_MAX} bytes"
             ));
         }
         self.compiled.insert(text.into(), regex.clone());
@@ -64,7 +91,7 @@ impl Patterns {
     }
 }
 
-/// A pattern without any sign of its own but an anchor at either end asks for no more than a comparison.
+/// The comparison that is equivalent to a pattern without metacharacters, other than an anchor at either end.
 fn plain_pattern(text: &str) -> Option<PatternTest> {
     let from_start = text.strip_prefix('^');
     let rest = from_start.unwrap_or(text);
@@ -81,7 +108,7 @@ fn plain_pattern(text: &str) -> Option<PatternTest> {
     })
 }
 
-pub(super) fn finder(text: &str) -> Box<Finder<'static>> {
+pub(crate) fn finder(text: &str) -> Box<Finder<'static>> {
     Box::new(Finder::new(text.as_bytes()).into_owned())
 }
 
@@ -93,10 +120,12 @@ fn compiled(text: &str, size: usize) -> Result<Regex, regex::Error> {
         .build()
 }
 
-/// The parser's message spans lines and ends with what is wrong.
+/// The last line of the parser's message says what is wrong.
 fn pattern_message(error: &regex::Error) -> String {
     let reason = match error {
-        regex::Error::CompiledTooBig(bytes) => format!("compiled it takes more than {bytes} bytes"),
+        regex::Error::CompiledTooBig(bytes) => {
+            format!("compiled, it takes more than {bytes} bytes")
+        }
         other => {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default();

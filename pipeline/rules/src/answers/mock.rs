@@ -1,4 +1,4 @@
-//! Answers that a person makes up, in the playground: key to value.
+//! Answers from `mock_state` in place of the state's own, for the playground.
 
 use std::time::Duration;
 
@@ -6,36 +6,36 @@ use acteon_core::state::{Answer, Question, Tallied};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{Gathered, Read};
+use super::{StateAnswers, StateRead};
 use crate::problems::quoted;
 
-/// What is wrong with made up answers.
+/// What is wrong with `mock_state`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MockError {
-    /// It is no mapping.
-    #[error("`mock_state` is an object: key to value")]
+    /// It is not a JSON object.
+    #[error("`mock_state` must be an object that maps keys to values")]
     NotAnObject,
-    /// A value is not of the kind that is asked for.
+    /// A value has the wrong type for the read of its key.
     #[error("`mock_state`: {key} takes {expected}")]
     #[allow(missing_docs)]
     Value { key: String, expected: &'static str },
 }
 
-impl Gathered {
-    /// Answers from `mock`: to the key of a tally a count, or whether it was seen; to a fingerprint the event's state;
-    /// to an event type whether one is active, or the list of values it is active for. What it does not name is not
-    /// there.
+impl StateAnswers {
+    /// Answers from `mock`. The key of a tally maps to a count, or to whether the key was seen; a fingerprint maps to
+    /// the event's state; an event type maps to whether such an event is active, or to the values it is active for. A
+    /// key that `mock` does not contain has no count, no event and no state.
     ///
     /// # Errors
-    /// The first value that does not answer what is asked.
-    pub fn mocked(reads: Vec<Read>, mock: &Value) -> Result<Self, MockError> {
+    /// The first value whose type does not fit the read.
+    pub fn mocked(reads: Vec<StateRead>, mock: &Value) -> Result<Self, MockError> {
         let mock = mock.as_object().ok_or(MockError::NotAnObject)?;
         let answers: Result<Vec<_>, _> = reads.iter().map(|read| answer(read, mock)).collect();
         Ok(Self::new(reads, answers?))
     }
 }
 
-fn answer(read: &Read, mock: &Map<String, Value>) -> Result<Answer, MockError> {
+fn answer(read: &StateRead, mock: &Map<String, Value>) -> Result<Answer, MockError> {
     let value = mock.get(read.name.as_str()).unwrap_or(&Value::Null);
     let (answer, expected) = match &read.question {
         Question::Tally(_) => (tallied(value).map(Answer::Tally), "a count, or `true`"),

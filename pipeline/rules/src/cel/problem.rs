@@ -1,30 +1,29 @@
-//! Where in the text of an expression something is wrong. The parser forgets the places of what it accepts, so names are
-//! looked for in the text again.
+//! A problem of an expression and its place in the text. The parser does not keep the places of names it accepts, so
+//! they are searched for in the text again.
 
 use std::fmt;
 
-use cel::parser::pratt_parser::TokenKind;
+use cel::parser::pratt_parser::{Lexer, Token, TokenKind};
 
-use super::bounds::tokens;
-use crate::problems::{Place, Problems};
+use crate::problems::{FileProblems, LineColumn};
 use crate::yaml::Node;
 
-/// What is wrong with an expression, and where in its text if that is known.
+/// What is wrong with an expression, and where in its text, if known.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub(crate) struct CelProblem {
     message: String,
-    place: Option<Place>,
+    place: Option<LineColumn>,
 }
 
-impl Wrong {
-    pub(super) fn at(message: String, place: Place) -> Self {
+impl CelProblem {
+    pub(super) fn at(message: String, place: LineColumn) -> Self {
         Self {
             message,
             place: Some(place),
         }
     }
 
-    /// Places it where these words stand in a row, if they do.
+    /// Places it at the first occurrence of these words in a row, if there is one.
     pub(super) fn near(mut self, text: &str, words: &[&str]) -> Self {
         if self.place.is_none() {
             self.place = found(text, words).map(|offset| place_of(text, offset));
@@ -32,11 +31,12 @@ impl Wrong {
         self
     }
 
-    /// Reports it where it is in the file, or else where the expression begins, with its place in that.
-    pub(crate) fn report(&self, node: &Node, problems: &mut Problems) {
+    /// Reports it at its place in the file. If that cannot be computed, reports it where the expression begins, and
+    /// names the place within the expression.
+    pub(crate) fn report(&self, node: &Node, problems: &mut FileProblems) {
         match (self.place, node.verbatim) {
-            (Some(Place { line, column }), Some(begin)) => {
-                let place = Place {
+            (Some(LineColumn { line, column }), Some(begin)) => {
+                let place = LineColumn {
                     line: begin.line + line - 1,
                     column: begin.column + column - 1,
                 };
@@ -47,23 +47,23 @@ impl Wrong {
     }
 }
 
-impl From<String> for Wrong {
+impl From<String> for CelProblem {
     fn from(message: String) -> Self {
         let place = None;
         Self { message, place }
     }
 }
 
-impl From<&str> for Wrong {
+impl From<&str> for CelProblem {
     fn from(message: &str) -> Self {
         message.to_owned().into()
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for CelProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Some(Place { line, column }) => {
+            Some(LineColumn { line, column }) => {
                 write!(f, "in CEL at {line}:{column}: {}", self.message)
             }
             None => write!(f, "in CEL: {}", self.message),
@@ -71,15 +71,16 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// Where these words first stand in a row, whatever signs are between them. A row that begins behind a dot is the rest of
-/// another one, and is only taken when there is none that does not.
+/// The offset at which these words first occur in a row, ignoring punctuation. A row after a dot is the tail of a
+/// longer path; it is used only if there is no other.
 fn found(text: &str, words: &[&str]) -> Option<usize> {
-    let (mut all, mut behind_dot) = (Vec::new(), false);
+    let mut all = Vec::new();
+    let mut after_dot = false;
     for token in tokens(text) {
         let word = text.get(token.start..token.end).unwrap_or_default();
         match token.kind {
             TokenKind::TokIdent | TokenKind::TokReservedWord => {
-                all.push((token.start, word, behind_dot));
+                all.push((token.start, word, after_dot));
             }
             TokenKind::TokString => {
                 let word = word.trim_matches(['"', '\'']);
@@ -87,7 +88,7 @@ fn found(text: &str, words: &[&str]) -> Option<usize> {
             }
             _ => {}
         }
-        behind_dot = token.kind == TokenKind::TokDot;
+        after_dot = token.kind == TokenKind::TokDot;
     }
     let mut rows = all.windows(words.len().max(1)).filter(|row| {
         row.iter()
@@ -102,22 +103,32 @@ fn found(text: &str, words: &[&str]) -> Option<usize> {
     Some(unbound[0].0)
 }
 
+/// The tokens without white space and comments. Invalid tokens are left to the parser.
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = Token> {
+    let mut lexer = Lexer::new(text);
+    let all = std::iter::from_fn(move || {
+        let token = lexer.lex();
+        (token.kind != TokenKind::TokEnd).then_some(token)
+    });
+    all.filter(|token| !matches!(token.kind, TokenKind::TokWhitespace | TokenKind::TokComment))
+}
+
 /// The place of an offset.
-pub(super) fn place_of(text: &str, offset: usize) -> Place {
+pub(super) fn place_of(text: &str, offset: usize) -> LineColumn {
     let before = text.get(..offset).unwrap_or(text);
     let of_line = before.rsplit('\n').next().unwrap_or_default();
-    Place {
+    LineColumn {
         line: before.matches('\n').count() + 1,
         column: of_line.chars().count() + 1,
     }
 }
 
-/// The place that the parser tells, which counts bytes from 1; none where it tells 0.
-pub(super) fn of_parser(text: &str, (line, column): (isize, isize)) -> Option<Place> {
+/// The place of a parser's error, which counts columns in bytes from 1. None if the parser gives 0.
+pub(super) fn of_parser(text: &str, line: isize, column: isize) -> Option<LineColumn> {
     let line = usize::try_from(line).ok().filter(|line| *line > 0)?;
     let bytes = usize::try_from(column - 1).unwrap_or_default();
     let of_line = text.split('\n').nth(line - 1).unwrap_or_default();
     let before = of_line.get(..bytes).unwrap_or(of_line);
     let column = before.chars().count() + 1;
-    Some(Place { line, column })
+    Some(LineColumn { line, column })
 }
