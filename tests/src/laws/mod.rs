@@ -2,6 +2,7 @@
 //! pure function with its own test on a sample that breaks the law.
 
 mod bans;
+mod circles;
 mod dependencies;
 mod events;
 mod functions;
