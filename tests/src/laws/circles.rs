@@ -393,7 +393,7 @@ impl CrateModules {
                     |(from, to): &(String, String)| members.contains(from) && members.contains(to);
                 let inner = edges.iter().filter(|(edge, _)| inside(edge));
                 circles.push(Circle {
-                    folder: [&[self.folder.clone()], parent].concat().join("/"),
+                    folder: [std::slice::from_ref(&self.folder), parent].concat().join("/"),
                     edges: inner
                         .map(|((from, to), place)| format!("{from} -> {to} ({place})"))
                         .collect(),
