@@ -200,6 +200,7 @@ fn crates(sources: &[Source]) -> Result<Vec<CrateModules>, Violation> {
             modules: crates.entry(folder).or_default(),
             at: path,
         };
+        reader.module();
         reader.visit_file(&source.parse()?);
     }
     let crates = crates.into_iter();
@@ -393,7 +394,9 @@ impl CrateModules {
                     |(from, to): &(String, String)| members.contains(from) && members.contains(to);
                 let inner = edges.iter().filter(|(edge, _)| inside(edge));
                 circles.push(Circle {
-                    folder: [std::slice::from_ref(&self.folder), parent].concat().join("/"),
+                    folder: [std::slice::from_ref(&self.folder), parent]
+                        .concat()
+                        .join("/"),
                     edges: inner
                         .map(|((from, to), place)| format!("{from} -> {to} ({place})"))
                         .collect(),
