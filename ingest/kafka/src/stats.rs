@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::assignment::Partition;
-
 /// The statistics the client sends every two seconds.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Stats {
+pub(crate) struct ClientStats {
     #[serde(default)]
     brokers: HashMap<String, Broker>,
     #[serde(default)]
@@ -23,12 +21,12 @@ struct Broker {
 #[derive(Debug, Default, Deserialize)]
 struct Topic {
     #[serde(default)]
-    partitions: HashMap<String, Ends>,
+    partitions: HashMap<String, ClientOffsets>,
 }
 
 /// The client's offsets in a partition. Negative if unknown.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Ends {
+pub(crate) struct ClientOffsets {
     /// The next offset to fetch. This skips offsets without records.
     next_offset: i64,
     /// One past the last record, or transaction marker, that was delivered.
@@ -41,27 +39,25 @@ struct Ends {
     ls_offset: i64,
 }
 
-impl Stats {
+impl ClientStats {
     /// True if a broker connection is up.
     pub(crate) fn is_connected(&self) -> bool {
         self.brokers.values().any(|broker| broker.state == "UP")
     }
 
-    /// How many records of `partition` are not settled: exact once everything readable has been read, otherwise the
-    /// number of offsets left. `None` while the client does not know the end.
-    pub(crate) fn lag(&self, partition: &Partition) -> Option<u64> {
-        let topic = self.topics.get(&*partition.topic)?;
-        let number = partition.number.to_string();
-        let ends = topic.partitions.get(number.as_str())?;
-        if ends.is_passed(partition.paused) {
-            return Some(partition.mark.unsettled() as u64);
-        }
-        let end = u64::try_from(ends.end()).ok()?;
-        Some(end.saturating_sub(partition.mark.position()?))
+    /// The client's offsets in a partition. `None` if the statistics do not contain it.
+    pub(crate) fn offsets(&self, topic: &str, number: i32) -> Option<&ClientOffsets> {
+        let topic = self.topics.get(topic)?;
+        topic.partitions.get(number.to_string().as_str())
     }
 }
 
-impl Ends {
+impl ClientOffsets {
+    /// The end of the readable records. `None` while the client does not know it.
+    pub(crate) fn readable_end(&self) -> Option<u64> {
+        u64::try_from(self.end()).ok()
+    }
+
     fn end(&self) -> i64 {
         match self.ls_offset {
             0.. => self.ls_offset,
@@ -70,10 +66,10 @@ impl Ends {
     }
 
     /// True if everything readable has been delivered. A pause discards records that are fetched and not delivered.
-    fn is_passed(&self, is_paused: bool) -> bool {
+    pub(crate) fn is_all_delivered(&self, is_paused: bool) -> bool {
         let is_fetched = self.end() >= 0 && self.next_offset >= self.end();
-        let is_passed_on = self.app_offset >= self.next_offset;
-        is_fetched && (is_passed_on || (self.fetchq_cnt == 0 && !is_paused))
+        let is_delivered = self.app_offset >= self.next_offset;
+        is_fetched && (is_delivered || (self.fetchq_cnt == 0 && !is_paused))
     }
 }
 
@@ -86,11 +82,11 @@ mod tests {
     use super::*;
     use crate::assignment::Assignment;
     use crate::fingerprint::tests::record;
-    use crate::starts::Start;
-    use crate::starts::tests::start;
+    use crate::start_point::StartPoint;
+    use crate::start_point::tests::start;
 
     /// The statistics of one partition that was read to its end, with the figures in `changed` replaced.
-    fn stats(changed: &serde_json::Value) -> Stats {
+    fn stats(changed: &serde_json::Value) -> ClientStats {
         let mut ends = json!({
             "next_offset": 100, "app_offset": 100, "fetchq_cnt": 0,
             "hi_offset": 100, "ls_offset": 100, "x": 1,
@@ -106,7 +102,7 @@ mod tests {
     }
 
     /// The lag of a partition in which the `begun` records were read and the `settled` ones settled.
-    fn lag(stats: &Stats, begun: &[i64], settled: &[u64]) -> Option<u64> {
+    fn lag(stats: &ClientStats, begun: &[i64], settled: &[u64]) -> Option<u64> {
         let mut assignment = Assignment::new(Arc::default(), 1000);
         assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
@@ -116,7 +112,7 @@ mod tests {
         for offset in settled {
             partition.mark.settle(*offset);
         }
-        stats.lag(partition)
+        partition.lag(stats)
     }
 
     #[test]
@@ -129,11 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_record_does_not_count() {
+    fn offsets_without_a_record_do_not_count() {
         // The last record is 89. Transaction markers and aborted records follow, and the last marker was delivered.
-        let passed_on = stats(&json!({}));
-        assert_eq!(lag(&passed_on, &[89], &[89]), Some(0));
-        assert_eq!(lag(&passed_on, &[88, 89], &[]), Some(2));
+        let delivered = stats(&json!({}));
+        assert_eq!(lag(&delivered, &[89], &[89]), Some(0));
+        assert_eq!(lag(&delivered, &[88, 89], &[]), Some(2));
         // As after compaction removed the tail: none of it is delivered, but nothing is left in the queue.
         let compacted = stats(&json!({"app_offset": 90}));
         assert_eq!(lag(&compacted, &[89], &[89]), Some(0));
@@ -143,21 +139,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched_and_not_passed_on_counts() {
+    fn records_fetched_and_not_delivered_count() {
         let queued = stats(&json!({"app_offset": 90, "fetchq_cnt": 10}));
         assert_eq!(lag(&queued, &[89], &[89]), Some(10));
     }
 
     #[test]
-    fn what_a_pause_has_thrown_away_counts() {
-        let thrown_away = stats(&json!({"app_offset": 90}));
+    fn records_discarded_by_a_pause_count() {
+        let discarded = stats(&json!({"app_offset": 90}));
         let mut assignment = Assignment::new(Arc::default(), 1000);
         assignment.add(&start(0, 40, None));
         let partition = assignment.find("orders", 0).unwrap();
         partition.take_up(&record(89, 7, "a"));
         partition.mark.settle(89);
         partition.paused = true;
-        assert_eq!(thrown_away.lag(partition), Some(10));
+        assert_eq!(partition.lag(&discarded), Some(10));
     }
 
     #[test]
@@ -165,8 +161,8 @@ mod tests {
         let unknown = stats(&json!({"hi_offset": -1001, "ls_offset": -1001}));
         assert_eq!(lag(&unknown, &[89], &[89]), None);
         let mut assignment = Assignment::new(Arc::default(), 1000);
-        assignment.add(&Start::recreated("others", 0, 0));
+        assignment.add(&StartPoint::recreated("others", 0, 0));
         let other = assignment.find("others", 0).unwrap();
-        assert_eq!(unknown.lag(other), None);
+        assert_eq!(other.lag(&unknown), None);
     }
 }

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_cap_and_begin_anew() {
+    fn waits_double_up_to_the_cap_and_start_over_after_a_reset() {
         let millis = Duration::from_millis;
         let mut backoff = Backoff::new(millis(100), millis(1000));
         let steps = [0, 1, 2, 3, 4, 40, u32::MAX].map(|tries| backoff.wait_of(tries, 1.0));

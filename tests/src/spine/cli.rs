@@ -125,7 +125,7 @@ fn check_reports_options_that_only_an_adapter_can_refuse_and_does_not_show_their
     let (code, _, said) = code_and_output(folder.path(), &["check"]);
     assert_eq!(code, Some(1));
     for told in [
-        "acteon.toml:7:10: sources.slow.client: the Kafka client does not take these",
+        "acteon.toml:7:10: sources.slow.client: the Kafka client does not accept this",
         "max.poll.interval.ms",
         "acteon.toml:13:16: sources.twice.topics[1]: `x` is named twice",
     ] {

@@ -44,7 +44,7 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     intake.wait_for_submitted(6).await;
     assert!(
         first_seen.elapsed() > wait - Duration::from_millis(500),
-        "not before its time"
+        "it came before it was due"
     );
     let mut seen: Vec<_> = intake.submitted();
     let mut again = seen.split_off(3);
@@ -52,17 +52,18 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     for (before, after) in seen.iter().zip(&again) {
         assert_eq!(
             before.action, after.action,
-            "the id and the time it was given included"
+            "its generated id and time are kept"
         );
         assert_eq!(before.position, after.position);
         assert!(!after.id_given);
     }
     running.stop().await;
     assert_eq!(topic.broker.lag("throttled").await.unwrap(), 0);
-    let (group, retries) = ("throttled.orders.retry", "throttled.orders.retry.10s");
+    let group = "throttled.orders.retry";
+    let retries = "throttled.orders.retry.10s";
     let committed = topic.broker.committed(group, retries).await.unwrap();
     let read: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
-    assert_eq!(read, 3, "by a group of their own");
+    assert_eq!(read, 3, "by a separate group");
 }
 
 #[tokio::test(flavor = "multi_thread")]

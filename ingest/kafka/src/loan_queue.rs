@@ -1,22 +1,23 @@
 //! Lends records: at once, or when the previous record of the same key is settled.
 
 use acteon_core::{Envelope, Failure, Permit, Receipt};
-use acteon_ingest_kit::{Decoded, Lane, Lanes, Place, Queued, Submitter};
+use acteon_ingest_kit::{DecodeResult, EpochOffset, Lane, LaneEntry, Lanes, Submitter};
 
 use crate::assignment::{Assignment, Partition};
-use crate::source::Shared;
+use crate::member_context::MemberContext;
 
 /// The loans that are not handed in yet.
-pub(crate) struct Loans {
+pub(crate) struct LoanQueue {
     /// Set if the actions of one key are delivered one after another.
     lanes: Option<Lanes>,
     submitter: Submitter,
 }
 
-impl Loans {
-    pub(crate) fn new(shared: &Shared) -> Self {
+impl LoanQueue {
+    pub(crate) fn new(shared: &MemberContext) -> Self {
         let context = &shared.context;
-        let (intake, events) = (context.intake.clone(), shared.events.of_source.clone());
+        let intake = context.intake.clone();
+        let events = shared.events.of_source.clone();
         Self {
             lanes: shared.options.ordered.then(Lanes::default),
             submitter: Submitter::new(intake, events, context.max_batch),
@@ -31,55 +32,46 @@ impl Loans {
     /// Lends a record, to be handed in next.
     pub(crate) fn lend(
         &mut self,
-        place: Place,
-        decoded: Decoded,
+        at: EpochOffset,
+        decoded: DecodeResult,
         permit: Permit,
         partition: &mut Partition,
     ) {
-        let receipt = partition.lend(place);
+        let receipt = partition.lend(at);
         self.submitter.lend(decoded, receipt, permit);
     }
 
     /// Lends a record that already counts as on loan, so that it becomes a dead letter.
     pub(crate) fn give_up(
         &mut self,
-        (place, envelope, permit): (Place, Box<Envelope>, Permit),
+        at: EpochOffset,
+        envelope: Box<Envelope>,
+        permit: Permit,
         why: Failure,
         partition: &Partition,
     ) {
-        let receipt = Receipt::new(partition.lender.clone(), place.offset);
-        self.submitter.give_up((envelope, receipt, permit), why);
+        let receipt = Receipt::new(partition.origin.clone(), at.offset);
+        self.submitter.give_up(envelope, receipt, permit, why);
     }
 
-    /// Lends a record when its lane is free. Poison does not wait.
-    pub(crate) fn enter(
-        &mut self,
-        lane: Lane,
-        (place, decoded, permit): (Place, Decoded, Permit),
-        partition: &mut Partition,
-    ) {
-        match (decoded, &mut self.lanes) {
-            (Ok(envelope), Some(lanes)) => {
-                let queued = Queued {
-                    place,
-                    envelope,
-                    permit,
-                };
-                if let Some(free) = lanes.enter(lane, queued) {
-                    self.lend(free.place, Ok(free.envelope), free.permit, partition);
-                }
-            }
-            (decoded, _) => self.lend(place, decoded, permit, partition),
+    /// Lends a record when its lane is free.
+    pub(crate) fn enter(&mut self, lane: Lane, entry: LaneEntry, partition: &mut Partition) {
+        let free = match &mut self.lanes {
+            Some(lanes) => lanes.enter(lane, entry),
+            None => Some(entry),
+        };
+        if let Some(free) = free {
+            self.lend(free.at, Ok(free.envelope), free.permit, partition);
         }
     }
 
-    /// The record at `place` is settled: lends the next one of its lane.
-    pub(crate) fn leave(&mut self, place: Place, assignment: &mut Assignment) {
-        let Some(next) = self.lanes.as_mut().and_then(|lanes| lanes.leave(place)) else {
+    /// The record is settled: lends the next one of its lane.
+    pub(crate) fn leave(&mut self, at: EpochOffset, assignment: &mut Assignment) {
+        let Some(next) = self.lanes.as_mut().and_then(|lanes| lanes.leave(at)) else {
             return;
         };
-        if let Some(partition) = assignment.of(next.place) {
-            self.lend(next.place, Ok(next.envelope), next.permit, partition);
+        if let Some(partition) = assignment.of(next.at) {
+            self.lend(next.at, Ok(next.envelope), next.permit, partition);
         }
     }
 
@@ -110,14 +102,14 @@ impl Loans {
             return;
         };
         for partition in partitions {
-            lanes.drop_from(partition.lender.epoch, partition.lent_end());
+            lanes.drop_from(partition.origin.epoch, partition.lent_end());
         }
     }
 
     /// Drops the lanes of partitions that are gone.
     pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
         if let Some(lanes) = &mut self.lanes {
-            lanes.retain(|epoch| assignment.iter().any(|p| p.lender.epoch == epoch));
+            lanes.retain(|epoch| assignment.iter().any(|p| p.origin.epoch == epoch));
         }
     }
 }

@@ -5,22 +5,23 @@ use rdkafka::error::RDKafkaErrorCode;
 /// How much of the client's message is passed on.
 const REASON_CHARS_MAX: usize = 400;
 
+/// The errors reported so far.
 #[derive(Default)]
-pub(crate) struct Trouble {
+pub(crate) struct ClientErrors {
     /// Each kind of error once. Several alternate, such as a refusal and the report that all brokers are down.
     codes: Vec<RDKafkaErrorCode>,
     detail: Option<String>,
 }
 
-impl Trouble {
+impl ClientErrors {
     /// Records an error. True if it is the first of its kind.
     pub(crate) fn is_new(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) -> bool {
         let Some(code) = code else {
             return true;
         };
-        if let Some(what) = kept_out_by(code) {
+        if let Some(problem) = connection_problem(code) {
             let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
-            self.detail = Some(format!("{what}: {reason}"));
+            self.detail = Some(format!("{problem}: {reason}"));
         }
         let is_new = !self.codes.contains(&code);
         if is_new {
@@ -42,7 +43,7 @@ impl Trouble {
 }
 
 /// Describes a connection problem; `None` for errors that are not about the connection.
-fn kept_out_by(code: RDKafkaErrorCode) -> Option<&'static str> {
+fn connection_problem(code: RDKafkaErrorCode) -> Option<&'static str> {
     match code {
         RDKafkaErrorCode::Authentication => Some("authentication failed"),
         RDKafkaErrorCode::SSL => Some("TLS failed"),
@@ -61,24 +62,24 @@ mod tests {
     const ALL_DOWN: Option<RDKafkaErrorCode> = Some(RDKafkaErrorCode::AllBrokersDown);
 
     #[test]
-    fn errors_that_take_turns_are_new_once_until_a_broker_answers() {
-        let mut trouble = Trouble::default();
-        assert!(trouble.is_new(AUTHENTICATION, "a") && trouble.is_new(ALL_DOWN, "1/1"));
-        assert!(!trouble.is_new(AUTHENTICATION, "b") && !trouble.is_new(ALL_DOWN, "1/1"));
-        assert!(trouble.is_over() && !trouble.is_over());
-        assert!(trouble.is_new(AUTHENTICATION, "a"));
+    fn alternating_errors_are_new_once_until_a_broker_answers() {
+        let mut errors = ClientErrors::default();
+        assert!(errors.is_new(AUTHENTICATION, "a") && errors.is_new(ALL_DOWN, "1/1"));
+        assert!(!errors.is_new(AUTHENTICATION, "b") && !errors.is_new(ALL_DOWN, "1/1"));
+        assert!(errors.is_over() && !errors.is_over());
+        assert!(errors.is_new(AUTHENTICATION, "a"));
     }
 
     #[test]
-    fn the_detail_is_what_keeps_the_client_out_in_bounded_words() {
-        let mut trouble = Trouble::default();
-        assert_eq!(trouble.detail(), "no broker answers");
-        trouble.is_new(AUTHENTICATION, &"é".repeat(1000));
-        trouble.is_new(ALL_DOWN, "1/1 brokers are down");
-        let detail = trouble.detail();
+    fn the_detail_says_in_bounded_length_why_the_client_cannot_connect() {
+        let mut errors = ClientErrors::default();
+        assert_eq!(errors.detail(), "no broker answers");
+        errors.is_new(AUTHENTICATION, &"é".repeat(1000));
+        errors.is_new(ALL_DOWN, "1/1 brokers are down");
+        let detail = errors.detail();
         assert!(detail.starts_with("authentication failed: é"), "{detail}");
         assert!(detail.chars().count() < 500);
-        trouble.is_over();
-        assert_eq!(trouble.detail(), "no broker answers");
+        errors.is_over();
+        assert_eq!(errors.detail(), "no broker answers");
     }
 }

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 /// A count of deliveries, including the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deliveries(u32);
+pub struct DeliveryCount(u32);
 
-impl Deliveries {
+impl DeliveryCount {
     /// From a broker that counts all deliveries starting with 1, like JetStream.
     pub fn counted(all: u32) -> Self {
         Self(all.max(1))
@@ -28,8 +28,8 @@ impl Deliveries {
         self.0 >= max
     }
 
-    /// The history of an action that has none of its own: the number of redeliveries, and `began_at` as the earliest
-    /// possible start. `None` at the first delivery.
+    /// The history of an action that carries none: the number of redeliveries, and `began_at` as the earliest possible
+    /// start. `None` at the first delivery.
     pub fn history(self, began_at: Timestamp) -> Option<Box<History>> {
         let mut history = History::beginning(began_at);
         history.redeliveries = self.earlier();
@@ -43,16 +43,18 @@ mod tests {
 
     #[test]
     fn brokers_that_count_differently_mean_the_same() {
-        assert_eq!(Deliveries::counted(3), Deliveries::after(2));
-        assert_eq!(Deliveries::counted(0).earlier(), 0);
-        assert!(Deliveries::counted(3).is_last_of(3) && !Deliveries::counted(2).is_last_of(3));
+        assert_eq!(DeliveryCount::counted(3), DeliveryCount::after(2));
+        assert_eq!(DeliveryCount::counted(0).earlier(), 0);
+        assert!(
+            DeliveryCount::counted(3).is_last_of(3) && !DeliveryCount::counted(2).is_last_of(3)
+        );
     }
 
     #[test]
     fn redeliveries_are_the_history_of_an_action_that_brings_none() {
         let began_at = Timestamp::UNIX_EPOCH;
-        assert_eq!(Deliveries::counted(1).history(began_at), None);
-        let history = Deliveries::counted(4).history(began_at).unwrap();
+        assert_eq!(DeliveryCount::counted(1).history(began_at), None);
+        let history = DeliveryCount::counted(4).history(began_at).unwrap();
         assert_eq!((history.redeliveries, history.attempts), (3, 0));
         assert_eq!(history.began_at, began_at);
     }

@@ -8,12 +8,12 @@ use acteon_core::delivery::detached;
 use acteon_core::{Permit, Returned};
 use tokio::time::Instant;
 
-use crate::inbox::Place;
+use crate::inbox::EpochOffset;
 use crate::publish::Publication;
 
-/// What to do when the wait is over.
+/// What to do when an item is due.
 #[derive(Debug)]
-pub enum Again<P> {
+pub enum DueAction<P> {
     /// Lend it out again.
     HandIn(Returned),
     /// Publish it again.
@@ -22,7 +22,7 @@ pub enum Again<P> {
 
 /// Why an item waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum DelayReason {
     /// The pipeline could not take it now, and it is offered again soon. It still counts as on loan.
     Refused,
     /// It is offered or published again after a while.
@@ -33,32 +33,43 @@ pub enum Reason {
 
 /// A waiting item.
 #[derive(Debug)]
-pub struct Held<P> {
+pub struct DelayedItem<P> {
     /// When the wait is over.
     pub due: Instant,
-    /// The place of its message.
-    pub place: Place,
+    /// Its message.
+    pub at: EpochOffset,
     /// What to do then.
-    pub again: Again<P>,
+    pub action: DueAction<P>,
     /// Its share of the room in flight. While one is missing, nothing new is read.
     pub permit: Option<Permit>,
     /// Why it waits.
-    pub reason: Reason,
+    pub reason: DelayReason,
 }
 
-impl<P> Held<P> {
+impl<P> DelayedItem<P> {
+    /// An item without a permit.
+    pub fn new(at: EpochOffset, due: Instant, action: DueAction<P>, reason: DelayReason) -> Self {
+        Self {
+            due,
+            at,
+            action,
+            permit: None,
+            reason,
+        }
+    }
+
     fn is_unadmitted(&self) -> bool {
-        self.permit.is_none() && self.reason != Reason::Undue
+        self.permit.is_none() && self.reason != DelayReason::Undue
     }
 }
 
-impl<P: Publication> Held<P> {
+impl<P: Publication> DelayedItem<P> {
     /// How many bytes it keeps in memory.
     pub fn bytes(&self) -> u64 {
-        let raw = match &self.again {
-            Again::HandIn(Returned::Action(envelope)) => &envelope.raw,
-            Again::HandIn(Returned::Poison(poison)) => &poison.raw,
-            Again::Publish(publication) => publication.raw(),
+        let raw = match &self.action {
+            DueAction::HandIn(Returned::Action(envelope)) => &envelope.raw,
+            DueAction::HandIn(Returned::Poison(poison)) => &poison.raw,
+            DueAction::Publish(publication) => publication.raw(),
         };
         raw.len() as u64
     }
@@ -66,12 +77,12 @@ impl<P: Publication> Held<P> {
 
 /// All waiting items, soonest first.
 #[derive(Debug)]
-pub struct Waiting<P> {
+pub struct DelayQueue<P> {
     heap: BinaryHeap<Soonest<P>>,
     unadmitted: usize,
 }
 
-impl<P> Default for Waiting<P> {
+impl<P> Default for DelayQueue<P> {
     fn default() -> Self {
         Self {
             heap: BinaryHeap::new(),
@@ -80,32 +91,32 @@ impl<P> Default for Waiting<P> {
     }
 }
 
-impl<P> Waiting<P> {
+impl<P> DelayQueue<P> {
     /// Keeps an item until it is due, detached from memory it shares with others.
-    pub fn push(&mut self, mut held: Held<P>) {
-        match &mut held.again {
-            Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
-            Again::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
+    pub fn push(&mut self, mut item: DelayedItem<P>) {
+        match &mut item.action {
+            DueAction::HandIn(Returned::Action(envelope)) => envelope.detach(),
+            DueAction::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
             // A publication owns its bytes.
-            Again::Publish(_) => {}
+            DueAction::Publish(_) => {}
         }
-        self.unadmitted += usize::from(held.is_unadmitted());
-        self.heap.push(Soonest(held));
+        self.unadmitted += usize::from(item.is_unadmitted());
+        self.heap.push(Soonest(item));
     }
 
     /// Takes an item that is due.
-    pub fn due(&mut self, now: Instant) -> Option<Held<P>> {
+    pub fn due(&mut self, now: Instant) -> Option<DelayedItem<P>> {
         if self.next_due()? > now {
             return None;
         }
-        let Soonest(held) = self.heap.pop()?;
-        self.unadmitted -= usize::from(held.is_unadmitted());
-        Some(held)
+        let Soonest(item) = self.heap.pop()?;
+        self.unadmitted -= usize::from(item.is_unadmitted());
+        Some(item)
     }
 
     /// When the first item is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|Soonest(held)| held.due)
+        self.heap.peek().map(|Soonest(item)| item.due)
     }
 
     /// True if an item in memory has no permit.
@@ -114,19 +125,19 @@ impl<P> Waiting<P> {
     }
 
     /// Drops the items for which `keep` is false: the broker delivers their messages again.
-    pub fn retain(&mut self, keep: impl Fn(&Held<P>) -> bool) {
-        self.heap.retain(|Soonest(held)| keep(held));
-        let missing = |Soonest(held): &&Soonest<P>| held.is_unadmitted();
+    pub fn retain(&mut self, keep: impl Fn(&DelayedItem<P>) -> bool) {
+        self.heap.retain(|Soonest(item)| keep(item));
+        let missing = |Soonest(item): &&Soonest<P>| item.is_unadmitted();
         self.unadmitted = self.heap.iter().filter(missing).count();
     }
 }
 
 #[derive(Debug)]
-struct Soonest<P>(Held<P>);
+struct Soonest<P>(DelayedItem<P>);
 
 impl<P> Ord for Soonest<P> {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |Self(held): &Self| (held.due, held.place.epoch, held.place.offset);
+        let key = |Self(item): &Self| (item.due, item.at.epoch, item.at.offset);
         key(other).cmp(&key(self))
     }
 }
@@ -164,7 +175,7 @@ mod tests {
         }
     }
 
-    fn held(due: Instant, epoch: u32, offset: u64) -> Held<Nothing> {
+    fn item(due: Instant, epoch: u32, offset: u64) -> DelayedItem<Nothing> {
         let position = Position {
             stream: "test".into(),
             offset: Some(offset),
@@ -175,23 +186,20 @@ mod tests {
             position,
             made_at: Timestamp::UNIX_EPOCH,
         };
-        Held {
-            due,
-            place: Place { epoch, offset },
-            again: Again::HandIn(Box::new(poison).into()),
-            permit: None,
-            reason: Reason::Delayed,
-        }
+        let at = EpochOffset { epoch, offset };
+        let action = DueAction::HandIn(Box::new(poison).into());
+        DelayedItem::new(at, due, action, DelayReason::Delayed)
     }
 
     #[test]
     fn what_is_due_comes_out_soonest_first_and_no_sooner() {
-        let (mut waiting, start) = (Waiting::default(), Instant::now());
+        let mut waiting = DelayQueue::default();
+        let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for (due, offset) in [(3, 1), (1, 2), (2, 3)] {
-            waiting.push(held(at(due), 0, offset));
+            waiting.push(item(at(due), 0, offset));
         }
-        let mut due = |now| waiting.due(now).map(|held| held.place.offset);
+        let mut due = |now| waiting.due(now).map(|item| item.at.offset);
         assert_eq!(
             [due(at(2)), due(at(2)), due(at(2))],
             [Some(2), Some(3), None]
@@ -201,13 +209,14 @@ mod tests {
 
     #[test]
     fn what_is_dropped_does_not_count_against_the_bound_any_more() {
-        let (mut waiting, now) = (Waiting::default(), Instant::now());
-        waiting.push(held(now, 0, 1));
-        waiting.push(held(now, 1, 2));
-        waiting.retain(|held| held.place.epoch == 1);
+        let mut waiting = DelayQueue::default();
+        let now = Instant::now();
+        waiting.push(item(now, 0, 1));
+        waiting.push(item(now, 1, 2));
+        waiting.retain(|item| item.at.epoch == 1);
         assert!(waiting.is_over_the_bound());
         let last = waiting.due(now).unwrap();
-        assert_eq!((last.place.offset, last.bytes()), (2, 4));
+        assert_eq!((last.at.offset, last.bytes()), (2, 4));
         assert!(!waiting.is_over_the_bound() && waiting.due(now).is_none());
     }
 }
