@@ -1,23 +1,24 @@
-//! What was sent in confidence is taken out of what a provider says: many repeat path, query or credential when they
-//! refuse.
+//! Removes the secrets of a request from the provider's answer: many providers repeat the path, the query or a
+//! credential when they refuse.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
-const STRUCK_OUT: &[u8] = b"***";
-/// Shorter texts are no secrets, and would be found everywhere.
-const SHORT: usize = 8;
+const REDACTED: &[u8] = b"***";
+/// Shorter texts are not secrets, and would match everywhere.
+const SECRET_BYTES_MIN: usize = 8;
 
-/// What must not be repeated: of the URL all but the host, and of headers the sensitive ones.
+/// The texts to remove: the whole URL except the host, and the values of sensitive headers.
 #[derive(Clone, Debug)]
-pub(crate) struct Confidence {
+pub(crate) struct SentSecrets {
     of_url: Box<[Bytes]>,
 }
 
-impl Confidence {
+impl SentSecrets {
     pub(crate) fn of(url: &Url) -> Self {
-        let (path, query) = (url.path(), url.query().unwrap_or_default());
+        let path = url.path();
+        let query = url.query().unwrap_or_default();
         let whole = format!("{path}?{query}");
         let segments = path.split('/').map(str::to_owned);
         let values = url.query_pairs().map(|(_, value)| value.into_owned());
@@ -29,21 +30,21 @@ impl Confidence {
             .chain(raw.map(|pair| pair.1.to_owned()));
         Self {
             of_url: texts
-                .filter(|text| text.len() >= SHORT)
+                .filter(|text| text.len() >= SECRET_BYTES_MIN)
                 .map(Bytes::from)
                 .collect(),
         }
     }
 
-    /// `said` with these texts, and those of the sensitive `headers`, struck out.
-    pub(crate) fn kept(&self, headers: &[HeaderValue], said: Bytes) -> Bytes {
+    /// Replaces these texts, and the values of the sensitive `headers`, in `body`.
+    pub(crate) fn redact(&self, headers: &[HeaderValue], body: Bytes) -> Bytes {
         let words = headers.iter().flat_map(words);
         let texts = self.of_url.iter().map(AsRef::as_ref).chain(words);
-        texts.fold(said, without)
+        texts.fold(body, without)
     }
 }
 
-/// The values that must not show.
+/// The sensitive values.
 pub(crate) fn sensitive(headers: &HeaderMap) -> Vec<HeaderValue> {
     let values = headers.values();
     values
@@ -52,28 +53,30 @@ pub(crate) fn sensitive(headers: &HeaderMap) -> Vec<HeaderValue> {
         .collect()
 }
 
-/// A credential may be repeated without its scheme.
+/// The words of a value: a provider may repeat a credential without its scheme.
 fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let words = value.as_bytes().split(|byte| *byte == b' ');
-    words.filter(|word| word.len() >= SHORT)
+    words.filter(|word| word.len() >= SECRET_BYTES_MIN)
 }
 
-fn without(said: Bytes, text: &[u8]) -> Bytes {
+fn without(body: Bytes, text: &[u8]) -> Bytes {
     let find = |from: usize| {
-        let mut windows = said[from..].windows(text.len());
+        let mut windows = body[from..].windows(text.len());
         windows.position(|window| window == text)
     };
     let Some(first) = find(0) else {
-        return said;
+        return body;
     };
-    let (mut kept, mut at, mut next) = (Vec::with_capacity(said.len()), 0, Some(first));
+    let mut kept = Vec::with_capacity(body.len());
+    let mut at = 0;
+    let mut next = Some(first);
     while let Some(found) = next {
-        kept.extend_from_slice(&said[at..at + found]);
-        kept.extend_from_slice(STRUCK_OUT);
+        kept.extend_from_slice(&body[at..at + found]);
+        kept.extend_from_slice(REDACTED);
         at += found + text.len();
         next = find(at);
     }
-    kept.extend_from_slice(&said[at..]);
+    kept.extend_from_slice(&body[at..]);
     kept.into()
 }
 
@@ -81,37 +84,37 @@ fn without(said: Bytes, text: &[u8]) -> Bytes {
 mod tests {
     use super::*;
 
-    fn kept(said: &str) -> String {
+    fn redacted(body: &str) -> String {
         let url = "https://e.com/services/T0000001/B00/xoxp%2Dtoken?key=very%20secret&n=1";
         let mut token = HeaderValue::from_static("Bearer abcdefgh");
         token.set_sensitive(true);
-        let confidence = Confidence::of(&Url::parse(url).unwrap());
-        let kept = confidence.kept(&[token], said.to_owned().into());
-        String::from_utf8(kept.to_vec()).unwrap()
+        let secrets = SentSecrets::of(&Url::parse(url).unwrap());
+        let redacted = secrets.redact(&[token], body.to_owned().into());
+        String::from_utf8(redacted.to_vec()).unwrap()
     }
 
     #[test]
-    fn path_query_and_credentials_are_struck_out_however_often_they_stand_there() {
+    fn every_occurrence_of_path_query_and_credentials_is_redacted() {
         let path = "/services/T0000001/B00/xoxp%2Dtoken";
         let query = "key=very%20secret&n=1";
         assert_eq!(
-            kept(&format!("no {path}?{query}, no {path}")),
+            redacted(&format!("no {path}?{query}, no {path}")),
             "no ***, no ***"
         );
         assert_eq!(
-            kept("no key=very%20secret, `very secret`"),
+            redacted("no key=very%20secret, `very secret`"),
             "no key=***, `***`"
         );
         assert_eq!(
-            kept("T0000001: abcdefgh, Bearer abcdefgh"),
+            redacted("T0000001: abcdefgh, Bearer abcdefgh"),
             "***: ***, Bearer ***"
         );
     }
 
     #[test]
-    fn what_was_not_sent_stays_as_it_is() {
-        let said = r#"{"error":"B00 n=1 e.com Bearer"}"#;
-        assert_eq!(kept(said), said);
-        assert_eq!(kept(""), "");
+    fn other_text_stays_as_it_is() {
+        let body = r#"{"error":"B00 n=1 e.com Bearer"}"#;
+        assert_eq!(redacted(body), body);
+        assert_eq!(redacted(""), "");
     }
 }
