@@ -77,12 +77,13 @@ fn queries() -> Vec<AuditQuery> {
         query(&|q| q.verdict = Some("state_machine".into())),
         query(&|q| q.matched_rule = Some("mute".into())),
         query(&|q| q.caller_id = Some("bob".into())),
-        query(&|q| q.caller_id = Some("nobody".into())),
+        query(&|q| q.caller_id = Some("unknown".into())),
         query(&|q| q.tenant = Some("t%".into())),
         query(&|q| q.from = at(20)),
         query(&|q| q.to = at(20)),
         query(&|q| {
-            (q.from, q.to) = (at(10), at(50));
+            q.from = at(10);
+            q.to = at(50);
             q.namespace = Some("prod".into());
             q.outcome = Some("deduplicated".into());
             q.tenant = Some("t1".into());
