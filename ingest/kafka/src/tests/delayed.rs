@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{AttemptRecord, Clock, Delay, FailureCode, History};
-use acteon_ingest_kit::headers::{Owner, delayed_headers};
+use acteon_core::{AttemptRecord, Delay, FailureCode, History};
 use acteon_services::Kafka as Broker;
-use acteon_testkit::{End, FakeIntake, action as an_action};
+use acteon_testkit::{End, FakeIntake};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::FutureRecord;
+use rdkafka::message::{Headers, Message, OwnedHeaders};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -66,7 +64,7 @@ async fn setting(broker: &Broker, topic: &str, name: &str) -> String {
 
 /// How many records were ever written to a topic. `None` if there is no such topic, or its partitions are just being
 /// created or deleted.
-async fn written(broker: &Broker, topic: &str) -> Option<i64> {
+pub(super) async fn written(broker: &Broker, topic: &str) -> Option<i64> {
     let config = broker.client();
     let topic = topic.to_owned();
     let counted = spawn_blocking(move || {
@@ -368,41 +366,4 @@ async fn a_crash_in_the_middle_loses_nothing() {
     let source = Running::start(topic.options(), &intake());
     eventually("all have ended", async || ended.lock().len() == 300).await;
     source.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_is_longer_than_an_hour_goes_on_in_another_copy() {
-    let topic = Topic::create("patient", 1).await;
-    let tier = "patient.orders.retry.1h";
-    let running = Running::start(topic.options(), &FakeIntake::done());
-    eventually("the topic is there", async || {
-        written(topic.broker, tier).await == Some(0)
-    })
-    .await;
-    let hour = Duration::from_secs(3_600);
-    let now = Clock::system().now();
-    let owner = Owner {
-        source: "orders".into(),
-        group: "patient".into(),
-    };
-    let envelope = an_action("a").position("kafka:patient/0", 7).envelope();
-    let headers = delayed_headers(&owner, &envelope, now + 48 * hour);
-    let headers = headers
-        .iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| {
-            let value = Some(value.as_str());
-            headers.insert(Header { key, value })
-        });
-    // As if published an hour ago.
-    let record = FutureRecord::to(tier)
-        .key("key")
-        .payload(&envelope.raw[..])
-        .headers(headers)
-        .timestamp((now - hour).as_millisecond());
-    topic.producer.send(record, WAIT_MAX).await.unwrap();
-    eventually("it is published again", async || {
-        written(topic.broker, tier).await == Some(2)
-    })
-    .await;
-    running.stop().await;
 }

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acteon_core::{Delay, ThrottledPolicy};
-use acteon_testkit::{End, FakeIntake};
+use acteon_core::{Clock, Delay, ThrottledPolicy};
+use acteon_ingest_kit::headers::{Owner, delayed_headers};
+use acteon_testkit::{End, FakeIntake, action as an_action};
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::{Headers, Message, OwnedHeaders};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
 use tokio::time::Instant;
 
-use super::{Running, Topic, done};
+use super::delayed::written;
+use super::{Running, Topic, WAIT_MAX, done, eventually};
 use crate::config::Start;
 
 /// Throttles each action the first time.
@@ -164,4 +167,41 @@ fn reader(topic: &Topic<'_>, name: &str) -> StreamConsumer {
     let reader: StreamConsumer = config.create().unwrap();
     reader.subscribe(&[name]).unwrap();
     reader
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_is_longer_than_an_hour_goes_on_in_another_copy() {
+    let topic = Topic::create("patient", 1).await;
+    let tier = "patient.orders.retry.1h";
+    let running = Running::start(topic.options(), &FakeIntake::done());
+    eventually("the topic is there", async || {
+        written(topic.broker, tier).await == Some(0)
+    })
+    .await;
+    let hour = Duration::from_secs(3_600);
+    let now = Clock::system().now();
+    let owner = Owner {
+        source: "orders".into(),
+        group: "patient".into(),
+    };
+    let envelope = an_action("a").position("kafka:patient/0", 7).envelope();
+    let headers = delayed_headers(&owner, &envelope, now + 48 * hour);
+    let headers = headers
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| {
+            let value = Some(value.as_str());
+            headers.insert(Header { key, value })
+        });
+    // As if published an hour ago.
+    let record = FutureRecord::to(tier)
+        .key("key")
+        .payload(&envelope.raw[..])
+        .headers(headers)
+        .timestamp((now - hour).as_millisecond());
+    topic.producer.send(record, WAIT_MAX).await.unwrap();
+    eventually("it is published again", async || {
+        written(topic.broker, tier).await == Some(2)
+    })
+    .await;
+    running.stop().await;
 }
