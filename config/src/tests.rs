@@ -1,4 +1,4 @@
-//! How inputs become settings. What is said about mistakes stands in `tests/mistakes.rs`.
+//! How inputs become a configuration. Reports of mistakes are tested in `tests/mistakes.rs`.
 
 mod adapters;
 mod examples;
@@ -10,15 +10,19 @@ mod shown;
 
 use std::time::Duration;
 
+use acteon_pipeline::{PipelineSections, ProviderLimits};
+
 use self::adapters::Registries;
 use super::*;
+
+type Config = ResolvedConfig<PipelineSections, ProviderLimits>;
 
 /// Loads `text` as the file, with these variables and flags.
 fn load_text(
     text: &str,
     environment: &[(&str, &str)],
     flags: &[(&str, &str)],
-) -> Result<Settings, Problems> {
+) -> Result<Config, ProblemList> {
     let owned = |pairs: &[(&str, &str)]| {
         let pairs = pairs
             .iter()
@@ -32,10 +36,14 @@ fn load_text(
     };
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    read_document(document, &inputs, &registries.adapters()).whole()
+    read_document(document, &inputs, &registries.adapters()).complete()
 }
 
-fn loaded(text: &str) -> Settings {
+fn load_file(inputs: &Inputs) -> Result<Config, ProblemList> {
+    load(inputs, &Registries::new().adapters())
+}
+
+fn loaded(text: &str) -> Config {
     load_text(text, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
@@ -46,7 +54,7 @@ fn errors(text: &str) -> String {
 #[test]
 fn without_a_default_file_everything_has_its_default() {
     let registries = Registries::new();
-    let settings = load(&Inputs::default(), &registries.adapters()).unwrap();
+    let settings: Config = load(&Inputs::default(), &registries.adapters()).unwrap();
     assert_eq!(settings.server, ServerSettings::default());
     assert_eq!(
         (settings.server.host.as_str(), settings.server.port),
@@ -59,7 +67,7 @@ fn without_a_default_file_everything_has_its_default() {
         settings.audit.ttl,
         Some(Duration::from_secs(30 * 24 * 3600))
     );
-    assert_eq!(settings.pipeline, PipelineSettings::default());
+    assert_eq!(settings.pipeline, PipelineSections::default());
     assert_eq!(settings.rules, RulesSettings::default());
     assert!(settings.sources.is_empty() && settings.providers.is_empty());
 }
@@ -70,8 +78,7 @@ fn a_named_file_must_be_there() {
         path: Some("nowhere/acteon.toml".into()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    let errors = load_file(&inputs).unwrap_err();
     let expected = "nowhere/acteon.toml: cannot be read: No such file or directory (os error 2)";
     assert_eq!(errors.to_string(), expected);
 }
@@ -101,7 +108,7 @@ fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
     let told = stray::problems(folder.path());
     let mut files: Vec<_> = told
         .iter()
-        .map(|problem| problem.place.to_string())
+        .map(|problem| problem.location.to_string())
         .collect();
     files.sort_by_key(|file| names.iter().position(|name| name == file));
     assert_eq!(files, names);
@@ -119,9 +126,10 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
                 [[providers]]\nname = \"good\"\ntype = \"log\"\n[[providers]]\nname = \"bad\"\ntype = \"lgo\"\n";
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    let reading = read_document(document, &Inputs::default(), &registries.adapters());
-    assert_eq!(reading.problems.iter().count(), 4);
-    let settings = reading.settings.unwrap();
+    let loaded: LoadedConfig<PipelineSections, ProviderLimits> =
+        read_document(document, &Inputs::default(), &registries.adapters());
+    assert_eq!(loaded.problems.iter().count(), 4);
+    let settings = loaded.config.unwrap();
     assert_eq!(
         settings.rules.directory.as_deref(),
         Some(Path::new("rules"))
@@ -131,7 +139,7 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
         (ServerSettings::default(), "memory")
     );
     assert_eq!(settings.providers.len(), 1);
-    assert_eq!(settings.providers_named, ["good", "bad"]);
+    assert_eq!(settings.provider_names, ["good", "bad"]);
 }
 
 #[test]
@@ -160,11 +168,7 @@ fn a_named_file_is_read() {
         path: Some(file.path().to_owned()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    assert_eq!(
-        load(&inputs, &registries.adapters()).unwrap().server.port,
-        1234
-    );
+    assert_eq!(load_file(&inputs).unwrap().server.port, 1234);
 }
 
 #[test]
@@ -175,8 +179,7 @@ fn a_file_that_is_not_text_is_refused() {
         path: Some(file.path().to_owned()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    let errors = load_file(&inputs).unwrap_err();
     let expected = format!(
         "{}:2:7: this is not UTF-8 text: save the file as UTF-8",
         file.path().display()
@@ -213,28 +216,16 @@ fn a_provider_does_as_the_executor_does_unless_it_says_otherwise() {
     let [a, b] = settings.providers.as_slice() else {
         panic!("two providers were configured");
     };
-    assert_eq!((a.max_retries, a.timeout), (1, Duration::from_secs(9)));
-    assert_eq!((b.max_retries, b.max_concurrent, b.queue), (7, 100, 1000));
-    assert_eq!((a.name.as_str(), a.kind.as_str()), ("a", "log"));
-    assert_eq!(a.fallback_provider.as_deref(), Some("b"));
-}
-
-#[test]
-fn a_breaker_differs_for_one_provider_only_where_it_says_so() {
-    let settings = loaded(
-        "[circuit_breaker]\nsuccess_threshold = 3\n\
-         [circuit_breaker.providers.a]\nfailure_threshold = 9\nrecovery_timeout_seconds = 1\n\
-         [circuit_breaker.providers.b]\nenabled = false\n",
+    let attempts = &a.limits.attempts;
+    assert_eq!(
+        (attempts.max_retries, attempts.timeout),
+        (1, Duration::from_secs(9))
     );
-    let breaker = |name| settings.circuit_breaker.for_provider(name);
-    let expected = |failure_threshold, seconds| Breaker {
-        failure_threshold,
-        success_threshold: 3,
-        recovery_timeout: Duration::from_secs(seconds),
-    };
-    assert_eq!(breaker("a"), Some(expected(9, 1)));
-    assert_eq!(breaker("b"), None);
-    assert_eq!(breaker("c"), Some(expected(5, 60)));
+    let attempts = &b.limits.attempts;
+    assert_eq!((attempts.max_retries, attempts.max_concurrent), (7, 100));
+    assert_eq!(b.limits.queue, 1000);
+    assert_eq!((a.name.as_str(), a.kind.as_str()), ("a", "log"));
+    assert_eq!(a.limits.fallback_provider.as_deref(), Some("b"));
 }
 
 #[test]
@@ -262,7 +253,7 @@ fn a_source_has_our_keys_and_its_own() {
 #[test]
 fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     let registries = Registries::new();
-    let schema = schema(&registries.adapters());
+    let schema = schema::<PipelineSections, ProviderLimits>(&registries.adapters());
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(
         schema["properties"]["server"]["properties"]["port"]["default"],

@@ -8,13 +8,13 @@ use acteon_ingest_http::HttpSource;
 use axum::Router;
 
 /// The routes by listener.
-pub(crate) struct Routers {
+pub(crate) struct ListenerRouters {
     api: AdminApi,
     dispatch: Router,
     body_bytes_max: usize,
 }
 
-impl Routers {
+impl ListenerRouters {
     pub(crate) fn new(api: AdminApi, http: &Arc<HttpSource>, body_bytes_max: usize) -> Self {
         Self {
             dispatch: http.routes().into(),
@@ -23,13 +23,13 @@ impl Routers {
         }
     }
 
-    /// Dispatch and health; and all else when there is one listener for both.
-    pub(crate) fn of_server(&self, admin: Listener) -> Mannered {
+    /// Dispatch and health; also the admin API if both share one listener.
+    pub(crate) fn of_server(&self, admin: AdminListener) -> Mannered {
         let routers = acteon_admin_api::routers(&self.api);
         let routes = self.dispatch.clone().merge(routers.health);
         self.mannered(match admin {
-            Listener::Own => routes,
-            Listener::Shared => routes.merge(routers.admin).merge(swagger()),
+            AdminListener::Own => routes,
+            AdminListener::Shared => routes.merge(routers.admin).merge(swagger()),
         })
     }
 
@@ -44,7 +44,7 @@ impl Routers {
         &self.api
     }
 
-    /// Waits for administrative changes under way.
+    /// Waits for administrative changes in progress.
     pub(crate) async fn drain(&self) {
         self.api.drain().await;
     }
@@ -57,9 +57,9 @@ impl Routers {
     }
 }
 
-/// Whether the admin API has a listener of its own.
+/// Whether the admin API has its own listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listener {
+pub(crate) enum AdminListener {
     Own,
     Shared,
 }

@@ -242,7 +242,8 @@ fn without_the_default_backend_the_absent_section_is_a_mistake() {
         states: &states,
         audits: &audits,
     };
-    let errors = load(&Inputs::default(), &adapters).unwrap_err();
+    let loaded: Result<Config, _> = load(&Inputs::default(), &adapters);
+    let errors = loaded.unwrap_err();
     insta::assert_snapshot!(errors);
 }
 

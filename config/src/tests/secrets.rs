@@ -13,8 +13,8 @@ fn resolved_in(folder: &Path, text: &str, environment: &[(&str, &str)]) -> Resul
     let environment: Vec<_> = environment.iter().map(owned).collect();
     let document = Document::new(DEFAULT_FILE, format!("secret = {text:?}"));
     let mut root = document.parse(&mut Vec::new()).unwrap();
-    let path = vec![crate::tree::Step::Key("secret".into())];
-    let sources = crate::secrets::Sources {
+    let path = vec![crate::tree::PathStep::Key("secret".into())];
+    let sources = crate::secrets::SecretSources {
         environment: &environment,
         folder,
     };

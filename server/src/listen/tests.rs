@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 2,
     idle: Duration::from_secs(75),
     head: Duration::from_secs(10),
@@ -38,9 +38,9 @@ struct Client(DuplexStream);
 
 impl Client {
     async fn connect(listening: &Listening, tasks: &mut JoinSet<()>) -> Self {
-        let entered = listening.connections.enter().await;
+        let permit = listening.connections.admit().await;
         let (ours, theirs) = duplex(16 << 10);
-        tasks.spawn(listening.connection(theirs, entered));
+        tasks.spawn(listening.connection(theirs, permit));
         Self(ours)
     }
 

@@ -8,13 +8,13 @@ use metrics_exporter_prometheus::formatting::{
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricType {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl MetricType {
     fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -25,7 +25,7 @@ impl Kind {
 }
 
 /// Writes the HELP and TYPE lines of a family.
-pub(super) fn head(out: &mut String, name: &str, kind: Kind, help: &str) {
+pub(super) fn head(out: &mut String, name: &str, kind: MetricType, help: &str) {
     write_help_line(out, name, None, None, help);
     write_type_line(out, name, None, None, kind.as_str());
 }

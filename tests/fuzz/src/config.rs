@@ -4,7 +4,8 @@
 
 use std::sync::LazyLock;
 
-use acteon_config::{Adapters, Inputs, Place, Problems, Settings, load};
+use acteon_config::{Adapters, Inputs, Location, ProblemList, ResolvedConfig, load};
+use acteon_pipeline::{PipelineSections, ProviderLimits};
 use memchr::memmem;
 
 use crate::Reading;
@@ -54,13 +55,14 @@ fn pairs(lines: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, Problems> {
-    let settings: Result<Settings, _> = load(inputs, &adapters);
+fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, ProblemList> {
+    let settings: Result<ResolvedConfig<PipelineSections, ProviderLimits>, _> =
+        load(inputs, &adapters);
     if let Err(errors) = &settings {
         assert!(!errors.is_empty(), "refused without a problem");
         for problem in errors.iter() {
             assert!(!problem.message.is_empty(), "{problem}");
-            if let Place::File { line, column, .. } = &problem.place {
+            if let Location::File { line, column, .. } = &problem.location {
                 assert!(*line > 0 && *column > 0, "{problem}");
             }
         }

@@ -169,7 +169,7 @@ async fn a_caller_whose_webhook_hangs_is_told_at_the_deadline_and_the_exit_statu
         .lines()
         .find(|line| line.contains("the time to drain is over"));
     let over = over.unwrap_or_else(|| panic!("{log}"));
-    for count in ["\"of_callers\":1", "\"of_brokers\":0"] {
+    for count in ["\"from_http\":1", "\"from_brokers\":0"] {
         assert!(over.contains(count), "{over}");
     }
 }

@@ -1,5 +1,5 @@
-//! A socket that ends when its client takes too long: to begin a request, to send its head, to read an answer. How fast
-//! bodies come is watched where they are read.
+//! A socket with time limits for its client: to begin a request, to send its head, to read a response. The speed of
+//! bodies is checked where they are read.
 
 use std::io;
 use std::pin::Pin;
@@ -9,39 +9,39 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Limits;
-use super::connections::Idling;
-use super::life::{Life, Phase, Seen};
-use super::refusal::{self, Line};
+use super::ConnectionLimits;
+use super::connections::IdleReporter;
+use super::refusal::{self, RequestLine};
+use super::state::{ConnectionState, NumberedPhase, Phase};
 
-pub(super) struct Timed<S> {
+pub(super) struct TimedSocket<S> {
     socket: S,
-    life: Arc<Life>,
-    idling: Idling,
-    limits: Limits,
-    /// The phase that was last waited in, and until when.
-    waiting: Option<(Seen, Instant)>,
-    /// Until when the client has to read more.
+    state: Arc<ConnectionState>,
+    idle_reporter: IdleReporter,
+    limits: ConnectionLimits,
+    /// The phase of the last wait, and its deadline.
+    waiting: Option<(NumberedPhase, Instant)>,
+    /// The deadline for the client to read more.
     unread: Option<Instant>,
-    /// Of the head that is coming.
-    line: Line,
-    refusing: Refusing,
-    /// Set later only when it rings too early: most waits end before their time.
+    /// The first line of the arriving head.
+    line: RequestLine,
+    refusal: RefusalState,
+    /// Postponed only when it fires too early, because most waits end before their deadline.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-/// Whether a refusal of the library is put into our form.
-enum Refusing {
-    No,
-    /// So much of it is still to be written.
+/// The progress of replacing a refusal of the library.
+enum RefusalState {
+    None,
+    /// The rest of the replacement.
     Writing(Vec<u8>),
-    /// It is written, and what its client still sends is thrown away, so that the client gets to see it.
+    /// It is written. Further input is discarded, so that the client receives the replacement.
     Written {
         bytes_left: usize,
     },
 }
 
-impl Refusing {
+impl RefusalState {
     fn wrote(&mut self, bytes: usize) {
         if let Self::Writing(rest) = self {
             rest.drain(..bytes);
@@ -49,28 +49,33 @@ impl Refusing {
     }
 }
 
-/// How much is thrown away behind a refusal.
+/// The maximum input discarded after a refusal.
 const DISCARDED_BYTES_MAX: usize = 1 << 20;
 
-impl<S> Timed<S> {
-    pub(super) fn new(socket: S, life: Arc<Life>, idling: Idling, limits: Limits) -> Self {
+impl<S> TimedSocket<S> {
+    pub(super) fn new(
+        socket: S,
+        state: Arc<ConnectionState>,
+        idle_reporter: IdleReporter,
+        limits: ConnectionLimits,
+    ) -> Self {
         Self {
             socket,
-            life,
-            idling,
+            state,
+            idle_reporter,
             limits,
             waiting: None,
             unread: None,
-            line: Line::Open,
-            refusing: Refusing::No,
+            line: RequestLine::Incomplete,
+            refusal: RefusalState::None,
             alarm: None,
         }
     }
 
-    /// What becomes of a read for which nothing has come: the end, if it was waited for long enough.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.life.register(cx.waker());
-        let seen = self.life.now();
+    /// Ends a read without input once the limit of the phase has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.register(cx.waker());
+        let seen = self.state.now();
         let limit = match seen.phase() {
             Phase::Idle => self.limits.idle,
             Phase::Head => self.limits.head,
@@ -83,8 +88,8 @@ impl<S> Timed<S> {
                 let until = Instant::now() + limit;
                 self.waiting = Some((seen, until));
                 if seen.phase() == Phase::Idle {
-                    self.idling.begin(&self.life);
-                    if self.life.now() != seen {
+                    self.idle_reporter.report(&self.state);
+                    if self.state.now() != seen {
                         return Poll::Ready(Ok(()));
                     }
                 }
@@ -94,9 +99,9 @@ impl<S> Timed<S> {
         ready!(self.poll_alarm(until, cx));
         match seen.phase() {
             Phase::Head => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            // As if the client had closed it.
+            // Looks to the library as if the client had closed it.
             Phase::Idle | Phase::Busy | Phase::Closing => {
-                self.life.close(seen);
+                self.state.close(seen);
                 Poll::Ready(Ok(()))
             }
         }
@@ -117,8 +122,8 @@ impl<S> Timed<S> {
         alarm.as_mut().poll(cx)
     }
 
-    /// Ends a write that the client does not read.
-    fn watch<T>(
+    /// Ends a write whose data the client does not read in time.
+    fn limit_write<T>(
         &mut self,
         written: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
@@ -134,38 +139,38 @@ impl<S> Timed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Timed<S> {
-    /// Writes what takes the place of `bytes`, if the library wrote them by itself.
-    fn poll_refuse(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if let Refusing::No = self.refusing
-            && self.life.now().phase() != Phase::Busy
-            && let Some(answer) = refusal::in_our_form(bytes, self.line)
+impl<S: AsyncWrite + Unpin> TimedSocket<S> {
+    /// Writes the replacement for `bytes`, if they are a refusal of the library.
+    fn poll_replace(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if let RefusalState::None = self.refusal
+            && self.state.now().phase() != Phase::Busy
+            && let Some(answer) = refusal::replacement(bytes, self.line)
         {
-            self.refusing = Refusing::Writing(answer);
+            self.refusal = RefusalState::Writing(answer);
         }
-        while let Refusing::Writing(rest) = &mut self.refusing
+        while let RefusalState::Writing(rest) = &mut self.refusal
             && !rest.is_empty()
         {
             let written = Pin::new(&mut self.socket).poll_write(cx, rest);
-            match ready!(self.watch(written, cx))? {
+            match ready!(self.limit_write(written, cx))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.refusing.wrote(written),
+                written => self.refusal.wrote(written),
             }
         }
-        if !matches!(self.refusing, Refusing::Writing(_)) {
+        if !matches!(self.refusal, RefusalState::Writing(_)) {
             return Poll::Ready(Ok(false));
         }
-        self.refusing = Refusing::Written {
+        self.refusal = RefusalState::Written {
             bytes_left: DISCARDED_BYTES_MAX,
         };
         Poll::Ready(Ok(true))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
-    /// Reads what a client still sends that was refused; a connection that closes with bytes unread takes back what it said.
+impl<S: AsyncRead + AsyncWrite + Unpin> TimedSocket<S> {
+    /// Discards the rest of a refused request. Closing a connection with unread input would discard the refusal.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Refusing::Written { bytes_left } = &mut self.refusing else {
+        let RefusalState::Written { bytes_left } = &mut self.refusal else {
             return Poll::Ready(());
         };
         let mut piece = [0; 4096];
@@ -188,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -197,16 +202,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         let this = &mut *self;
         let before = buffer.filled().len();
         match Pin::new(&mut this.socket).poll_read(cx, buffer) {
-            Poll::Pending => this.poll_patience(cx),
+            Poll::Pending => this.poll_deadline(cx),
             Poll::Ready(read) => {
-                let seen = this.life.now();
+                let seen = this.state.now();
                 let came = &buffer.filled()[before..];
                 if seen.phase() == Phase::Idle && !came.is_empty() {
-                    this.life.enter(Phase::Head);
-                    this.line = Line::Open;
+                    this.state.enter(Phase::Head);
+                    this.line = RequestLine::Incomplete;
                 }
-                if this.line == Line::Open && came.contains(&b'\n') {
-                    this.line = Line::Ended;
+                if this.line == RequestLine::Incomplete && came.contains(&b'\n') {
+                    this.line = RequestLine::Complete;
                 }
                 Poll::Ready(read)
             }
@@ -214,17 +219,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if ready!(self.poll_refuse(bytes, cx))? {
+        if ready!(self.poll_replace(bytes, cx))? {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.watch(written, cx)
+        self.limit_write(written, cx)
     }
 
     fn poll_write_vectored(
@@ -233,11 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let first = slices.iter().find(|slice| !slice.is_empty());
-        if ready!(self.poll_refuse(first.map_or(&[], |slice| slice), cx))? {
+        if ready!(self.poll_replace(first.map_or(&[], |slice| slice), cx))? {
             return Poll::Ready(Ok(first.map_or(0, |slice| slice.len())));
         }
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.watch(written, cx)
+        self.limit_write(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -246,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.socket).poll_flush(cx);
-        self.watch(flushed, cx)
+        self.limit_write(flushed, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,16 +1,17 @@
-//! What most parts of the server share, and the parts that are made of it.
+//! The parts that most others share, and the parts built from them.
 
 use std::sync::Arc;
 
 use acteon_admin_api::Ports;
 use acteon_config::{
-    AuditDelivery, AuditSettings, PipelineSettings, Problems, RulesSettings, Section,
-    ServerSettings, SourceSettings, StateSettings,
+    AuditDelivery, AuditSettings, ProblemList, RulesSettings, Section, ServerSettings,
+    SourceSettings, StateSettings,
 };
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
 use acteon_core::{
-    Admission, Audit, BuildError, Clock, Counters, Redactor, Source, State, Trail, WrittenRecords,
+    Admission, Audit, BuildError, Clock, Counters, DeadLetterBounds, Redactor, Source, State,
+    Trail, WrittenRecords,
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
@@ -19,13 +20,13 @@ use acteon_pipeline::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::connect::Contact;
+use crate::connect::RemotePart;
 use crate::metered::{MeteredAudit, MeteredState};
-use crate::metrics::{Metrics, Published};
+use crate::metrics::{MetricSources, Metrics};
 use crate::{events, problems, readiness};
 
-/// What most parts need.
-pub(crate) struct Ground {
+/// The parts that most others need.
+pub(crate) struct SharedParts {
     clock: Clock,
     counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
@@ -35,72 +36,83 @@ pub(crate) struct Ground {
     pub(crate) trail: Option<Arc<AuditTrail>>,
 }
 
-/// The two backends, and how the trail uses its own.
+/// The backends, and the options of the audit trail.
 pub(crate) struct Backends {
     state: Arc<dyn State>,
     audit: Option<Arc<dyn Audit>>,
     trail: TrailOptions,
-    pub(crate) contacts: Vec<Contact>,
+    pub(crate) remote_parts: Vec<RemotePart>,
+}
+
+/// The parts an action passes through.
+pub(crate) struct ActionPath {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    providers: Arc<Providers>,
+}
+
+/// The configured sources, and the brokers they read from.
+pub(crate) struct BuiltSources {
+    pub(crate) sources: Vec<Arc<dyn Source>>,
+    pub(crate) remote_parts: Vec<RemotePart>,
 }
 
 impl Backends {
     pub(crate) async fn build(
-        (state, context): (StateSettings, StateContext),
+        state: StateSettings,
+        dead_letters: DeadLetterBounds,
         audit: AuditSettings,
-        problems: &mut Problems,
+        problems: &mut ProblemList,
     ) -> Option<Self> {
         let trail = trail_options(&audit);
-        let built = state.plan.build(context).await;
-        let built = problems::keep(&state.section, built, problems);
-        let mut contacts = Vec::new();
+        let built = state.plan.build(StateContext { dead_letters }).await;
+        let built = problems::report(&state.section, built, problems);
+        let mut remote_parts = Vec::new();
         if let Some(backend) = &built {
-            contacts.push(Contact::of_state(
-                &state.keys.backend,
-                backend,
-                state.section,
-            ));
+            let name = &state.keys.backend;
+            remote_parts.push(RemotePart::state(name, backend, state.section));
         }
         let audit = match audit.enabled {
             true => {
                 let built = audit.plan.build(()).await;
-                let built = problems::keep(&audit.section, built, problems)?;
-                let contact = Contact::of_audit(&audit.keys.backend, &built, audit.section);
-                contacts.push(contact);
+                let built = problems::report(&audit.section, built, problems)?;
+                let name = &audit.keys.backend;
+                remote_parts.push(RemotePart::audit(name, &built, audit.section));
                 Some(built)
             }
             false => None,
         };
         Some(Self {
-            state: MeteredState::around(built?),
-            audit: audit.map(MeteredAudit::around),
+            state: MeteredState::wrap(built?),
+            audit: audit.map(MeteredAudit::wrap),
             trail,
-            contacts,
+            remote_parts,
         })
     }
 }
 
-impl Ground {
-    pub(crate) fn lay(pipeline: &PipelineSettings, redactor: Redactor, backends: Backends) -> Self {
+impl SharedParts {
+    pub(crate) fn new(options: &PipelineOptions, redactor: Redactor, backends: Backends) -> Self {
         let clock = Clock::system();
-        let (audit, options) = (backends.audit, backends.trail);
-        let trail = audit.clone();
+        let trail = backends.audit.clone();
         Self {
             clock,
             counters: Arc::default(),
-            admission: Admission::new(pipeline.max_in_flight, pipeline.max_in_flight_bytes),
+            admission: Admission::new(options.max_in_flight, options.max_in_flight_bytes),
             redactor,
             state: backends.state,
-            trail: trail.map(|audit| AuditTrail::new(audit, options, clock)),
-            audit,
+            trail: trail.map(|audit| AuditTrail::new(audit, backends.trail, clock)),
+            audit: backends.audit,
         }
     }
 
-    /// The rules, or where they are wrong none, for what needs some.
+    /// The rules. If they are broken, that is reported, and an empty set lets the other parts be built.
     pub(crate) async fn rules(
         &self,
-        (rules, settings): (&RulesSettings, acteon_rules::CompileSettings),
+        rules: &RulesSettings,
+        known: acteon_rules::CompileSettings,
         section: &Section,
-        problems: &mut Problems,
+        problems: &mut ProblemList,
     ) -> Option<Arc<Rules>> {
         let directory = rules.directory.clone();
         let missing = directory
@@ -109,7 +121,7 @@ impl Ground {
         let options = |directory| RulesOptions {
             directory,
             allow_empty: rules.allow_empty,
-            settings: settings.clone(),
+            settings: known.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock,
         };
@@ -129,13 +141,13 @@ impl Ground {
         }
     }
 
-    pub(crate) fn pipeline(
+    pub(crate) fn action_path(
         &self,
         options: PipelineOptions,
-        rules: &Arc<Rules>,
-        providers: &Arc<Providers>,
-    ) -> Arc<Pipeline> {
-        Pipeline::new(Parts {
+        rules: Arc<Rules>,
+        providers: Arc<Providers>,
+    ) -> ActionPath {
+        let pipeline = Pipeline::new(Parts {
             options,
             rules: rules.clone(),
             providers: providers.clone(),
@@ -144,59 +156,70 @@ impl Ground {
             counters: self.counters.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock,
-        })
+        });
+        ActionPath {
+            rules,
+            pipeline,
+            providers,
+        }
     }
 
     pub(crate) fn http(
         &self,
         server: &ServerSettings,
-        pipeline: &PipelineSettings,
-        (intake, rules): (&Arc<Pipeline>, &Arc<Rules>),
+        options: &PipelineOptions,
+        path: &ActionPath,
         stop: &CancellationToken,
     ) -> Arc<HttpSource> {
         HttpSource::new(HttpContext {
-            intake: intake.clone(),
+            intake: path.pipeline.clone(),
             admission: self.admission.clone(),
-            rulebook: rules.clone(),
+            rulebook: path.rules.clone(),
             counters: self.counters.clone(),
             clock: self.clock,
             body_bytes_max: server.max_body_bytes,
             batch_actions_max: server.max_batch_actions,
-            max_batch: pipeline.max_batch,
-            admission_timeout: pipeline.admission_timeout,
+            max_batch: options.max_batch,
+            admission_timeout: options.admission_timeout,
             stop: stop.clone(),
         })
     }
 
-    /// The configured sources, and the brokers they read from.
+    /// Builds the configured sources.
     pub(crate) async fn sources(
         &self,
         configured: Vec<SourceSettings>,
-        max_batch: usize,
-        intake: &Arc<Pipeline>,
-        problems: &mut Problems,
-    ) -> (Vec<Arc<dyn Source>>, Vec<Contact>) {
-        let (mut sources, mut contacts) = (Vec::new(), Vec::new());
-        // All sources share one reserve for what their clients fetch ahead.
-        let share = self.admission.reserve_max() / configured.len().max(1) as u32;
-        for source in configured {
-            let (name, section) = (source.name.clone(), source.section.clone());
-            let built = self.source(source, (max_batch, share), intake).await;
-            if let Some(source) = problems::keep(&section, built, problems) {
-                contacts.push(Contact::of_source(&name, &source, section));
-                sources.push(source);
+        options: &PipelineOptions,
+        pipeline: &Arc<Pipeline>,
+        problems: &mut ProblemList,
+    ) -> BuiltSources {
+        let mut built = BuiltSources {
+            sources: Vec::new(),
+            remote_parts: Vec::new(),
+        };
+        // All sources share one reserve for what their clients prefetch.
+        let prefetch_bytes = self.admission.reserve_max() / configured.len().max(1) as u32;
+        for settings in configured {
+            let name = settings.name.clone();
+            let section = settings.section.clone();
+            let source = self.source(settings, options.max_batch, prefetch_bytes, pipeline);
+            if let Some(source) = problems::report(&section, source.await, problems) {
+                let remote = RemotePart::source(&name, &source, section);
+                built.remote_parts.push(remote);
+                built.sources.push(source);
             }
         }
-        (sources, contacts)
+        built
     }
 
     async fn source(
         &self,
-        source: SourceSettings,
-        (max_batch, prefetch_bytes): (usize, u32),
-        intake: &Arc<Pipeline>,
+        settings: SourceSettings,
+        max_batch: usize,
+        prefetch_bytes: u32,
+        pipeline: &Arc<Pipeline>,
     ) -> Result<Arc<dyn Source>, BuildError> {
-        let SourceSettings { keys, plan, .. } = source;
+        let SourceSettings { keys, plan, .. } = settings;
         let context = SourceContext {
             name: keys.name.into(),
             defaults: keys.defaults,
@@ -204,30 +227,31 @@ impl Ground {
             max_in_flight: keys.max_in_flight,
             prefetch_bytes,
             max_batch,
-            intake: intake.clone(),
+            intake: pipeline.clone(),
             admission: self.admission.clone(),
             clock: self.clock,
         };
         plan.build(context).await
     }
 
+    /// The ports of the admin API.
     pub(crate) fn ports(
         &self,
-        (rules, providers, intake): (&Arc<Rules>, &Arc<Providers>, &Arc<Pipeline>),
+        path: &ActionPath,
         sources: &[Arc<dyn Source>],
         metrics: &Metrics,
         stop: &CancellationToken,
     ) -> Ports {
         events::describe();
-        let pipeline = intake.clone();
-        let published = Published {
+        let pipeline = path.pipeline.clone();
+        let metric_sources = MetricSources {
             metrics: metrics.clone(),
             counters: self.counters.clone(),
             admission: self.admission.clone(),
-            providers: providers.clone(),
+            providers: path.providers.clone(),
         };
         Ports {
-            rulebook: rules.clone(),
+            rulebook: path.rules.clone(),
             audit: self.audit.clone(),
             trail: self.recorder(),
             written: self
@@ -235,20 +259,20 @@ impl Ground {
                 .as_ref()
                 .map_or_else(WrittenRecords::default, |trail| trail.written()),
             state: self.state.clone(),
-            intake: intake.clone(),
+            intake: path.pipeline.clone(),
             admission: self.admission.clone(),
-            readiness: Arc::new(readiness::Parts {
+            readiness: Arc::new(readiness::ReadinessParts {
                 state: self.state.clone(),
                 audit: self.audit.clone(),
                 pipeline: Box::new(move || pipeline.readiness()),
                 sources: sources.to_vec(),
             }),
-            providers: providers.clone(),
-            redeliveries: intake.redeliveries(),
+            providers: path.providers.clone(),
+            redeliveries: path.pipeline.redeliveries(),
             counters: self.counters.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock,
-            prometheus: Arc::new(move || published.render()),
+            prometheus: Arc::new(move || metric_sources.render()),
             stop: stop.clone(),
         }
     }

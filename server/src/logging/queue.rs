@@ -1,5 +1,5 @@
-//! The queue of log lines for standard error, and the thread that writes them. Logging never blocks and never fails: lines
-//! that do not fit into the queue or cannot be written are dropped and counted.
+//! The queue of log lines for standard error, and the thread that writes them. Logging never blocks and never fails:
+//! lines that do not fit into the queue or cannot be written are dropped and counted.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::events::Dropped;
+use super::events::DroppedLines;
 
-/// The most bytes that may wait. A longer line is accepted when the queue is empty.
+/// The maximum number of waiting bytes. A longer line is accepted if the queue is empty.
 const WAITING_BYTES_MAX: usize = 4 << 20;
-/// The most memory that an idle buffer keeps.
+/// The maximum memory kept by an idle buffer.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 /// The time between two attempts to write to a full non-blocking pipe.
 const PIPE_WAIT: Duration = Duration::from_millis(10);
 
 /// A handle to the queue. Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct Lines(Arc<Queue>);
+pub(crate) struct LogQueue(Arc<Queue>);
 
 struct Queue {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLines>,
     filled: Condvar,
     emptied: Condvar,
-    dropped: Dropped,
+    dropped: DroppedLines,
 }
 
-struct Waiting {
+struct WaitingLines {
     bytes: Vec<u8>,
     /// True until the first line may be written.
     is_held: bool,
@@ -37,37 +37,37 @@ struct Waiting {
     is_writing: bool,
 }
 
-impl Lines {
-    /// Starts the thread that writes to `out`. It holds all lines back until [`Lines::release`], and runs until the process
-    /// ends.
+impl LogQueue {
+    /// Starts the thread that writes to `out`. It holds all lines back until [`LogQueue::release`], and runs until the
+    /// process ends.
     pub(crate) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue {
-            waiting: Mutex::new(Waiting {
+            waiting: Mutex::new(WaitingLines {
                 bytes: Vec::new(),
                 is_held: true,
                 is_writing: false,
             }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
-            dropped: Dropped::new(),
+            dropped: DroppedLines::new(),
         });
-        let of_thread = queue.clone();
+        let shared = queue.clone();
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || of_thread.write_for_ever(out))?;
+            .spawn(move || shared.write_forever(out))?;
         Ok(Self(queue))
     }
 
-    /// Has lines written from now on.
+    /// Lets the thread write from now on.
     pub(crate) fn release(&self) {
         self.0.waiting.lock().is_held = false;
         self.0.filled.notify_one();
     }
 
-    /// Waits until all is written, but no longer than `limit`. Does not wait for lines that are held back.
+    /// Waits at most `limit` until all lines are written. Does not wait for lines held back.
     pub(crate) fn drain(&self, limit: Duration) {
         let mut waiting = self.0.waiting.lock();
-        let is_busy = |waiting: &mut Waiting| {
+        let is_busy = |waiting: &mut WaitingLines| {
             !waiting.is_held && (waiting.is_writing || !waiting.bytes.is_empty())
         };
         self.0.emptied.wait_while_for(&mut waiting, is_busy, limit);
@@ -84,22 +84,23 @@ impl Queue {
             self.filled.notify_one();
         } else {
             drop(waiting);
-            self.dropped.for_want_of_room();
+            self.dropped.queue_full();
         }
     }
 
-    fn write_for_ever(&self, mut out: impl Write) {
-        let (mut taken, mut is_written) = (Vec::new(), false);
+    fn write_forever(&self, mut out: impl Write) {
+        let mut taken = Vec::new();
+        let mut is_written = false;
         loop {
             self.take(&mut taken);
             if is_written {
                 // The queue was just emptied, so this line has room.
-                self.dropped.tell();
+                self.dropped.report();
             }
             let result = write_all(&mut out, &taken);
             is_written = result.is_ok();
             if let Err(unwritten) = result {
-                self.dropped.unwritten(lines_in(&taken[unwritten..]));
+                self.dropped.write_failed(lines_in(&taken[unwritten..]));
             }
             taken.clear();
             taken.shrink_to(KEPT_BYTES_MAX);
@@ -113,7 +114,7 @@ impl Queue {
         if waiting.bytes.is_empty() {
             self.emptied.notify_all();
         }
-        let is_idle = |waiting: &mut Waiting| waiting.is_held || waiting.bytes.is_empty();
+        let is_idle = |waiting: &mut WaitingLines| waiting.is_held || waiting.bytes.is_empty();
         self.filled.wait_while(&mut waiting, is_idle);
         std::mem::swap(&mut waiting.bytes, taken);
         waiting.is_writing = true;
@@ -139,18 +140,18 @@ fn lines_in(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for LogQueue {
+    type Writer = LineWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter(&self.0)
     }
 }
 
 /// Writes one line, which `tracing-subscriber` passes in one call.
-pub(crate) struct Line<'a>(&'a Queue);
+pub(crate) struct LineWriter<'a>(&'a Queue);
 
-impl Write for Line<'_> {
+impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
         Ok(line.len())

@@ -20,18 +20,18 @@ impl Write for Pipe {
     }
 }
 
-fn piped() -> (Lines, Receiver<Vec<u8>>) {
+fn piped() -> (LogQueue, Receiver<Vec<u8>>) {
     let (sender, receiver) = sync_channel(0);
     (to(Pipe(sender)), receiver)
 }
 
-fn to(out: impl Write + Send + 'static) -> Lines {
-    let lines = Lines::to(out).unwrap();
+fn to(out: impl Write + Send + 'static) -> LogQueue {
+    let lines = LogQueue::to(out).unwrap();
     lines.release();
     lines
 }
 
-fn log(lines: &Lines, line: &[u8]) {
+fn log(lines: &LogQueue, line: &[u8]) {
     lines.make_writer().write_all(line).unwrap();
 }
 
@@ -57,7 +57,7 @@ fn nobody_who_logs_waits_for_a_reader_and_what_waits_is_bounded() {
     for _ in 0..20_000 {
         log(&lines, &line);
     }
-    let taken = 20_000 - lines.0.dropped.untold();
+    let taken = 20_000 - lines.0.dropped.unreported();
     let mut read = 0;
     while read < taken {
         read += lines_in(&reader.recv_timeout(PATIENCE).unwrap());
@@ -70,7 +70,7 @@ fn nobody_who_logs_waits_for_a_reader_and_what_waits_is_bounded() {
 #[test]
 fn lines_are_held_back_until_they_are_released() {
     let (sender, reader) = sync_channel(1);
-    let lines = Lines::to(Pipe(sender)).unwrap();
+    let lines = LogQueue::to(Pipe(sender)).unwrap();
     log(&lines, b"one\n");
     lines.drain(PATIENCE);
     assert!(reader.try_recv().is_err());
@@ -95,7 +95,7 @@ fn a_closed_pipe_costs_lines_only() {
     log(&lines, b"two\n");
     lines.drain(PATIENCE);
     assert!(lines.0.waiting.lock().bytes.is_empty());
-    assert_eq!(lines.0.dropped.untold(), 2);
+    assert_eq!(lines.0.dropped.unreported(), 2);
 }
 
 #[test]
@@ -123,5 +123,5 @@ fn a_pipe_that_is_full_and_does_not_block_is_tried_again() {
     let next = || receiver.recv_timeout(PATIENCE).unwrap();
     assert_eq!([next(), next(), next()], [3, 2, 1]);
     lines.drain(PATIENCE);
-    assert_eq!(lines.0.dropped.untold(), 0);
+    assert_eq!(lines.0.dropped.unreported(), 0);
 }

@@ -1,4 +1,4 @@
-//! Where a connection is in its life: shared by its socket, its requests and the listener.
+//! The state of a connection, shared by its socket, its requests and the listener.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
@@ -8,32 +8,33 @@ use std::task::Waker;
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing: no byte of a request has come.
+    /// No byte of a request has arrived.
     Idle,
-    /// The head of a request is coming.
+    /// The head of a request is arriving.
     Head,
-    /// A request is read, worked on and answered.
+    /// A request is being read, processed and answered.
     Busy,
-    /// It is closed by us.
+    /// The server closes the connection.
     Closing,
 }
 
-/// The phase of one connection. Each change of it has a number of its own.
-pub(super) struct Life {
-    /// The number of the change in the upper bits, the phase in the two lowest.
+/// The phase of one connection, with the number of changes so far.
+pub(super) struct ConnectionState {
+    /// A [`NumberedPhase`].
     state: AtomicU64,
-    /// When it became idle, in milliseconds since the listener began.
+    /// When it became idle, in milliseconds since the listener started.
     idle_since_ms: AtomicU64,
-    /// True when its request is not waited for any longer.
+    /// True once its request is cut off.
     cut_off: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// A phase, with what tells it from an earlier one of the same kind.
+/// A phase, numbered to distinguish it from earlier ones of the same kind: the number of the change is in the upper
+/// bits, the phase in the two lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen(u64);
+pub(super) struct NumberedPhase(u64);
 
-impl Seen {
+impl NumberedPhase {
     pub(super) fn phase(self) -> Phase {
         match self.0 & 3 {
             0 => Phase::Idle,
@@ -54,7 +55,7 @@ impl Seen {
     }
 }
 
-impl Life {
+impl ConnectionState {
     /// A connection that has just been accepted.
     pub(super) fn new(now_ms: u64) -> Self {
         Self {
@@ -65,22 +66,22 @@ impl Life {
         }
     }
 
-    pub(super) fn now(&self) -> Seen {
-        Seen(self.state.load(SeqCst))
+    pub(super) fn now(&self) -> NumberedPhase {
+        NumberedPhase(self.state.load(SeqCst))
     }
 
-    /// Goes on to another phase, unless it is closing already.
+    /// Enters another phase, unless it is already closing.
     pub(super) fn enter(&self, phase: Phase) {
-        let next = |state| match Seen(state).phase() {
+        let next = |state| match NumberedPhase(state).phase() {
             Phase::Closing => None,
-            Phase::Idle | Phase::Head | Phase::Busy => Some(Seen(state).then(phase).0),
+            Phase::Idle | Phase::Head | Phase::Busy => Some(NumberedPhase(state).then(phase).0),
         };
-        // It is closing: nothing else happens to it.
+        // An error means that it is closing, which nothing changes.
         let _ = self.state.fetch_update(SeqCst, SeqCst, next);
     }
 
-    /// Closes it if it is still in the phase that was seen.
-    pub(super) fn close(&self, seen: Seen) -> bool {
+    /// Closes it if it is still in the phase `seen`.
+    pub(super) fn close(&self, seen: NumberedPhase) -> bool {
         let closing = seen.then(Phase::Closing).0;
         let closed = self.state.compare_exchange(seen.0, closing, SeqCst, SeqCst);
         if closed.is_ok() {
@@ -97,7 +98,7 @@ impl Life {
         self.idle_since_ms.store(now_ms, SeqCst);
     }
 
-    /// Has the request under way answered now. False when there is none.
+    /// Cuts off the request in progress. False if there is none.
     pub(super) fn cut_off(&self) -> bool {
         self.cut_off.store(true, SeqCst);
         self.waker.wake();
@@ -108,7 +109,7 @@ impl Life {
         self.cut_off.load(SeqCst)
     }
 
-    /// Remembers whom to wake when it is closed or cut off.
+    /// Sets the waker to call when it is closed or cut off.
     pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }

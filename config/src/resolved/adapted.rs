@@ -1,4 +1,4 @@
-//! The sections that name an adapter: our keys, and beside them the adapter's own options, already read.
+//! The sections that name an adapter: the keys common to its family, and the adapter's own options, already parsed.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,18 +9,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use acteon_core::decode::Defaults;
-use acteon_core::{Family, Plan, ThrottledPolicy};
+use acteon_core::{Family, Plan, ThrottledPolicy, seconds};
 
-use super::{ExecutorSettings, units};
-use crate::whole::Section;
+use crate::Options;
+use crate::section::Section;
 
-/// Our keys of a section, and the adapter it names, ready to be built.
+/// A section that names an adapter.
 pub struct Adapted<K, F: Family> {
-    /// What stands in every section of this family.
+    /// The keys common to all adapters of the family.
     pub keys: K,
-    /// The adapter with its own options.
+    /// The adapter with its own options, ready to be built.
     pub plan: Plan<F>,
-    /// Where all of them were written.
+    /// Locates errors found later.
     pub section: Section,
 }
 
@@ -33,21 +33,23 @@ impl<K, F: Family> Deref for Adapted<K, F> {
 }
 
 impl<K: fmt::Debug, F: Family> fmt::Debug for Adapted<K, F> {
-    /// Shows our keys only: an adapter's options may be secret.
+    /// Shows the common keys only, because an adapter's options may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Adapted");
         shown.field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
-/// Our keys beside the options of an adapter.
-pub(crate) trait Keys: DeserializeOwned + JsonSchema {
+/// The keys that a section has beside the options of its adapter.
+pub(crate) trait AdapterKeys: DeserializeOwned + JsonSchema {
     /// The key that names the adapter.
     const TAG: &'static str;
-    /// The adapter when none is named.
+    /// The adapter used if none is named.
     const DEFAULT: Option<&'static str>;
-    /// What the names of the family's definitions in the schema begin with.
+    /// The prefix of the family's definitions in the schema.
     const PREFIX: &'static str;
+    /// The section that provides the values of missing keys.
+    const FALLBACK_SECTION: Option<&'static str> = None;
 }
 
 /// The keys of `[state]`.
@@ -66,7 +68,7 @@ impl Default for StateKeys {
     }
 }
 
-impl Keys for StateKeys {
+impl AdapterKeys for StateKeys {
     const TAG: &'static str = "backend";
     const DEFAULT: Option<&'static str> = Some("memory");
     const PREFIX: &'static str = "state";
@@ -80,22 +82,22 @@ pub struct AuditKeys {
     pub backend: String,
     /// Whether records are kept.
     pub enabled: bool,
-    /// How long records are kept; 0, read as `None`: for ever.
-    #[serde(rename = "ttl_seconds", with = "units::seconds_or_for_ever")]
+    /// How long records are kept. 0, read as `None`, means forever.
+    #[serde(rename = "ttl_seconds", with = "seconds_or_forever")]
     #[schemars(with = "u64", range(max = 3_153_600_000_u64))]
     pub ttl: Option<Duration>,
-    /// How often records are looked for that are too old.
-    #[serde(rename = "cleanup_interval_seconds", with = "units::seconds")]
+    /// How often expired records are removed.
+    #[serde(rename = "cleanup_interval_seconds", with = "seconds")]
     #[schemars(with = "u64", range(min = 1, max = 31_536_000))]
     pub cleanup_interval: Duration,
     /// Whether records hold payloads.
     pub store_payload: bool,
     /// When an action is acknowledged.
     pub delivery: AuditDelivery,
-    /// How many records may wait to be written; when so many do, the pipeline waits.
+    /// The maximum number of records waiting to be written. At the maximum, the pipeline waits.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub buffer_records: usize,
-    /// What is taken out of payloads before they are recorded.
+    /// The fields hidden in recorded payloads.
     pub redact: RedactSettings,
 }
 
@@ -114,32 +116,32 @@ impl Default for AuditKeys {
     }
 }
 
-impl Keys for AuditKeys {
+impl AdapterKeys for AuditKeys {
     const TAG: &'static str = "backend";
     const DEFAULT: Option<&'static str> = Some("memory");
     const PREFIX: &'static str = "audit";
 }
 
-/// When an action is acknowledged, seen from its audit record.
+/// When an action is acknowledged, relative to its audit record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditDelivery {
-    /// When the record waits to be written.
+    /// Once the record is queued for writing.
     #[default]
     Buffered,
-    /// When the record is durable.
+    /// Once the record is durable.
     Confirmed,
 }
 
-/// What is taken out of payloads before they are recorded.
+/// The fields hidden in recorded payloads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedactSettings {
-    /// Whether anything is.
+    /// Whether fields are hidden.
     pub enabled: bool,
-    /// Names match a key at any depth, names with dots a path from the root.
+    /// A name matches a key at any depth; a name with dots is a path from the root.
     pub fields: Vec<String>,
-    /// What stands in the place of a value.
+    /// Replaces each hidden value.
     pub placeholder: String,
 }
 
@@ -158,32 +160,32 @@ impl Default for RedactSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceKeys {
-    /// What the source is called in logs, metrics and the audit trail.
+    /// The source's name in logs, metrics and the audit trail.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
     /// The adapter.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What to put in for fields that its messages lack.
+    /// Values of fields that its messages lack.
     #[serde(default, deserialize_with = "defaults")]
     #[schemars(with = "DefaultFields")]
     pub defaults: Defaults,
-    /// What a throttled action becomes.
+    /// What happens to a throttled action.
     #[serde(default)]
     pub throttled: ThrottledPolicy,
-    /// The most of its actions in flight; without it only the bound of the process.
+    /// The maximum number of its actions in flight. Default: only the limit of the process.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_in_flight: Option<u32>,
 }
 
-impl Keys for SourceKeys {
+impl AdapterKeys for SourceKeys {
     const TAG: &'static str = "type";
     const DEFAULT: Option<&'static str> = None;
     const PREFIX: &'static str = "source";
 }
 
-/// How [`Defaults`] are written.
+/// [`Defaults`] in the configuration file.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct DefaultFields {
@@ -207,59 +209,44 @@ fn defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Defaults, D::E
     })
 }
 
-/// The keys of every provider. What a provider does not say is filled in from `[executor]` before this is read.
+/// The keys of every provider. `K` holds those that belong to the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderKeys {
-    /// What actions and rules call it.
+pub struct ProviderKeys<K> {
+    /// The provider's name in actions and rules.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
     /// The adapter.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How long one attempt may take; by default as in `[executor]`.
-    #[serde(
-        rename = "timeout_seconds",
-        with = "units::seconds",
-        default = "timeout"
-    )]
-    #[schemars(with = "u64", range(min = 1, max = 86_400))]
-    pub timeout: Duration,
-    /// How many attempts may follow the first; by default as in `[executor]`.
-    #[serde(default = "max_retries")]
-    #[schemars(range(max = 1000))]
-    pub max_retries: u32,
-    /// How many attempts run side by side; by default as in `[executor]`.
-    #[serde(default = "max_concurrent")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub max_concurrent: u32,
-    /// How many actions may wait, those waiting for a retry included.
-    #[serde(default = "queue")]
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub queue: u32,
-    /// The provider that delivers while this one's breaker is open.
-    #[serde(default)]
-    pub fallback_provider: Option<String>,
+    /// The pipeline's keys. A missing key has the value of `[executor]`, filled in before this is read.
+    #[serde(flatten)]
+    pub limits: K,
 }
 
-fn timeout() -> Duration {
-    ExecutorSettings::default().timeout
-}
-
-fn max_retries() -> u32 {
-    ExecutorSettings::default().max_retries
-}
-
-fn max_concurrent() -> u32 {
-    ExecutorSettings::default().max_concurrent
-}
-
-fn queue() -> u32 {
-    1000
-}
-
-impl Keys for ProviderKeys {
+impl<K: Options> AdapterKeys for ProviderKeys<K> {
     const TAG: &'static str = "type";
     const DEFAULT: Option<&'static str> = None;
     const PREFIX: &'static str = "provider";
+    const FALLBACK_SECTION: Option<&'static str> = Some("executor");
+}
+
+/// Whole seconds, of which 0 means forever and is read as `None`.
+mod seconds_or_forever {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.map_or(0, |duration| duration.as_secs()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = u64::deserialize(deserializer)?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+    }
 }

@@ -1,5 +1,5 @@
-//! The requests of one connection on their way through the router. Tells the connection when it is busy, and answers
-//! in the router's place when it is not waited for any longer.
+//! Passes the requests of one connection to the router. Marks the connection as busy meanwhile, and refuses a request
+//! that is cut off.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,37 +13,37 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
-use super::life::{Life, Phase};
+use super::state::{ConnectionState, Phase};
 
-pub(super) struct Answering {
+pub(super) struct RequestService {
     router: Mannered,
-    life: Arc<Life>,
+    state: Arc<ConnectionState>,
 }
 
-impl Answering {
-    pub(super) fn new(router: Mannered, life: Arc<Life>) -> Self {
-        Self { router, life }
+impl RequestService {
+    pub(super) fn new(router: Mannered, state: Arc<ConnectionState>) -> Self {
+        Self { router, state }
     }
 }
 
-impl Service<Request<Incoming>> for Answering {
-    type Response = Response<Answered>;
+impl Service<Request<Incoming>> for RequestService {
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Waiting;
+    type Future = PendingResponse;
 
-    fn call(&self, request: Request<Incoming>) -> Waiting {
-        self.life.enter(Phase::Busy);
-        let busy = Busy(self.life.clone());
+    fn call(&self, request: Request<Incoming>) -> PendingResponse {
+        self.state.enter(Phase::Busy);
+        let busy = Busy(self.state.clone());
         let mut router = self.router.clone();
-        Waiting {
+        PendingResponse {
             answer: tower::Service::call(&mut router, request),
             busy: Some(busy),
         }
     }
 }
 
-/// The connection is busy until this is dropped.
-struct Busy(Arc<Life>);
+/// Keeps the connection busy until it is dropped.
+struct Busy(Arc<ConnectionState>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -52,23 +52,23 @@ impl Drop for Busy {
 }
 
 pin_project! {
-    /// A request without an answer yet.
-    pub(super) struct Waiting {
+    /// The response to a request, not available yet.
+    pub(super) struct PendingResponse {
         #[pin]
         answer: Answer,
         busy: Option<Busy>,
     }
 }
 
-impl Future for Waiting {
-    type Output = Result<Response<Answered>, Infallible>;
+impl Future for PendingResponse {
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let cut_off = match &this.busy {
-            Some(Busy(life)) => {
-                life.register(cx.waker());
-                life.is_cut_off()
+            Some(Busy(state)) => {
+                state.register(cx.waker());
+                state.is_cut_off()
             }
             None => false,
         };
@@ -77,20 +77,20 @@ impl Future for Waiting {
             false => ready!(this.answer.poll(cx))?,
         };
         let busy = this.busy.take();
-        Poll::Ready(Ok(response.map(|body| Answered { body, busy })))
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body, busy })))
     }
 }
 
 pin_project! {
-    /// The body of an answer. With its end the connection is idle again.
-    pub(super) struct Answered {
+    /// The body of a response. At its end the connection becomes idle.
+    pub(super) struct ResponseBody {
         #[pin]
         body: Body,
         busy: Option<Busy>,
     }
 }
 
-impl HttpBody for Answered {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 

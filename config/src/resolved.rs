@@ -1,11 +1,8 @@
-//! The configuration as typed data: one struct a section, each with its defaults. Durations are written as bare
-//! numbers whose unit ends the key's name. What adapters take beside these keys is theirs.
+//! The configuration as typed data: one struct per section, each with its defaults. Durations are written as bare
+//! numbers, with the unit at the end of the key. The options of adapters and of the pipeline are defined by them.
 
 mod adapted;
 mod dead_letters;
-mod limits;
-mod redelivery;
-mod units;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,45 +10,39 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use acteon_core::seconds;
 use acteon_core::sink::Sinks;
 use acteon_core::source::Sources;
 use acteon_core::state::States;
 
-use crate::whole::Section;
+use crate::section::Section;
 
-pub(crate) use self::adapted::Keys;
+pub(crate) use self::adapted::AdapterKeys;
 pub use self::adapted::{
     Adapted, AuditDelivery, AuditKeys, ProviderKeys, RedactSettings, SourceKeys, StateKeys,
 };
 pub use self::dead_letters::{DeadLetterOverrides, DeadLetterSettings};
-pub use self::limits::{
-    Breaker, BreakerOverrides, CircuitBreakerSettings, ExecutorSettings, OnStateError,
-    PipelineSettings,
-};
-pub use self::redelivery::{Redelivery, RedeliveryOverrides, RedeliverySettings};
 
-/// The whole configuration.
+/// The whole configuration. `S` holds the pipeline's sections, `K` its keys of a provider.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct Settings {
+pub struct ResolvedConfig<S, K> {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,
     pub audit: AuditSettings,
     pub rules: RulesSettings,
-    pub executor: ExecutorSettings,
-    pub pipeline: PipelineSettings,
-    pub circuit_breaker: CircuitBreakerSettings,
-    pub redelivery: RedeliverySettings,
     pub dead_letters: DeadLetterSettings,
     pub log: LogSettings,
-    /// Beside HTTP, which is always there.
+    /// The pipeline's sections.
+    pub pipeline: S,
+    /// All sources but HTTP, which is always there.
     pub sources: Vec<SourceSettings>,
-    /// Empty when none is configured: then `log` serves under every name.
-    pub providers: Vec<ProviderSettings>,
-    /// The names of all providers in their order, also of those that were left out because they cannot be read.
-    pub providers_named: Vec<String>,
-    /// The whole as it was written.
+    /// Empty if none is configured: then `log` delivers under every name.
+    pub providers: Vec<ProviderSettings<K>>,
+    /// The names of all providers in their order, including those left out because they could not be read.
+    pub provider_names: Vec<String>,
+    /// Locates errors found later.
     pub section: Section,
 }
 
@@ -62,9 +53,9 @@ pub type AuditSettings = Adapted<AuditKeys, acteon_core::audit::Audits>;
 /// One of `[[sources]]`.
 pub type SourceSettings = Adapted<SourceKeys, Sources>;
 /// One of `[[providers]]`.
-pub type ProviderSettings = Adapted<ProviderKeys, Sinks>;
+pub type ProviderSettings<K> = Adapted<ProviderKeys<K>, Sinks>;
 
-/// Where HTTP is served, and how much one request may ask.
+/// The HTTP listener, and the limits on one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
@@ -73,25 +64,26 @@ pub struct ServerSettings {
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
-    /// How long work in flight may take to finish after a signal to stop.
-    #[serde(rename = "shutdown_timeout_seconds", with = "units::seconds")]
+    /// The time to finish work in flight after a signal to stop.
+    #[serde(rename = "shutdown_timeout_seconds", with = "seconds")]
     #[schemars(with = "u64", range(max = 3600))]
     pub shutdown_timeout: Duration,
-    /// How long a connection may be idle: from its beginning or the end of an answer to the first byte of a request.
-    #[serde(rename = "idle_timeout_seconds", with = "units::seconds")]
+    /// How long a connection may be idle: from its start or the end of a response to the first byte of a request.
+    #[serde(rename = "idle_timeout_seconds", with = "seconds")]
     #[schemars(with = "u64", range(min = 1, max = 86_400))]
     pub idle_timeout: Duration,
-    /// How long the head of a request may take to come, from its first byte on.
-    #[serde(rename = "head_timeout_seconds", with = "units::seconds")]
+    /// The time limit for the head of a request, from its first byte.
+    #[serde(rename = "head_timeout_seconds", with = "seconds")]
     #[schemars(with = "u64", range(min = 1, max = 3600))]
     pub head_timeout: Duration,
-    /// The most connections of one listener. The one that has been idle for longest makes room for a new one.
+    /// The maximum number of connections of one listener. At the maximum, a new connection replaces the one idle
+    /// for longest.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// The largest request body that is read.
+    /// The maximum size of a request body.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_body_bytes: usize,
-    /// The most actions of one batch request.
+    /// The maximum number of actions in one batch request.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_batch_actions: usize,
 }
@@ -111,19 +103,19 @@ impl Default for ServerSettings {
     }
 }
 
-/// A listener of its own for the admin API. Without it the admin API shares the server's.
+/// A separate listener for the admin API. Without it the admin API shares the server's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
-    /// The address or host name to listen on; the server's when only a port is given.
+    /// The address or host name to listen on; the server's if only a port is given.
     #[schemars(length(min = 1))]
     pub host: Option<String>,
-    /// The port to listen on; the server's when only a host is given.
+    /// The port to listen on; the server's if only a host is given.
     pub port: Option<u16>,
 }
 
 impl AdminSettings {
-    /// Host and port of the admin API's own listener, if it is to have one.
+    /// Host and port of the admin API's own listener, if it has one.
     pub fn listener<'a>(&'a self, server: &'a ServerSettings) -> Option<(&'a str, u16)> {
         let host = self.host.as_deref().unwrap_or(&server.host);
         let own = self.host.is_some() || self.port.is_some();
@@ -131,15 +123,15 @@ impl AdminSettings {
     }
 }
 
-/// Where rules come from.
+/// The source of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RulesSettings {
-    /// The directory of the rule files, relative to the configuration file; without one there are no rules.
+    /// The directory of the rule files, relative to the configuration file. Without one there are no rules.
     pub directory: Option<PathBuf>,
-    /// Whether a change of the files is loaded as it happens.
+    /// Whether changed files are loaded at once.
     pub watch: bool,
-    /// Whether a set that has rules may be followed by one that has none.
+    /// Whether an empty rule set may replace one that has rules.
     pub allow_empty: bool,
     /// The IANA time zone of rules that name none.
     pub default_timezone: String,
@@ -148,8 +140,8 @@ pub struct RulesSettings {
 }
 
 impl RulesSettings {
-    /// The directory is relative to the configuration file, and not to where the process happens to run.
-    pub(crate) fn be_beside(&mut self, file: &Path) {
+    /// Resolves the directory against the configuration file, not against the working directory.
+    pub(crate) fn resolve_directory(&mut self, file: &Path) {
         if let (Some(directory), Some(folder)) = (&mut self.directory, file.parent()) {
             *directory = folder.join(&directory);
         }
@@ -168,17 +160,17 @@ impl Default for RulesSettings {
     }
 }
 
-/// The log. `RUST_LOG` wins over the level.
+/// The log. `RUST_LOG` overrides the level.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// How lines are written; by default as text on a terminal, else as JSON.
+    /// The format of lines. Default: text on a terminal, else JSON.
     pub format: Option<LogFormat>,
-    /// The least important lines that are written.
+    /// The lowest level that is written.
     pub level: LogLevel,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -201,7 +193,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The name in configuration and in `RUST_LOG`.
+    /// Its name in the configuration and in `RUST_LOG`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",

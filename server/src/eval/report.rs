@@ -1,23 +1,23 @@
-//! An evaluation as a terminal shows it: the verdict, then what each rule did and why.
+//! Formats an evaluation for a terminal: the verdict, then the result of each rule and its reason.
 
 use std::fmt;
 
 use acteon_core::rules::{Evaluation, RuleResult, RuleTrace};
 use serde_json::Value;
 
-/// An evaluation for people.
-pub struct Told<'e>(pub &'e Evaluation);
+/// An evaluation as text.
+pub struct EvaluationReport<'e>(pub &'e Evaluation);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for EvaluationReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let evaluation = self.0;
         match &evaluation.matched_rule {
             Some(rule) => write!(f, "{} by {rule}", evaluation.verdict.as_str())?,
             None => write!(f, "{}: no rule decided", evaluation.verdict.as_str())?,
         }
-        let (later, told): (Vec<_>, Vec<_>) = evaluation.trace.iter().partition(|t| is_later(t));
-        if !told.is_empty() {
-            write!(f, "\n\n{}", Table(&told))?;
+        let (later, tried): (Vec<_>, Vec<_>) = evaluation.trace.iter().partition(|t| is_later(t));
+        if !tried.is_empty() {
+            write!(f, "\n\n{}", Table(&tried))?;
         }
         match later.len() {
             0 => {}
@@ -34,7 +34,7 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// Whether an earlier rule had decided.
+/// Whether the rule was skipped because an earlier one decided.
 fn is_later(trace: &RuleTrace) -> bool {
     trace.result == RuleResult::Skipped && trace.enabled
 }
@@ -43,7 +43,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// The rules in columns as wide as they need.
+/// The rules, in aligned columns.
 struct Table<'t>(&'t [&'t RuleTrace]);
 
 impl fmt::Display for Table<'_> {

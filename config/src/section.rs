@@ -1,5 +1,5 @@
-//! Keeps the configuration as it was written beside the settings made from it, so that an error found later, when the
-//! parts are built, is reported with the place of the value.
+//! Keeps the tree of the configuration, so that an error found later, when the parts are built, is reported with the
+//! location of the value.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -7,72 +7,72 @@ use std::sync::Arc;
 
 use crate::document::Document;
 use crate::errors::Problem;
-use crate::tree::{Body, Node, Origin, Path, Step, spell};
+use crate::tree::{NodeValue, PathStep, TreeNode, TreePath, ValueOrigin, spell};
 
-/// Texts shorter than this are struck out of messages only inside quotes.
-const SHORT: usize = 4;
+/// Shorter texts are removed from messages only inside quotes.
+const UNQUOTED_BYTES_MIN: usize = 4;
 
 /// All layers in one tree, secrets resolved.
-pub(crate) struct Whole {
-    pub(crate) root: Node,
+pub(crate) struct ConfigTree {
+    pub(crate) root: TreeNode,
     pub(crate) document: Document,
-    /// Where the secrets are.
-    pub(crate) secrets: Vec<Path>,
+    /// The paths of the secrets.
+    pub(crate) secrets: Vec<TreePath>,
 }
 
-/// A part of the configuration as it was written.
+/// A part of the configuration, to locate errors in.
 #[derive(Clone)]
 pub struct Section {
-    whole: Arc<Whole>,
-    path: Path,
+    tree: Arc<ConfigTree>,
+    path: TreePath,
 }
 
 impl Section {
-    pub(crate) fn new(whole: &Arc<Whole>, path: &[Step]) -> Self {
+    pub(crate) fn new(tree: &Arc<ConfigTree>, path: &[PathStep]) -> Self {
         Self {
-            whole: whole.clone(),
+            tree: tree.clone(),
             path: path.to_vec(),
         }
     }
 
-    /// What is wrong with the value at `key`, such as `port` or `headers.X-Key`, in this section. A key that was not given
-    /// is placed where its section was. Secrets are struck out of `message`.
+    /// A problem with the value at `key`, such as `port` or `headers.X-Key`, in this section. A missing key has the
+    /// location of its section. Secrets are removed from `message`.
     pub fn problem(&self, key: &str, message: &str) -> Problem {
-        let root = &self.whole.root;
-        let (inside, absent) = self.whole.find(&self.path, key);
+        let root = &self.tree.root;
+        let (inside, absent) = self.tree.find(&self.path, key);
         let path = [self.path.as_slice(), inside.as_slice()].concat();
-        let place = self.whole.document.place(self.whole.origin(&path));
+        let location = self.tree.document.location(self.tree.origin(&path));
         let spelled = spell(root, &path);
         let key = match (spelled.is_empty(), absent.is_empty()) {
             (_, true) => spelled,
             (true, false) => absent.to_owned(),
             (false, false) => format!("{spelled}.{absent}"),
         };
-        Problem::new(place, key, &self.whole.without_secrets(message))
+        Problem::new(location, key, &self.tree.without_secrets(message))
     }
 }
 
 impl fmt::Debug for Section {
-    /// Shows nothing of what is written there: it may be secret.
+    /// Shows no values, because they may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = spell(&self.whole.root, &self.path);
+        let path = spell(&self.tree.root, &self.path);
         f.debug_tuple("Section").field(&path).finish()
     }
 }
 
-impl Whole {
-    /// Where the innermost part of `path` was said that was said at all.
-    fn origin(&self, path: &[Step]) -> &Origin {
+impl ConfigTree {
+    /// The origin of the innermost value on `path` that is not a default.
+    fn origin(&self, path: &[PathStep]) -> &ValueOrigin {
         let nodes = (1..=path.len()).rev();
         let mut nodes = nodes.filter_map(|depth| self.root.at(&path[..depth]));
-        let said = nodes.find(|node| node.origin != Origin::Default);
-        said.map_or(&Origin::Default, |node| &node.origin)
+        let given = nodes.find(|node| node.origin != ValueOrigin::Default);
+        given.map_or(&ValueOrigin::Default, |node| &node.origin)
     }
 
-    /// Follows a path as serde writes it, such as `headers.x-key` or `codes[2].from`, as far as it leads, and gives what is
-    /// left of it.
-    pub(crate) fn find<'a>(&self, path: &[Step], written: &'a str) -> (Path, &'a str) {
-        let mut found = Path::new();
+    /// Follows a path as serde writes it, such as `headers.x-key` or `codes[2].from`, as far as the tree has it. Returns
+    /// the path found, and the rest.
+    pub(crate) fn find<'a>(&self, path: &[PathStep], written: &'a str) -> (TreePath, &'a str) {
+        let mut found = TreePath::new();
         let mut node = self.root.at(path);
         let mut rest = written;
         while let Some(at) = node.filter(|_| !rest.is_empty()) {
@@ -86,7 +86,7 @@ impl Whole {
         (found, rest)
     }
 
-    /// Libraries like to quote what they refuse: secrets, and addresses that may hold one, are struck out.
+    /// Removes secrets from a message, and addresses that may contain one. Libraries quote values that they refuse.
     pub(crate) fn without_secrets(&self, message: &str) -> String {
         let secrets = self.secrets.iter();
         let mut texts: Vec<_> = secrets.filter_map(|p| self.root.at(p)?.text()).collect();
@@ -94,7 +94,7 @@ impl Whole {
         texts.sort_by_key(|text| Reverse(text.len()));
         texts.iter().fold(message.to_owned(), |message, text| {
             let message = message.replace(&format!("{text:?}"), "(not shown)");
-            if text.len() < SHORT {
+            if text.len() < UNQUOTED_BYTES_MIN {
                 message
             } else {
                 message.replace(text, "(not shown)")
@@ -103,33 +103,33 @@ impl Whole {
     }
 }
 
-/// The step with which `written` begins, and what follows. A key may itself hold dots: the longest wins.
-fn next_step<'a>(node: &Node, written: &'a str) -> Option<(Step, &'a str)> {
+/// The first step of `written`, and the rest. Keys may contain dots; the longest matching key wins.
+fn next_step<'a>(node: &TreeNode, written: &'a str) -> Option<(PathStep, &'a str)> {
     match &node.body {
-        Body::Table(table) => {
+        NodeValue::Table(table) => {
             let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
             let fits = |key: &&String| written.strip_prefix(key.as_str()).is_some_and(ends);
             let key = table.keys().filter(fits).max_by_key(|key| key.len())?;
             let rest = &written[key.len()..];
             Some((
-                Step::Key(key.clone()),
+                PathStep::Key(key.clone()),
                 rest.strip_prefix('.').unwrap_or(rest),
             ))
         }
-        Body::List(_) => {
+        NodeValue::List(_) => {
             let (index, rest) = written.strip_prefix('[')?.split_once(']')?;
             let rest = rest.strip_prefix('.').unwrap_or(rest);
-            Some((Step::Item(index.parse().ok()?), rest))
+            Some((PathStep::Item(index.parse().ok()?), rest))
         }
         _ => None,
     }
 }
 
-fn collect_addresses<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
+fn collect_addresses<'a>(node: &'a TreeNode, texts: &mut Vec<&'a str>) {
     match &node.body {
-        Body::Text(text) if text.contains("://") || text.contains('@') => texts.push(text),
-        Body::List(items) => items.iter().for_each(|item| collect_addresses(item, texts)),
-        Body::Table(table) => {
+        NodeValue::Text(text) if text.contains("://") || text.contains('@') => texts.push(text),
+        NodeValue::List(items) => items.iter().for_each(|item| collect_addresses(item, texts)),
+        NodeValue::Table(table) => {
             let nodes = table.values().map(|entry| &entry.node);
             nodes.for_each(|node| collect_addresses(node, texts));
         }

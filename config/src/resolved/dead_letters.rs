@@ -1,31 +1,29 @@
-//! `[dead_letters]`: how many are kept, for each kind alike or apart.
+//! `[dead_letters]`: how many are kept and for how long, with overrides for each kind.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use acteon_core::dead_letter::DeadLetterBound;
-use acteon_core::{DeadLetterBounds, DeadLetterKind, FullPolicy};
+use acteon_core::{DeadLetterBounds, DeadLetterKind, FullPolicy, seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units;
-
-/// How many dead letters are kept.
+/// The limits on dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterSettings {
-    /// The most of each kind.
+    /// The maximum number of each kind.
     #[schemars(with = "u64", range(min = 1, max = 1_000_000_000))]
     pub max: NonZeroUsize,
     /// How long they are kept.
-    #[serde(rename = "retention_seconds", with = "units::seconds")]
+    #[serde(rename = "retention_seconds", with = "seconds")]
     #[schemars(with = "u64", range(min = 1, max = 3_153_600_000_u64))]
     pub retention: Duration,
-    /// What happens when there is no room for one more.
+    /// What happens at the maximum.
     pub when_full: FullPolicy,
-    /// What is different for those that could not be decoded.
+    /// Overrides for messages that could not be decoded.
     pub poison: DeadLetterOverrides,
-    /// What is different for those that could not be delivered.
+    /// Overrides for actions that could not be delivered.
     pub exhausted: DeadLetterOverrides,
 }
 
@@ -46,27 +44,27 @@ impl Default for DeadLetterSettings {
     }
 }
 
-/// What is different for one kind; what is not given is as for all.
+/// Overrides for one kind. A missing key keeps the value that applies to all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterOverrides {
-    /// The most of this kind.
+    /// The maximum number of this kind.
     #[schemars(with = "Option<u64>", range(min = 1, max = 1_000_000_000))]
     pub max: Option<NonZeroUsize>,
     /// How long they are kept.
     #[serde(
         rename = "retention_seconds",
-        with = "units::optional_seconds",
+        with = "seconds::optional",
         skip_serializing_if = "Option::is_none"
     )]
     #[schemars(with = "Option<u64>", range(min = 1, max = 3_153_600_000_u64))]
     pub retention: Option<Duration>,
-    /// What happens when there is no room for one more.
+    /// What happens at the maximum.
     pub when_full: Option<FullPolicy>,
 }
 
 impl DeadLetterSettings {
-    /// The bound of each kind.
+    /// The limits of each kind.
     pub fn bounds(&self) -> DeadLetterBounds {
         DeadLetterBounds {
             poison: self.bound(DeadLetterKind::Poison),
