@@ -117,7 +117,7 @@ impl Assembly<'_> {
             .collect()
     }
 
-    /// The names of all entries of a list, including those that cannot be read.
+    /// The names of all entries of a list, including unreadable ones.
     fn names(&self, list: &str) -> Vec<String> {
         let entries = self.root.get(list).map_or(&[][..], TreeNode::items).iter();
         let names = entries.filter_map(|entry| entry.get("name")?.text());

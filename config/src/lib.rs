@@ -1,8 +1,8 @@
 //! Reads the configuration in layers: defaults, the file, the environment, flags. Resolves secrets, and reports every
 //! mistake at once, each with its location and the nearest known name.
 //!
-//! Adapters come in as registries and go out as plans. The pipeline's sections and provider keys are types of its own,
-//! of which this crate sees the schema only. Nothing outside is touched but the file and the files of secrets.
+//! Adapters come in as registries and go out as plans. The pipeline defines its sections and its keys of a provider;
+//! this crate sees only their schema. It touches nothing outside but the file and the files of secrets.
 #![deny(missing_docs)]
 
 mod assemble;

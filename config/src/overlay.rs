@@ -18,8 +18,8 @@ const SEPARATOR: &str = "__";
 /// The keys that determine which other keys exist. They are written first.
 const TAGS: [&str; 2] = ["type", "backend"];
 
-/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Ignores others, except those that name a key with one
-/// underscore too few, which are reported.
+/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Reports variables that name a key with one underscore too
+/// few, and ignores all others.
 pub(crate) fn environment(
     root: &mut TreeNode,
     schema: &Value,

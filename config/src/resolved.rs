@@ -167,7 +167,7 @@ pub struct LogSettings {
     /// The format of lines. Default: text on a terminal, else JSON.
     pub format: Option<LogFormat>,
     /// The lowest level that is written.
-    pub level: LogLevel,
+    pub level: LogThreshold,
 }
 
 /// The format of log lines.
@@ -179,11 +179,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// How important a log line must be.
+/// The lowest level of log lines that are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
-pub enum LogLevel {
+pub enum LogThreshold {
     Error,
     Warn,
     #[default]
@@ -192,7 +192,7 @@ pub enum LogLevel {
     Trace,
 }
 
-impl LogLevel {
+impl LogThreshold {
     /// Its name in the configuration and in `RUST_LOG`.
     pub fn as_str(self) -> &'static str {
         match self {

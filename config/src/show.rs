@@ -172,7 +172,7 @@ impl Show<'_> {
     }
 }
 
-/// The keys that a table may have, and those that it has.
+/// All keys that a table may have or has.
 fn keys(node: Option<&TreeNode>, shape: Shape<'_>) -> Vec<String> {
     let layers = shape.layers(node);
     let named = layers

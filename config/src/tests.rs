@@ -105,8 +105,8 @@ fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::create_dir(folder.path().join("acteon.tom")).unwrap();
-    let told = stray::problems(folder.path());
-    let mut files: Vec<_> = told
+    let reported = stray::problems(folder.path());
+    let mut files: Vec<_> = reported
         .iter()
         .map(|problem| problem.location.to_string())
         .collect();
@@ -115,8 +115,10 @@ fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
     let expected = "acteon.tml: this file is not read, because the configuration file is named \
                     `acteon.toml`: rename it, or pass `-c acteon.tml`";
     assert!(
-        told.iter().any(|problem| problem.to_string() == expected),
-        "{told:?}"
+        reported
+            .iter()
+            .any(|problem| problem.to_string() == expected),
+        "{reported:?}"
     );
 }
 
@@ -148,7 +150,7 @@ fn what_is_found_out_later_is_told_with_the_place_where_it_was_said() {
                 headers = { \"X.Y\" = \"hunter2\" }\n";
     let settings = load_text(text, &[("ACTEON_SERVER__PORT", "1")], &[]).unwrap();
     let (whole, hook) = (&settings.section, &settings.providers[0].section);
-    let told = [
+    let reported = [
         whole.problem("server.port", "is in use"),
         whole.problem("server.host", "is not here"),
         whole.problem("server.max_connections", "are too many"),
@@ -157,7 +159,7 @@ fn what_is_found_out_later_is_told_with_the_place_where_it_was_said() {
         hook.problem("success_codes[1]", "http://u:p@h/ does not know it"),
         hook.problem("", "cannot be built"),
     ];
-    insta::assert_snapshot!(told.map(|problem| problem.to_string()).join("\n"));
+    insta::assert_snapshot!(reported.map(|problem| problem.to_string()).join("\n"));
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Assembly {
         }
     }
 
-    /// Builds all parts except those that fail. `None` if too much is missing to go on.
+    /// Builds as many parts as possible. `None` if too much is missing to go on.
     async fn build_parts(
         config: Config,
         metrics: Metrics,

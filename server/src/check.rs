@@ -54,9 +54,9 @@ pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<Problem> {
     for (at, (source, own)) in sources.iter().zip(&used).enumerate() {
         let before = sources.iter().zip(&used).take(at);
         overlaps.extend(before.filter_map(|(other, theirs)| {
-            let what = own.overlap(theirs)?;
+            let shared = own.overlap(theirs)?;
             let message = format!(
-                "the sources `{}` and `{}` both use {what}, and one of them writes to it",
+                "the sources `{}` and `{}` both use {shared}, and one of them writes to it",
                 other.keys.name, source.keys.name
             );
             Some(source.section.problem("", &message))
@@ -84,8 +84,8 @@ fn warnings(config: &Config) -> Vec<Problem> {
     found.iter().map(|problem| of_rule(None, problem)).collect()
 }
 
-/// The tests of a directory, or the errors of those that cannot be read. Only a part of the tests would make fields of
-/// the others look unknown.
+/// The tests of a directory, or the errors of unreadable ones: a part of the tests alone would make fields of the others
+/// look unknown.
 fn examples(directory: &Path) -> (Vec<RuleFile>, Vec<RuleProblem>) {
     match read_rule_test_files(directory) {
         Ok(tests) if tests.unreadable.is_empty() => (tests.files, Vec::new()),

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused_with_what_is_meant() {
-        let told = |text| filter(text).err().map(|problem| problem.to_string());
+        let refusal = |text| filter(text).err().map(|problem| problem.to_string());
         for good in [
             "info",
             "WARN",
@@ -137,17 +137,17 @@ mod tests {
             "acteon_pipeline[span]=trace",
             "warning_service=info",
         ] {
-            assert_eq!(told(good), None, "{good}");
+            assert_eq!(refusal(good), None, "{good}");
         }
-        let meant = |word, level| {
+        let misspelt = |word, level| {
             Some(format!(
                 "RUST_LOG: `{word}` is not a log level; did you mean `{level}`?"
             ))
         };
-        assert_eq!(told("debgu"), meant("debgu", "debug"));
-        assert_eq!(told("acteon=inof,info"), meant("acteon=inof", "info"));
-        assert_eq!(told("information"), meant("information", "info"));
-        let other = told("info,acteon=loud").unwrap();
+        assert_eq!(refusal("debgu"), misspelt("debgu", "debug"));
+        assert_eq!(refusal("acteon=inof,info"), misspelt("acteon=inof", "info"));
+        assert_eq!(refusal("information"), misspelt("information", "info"));
+        let other = refusal("info,acteon=loud").unwrap();
         let expected =
             "RUST_LOG: `info,acteon=loud` is not a filter: that is a level (off, error, ";
         assert!(other.starts_with(expected), "{other}");

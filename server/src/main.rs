@@ -186,9 +186,9 @@ fn read_from(file: &ConfigFile) -> String {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{number} {noun}{plural}")
 }
 
 /// Prints the warnings, and returns their number as text.

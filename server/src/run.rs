@@ -164,20 +164,23 @@ async fn run_tasks(
     } = server;
     // At the end of the time to drain, unfinished actions return to their source, which answers their callers.
     let pipeline_closing = shutdown.abandon.child_token();
-    let trail_closing = CancellationToken::new();
+    let background_closing = CancellationToken::new();
     let mut intake = JoinSet::new();
     let mut pipeline = JoinSet::new();
     let mut background = JoinSet::new();
     pipeline.spawn(server.pipeline.clone().run(pipeline_closing.clone()));
     if let Some(trail) = &server.trail {
-        background.spawn(trail.clone().run(trail_closing.clone(), cut_off));
+        background.spawn(trail.clone().run(background_closing.clone(), cut_off));
     }
-    background.spawn(run_upkeep(server.metrics.clone(), trail_closing.clone()));
+    background.spawn(run_upkeep(
+        server.metrics.clone(),
+        background_closing.clone(),
+    ));
     background.spawn(fullness::watch(
         server.state.state.clone(),
-        trail_closing.clone(),
+        background_closing.clone(),
     ));
-    let stop = trail_closing.clone();
+    let stop = background_closing.clone();
     let WatchedRules { rules, follow } = server.rules;
     background.spawn(async move { rules.watch(follow, stop).await });
     let api = server.routers.api().clone();
@@ -202,7 +205,7 @@ async fn run_tasks(
     server.routers.drain().await;
     pipeline_closing.cancel();
     while pipeline.join_next().await.is_some() {}
-    trail_closing.cancel();
+    background_closing.cancel();
     while background.join_next().await.is_some() {}
 }
 

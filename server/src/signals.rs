@@ -1,4 +1,4 @@
-//! The signals that stop the server, the first of which drains and the second ends it at once, and those that reload.
+//! The signals of the server: the first to stop drains it, the second ends it at once, and SIGHUP reloads the rules.
 
 use std::future::pending;
 

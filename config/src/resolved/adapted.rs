@@ -209,7 +209,7 @@ fn defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Defaults, D::E
     })
 }
 
-/// The keys of every provider. `K` holds those that belong to the pipeline.
+/// The keys of every provider. `K` holds the pipeline's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct ProviderKeys<K> {
     /// The provider's name in actions and rules.
@@ -218,7 +218,7 @@ pub struct ProviderKeys<K> {
     /// The adapter.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The pipeline's keys. A missing key has the value of `[executor]`, filled in before this is read.
+    /// A missing key has the value of `[executor]`, filled in before this is read.
     #[serde(flatten)]
     pub limits: K,
 }

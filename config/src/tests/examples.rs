@@ -52,7 +52,7 @@ fn the_full_example_says_the_defaults_where_it_claims_to() {
         ..DeadLetterSettings::default()
     };
     assert_eq!(settings.dead_letters, dead_letters);
-    assert_eq!(settings.log.level, LogLevel::default());
+    assert_eq!(settings.log.level, LogThreshold::default());
     let mut pipeline = settings.pipeline;
     pipeline.circuit_breaker.providers.clear();
     pipeline.redelivery.providers.clear();

@@ -1,4 +1,4 @@
-//! What is said about mistakes in the file.
+//! Reports of mistakes in the file.
 
 use super::*;
 use crate::errors::PROBLEMS_MAX;
@@ -211,13 +211,13 @@ fn text_without_quotes_is_told_so_wherever_it_is() {
 
 #[test]
 fn another_language_in_place_of_toml_is_called_by_its_name() {
-    let told = [
+    let reported = [
         errors("{\n  \"server\": {\"port\": 8080}\n}\n"),
         errors("# the server\n\nserver:\n  port: 8080\n"),
         errors("---\nserver: {port: 8080}\n"),
         errors("# still TOML\n[server]\nport: 8080\n"),
     ];
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 #[test]

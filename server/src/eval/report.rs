@@ -52,7 +52,8 @@ impl fmt::Display for Table<'_> {
             let widths = self.0.iter().map(|trace| of(trace).chars().count());
             widths.max().unwrap_or_default()
         };
-        let (name, action) = (wide(|trace| &trace.rule_name), wide(|trace| trace.action));
+        let name = wide(|trace| &trace.rule_name);
+        let action = wide(|trace| trace.action);
         for (at, trace) in self.0.iter().enumerate() {
             let line = format!(
                 "{:<11}  {:<name$}  {:<action$}  {}",

@@ -33,7 +33,8 @@ fn response(status: StatusCode, line: RequestLine, date: &str) -> Vec<u8> {
         (status, _) => status,
     };
     let error = ApiError::of_library(status);
-    let (status, RequestId(id)) = (error.status, RequestId::fresh());
+    let status = error.status;
+    let RequestId(id) = RequestId::fresh();
     // A body of strings and a boolean always serializes.
     let body = serde_json::to_string(&error.into_body()).unwrap_or_default();
     let length = body.len();

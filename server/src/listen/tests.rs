@@ -192,7 +192,7 @@ async fn who_still_waits_when_the_time_is_over_is_told_so_before_the_connection_
     let abandon = CancellationToken::new();
     let over = abandon.clone();
     tasks.spawn(listening.close(async move { over.cancelled().await }));
-    assert_eq!(idle.answer().await, "", "nobody waits here");
+    assert_eq!(idle.answer().await, "", "the connection is closed");
     sleep(Duration::from_secs(30)).await;
     abandon.cancel();
     let answer = waiting.answer().await;

@@ -33,7 +33,8 @@ pub(super) fn head(out: &mut String, name: &str, kind: MetricType, help: &str) {
 /// Renders labels as in a sample.
 pub(super) fn labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let shown = |(key, value)| {
-        let (key, value) = (sanitize_label_key(key), sanitize_label_value(value));
+        let key = sanitize_label_key(key);
+        let value = sanitize_label_value(value);
         format!("{key}=\"{value}\"")
     };
     labels.map(shown).collect::<Vec<_>>().join(",")

@@ -10,6 +10,7 @@ mod house;
 mod layout;
 mod links;
 mod look;
+mod markdown;
 mod metrics;
 mod purity;
 mod sleeps;
