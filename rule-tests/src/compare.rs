@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::case::{Expectations, ExpectedCalls, ExpectedPayload, Located};
 use crate::diff::{PayloadMatch, differences};
-use crate::span::{shown, whole_seconds};
+use crate::duration::{shown, whole_seconds};
 
 /// A difference between an expectation and the actual result.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@
 mod case;
 mod compare;
 mod diff;
+mod duration;
 mod junit;
 mod play;
 mod read;
 mod recorder;
 mod report;
-mod span;
 
 #[cfg(test)]
 mod tests;

@@ -177,8 +177,8 @@ impl Reader<'_> {
             if pair[1].at < pair[0].at {
                 let message = format!(
                     "{} is before the step above it, {}: the steps of a timeline must be in order",
-                    crate::span::shown(pair[1].at),
-                    crate::span::shown(pair[0].at)
+                    crate::duration::shown(pair[1].at),
+                    crate::duration::shown(pair[0].at)
                 );
                 self.problems.at(pair[1].place, message);
             }

@@ -8,7 +8,7 @@ use acteon_core::rules::RuleSummary;
 use compact_str::CompactString;
 
 use crate::compare::{Mismatch, count};
-use crate::span::shown;
+use crate::duration::shown;
 
 /// The results of all tests.
 #[derive(Debug, Default)]

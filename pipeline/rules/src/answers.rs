@@ -1,8 +1,8 @@
 //! What one action reads from the state, and the answers. The rules are evaluated against the answers, so deciding does
 //! no I/O. Which reads a rule set has is in `reads.rs`.
 
+mod json;
 mod mock;
-mod shown;
 
 pub use mock::MockError;
 

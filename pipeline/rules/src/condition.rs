@@ -1,18 +1,18 @@
 //! Conditions in their native form, and whether they hold. `condition/read.rs` reads them from a file,
-//! `condition/shown.rs` prints them in one line, `condition/why.rs` explains why one does not hold.
+//! `condition/display.rs` prints them in one line, `condition/mismatch.rs` explains why one does not hold.
 
+mod display;
+mod mismatch;
 mod operator;
 mod read;
-mod shown;
 mod state;
-mod why;
 
+pub(crate) use mismatch::why_not;
 pub(crate) use operator::{Limit, Literal, Literals, Needle, Operator, Order};
 pub(crate) use read::{ConditionReader, OPERATORS, STRUCTURE, SUBJECTS};
 pub(crate) use state::{
     EventFunction, FUNCTIONS, KEY_BYTES_MAX, WITHIN_SECONDS, WITHIN_SECONDS_MAX,
 };
-pub(crate) use why::why_not;
 
 use crate::cel::{Program, StrictTest};
 use crate::facts::Facts;

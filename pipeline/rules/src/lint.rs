@@ -6,9 +6,9 @@ mod assertions;
 mod earlier;
 mod examples;
 mod pattern;
-mod reach;
+mod rule_text;
 mod search;
-mod written;
+mod unreachable;
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,13 @@ pub fn lint(
     let examples: Vec<_> = examples.iter().filter_map(tree).collect();
     let places = Places::of(&trees);
     let mut warnings = Warnings::default();
-    reach::warn(set, &places, &mut warnings);
+    unreachable::warn(set, &places, &mut warnings);
     let enabled = set.rules().map(|(rule, _)| rule).filter(|r| r.enabled);
     let enabled: Vec<_> = enabled
         .filter_map(|rule| Some((rule, places.of_rule(rule)?)))
         .collect();
-    written::warn(&enabled, settings, &mut warnings);
-    let every_rule = places.rules.values().map(|(_, node)| *node);
+    rule_text::warn(&enabled, settings, &mut warnings);
+    let every_rule = places.rules.values().map(|text| text.node);
     let pool = examples::Pool::new(examples.iter().map(|(_, node)| node), every_rule);
     examples::warn(&enabled, &pool, settings, &mut warnings);
     warnings.into_list()
@@ -53,26 +53,32 @@ fn tree(file: &RuleFile) -> Option<(&str, Node)> {
 
 /// The places of the rules.
 struct Places<'n> {
-    rules: HashMap<&'n str, Written<'n>>,
+    rules: HashMap<&'n str, RuleText<'n>>,
 }
 
-/// The file and the tree of a rule.
-type Written<'n> = (&'n str, &'n Node);
+/// A rule as written: its file and its tree.
+#[derive(Clone, Copy)]
+struct RuleText<'n> {
+    file: &'n str,
+    node: &'n Node,
+}
 
 impl<'n> Places<'n> {
     fn of(trees: &'n [(&'n str, Node)]) -> Self {
         let lists = trees
             .iter()
             .filter_map(|(file, root)| Some((*file, get(root, "rules")?)));
-        let rules = lists.flat_map(|(file, list)| items(list).iter().map(move |rule| (file, rule)));
-        let named =
-            rules.filter_map(|(file, rule)| Some((text(get(rule, "name")?)?, (file, rule))));
+        let rules = lists.flat_map(|(file, list)| {
+            let rules = items(list).iter();
+            rules.map(move |node| RuleText { file, node })
+        });
+        let named = rules.filter_map(|rule| Some((text(get(rule.node, "name")?)?, rule)));
         Self {
             rules: named.collect(),
         }
     }
 
-    fn of_rule(&self, rule: &Rule) -> Option<Written<'n>> {
+    fn of_rule(&self, rule: &Rule) -> Option<RuleText<'n>> {
         self.rules.get(rule.name.as_str()).copied()
     }
 }

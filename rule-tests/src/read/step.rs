@@ -14,7 +14,7 @@ use super::{Reader, json as to_json};
 use crate::case::{
     Dispatch, Expectations, ProvidedFields, ProviderAnswer, Setup, Task, TimelineStep,
 };
-use crate::span;
+use crate::duration;
 
 /// The latest time of a step.
 const AT_MAX: Duration = Duration::from_secs(400 * 86_400);
@@ -81,7 +81,7 @@ impl Reader<'_> {
     fn at(&mut self, node: &Node) -> Option<Duration> {
         let at = self.duration(node)?;
         if at > AT_MAX {
-            let message = format!("a test lasts at most {}", span::shown(AT_MAX));
+            let message = format!("a test lasts at most {}", duration::shown(AT_MAX));
             self.problems.at(node.place, message);
             return None;
         }
@@ -89,10 +89,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn duration(&mut self, node: &Node) -> Option<Duration> {
-        let text = node.text(span::EXPECTED, self.problems)?;
-        let time = span::parse(text);
+        let text = node.text(duration::EXPECTED, self.problems)?;
+        let time = duration::parse(text);
         if time.is_none() {
-            let message = format!("expected {}, found {}", span::EXPECTED, quoted(text));
+            let message = format!("expected {}, found {}", duration::EXPECTED, quoted(text));
             self.problems.at(node.place, message);
         }
         time

@@ -3,8 +3,8 @@
 
 use hashbrown::HashSet;
 
-use super::written::each_mapping;
-use super::{Warnings, Written, entries, get, items, text};
+use super::rule_text::each_mapping;
+use super::{RuleText, Warnings, entries, get, items, text};
 use crate::path::{FactPath, PathTable, PathTarget, Segment};
 use crate::problems::{LineColumn, nearest};
 use crate::rule::Rule;
@@ -90,7 +90,7 @@ fn step<'n>(node: &'n Node, segment: &Segment) -> Vec<&'n Node> {
 }
 
 pub(super) fn warn(
-    rules: &[(&Rule, Written<'_>)],
+    rules: &[(&Rule, RuleText<'_>)],
     pool: &Pool<'_>,
     settings: &CompileSettings,
     warnings: &mut Warnings,
@@ -100,8 +100,8 @@ pub(super) fn warn(
     }
     let mut table = PathTable::new(&settings.environment);
     let mut reported = HashSet::new();
-    for (_, (file, rule)) in rules {
-        for (place, written) in paths(rule) {
+    for (_, RuleText { file, node }) in rules {
+        for (place, written) in paths(node) {
             let Ok(path) = table.short_path(written, 0) else {
                 continue;
             };

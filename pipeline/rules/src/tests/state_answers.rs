@@ -210,8 +210,16 @@ fn made_up_state_of_the_wrong_kind_is_refused_with_its_key() {
         (STATE, json!({"f": 1}), of_f),
         (ACTIVE, json!({"down": "x"}), of_down),
         (ACTIVE_FOR, json!({"down": 1}), of_down),
-        (SEEN, json!([]), "`mock_state` must be an object that maps keys to values"),
-        (SEEN, json!(1), "`mock_state` must be an object that maps keys to values"),
+        (
+            SEEN,
+            json!([]),
+            "`mock_state` must be an object that maps keys to values",
+        ),
+        (
+            SEEN,
+            json!(1),
+            "`mock_state` must be an object that maps keys to values",
+        ),
     ];
     for (condition, mock, expected) in rows {
         let error = made_up(condition, &mock).unwrap_err();

@@ -3,7 +3,7 @@
 use super::assertions::Assertion;
 use super::earlier::Earlier;
 use super::search::{Conflict, Goal, conflict};
-use super::{Places, Warnings, get};
+use super::{Places, RuleText, Warnings, get};
 use crate::condition::Condition;
 use crate::problems::quoted;
 use crate::rule::{OnError, Rule};
@@ -15,7 +15,7 @@ const REPEATED_MAX: usize = 4;
 pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) {
     let mut earlier = Earlier::default();
     for (rule, _) in set.rules() {
-        let Some((file, node)) = places.of_rule(rule) else {
+        let Some(RuleText { file, node }) = places.of_rule(rule) else {
             continue;
         };
         let name = quoted(&rule.name);
@@ -27,7 +27,7 @@ pub(super) fn warn(set: &RuleSet, places: &Places<'_>, warnings: &mut Warnings) 
                 continue;
             }
             if let Some(first) = earlier.ends_whatever(rule) {
-                let line = places.of_rule(first).map_or(0, |(_, node)| node.place.line);
+                let line = places.of_rule(first).map_or(0, |text| text.node.place.line);
                 let message = format!(
                     "the rule {name} can never match: {} ({} line {line}) comes first, holds whenever this rule would, and ends the evaluation",
                     quoted(&first.name),

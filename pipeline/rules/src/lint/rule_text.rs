@@ -1,7 +1,7 @@
 //! Warnings from the text of a rule: the providers it tests for, its regular expressions.
 
 use super::pattern::simpler;
-use super::{Warnings, Written, entries, get, items, text};
+use super::{RuleText, Warnings, entries, get, items, text};
 use crate::path::{ActionField, PathTable, PathTarget};
 use crate::problems::unknown;
 use crate::rule::{Rule, RuleAction};
@@ -9,12 +9,12 @@ use crate::settings::{CompileSettings, KnownProviders};
 use crate::yaml::Node;
 
 pub(super) fn warn(
-    rules: &[(&Rule, Written<'_>)],
+    rules: &[(&Rule, RuleText<'_>)],
     settings: &CompileSettings,
     warnings: &mut Warnings,
 ) {
     let mut paths = PathTable::new(&settings.environment);
-    for (rule, (file, node)) in rules {
+    for (rule, RuleText { file, node }) in rules {
         let Some(condition) = get(node, "condition") else {
             continue;
         };
