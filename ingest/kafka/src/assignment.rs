@@ -7,11 +7,10 @@ use acteon_core::delivery::Position;
 use acteon_ingest_kit::{EpochOffset, EpochOrigin, OffsetStatus, Watermark};
 use rdkafka::Message;
 
-use crate::client_report::{ClientReport, SessionInbox};
+use crate::client_report::{ClientReport, ClientStats, SessionInbox};
 use crate::ranges::Ranges;
 use crate::seen::{Continuity, ReadFrom, SeenRecords};
 use crate::start_point::{Extent, StartPoint};
-use crate::stats::ClientStats;
 use crate::undue::UndueRecords;
 
 /// A partition, from its assignment until it is given up.

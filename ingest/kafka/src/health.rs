@@ -10,10 +10,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::assignment::{Assignment, Partition};
+use crate::client_report::ClientStats;
 use crate::context::Context;
 use crate::member::GroupMember;
 use crate::member_context::MemberContext;
-use crate::stats::ClientStats;
 
 const TOPIC_UNKNOWN: &str = "a topic it reads does not exist";
 /// How long the brokers may take to say whether a topic exists.

@@ -28,7 +28,6 @@ mod session;
 mod source;
 mod start_point;
 mod starts;
-mod stats;
 mod tls;
 mod undue;
 

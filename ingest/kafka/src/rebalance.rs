@@ -202,10 +202,10 @@ impl<'a> Rebalance<'a> {
         for report in reports {
             match report {
                 ClientReport::Assigned(partitions) => {
-                    answers.push(take_up(&**self.consumer, partitions))
+                    answers.push(take_up(&**self.consumer, partitions));
                 }
                 ClientReport::Revoked(partitions) => {
-                    answers.push(give_up(&**self.consumer, partitions))
+                    answers.push(give_up(&**self.consumer, partitions));
                 }
                 ClientReport::Stats(_) | ClientReport::TopicUnknown => {}
             }
