@@ -45,20 +45,20 @@ macro_rules! counters {
 }
 
 counters! {
-    dispatched: "Actions taken in, retries of their source not counted again.",
-    executed: "Accepted by their sink.",
-    deduplicated: "Delivered before, inside the window.",
-    suppressed: "Ended by a suppress or deny rule.",
-    rerouted: "Delivered by another sink than the one asked for.",
-    throttled: "Over a limit.",
-    failed: "Ended without delivery, all attempts used.",
-    grouped: "Joined a group.",
-    state_changed: "Moved an event through its state machine.",
-    circuit_open: "Ended at an open breaker.",
-    dry_run: "Only asked what would happen.",
-    replayed: "Answered again from memory by their id.",
+    dispatched: "Accepted actions; retries of their source are not counted again.",
+    executed: "Actions that their provider accepted.",
+    deduplicated: "Actions whose key was delivered within the window.",
+    suppressed: "Actions that a suppress or deny rule ended.",
+    rerouted: "Actions that another provider than the requested one delivered.",
+    throttled: "Actions over a limit.",
+    failed: "Actions that ended without delivery.",
+    grouped: "Actions that joined a group.",
+    state_changed: "Actions that a state machine rule handled.",
+    circuit_open: "Actions that ended at an open breaker.",
+    dry_run: "Dry runs.",
+    replayed: "Actions whose outcome was repeated from the memory for ids.",
     rule_errors: "Rules that could not be evaluated for an action.",
-    dead_lettered: "Put among the dead letters.",
+    dead_lettered: "Actions and messages that became dead letters.",
 }
 
 impl CountersSnapshot {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_config::ServerSettings;
-use acteon_connect_http::Mannered;
+use acteon_connect_http::ApiService;
 use acteon_core::Shutdown;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -58,7 +58,7 @@ impl ConnectionLimits {
 /// Serves until `stop`, and then until all connections have ended. After `abandon`, callers still waiting get a refusal.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Mannered,
+    router: ApiService,
     limits: ConnectionLimits,
     shutdown: Shutdown,
 ) {
@@ -100,14 +100,14 @@ async fn accept(listener: &TcpListener, listening: &Listening, tasks: &mut JoinS
 /// Shared by the connections of a listener.
 struct Listening {
     http: http1::Builder,
-    router: Mannered,
+    router: ApiService,
     limits: ConnectionLimits,
     connections: Arc<OpenConnections>,
     ending: GracefulShutdown,
 }
 
 impl Listening {
-    fn new(router: Mannered, limits: ConnectionLimits) -> Self {
+    fn new(router: ApiService, limits: ConnectionLimits) -> Self {
         let mut http = http1::Builder::new();
         // A client that closes its side after a request still wants it processed, so that ends nothing. The library's
         // limit on heads also counts the time between requests, so ours replaces it.

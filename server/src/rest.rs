@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acteon_admin_api::AdminApi;
-use acteon_connect_http::{Mannered, Manners, with_manners};
+use acteon_connect_http::ApiService;
 use acteon_ingest_http::HttpSource;
 use axum::Router;
 
@@ -24,19 +24,19 @@ impl ListenerRouters {
     }
 
     /// Dispatch and health; also the admin API if both share one listener.
-    pub(crate) fn of_server(&self, admin: AdminListener) -> Mannered {
+    pub(crate) fn of_server(&self, admin: AdminListener) -> ApiService {
         let routers = acteon_admin_api::routers(&self.api);
         let routes = self.dispatch.clone().merge(routers.health);
-        self.mannered(match admin {
+        self.service(match admin {
             AdminListener::Own => routes,
             AdminListener::Shared => routes.merge(routers.admin).merge(swagger()),
         })
     }
 
     /// The admin API and health.
-    pub(crate) fn of_admin(&self) -> Mannered {
+    pub(crate) fn of_admin(&self) -> ApiService {
         let routers = acteon_admin_api::routers(&self.api);
-        self.mannered(routers.health.merge(routers.admin).merge(swagger()))
+        self.service(routers.health.merge(routers.admin).merge(swagger()))
     }
 
     /// The use cases behind the routes.
@@ -49,11 +49,8 @@ impl ListenerRouters {
         self.api.drain().await;
     }
 
-    fn mannered(&self, router: Router) -> Mannered {
-        let manners = Manners {
-            body_bytes_max: self.body_bytes_max,
-        };
-        with_manners(router, manners)
+    fn service(&self, router: Router) -> ApiService {
+        ApiService::new(router, self.body_bytes_max)
     }
 }
 

@@ -34,7 +34,7 @@ fn response(status: StatusCode, line: RequestLine, date: &str) -> Vec<u8> {
     };
     let error = ApiError::of_library(status);
     let status = error.status;
-    let RequestId(id) = RequestId::fresh();
+    let RequestId(id) = RequestId::generate();
     // A body of strings and a boolean always serializes.
     let body = serde_json::to_string(&error.into_body()).unwrap_or_default();
     let length = body.len();

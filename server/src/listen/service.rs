@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use acteon_connect_http::{Answer, ApiError, Mannered};
+use acteon_connect_http::{ApiError, ApiFuture, ApiService};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -16,12 +16,12 @@ use pin_project_lite::pin_project;
 use super::state::{ConnectionState, Phase};
 
 pub(super) struct RequestService {
-    router: Mannered,
+    router: ApiService,
     state: Arc<ConnectionState>,
 }
 
 impl RequestService {
-    pub(super) fn new(router: Mannered, state: Arc<ConnectionState>) -> Self {
+    pub(super) fn new(router: ApiService, state: Arc<ConnectionState>) -> Self {
         Self { router, state }
     }
 }
@@ -55,7 +55,7 @@ pin_project! {
     /// The response to a request, not available yet.
     pub(super) struct PendingResponse {
         #[pin]
-        answer: Answer,
+        answer: ApiFuture,
         busy: Option<Busy>,
     }
 }
@@ -73,7 +73,7 @@ impl Future for PendingResponse {
             None => false,
         };
         let response = match cut_off {
-            true => this.answer.refused(ApiError::shutting_down()),
+            true => this.answer.abort(ApiError::shutting_down()),
             false => ready!(this.answer.poll(cx))?,
         };
         let busy = this.busy.take();

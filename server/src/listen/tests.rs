@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use acteon_connect_http::{Manners, with_manners};
+use acteon_connect_http::ApiService;
 use axum::Router;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -27,10 +27,7 @@ fn listening() -> Listening {
         .route("/slow", get(slow))
         .route("/hangs", get(pending::<&'static str>))
         .route("/large", get(|| async { vec![b'x'; 4 << 20] }));
-    let manners = Manners {
-        body_bytes_max: 1 << 20,
-    };
-    Listening::new(with_manners(router, manners), LIMITS)
+    Listening::new(ApiService::new(router, 1 << 20), LIMITS)
 }
 
 /// The client's end of a connection.

@@ -1,6 +1,6 @@
-//! What wraps every endpoint: the request id, the bound on bodies, JSON for every refusal, an answer even to a
-//! panic. One hand-written service around the router instead of layers on its routes, because each level costs every
-//! request some allocations.
+//! The conventions around every endpoint: a request id, a size limit on bodies, JSON for every error, an answer even
+//! after a panic. This is one hand-written service around the router instead of layers on its routes, because each
+//! layer costs every request some allocations.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -20,26 +20,29 @@ use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::body::{Bound, Cap};
+use crate::body::{BodyBytesMax, DecodedBytesMax};
 use crate::error::{ApiError, Cause, URI_BYTES_MAX};
 use crate::request_id::{REQUEST_ID, assign};
 use crate::{code, events};
 
-/// What the manners depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manners {
-    /// The largest body of a request, in bytes.
-    pub body_bytes_max: usize,
+/// A router that follows the conventions of the API.
+#[derive(Clone, Debug)]
+pub struct ApiService {
+    router: Router,
+    body_bytes_max: u64,
 }
 
-/// Gives every route of `router` and every path without one the manners of the API. Replaces the router's fallback.
-pub fn with_manners(router: Router, manners: Manners) -> Mannered {
-    events::begin();
-    Mannered {
-        router: router
-            .method_not_allowed_fallback(method_not_allowed)
-            .fallback(not_found),
-        body_bytes_max: manners.body_bytes_max as u64,
+impl ApiService {
+    /// Applies the conventions to every route of `router` and to every path without a route. Replaces the router's
+    /// fallback. Bodies of more than `body_bytes_max` bytes are refused.
+    pub fn new(router: Router, body_bytes_max: usize) -> Self {
+        events::describe();
+        Self {
+            router: router
+                .method_not_allowed_fallback(method_not_allowed)
+                .fallback(not_found),
+            body_bytes_max: body_bytes_max as u64,
+        }
     }
 }
 
@@ -48,53 +51,49 @@ async fn not_found(uri: Uri) -> ApiError {
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::method_not_allowed(format!("{} does not take {method}", uri.path()))
+    ApiError::method_not_allowed(format!("{} does not support {method}", uri.path()))
 }
 
-/// A router with manners.
-#[derive(Clone, Debug)]
-pub struct Mannered {
-    router: Router,
-    body_bytes_max: u64,
-}
-
-impl<B> Service<http::Request<B>> for Mannered
+impl<B> Service<http::Request<B>> for ApiService
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ApiFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // A router always is.
+        // A router is always ready.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Answer {
+    fn call(&mut self, request: http::Request<B>) -> ApiFuture {
         let mut request = request.map(Body::new);
         let id = assign(request.headers_mut());
         if let Err(error) = check_target(request.uri()) {
             let answer = Either::Right(ready(Ok(error.into_response())));
-            return Answer { answer, id };
+            return ApiFuture { answer, id };
         }
-        // A body that declares its size cannot have more: the server holds it to that.
+        // The server holds a body to the size it declares, so a small declared size needs no check while reading.
         let size = request.body().size_hint().upper();
         if size.is_none_or(|bytes| bytes > self.body_bytes_max) {
-            request.extensions_mut().insert(Cap(self.body_bytes_max));
+            let max = BodyBytesMax(self.body_bytes_max);
+            request.extensions_mut().insert(max);
         }
         if request.headers().contains_key(CONTENT_ENCODING) {
-            request.extensions_mut().insert(Bound(self.body_bytes_max));
+            let max = DecodedBytesMax(self.body_bytes_max);
+            request.extensions_mut().insert(max);
         }
-        Answer {
+        ApiFuture {
             answer: Either::Left(self.router.call(request)),
             id,
         }
     }
 }
 
-/// Frameworks put a sign of their own in the place of what is not UTF-8: a filter by `%ff` would find something else.
+/// Refuses targets that are too long or not UTF-8. Frameworks replace invalid UTF-8 by a placeholder character, so a
+/// filter by `%ff` would match something else.
 fn check_target(uri: &Uri) -> Result<(), ApiError> {
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > URI_BYTES_MAX {
@@ -112,22 +111,22 @@ fn check_target(uri: &Uri) -> Result<(), ApiError> {
 }
 
 pin_project! {
-    /// What becomes of a request.
-    pub struct Answer {
+    /// The answer to a request, in the making.
+    pub struct ApiFuture {
         #[pin]
         answer: Either<RouteFuture<Infallible>, Ready<Result<Response, Infallible>>>,
         id: HeaderValue,
     }
 }
 
-impl Answer {
-    /// The answer when the request is not waited for any longer.
-    pub fn refused(self: Pin<&mut Self>, error: ApiError) -> Response {
+impl ApiFuture {
+    /// Answers with `error` instead of waiting for the endpoint any longer.
+    pub fn abort(self: Pin<&mut Self>, error: ApiError) -> Response {
         finish(error.into_response(), &self.id)
     }
 }
 
-impl Future for Answer {
+impl Future for ApiFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -146,13 +145,13 @@ fn after_panic(panic: &(dyn Any + Send), id: &HeaderValue) -> Response {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let id = id.to_str().unwrap_or_default();
     events::panicked(id, text.unwrap_or("no message"));
-    ApiError::internal_of(id).into_response()
+    ApiError::internal_with_id(id).into_response()
 }
 
 fn finish(mut response: Response, id: &HeaderValue) -> Response {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        complete(&mut response, id);
+        complete_error(&mut response, id);
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
@@ -160,13 +159,13 @@ fn finish(mut response: Response, id: &HeaderValue) -> Response {
     response
 }
 
-/// Logs an internal error, which has waited for the request id, and turns refusals of other making into JSON.
-fn complete(response: &mut Response, id: &HeaderValue) {
+/// Logs an internal error, now that the request id is known, and turns the framework's refusals into JSON.
+fn complete_error(response: &mut Response, id: &HeaderValue) {
     let id = id.to_str().unwrap_or_default();
     let error = if let Some(Cause(cause)) = response.extensions_mut().remove() {
         events::failed(id, &cause);
-        ApiError::internal_of(id)
-    } else if has_no_shape(response) {
+        ApiError::internal_with_id(id)
+    } else if is_from_framework(response) {
         ApiError::of_status(response.status())
     } else {
         return;
@@ -177,8 +176,8 @@ fn complete(response: &mut Response, id: &HeaderValue) {
     *response.body_mut() = body;
 }
 
-/// True for what frameworks answer: plain text, or nothing. JSON, and pages for people, are somebody's intention.
-fn has_no_shape(response: &Response<Body>) -> bool {
+/// Frameworks answer in plain text or without a body. Endpoints answer in JSON, and pages in HTML.
+fn is_from_framework(response: &Response<Body>) -> bool {
     match response.headers().get(CONTENT_TYPE) {
         None => true,
         Some(kind) => kind.as_bytes().starts_with(b"text/plain"),
