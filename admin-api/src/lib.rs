@@ -12,7 +12,7 @@ pub mod rest;
 pub mod service;
 
 pub use rest::{Routers, openapi, read_evaluation, routers, swagger};
-pub use service::{Access, AdminApi, AdminError, Ports};
+pub use service::{Access, AdminApi, AdminError, AuditPorts, Ports, StatusPorts};
 
 #[cfg(test)]
 mod tests;

@@ -38,18 +38,36 @@ pub use status::ReadinessReport;
 pub struct Ports {
     /// The rules in force.
     pub rulebook: Arc<dyn Rulebook>,
-    /// Reads audit records; `None` if the audit trail is disabled.
-    pub audit: Option<Arc<dyn Audit>>,
-    /// Records administrative changes; `None` if the audit trail is disabled.
-    pub trail: Option<Arc<dyn Trail>>,
-    /// Reports when the record of an action is written.
-    pub written: WrittenRecords,
+    /// The audit trail; `None` if it is disabled.
+    pub audit: Option<AuditPorts>,
     /// Stores the dead letters.
     pub state: Arc<dyn State>,
     /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
     /// Grants permits for replayed actions.
     pub admission: Arc<Admission>,
+    /// The status of the process.
+    pub status: StatusPorts,
+    /// Redacts payloads.
+    pub redactor: Redactor,
+    /// The clock.
+    pub clock: Clock,
+    /// Cancelled when the process stops. Requests stop waiting then.
+    pub stop: CancellationToken,
+}
+
+/// The parts of the audit trail.
+pub struct AuditPorts {
+    /// Reads records.
+    pub backend: Arc<dyn Audit>,
+    /// Records administrative changes.
+    pub trail: Arc<dyn Trail>,
+    /// Reports when the record of an action is written.
+    pub written: WrittenRecords,
+}
+
+/// The parts that report the status of the process.
+pub struct StatusPorts {
     /// Reports whether the process is ready.
     pub readiness: Arc<dyn Readiness>,
     /// Reports the health of the providers and sets their breakers.
@@ -58,14 +76,8 @@ pub struct Ports {
     pub redeliveries: Arc<dyn Redeliveries>,
     /// Counts actions by outcome since the start.
     pub counters: Arc<Counters>,
-    /// Redacts payloads.
-    pub redactor: Redactor,
-    /// The clock.
-    pub clock: Clock,
     /// Renders all metrics in the text format of Prometheus.
     pub prometheus: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Cancelled when the process stops. Requests stop waiting then.
-    pub stop: CancellationToken,
 }
 
 /// The use cases. Cloning shares them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acteon_admin_api::Ports;
+use acteon_admin_api::{AuditPorts, Ports, StatusPorts};
 use acteon_config::{
     AuditDelivery, AuditSettings, ProblemList, RulesSettings, Section, ServerSettings,
     SourceSettings, StateSettings,
@@ -10,8 +10,7 @@ use acteon_config::{
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
 use acteon_core::{
-    Admission, Audit, BuildError, Clock, Counters, DeadLetterBounds, Redactor, Source, State,
-    Trail, WrittenRecords,
+    Admission, Audit, BuildError, Clock, Counters, DeadLetterBounds, Redactor, Source, State, Trail,
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
@@ -252,29 +251,35 @@ impl SharedParts {
         };
         Ports {
             rulebook: path.rules.clone(),
-            audit: self.audit.clone(),
-            trail: self.recorder(),
-            written: self
-                .trail
-                .as_ref()
-                .map_or_else(WrittenRecords::default, |trail| trail.written()),
+            audit: self.audit_ports(),
             state: self.state.clone(),
             intake: path.pipeline.clone(),
             admission: self.admission.clone(),
-            readiness: Arc::new(readiness::ReadinessParts {
-                state: self.state.clone(),
-                audit: self.audit.clone(),
-                pipeline: Box::new(move || pipeline.readiness()),
-                sources: sources.to_vec(),
-            }),
-            providers: path.providers.clone(),
-            redeliveries: path.pipeline.redeliveries(),
-            counters: self.counters.clone(),
+            status: StatusPorts {
+                readiness: Arc::new(readiness::ReadinessParts {
+                    state: self.state.clone(),
+                    audit: self.audit.clone(),
+                    pipeline: Box::new(move || pipeline.readiness()),
+                    sources: sources.to_vec(),
+                }),
+                providers: path.providers.clone(),
+                redeliveries: path.pipeline.redeliveries(),
+                counters: self.counters.clone(),
+                prometheus: Arc::new(move || metric_sources.render()),
+            },
             redactor: self.redactor.clone(),
             clock: self.clock,
-            prometheus: Arc::new(move || metric_sources.render()),
             stop: stop.clone(),
         }
+    }
+
+    fn audit_ports(&self) -> Option<AuditPorts> {
+        let trail = self.trail.clone()?;
+        Some(AuditPorts {
+            backend: self.audit.clone()?,
+            written: trail.written(),
+            trail,
+        })
     }
 
     fn recorder(&self) -> Option<Arc<dyn Trail>> {

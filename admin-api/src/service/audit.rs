@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::AuditRecord;
 use acteon_core::audit::{AuditPage, AuditQuery};
-use acteon_core::{Audit, AuditRecord};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Access, AdminApi, AdminError};
+use super::{Access, AdminApi, AdminError, AuditPorts};
 
 /// The most records on one page.
 pub const AUDIT_LIMIT_MAX: usize = 1000;
@@ -24,7 +24,7 @@ impl AdminApi {
     /// # Errors
     /// The audit trail is disabled or cannot be reached.
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, AdminError> {
-        Ok(self.trail()?.query(query).await?)
+        Ok(self.audit_ports()?.backend.query(query).await?)
     }
 
     /// The newest record of an action. If there is none yet, waits for one until `timeout` or until the process stops,
@@ -38,12 +38,12 @@ impl AdminApi {
         action_id: &str,
         timeout: Duration,
     ) -> Result<Arc<AuditRecord>, AdminError> {
-        let trail = self.trail()?;
+        let audit = self.audit_ports()?;
         let deadline = Instant::now() + timeout.min(AUDIT_WAIT_MAX);
-        let wait = self.ports.written.wait_for(action_id);
+        let wait = audit.written.wait_for(action_id);
         loop {
             let last = Instant::now() >= deadline || self.ports.stop.is_cancelled();
-            if let Some(newest) = trail.newest_of(&access.scope, action_id).await? {
+            if let Some(newest) = audit.backend.newest_of(&access.scope, action_id).await? {
                 return Ok(newest);
             }
             if last {
@@ -58,7 +58,7 @@ impl AdminApi {
         }
     }
 
-    fn trail(&self) -> Result<&dyn Audit, AdminError> {
-        self.ports.audit.as_deref().ok_or(AdminError::AuditDisabled)
+    fn audit_ports(&self) -> Result<&AuditPorts, AdminError> {
+        self.ports.audit.as_ref().ok_or(AdminError::AuditDisabled)
     }
 }

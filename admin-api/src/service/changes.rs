@@ -108,7 +108,7 @@ impl AdminApi {
         began: Timestamp,
         outcome: AuditedOutcome,
     ) -> Result<(), AdminError> {
-        let Some(trail) = &self.ports.trail else {
+        let Some(audit) = &self.ports.audit else {
             return Ok(());
         };
         let now = self.ports.clock.now();
@@ -138,7 +138,7 @@ impl AdminApi {
             trace_id: None,
             attempts: Vec::new(),
         };
-        trail.record(vec![record]).await.map_err(|error| {
+        audit.trail.record(vec![record]).await.map_err(|error| {
             events::unrecorded(change.name, &error);
             AdminError::Unrecorded(error)
         })

@@ -87,7 +87,7 @@ impl AdminApi {
     /// The actions that wait for redelivery and match the query, the one that is due soonest first. Only actions that
     /// this process sent to the delayed path of their source are known here.
     pub fn redeliveries(&self, query: &RedeliveryQuery) -> RedeliveryPage {
-        self.ports.redeliveries.list(query)
+        self.ports.status.redeliveries.list(query)
     }
 
     pub(super) async fn letter(

@@ -20,12 +20,12 @@ pub struct ReadinessReport {
 impl AdminApi {
     /// The number of actions by outcome since the start.
     pub fn counters(&self) -> CountersSnapshot {
-        self.ports.counters.snapshot()
+        self.ports.status.counters.snapshot()
     }
 
     /// Checks every part, each with a timeout.
     pub async fn ready(&self) -> ReadinessReport {
-        let parts = self.ports.readiness.parts().await;
+        let parts = self.ports.status.readiness.parts().await;
         ReadinessReport {
             ready: parts.iter().all(|part| part.ready),
             parts,
@@ -34,7 +34,7 @@ impl AdminApi {
 
     /// All metrics in the text format of Prometheus.
     pub fn metrics(&self) -> String {
-        (self.ports.prometheus)()
+        (self.ports.status.prometheus)()
     }
 
     /// Opens a provider's breaker until it is closed by hand, or closes it. Returns the provider's new health.
@@ -50,7 +50,7 @@ impl AdminApi {
         let ports = self.ports.clone();
         let provider = CompactString::from(provider);
         let work = async move {
-            let health = ports.providers.set_breaker(&provider, to);
+            let health = ports.status.providers.set_breaker(&provider, to);
             let answer = health.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
             Ok(CompletedChange {
                 outcome: match to {
@@ -67,6 +67,6 @@ impl AdminApi {
 
     /// The health of all providers, sorted by name. Providers belong to no tenant, so every caller sees all.
     pub fn providers(&self, _access: &Access) -> Vec<ProviderHealth> {
-        self.ports.providers.health()
+        self.ports.status.providers.health()
     }
 }

@@ -53,7 +53,7 @@ impl Audit for CountedAudit {
 
 fn world() -> (World, Arc<CountedAudit>) {
     let audit = Arc::new(CountedAudit::default());
-    let world = World::with(|ports| ports.audit = Some(audit.clone()));
+    let world = World::with(|ports| ports.audit.as_mut().unwrap().backend = audit.clone());
     (world, audit)
 }
 

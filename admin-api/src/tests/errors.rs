@@ -46,7 +46,7 @@ async fn an_unreachable_backend_is_503_and_a_corrupt_one_is_500() {
     let broken = |corrupt| {
         let state = state.clone();
         World::with(|ports| {
-            ports.audit = Some(Arc::new(BrokenAudit { corrupt }));
+            ports.audit.as_mut().unwrap().backend = Arc::new(BrokenAudit { corrupt });
             ports.state = state;
         })
     };

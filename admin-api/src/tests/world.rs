@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
-use crate::{AdminApi, Ports, openapi, routers, swagger};
+use crate::{AdminApi, AuditPorts, Ports, StatusPorts, openapi, routers, swagger};
 
 /// The API and all its ports.
 pub(super) struct World {
@@ -65,19 +65,23 @@ impl World {
         let counters = Arc::new(Counters::default());
         let mut ports = Ports {
             rulebook: rulebook.clone(),
-            audit: Some(audit.clone()),
-            trail: Some(trail.clone()),
-            written: written.clone(),
+            audit: Some(AuditPorts {
+                backend: audit.clone(),
+                trail: trail.clone(),
+                written: written.clone(),
+            }),
             state: state.clone(),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
-            readiness: readiness.clone(),
-            providers: Arc::new(FakeProviders),
-            redeliveries: redeliveries.clone(),
-            counters: counters.clone(),
+            status: StatusPorts {
+                readiness: readiness.clone(),
+                providers: Arc::new(FakeProviders),
+                redeliveries: redeliveries.clone(),
+                counters: counters.clone(),
+                prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
+            },
             redactor: Redactor::default(),
             clock: Clock::starting_at(epoch()),
-            prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
             stop: stop.clone(),
         };
         change(&mut ports);
