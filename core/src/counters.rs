@@ -1,4 +1,4 @@
-//! Counts actions by outcome since the start of the process. Shown by `/health` and `/metrics`.
+//! Counts actions by outcome since the process started. Shown by `/health` and `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use crate::outcome::ActionOutcome;
 
 macro_rules! counters {
     ($($name:ident: $what:literal),+ $(,)?) => {
-        /// One counter per outcome, and some others.
+        /// One counter for each outcome, and some more.
         #[derive(Debug, Default)]
         pub struct Counters {
             $(#[doc = $what] pub $name: AtomicU64,)+
@@ -27,7 +27,7 @@ macro_rules! counters {
                 CountersSnapshot { $($name: self.$name.load(Relaxed),)+ }
             }
 
-            /// Adds the counts of a batch in one step, because all threads share these counters.
+            /// Adds the counts of a batch together: all threads share these counters.
             pub fn add(&self, batch: &CountersSnapshot) {
                 $(if batch.$name > 0 {
                     self.$name.fetch_add(batch.$name, Relaxed);
@@ -45,20 +45,20 @@ macro_rules! counters {
 }
 
 counters! {
-    dispatched: "Accepted actions; retries of their source are not counted again.",
-    executed: "Actions that their provider accepted.",
-    deduplicated: "Actions whose key was delivered within the window.",
-    suppressed: "Actions that a suppress or deny rule ended.",
-    rerouted: "Actions that another provider than the requested one delivered.",
-    throttled: "Actions over a limit.",
-    failed: "Actions that ended without delivery.",
-    grouped: "Actions that joined a group.",
-    state_changed: "Actions that a state machine rule handled.",
-    circuit_open: "Actions that ended at an open breaker.",
+    dispatched: "Accepted actions. Repeated submissions by their source do not count again.",
+    executed: "Accepted by their provider.",
+    deduplicated: "Delivered before, inside the window.",
+    suppressed: "Refused by a suppress or deny rule.",
+    rerouted: "Delivered by another provider than the requested one.",
+    throttled: "Over a limit.",
+    failed: "Not delivered after all attempts.",
+    grouped: "Joined a group.",
+    state_changed: "Moved an event through its state machine.",
+    circuit_open: "Refused by an open breaker.",
     dry_run: "Dry runs.",
-    replayed: "Actions whose outcome was repeated from the memory for ids.",
+    replayed: "Answered with the outcome remembered under their id.",
     rule_errors: "Rules that could not be evaluated for an action.",
-    dead_lettered: "Actions and messages that became dead letters.",
+    dead_lettered: "Stored as dead letters.",
 }
 
 impl CountersSnapshot {

@@ -132,7 +132,7 @@ pub(super) struct ReloadRequest {
 pub(super) struct ReloadAnswer {
     /// The number of rules now in force.
     loaded: usize,
-    /// The same number.
+    /// The same number as `loaded`.
     reloaded: usize,
     /// The loaded directory.
     #[schema(example = "/etc/acteon/rules")]
