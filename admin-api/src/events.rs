@@ -6,27 +6,26 @@ use acteon_core::StateError;
 use acteon_core::audit::{AuditError, AuditedOutcome};
 use metrics::{counter, describe_counter};
 
-use crate::service::changes::CHANGE_NAMES;
-
 const CHANGES: &str = "acteon_admin_changes_total";
 const UNRECORDED: &str = "acteon_admin_unrecorded_total";
 const ABORTED: &str = "acteon_admin_changes_aborted_total";
 const LETTERS_NOT_DELETED: &str = "acteon_admin_letters_not_deleted_total";
 const BACKEND_ERRORS: &str = "acteon_admin_backend_errors_total";
 
-/// Describes the metrics and registers their series at zero, so the recorder must be installed first.
+/// Describes the metrics and registers their series at zero, so the recorder must be installed first. `changes` are the
+/// names of all changes.
 #[rustfmt::skip]
-pub(crate) fn describe() {
+pub(crate) fn describe(changes: &[&'static str]) {
     describe_counter!(CHANGES, "Administrative changes.");
     describe_counter!(UNRECORDED, "Administrative changes that could not be recorded.");
     describe_counter!(ABORTED, "Administrative changes that were aborted.");
     describe_counter!(LETTERS_NOT_DELETED, "Dead letters that could not be deleted after their replay.");
     describe_counter!(BACKEND_ERRORS, "Failed backend calls of the admin API.");
-    for change in CHANGE_NAMES {
+    for change in changes {
         for result in ["done", "failed"] {
-            counter!(CHANGES, "change" => change, "result" => result).increment(0);
+            counter!(CHANGES, "change" => *change, "result" => result).increment(0);
         }
-        counter!(UNRECORDED, "change" => change).increment(0);
+        counter!(UNRECORDED, "change" => *change).increment(0);
     }
     for backend in ["state", "audit"] {
         counter!(BACKEND_ERRORS, "backend" => backend).increment(0);

@@ -3,7 +3,7 @@
 
 mod audit;
 mod bulk;
-pub(crate) mod changes;
+mod changes;
 mod dead_letters;
 mod error;
 mod replay;
@@ -99,7 +99,7 @@ pub struct Access {
 impl AdminApi {
     /// The use cases over these ports.
     pub fn new(ports: Ports) -> Self {
-        events::describe();
+        events::describe(&changes::CHANGE_NAMES);
         Self {
             ports: Arc::new(ports),
             changes: TaskTracker::new(),

@@ -16,14 +16,14 @@ use uuid::Uuid;
 use super::{AdminApi, AdminError};
 use crate::events;
 
-pub(crate) const RELOAD_RULES: &str = "acteon.rules.reload";
-pub(crate) const TOGGLE_RULE: &str = "acteon.rules.toggle";
-pub(crate) const REPLAY_LETTER: &str = "acteon.dead_letters.replay";
-pub(crate) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
-pub(crate) const SET_BREAKER: &str = "acteon.providers.breaker";
+pub(super) const RELOAD_RULES: &str = "acteon.rules.reload";
+pub(super) const TOGGLE_RULE: &str = "acteon.rules.toggle";
+pub(super) const REPLAY_LETTER: &str = "acteon.dead_letters.replay";
+pub(super) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
+pub(super) const SET_BREAKER: &str = "acteon.providers.breaker";
 
 /// The names of all changes.
-pub(crate) const CHANGE_NAMES: [&str; 5] = [
+pub(super) const CHANGE_NAMES: [&str; 5] = [
     RELOAD_RULES,
     TOGGLE_RULE,
     REPLAY_LETTER,

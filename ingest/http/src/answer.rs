@@ -1,18 +1,16 @@
-//! Turns the ends of loans into answers. Outcomes are serialized directly into the body.
+//! Turns the results of loans into answers. Outcomes are serialized directly into the body.
 
 use std::fmt::Write as _;
 
 use acteon_connect_http::{ApiError, ErrorBody};
-use acteon_core::delivery::Settled;
-use acteon_core::{ActionOutcome, Failure, FailureCode, Permit};
+use acteon_core::{ActionOutcome, Permit};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
-use thiserror::Error;
 
-use crate::loans::{CallerResult, Freshness};
+use crate::loans::{CallerResult, Freshness, NoOutcome};
 
 /// Marks an answer that repeats an earlier one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -21,30 +19,6 @@ const REPLAYED_ITEMS: HeaderName = HeaderName::from_static("idempotent-replayed-
 
 /// The approximate size of an outcome, in bytes.
 const OUTCOME_BYTES: usize = 128;
-
-/// A bug: the holder of an action dropped it unsettled.
-#[derive(Debug, Error)]
-#[error("an action was abandoned without an outcome")]
-pub(crate) struct NoOutcome;
-
-/// The outcome of a settled loan, or the error that replaces it.
-pub(crate) fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
-    match settled {
-        Settled::Done(outcome) | Settled::Remembered(outcome) => Ok(outcome),
-        // The policy of this source prevents dead letters, but an unexpected one still has a correct answer.
-        Settled::DeadLettered(letter) => Ok(ActionOutcome::Failed(Failure {
-            code: FailureCode::ExecutionFailed,
-            message: letter.message.clone(),
-            retryable: false,
-            attempts: letter.attempts,
-        })),
-        Settled::Retry { after, refusal, .. } => {
-            Err(ApiError::of_refusal(refusal, after, &NoOutcome))
-        }
-        // An action whose caller waits is never redelivered.
-        Settled::Later { .. } => Err(ApiError::internal(&NoOutcome)),
-    }
-}
 
 /// The answer to a single action.
 pub(crate) fn single(result: CallerResult) -> Result<Response, ApiError> {

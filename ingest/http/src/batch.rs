@@ -13,9 +13,9 @@ use acteon_core::{Delivery, Envelope};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::answer::{BatchAnswer, NoOutcome};
+use crate::answer::BatchAnswer;
 use crate::events;
-use crate::loans::CallerResult;
+use crate::loans::{CallerResult, NoOutcome};
 use crate::openapi;
 use crate::request::{DispatchQuery, ReceivedRequest};
 use crate::source::HttpSource;

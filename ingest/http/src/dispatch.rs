@@ -13,8 +13,9 @@ use acteon_core::{ActionOutcome, Delivery, Envelope, Memory};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::answer::{NoOutcome, single};
+use crate::answer::single;
 use crate::events;
+use crate::loans::NoOutcome;
 use crate::openapi;
 use crate::request::DispatchQuery;
 use crate::source::HttpSource;

@@ -1,4 +1,4 @@
-//! The loans of callers: how many are open, and how each end becomes an answer. A provider's response keeps a permit
+//! The loans of callers: how many are open, and the result of each. A provider's response keeps a permit
 //! for its memory until the client has read it.
 
 use std::sync::Arc;
@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use acteon_connect_http::ApiError;
 use acteon_core::delivery::{Origin, Settled};
 use acteon_core::reply::Replies;
-use acteon_core::{ActionOutcome, Admission, Permit, Refusal};
+use acteon_core::{ActionOutcome, Admission, Failure, FailureCode, Permit, Refusal};
+use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::outcome_of;
-
 /// A provider's body of at most this size needs no permit: the permit of its action, which is released, was larger.
 const UNPERMITTED_BYTES_MAX: usize = 512;
+
+/// A bug: the holder of an action dropped it unsettled.
+#[derive(Debug, Error)]
+#[error("an action was abandoned without an outcome")]
+pub(crate) struct NoOutcome;
 
 /// The end of an action, as the answer shows it.
 pub(crate) struct CallerResult {
@@ -112,5 +116,24 @@ impl CallerLoans {
     /// How many loans are not settled yet.
     pub(crate) fn open(&self) -> u32 {
         self.open.load(Relaxed)
+    }
+}
+
+/// The outcome of a settled loan, or the error that replaces it.
+fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
+    match settled {
+        Settled::Done(outcome) | Settled::Remembered(outcome) => Ok(outcome),
+        // The policy of this source prevents dead letters, but an unexpected one still has a correct answer.
+        Settled::DeadLettered(letter) => Ok(ActionOutcome::Failed(Failure {
+            code: FailureCode::ExecutionFailed,
+            message: letter.message.clone(),
+            retryable: false,
+            attempts: letter.attempts,
+        })),
+        Settled::Retry { after, refusal, .. } => {
+            Err(ApiError::of_refusal(refusal, after, &NoOutcome))
+        }
+        // An action whose caller waits is never redelivered.
+        Settled::Later { .. } => Err(ApiError::internal(&NoOutcome)),
     }
 }

@@ -12,24 +12,9 @@ use super::{Violation, assert_kept};
 /// The circles that may remain.
 const ALLOWED: &[Allowed] = &[
     Allowed {
-        folder: "admin-api/src",
-        names: &["events", "service"],
-        why: "log lines take the reports of the use cases that write them",
-    },
-    Allowed {
         folder: "config/src",
         names: &["document", "errors", "syntax"],
         why: "a problem is shown with its line of the document that it was found in",
-    },
-    Allowed {
-        folder: "ingest/http/src",
-        names: &["answer", "loans"],
-        why: "an answer is built from what its loan was settled with",
-    },
-    Allowed {
-        folder: "ingest/http/src",
-        names: &["batch", "dispatch", "openapi", "request", "source"],
-        why: "the document lists the routes, and the routes use its schemas",
     },
     Allowed {
         folder: "ingest/kafka/src",
