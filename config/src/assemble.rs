@@ -13,15 +13,15 @@ use crate::resolved::{Adapted, AdapterKeys, ResolvedConfig};
 use crate::schema::key_names;
 use crate::section::{ConfigTree, Section};
 use crate::tree::{PathStep, TreeNode, TreePath, ValueOrigin, to_json_map};
-use crate::{Adapters, Options};
+use crate::{Adapters, Options, PipelineTypes};
 
 /// Builds the configuration, and adds the mistakes it finds to `complaints`. A key or section with a mistake keeps its
 /// default, and a source or provider with one is left out. `None` if even that is impossible.
-pub(crate) fn assemble<S: Options + Default, K: Options>(
+pub(crate) fn assemble<P: PipelineTypes>(
     tree: &Arc<ConfigTree>,
     adapters: &Adapters<'_>,
     complaints: &mut Vec<Complaint>,
-) -> Option<ResolvedConfig<S, K>> {
+) -> Option<ResolvedConfig<P>> {
     let mut work = Assembly {
         tree,
         root: &tree.root,

@@ -59,6 +59,16 @@ pub trait Options: DeserializeOwned + JsonSchema + Debug {}
 
 impl<T: DeserializeOwned + JsonSchema + Debug> Options for T {}
 
+/// The options that the pipeline defines.
+pub trait PipelineTypes {
+    /// Its sections, one per field.
+    type Sections: Options + Default;
+    /// Its keys of `[audit]`.
+    type TrailKeys: Options + Default;
+    /// Its keys of a provider.
+    type ProviderKeys: Options;
+}
+
 /// Where values come from.
 #[derive(Clone, Default)]
 pub struct Inputs {
@@ -80,24 +90,24 @@ pub struct Adapters<'a> {
     pub audits: &'a Registry<Audits>,
 }
 
-/// The result of reading a configuration. `S` holds the pipeline's sections, `K` its keys of a provider.
+/// The result of reading a configuration.
 #[derive(Debug)]
-pub struct LoadedConfig<S, K> {
+pub struct LoadedConfig<P: PipelineTypes> {
     /// The file; `None` if there is none and the defaults apply.
     pub file: Option<PathBuf>,
     /// The configuration. Defaults replace whatever is wrong, and a broken source or provider is left out, so that the
     /// rest can still be checked. `None` if nothing could be read.
-    pub config: Option<ResolvedConfig<S, K>>,
+    pub config: Option<ResolvedConfig<P>>,
     /// All mistakes.
     pub problems: ProblemList,
 }
 
-impl<S, K> LoadedConfig<S, K> {
+impl<P: PipelineTypes> LoadedConfig<P> {
     /// The configuration, if it has no mistakes.
     ///
     /// # Errors
     /// All mistakes.
-    pub fn complete(self) -> Result<ResolvedConfig<S, K>, ProblemList> {
+    pub fn complete(self) -> Result<ResolvedConfig<P>, ProblemList> {
         match self.config {
             Some(config) => self.problems.or(config),
             None => Err(self.problems),
@@ -113,9 +123,9 @@ impl<S, K> LoadedConfig<S, K> {
     }
 }
 
-impl<S, K> From<ResolvedConfig<S, K>> for LoadedConfig<S, K> {
+impl<P: PipelineTypes> From<ResolvedConfig<P>> for LoadedConfig<P> {
     /// A configuration without mistakes.
-    fn from(config: ResolvedConfig<S, K>) -> Self {
+    fn from(config: ResolvedConfig<P>) -> Self {
         Self {
             file: None,
             config: Some(config),
@@ -128,18 +138,15 @@ impl<S, K> From<ResolvedConfig<S, K>> for LoadedConfig<S, K> {
 ///
 /// # Errors
 /// All mistakes.
-pub fn load<S: Options + Default, K: Options>(
+pub fn load<P: PipelineTypes>(
     inputs: &Inputs,
     adapters: &Adapters<'_>,
-) -> Result<ResolvedConfig<S, K>, ProblemList> {
+) -> Result<ResolvedConfig<P>, ProblemList> {
     read(inputs, adapters).complete()
 }
 
 /// Reads the configuration and plans the adapters it names, as far as possible.
-pub fn read<S: Options + Default, K: Options>(
-    inputs: &Inputs,
-    adapters: &Adapters<'_>,
-) -> LoadedConfig<S, K> {
+pub fn read<P: PipelineTypes>(inputs: &Inputs, adapters: &Adapters<'_>) -> LoadedConfig<P> {
     match document(inputs) {
         Ok((file, document)) => {
             let mut loaded = read_document(document, inputs, adapters);
@@ -156,15 +163,15 @@ pub fn read<S: Options + Default, K: Options>(
 ///
 /// # Errors
 /// All mistakes.
-pub fn show<S: Options + Default, K: Options>(
+pub fn show<P: PipelineTypes>(
     inputs: &Inputs,
     adapters: &Adapters<'_>,
 ) -> Result<String, ProblemList> {
     let (_, document) = document(inputs)?;
-    let schema = schema::<S, K>(adapters);
+    let schema = schema::<P>(adapters);
     let Layered { root, secrets, .. } = layered(&document, inputs, &schema)?;
     let shown = show::show(root, &secrets, &schema, &document);
-    read_document::<S, K>(document, inputs, adapters).complete()?;
+    read_document::<P>(document, inputs, adapters).complete()?;
     Ok(shown)
 }
 
@@ -205,12 +212,12 @@ fn layered(document: &Document, inputs: &Inputs, schema: &Value) -> Result<Layer
     })
 }
 
-fn read_document<S: Options + Default, K: Options>(
+fn read_document<P: PipelineTypes>(
     document: Document,
     inputs: &Inputs,
     adapters: &Adapters<'_>,
-) -> LoadedConfig<S, K> {
-    let layered = match layered(&document, inputs, &schema::<S, K>(adapters)) {
+) -> LoadedConfig<P> {
+    let layered = match layered(&document, inputs, &schema::<P>(adapters)) {
         Ok(layered) => layered,
         Err(problems) => return LoadedConfig::unreadable(problems),
     };

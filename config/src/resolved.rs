@@ -15,31 +15,30 @@ use acteon_core::sink::Sinks;
 use acteon_core::source::Sources;
 use acteon_core::state::States;
 
+use crate::PipelineTypes;
 use crate::section::Section;
 
 pub(crate) use self::adapted::AdapterKeys;
-pub use self::adapted::{
-    Adapted, AuditDelivery, AuditKeys, ProviderKeys, RedactSettings, SourceKeys, StateKeys,
-};
+pub use self::adapted::{Adapted, AuditKeys, ProviderKeys, RedactSettings, SourceKeys, StateKeys};
 pub use self::dead_letters::{DeadLetterOverrides, DeadLetterSettings};
 
-/// The whole configuration. `S` holds the pipeline's sections, `K` its keys of a provider.
+/// The whole configuration.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct ResolvedConfig<S, K> {
+pub struct ResolvedConfig<P: PipelineTypes> {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,
-    pub audit: AuditSettings,
+    pub audit: AuditSettings<P::TrailKeys>,
     pub rules: RulesSettings,
     pub dead_letters: DeadLetterSettings,
     pub log: LogSettings,
     /// The pipeline's sections.
-    pub pipeline: S,
+    pub pipeline: P::Sections,
     /// All sources but HTTP, which is always there.
     pub sources: Vec<SourceSettings>,
     /// Empty if none is configured: then `log` delivers under every name.
-    pub providers: Vec<ProviderSettings<K>>,
+    pub providers: Vec<ProviderSettings<P::ProviderKeys>>,
     /// The names of all providers in their order, including those left out because they could not be read.
     pub provider_names: Vec<String>,
     /// Locates errors found later.
@@ -49,7 +48,7 @@ pub struct ResolvedConfig<S, K> {
 /// `[state]`.
 pub type StateSettings = Adapted<StateKeys, States>;
 /// `[audit]`.
-pub type AuditSettings = Adapted<AuditKeys, acteon_core::audit::Audits>;
+pub type AuditSettings<T> = Adapted<AuditKeys<T>, acteon_core::audit::Audits>;
 /// One of `[[sources]]`.
 pub type SourceSettings = Adapted<SourceKeys, Sources>;
 /// One of `[[providers]]`.

@@ -10,24 +10,24 @@ use crate::resolved::{
     AdapterKeys, AdminSettings, AuditKeys, DeadLetterSettings, LogSettings, ProviderKeys,
     RulesSettings, ServerSettings, SourceKeys, StateKeys,
 };
-use crate::{Adapters, Options};
+use crate::{Adapters, PipelineTypes};
 
 /// The JSON Schema of the whole file, including the options of all registered adapters.
-pub fn schema<S: Options, K: Options>(adapters: &Adapters<'_>) -> Value {
+pub fn schema<P: PipelineTypes>(adapters: &Adapters<'_>) -> Value {
     let mut parts = SchemaParts::default();
     parts.section::<ServerSettings>("server");
     parts.section::<AdminSettings>("admin");
     parts.section::<RulesSettings>("rules");
-    parts.sections::<S>("pipeline");
+    parts.sections::<P::Sections>("pipeline");
     parts.section::<DeadLetterSettings>("dead_letters");
     parts.section::<LogSettings>("log");
     let state = parts.adapted::<StateKeys, _>(adapters.states);
     parts.property("state", state);
-    let audit = parts.adapted::<AuditKeys, _>(adapters.audits);
+    let audit = parts.adapted::<AuditKeys<P::TrailKeys>, _>(adapters.audits);
     parts.property("audit", audit);
     let source = parts.adapted::<SourceKeys, _>(adapters.sources);
     parts.property("sources", json!({"type": "array", "items": source}));
-    let provider = parts.adapted::<ProviderKeys<K>, _>(adapters.sinks);
+    let provider = parts.adapted::<ProviderKeys<P::ProviderKeys>, _>(adapters.sinks);
     parts.property("providers", json!({"type": "array", "items": provider}));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

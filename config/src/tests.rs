@@ -10,12 +10,22 @@ mod shown;
 
 use std::time::Duration;
 
-use acteon_pipeline::{PipelineSections, ProviderLimits};
+use acteon_pipeline::{PipelineSections, ProviderLimits, TrailDelivery, TrailOptions};
 
 use self::adapters::Registries;
 use super::*;
 
-type Config = ResolvedConfig<PipelineSections, ProviderLimits>;
+type Config = ResolvedConfig<Types>;
+
+/// The pipeline's types.
+#[derive(Debug)]
+struct Types;
+
+impl PipelineTypes for Types {
+    type Sections = PipelineSections;
+    type TrailKeys = TrailOptions;
+    type ProviderKeys = ProviderLimits;
+}
 
 /// Loads `text` as the file, with these variables and flags.
 fn load_text(
@@ -64,7 +74,7 @@ fn without_a_default_file_everything_has_its_default() {
     assert_eq!(settings.state.backend, "memory");
     assert_eq!(settings.audit.keys, AuditKeys::default());
     assert_eq!(
-        settings.audit.ttl,
+        settings.audit.trail.ttl,
         Some(Duration::from_secs(30 * 24 * 3600))
     );
     assert_eq!(settings.pipeline, PipelineSections::default());
@@ -128,7 +138,7 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
                 [[providers]]\nname = \"good\"\ntype = \"log\"\n[[providers]]\nname = \"bad\"\ntype = \"lgo\"\n";
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    let loaded: LoadedConfig<PipelineSections, ProviderLimits> =
+    let loaded: LoadedConfig<Types> =
         read_document(document, &Inputs::default(), &registries.adapters());
     assert_eq!(loaded.problems.iter().count(), 4);
     let settings = loaded.config.unwrap();
@@ -193,7 +203,10 @@ fn a_file_that_is_not_text_is_refused() {
 fn giving_one_key_of_a_section_leaves_the_others_alone() {
     let settings = loaded("[audit]\ndelivery = \"confirmed\"\n[audit.redact]\nenabled = true\n");
     let expected = AuditKeys {
-        delivery: AuditDelivery::Confirmed,
+        trail: TrailOptions {
+            delivery: TrailDelivery::Confirmed,
+            ..TrailOptions::default()
+        },
         redact: RedactSettings {
             enabled: true,
             ..RedactSettings::default()
@@ -205,7 +218,7 @@ fn giving_one_key_of_a_section_leaves_the_others_alone() {
 
 #[test]
 fn zero_seconds_keep_audit_records_for_ever() {
-    assert_eq!(loaded("audit.ttl_seconds = 0").audit.ttl, None);
+    assert_eq!(loaded("audit.ttl_seconds = 0").audit.trail.ttl, None);
 }
 
 #[test]
@@ -255,7 +268,7 @@ fn a_source_has_our_keys_and_its_own() {
 #[test]
 fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     let registries = Registries::new();
-    let schema = schema::<PipelineSections, ProviderLimits>(&registries.adapters());
+    let schema = schema::<Types>(&registries.adapters());
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(
         schema["properties"]["server"]["properties"]["port"]["default"],

@@ -1,18 +1,28 @@
 //! The adapters that this server knows, and the configuration they make readable.
 
-use acteon_config::{Adapters, Inputs, LoadedConfig, ProblemList, ResolvedConfig};
+use acteon_config::{Adapters, Inputs, LoadedConfig, PipelineTypes, ProblemList, ResolvedConfig};
 use acteon_core::Registry;
 use acteon_core::audit::Audits;
 use acteon_core::sink::Sinks;
 use acteon_core::source::Sources;
 use acteon_core::state::States;
-use acteon_pipeline::{PipelineSections, ProviderLimits};
+use acteon_pipeline::{PipelineSections, ProviderLimits, TrailOptions};
 use serde_json::Value;
 
+/// The options of the pipeline of this server.
+#[derive(Debug)]
+pub struct PipelineConfig;
+
+impl PipelineTypes for PipelineConfig {
+    type Sections = PipelineSections;
+    type TrailKeys = TrailOptions;
+    type ProviderKeys = ProviderLimits;
+}
+
 /// The configuration of this server.
-pub type Config = ResolvedConfig<PipelineSections, ProviderLimits>;
+pub type Config = ResolvedConfig<PipelineConfig>;
 /// The result of reading the configuration of this server.
-pub type ConfigFile = LoadedConfig<PipelineSections, ProviderLimits>;
+pub type ConfigFile = LoadedConfig<PipelineConfig>;
 
 /// One registry per family. A program that embeds the server may register more.
 #[derive(Default)]
@@ -53,12 +63,12 @@ impl AdapterSet {
     /// # Errors
     /// All mistakes.
     pub fn show(&self, inputs: &Inputs) -> Result<String, ProblemList> {
-        acteon_config::show::<PipelineSections, ProviderLimits>(inputs, &self.registries())
+        acteon_config::show::<PipelineConfig>(inputs, &self.registries())
     }
 
     /// The JSON Schema of the configuration file.
     pub fn schema(&self) -> Value {
-        acteon_config::schema::<PipelineSections, ProviderLimits>(&self.registries())
+        acteon_config::schema::<PipelineConfig>(&self.registries())
     }
 
     fn registries(&self) -> Adapters<'_> {

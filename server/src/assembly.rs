@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use acteon_admin_api::AdminApi;
-use acteon_config::{AdminSettings, AuditSettings, Problem, ProblemList, Section, ServerSettings};
+use acteon_config::{AdminSettings, Problem, ProblemList, RedactSettings, Section, ServerSettings};
 use acteon_core::{Admission, Redactor, Source, State};
 use acteon_ingest_http::HttpSource;
 use acteon_pipeline::{AuditTrail, Follow, Pipeline, PipelineOptions, Rules};
@@ -95,7 +95,7 @@ impl Assembly {
         let policies = ProviderPolicies::new(
             &config.pipeline,
             config.providers.len(),
-            redactor(&config.audit),
+            redactor(&config.audit.redact),
         );
         let built = policies.build(config.providers, &config.section, problems);
         let BuiltProviders {
@@ -231,9 +231,9 @@ impl Server {
 }
 
 /// Hides fields wherever payloads are shown.
-pub(crate) fn redactor(audit: &AuditSettings) -> Redactor {
-    match audit.redact.enabled {
-        true => Redactor::new(audit.redact.fields.clone(), &audit.redact.placeholder),
+pub(crate) fn redactor(redact: &RedactSettings) -> Redactor {
+    match redact.enabled {
+        true => Redactor::new(redact.fields.clone(), &redact.placeholder),
         false => Redactor::default(),
     }
 }

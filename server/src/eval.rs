@@ -146,7 +146,7 @@ pub fn evaluate(
         answers: &answers,
     };
     let start = Instant::now();
-    let redactor = redactor(&config.audit);
+    let redactor = redactor(&config.audit.redact);
     let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(EvalResult {
         evaluation: set.explain_timed(request, &options, &redactor, &stopwatch),

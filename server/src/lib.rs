@@ -23,7 +23,7 @@ mod shared_parts;
 mod signals;
 pub mod test;
 
-pub use adapters::{AdapterSet, Config, ConfigFile};
+pub use adapters::{AdapterSet, Config, ConfigFile, PipelineConfig};
 pub use assembly::{Assembly, Server};
 pub use connect::DialResult;
 pub use metrics::Metrics;

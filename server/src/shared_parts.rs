@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use acteon_admin_api::{AuditPorts, Ports, StatusPorts};
 use acteon_config::{
-    AuditDelivery, AuditSettings, ProblemList, RulesSettings, Section, ServerSettings,
-    SourceSettings, StateSettings,
+    AuditSettings, ProblemList, RulesSettings, Section, ServerSettings, SourceSettings,
+    StateSettings,
 };
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
@@ -14,8 +14,7 @@ use acteon_core::{
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
-    AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailDelivery,
-    TrailOptions,
+    AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -60,10 +59,10 @@ impl Backends {
     pub(crate) async fn build(
         state: StateSettings,
         dead_letters: DeadLetterBounds,
-        audit: AuditSettings,
+        audit: AuditSettings<TrailOptions>,
         problems: &mut ProblemList,
     ) -> Option<Self> {
-        let trail = trail_options(&audit);
+        let trail = audit.trail;
         let built = state.plan.build(StateContext { dead_letters }).await;
         let built = problems::report(&state.section, built, problems);
         let mut remote_parts = Vec::new();
@@ -284,17 +283,5 @@ impl SharedParts {
 
     fn recorder(&self) -> Option<Arc<dyn Trail>> {
         self.trail.clone().map(|trail| trail as Arc<dyn Trail>)
-    }
-}
-
-fn trail_options(audit: &AuditSettings) -> TrailOptions {
-    TrailOptions {
-        delivery: match audit.delivery {
-            AuditDelivery::Buffered => TrailDelivery::Buffered,
-            AuditDelivery::Confirmed => TrailDelivery::Confirmed,
-        },
-        buffer_records: u32::try_from(audit.buffer_records).unwrap_or(u32::MAX),
-        ttl: audit.ttl,
-        cleanup_interval: audit.cleanup_interval,
     }
 }

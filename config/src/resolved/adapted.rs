@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use acteon_core::decode::Defaults;
-use acteon_core::{Family, Plan, ThrottledPolicy, seconds};
+use acteon_core::{Family, Plan, ThrottledPolicy};
 
 use crate::Options;
 use crate::section::Section;
@@ -74,63 +73,39 @@ impl AdapterKeys for StateKeys {
     const PREFIX: &'static str = "state";
 }
 
-/// The keys of `[audit]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuditKeys {
+/// The keys of `[audit]`. `T` holds the pipeline's keys.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AuditKeys<T: Default> {
     /// The backend for audit records.
     pub backend: String,
     /// Whether records are kept.
     pub enabled: bool,
-    /// How long records are kept. 0, read as `None`, means forever.
-    #[serde(rename = "ttl_seconds", with = "seconds_or_forever")]
-    #[schemars(with = "u64", range(max = 3_153_600_000_u64))]
-    pub ttl: Option<Duration>,
-    /// How often expired records are removed.
-    #[serde(rename = "cleanup_interval_seconds", with = "seconds")]
-    #[schemars(with = "u64", range(min = 1, max = 31_536_000))]
-    pub cleanup_interval: Duration,
+    /// How records are kept.
+    #[serde(flatten)]
+    pub trail: T,
     /// Whether records hold payloads.
     pub store_payload: bool,
-    /// When an action is acknowledged.
-    pub delivery: AuditDelivery,
-    /// The maximum number of records waiting to be written. At the maximum, the pipeline waits.
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub buffer_records: usize,
     /// The fields hidden in recorded payloads.
     pub redact: RedactSettings,
 }
 
-impl Default for AuditKeys {
+impl<T: Default> Default for AuditKeys<T> {
     fn default() -> Self {
         Self {
             backend: "memory".into(),
             enabled: true,
-            ttl: Some(Duration::from_secs(2_592_000)),
-            cleanup_interval: Duration::from_secs(3600),
+            trail: T::default(),
             store_payload: true,
-            delivery: AuditDelivery::Buffered,
-            buffer_records: 10_000,
             redact: RedactSettings::default(),
         }
     }
 }
 
-impl AdapterKeys for AuditKeys {
+impl<T: Options + Default> AdapterKeys for AuditKeys<T> {
     const TAG: &'static str = "backend";
     const DEFAULT: Option<&'static str> = Some("memory");
     const PREFIX: &'static str = "audit";
-}
-
-/// When an action is acknowledged, relative to its audit record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuditDelivery {
-    /// Once the record is queued for writing.
-    #[default]
-    Buffered,
-    /// Once the record is durable.
-    Confirmed,
 }
 
 /// The fields hidden in recorded payloads.
@@ -228,25 +203,4 @@ impl<K: Options> AdapterKeys for ProviderKeys<K> {
     const DEFAULT: Option<&'static str> = None;
     const PREFIX: &'static str = "provider";
     const FALLBACK_SECTION: Option<&'static str> = Some("executor");
-}
-
-/// Whole seconds, of which 0 means forever and is read as `None`.
-mod seconds_or_forever {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(duration.map_or(0, |duration| duration.as_secs()))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        let seconds = u64::deserialize(deserializer)?;
-        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
-    }
 }

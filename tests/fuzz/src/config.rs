@@ -4,8 +4,8 @@
 
 use std::sync::LazyLock;
 
-use acteon_config::{Adapters, Inputs, Location, ProblemList, ResolvedConfig, load};
-use acteon_pipeline::{PipelineSections, ProviderLimits};
+use acteon_config::{Adapters, Inputs, Location, PipelineTypes, ProblemList, ResolvedConfig, load};
+use acteon_pipeline::{PipelineSections, ProviderLimits, TrailOptions};
 use memchr::memmem;
 
 use crate::Reading;
@@ -16,6 +16,16 @@ mod adapters;
 
 /// What `env:TOKEN` stands for.
 const SECRET: &str = "hush-7d1f0c55";
+
+/// The pipeline's types.
+#[derive(Debug)]
+struct Types;
+
+impl PipelineTypes for Types {
+    type Sections = PipelineSections;
+    type TrailKeys = TrailOptions;
+    type ProviderKeys = ProviderLimits;
+}
 
 static REGISTRIES: LazyLock<Registries> = LazyLock::new(Registries::new);
 
@@ -56,8 +66,7 @@ fn pairs(lines: &[u8]) -> Vec<(String, String)> {
 }
 
 fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, ProblemList> {
-    let settings: Result<ResolvedConfig<PipelineSections, ProviderLimits>, _> =
-        load(inputs, &adapters);
+    let settings: Result<ResolvedConfig<Types>, _> = load(inputs, &adapters);
     if let Err(errors) = &settings {
         assert!(!errors.is_empty(), "refused without a problem");
         for problem in errors.iter() {
