@@ -192,7 +192,8 @@ fn describe(report: &mut Report, name: &str, run: &Run) {
 
 /// How many actions a second the machine handles if all are there and no provider is in trouble.
 async fn most(options: &Options, kafka: &Kafka) -> anyhow::Result<f64> {
-    let (setting, actions) = (Setting::new(options, kafka).await?, options.first_run);
+    let setting = Setting::new(options, kafka).await?;
+    let actions = options.first_run;
     setting.send(actions, shares(HALF_OF_FLOOR))?;
     let _server = Server::start(&setting.config).await?;
     let patience = Duration::from_secs(120);
@@ -219,12 +220,14 @@ async fn measure(
 
     let troubled = mix.map_or(&[] as &[&str], Mix::troubled);
     setting.trouble(troubled);
-    let (start, cpu_before) = (Instant::now(), server.process().cpu_seconds()?);
+    let start = Instant::now();
+    let cpu_before = server.process().cpu_seconds()?;
     let window = Duration::from_secs(options.seconds);
     let mut turns = shares.into_iter().cycle();
     let next = || setting.next(turns.next().unwrap_or(HALF_OF_FLOOR));
     setting.topic.offer(rate, window, next).await?;
-    let (end, cpu) = (Instant::now(), server.process().cpu_seconds()? - cpu_before);
+    let end = Instant::now();
+    let cpu = server.process().cpu_seconds()? - cpu_before;
     setting.topic.flush()?;
     setting.trouble(&[]);
 

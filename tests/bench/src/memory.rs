@@ -120,7 +120,8 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
 impl Setting {
     async fn start(config: &str, bound_mib: u64, source: &str) -> anyhow::Result<Self> {
         let far_end = Arc::new(FarEnd::default());
-        let (well, troubled) = (Receiver::start(&far_end)?, Receiver::start(&far_end)?);
+        let well = Receiver::start(&far_end)?;
+        let troubled = Receiver::start(&far_end)?;
         let bytes = bound_mib << 20;
         let providers = webhook(WELL, &well) + &webhook(TROUBLED, &troubled);
         let config =

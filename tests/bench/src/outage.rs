@@ -94,7 +94,8 @@ impl Setting {
     async fn start(options: &Options, kafka: &Kafka) -> anyhow::Result<Self> {
         let far_end = Arc::new(FarEnd::default());
         let topic = Topic::create(kafka).await?;
-        let (well, away) = (Receiver::start(&far_end)?, Receiver::away(&far_end)?);
+        let well = Receiver::start(&far_end)?;
+        let away = Receiver::away(&far_end)?;
         let providers = webhook(WELL, &well) + &webhook(AWAY, &away);
         let source = topic.source(kafka);
         let server = Server::start(&format!("{}\n{source}{providers}", options.config)).await?;

@@ -86,7 +86,8 @@ fn read(number: u64) -> anyhow::Result<Action> {
 
 /// Nanoseconds per action, the best of five measurements.
 fn measure(set: &RuleSet, actions: &[Action]) -> f64 {
-    let (now, nothing) = (Clock::system().now(), StateAnswers::default());
+    let now = Clock::system().now();
+    let nothing = StateAnswers::default();
     let round = || {
         let start = Instant::now();
         for action in actions.iter().cycle().take(ROUNDS as usize) {

@@ -18,7 +18,8 @@ const BOUNDS: [&str; 3] = ["steps", "bytes", "MiB"];
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
     let [expression, payload] = split(input);
-    let (expression, action) = (text(expression), action(payload));
+    let expression = text(expression);
+    let action = action(payload);
     let alone = json!(expression);
     let cel = json!({ "cel": expression });
     let forms = [

@@ -256,7 +256,8 @@ fn orders(brokers: &str, topic: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_connects_to_all_that_is_configured_when_asked_to() {
-    let (kafka, receiver) = (Kafka::shared().await, Receiver::accepting().await);
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
     let producer = Producer::to_new_topic(kafka, 1).await;
     let config = orders(kafka.bootstrap(), producer.topic()) + &hook(receiver.url());
     let (code, said, complained) = connect(&config);

@@ -142,7 +142,8 @@ async fn the_playground_tells_of_each_rule_and_refuses_what_it_does_not_know() {
     let mut asked = action(1, "hook");
     asked["metadata"] = json!({"env": "test"});
     let told = server.post("/v1/rules/evaluate", &asked).await.body;
-    let (first, second) = (&told["trace"][0], &told["trace"][1]);
+    let first = &told["trace"][0];
+    let second = &told["trace"][1];
     for name in [
         "rule_name",
         "priority",
@@ -330,7 +331,8 @@ async fn raw(server: &Server, request: &str) -> (String, Value) {
         .await
         .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
     loop {
         let read = stream.read(&mut piece).await.unwrap();
         seen.extend_from_slice(&piece[..read]);

@@ -98,7 +98,8 @@ async fn every_example_that_is_sent_is_answered_as_the_document_says() {
     let server = Server::start(CONFIG, &[("mute.yaml", MUTE)]).await;
     let document = server.get("/api-doc/openapi.json").await.body;
     for operation in operations(&document) {
-        let (method, path) = (operation.method.to_uppercase(), operation.asked());
+        let method = operation.method.to_uppercase();
+        let path = operation.asked();
         let body = operation.body().map(|content| content["example"].clone());
         let method: Method = method.parse().unwrap();
         let sent = body.as_ref().map(Value::to_string);

@@ -160,7 +160,8 @@ async fn kill_9_loses_nothing_and_what_is_doubled_carries_the_same_key() {
         &config(kafka, producer.topic(), &receiver, &bound),
         &[("ten.yaml", TEN_RULES)],
     );
-    let (mut chance, mut uncommitted) = (seeded(), 0);
+    let mut chance = seeded();
+    let mut uncommitted = 0;
     for kill in 1..=KILLS {
         // Somewhere in the next part of the stream.
         let at = receiver.accepted() as u64 + chance.random_range(500..RECORDS / (KILLS + 1));
@@ -339,10 +340,8 @@ async fn a_provider_that_fails_half_of_the_time_loses_nothing() {
         .get("/v1/dead-letters?kind=exhausted&limit=1")
         .await
         .body;
-    let (delivered, buried) = (
-        receiver.keys_by("dedup_key"),
-        letters["total"].as_u64().unwrap(),
-    );
+    let delivered = receiver.keys_by("dedup_key");
+    let buried = letters["total"].as_u64().unwrap();
     println!(
         "{} delivered, {buried} dead letters, {} requests",
         delivered.len(),

@@ -207,7 +207,9 @@ fn unknown(value: &toml::Value, path: &str, known: &BTreeSet<String>) -> Option<
 
 #[test]
 fn the_configurations_that_documents_show_have_only_keys_that_there_are() {
-    let (known, mut paths, mut shown) = (keys_of_schema(), Vec::new(), 0);
+    let known = keys_of_schema();
+    let mut paths = Vec::new();
+    let mut shown = 0;
     documents(Path::new(REPOSITORY), &mut paths);
     let of_users = [
         "README.md",
@@ -261,7 +263,8 @@ fn every_command_that_a_document_shows_is_one() {
             .unwrap();
         output.status.success()
     };
-    let (mut paths, mut shown) = (Vec::new(), BTreeSet::new());
+    let mut paths = Vec::new();
+    let mut shown = BTreeSet::new();
     documents(Path::new(REPOSITORY), &mut paths);
     for path in paths {
         let bytes = fs::read(&path).unwrap();

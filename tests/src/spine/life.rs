@@ -53,7 +53,8 @@ async fn idle_it_holds_less_than_50_mb_and_hardly_wakes() {
     let resident_kib = status_field(&format!("/proc/{id}/status"), "VmRSS:");
     println!("{resident_kib} KiB resident");
     assert!(resident_kib < 50 * 1024, "{resident_kib} KiB");
-    let (wakes_before, cpu_before) = (wakes(id), cpu_hundredths(id));
+    let wakes_before = wakes(id);
+    let cpu_before = cpu_hundredths(id);
     let start = Instant::now();
     let five_seconds = async || start.elapsed() > Duration::from_secs(5);
     eventually(Duration::from_secs(10), five_seconds, |passed| *passed).await;
@@ -140,7 +141,8 @@ async fn with_a_caller_who_waits(
          [[providers]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
         receiver.url()
     );
-    let (server, mut callers) = (Server::start(&config, &[]).await, JoinSet::new());
+    let server = Server::start(&config, &[]).await;
+    let mut callers = JoinSet::new();
     let request = server.client().post(server.url("/v1/dispatch"));
     let request = request.header("content-type", "application/json");
     callers.spawn(request.body(action(1, "hook").to_string()).send());

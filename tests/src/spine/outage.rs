@@ -25,7 +25,8 @@ const TICK: Duration = Duration::from_millis(10);
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_felt_by_nobody_else_and_all_is_delivered_once_after_it() {
     let kafka = Kafka::shared().await;
-    let (well, mut away) = (Receiver::accepting().await, Receiver::away());
+    let well = Receiver::accepting().await;
+    let mut away = Receiver::away();
     let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
     let server = Server::start(&config(kafka, producer.topic(), &well, &away), &[]).await;
     let mut offer = Offer {
@@ -88,7 +89,8 @@ impl Offer<'_> {
 
     /// [`RATE`] records a second for each provider, whatever becomes of them.
     async fn steadily(&mut self, providers: &[&'static str], lasting: Duration) {
-        let (start, mut sent) = (Instant::now(), 0);
+        let start = Instant::now();
+        let mut sent = 0;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let total = (RATE * lasting.as_secs_f64()) as u64;

@@ -27,13 +27,13 @@ async fn a_broken_set_is_refused_with_every_error_placed_while_the_old_one_works
     );
     server.write_rules("c.yaml", "rules:\n  - name: three\n    condition: { field: action.payload.x, matches: \"(\" }\n    action: { type: allow }\n");
 
-    let (stop, sent) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let sent = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..4 {
-        let (server, stop, sent) = (server.clone(), stop.clone(), sent.clone());
+        let server = server.clone();
+        let stop = stop.clone();
+        let sent = sent.clone();
         callers.spawn(async move {
             while !stop.load(Relaxed) {
                 let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
@@ -84,9 +84,11 @@ async fn reloads_under_load_never_show_a_mixed_set() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = JoinSet::new();
     for _ in 0..4 {
-        let (server, stop) = (server.clone(), stop.clone());
+        let server = server.clone();
+        let stop = stop.clone();
         callers.spawn(async move {
-            let (mut red, mut blue) = (0, 0);
+            let mut red = 0;
+            let mut blue = 0;
             while !stop.load(Relaxed) {
                 let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
                 match answer.body["Suppressed"]["rule"].as_str() {
@@ -106,7 +108,8 @@ async fn reloads_under_load_never_show_a_mixed_set() {
         assert_eq!(answer.body["loaded"], 2, "{answer:?}");
     }
     stop.store(true, Relaxed);
-    let (mut red, mut blue) = (0, 0);
+    let mut red = 0;
+    let mut blue = 0;
     while let Some(seen) = callers.join_next().await {
         let seen: (u64, u64) = seen.unwrap();
         red += seen.0;

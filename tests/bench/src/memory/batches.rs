@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn run(setting: &Setting) -> anyhow::Result<Outcome> {
     setting.troubled.behave(Manner::Hung);
     let start = Instant::now();
-    let (turns, taken) = (Semaphore::new(SENDERS), AtomicU64::new(0));
-    let (turns, taken) = (Arc::new(turns), Arc::new(taken));
+    let turns = Arc::new(Semaphore::new(SENDERS));
+    let taken = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..BATCHES {
         let caller = Caller {

@@ -36,7 +36,8 @@ struct Seen {
 }
 
 pub(super) async fn run(setting: &Setting, bytes: u64) -> anyhow::Result<Outcome> {
-    let (start, left) = (Instant::now(), Arc::new(AtomicU64::new(bytes)));
+    let start = Instant::now();
+    let left = Arc::new(AtomicU64::new(bytes));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let caller = Caller {
@@ -112,7 +113,9 @@ impl Caller {
 
     /// Enough actions for one batch; `spare` is the one that did not fit into the last batch.
     fn next_batch(&self, spare: &mut Option<(u64, Vec<u8>)>) -> (Vec<u64>, Bytes) {
-        let (mut numbers, mut actions, mut length) = (Vec::new(), Vec::new(), 2);
+        let mut numbers = Vec::new();
+        let mut actions = Vec::new();
+        let mut length = 2;
         while actions.len() < BATCH_ACTIONS_MAX {
             let (number, action) = spare.take().unwrap_or_else(|| next(&self.far_end));
             length += action.len() + 1;

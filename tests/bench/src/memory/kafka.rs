@@ -16,7 +16,8 @@ pub(super) async fn run(
     topic: Topic,
     bytes: u64,
 ) -> anyhow::Result<Outcome> {
-    let (start, far_end) = (Instant::now(), setting.far_end.clone());
+    let start = Instant::now();
+    let far_end = setting.far_end.clone();
     spawn_blocking(move || {
         let mut offered = 0;
         while offered < bytes {
