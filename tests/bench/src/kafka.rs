@@ -19,7 +19,7 @@ use crate::topic::queue;
 
 const TOPIC: &str = "bench";
 const PARTITIONS: i32 = 6;
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -172,7 +172,7 @@ async fn server(brokers: &str, records: u64, audit: Audit) -> anyhow::Result<Run
     let start = Instant::now();
     let mut process = Measured::start(&server_binary()?, &arguments, &log)?;
     until_ready(port, "/health", Duration::from_secs(10)).await?;
-    let counters = until_counted(port, "dispatched", records, PATIENCE).await?;
+    let counters = until_counted(port, "dispatched", records, TIMEOUT).await?;
     let seconds = start.elapsed().as_secs_f64();
     process.still_runs(&log)?;
     let unique = unique_keys(records);

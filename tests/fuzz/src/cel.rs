@@ -1,7 +1,7 @@
-//! A CEL expression and a payload: it is refused, or it is the same condition wherever it may stand in a rule.
+//! A CEL expression and a payload: the expression is refused, or has the same result in every place a rule allows.
 //!
-//! Parts: the expression, and the payload. A rule whose condition is the text is compared with rules that hold it
-//! inside `not`, `all` and `any`, and with one whose ternary keeps it from being turned into native conditions.
+//! Parts: the expression, and the payload. The rule with the text as its condition is compared with rules that have it
+//! inside `not`, `all` and `any`, and with a rule whose ternary prevents the lowering to native conditions.
 
 use acteon_core::Action;
 use acteon_core::rules::{Evaluation, RuleResult};
@@ -13,7 +13,7 @@ use crate::decide::judge;
 use crate::parts::{sample, split, text};
 use crate::rules::settings;
 
-/// What only one of two texts may be: the longer one goes beyond a bound sooner.
+/// Reasons to refuse only one of two texts: the longer text exceeds a bound sooner.
 const BOUNDS: [&str; 3] = ["steps", "bytes", "MiB"];
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
@@ -42,7 +42,7 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     Reading::Accepted
 }
 
-/// The same expression as a part of one that native conditions cannot express.
+/// The expression inside one that native conditions cannot express.
 fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
     let wrapped = json!(format!("(\n{expression}\n) ? true : false"));
     let Some(set) = compile(&[wrapped]) else {
@@ -58,7 +58,12 @@ fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
             .as_deref()
             .is_some_and(|reason| BOUNDS.iter().any(|bound| reason.contains(bound)));
     if !is_bound {
-        assert_eq!(alone, rule.result, "lowered and not: {:?}", rule.why());
+        assert_eq!(
+            alone,
+            rule.result,
+            "the lowered and the interpreted form differ: {:?}",
+            rule.why()
+        );
     }
 }
 
@@ -70,7 +75,7 @@ fn negated(result: RuleResult) -> RuleResult {
     }
 }
 
-/// A set with a rule for each condition, all of which are tried.
+/// A set with one rule per condition; every rule is evaluated.
 fn compile(conditions: &[Value]) -> Option<RuleSet> {
     let rule = |(number, condition): (usize, &Value)| {
         json!({
@@ -99,7 +104,7 @@ fn results(set: &RuleSet, action: &Action) -> Vec<RuleResult> {
     evaluation.trace.iter().map(|rule| rule.result).collect()
 }
 
-/// The sample with this payload, when it is one.
+/// The sample action with this payload, if the payload is valid.
 fn action(payload: &[u8]) -> Action {
     let sample = sample();
     let list = [br#"{"payload":"#, payload, b"}"].concat();

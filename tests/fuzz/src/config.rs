@@ -1,4 +1,4 @@
-//! Configuration: settings or problems, twice the same, and no secret in either.
+//! Configuration: settings or problems, the same on a second read, and no secret in either.
 //!
 //! Parts: the file, then variables and flags, each a line `NAME=value`.
 
@@ -14,7 +14,7 @@ use crate::parts::{split, text};
 
 mod adapters;
 
-/// What `env:TOKEN` stands for.
+/// The value of `env:TOKEN`.
 const SECRET: &str = "hush-7d1f0c55";
 
 /// The pipeline's types.

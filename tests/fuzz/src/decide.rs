@@ -1,7 +1,6 @@
-//! Rules and an action: a decision is there whatever they say, twice the same, and the one that is explained.
+//! Rules and an action: evaluation always reaches a decision, the same twice, and the explanation agrees with it.
 //!
-//! Parts: a rule file, an action, and made-up answers of the state (`mock_state`). The time is the action's
-//! `created_at`.
+//! Parts: a rule file, an action, and mocked answers of the state (`mock_state`). The time is the action's `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use acteon_core::state::{Answer, Question, Tallied};
@@ -40,7 +39,7 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     Reading::Accepted
 }
 
-/// What a decision asks is asked twice the same, and is part of what an explanation asks.
+/// Two decisions ask the same of the state, and an explanation asks that and more.
 fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<StateRead> {
     let asked = set.ask(action, now);
     assert_eq!(asked, set.ask(action, now));
@@ -50,7 +49,7 @@ fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<StateRead> {
     asked
 }
 
-/// An answer that follows from the question.
+/// An answer derived from the question.
 fn answer(read: &StateRead) -> Answer {
     match &read.question {
         Question::Tally(tally) => {
@@ -108,7 +107,7 @@ fn same(decision: &Decision, explained: &Evaluation) {
     assert_eq!(decision.rule_errors > 0, explained.has_errors);
 }
 
-/// What is to be done can be done.
+/// The verdict can be carried out.
 fn check(decision: &Decision, action: &Action) {
     let Effect::Deliver(plan) = &decision.effect else {
         return;

@@ -15,7 +15,7 @@ use super::{MIB, Outcome, PATH, Setting, batch, next};
 use crate::child::counters;
 use crate::connection::Connection;
 use crate::far_end::FarEnd;
-use crate::receiver::Manner;
+use crate::receiver::Behaviour;
 
 /// Together their bodies exceed the bound.
 const CALLERS: usize = 64;
@@ -57,7 +57,7 @@ pub(super) async fn run(setting: &Setting, bytes: u64) -> anyhow::Result<Outcome
         seen.hung_up += one.hung_up;
     }
     let seconds = start.elapsed().as_secs_f64();
-    setting.troubled.behave(Manner::Well);
+    setting.troubled.behave(Behaviour::Well);
     sleep(GOES_ON).await;
     let arrived = |number: &&u64| setting.far_end.has_arrived(**number);
     let here = seen.executed.iter().filter(arrived).count();
