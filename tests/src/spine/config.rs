@@ -287,7 +287,7 @@ async fn check_connects_to_all_that_is_configured_when_asked_to() {
     assert_eq!(receiver.requests(), 0, "nothing is sent");
     let (code, _, complained) = connect(&orders(kafka.bootstrap(), "no-such-topic"));
     let expected =
-        "acteon.toml:5:11: sources.orders.topics[0]: the brokers have no topic `no-such-topic`";
+        "acteon.toml:5:11: sources.orders.topics[0]: topic `no-such-topic` does not exist";
     assert!(
         code == Some(1) && complained.starts_with(expected),
         "{complained}"
