@@ -14,7 +14,7 @@ mod status;
 
 use std::sync::Arc;
 
-use acteon_core::health::{Providers, Readiness};
+use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
 use acteon_core::{
@@ -54,7 +54,7 @@ pub struct Ports {
     /// Who knows whether the process is ready.
     pub readiness: Arc<dyn Readiness>,
     /// Who knows how the providers are.
-    pub providers: Arc<dyn Providers>,
+    pub providers: Arc<dyn ProviderAdmin>,
     /// Who knows what waits to be tried again.
     pub redeliveries: Arc<dyn Redeliveries>,
     /// What became of actions since the start.

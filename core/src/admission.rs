@@ -78,11 +78,11 @@ impl Admission {
 
     /// Sets bytes aside, until dropped, for data that client libraries prefetch. Does not wait for actions in flight to
     /// finish. The total stays within [`reserve_max`](Self::reserve_max).
-    pub fn reserve(self: &Arc<Self>, bytes: u32) -> Reserved {
+    pub fn reserve(self: &Arc<Self>, bytes: u32) -> ReservedBytes {
         let more = |before: u32| Some(before.saturating_add(bytes).min(self.reserve_max()));
         let before = self.reserved.fetch_update(SeqCst, SeqCst, more);
         let before = before.unwrap_or_else(|before| before);
-        Reserved {
+        ReservedBytes {
             set_aside_of: self.clone(),
             bytes: bytes.min(self.reserve_max() - before),
         }
@@ -179,12 +179,12 @@ impl Drop for Waiting<'_> {
 
 /// Bytes set aside. Dropping this releases them.
 #[derive(Debug)]
-pub struct Reserved {
+pub struct ReservedBytes {
     set_aside_of: Arc<Admission>,
     bytes: u32,
 }
 
-impl Drop for Reserved {
+impl Drop for ReservedBytes {
     fn drop(&mut self) {
         self.set_aside_of.reserved.fetch_sub(self.bytes, SeqCst);
         self.set_aside_of.wake_next();

@@ -154,7 +154,7 @@ pub enum AuditedOutcome {
     Deduplicated {},
     /// An administrative change, or an outcome read back from a backend's store: a name and a JSON object.
     #[serde(serialize_with = "details_only")]
-    Noted(CompactString, Arc<RawValue>),
+    Other(CompactString, Arc<RawValue>),
 }
 
 fn details_only<S: Serializer>(
@@ -178,7 +178,7 @@ impl AuditedOutcome {
             Self::StateChanged { .. } => "state_changed",
             Self::CircuitOpen { .. } => "circuit_open",
             Self::Deduplicated {} => "deduplicated",
-            Self::Noted(name, _) => name,
+            Self::Other(name, _) => name,
         }
     }
 }
@@ -236,7 +236,7 @@ impl From<&ActionOutcome> for AuditedOutcome {
                 fallback_chain,
             },
             ActionOutcome::DryRun { .. } => {
-                Self::Noted("dry_run".into(), Arc::from(RawValue::NULL.to_owned()))
+                Self::Other("dry_run".into(), Arc::from(RawValue::NULL.to_owned()))
             }
         }
     }
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn what_is_noted_is_written_as_the_object_it_is() {
         let details = RawValue::from_string(r#"{"loaded":3}"#.to_owned()).unwrap();
-        let noted = AuditedOutcome::Noted("reloaded".into(), details.into());
+        let noted = AuditedOutcome::Other("reloaded".into(), details.into());
         assert_eq!(serde_json::to_string(&noted).unwrap(), r#"{"loaded":3}"#);
     }
 }

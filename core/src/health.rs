@@ -46,17 +46,17 @@ pub trait Readiness: Send + Sync {
 }
 
 /// Whoever can say how the providers are.
-pub trait Providers: Send + Sync {
+pub trait ProviderAdmin: Send + Sync {
     /// All providers, sorted by name.
     fn health(&self) -> Vec<ProviderHealth>;
 
     /// Opens or closes the breaker of one, and tells how it is then; nothing when there is none of this name.
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth>;
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth>;
 }
 
 /// What an operator makes of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByHand {
+pub enum BreakerOverride {
     /// Nothing is tried until it is closed by hand.
     Open,
     /// As if nothing had failed.

@@ -48,7 +48,7 @@ pub struct SinkError {
     /// One sentence for people. Contains no secrets and no payload.
     pub message: CompactString,
     /// The provider's answer, if it refused.
-    pub refusal: Option<Box<Refused>>,
+    pub refusal: Option<Box<ProviderRefusal>>,
     /// The library's own error, for the log.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -56,7 +56,7 @@ pub struct SinkError {
 
 /// How a provider refused an action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
+pub struct ProviderRefusal {
     /// The status number of the provider's protocol.
     pub status: Option<u16>,
     /// The response body, not yet redacted; at most 64 KiB.
@@ -108,7 +108,7 @@ impl SinkError {
 
     /// Keeps the provider's answer.
     #[must_use]
-    pub fn refused(mut self, refused: Refused) -> Self {
+    pub fn refused(mut self, refused: ProviderRefusal) -> Self {
         self.refusal = Some(Box::new(refused));
         self
     }

@@ -42,7 +42,7 @@ pub trait State: Send + Sync {
         &self,
         reservations: &[Reservation],
         lease: Duration,
-    ) -> Result<Vec<Reserved>, StateError>;
+    ) -> Result<Vec<ReservationAnswer>, StateError>;
 
     /// Settles reservations, counts notes and stores dead letters, in one round trip.
     /// - A settlement whose fence is no longer in force (its lease was lost) confirms and releases nothing of another
@@ -60,7 +60,11 @@ pub trait State: Send + Sync {
     /// Extends reservations to `lease` from now.
     /// - Answers `false` for a reservation of which a key was already lost.
     /// - Takes back nothing that was lost.
-    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError>;
+    async fn renew(
+        &self,
+        held: &[HeldReservation],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError>;
 
     /// Sets the state of events.
     /// - Overwrites the previous state, whatever it was.
@@ -101,16 +105,16 @@ pub struct Capabilities {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fullness {
     /// Leases, claims, quotas, and everything else that counts towards the same bound.
-    pub keys: Level,
+    pub keys: FillLevel,
     /// Dead letters that could not be decoded.
-    pub poison: Level,
+    pub poison: FillLevel,
     /// Dead letters that could not be delivered.
-    pub exhausted: Level,
+    pub exhausted: FillLevel,
 }
 
 impl Fullness {
     /// The dead letters of one kind.
-    pub fn of(&self, kind: DeadLetterKind) -> &Level {
+    pub fn of(&self, kind: DeadLetterKind) -> &FillLevel {
         match kind {
             DeadLetterKind::Poison => &self.poison,
             DeadLetterKind::Exhausted => &self.exhausted,
@@ -120,7 +124,7 @@ impl Fullness {
 
 /// How much of one kind of entry is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Level {
+pub struct FillLevel {
     /// The number of entries.
     pub kept: u64,
     /// The bound at which the backend refuses more, such as `100000 of 100000`. `None` while there is room, and where
@@ -203,7 +207,7 @@ pub struct Tally {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Answers [`Question::Tally`].
-    Tally(Tallied),
+    Tally(TallyCount),
     /// Answers [`Question::EventState`]. `None` if there is no such event.
     EventState(Option<CompactString>),
     /// Answers [`Question::ActiveEvent`].
@@ -212,7 +216,7 @@ pub enum Answer {
 
 /// The count under a key inside its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tallied {
+pub struct TallyCount {
     /// How often. Everything inside the window is counted. Entries from the sixteenth of a window before it may be
     /// counted too: the count is never too low, and too high by at most those entries. Zero if `last` is `None`.
     pub count: u64,
@@ -234,14 +238,14 @@ pub struct Event {
     /// The current state.
     pub state: CompactString,
     /// Whether the event is active, or how long to keep it once it has ended.
-    pub standing: Standing,
+    pub phase: EventPhase,
     /// The values of its labels and fingerprint fields. May contain duplicates.
     pub values: Vec<CompactString>,
 }
 
 /// Whether an event is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum EventPhase {
     /// The event continues. It is kept until it is tracked as ended.
     Active,
     /// The event has ended. It is forgotten after this time.
@@ -307,12 +311,12 @@ pub enum WhenFull {
     /// The reservation is refused.
     Refuse,
     /// The reservation continues without a place in this quota, and the grant records it.
-    Note,
+    Continue,
 }
 
 /// The answer to a [`Reservation`].
 #[derive(Clone, Debug)]
-pub enum Reserved {
+pub enum ReservationAnswer {
     /// Everything is held.
     Granted(Grant),
     /// The id was settled before, with this outcome.
@@ -342,7 +346,7 @@ pub struct Grant {
     pub fence: u64,
     /// When the quotas were charged, by the backend's clock.
     pub charged_at: Timestamp,
-    /// Bit `i` is set if quota `i` was full and [`WhenFull::Note`] applied.
+    /// Bit `i` is set if quota `i` was full and [`WhenFull::Continue`] applied.
     pub noted_full: u64,
 }
 
@@ -357,7 +361,7 @@ pub struct Busy {
 
 /// A reservation in force.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HeldReservation {
     /// The reservation as requested; shared by its holder and the task that renews it.
     pub reservation: Arc<Reservation>,
     /// The grant.
@@ -368,21 +372,21 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// The reservation to end, if there was one.
-    pub held: Option<Held>,
+    pub held: Option<HeldReservation>,
     /// Whether claims and quotas are confirmed or released.
-    pub end: End,
+    pub end: ReservationEnd,
     /// The outcome to answer again. If a lease is held, it is stored only if that lease was not lost.
-    pub remember: Option<Remember>,
+    pub remember: Option<RememberedOutcome>,
     /// The dead letter to store.
     pub dead_letter: Option<Arc<DeadLetter>>,
     /// The tallies that count this action, once each, whatever its outcome and even if its lease was lost. No
     /// duplicates.
-    pub notes: Vec<Tally>,
+    pub counts: Vec<Tally>,
 }
 
 /// An outcome to answer again.
 #[derive(Clone, Debug)]
-pub struct Remember {
+pub struct RememberedOutcome {
     /// The name of the action: the key of its lease, if one is held.
     pub under: StateKey,
     /// The outcome.
@@ -393,7 +397,7 @@ pub struct Remember {
 
 /// What happens to the claims and quotas of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ReservationEnd {
     /// Claims are confirmed for their ttl. Quotas stay charged.
     Confirm,
     /// Claims are released and quotas refunded.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::delivery::{detached, position_id};
-use acteon_core::state::{End, Settlement};
+use acteon_core::state::{ReservationEnd, Settlement};
 use acteon_core::{
     ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, Loan, Poison, Refusal,
 };
@@ -65,7 +65,7 @@ impl Pipeline {
     }
 
     /// Stores messages that cannot be decoded as dead letters.
-    pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
+    pub(crate) async fn dead_letter_poison(&self, poison: Vec<Loan<Poison>>) {
         let now = self.parts.clock.now();
         let letters = poison.iter().map(|loan| Arc::new(loan.dead_letter(now)));
         let letters: Vec<_> = letters.collect();
@@ -96,10 +96,10 @@ impl Pipeline {
 fn stored(letter: Arc<DeadLetter>) -> Settlement {
     Settlement {
         held: None,
-        end: End::Release,
+        end: ReservationEnd::Release,
         remember: None,
         dead_letter: Some(letter),
-        notes: Vec::new(),
+        counts: Vec::new(),
     }
 }
 

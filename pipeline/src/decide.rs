@@ -124,7 +124,7 @@ impl Deciding {
         job.ruling.verdict = decision.verdict;
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;
-        job.ruling.notes = decision.notes;
+        job.ruling.counts = decision.notes;
         match Need::of(job, decision.effect, &self.options) {
             Need::Nothing(job) => self.decided.free.push(job),
             Need::End(end) => self.decided.ended.push(end),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use acteon_core::state::{Busy, End, Settlement, StateKey};
+use acteon_core::state::{Busy, ReservationEnd, Settlement, StateKey};
 use acteon_core::verdict::Verdict;
 use acteon_core::{ActionOutcome, Refusal};
 use hashbrown::HashMap;
@@ -104,8 +104,8 @@ impl Waiting {
                 continue;
             };
             let turn = match settlement.end {
-                End::Confirm => Turn::All,
-                End::Release => Turn::First,
+                ReservationEnd::Confirm => Turn::All,
+                ReservationEnd::Release => Turn::First,
             };
             for claim in &held.reservation.claims {
                 called |= lines.call(&claim.key, now, turn);

@@ -53,7 +53,7 @@ impl Pipeline {
                 continue;
             };
             if let Some(feed) = feed {
-                feed.note(provider.number);
+                feed.add(provider.number);
             }
             let slot = inline.at(provider);
             let later = match slot.begin(job).await {

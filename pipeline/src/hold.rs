@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::State;
-use acteon_core::state::{End, Held, Settlement};
+use acteon_core::state::{HeldReservation, ReservationEnd, Settlement};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The hold of one job.
 pub(crate) struct Hold {
-    held: Held,
+    held: HeldReservation,
     /// When it was granted.
     granted_at: Instant,
     holds: Arc<Handle>,
@@ -38,7 +38,7 @@ enum Kept {
 }
 
 impl Hold {
-    pub(crate) fn new(held: Held, granted_at: Instant, holds: Arc<Handle>) -> Self {
+    pub(crate) fn new(held: HeldReservation, granted_at: Instant, holds: Arc<Handle>) -> Self {
         Self {
             held,
             granted_at,
@@ -47,7 +47,7 @@ impl Hold {
         }
     }
 
-    pub(crate) fn held(&self) -> &Held {
+    pub(crate) fn held(&self) -> &HeldReservation {
         &self.held
     }
 
@@ -90,12 +90,12 @@ pub(crate) struct Handle(Arc<Holds>);
 #[derive(Default)]
 pub(crate) struct Holds {
     renewed: Mutex<HashMap<u64, Renewed>>,
-    dropped: Mutex<Vec<Held>>,
+    dropped: Mutex<Vec<HeldReservation>>,
     changed: Notify,
 }
 
 struct Renewed {
-    held: Held,
+    held: HeldReservation,
     /// When it was granted or last renewed.
     since: Instant,
 }
@@ -106,7 +106,7 @@ impl Holds {
         Arc::new(Handle(self.clone()))
     }
 
-    fn add(&self, held: &Held, granted_at: Instant) {
+    fn add(&self, held: &HeldReservation, granted_at: Instant) {
         let renewed = Renewed {
             held: held.clone(),
             since: granted_at,
@@ -120,11 +120,11 @@ impl Holds {
         }
     }
 
-    fn remove(&self, held: &Held) {
+    fn remove(&self, held: &HeldReservation) {
         self.renewed.lock().remove(&held.grant.fence);
     }
 
-    fn release_later(&self, held: Held) {
+    fn release_later(&self, held: HeldReservation) {
         self.dropped.lock().push(held);
         self.changed.notify_one();
     }
@@ -197,13 +197,13 @@ impl Holds {
     }
 
     /// The holds that are at least a sixth of a lease old. They would be too old by the look after the next.
-    fn due(&self, now: Instant, lease: Duration) -> Vec<Held> {
+    fn due(&self, now: Instant, lease: Duration) -> Vec<HeldReservation> {
         let renewed = self.renewed.lock();
         let old = renewed.values().filter(|one| one.since + lease / 6 <= now);
         old.map(|one| one.held.clone()).collect()
     }
 
-    fn renewed_at(&self, held: &[Held], at: Instant) {
+    fn renewed_at(&self, held: &[HeldReservation], at: Instant) {
         let mut renewed = self.renewed.lock();
         for one in held {
             if let Some(one) = renewed.get_mut(&one.grant.fence) {
@@ -213,12 +213,12 @@ impl Holds {
     }
 }
 
-fn release_of(held: Held) -> Settlement {
+fn release_of(held: HeldReservation) -> Settlement {
     Settlement {
         held: Some(held),
-        end: End::Release,
+        end: ReservationEnd::Release,
         remember: None,
         dead_letter: None,
-        notes: Vec::new(),
+        counts: Vec::new(),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Ruling {
     /// Details for the audit trail besides the matched rule.
     pub(crate) details: Option<Box<VerdictDetails>>,
     /// The tallies that count the action once it is settled.
-    pub(crate) notes: Vec<Tally>,
+    pub(crate) counts: Vec<Tally>,
     pub(crate) generation: Stamp,
 }
 
@@ -85,7 +85,7 @@ impl Job {
                 verdict: Verdict::Allow,
                 matched_rule: None,
                 details: None,
-                notes: Vec::new(),
+                counts: Vec::new(),
                 generation,
             },
             route: Route {

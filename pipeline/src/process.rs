@@ -49,8 +49,8 @@ impl Intake for Pipeline {
         self.settle(ended).await;
     }
 
-    async fn bury(&self, poison: Vec<Loan<Poison>>) {
-        self.bury_poison(poison).await;
+    async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
+        self.dead_letter_poison(poison).await;
     }
 
     async fn give_up(&self, delivery: Delivery, why: Failure) {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::attempt::EXCERPT_BYTES_MAX;
-use acteon_core::health::{BreakerState, ByHand, ProviderHealth};
+use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, SinkError};
 use compact_str::CompactString;
@@ -102,14 +102,14 @@ impl Providers {
     }
 }
 
-impl acteon_core::health::Providers for Providers {
+impl acteon_core::health::ProviderAdmin for Providers {
     fn health(&self) -> Vec<ProviderHealth> {
         let mut health: Vec<_> = self.all().map(|one| self.health_of(one)).collect();
         health.sort_by(|a, b| a.name.cmp(&b.name));
         health
     }
 
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth> {
         let provider = self.get(name)?;
         provider.observed(|stats| stats.breaker.set(to));
         Some(self.health_of(provider))

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Held, Recall, Reservation, Reserved, StateKey};
+use acteon_core::state::{
+    Grant, HeldReservation, Recall, Reservation, ReservationAnswer, StateKey,
+};
 use acteon_core::{ActionOutcome, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
@@ -196,36 +198,36 @@ struct Answering<'a> {
 }
 
 impl Answering<'_> {
-    fn answer(&mut self, mut asking: Asking, answer: Reserved) {
+    fn answer(&mut self, mut asking: Asking, answer: ReservationAnswer) {
         match answer {
-            Reserved::Granted(grant) => {
+            ReservationAnswer::Granted(grant) => {
                 self.hold(&mut asking, grant);
                 self.proceed(asking);
             }
-            Reserved::Remembered(outcome) => {
+            ReservationAnswer::Remembered(outcome) => {
                 if let Some(key) = &asking.gates.reservation.lease {
                     self.pipeline.waiting.delivered(key);
                 }
                 self.pipeline.parts.counters.replayed.fetch_add(1, Relaxed);
                 asking.job.delivery.remembered(*outcome);
             }
-            Reserved::Busy(busy) => {
+            ReservationAnswer::Busy(busy) => {
                 let patience = Instant::now() + self.pipeline.parts.options.lease_wait;
                 asking.patience.get_or_insert(patience);
                 self.pipeline.waiting.add(asking, busy);
             }
-            Reserved::Duplicate { claim } => {
+            ReservationAnswer::Duplicate { claim } => {
                 if let Some(claim) = asking.gates.reservation.claims.get(claim) {
                     self.pipeline.waiting.delivered(&claim.key);
                 }
                 self.ended.push(duplicate(asking, claim));
             }
-            Reserved::Throttled { quota, retry_after } => {
+            ReservationAnswer::Throttled { quota, retry_after } => {
                 let wait = (quota, retry_after);
                 let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.pace);
                 self.ended.push(ended);
             }
-            Reserved::Full => {
+            ReservationAnswer::Full => {
                 self.pipeline.ends.state_full();
                 let ended = asking.job.refused(STATE_WAIT, Refusal::StateFull);
                 self.ended.push(ended);
@@ -249,7 +251,7 @@ impl Answering<'_> {
         asking.job.gates = to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
         let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
-        let held = Held {
+        let held = HeldReservation {
             reservation: Arc::new(reservation),
             grant,
         };

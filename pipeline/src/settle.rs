@@ -7,7 +7,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::ids::Ids;
-use acteon_core::state::{End, Remember, Settlement};
+use acteon_core::state::{RememberedOutcome, ReservationEnd, Settlement};
 use acteon_core::{
     ActionOutcome, AuditRecord, DeadLetter, Delay, Disposition, History, Policy, Refusal,
     StateError, TimeLeft,
@@ -209,7 +209,7 @@ impl Pipeline {
         let held = job.hold.as_ref().map(|hold| hold.held().clone());
         let letter = closing.end.letter();
         let outcome = closing.end.outcome();
-        let counts = outcome.is_some() && !job.ruling.notes.is_empty();
+        let counts = outcome.is_some() && !job.ruling.counts.is_empty();
         let remember = outcome.and_then(|outcome| self.remember(job, outcome));
         if held.is_none() && letter.is_none() && remember.is_none() && !counts {
             return None;
@@ -218,23 +218,23 @@ impl Pipeline {
         Some(Settlement {
             held,
             end: match is_delivered {
-                true => End::Confirm,
-                false => End::Release,
+                true => ReservationEnd::Confirm,
+                false => ReservationEnd::Release,
             },
             remember,
             dead_letter: letter.cloned(),
-            notes: match counts {
-                true => job.ruling.notes.clone(),
+            counts: match counts {
+                true => job.ruling.counts.clone(),
                 false => Vec::new(),
             },
         })
     }
 
     /// The outcome to answer a caller who asks again under the same id.
-    fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<Remember> {
+    fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<RememberedOutcome> {
         let (delivery, options) = (&job.delivery, &self.parts.options);
         let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
-        (is_named && is_worth_remembering(outcome)).then(|| Remember {
+        (is_named && is_worth_remembering(outcome)).then(|| RememberedOutcome {
             under: lease_key(job),
             outcome: outcome.clone(),
             ttl: options.idempotency_ttl,

@@ -1,7 +1,7 @@
 //! `/v1/providers`: how those who deliver are.
 
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
-use acteon_core::health::{BreakerState, ByHand, LastError, ProviderHealth};
+use acteon_core::health::{BreakerOverride, BreakerState, LastError, ProviderHealth};
 use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -178,8 +178,8 @@ pub(super) async fn set_breaker(
     Json(BreakerRequest { state }): Json<BreakerRequest>,
 ) -> Result<Json<Provider>, ApiError> {
     let to = match state {
-        BreakerByHand::Open => ByHand::Open,
-        BreakerByHand::Closed => ByHand::Closed,
+        BreakerByHand::Open => BreakerOverride::Open,
+        BreakerByHand::Closed => BreakerOverride::Closed,
     };
     let health = api.set_breaker(&access, &name, to).await?;
     Ok(Json(health.into()))

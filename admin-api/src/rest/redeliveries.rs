@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use acteon_connect_http::{ApiError, Json, Query};
 use acteon_core::AttemptRecord;
-use acteon_core::redelivery::{Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, RedeliveryPage, RedeliveryQuery};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
@@ -91,7 +91,7 @@ pub(super) struct Redelivery<'a> {
 }
 
 impl<'a> Redelivery<'a> {
-    fn of(one: &'a Redelivering) -> Self {
+    fn of(one: &'a PendingRedelivery) -> Self {
         Self {
             action_id: &one.action_id,
             namespace: &one.namespace,

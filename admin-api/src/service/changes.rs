@@ -133,7 +133,7 @@ impl AdminApi {
 fn noted(name: &str, details: &Value) -> AuditedOutcome {
     let details =
         serde_json::value::to_raw_value(details).unwrap_or_else(|_| RawValue::NULL.to_owned());
-    AuditedOutcome::Noted(name.into(), Arc::from(details))
+    AuditedOutcome::Other(name.into(), Arc::from(details))
 }
 
 fn record_id(now: Timestamp) -> Uuid {

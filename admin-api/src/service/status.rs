@@ -1,7 +1,7 @@
 //! How the process and its providers are. Open to all who reach the listener, but for the providers.
 
 use acteon_core::counters::CountersSnapshot;
-use acteon_core::health::{ByHand, Part, ProviderHealth};
+use acteon_core::health::{BreakerOverride, Part, ProviderHealth};
 use compact_str::CompactString;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ impl AdminApi {
         &self,
         access: &Access,
         provider: &str,
-        to: ByHand,
+        to: BreakerOverride,
     ) -> Result<ProviderHealth, AdminError> {
         let (ports, provider) = (self.ports.clone(), CompactString::from(provider));
         let work = async move {
@@ -53,8 +53,8 @@ impl AdminApi {
             let answer = health.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
             Ok(Changed {
                 outcome: match to {
-                    ByHand::Open => "opened",
-                    ByHand::Closed => "closed",
+                    BreakerOverride::Open => "opened",
+                    BreakerOverride::Closed => "closed",
                 },
                 details: json!({ "provider": provider }),
                 answer,

@@ -47,7 +47,7 @@ async fn three_kinds(world: &World) {
     failed.payload = None;
     failed.attempts = vec![refused_attempt(), refused_attempt()];
     let mut change = record(3, 20);
-    change.outcome = AuditedOutcome::Noted(
+    change.outcome = AuditedOutcome::Other(
         "reloaded".into(),
         Arc::from(RawValue::from_string(r#"{"rules":2}"#.into()).unwrap()),
     );
@@ -68,7 +68,7 @@ async fn what_was_delivered_at_once_shows_its_one_attempt() {
     let world = World::new();
     let outcome = |name: &str| {
         let details = RawValue::from_string(r#"{"status":"success"}"#.into()).unwrap();
-        AuditedOutcome::Noted(name.into(), details.into())
+        AuditedOutcome::Other(name.into(), details.into())
     };
     let (mut read_back, mut suppressed) = (record(2, 10), record(3, 20));
     read_back.outcome = outcome("executed");

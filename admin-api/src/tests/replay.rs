@@ -53,7 +53,7 @@ async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted(
         (record.namespace.as_str(), record.tenant.as_str()),
         ("ns", "t1")
     );
-    let AuditedOutcome::Noted(name, details) = &record.outcome else {
+    let AuditedOutcome::Other(name, details) = &record.outcome else {
         panic!("an administrative change is noted")
     };
     let expected =

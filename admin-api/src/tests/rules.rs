@@ -11,7 +11,7 @@ use super::world::problem;
 
 /// The name, outcome and details of a record.
 fn noted(record: &AuditRecord) -> String {
-    let AuditedOutcome::Noted(outcome, details) = &record.outcome else {
+    let AuditedOutcome::Other(outcome, details) = &record.outcome else {
         panic!("an administrative change is noted")
     };
     format!("{} {outcome} {details}", record.action_type)

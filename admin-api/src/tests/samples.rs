@@ -2,7 +2,7 @@
 
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::outcome::ResponseStatus;
-use acteon_core::redelivery::Redelivering;
+use acteon_core::redelivery::PendingRedelivery;
 use acteon_core::rules::RulesHash;
 use acteon_core::{
     AttemptRecord, AuditRecord, DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload,
@@ -71,11 +71,11 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
 }
 
 /// An action that was refused once and is tried again `seconds` after the epoch.
-pub(super) fn redelivering(number: u32, seconds: i64) -> Redelivering {
+pub(super) fn redelivering(number: u32, seconds: i64) -> PendingRedelivery {
     let mut history = History::beginning(epoch());
     history.push(refused_attempt());
     history.redeliveries = 1;
-    Redelivering {
+    PendingRedelivery {
         action_id: format!("a-{number}").into(),
         namespace: "ns".into(),
         tenant: "t1".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditQuery;
 use acteon_core::redelivery::RedeliveryQuery;
 use acteon_core::rules::EvaluateOptions;
-use acteon_core::scope::Grant;
+use acteon_core::scope::ScopeGrant;
 use acteon_core::state::DeadLetterQuery;
 use acteon_core::{Caller, LetterFilter, Scope};
 use acteon_testkit::action;
@@ -16,7 +16,7 @@ use crate::{Access, AdminError};
 
 /// Tenant `t1` only.
 fn narrow() -> Access {
-    let grant = Grant {
+    let grant = ScopeGrant {
         tenants: vec!["t1".into()],
         namespaces: vec!["*".into()],
         action_types: vec!["*".into()],

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::health::{
-    BreakerState, ByHand, LastError, Part, ProviderHealth, Providers, Readiness,
+    BreakerOverride, BreakerState, LastError, Part, ProviderAdmin, ProviderHealth, Readiness,
 };
-use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, Redeliveries, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
     RuleTrace, Rulebook, RulesError, RulesInForce,
@@ -141,10 +141,10 @@ impl World {
     pub(super) async fn keep_letters(&self, letters: impl IntoIterator<Item = DeadLetter>) {
         let keep = |letter| Settlement {
             held: None,
-            end: acteon_core::state::End::Release,
+            end: acteon_core::state::ReservationEnd::Release,
             remember: None,
             dead_letter: Some(Arc::new(letter)),
-            notes: Vec::new(),
+            counts: Vec::new(),
         };
         let settlements: Vec<_> = letters.into_iter().map(keep).collect();
         let refused = self.state.settle(&settlements).await.unwrap();
@@ -329,11 +329,11 @@ impl Readiness for FakeReadiness {
 
 /// Lists what it is told to.
 #[derive(Default)]
-pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<Redelivering>>);
+pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<PendingRedelivery>>);
 
 impl Redeliveries for FakeRedeliveries {
     fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage {
-        let place = |one: &Redelivering| (one.next_at, one.source.clone());
+        let place = |one: &PendingRedelivery| (one.next_at, one.source.clone());
         let mut matching = self.0.lock().clone();
         matching.retain(|one| query.matches(one) && Some(place(one)) > query.after);
         matching.sort_by_key(place);
@@ -348,7 +348,7 @@ impl Redeliveries for FakeRedeliveries {
 
 struct FakeProviders;
 
-impl Providers for FakeProviders {
+impl ProviderAdmin for FakeProviders {
     fn health(&self) -> Vec<ProviderHealth> {
         let new = ProviderHealth {
             name: "email".into(),
@@ -386,11 +386,11 @@ impl Providers for FakeProviders {
         vec![new, tried]
     }
 
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth> {
         let health = self.health().into_iter().find(|one| one.name == name)?;
         let breaker = match to {
-            ByHand::Open => BreakerState::Open,
-            ByHand::Closed => BreakerState::Closed,
+            BreakerOverride::Open => BreakerState::Open,
+            BreakerOverride::Closed => BreakerState::Closed,
         };
         Some(ProviderHealth { breaker, ..health })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acteon_core::attempt::AttemptRecord;
 use acteon_core::dead_letter::{DeadLetterBound, FullPolicy};
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterPage, DeadLetterQuery, Level, Settlement};
+use acteon_core::state::{DeadLetterPage, DeadLetterQuery, FillLevel, Settlement};
 use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -105,10 +105,10 @@ impl Letters {
         place.is_some_and(|(kind, number)| self.of_mut(kind).take(number).is_some())
     }
 
-    pub(crate) fn level(&mut self, kind: DeadLetterKind) -> Level {
+    pub(crate) fn level(&mut self, kind: DeadLetterKind) -> FillLevel {
         self.forget_old();
         let of_kind = self.of(kind);
-        Level {
+        FillLevel {
             kept: of_kind.kept.len() as u64,
             full: of_kind.full(kind),
         }

@@ -57,7 +57,7 @@ impl Hashing {
         {
             into.push(self.key(Kind::Lease, &remember.under));
         }
-        for note in &settlement.notes {
+        for note in &settlement.counts {
             into.push(self.key(Kind::Tally(nanos(note.within)), &note.key));
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, End, Grant, Held, Quota, Recall, Remember, Reservation, Reserved, Settlement, WhenFull,
+    Busy, Grant, HeldReservation, Quota, Recall, RememberedOutcome, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, WhenFull,
 };
 
 use crate::key::Key;
@@ -23,7 +24,7 @@ impl Locked<'_> {
         asked: &Reservation,
         keys: Keys<'_>,
         lease: Duration,
-    ) -> Reserved {
+    ) -> ReservationAnswer {
         if let Some(answer) = self
             .recalled(asked, keys)
             .or_else(|| self.taken(asked, keys))
@@ -35,7 +36,7 @@ impl Locked<'_> {
             Err(throttled) => return throttled,
         };
         if !self.fits(keys) {
-            return Reserved::Full;
+            return ReservationAnswer::Full;
         }
         let grant = Grant {
             fence: self.next_fence(),
@@ -43,10 +44,15 @@ impl Locked<'_> {
             noted_full,
         };
         self.take(asked, keys, grant, lease);
-        Reserved::Granted(grant)
+        ReservationAnswer::Granted(grant)
     }
 
-    pub(crate) fn renew(&mut self, held: &Held, keys: Keys<'_>, lease: Duration) -> bool {
+    pub(crate) fn renew(
+        &mut self,
+        held: &HeldReservation,
+        keys: Keys<'_>,
+        lease: Duration,
+    ) -> bool {
         let (fence, now) = (held.grant.fence, self.now);
         let until = now.saturating_add(nanos(lease));
         let mut all = true;
@@ -60,7 +66,7 @@ impl Locked<'_> {
     pub(crate) fn settle(
         &mut self,
         settlement: &Settlement,
-        held: &Held,
+        held: &HeldReservation,
         keys: Keys<'_>,
         charged: u64,
     ) {
@@ -72,16 +78,17 @@ impl Locked<'_> {
             self.remember(remember, key);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
-            let slot = (settlement.end == End::Confirm).then_some((Slot::Confirmed, claim.ttl));
+            let slot =
+                (settlement.end == ReservationEnd::Confirm).then_some((Slot::Confirmed, claim.ttl));
             self.end(*key, fence, slot);
         }
-        if settlement.end == End::Release {
+        if settlement.end == ReservationEnd::Release {
             self.refund(held, keys, charged);
         }
     }
 
     /// Stores an outcome under `key`, to be answered again.
-    pub(crate) fn remember(&mut self, remember: &Remember, key: Key) {
+    pub(crate) fn remember(&mut self, remember: &RememberedOutcome, key: Key) {
         let now = self.now;
         let until = now.saturating_add(nanos(remember.ttl));
         let outcome = remember.outcome.abridged();
@@ -89,15 +96,15 @@ impl Locked<'_> {
     }
 
     /// The remembered outcome, if it may be the answer.
-    fn recalled(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
+    fn recalled(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<ReservationAnswer> {
         let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
         let now = self.now;
         let outcome = self.shard(key).recall(key, now)?;
-        Some(Reserved::Remembered(Box::new(outcome.clone())))
+        Some(ReservationAnswer::Remembered(Box::new(outcome.clone())))
     }
 
     /// The answer if the lease or a claim is already taken.
-    fn taken(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<Reserved> {
+    fn taken(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<ReservationAnswer> {
         let now = self.now;
         let claims = asked.claims.iter().map(|claim| &claim.key);
         let named = asked.lease.iter().chain(claims).zip(names(keys));
@@ -106,11 +113,11 @@ impl Locked<'_> {
                 continue;
             };
             return Some(match &record.slot {
-                Slot::Pending(_) => Reserved::Busy(Busy {
+                Slot::Pending(_) => ReservationAnswer::Busy(Busy {
                     key: name.clone(),
                     expires_in: Duration::from_nanos(record.until - now),
                 }),
-                Slot::Confirmed => Reserved::Duplicate {
+                Slot::Confirmed => ReservationAnswer::Duplicate {
                     claim: at - usize::from(asked.lease.is_some()),
                 },
             });
@@ -119,7 +126,7 @@ impl Locked<'_> {
     }
 
     /// The quotas noted as full, or the wait until no quota refuses.
-    fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, Reserved> {
+    fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, ReservationAnswer> {
         let (now, mut noted, mut refused) = (self.now, 0, None);
         for (at, (quota, key)) in asked.quotas.iter().zip(keys.quotas).enumerate() {
             // The same key twice in one reservation takes two places.
@@ -136,7 +143,7 @@ impl Locked<'_> {
             else {
                 continue;
             };
-            if quota.when_full == WhenFull::Note && at < NOTES_MAX {
+            if quota.when_full == WhenFull::Continue && at < NOTES_MAX {
                 noted |= 1 << at;
             } else {
                 let (first, longest) = refused.unwrap_or((at, wait));
@@ -145,7 +152,7 @@ impl Locked<'_> {
         }
         match refused {
             None => Ok(noted),
-            Some((quota, wait)) => Err(Reserved::Throttled {
+            Some((quota, wait)) => Err(ReservationAnswer::Throttled {
                 quota,
                 retry_after: Duration::from_nanos(wait),
             }),
@@ -181,7 +188,7 @@ impl Locked<'_> {
         self.shard(key).end(key, fence, left)
     }
 
-    fn refund(&mut self, held: &Held, keys: Keys<'_>, at: u64) {
+    fn refund(&mut self, held: &HeldReservation, keys: Keys<'_>, at: u64) {
         let (now, fence) = (self.now, held.grant.fence);
         for (quota, key) in charged(&held.reservation, keys, held.grant) {
             let charge = Charge { fence, quota, at };

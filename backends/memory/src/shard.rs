@@ -2,7 +2,7 @@
 //! Remembered outcomes have a separate bound.
 
 use acteon_core::ActionOutcome;
-use acteon_core::state::Tallied;
+use acteon_core::state::TallyCount;
 use compact_str::CompactString;
 
 use crate::key::Key;
@@ -179,9 +179,9 @@ impl Shard {
         }
     }
 
-    pub(crate) fn tallied(&self, key: Key, span: Span, now: u64) -> Tallied {
+    pub(crate) fn tallied(&self, key: Key, span: Span, now: u64) -> TallyCount {
         let log = self.tallies.find(key);
-        log.map_or_else(Tallied::default, |log| log.read(span, now))
+        log.map_or_else(TallyCount::default, |log| log.read(span, now))
     }
 
     /// Counts one under `key`. False if the key is new and there is no room.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
-    Reservation, Reserved, Settlement, State, StateContext, StateError, States,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
+    Question, Reservation, ReservationAnswer, Settlement, State, StateContext, StateError, States,
 };
 use acteon_core::{Clock, DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -95,7 +95,7 @@ impl State for MemoryState {
         &self,
         reservations: &[Reservation],
         lease: Duration,
-    ) -> Result<Vec<Reserved>, StateError> {
+    ) -> Result<Vec<ReservationAnswer>, StateError> {
         let mut answers = Vec::with_capacity(reservations.len());
         self.shards
             .visit(reservations, Hashing::reservation, |locked, asked, rest| {
@@ -113,7 +113,7 @@ impl State for MemoryState {
                 let held = held.map(|held| (held, Keys::of(&held.reservation, rest)));
                 let remember = end.remember.as_ref().filter(|_| held.is_none());
                 let remembered = take(usize::from(remember.is_some()), rest);
-                let notes = end.notes.iter().zip(take(end.notes.len(), rest));
+                let notes = end.counts.iter().zip(take(end.counts.len(), rest));
                 let position = positions.next();
                 if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
                     return;
@@ -133,7 +133,11 @@ impl State for MemoryState {
         Ok(refused)
     }
 
-    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+    async fn renew(
+        &self,
+        held: &[HeldReservation],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
         let mut kept = Vec::with_capacity(held.len());
         self.shards.visit(
             held,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use acteon_core::state::{Event, Standing, StateKey};
+use acteon_core::state::{Event, EventPhase, StateKey};
 use compact_str::CompactString;
 
 use crate::error::NoRoom;
@@ -109,9 +109,9 @@ impl Hashing {
     /// The event as stored, except that `until` is still a duration.
     fn tracked(&self, event: &Event) -> Tracked {
         let name = |name| StateKey::new(&event.namespace, &event.tenant, "", name);
-        let (until, marks) = match event.standing {
-            Standing::Active => (u64::MAX, self.marks(&name(&event.event_type), event)),
-            Standing::Ended(retention) => (nanos(retention), Box::default()),
+        let (until, marks) = match event.phase {
+            EventPhase::Active => (u64::MAX, self.marks(&name(&event.event_type), event)),
+            EventPhase::Ended(retention) => (nanos(retention), Box::default()),
         };
         Tracked {
             key: self.key(Kind::Event, &name(&event.fingerprint)),

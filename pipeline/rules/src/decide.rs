@@ -265,7 +265,7 @@ impl Progress {
             return Err(Fault::TooManyQuotas);
         }
         let when_full = match on_full {
-            Some(_) => WhenFull::Note,
+            Some(_) => WhenFull::Continue,
             None => WhenFull::Refuse,
         };
         let key = key.of_quota(&rule.name, facts)?;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, ByHand};
+use acteon_core::health::{BreakerOverride, BreakerState};
 use tokio::time::Instant;
 
 use crate::options::BreakerOptions;
@@ -84,12 +84,12 @@ impl Breaker {
     }
 
     /// Opens it until it is closed by hand, or closes it.
-    pub(crate) fn set(&mut self, to: ByHand) {
+    pub(crate) fn set(&mut self, to: BreakerOverride) {
         self.failures_in_a_row = 0;
         self.recent = Recent::default();
         self.enter(match to {
-            ByHand::Open => State::Held,
-            ByHand::Closed => State::Closed,
+            BreakerOverride::Open => State::Held,
+            BreakerOverride::Closed => State::Closed,
         });
     }
 
@@ -311,7 +311,7 @@ mod tests {
     fn one_that_is_opened_by_hand_stays_open_until_it_is_closed_by_hand() {
         let (mut breaker, start) = (breaker(), Instant::now());
         let early = breaker.ask(start).unwrap();
-        breaker.set(ByHand::Open);
+        breaker.set(BreakerOverride::Open);
         breaker.answered(early);
         let later = start + Duration::from_secs(3600);
         assert!(breaker.ask(later).is_err());
@@ -319,13 +319,13 @@ mod tests {
             (breaker.state(), breaker.open_until()),
             (BreakerState::Open, None)
         );
-        breaker.set(ByHand::Closed);
+        breaker.set(BreakerOverride::Closed);
         let pass = breaker.ask(later).unwrap();
         breaker.failed(pass, later);
         assert_eq!(breaker.state(), BreakerState::Closed);
         breaker.failed(pass, later);
         assert_eq!(breaker.state(), BreakerState::Open);
-        breaker.set(ByHand::Closed);
+        breaker.set(BreakerOverride::Closed);
         assert!(matches!(breaker.ask(later), Ok(Pass::Free { .. })));
     }
 

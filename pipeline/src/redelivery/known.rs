@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::Envelope;
-use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, Redeliveries, RedeliveryPage, RedeliveryQuery};
 use compact_str::{CompactString, ToCompactString};
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ pub(crate) struct Known(Mutex<Listed>);
 
 #[derive(Default)]
 struct Listed {
-    by_time: BTreeMap<Key, Arc<Redelivering>>,
+    by_time: BTreeMap<Key, Arc<PendingRedelivery>>,
     due: HashMap<CompactString, Timestamp>,
     by_provider: HashMap<CompactString, usize>,
 }
@@ -42,7 +42,7 @@ impl Known {
             return;
         };
         let action = &envelope.action;
-        let one = Redelivering {
+        let one = PendingRedelivery {
             action_id: action.id.clone(),
             namespace: action.namespace.clone(),
             tenant: action.tenant.clone(),
@@ -93,7 +93,7 @@ impl Redeliveries for Known {
 }
 
 impl Listed {
-    fn insert(&mut self, one: Redelivering) {
+    fn insert(&mut self, one: PendingRedelivery) {
         self.remove(&one.source);
         if self.by_time.len() >= REMEMBERED_MAX {
             return;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::rules::{EvaluateError, EvaluateOptions, Rulebook};
-use acteon_core::state::{Answer as Told, Event, Question, Standing, State, StateKey, Tally};
+use acteon_core::state::{Answer as Told, Event, EventPhase, Question, State, StateKey, Tally};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Policy, StateError};
 use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, StateCalls, action};
@@ -155,7 +155,7 @@ rules:
         fingerprint: "f".into(),
         event_type: "cluster_down".into(),
         state: "firing".into(),
-        standing: Standing::Active,
+        phase: EventPhase::Active,
         values: vec!["eu-1".into()],
     };
     bench.state.track(&[event]).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::redelivery::{Redelivering, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, RedeliveryQuery};
 use acteon_core::{Delay, Envelope, Failure, FailureCode, History, Intake, Scope, Settled};
 use acteon_testkit::{Answer, Lender, RecordingSink, action};
 use jiff::SignedDuration;
@@ -39,7 +39,7 @@ fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
 }
 
 /// All listed redeliveries, soonest first.
-fn listed(bench: &Bench) -> Vec<std::sync::Arc<Redelivering>> {
+fn listed(bench: &Bench) -> Vec<std::sync::Arc<PendingRedelivery>> {
     let page = bench.pipeline.redeliveries().list(&RedeliveryQuery {
         scope: Scope::everything(),
         namespace: None,

@@ -4,7 +4,7 @@
 //! `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
-use acteon_core::state::{Answer, Question, Tallied};
+use acteon_core::state::{Answer, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleFile, RuleSet};
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ fn answer(read: &Read) -> Answer {
         Question::Tally(tally) => {
             let count = tally.within.as_secs() % 7;
             let last = (count > 0).then_some(tally.within / 2);
-            Answer::Tally(Tallied { count, last })
+            Answer::Tally(TallyCount { count, last })
         }
         Question::EventState(_) => Answer::EventState(Some("firing".into())),
         Question::ActiveEvent { value, .. } => Answer::ActiveEvent(value.is_none()),

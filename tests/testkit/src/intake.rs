@@ -161,7 +161,7 @@ impl Intake for FakeIntake {
         delivery.dead_lettered(letter);
     }
 
-    async fn bury(&self, poison: Vec<Loan<Poison>>) {
+    async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
         let count = poison.len();
         for loan in poison {
             self.buried.lock().push((*loan).clone());

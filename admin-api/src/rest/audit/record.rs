@@ -157,7 +157,7 @@ fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
     let is_delivered = match &record.outcome {
         AuditedOutcome::Executed { .. } | AuditedOutcome::Rerouted { .. } => true,
         // What a backend has read back from its store.
-        AuditedOutcome::Noted(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
+        AuditedOutcome::Other(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
         AuditedOutcome::Failed { .. }
         | AuditedOutcome::Suppressed { .. }
         | AuditedOutcome::Throttled { .. }

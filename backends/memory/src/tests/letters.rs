@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterQuery, End, Settlement, State, StateContext};
+use acteon_core::state::{DeadLetterQuery, ReservationEnd, Settlement, State, StateContext};
 use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter};
 use acteon_testkit::dead_letter;
 
@@ -34,10 +34,10 @@ fn letter(number: u32, kind: DeadLetterKind, length: usize) -> Settlement {
     };
     Settlement {
         held: None,
-        end: End::Release,
+        end: ReservationEnd::Release,
         remember: None,
         dead_letter: Some(Arc::new(letter)),
-        notes: Vec::new(),
+        counts: Vec::new(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, End, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateContext,
-    StateKey, Tally,
+    Answer, Event, EventPhase, Question, Reservation, ReservationAnswer, ReservationEnd,
+    Settlement, State, StateContext, StateKey, Tally,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -37,10 +37,10 @@ fn tally(number: usize) -> Tally {
 async fn note(state: &MemoryState, numbers: impl Iterator<Item = usize>) {
     let settlement = Settlement {
         held: None,
-        end: End::Confirm,
+        end: ReservationEnd::Confirm,
         remember: None,
         dead_letter: None,
-        notes: numbers.map(tally).collect(),
+        counts: numbers.map(tally).collect(),
     };
     state.settle(&[settlement]).await.unwrap();
 }
@@ -62,7 +62,7 @@ async fn granted(state: &MemoryState, count: usize) -> usize {
         })
         .collect();
     let answers = state.reserve(&asked, DAY).await.unwrap();
-    let is_granted = |answer: &&Reserved| matches!(answer, Reserved::Granted(_));
+    let is_granted = |answer: &&ReservationAnswer| matches!(answer, ReservationAnswer::Granted(_));
     answers.iter().filter(is_granted).count()
 }
 
@@ -73,7 +73,7 @@ fn event(number: usize, values: usize) -> Event {
         fingerprint: format_compact!("event {number}"),
         event_type: "outage".into(),
         state: "open".into(),
-        standing: Standing::Active,
+        phase: EventPhase::Active,
         values: (0..values)
             .map(|n| format_compact!("{number}.{n}"))
             .collect(),
@@ -82,7 +82,7 @@ fn event(number: usize, values: usize) -> Event {
 
 fn ended(event: Event, retention: Duration) -> Event {
     Event {
-        standing: Standing::Ended(retention),
+        phase: EventPhase::Ended(retention),
         ..event
     }
 }

@@ -125,7 +125,7 @@ impl Intake for OneWaits {
         }
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }
@@ -170,7 +170,7 @@ impl Intake for AnswersAtLength {
         }
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acteon_core::Verdict;
 use acteon_core::audit::{AuditQuery, AuditRecord, AuditedOutcome, PageStart};
 use acteon_core::outcome::FailureCode;
-use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::scope::{Pattern, Scope, ScopeGrant};
 use jiff::SignedDuration;
 
 use super::AuditHarness;
@@ -225,7 +225,7 @@ pub async fn nobody_sees_a_record_outside_their_scope<H: AuditHarness>(harness: 
                 .map(|text| Pattern::from(*text))
                 .collect::<Vec<_>>()
         };
-        Grant {
+        ScopeGrant {
             tenants: patterns(tenants),
             namespaces: patterns(namespaces),
             action_types: patterns(action_types),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
 use acteon_core::outcome::FailureCode;
 use acteon_core::rules::RulesHash;
-use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::scope::{Pattern, Scope, ScopeGrant};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Audit, Labels, Payload, ResponseStatus, Verdict};
 use jiff::SignedDuration;
@@ -21,7 +21,7 @@ use crate::records::audit_record;
 /// The name and details of an outcome, in whatever form the backend holds it.
 fn outcome_of(record: &AuditRecord) -> (String, serde_json::Value) {
     let details = match &record.outcome {
-        AuditedOutcome::Noted(_, details) => serde_json::from_str(details.get()),
+        AuditedOutcome::Other(_, details) => serde_json::from_str(details.get()),
         outcome => serde_json::to_value(outcome),
     };
     (record.outcome.name().to_owned(), details.unwrap())
@@ -128,7 +128,7 @@ fn outcomes() -> Vec<AuditedOutcome> {
             fallback_chain: vec!["b".into(), "c".into()],
         },
         AuditedOutcome::Deduplicated {},
-        AuditedOutcome::Noted("rules_reloaded".into(), details.into()),
+        AuditedOutcome::Other("rules_reloaded".into(), details.into()),
     ]
 }
 
@@ -185,7 +185,7 @@ pub async fn the_newest_record_of_an_action_is_found<H: AuditHarness>(harness: &
             audit_record(4),
         ]))
         .await;
-    let t1 = Scope::new([Grant {
+    let t1 = Scope::new([ScopeGrant {
         tenants: vec![Pattern::from("t1")],
         namespaces: vec![Pattern::Any],
         action_types: vec![Pattern::Any],

@@ -80,7 +80,7 @@ pub async fn a_full_kind_refuses_only_settlements_that_bring_such_a_letter<H: St
     for (number, name) in (2..).zip(names) {
         let held = subject.take(&all(&[id(name), key::<H>(name)])).await;
         let mut settlement = failed(&held);
-        settlement.notes = vec![tally::<H>(name)];
+        settlement.counts = vec![tally::<H>(name)];
         settlement.dead_letter = match name {
             "no letter" => None,
             "other kind" => Some(poison(number)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use acteon_core::attempt::AttemptRecord;
 use acteon_core::outcome::FailureCode;
-use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::scope::{Pattern, Scope, ScopeGrant};
 use acteon_core::{DeadLetter, DeadLetterKind, FullPolicy, State};
 use bytes::Bytes;
 
@@ -77,7 +77,7 @@ pub async fn dead_letters_come_back_as_they_were<H: StateHarness>(harness: &H) {
         raw: Bytes::from_static(b"\0\xff{\xc3\x28'\"\\"),
         ..dead_letter(2)
     });
-    subject.bury(&poison).await;
+    subject.dead_letter(&poison).await;
     for letter in [&exhausted, &poison] {
         let found = subject
             .state
@@ -194,9 +194,9 @@ fn scope(namespace: &str, tenant: &str, action_type: &str) -> Scope {
     Scope::new([grant(namespace, tenant, action_type)])
 }
 
-fn grant(namespace: &str, tenant: &str, action_type: &str) -> Grant {
+fn grant(namespace: &str, tenant: &str, action_type: &str) -> ScopeGrant {
     let pattern = |text: &str| vec![Pattern::from(text)];
-    Grant {
+    ScopeGrant {
         tenants: pattern(tenant),
         namespaces: pattern(namespace),
         action_types: pattern(action_type),

@@ -1,6 +1,6 @@
 //! Clauses about throttling: a maximum count in any window, and only deliveries count.
 
-use acteon_core::state::Reserved;
+use acteon_core::state::ReservationAnswer;
 
 use super::StateHarness;
 use super::leases::in_parallel;
@@ -169,7 +169,7 @@ pub async fn a_greater_or_smaller_bound_applies_to_what_was_delivered_before<H: 
     let raised = subject.reserve(&vec![place::<H>("q", 500); 600]).await;
     let granted = raised
         .iter()
-        .filter(|answer| matches!(answer, Reserved::Granted(_)))
+        .filter(|answer| matches!(answer, ReservationAnswer::Granted(_)))
         .count();
     assert!(
         (473..=498).contains(&granted),
@@ -205,13 +205,13 @@ pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H
             .expect("an answer")
     });
     let answers = answers.await;
-    let count = |which: usize, is: fn(&Reserved) -> bool| {
+    let count = |which: usize, is: fn(&ReservationAnswer) -> bool| {
         answers.iter().filter(|answer| is(&answer[which])).count()
     };
     assert_eq!(
-        count(0, |answer| matches!(answer, Reserved::Granted(_))),
+        count(0, |answer| matches!(answer, ReservationAnswer::Granted(_))),
         10
     );
-    let has_place = |answer: &Reserved| matches!(answer, Reserved::Granted(g) if g.noted_full == 0);
+    let has_place = |answer: &ReservationAnswer| matches!(answer, ReservationAnswer::Granted(g) if g.noted_full == 0);
     assert_eq!(count(1, has_place), 20);
 }

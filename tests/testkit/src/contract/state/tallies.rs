@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tallied, Tally};
+use acteon_core::state::{Answer, Question, StateKey, Tally, TallyCount};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use crate::contract::for_all;
 use crate::dead_letter;
 
 /// Exact on a virtual clock. A real clock is read slightly before or after ours.
-fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
+fn assert_ago<H: StateHarness>(tallied: TallyCount, units: f64) {
     let last = tallied.last.expect("a last time");
     let off = last.abs_diff(H::UNIT.mul_f64(units));
     let allowed = match H::PACE {
@@ -28,7 +28,10 @@ fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
 pub async fn what_was_never_noted_is_none_at_all<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.note(&tally::<H>("another")).await;
-    assert_eq!(subject.tallied(&tally::<H>("t")).await, Tallied::default());
+    assert_eq!(
+        subject.tallied(&tally::<H>("t")).await,
+        TallyCount::default()
+    );
 }
 
 /// Not at its reservation.
@@ -37,7 +40,7 @@ pub async fn a_note_counts_when_its_action_is_settled_and_not_before<H: StateHar
     let held = subject.take(&id("a")).await;
     assert_eq!(subject.tallied(&tally::<H>("t")).await.count, 0);
     let mut end = delivered(&held);
-    end.notes = vec![tally::<H>("t")];
+    end.counts = vec![tally::<H>("t")];
     subject.settle(end).await;
     let tallied = subject.tallied(&tally::<H>("t")).await;
     assert_eq!(tallied.count, 1);
@@ -53,7 +56,10 @@ pub async fn a_note_counts_for_its_window_and_then_leaves_it<H: StateHarness>(ha
     assert_eq!(tallied.count, 1);
     assert_ago::<H>(tallied, f64::from(WINDOW) - 0.5);
     subject.pass(0.5 + f64::from(WINDOW) / 16.0 + 0.5).await;
-    assert_eq!(subject.tallied(&tally::<H>("t")).await, Tallied::default());
+    assert_eq!(
+        subject.tallied(&tally::<H>("t")).await,
+        TallyCount::default()
+    );
     subject.note(&tally::<H>("t")).await;
     assert_eq!(subject.tallied(&tally::<H>("t")).await.count, 1);
 }
@@ -134,7 +140,7 @@ pub async fn each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up<H
     let [a, b, c] = ["a", "b", "c"].map(tally::<H>);
     let held = subject.take(&key::<H>("k")).await;
     let mut with_more = delivered(&held);
-    with_more.notes = vec![b.clone(), a.clone()];
+    with_more.counts = vec![b.clone(), a.clone()];
     let slice = [
         noting(&[a.clone(), b.clone(), c.clone()]),
         noting(&[]),
@@ -171,7 +177,7 @@ pub async fn a_note_counts_whatever_became_of_its_action<H: StateHarness>(harnes
         delivered(&late),
     ];
     for (settled, mut end) in (1..).zip(ends) {
-        end.notes = vec![tally::<H>("t")];
+        end.counts = vec![tally::<H>("t")];
         subject.settle(end).await;
         assert_eq!(subject.tallied(&tally::<H>("t")).await.count, settled);
     }
@@ -336,7 +342,7 @@ pub fn a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_mos
 }
 
 fn agrees<H: StateHarness>(
-    tallied: Tallied,
+    tallied: TallyCount,
     tally: &Tally,
     noted: &[Duration],
     now: Duration,
