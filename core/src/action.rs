@@ -84,25 +84,25 @@ impl Serialize for Action {
 pub struct Payload {
     json: Bytes,
     /// Recorded when an object was read, only for speed.
-    members: Option<Arc<[Member]>>,
+    members: Option<Arc<[MemberSpan]>>,
 }
 
 /// The position of a member of an object in its text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Member {
+pub(crate) struct MemberSpan {
     /// Without its quotes.
-    pub(crate) key: Span,
-    pub(crate) value: Span,
+    pub(crate) key: TextRange,
+    pub(crate) value: TextRange,
 }
 
 /// A range of a text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
+pub(crate) struct TextRange {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-impl Span {
+impl TextRange {
     pub(crate) fn of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         text.get(self.start as usize..self.end as usize)
     }
@@ -112,7 +112,7 @@ impl Span {
 #[derive(Clone, Copy)]
 pub struct Members<'a> {
     json: &'a [u8],
-    members: &'a [Member],
+    members: &'a [MemberSpan],
 }
 
 impl<'a> Members<'a> {
@@ -135,7 +135,7 @@ impl Payload {
 
     /// Takes bytes that a JSON parser has accepted, and the positions of the object's members if the parser recorded
     /// them.
-    pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[Member]>>) -> Self {
+    pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[MemberSpan]>>) -> Self {
         Self { json, members }
     }
 
@@ -264,8 +264,8 @@ impl Labels {
     }
 
     /// A builder to which labels are added one by one.
-    pub(crate) fn building() -> Building {
-        Building(Vec::new())
+    pub(crate) fn building() -> LabelsBuilder {
+        LabelsBuilder(Vec::new())
     }
 
     /// Labels already sorted by key, without duplicates.
@@ -295,9 +295,9 @@ impl Labels {
 }
 
 /// Labels under construction.
-pub(crate) struct Building(Vec<Label>);
+pub(crate) struct LabelsBuilder(Vec<Label>);
 
-impl Building {
+impl LabelsBuilder {
     pub(crate) fn put(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
         put(&mut self.0, (key.into(), value.into()));
     }

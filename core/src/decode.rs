@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use thiserror::Error;
 
-use self::reader::{Numbers, Reader, Refused};
+use self::reader::{JsonReader, Malformed, Numbers};
 pub use self::wire::FIELDS;
 use self::wire::{Fill, Wire};
 use crate::action::{Action, Payload};
@@ -100,8 +100,8 @@ pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
 }
 
 /// One action by the fast reader, if nothing is wrong with it.
-fn at_once(bytes: &Bytes, text: &str) -> Result<Draft, Refused> {
-    let (mut wire, mut reader) = (Wire::default(), Reader::new(text, DEPTH_MAX));
+fn at_once(bytes: &Bytes, text: &str) -> Result<Draft, Malformed> {
+    let (mut wire, mut reader) = (Wire::default(), JsonReader::new(text, DEPTH_MAX));
     wire.fill(&mut reader, bytes)?;
     reader.end()?;
     Ok(Draft(wire))
@@ -150,11 +150,11 @@ pub fn decode_batch_up_to(
 }
 
 /// The whole batch by the fast reader, if nothing at all is wrong with it.
-fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Draft>, Refused> {
-    let (mut drafts, mut reader) = (Vec::new(), Reader::new(text, DEPTH_MAX + 1));
+fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Draft>, Malformed> {
+    let (mut drafts, mut reader) = (Vec::new(), JsonReader::new(text, DEPTH_MAX + 1));
     reader.list(|reader| {
         if drafts.len() == actions_max {
-            return Err(Refused);
+            return Err(Malformed);
         }
         let mut wire = Wire::default();
         wire.fill(reader, bytes)?;
@@ -231,7 +231,7 @@ fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
 /// Refuses JSON that is no text: with half of a surrogate pair in it. What is no JSON at all is left to the reader that
 /// says why.
 fn check_pairs(json: &str) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(json, DEPTH_MAX);
+    let mut reader = JsonReader::new(json, DEPTH_MAX);
     if reader.value().is_ok() || serde_json::from_str::<&RawValue>(json).is_err() {
         return Ok(());
     }
@@ -245,7 +245,7 @@ fn check_pairs(json: &str) -> Result<(), DecodeError> {
 /// a double can hold, at most `levels_max` lists and objects inside each other. White space around it is left out.
 pub fn strict_json(json: &[u8], levels_max: usize) -> Option<&str> {
     let text = simdutf8::basic::from_utf8(json).ok()?;
-    let mut reader = Reader::new(text, levels_max).with(Numbers::InRange);
+    let mut reader = JsonReader::new(text, levels_max).with(Numbers::InRange);
     let text = reader.value().ok()?;
     reader.end().ok()?;
     Some(text)

@@ -65,7 +65,7 @@ impl Uses {
 
 /// Why an adapter cannot work with options of the right shape: it cannot be built, or cannot connect.
 #[derive(Debug, Error)]
-#[error("{}", self.told())]
+#[error("{}", self.text())]
 pub struct BuildError {
     /// The wrong option, such as `headers.X-Key` or `topics[1]`; empty if the error is about no single option.
     pub option: String,
@@ -109,7 +109,7 @@ impl BuildError {
         std::iter::once(self).chain(&self.others)
     }
 
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         match self.option.as_str() {
             "" => self.message.clone(),
             option => format!("`{option}`: {}", self.message),

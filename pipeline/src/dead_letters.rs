@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::events;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::settle::Closing;
+use crate::settle::ClosingJob;
 
 /// Codes of dead letters that are not the code of a failed attempt.
 pub(crate) const CIRCUIT_OPEN: &str = "CIRCUIT_OPEN";
@@ -29,18 +29,18 @@ const LETTER_WAIT: Duration = Duration::from_secs(1);
 
 /// Jobs whose dead letters had no room. Bounded by admission.
 #[derive(Default)]
-pub(crate) struct Unstored {
-    closings: Mutex<Vec<Closing>>,
+pub(crate) struct UnstoredLetters {
+    closings: Mutex<Vec<ClosingJob>>,
     added: Notify,
 }
 
-impl Unstored {
-    pub(crate) fn add(&self, closings: Vec<Closing>) {
+impl UnstoredLetters {
+    pub(crate) fn add(&self, closings: Vec<ClosingJob>) {
         self.closings.lock().extend(closings);
         self.added.notify_one();
     }
 
-    fn take(&self) -> Vec<Closing> {
+    fn take(&self) -> Vec<ClosingJob> {
         std::mem::take(&mut *self.closings.lock())
     }
 }
@@ -57,7 +57,7 @@ impl Pipeline {
     }
 
     /// Stops waiting and returns the jobs to their sources.
-    pub(crate) fn take_unstored(&self) -> Vec<Ended> {
+    pub(crate) fn take_unstored(&self) -> Vec<EndedJob> {
         let waiting = self.unstored.take().into_iter();
         waiting
             .map(|closing| Self::shutting_down(closing.job))

@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
-use crate::gather::{Batch, Noted};
-use crate::job::{Ended, Job};
+use crate::gather::{Batch, BatchCounts};
+use crate::job::{EndedJob, Job};
 use crate::options::PipelineOptions;
 use crate::process::Pipeline;
-use crate::reserve::{Asking, Need};
+use crate::reserve::{Requirement, ReservingJob};
 use crate::rulebook::Generation;
 use crate::yielding::TimeSlice;
 
@@ -26,9 +26,9 @@ pub(crate) struct Decided {
     /// Jobs that need nothing from the state.
     pub(crate) free: Vec<Box<Job>>,
     /// Jobs that need something from the state.
-    pub(crate) asking: Vec<Asking>,
+    pub(crate) asking: Vec<ReservingJob>,
     /// Jobs that have ended.
-    pub(crate) ended: Vec<Ended>,
+    pub(crate) ended: Vec<EndedJob>,
 }
 
 impl Pipeline {
@@ -38,7 +38,7 @@ impl Pipeline {
         batch: Batch,
         generation: &Arc<Generation>,
         now: Timestamp,
-        ended: Vec<Ended>,
+        ended: Vec<EndedJob>,
     ) -> Decided {
         let known = &self.parts.providers.redeliveries;
         batch.deliveries.iter().for_each(|one| known.came(one));
@@ -48,7 +48,7 @@ impl Pipeline {
             generation: generation.clone(),
             options: self.parts.options.clone(),
             now,
-            noted: Noted::default(),
+            noted: BatchCounts::default(),
             decided: Decided {
                 ended,
                 ..Decided::default()
@@ -84,7 +84,7 @@ struct Deciding {
     generation: Arc<Generation>,
     options: PipelineOptions,
     now: Timestamp,
-    noted: Noted,
+    noted: BatchCounts,
     decided: Decided,
     /// How often a rule could not be evaluated.
     errors: u64,
@@ -125,10 +125,10 @@ impl Deciding {
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;
         job.ruling.counts = decision.notes;
-        match Need::of(job, decision.effect, &self.options) {
-            Need::Nothing(job) => self.decided.free.push(job),
-            Need::End(end) => self.decided.ended.push(end),
-            Need::Reserve(asking) => self.decided.asking.push(asking),
+        match Requirement::of(job, decision.effect, &self.options) {
+            Requirement::Nothing(job) => self.decided.free.push(job),
+            Requirement::End(end) => self.decided.ended.push(end),
+            Requirement::Reserve(asking) => self.decided.asking.push(asking),
         }
         true
     }

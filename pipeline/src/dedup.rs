@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::reserve::Asking;
+use crate::reserve::ReservingJob;
 
 /// The first and the longest interval between two checks of a key that another process may hold.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -25,7 +25,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// All waiting actions. Bounded by admission.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct KeyWaiters {
     lines: Mutex<Lines>,
     /// The number of keys with a line. Settling skips the lock if it is zero.
     keys: AtomicUsize,
@@ -45,7 +45,7 @@ struct Lines {
 struct Line {
     number: u64,
     due: Instant,
-    waiting: VecDeque<Asking>,
+    waiting: VecDeque<ReservingJob>,
     /// Which of them ask when the line is due.
     asking: Turn,
 }
@@ -58,9 +58,9 @@ enum Turn {
     All,
 }
 
-impl Waiting {
+impl KeyWaiters {
     /// Adds an action to the line of its key: at the end, or at the front if it was first and has asked before.
-    pub(crate) fn add(&self, mut asking: Asking, busy: Busy) {
+    pub(crate) fn add(&self, mut asking: ReservingJob, busy: Busy) {
         let asked_before = asking.looks > 0;
         let look = FIRST_LOOK
             .saturating_mul(1 << asking.looks.min(8))
@@ -129,7 +129,7 @@ impl Waiting {
     }
 
     /// Takes the actions whose turn it is to ask.
-    fn take_due(&self) -> Vec<Asking> {
+    fn take_due(&self) -> Vec<ReservingJob> {
         let mut lines = self.lines.lock();
         let due = lines.take_due(Instant::now());
         self.keys.store(lines.by_key.len(), SeqCst);
@@ -181,7 +181,7 @@ impl Lines {
         true
     }
 
-    fn take_due(&mut self, now: Instant) -> Vec<Asking> {
+    fn take_due(&mut self, now: Instant) -> Vec<ReservingJob> {
         let mut taken = Vec::new();
         while let Some((due, number)) = self.due.first().copied()
             && due <= now
@@ -197,7 +197,8 @@ impl Lines {
                 taken.extend(line.waiting);
                 continue;
             }
-            let is_weary = |asking: &Asking| asking.patience.is_some_and(|until| until <= now);
+            let is_weary =
+                |asking: &ReservingJob| asking.patience.is_some_and(|until| until <= now);
             while line.waiting.front().is_some_and(is_weary) {
                 taken.extend(line.waiting.pop_front());
             }
@@ -229,7 +230,8 @@ impl Pipeline {
             let due = self.waiting.take_due();
             if !due.is_empty() {
                 let now = Instant::now();
-                let is_patient = |asking: &Asking| asking.patience.is_none_or(|until| until > now);
+                let is_patient =
+                    |asking: &ReservingJob| asking.patience.is_none_or(|until| until > now);
                 let (patient, weary) = due.into_iter().partition::<Vec<_>, _>(is_patient);
                 let weary = weary.into_iter();
                 let ended = weary.map(|asking| asking.job.refused(BUSY_WAIT, Refusal::Busy));
@@ -243,7 +245,7 @@ impl Pipeline {
 }
 
 /// Ends a job whose dedup key was delivered inside its window.
-pub(crate) fn duplicate(mut asking: Asking, claim: usize) -> Ended {
+pub(crate) fn duplicate(mut asking: ReservingJob, claim: usize) -> EndedJob {
     if let Some(rule) = asking.gates.claim_rules.get(claim) {
         asking.job.ruled(Verdict::Deduplicate, rule);
     }

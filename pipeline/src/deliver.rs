@@ -11,9 +11,11 @@ use acteon_core::{FailureCode, Feed, Refusal};
 use tokio::time::Instant;
 
 use crate::fallback::overflow;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::provider::{Begun, Inline, MOMENT, Next, Place, Provider, Queued, WhenOpen, Work};
+use crate::provider::{
+    InlineSlots, InlineStart, MOMENT, NextStep, Provider, QueuePlace, QueuedJob, WhenOpen, Work,
+};
 
 /// A job whose provider's queue is full.
 struct Blocked {
@@ -26,9 +28,9 @@ impl Pipeline {
     pub(crate) async fn deliver(
         &self,
         jobs: Vec<Box<Job>>,
-        mut ended: Vec<Ended>,
+        mut ended: Vec<EndedJob>,
         feed: Option<&Feed>,
-    ) -> Vec<Ended> {
+    ) -> Vec<EndedJob> {
         let mut rest = jobs.into_iter();
         while let Some(blocked) = self.begin(&mut rest, &mut ended, feed).await {
             // Renew the holds of the jobs behind the blocked one, and settle the ended ones without waiting for it.
@@ -43,10 +45,10 @@ impl Pipeline {
     async fn begin(
         &self,
         jobs: &mut impl Iterator<Item = Box<Job>>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Option<Blocked> {
-        let mut inline = Inline::default();
+        let mut inline = InlineSlots::default();
         for job in jobs {
             let Some(provider) = self.parts.providers.get(&job.route.target) else {
                 ended.push(without_provider(job));
@@ -57,24 +59,24 @@ impl Pipeline {
             }
             let slot = inline.at(provider);
             let later = match slot.begin(job).await {
-                Begun::Finished(finished) => {
+                InlineStart::Finished(finished) => {
                     match slot.finished(finished) {
-                        Next::Ended(done) => ended.push(done),
-                        Next::Again(queued, wait) => {
+                        NextStep::End(done) => ended.push(done),
+                        NextStep::Retry(queued, wait) => {
                             let at = Instant::now() + wait;
                             self.hand(provider, Work::Again(queued, at), ended);
                         }
-                        Next::Divert(job, failure) => self.divert(job, Some(failure), ended),
+                        NextStep::Divert(job, failure) => self.divert(job, Some(failure), ended),
                     }
                     continue;
                 }
-                Begun::Running(attempt) => {
+                InlineStart::Running(attempt) => {
                     self.hand(provider, Work::Running(attempt), ended);
                     continue;
                 }
-                Begun::Later(job) => job,
-                Begun::Refused(job) if waits(&job, provider, feed) => job,
-                Begun::Refused(job) => {
+                InlineStart::Later(job) => job,
+                InlineStart::Refused(job) if waits(&job, provider, feed) => job,
+                InlineStart::Refused(job) => {
                     self.divert(job, None, ended);
                     continue;
                 }
@@ -91,7 +93,7 @@ impl Pipeline {
         &self,
         provider: &Arc<Provider>,
         job: Box<Job>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Option<Blocked> {
         if let Some(place) = provider.queue.try_enter(job.bytes()) {
@@ -114,7 +116,7 @@ impl Pipeline {
     async fn wait_for_place(
         &self,
         Blocked { mut job, provider }: Blocked,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) {
         job.detach();
@@ -147,12 +149,12 @@ impl Pipeline {
         &self,
         provider: &Provider,
         mut job: Box<Job>,
-        place: Place,
+        place: QueuePlace,
         when_open: WhenOpen,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) {
         job.detach();
-        let queued = Queued {
+        let queued = QueuedJob {
             job,
             place,
             when_open,
@@ -162,7 +164,7 @@ impl Pipeline {
 
     /// Passes work to a provider's worker. The worker refuses it after it has ended, because the process is stopping,
     /// and if more inline attempts failed than its inbox can hold.
-    fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<Ended>) {
+    fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<EndedJob>) {
         if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
             queued.job.detach();
         }
@@ -180,7 +182,7 @@ impl Pipeline {
     }
 
     /// Ends a job that is unfinished when the process stops.
-    pub(crate) fn shutting_down(job: Box<Job>) -> Ended {
+    pub(crate) fn shutting_down(job: Box<Job>) -> EndedJob {
         job.refused(Duration::ZERO, Refusal::ShuttingDown)
     }
 }
@@ -194,7 +196,7 @@ fn waits(job: &Job, provider: &Provider, feed: Option<&Feed>) -> bool {
         && feed.is_some_and(|feed| !feed.is_mixed())
 }
 
-fn without_provider(job: Box<Job>) -> Ended {
+fn without_provider(job: Box<Job>) -> EndedJob {
     let message = format!("no provider is named \"{}\"", job.route.target);
     job.failed(FailureCode::ProviderNotFound, message.into())
 }

@@ -19,7 +19,7 @@ const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 
 /// The metrics of ended and returned actions, registered once.
-pub(crate) struct Ends {
+pub(crate) struct EndMetrics {
     /// Indexed by reason.
     returned: [Counter; Refusal::ALL.len()],
     state_full: Counter,
@@ -28,7 +28,7 @@ pub(crate) struct Ends {
     of_sources: HashMap<CompactString, Histogram>,
 }
 
-impl Ends {
+impl EndMetrics {
     /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn new(sources: &[CompactString]) -> Self {
         describe();
@@ -282,7 +282,7 @@ mod tests {
     fn actions_that_were_received_together_are_recorded_together_under_their_source() {
         let of = [(); 3].map(|()| Arc::<Recorded>::default());
         let [of_callers, of_replays, of_orders] = of.clone().map(Histogram::from_arc);
-        let ends = Ends {
+        let ends = EndMetrics {
             returned: Refusal::ALL.map(|_| Counter::noop()),
             state_full: Counter::noop(),
             of_callers,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acteon_core::{ActionOutcome, Failure, FailureCode, Refusal};
 use tokio::time::Instant;
 
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
 use crate::provider::{LONGEST, WhenOpen};
 
@@ -19,7 +19,7 @@ impl Pipeline {
         &self,
         mut job: Box<Job>,
         failure: Option<Failure>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) {
         let target = job.route.target.clone();
         job.route.refused_by.push(target.clone());
@@ -43,7 +43,7 @@ impl Pipeline {
     }
 
     /// Ends a job whose provider and fallbacks may not be called now.
-    fn at_closed_provider(&self, job: Box<Job>) -> Ended {
+    fn at_closed_provider(&self, job: Box<Job>) -> EndedJob {
         let first = job.route.refused_by.first();
         let provider = first.and_then(|name| self.parts.providers.get(name));
         let wait = provider.and_then(|provider| provider.paused_for(Instant::now()));
@@ -65,7 +65,7 @@ impl Pipeline {
 }
 
 /// Ends a job that met a full queue. A waiting caller gets a refusal; other actions are redelivered.
-pub(crate) fn overflow(job: Box<Job>) -> Ended {
+pub(crate) fn overflow(job: Box<Job>) -> EndedJob {
     if job.is_answered() {
         return job.refused(OVERLOAD_WAIT, Refusal::Overloaded);
     }

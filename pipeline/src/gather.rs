@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::events;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::options::OnStateError;
 use crate::process::Pipeline;
 use crate::rulebook::Generation;
@@ -57,7 +57,7 @@ impl Pipeline {
         deliveries: Vec<Delivery>,
         generation: &Generation,
         now: Timestamp,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) -> Batch {
         let actions = deliveries.iter().map(|delivery| &delivery.action);
         match gather(&generation.set, actions, now, &*self.parts.state).await {
@@ -79,7 +79,7 @@ impl Pipeline {
         deliveries: Vec<Delivery>,
         generation: &Generation,
         asks: impl Fn(&Delivery) -> bool,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) -> Batch {
         let deliveries = match self.parts.options.on_state_error {
             OnStateError::Deliver => deliveries,
@@ -102,9 +102,9 @@ impl Pipeline {
 /// The counts of the actions of this batch so far. Later actions of the batch must see them, although the state does
 /// not have them yet.
 #[derive(Default)]
-pub(crate) struct Noted(HashMap<Tally, u64>);
+pub(crate) struct BatchCounts(HashMap<Tally, u64>);
 
-impl Noted {
+impl BatchCounts {
     /// Adds the counts from earlier in the batch to the answers of the state.
     pub(crate) fn tell(&self, gathered: &mut Gathered) {
         if !self.0.is_empty() {

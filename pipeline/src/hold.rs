@@ -23,12 +23,12 @@ pub(crate) struct Hold {
     held: HeldReservation,
     /// When it was granted.
     granted_at: Instant,
-    holds: Arc<Handle>,
-    kept: Kept,
+    holds: Arc<HoldsHandle>,
+    kept: HoldState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum HoldState {
     /// Just granted. It will soon end or be renewed.
     Granted,
     /// It is being renewed.
@@ -38,12 +38,12 @@ enum Kept {
 }
 
 impl Hold {
-    pub(crate) fn new(held: HeldReservation, granted_at: Instant, holds: Arc<Handle>) -> Self {
+    pub(crate) fn new(held: HeldReservation, granted_at: Instant, holds: Arc<HoldsHandle>) -> Self {
         Self {
             held,
             granted_at,
             holds,
-            kept: Kept::Granted,
+            kept: HoldState::Granted,
         }
     }
 
@@ -57,34 +57,34 @@ impl Hold {
 
     /// Renews it from now until it is settled or dropped.
     pub(crate) fn renew(&mut self) {
-        if self.kept == Kept::Granted {
+        if self.kept == HoldState::Granted {
             self.holds.0.add(&self.held, self.granted_at);
-            self.kept = Kept::Renewed;
+            self.kept = HoldState::Renewed;
         }
     }
 
     /// The state was told how it ended, or could not be told. In that case it expires with its lease.
     pub(crate) fn settled(mut self) {
-        if self.kept == Kept::Renewed {
+        if self.kept == HoldState::Renewed {
             self.holds.0.remove(&self.held);
         }
-        self.kept = Kept::Settled;
+        self.kept = HoldState::Settled;
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         match self.kept {
-            Kept::Settled => return,
-            Kept::Renewed => self.holds.0.remove(&self.held),
-            Kept::Granted => {}
+            HoldState::Settled => return,
+            HoldState::Renewed => self.holds.0.remove(&self.held),
+            HoldState::Granted => {}
         }
         self.holds.0.release_later(self.held.clone());
     }
 }
 
 /// Shared by the holds of one batch, so that threads do not contend for one reference count.
-pub(crate) struct Handle(Arc<Holds>);
+pub(crate) struct HoldsHandle(Arc<Holds>);
 
 /// All renewed holds by fence, and the holds to release.
 #[derive(Default)]
@@ -102,8 +102,8 @@ struct Renewed {
 
 impl Holds {
     /// A handle for the holds of one batch.
-    pub(crate) fn handle(self: &Arc<Self>) -> Arc<Handle> {
-        Arc::new(Handle(self.clone()))
+    pub(crate) fn handle(self: &Arc<Self>) -> Arc<HoldsHandle> {
+        Arc::new(HoldsHandle(self.clone()))
     }
 
     fn add(&self, held: &HeldReservation, granted_at: Instant) {

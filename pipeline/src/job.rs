@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::hold::Hold;
 use crate::rulebook::Stamp;
 
-/// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`Ended`]
+/// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`EndedJob`]
 /// one; dropping it returns the action to its source and its hold to the state.
 ///
 /// [`Pipeline::settle`]: crate::process::Pipeline::settle
@@ -62,13 +62,13 @@ pub(crate) struct Route {
 }
 
 /// A job ready to be settled.
-pub(crate) struct Ended {
+pub(crate) struct EndedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) ending: Ending,
+    pub(crate) ending: JobEnd,
 }
 
 /// How a job ended.
-pub(crate) enum Ending {
+pub(crate) enum JobEnd {
     /// With an outcome. The policy of its source decides how to handle it.
     Outcome(ActionOutcome),
     /// Without an outcome. Its source must submit it again soon.
@@ -185,7 +185,7 @@ impl Job {
     }
 
     /// Ends a job that the sink accepted.
-    pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> Ended {
+    pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> EndedJob {
         let original_provider = &self.delivery.action.provider;
         let outcome = if self.route.target == *original_provider {
             ActionOutcome::Executed(response)
@@ -200,7 +200,7 @@ impl Job {
     }
 
     /// Ends a job that failed without a call of a sink, or that can be delivered later.
-    pub(crate) fn failed(self: Box<Self>, code: FailureCode, message: CompactString) -> Ended {
+    pub(crate) fn failed(self: Box<Self>, code: FailureCode, message: CompactString) -> EndedJob {
         let failure = Failure {
             code,
             message,
@@ -210,18 +210,18 @@ impl Job {
         self.ended(ActionOutcome::Failed(failure))
     }
 
-    pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> Ended {
-        Ended {
+    pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> EndedJob {
+        EndedJob {
             job: self,
-            ending: Ending::Outcome(outcome),
+            ending: JobEnd::Outcome(outcome),
         }
     }
 
     /// Ends a job that its source must submit again soon.
-    pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> Ended {
-        Ended {
+    pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> EndedJob {
+        EndedJob {
             job: self,
-            ending: Ending::Refused { after, refusal },
+            ending: JobEnd::Refused { after, refusal },
         }
     }
 }

@@ -26,26 +26,26 @@ use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-pub(crate) use self::attempt::{Attempt, Finished};
+pub(crate) use self::attempt::{FinishedAttempt, RunningAttempt};
 use self::breaker::Pass;
 use self::events::Events;
-pub(crate) use self::inline::Inline;
+pub(crate) use self::inline::InlineSlots;
 use self::queue::{Bounds, Queue};
-pub(crate) use self::queue::{MOMENT, Place};
+pub(crate) use self::queue::{MOMENT, QueuePlace};
 pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
-use self::stats::Stats;
+use self::stats::ProviderStats;
 pub(crate) use self::worker::Worker;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::options::ProviderOptions;
-use crate::redelivery::Known;
+use crate::redelivery::PendingRedeliveries;
 
 /// All providers by name.
 pub struct Providers {
     named: HashMap<CompactString, Arc<Provider>>,
     any: Option<Arc<Provider>>,
-    pub(crate) redeliveries: Arc<Known>,
+    pub(crate) redeliveries: Arc<PendingRedeliveries>,
 }
 
 /// Two providers have the same name.
@@ -124,7 +124,7 @@ pub(crate) struct Provider {
     pub(crate) queue: Arc<Queue>,
     pub(crate) events: Events,
     clock: Clock,
-    stats: Mutex<Stats>,
+    stats: Mutex<ProviderStats>,
     /// True while every attempt is permitted; readable without the lock.
     is_clear: AtomicBool,
     /// The breaker's period; readable without the lock.
@@ -142,9 +142,9 @@ pub(crate) struct Provider {
 
 /// The provider as held by one batch or by its worker. Separate handles keep threads from contending for one reference
 /// count.
-pub(crate) struct Handle(Arc<Provider>);
+pub(crate) struct ProviderHandle(Arc<Provider>);
 
-impl Deref for Handle {
+impl Deref for ProviderHandle {
     type Target = Provider;
 
     fn deref(&self) -> &Provider {
@@ -155,17 +155,17 @@ impl Deref for Handle {
 /// Work for a worker.
 pub(crate) enum Work {
     /// Not started; it has a place in the queue.
-    Job(Queued),
+    Job(QueuedJob),
     /// Started; it holds one of the slots for running attempts.
-    Running(Attempt),
+    Running(RunningAttempt),
     /// Due for a retry at this time.
-    Again(Queued, Instant),
+    Again(QueuedJob, Instant),
 }
 
 /// A job in a provider's queue.
-pub(crate) struct Queued {
+pub(crate) struct QueuedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) place: Place,
+    pub(crate) place: QueuePlace,
     pub(crate) when_open: WhenOpen,
 }
 
@@ -179,9 +179,9 @@ pub(crate) enum WhenOpen {
 }
 
 /// The result of the inline start of a job.
-pub(crate) enum Begun {
-    Finished(Finished),
-    Running(Attempt),
+pub(crate) enum InlineStart {
+    Finished(FinishedAttempt),
+    Running(RunningAttempt),
     /// Jobs wait ahead of it, all slots are taken, or the provider asked for a pause.
     Later(Box<Job>),
     /// The breaker is open.
@@ -189,9 +189,9 @@ pub(crate) enum Begun {
 }
 
 /// The next step after an attempt.
-pub(crate) enum Next {
-    Ended(Ended),
-    Again(Queued, Duration),
+pub(crate) enum NextStep {
+    End(EndedJob),
+    Retry(QueuedJob, Duration),
     /// The provider is at fault. Its fallback may deliver.
     Divert(Box<Job>, Failure),
 }
@@ -205,7 +205,7 @@ impl Provider {
                 actions: options.queue,
                 bytes: options.queue_bytes,
             }),
-            stats: Mutex::new(Stats::new(options.breaker)),
+            stats: Mutex::new(ProviderStats::new(options.breaker)),
             is_clear: AtomicBool::new(true),
             period: AtomicU32::new(0),
             events: Events::new(&options.name),
@@ -269,8 +269,8 @@ impl Provider {
     }
 
     /// Decides the next step after an attempt.
-    pub(crate) fn finished(&self, finished: Finished) -> Next {
-        let Finished {
+    pub(crate) fn finished(&self, finished: FinishedAttempt) -> NextStep {
+        let FinishedAttempt {
             mut job,
             place,
             pass,
@@ -282,7 +282,7 @@ impl Provider {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
                 self.remember(&mut job, took, None);
-                Next::Ended(job.delivered(response))
+                NextStep::End(job.delivered(response))
             }
             Err(error) => {
                 let at = self.clock.now();
@@ -308,19 +308,24 @@ impl Provider {
         });
     }
 
-    fn after_failure(&self, mut job: Box<Job>, place: Option<Place>, error: SinkError) -> Next {
+    fn after_failure(
+        &self,
+        mut job: Box<Job>,
+        place: Option<QueuePlace>,
+        error: SinkError,
+    ) -> NextStep {
         let chance = rand::random::<f64>();
         let attempts = job.route.attempts_at_target;
         let after = after_failure(error.class, attempts, self.options.max_retries, chance);
         if let AfterFailure::Again(wait) = after {
             let mut place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
             place.wait_again();
-            let queued = Queued {
+            let queued = QueuedJob {
                 job,
                 place,
                 when_open: WhenOpen::Leave,
             };
-            return Next::Again(queued, wait);
+            return NextStep::Retry(queued, wait);
         }
         if let SinkErrorClass::Transient { retry_after } = error.class {
             job.retry_after = retry_after;
@@ -332,15 +337,15 @@ impl Provider {
             attempts: job.attempts(),
         };
         match after {
-            AfterFailure::Mend => Next::Divert(job, failure),
+            AfterFailure::Mend => NextStep::Divert(job, failure),
             AfterFailure::UsedUp | AfterFailure::Hopeless | AfterFailure::Again(_) => {
-                Next::Ended(job.ended(ActionOutcome::Failed(failure)))
+                NextStep::End(job.ended(ActionOutcome::Failed(failure)))
             }
         }
     }
 
     /// Updates the statistics, and reports a state change of the breaker.
-    fn observed<T>(&self, change: impl FnOnce(&mut Stats) -> T) -> T {
+    fn observed<T>(&self, change: impl FnOnce(&mut ProviderStats) -> T) -> T {
         let mut stats = self.stats.lock();
         let before = stats.breaker_state();
         let result = change(&mut stats);

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::dedup::duplicate;
 use crate::events;
-use crate::hold::{Handle, Hold};
-use crate::job::{Ended, Job, naming};
+use crate::hold::{Hold, HoldsHandle};
+use crate::job::{EndedJob, Job, naming};
 use crate::options::{OnStateError, PipelineOptions};
 use crate::process::Pipeline;
-use crate::provider::{Place, WhenOpen};
+use crate::provider::{QueuePlace, WhenOpen};
 use crate::throttle::{reroute_when_full, throttled, to_ask_again};
 
 /// How long a source waits before it resubmits actions after the state gave no answer.
@@ -30,23 +30,23 @@ const STATE_PATIENCE: Duration = Duration::from_secs(30);
     clippy::large_enum_variant,
     reason = "it is taken apart where it is made, and a box would be one allocation more for each action"
 )]
-pub(crate) enum Need {
+pub(crate) enum Requirement {
     /// Nothing. It can be delivered.
     Nothing(Box<Job>),
     /// Nothing. The rules ended it.
-    End(Ended),
+    End(EndedJob),
     /// A reservation in the state.
-    Reserve(Asking),
+    Reserve(ReservingJob),
 }
 
 /// A job and the reservation it needs.
-pub(crate) struct Asking {
+pub(crate) struct ReservingJob {
     pub(crate) job: Box<Job>,
     pub(crate) gates: Gates,
     /// The outcome, if the rules ended the job. It then needs no provider.
     end: Option<ActionOutcome>,
     /// Its place in its provider's queue, if it asks again from there.
-    pub(crate) place: Option<(Place, WhenOpen)>,
+    pub(crate) place: Option<(QueuePlace, WhenOpen)>,
     /// The deadline for waiting on another holder's lease. Set when it first has to wait.
     pub(crate) patience: Option<Instant>,
     /// How often it found the key still held.
@@ -54,12 +54,12 @@ pub(crate) struct Asking {
 }
 
 /// A job that holds everything it needs.
-pub(crate) struct Granted {
+pub(crate) struct GrantedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) place: Option<(Place, WhenOpen)>,
+    pub(crate) place: Option<(QueuePlace, WhenOpen)>,
 }
 
-impl Need {
+impl Requirement {
     pub(crate) fn of(mut job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
         let plan = match effect {
             Effect::Deliver(plan) => Ok(plan),
@@ -78,12 +78,12 @@ impl Need {
                 Self::Nothing(job)
             }
             Err(outcome) if !leases => Self::End(job.ended(outcome)),
-            plan => Self::Reserve(Asking::new(job, plan, leases)),
+            plan => Self::Reserve(ReservingJob::new(job, plan, leases)),
         }
     }
 }
 
-impl Asking {
+impl ReservingJob {
     fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
         let (mut gates, mut end) = (Gates::default(), None);
         match plan {
@@ -113,7 +113,7 @@ impl Asking {
     }
 
     /// A job that released its holds and asks for them again.
-    pub(crate) fn again(job: Box<Job>, gates: Gates, place: (Place, WhenOpen)) -> Self {
+    pub(crate) fn again(job: Box<Job>, gates: Gates, place: (QueuePlace, WhenOpen)) -> Self {
         Self {
             job,
             gates,
@@ -129,10 +129,10 @@ impl Pipeline {
     /// Reserves for these jobs and delivers those that are granted. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn reserve_and_deliver(
         &self,
-        asking: Vec<Asking>,
-        mut ended: Vec<Ended>,
+        asking: Vec<ReservingJob>,
+        mut ended: Vec<EndedJob>,
         feed: Option<&Feed>,
-    ) -> Vec<Ended> {
+    ) -> Vec<EndedJob> {
         let granted = self.reserve(asking, &mut ended).await;
         let jobs = granted.into_iter().map(|granted| granted.job).collect();
         self.deliver(jobs, ended, feed).await
@@ -141,9 +141,9 @@ impl Pipeline {
     /// Reserves in the state. Returns the jobs that are granted. The others have ended or wait for their turn.
     pub(crate) async fn reserve(
         &self,
-        mut asking: Vec<Asking>,
-        ended: &mut Vec<Ended>,
-    ) -> Vec<Granted> {
+        mut asking: Vec<ReservingJob>,
+        ended: &mut Vec<EndedJob>,
+    ) -> Vec<GrantedJob> {
         if asking.is_empty() {
             return Vec::new();
         }
@@ -176,7 +176,7 @@ impl Pipeline {
 
     /// Ends a job after the state gave no answer. Its source resubmits it, and after a long time sends it to the
     /// delayed path.
-    pub(crate) fn state_away(&self, job: Box<Job>) -> Ended {
+    pub(crate) fn state_away(&self, job: Box<Job>) -> EndedJob {
         let since = job.delivery.received_at;
         let waited = self.parts.clock.now().duration_since(since);
         let is_weary = Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_PATIENCE);
@@ -192,13 +192,13 @@ impl Pipeline {
 struct Answering<'a> {
     pipeline: &'a Pipeline,
     began: Instant,
-    handle: Arc<Handle>,
-    granted: Vec<Granted>,
-    ended: &'a mut Vec<Ended>,
+    handle: Arc<HoldsHandle>,
+    granted: Vec<GrantedJob>,
+    ended: &'a mut Vec<EndedJob>,
 }
 
 impl Answering<'_> {
-    fn answer(&mut self, mut asking: Asking, answer: ReservationAnswer) {
+    fn answer(&mut self, mut asking: ReservingJob, answer: ReservationAnswer) {
         match answer {
             ReservationAnswer::Granted(grant) => {
                 self.hold(&mut asking, grant);
@@ -224,7 +224,7 @@ impl Answering<'_> {
             }
             ReservationAnswer::Throttled { quota, retry_after } => {
                 let wait = (quota, retry_after);
-                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.pace);
+                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.return_times);
                 self.ended.push(ended);
             }
             ReservationAnswer::Full => {
@@ -236,18 +236,18 @@ impl Answering<'_> {
     }
 
     /// Continues with the provider, or with the outcome that the rules gave.
-    fn proceed(&mut self, asking: Asking) {
-        let Asking {
+    fn proceed(&mut self, asking: ReservingJob) {
+        let ReservingJob {
             job, end, place, ..
         } = asking;
         match end {
-            None => self.granted.push(Granted { job, place }),
+            None => self.granted.push(GrantedJob { job, place }),
             Some(outcome) => self.ended.push(job.ended(outcome)),
         }
     }
 
     /// Attaches the grant to the job.
-    fn hold(&self, asking: &mut Asking, grant: Grant) {
+    fn hold(&self, asking: &mut ReservingJob, grant: Grant) {
         asking.job.gates = to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
         let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
@@ -258,7 +258,7 @@ impl Answering<'_> {
         asking.job.hold = Some(Hold::new(held, self.began, self.handle.clone()));
     }
 
-    fn without_state(&mut self, needy: Vec<Asking>, error: &StateError) {
+    fn without_state(&mut self, needy: Vec<ReservingJob>, error: &StateError) {
         events::state_unavailable(error, needy.len());
         for asking in needy {
             match self.pipeline.parts.options.on_state_error {

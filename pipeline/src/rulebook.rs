@@ -111,7 +111,7 @@ struct Loading {
     /// Where the set in force was read, which is what is watched.
     directory: Option<PathBuf>,
     /// What was there when it was last read.
-    look: Option<files::Look>,
+    digest: Option<files::FolderDigest>,
     toggles: Vec<(CompactString, bool)>,
 }
 
@@ -124,14 +124,14 @@ impl Rules {
         options: RulesOptions,
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, RulesError> {
-        let (look, set) = match &options.directory {
+        let (digest, set) = match &options.directory {
             None => (None, RuleSet::empty()),
             Some(directory) => {
                 let reading = files::read(directory).await;
                 let folder = reading.folder?;
                 events::passed_over(&folder.warnings);
                 let set = folder.compile(&options.settings);
-                (Some(reading.look), set.map_err(RulesError::Invalid)?)
+                (Some(reading.digest), set.map_err(RulesError::Invalid)?)
             }
         };
         let toggles = match state.rule_toggles().await {
@@ -146,7 +146,7 @@ impl Rules {
         };
         let loading = Loading {
             directory: options.directory.clone(),
-            look,
+            digest,
             toggles,
         };
         Ok(Self::beginning(&set, loading, options, state))
@@ -157,7 +157,7 @@ impl Rules {
     pub fn of(set: &RuleSet, options: RulesOptions, state: Arc<dyn State>) -> Arc<Self> {
         let loading = Loading {
             directory: None,
-            look: None,
+            digest: None,
             toggles: Vec::new(),
         };
         Self::beginning(set, loading, options, state)
@@ -191,10 +191,10 @@ impl Rules {
     fn take(
         &self,
         directory: PathBuf,
-        reading: files::Reading,
+        reading: files::FolderSnapshot,
         loading: &mut Loading,
     ) -> Result<Reloaded, RulesError> {
-        loading.look = Some(reading.look);
+        loading.digest = Some(reading.digest);
         let folder = match reading.folder {
             Err(RulesError::DirectoryMissing(_)) if self.options.allow_empty => {
                 RuleFolder::default()

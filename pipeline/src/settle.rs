@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::dead_letters::exhausted_letter;
 use crate::events;
 use crate::hold::Hold;
-use crate::job::{Ended, Ending, Job};
+use crate::job::{EndedJob, Job, JobEnd};
 use crate::process::Pipeline;
 use crate::record;
 use crate::reserve::lease_key;
@@ -31,13 +31,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// An ended job and the action to take.
-pub(crate) struct Closing {
+pub(crate) struct ClosingJob {
     pub(crate) job: Box<Job>,
-    end: Close,
+    end: CloseAction,
 }
 
 /// The action to take for an ended job.
-enum Close {
+enum CloseAction {
     /// The source acknowledges.
     Done(ActionOutcome),
     /// The dead letter is stored. Then the source acknowledges.
@@ -48,7 +48,7 @@ enum Close {
     Later { after: Duration, delay: Delay },
 }
 
-impl Close {
+impl CloseAction {
     /// The outcome, if the action is finished.
     fn outcome(&self) -> Option<&ActionOutcome> {
         match self {
@@ -67,7 +67,7 @@ impl Close {
 
 impl Pipeline {
     /// Settles a batch. Its loans end here.
-    pub(crate) async fn settle(&self, ended: Vec<Ended>) {
+    pub(crate) async fn settle(&self, ended: Vec<EndedJob>) {
         if ended.is_empty() {
             return;
         }
@@ -78,12 +78,12 @@ impl Pipeline {
     }
 
     /// Decides the action to take for an ended job.
-    fn closing(&self, Ended { mut job, ending }: Ended, now: Timestamp) -> Closing {
+    fn closing(&self, EndedJob { mut job, ending }: EndedJob, now: Timestamp) -> ClosingJob {
         let outcome = match ending {
-            Ending::Outcome(outcome) => outcome,
-            Ending::Refused { after, refusal } => {
-                let end = Close::Refused { after, refusal };
-                return Closing { job, end };
+            JobEnd::Outcome(outcome) => outcome,
+            JobEnd::Refused { after, refusal } => {
+                let end = CloseAction::Refused { after, refusal };
+                return ClosingJob { job, end };
             }
         };
         let policy = job.delivery.policy;
@@ -93,25 +93,25 @@ impl Pipeline {
             disposition = Disposition::of(&outcome, policy, self.time_left(&job, now));
         }
         let end = match disposition {
-            Disposition::Ack => Close::Done(outcome),
-            Disposition::Throttled { after } => Close::Later {
+            Disposition::Ack => CloseAction::Done(outcome),
+            Disposition::Throttled { after } => CloseAction::Later {
                 after: job.turn_in.unwrap_or(after),
                 delay: Delay::Throttled,
             },
-            Disposition::Redeliver => Close::Later {
+            Disposition::Redeliver => CloseAction::Later {
                 after: self.redelivery_wait(&job),
                 delay: Delay::Redelivery,
             },
             Disposition::DeadLetter => {
                 let letter = Arc::new(exhausted_letter(&job, &outcome, now));
-                Close::DeadLetter(outcome, letter)
+                CloseAction::DeadLetter(outcome, letter)
             }
         };
-        Closing { job, end }
+        ClosingJob { job, end }
     }
 
     /// Reports to the state, the trail and the sources, in this order.
-    pub(crate) async fn close_all(&self, mut closings: Vec<Closing>, now: Timestamp) {
+    pub(crate) async fn close_all(&self, mut closings: Vec<ClosingJob>, now: Timestamp) {
         let mut settlements = Vec::new();
         let mut settled = Vec::new();
         for (at, closing) in closings.iter().enumerate() {
@@ -138,7 +138,7 @@ impl Pipeline {
         if self.record_all(&closings, now).await.is_err() {
             // Nothing is acknowledged without its record. The sources submit these again.
             for closing in &mut closings {
-                closing.end = Close::Refused {
+                closing.end = CloseAction::Refused {
                     after: Duration::ZERO,
                     refusal: Refusal::ShuttingDown,
                 };
@@ -188,7 +188,7 @@ impl Pipeline {
     }
 
     /// Sets aside the closings at the positions in `full`, whose dead letters had no room, to wait. Returns the others.
-    fn set_aside(&self, closings: Vec<Closing>, full: &[usize]) -> Vec<Closing> {
+    fn set_aside(&self, closings: Vec<ClosingJob>, full: &[usize]) -> Vec<ClosingJob> {
         events::dead_letters_full(full.len());
         let mut full = full.iter().peekable();
         let (mut waiting, mut rest) = (Vec::new(), Vec::new());
@@ -204,7 +204,7 @@ impl Pipeline {
         rest
     }
 
-    fn settlement(&self, closing: &Closing) -> Option<Settlement> {
+    fn settlement(&self, closing: &ClosingJob) -> Option<Settlement> {
         let job = &closing.job;
         let held = job.hold.as_ref().map(|hold| hold.held().clone());
         let letter = closing.end.letter();
@@ -241,7 +241,7 @@ impl Pipeline {
         })
     }
 
-    async fn record_all(&self, closings: &[Closing], now: Timestamp) -> Result<(), AuditError> {
+    async fn record_all(&self, closings: &[ClosingJob], now: Timestamp) -> Result<(), AuditError> {
         let Some(trail) = &self.parts.trail else {
             return Ok(());
         };
@@ -273,19 +273,19 @@ impl Pipeline {
     }
 
     /// Ends the loan.
-    fn close(&self, Closing { mut job, end }: Closing, now: Timestamp) {
+    fn close(&self, ClosingJob { mut job, end }: ClosingJob, now: Timestamp) {
         match end {
-            Close::Done(outcome) => job.delivery.done(outcome),
-            Close::DeadLetter(_, letter) => {
+            CloseAction::Done(outcome) => job.delivery.done(outcome),
+            CloseAction::DeadLetter(_, letter) => {
                 events::dead_lettered(&letter);
                 job.delivery.dead_lettered(letter);
             }
-            Close::Refused { after, refusal } => {
+            CloseAction::Refused { after, refusal } => {
                 self.ends.returned(refusal);
                 job.restore();
                 job.delivery.retry(after, refusal);
             }
-            Close::Later { after, delay } => {
+            CloseAction::Later { after, delay } => {
                 job.restore();
                 if delay == Delay::Redelivery {
                     self.note_redelivery(&mut job, after, now);
@@ -308,7 +308,7 @@ impl Pipeline {
     }
 }
 
-fn count(closings: &[Closing]) -> CountersSnapshot {
+fn count(closings: &[ClosingJob]) -> CountersSnapshot {
     let mut counted = CountersSnapshot::default();
     for closing in closings {
         if let Some(outcome) = closing.end.outcome() {
@@ -337,12 +337,12 @@ fn is_worth_remembering(outcome: &ActionOutcome) -> bool {
 
 /// Handles a state that did not accept the settlements. Delivered actions stay delivered; their keys expire with the
 /// lease. Dead letters were not stored, so the sources submit these actions again.
-fn without_letters(mut closings: Vec<Closing>, error: &StateError) -> Vec<Closing> {
+fn without_letters(mut closings: Vec<ClosingJob>, error: &StateError) -> Vec<ClosingJob> {
     let mut unstored = 0;
     for closing in &mut closings {
         if closing.end.letter().is_some() {
             unstored += 1;
-            closing.end = Close::Refused {
+            closing.end = CloseAction::Refused {
                 after: STATE_WAIT,
                 refusal: Refusal::StateUnavailable,
             };

@@ -9,11 +9,11 @@ use acteon_core::{ActionOutcome, Policy, ThrottledPolicy};
 use acteon_rules::Gates;
 use tokio::time::Instant;
 
-use crate::job::{Ended, Job};
-use crate::pace::Pace;
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::provider::Queued;
-use crate::reserve::{Asking, Granted};
+use crate::provider::QueuedJob;
+use crate::reserve::{GrantedJob, ReservingJob};
+use crate::return_times::ReturnTimes;
 
 /// A place is fresh for the first attempt for its window divided by this.
 const FRESH_PART: u32 = 10;
@@ -38,25 +38,25 @@ impl Pipeline {
     /// Releases the holds of these jobs and requests them again. Returns those granted; the others have ended or wait.
     pub(crate) async fn ask_again(
         &self,
-        stale: Vec<Queued>,
-        ended: &mut Vec<Ended>,
-    ) -> Vec<Queued> {
+        stale: Vec<QueuedJob>,
+        ended: &mut Vec<EndedJob>,
+    ) -> Vec<QueuedJob> {
         let again = stale.into_iter().map(|queued| {
-            let Queued {
+            let QueuedJob {
                 mut job,
                 place,
                 when_open,
             } = queued;
             drop(job.hold.take());
             let gates = job.gates.take().map(|gates| *gates).unwrap_or_default();
-            Asking::again(job, gates, (place, when_open))
+            ReservingJob::again(job, gates, (place, when_open))
         });
         let asking = again.collect();
         self.release_dropped().await;
         let granted = self.reserve(asking, ended).await;
-        let queued = granted.into_iter().filter_map(|Granted { job, place }| {
+        let queued = granted.into_iter().filter_map(|GrantedJob { job, place }| {
             let (place, when_open) = place?;
-            Some(Queued {
+            Some(QueuedJob {
                 job,
                 place,
                 when_open,
@@ -77,15 +77,15 @@ pub(crate) fn throttled(
     mut job: Box<Job>,
     gates: &Gates,
     (quota, retry_after): (usize, Duration),
-    pace: &Pace,
-) -> Ended {
+    return_times: &ReturnTimes,
+) -> EndedJob {
     if let Some((rule, _)) = gates.quota_rules.get(quota) {
         job.ruled(Verdict::Throttle, rule);
     }
     if let Some(quota) = gates.reservation.quotas.get(quota)
         && comes_again(job.delivery.policy)
     {
-        job.turn_in = Some(pace.wait(quota, retry_after, Instant::now()));
+        job.turn_in = Some(return_times.wait(quota, retry_after, Instant::now()));
     }
     job.ended(ActionOutcome::Throttled { retry_after })
 }

@@ -64,7 +64,7 @@ struct Entry {
 /// The trail ended before it could write.
 #[derive(Debug, thiserror::Error)]
 #[error("the process is stopping")]
-struct Ended;
+struct TrailStopped;
 
 impl AuditTrail {
     /// A trail to this backend. It writes nothing before [`AuditTrail::run`].
@@ -180,12 +180,12 @@ impl AuditTrail {
         }
     }
 
-    async fn enter(&self, records: Vec<Arc<AuditRecord>>) -> Result<Option<Written>, Ended> {
+    async fn enter(&self, records: Vec<Arc<AuditRecord>>) -> Result<Option<Written>, TrailStopped> {
         let places = u32::try_from(records.len()).unwrap_or(u32::MAX);
         self.room
             .acquire_many(places)
             .await
-            .map_err(|_| Ended)?
+            .map_err(|_| TrailStopped)?
             .forget();
         let (written, confirmation) = match self.options.delivery {
             TrailDelivery::Buffered => (None, None),
@@ -197,12 +197,12 @@ impl AuditTrail {
         self.sender
             .send(Entry { records, written })
             .await
-            .map_err(|_| Ended)?;
+            .map_err(|_| TrailStopped)?;
         Ok(confirmation)
     }
 
     /// Handles a stopping process: a caller waiting for confirmation gets an error, otherwise the loss is counted.
-    fn cut_off(&self, ended: Ended, records: usize) -> Result<(), AuditError> {
+    fn cut_off(&self, ended: TrailStopped, records: usize) -> Result<(), AuditError> {
         match self.options.delivery {
             TrailDelivery::Confirmed => Err(AuditError::Unavailable(Box::new(ended))),
             TrailDelivery::Buffered => {
@@ -240,7 +240,7 @@ impl Trail for AuditTrail {
         for confirmation in confirmations {
             confirmation
                 .await
-                .map_err(|_| AuditError::Unavailable(Box::new(Ended)))?;
+                .map_err(|_| AuditError::Unavailable(Box::new(TrailStopped)))?;
         }
         Ok(())
     }

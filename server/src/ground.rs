@@ -14,8 +14,8 @@ use acteon_core::{
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
-    AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailDelivery,
-    TrailOptions,
+    AuditTrail, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
+    TrailDelivery, TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -135,7 +135,7 @@ impl Ground {
         rules: &Arc<Rules>,
         providers: &Arc<Providers>,
     ) -> Arc<Pipeline> {
-        Pipeline::new(Parts {
+        Pipeline::new(PipelineParts {
             options,
             rules: rules.clone(),
             providers: providers.clone(),

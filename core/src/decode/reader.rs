@@ -8,19 +8,19 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use wide::u8x16;
 
-use crate::action::{Member, Span};
+use crate::action::{MemberSpan, TextRange};
 
 /// Of larger objects it is not told where the members are.
 const MEMBERS_MAX: usize = 16;
 
 /// The text is not JSON, nested too deep, or not of the shape that was asked for.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct Malformed;
 
-type Result<T> = std::result::Result<T, Refused>;
+type Result<T> = std::result::Result<T, Malformed>;
 
 /// A place in a text.
-pub(super) struct Reader<'t> {
+pub(super) struct JsonReader<'t> {
     text: &'t str,
     at: usize,
     /// How many more lists and objects may be opened inside each other.
@@ -37,7 +37,7 @@ pub(super) enum Numbers {
     InRange,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> JsonReader<'t> {
     pub(super) fn new(text: &'t str, depth_max: usize) -> Self {
         Self {
             text,
@@ -76,7 +76,7 @@ impl<'t> Reader<'t> {
         mut element: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
         self.take(open)?;
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(Refused)?;
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(Malformed)?;
         if self.next() == Some(close) {
             self.at += 1;
         } else {
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
                 match sign {
                     Some(b',') => {}
                     Some(sign) if sign == close => break,
-                    _ => return Err(Refused),
+                    _ => return Err(Malformed),
                 }
             }
         }
@@ -127,11 +127,11 @@ impl<'t> Reader<'t> {
 
     /// Reads any value as its text. Of an object that is not too large it tells where its members are, unless a key has
     /// escapes.
-    pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[Member]>>)> {
+    pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[MemberSpan]>>)> {
         if !self.is_at_object() {
             return Ok((self.value()?, None));
         }
-        let (start, mut members, mut count) = (self.at, [Member::default(); MEMBERS_MAX], 0);
+        let (start, mut members, mut count) = (self.at, [MemberSpan::default(); MEMBERS_MAX], 0);
         let mut is_plain = self.text.len() <= u32::MAX as usize;
         self.sequence(b'{', b'}', |reader| {
             let (key, escapes) = reader.pass_key()?;
@@ -139,7 +139,7 @@ impl<'t> Reader<'t> {
             let value = reader.next_start();
             reader.pass()?;
             if let Some(member) = members.get_mut(count) {
-                *member = Member {
+                *member = MemberSpan {
                     key: span(start, key),
                     value: span(start, value..reader.at),
                 };
@@ -163,11 +163,11 @@ impl<'t> Reader<'t> {
 
     /// Makes sure that nothing follows.
     pub(super) fn end(mut self) -> Result<()> {
-        self.next().map_or(Ok(()), |_| Err(Refused))
+        self.next().map_or(Ok(()), |_| Err(Malformed))
     }
 
     fn pass(&mut self) -> Result<()> {
-        match self.next().ok_or(Refused)? {
+        match self.next().ok_or(Malformed)? {
             b'"' => self.pass_string().map(drop),
             b'{' => self.sequence(b'{', b'}', |reader| {
                 reader.pass_key()?;
@@ -195,7 +195,7 @@ impl<'t> Reader<'t> {
         self.at += word.len();
         rest.starts_with(word.as_bytes())
             .then_some(())
-            .ok_or(Refused)
+            .ok_or(Malformed)
     }
 
     fn pass_number(&mut self) -> Result<()> {
@@ -217,7 +217,7 @@ impl<'t> Reader<'t> {
         let is_in_range = || self.text[start..self.at].parse().is_ok_and(f64::is_finite);
         (self.numbers == Numbers::All || is_in_range())
             .then_some(())
-            .ok_or(Refused)
+            .ok_or(Malformed)
     }
 
     fn pass_digits(&mut self) -> Result<()> {
@@ -225,12 +225,12 @@ impl<'t> Reader<'t> {
         while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        (self.at > start).then_some(()).ok_or(Refused)
+        (self.at > start).then_some(()).ok_or(Malformed)
     }
 
     fn pass_string(&mut self) -> Result<Escapes> {
         if self.byte() != Some(b'"') {
-            return Err(Refused);
+            return Err(Malformed);
         }
         let bytes = self.text.as_bytes();
         let (mut at, mut escapes) = (self.at + 1, Escapes::None);
@@ -238,8 +238,8 @@ impl<'t> Reader<'t> {
             at = sign_of_string(bytes, at);
             match bytes.get(at) {
                 Some(b'"') => break,
-                Some(b'\\') => at += escape_length(&bytes[at + 1..]).ok_or(Refused)?,
-                _ => return Err(Refused),
+                Some(b'\\') => at += escape_length(&bytes[at + 1..]).ok_or(Malformed)?,
+                _ => return Err(Malformed),
             }
             escapes = Escapes::Some;
         }
@@ -249,7 +249,7 @@ impl<'t> Reader<'t> {
 
     fn take(&mut self, sign: u8) -> Result<()> {
         if self.next() != Some(sign) {
-            return Err(Refused);
+            return Err(Malformed);
         }
         self.at += 1;
         Ok(())
@@ -274,9 +274,9 @@ impl<'t> Reader<'t> {
 }
 
 /// `range` as counted from `start`, in a text whose length a `u32` can tell.
-fn span(start: usize, range: Range<usize>) -> Span {
+fn span(start: usize, range: Range<usize>) -> TextRange {
     let from_start = |at: usize| u32::try_from(at - start).unwrap_or(u32::MAX);
-    Span {
+    TextRange {
         start: from_start(range.start),
         end: from_start(range.end),
     }
@@ -289,7 +289,7 @@ enum Escapes {
 }
 
 fn parsed<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|_| Refused)
+    serde_json::from_str(json).map_err(|_| Malformed)
 }
 
 /// How long the escape is whose backslash stands before `rest`, if JSON knows it.

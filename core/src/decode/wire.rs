@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess,
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::reader::{Reader, Refused};
+use super::reader::{JsonReader, Malformed};
 use crate::action::{Labels, Payload};
 use crate::time::Time;
 
@@ -35,12 +35,16 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Reads an object with the fast reader. The payload shares `bytes`.
-    pub(super) fn fill(&mut self, reader: &mut Reader<'_>, bytes: &Bytes) -> Result<(), Refused> {
+    pub(super) fn fill(
+        &mut self,
+        reader: &mut JsonReader<'_>,
+        bytes: &Bytes,
+    ) -> Result<(), Malformed> {
         let mut seen = 0;
         reader.object(|reader, key| {
             let field = Field::of(key);
             if !field.is_first(&mut seen) {
-                return Err(Refused);
+                return Err(Malformed);
             }
             match field {
                 Field::Id => self.id = text(reader)?,
@@ -62,7 +66,7 @@ impl Wire {
                 Field::TraceContext => self.trace_context = labels(reader)?,
                 Field::Attachments | Field::Template | Field::Signature => {
                     if !reader.null()? {
-                        return Err(Refused);
+                        return Err(Malformed);
                     }
                 }
                 Field::Other => _ = reader.value()?,
@@ -72,14 +76,14 @@ impl Wire {
     }
 }
 
-fn text(reader: &mut Reader<'_>) -> Result<Option<CompactString>, Refused> {
+fn text(reader: &mut JsonReader<'_>) -> Result<Option<CompactString>, Malformed> {
     Ok(match reader.null()? {
         true => None,
         false => Some(reader.string()?.into()),
     })
 }
 
-fn labels(reader: &mut Reader<'_>) -> Result<Option<Labels>, Refused> {
+fn labels(reader: &mut JsonReader<'_>) -> Result<Option<Labels>, Malformed> {
     const NESTED: &str = "labels";
     if reader.null()? {
         return Ok(None);
@@ -101,7 +105,7 @@ fn labels(reader: &mut Reader<'_>) -> Result<Option<Labels>, Refused> {
     match nested {
         None => Ok(Some(flat.built())),
         Some(inner) if flat.is_empty() => Ok(Some(inner)),
-        Some(_) => Err(Refused),
+        Some(_) => Err(Malformed),
     }
 }
 

@@ -30,12 +30,12 @@ pub(crate) struct Events {
     /// Indexed by reason.
     delayed: [Counter; Delay::ALL.len()],
     duration: Histogram,
-    untold: Mutex<Untold>,
+    untold: Mutex<UnreportedFailures>,
 }
 
 /// Failures since the last warning.
 #[derive(Default)]
-struct Untold {
+struct UnreportedFailures {
     failures: u64,
     told_at: Option<Instant>,
 }

@@ -31,7 +31,7 @@ pub(crate) enum Permission {
     },
 }
 
-pub(crate) struct Stats {
+pub(crate) struct ProviderStats {
     pub(super) breaker: Breaker,
     /// The provider has asked to be left alone until then.
     pub(super) paused_until: Option<Instant>,
@@ -42,7 +42,7 @@ pub(crate) struct Stats {
     latencies: VecDeque<Duration>,
 }
 
-impl Stats {
+impl ProviderStats {
     pub(super) fn new(breaker: Option<BreakerOptions>) -> Self {
         Self {
             breaker: Breaker::new(breaker),

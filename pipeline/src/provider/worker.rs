@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempt, Finished, attempt};
+use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
 use super::breaker::Pass;
 use super::retry::LONGEST;
 use super::stats::Permission;
-use super::{Handle, Next, Provider, Queued, WhenOpen, Work};
-use crate::job::Ended;
+use super::{NextStep, Provider, ProviderHandle, QueuedJob, WhenOpen, Work};
+use crate::job::EndedJob;
 use crate::process::Pipeline;
 
 /// The maximum number of work items taken from the inbox at once.
@@ -25,31 +25,31 @@ const TAKEN_MAX: usize = 256;
 
 pub(crate) struct Worker {
     pipeline: Arc<Pipeline>,
-    provider: Arc<Handle>,
+    provider: Arc<ProviderHandle>,
     inbox: mpsc::Receiver<Work>,
-    queue: VecDeque<Queued>,
+    queue: VecDeque<QueuedJob>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
     /// No queued job may start before this time.
     held_until: Option<Instant>,
-    running: FuturesUnordered<Attempt>,
+    running: FuturesUnordered<RunningAttempt>,
     /// Jobs whose throttle places are stale and requested again. Each keeps its slot for running attempts.
     renewing: Option<BoxFuture<'static, Renewed>>,
     renewing_slots: usize,
-    ended: Vec<Ended>,
+    ended: Vec<EndedJob>,
     /// Settling runs alongside the deliveries. Jobs that end meanwhile are settled together in the next run.
     settling: Option<BoxFuture<'static, ()>>,
 }
 
 /// The result of requesting stale throttle places again.
 struct Renewed {
-    granted: Vec<Queued>,
-    ended: Vec<Ended>,
+    granted: Vec<QueuedJob>,
+    ended: Vec<EndedJob>,
 }
 
 /// A job and its earliest retry.
 struct Due {
     at: Instant,
-    queued: Queued,
+    queued: QueuedJob,
 }
 
 impl Worker {
@@ -58,7 +58,7 @@ impl Worker {
         let inbox = provider.receiver.lock().take()?;
         Some(Self {
             pipeline,
-            provider: Arc::new(Handle(provider)),
+            provider: Arc::new(ProviderHandle(provider)),
             inbox,
             queue: VecDeque::new(),
             waiting_to_retry: BinaryHeap::new(),
@@ -134,7 +134,7 @@ impl Worker {
     }
 
     /// Queues a job that cannot start now, or diverts it if the breaker is open and the job does not wait for it.
-    fn hold_back(&mut self, queued: Queued) {
+    fn hold_back(&mut self, queued: QueuedJob) {
         if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
             self.pipeline.divert(queued.job, None, &mut self.ended);
         } else {
@@ -155,7 +155,7 @@ impl Worker {
 
     /// Puts a job that is due for a retry at the front. At an open breaker it is diverted instead of waiting for the
     /// probe.
-    fn take_again(&mut self, queued: Queued) {
+    fn take_again(&mut self, queued: QueuedJob) {
         if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
             self.pipeline.divert(queued.job, None, &mut self.ended);
         } else {
@@ -191,15 +191,15 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, queued: Queued, pass: Pass) {
-        let Queued { job, mut place, .. } = queued;
+    fn begin(&mut self, queued: QueuedJob, pass: Pass) {
+        let QueuedJob { job, mut place, .. } = queued;
         place.begin();
         let next = attempt(self.provider.clone(), job, Some(place), pass);
-        self.running.push(Attempt::new(next));
+        self.running.push(RunningAttempt::new(next));
     }
 
     /// Puts a job back and holds the queue until the given time.
-    fn stay(&mut self, queued: Queued, until: Instant) {
+    fn stay(&mut self, queued: QueuedJob, until: Instant) {
         self.provider.free_slot();
         self.queue.push_front(queued);
         self.held_until = Some(until);
@@ -215,23 +215,23 @@ impl Worker {
         }
     }
 
-    fn finished(&mut self, finished: Finished) {
+    fn finished(&mut self, finished: FinishedAttempt) {
         self.provider.free_slot();
         match self.provider.finished(finished) {
-            Next::Ended(ended) => self.ended.push(ended),
-            Next::Again(mut queued, wait) => {
+            NextStep::End(ended) => self.ended.push(ended),
+            NextStep::Retry(mut queued, wait) => {
                 queued.job.detach();
                 let at = Instant::now() + wait;
                 self.waiting_to_retry.push(Reverse(Due { at, queued }));
             }
-            Next::Divert(job, failure) => {
+            NextStep::Divert(job, failure) => {
                 self.pipeline.divert(job, Some(failure), &mut self.ended);
             }
         }
     }
 
     /// Requests stale throttle places again. Only one call runs at a time.
-    fn renew(&mut self, stale: Vec<Queued>) {
+    fn renew(&mut self, stale: Vec<QueuedJob>) {
         if self.renewing.is_some() {
             for queued in stale.into_iter().rev() {
                 self.provider.free_slot();

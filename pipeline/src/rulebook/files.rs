@@ -10,7 +10,7 @@ use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_rules::{RuleFile, RuleSet, Settings};
 use tokio::task::spawn_blocking;
 
-use super::names::{Holds, holds, is_passed_over};
+use super::names::{FileKind, is_passed_over, kind_of};
 use super::nested::rules_below;
 
 /// How many files one directory may hold.
@@ -30,11 +30,11 @@ pub struct RuleFolder {
 /// What a directory was seen to hold, or what was wrong with it: the same as long as no content, name or fault is another
 /// one, whatever times and sizes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look(u64);
+pub(super) struct FolderDigest(u64);
 
 /// A directory as it was read, and how it looked.
-pub(super) struct Reading {
-    pub(super) look: Look,
+pub(super) struct FolderSnapshot {
+    pub(super) digest: FolderDigest,
     pub(super) folder: Result<RuleFolder, RulesError>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Reading {
 /// # Errors
 /// When the directory cannot be listed.
 pub fn read_rule_files(directory: &Path) -> Result<RuleFolder, RulesError> {
-    read_files(directory, Holds::Rules).map(|folder| folder.by_paths(directory))
+    read_files(directory, FileKind::Rules).map(|folder| folder.by_paths(directory))
 }
 
 /// One file, whatever it is called.
@@ -58,13 +58,13 @@ pub fn read_rule_file(path: &Path) -> RuleFolder {
 /// # Errors
 /// When the directory cannot be listed.
 pub fn read_rule_test_files(directory: &Path) -> Result<RuleFolder, RulesError> {
-    read_files(directory, Holds::Tests).map(|folder| folder.by_paths(directory))
+    read_files(directory, FileKind::Tests).map(|folder| folder.by_paths(directory))
 }
 
 /// Reads a directory where it holds nobody up.
-pub(super) async fn read(directory: &Path) -> Reading {
+pub(super) async fn read(directory: &Path) -> FolderSnapshot {
     let path = directory.to_owned();
-    let reading = spawn_blocking(move || read_files(&path, Holds::Rules));
+    let reading = spawn_blocking(move || read_files(&path, FileKind::Rules));
     let folder = match reading.await {
         Ok(folder) => folder,
         Err(panicked) => Err(RulesError::DirectoryUnreadable {
@@ -72,13 +72,13 @@ pub(super) async fn read(directory: &Path) -> Reading {
             reason: panicked.to_string(),
         }),
     };
-    Reading {
-        look: Look::at(&folder),
+    FolderSnapshot {
+        digest: FolderDigest::at(&folder),
         folder,
     }
 }
 
-impl Look {
+impl FolderDigest {
     fn at(folder: &Result<RuleFolder, RulesError>) -> Self {
         let mut hasher = DefaultHasher::new();
         match folder {
@@ -137,18 +137,18 @@ impl RuleFolder {
     }
 }
 
-fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError> {
+fn read_files(directory: &Path, wanted: FileKind) -> Result<RuleFolder, RulesError> {
     let paths = paths(directory).map_err(|error| no_directory(directory, &error))?;
     let mut folder = RuleFolder::default();
     for path in paths {
-        match holds(&file_name(&path)) {
+        match kind_of(&file_name(&path)) {
             Some(held) if held == wanted => {
                 folder.take(&path, regular(&path).and_then(|()| bytes_of(&path)));
             }
-            None | Some(Holds::OtherwiseSpelt) if path.is_dir() => {
+            None | Some(FileKind::MisspelledExtension) if path.is_dir() => {
                 folder.warnings.extend(nested(&path, wanted));
             }
-            Some(Holds::OtherwiseSpelt) if wanted == Holds::Rules => {
+            Some(FileKind::MisspelledExtension) if wanted == FileKind::Rules => {
                 let message =
                     "not read: the names of rule files end in `.yaml` or `.yml`, in small letters";
                 folder.warnings.push(at_beginning(&path, message));
@@ -192,8 +192,8 @@ fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// A warning when a subfolder holds rules.
-fn nested(folder: &Path, wanted: Holds) -> Option<RuleProblem> {
-    let first = (wanted == Holds::Rules).then(|| rules_below(folder))??;
+fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
+    let first = (wanted == FileKind::Rules).then(|| rules_below(folder))??;
     let shown = first.strip_prefix(folder.parent()?).unwrap_or(&first);
     let message = format!(
         "not read: subfolders are not, and this one holds rules (`{}`)",

@@ -4,11 +4,11 @@ use std::path::Path;
 
 /// What a file holds, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum FileKind {
     Rules,
     Tests,
     /// Rules to whoever wrote it, but not by its name.
-    OtherwiseSpelt,
+    MisspelledExtension,
 }
 
 /// Hidden files, such as the `._rules.yaml` of macOS, and what editors leave behind.
@@ -17,7 +17,7 @@ pub(super) fn is_passed_over(name: &str) -> bool {
 }
 
 /// Nothing that has to do with rules: none.
-pub(super) fn holds(name: &str) -> Option<Holds> {
+pub(super) fn kind_of(name: &str) -> Option<FileKind> {
     let path = Path::new(name);
     let extension = path.extension()?.to_str()?;
     let spelt = extension.to_ascii_lowercase();
@@ -27,9 +27,9 @@ pub(super) fn holds(name: &str) -> Option<Holds> {
     let stem = Path::new(path.file_stem()?);
     let is_test = stem.extension().is_some_and(|kind| kind == "test");
     Some(match (extension == spelt, is_test) {
-        (false, _) => Holds::OtherwiseSpelt,
-        (true, true) => Holds::Tests,
-        (true, false) => Holds::Rules,
+        (false, _) => FileKind::MisspelledExtension,
+        (true, true) => FileKind::Tests,
+        (true, false) => FileKind::Rules,
     })
 }
 
@@ -48,16 +48,16 @@ mod tests {
             "#1.yaml",
         ] {
             assert!(!is_passed_over(name), "{name}");
-            assert_eq!(holds(name), Some(Holds::Rules), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::Rules), "{name}");
         }
         for name in ["a.test.yaml", "a.b.test.yml"] {
-            assert_eq!(holds(name), Some(Holds::Tests), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::Tests), "{name}");
         }
         for name in ["a.YAML", "a.Yml", "a.test.YML"] {
-            assert_eq!(holds(name), Some(Holds::OtherwiseSpelt), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::MisspelledExtension), "{name}");
         }
         for name in ["yaml", "a.yaml.bak", "a.json", "README.md", ""] {
-            assert_eq!(holds(name), None, "{name}");
+            assert_eq!(kind_of(name), None, "{name}");
         }
         for name in [
             "._rules.yaml",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::names::{Holds, holds, is_passed_over};
+use super::names::{FileKind, is_passed_over, kind_of};
 
 /// How deep it is searched, and how many files are looked at: it is about a warning.
 const DEPTH_MAX: usize = 8;
@@ -23,7 +23,10 @@ pub(super) fn rules_below(folder: &Path) -> Option<PathBuf> {
                 if depth < DEPTH_MAX {
                     folders.push((path, depth + 1));
                 }
-            } else if matches!(holds(&name), Some(Holds::Rules | Holds::OtherwiseSpelt)) {
+            } else if matches!(
+                kind_of(&name),
+                Some(FileKind::Rules | FileKind::MisspelledExtension)
+            ) {
                 return Some(path);
             }
         }

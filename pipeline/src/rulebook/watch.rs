@@ -54,13 +54,13 @@ impl Rules {
             return;
         };
         let mut reading = files::read(&directory).await;
-        if Some(reading.look) == loading.look {
+        if Some(reading.digest) == loading.digest {
             return;
         }
         for _ in 0..LOOKS_MAX {
             sleep(SETTLE).await;
             let again = files::read(&directory).await;
-            let has_settled = again.look == reading.look;
+            let has_settled = again.digest == reading.digest;
             reading = again;
             if has_settled {
                 break;

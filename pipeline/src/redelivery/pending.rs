@@ -21,7 +21,7 @@ const OVERDUE: Duration = Duration::from_secs(3600);
 type Key = (Timestamp, CompactString);
 
 #[derive(Default)]
-pub(crate) struct Known(Mutex<Listed>);
+pub(crate) struct PendingRedeliveries(Mutex<Listed>);
 
 #[derive(Default)]
 struct Listed {
@@ -30,7 +30,7 @@ struct Listed {
     by_provider: HashMap<CompactString, usize>,
 }
 
-impl Known {
+impl PendingRedeliveries {
     /// Records that an action leaves at `now` until `next_at`.
     pub(crate) fn went(
         &self,
@@ -75,7 +75,7 @@ impl Known {
     }
 }
 
-impl Redeliveries for Known {
+impl Redeliveries for PendingRedeliveries {
     fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage {
         let listed = self.0.lock();
         let begin = match &query.after {
