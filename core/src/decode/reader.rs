@@ -1,5 +1,5 @@
-//! Reads JSON text as strictly as the standard wants it, and no half of a surrogate pair, without a tree: values that nobody
-//! asked for are checked and left as their text. It says only that text is refused, not why: the slow reader does.
+//! Reads JSON text strictly and without a tree, and refuses half of a surrogate pair. Values that no caller reads are
+//! checked and left as text. It gives no reason for refusing text: the slow reader does.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,10 +10,10 @@ use wide::u8x16;
 
 use crate::action::{MemberSpan, TextRange};
 
-/// Of larger objects it is not told where the members are.
+/// Positions are not recorded for objects with more members.
 const MEMBERS_MAX: usize = 16;
 
-/// The text is not JSON, nested too deep, or not of the shape that was asked for.
+/// The text is not JSON, is nested too deep, or does not have the expected shape.
 #[derive(Debug)]
 pub(super) struct Malformed;
 
@@ -23,17 +23,17 @@ type Result<T> = std::result::Result<T, Malformed>;
 pub(super) struct JsonReader<'t> {
     text: &'t str,
     at: usize,
-    /// How many more lists and objects may be opened inside each other.
+    /// How many more nested lists and objects may be opened.
     depth_left: usize,
     numbers: Numbers,
 }
 
-/// Which numbers are taken.
+/// Which numbers are accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numbers {
-    /// All that JSON can write.
+    /// All numbers of JSON.
     All,
-    /// Those that a double can hold, if not exactly.
+    /// Numbers in the range of a double, if not exactly representable.
     InRange,
 }
 
@@ -47,12 +47,12 @@ impl<'t> JsonReader<'t> {
         }
     }
 
-    /// The same with these numbers only.
+    /// Accepts only these numbers.
     pub(super) fn with(self, numbers: Numbers) -> Self {
         Self { numbers, ..self }
     }
 
-    /// Reads an object; `member` reads the value of each key.
+    /// Reads an object. `member` reads the value of each key.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<()>,
@@ -64,7 +64,7 @@ impl<'t> JsonReader<'t> {
         })
     }
 
-    /// Reads a list, each item with `item`.
+    /// Reads a list. `item` reads each item.
     pub(super) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.sequence(b'[', b']', item)
     }
@@ -125,13 +125,15 @@ impl<'t> JsonReader<'t> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Reads any value as its text. Of an object that is not too large it tells where its members are, unless a key has
-    /// escapes.
+    /// Reads any value as its text. For a small object without escapes in its keys, also returns the positions of its
+    /// members.
     pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[MemberSpan]>>)> {
         if !self.is_at_object() {
             return Ok((self.value()?, None));
         }
-        let (start, mut members, mut count) = (self.at, [MemberSpan::default(); MEMBERS_MAX], 0);
+        let start = self.at;
+        let mut members = [MemberSpan::default(); MEMBERS_MAX];
+        let mut count = 0;
         let mut is_plain = self.text.len() <= u32::MAX as usize;
         self.sequence(b'{', b'}', |reader| {
             let (key, escapes) = reader.pass_key()?;
@@ -156,12 +158,12 @@ impl<'t> JsonReader<'t> {
         parsed(self.value()?)
     }
 
-    /// How many bytes were read before it was refused: up to the string that was.
+    /// The number of bytes read, up to the refused string.
     pub(super) fn place(&self) -> usize {
         self.at
     }
 
-    /// Makes sure that nothing follows.
+    /// Checks that nothing follows.
     pub(super) fn end(mut self) -> Result<()> {
         self.next().map_or(Ok(()), |_| Err(Malformed))
     }
@@ -181,7 +183,7 @@ impl<'t> JsonReader<'t> {
         }
     }
 
-    /// Steps over a key and its colon, and tells where the key stands.
+    /// Skips a key and its colon, and returns the position of the key.
     fn pass_key(&mut self) -> Result<(Range<usize>, Escapes)> {
         let start = self.next_start() + 1;
         let escapes = self.pass_string()?;
@@ -233,7 +235,8 @@ impl<'t> JsonReader<'t> {
             return Err(Malformed);
         }
         let bytes = self.text.as_bytes();
-        let (mut at, mut escapes) = (self.at + 1, Escapes::None);
+        let mut at = self.at + 1;
+        let mut escapes = Escapes::None;
         loop {
             at = sign_of_string(bytes, at);
             match bytes.get(at) {
@@ -255,7 +258,7 @@ impl<'t> JsonReader<'t> {
         Ok(())
     }
 
-    /// Steps over white space.
+    /// Skips white space.
     fn next_start(&mut self) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -273,7 +276,7 @@ impl<'t> JsonReader<'t> {
     }
 }
 
-/// `range` as counted from `start`, in a text whose length a `u32` can tell.
+/// `range` relative to `start`, in a text whose length fits a `u32`.
 fn span(start: usize, range: Range<usize>) -> TextRange {
     let from_start = |at: usize| u32::try_from(at - start).unwrap_or(u32::MAX);
     TextRange {
@@ -292,7 +295,7 @@ fn parsed<T: DeserializeOwned>(json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|_| Malformed)
 }
 
-/// How long the escape is whose backslash stands before `rest`, if JSON knows it.
+/// The length of the escape whose backslash precedes `rest`, if JSON has it.
 fn escape_length(rest: &[u8]) -> Option<usize> {
     match rest {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
@@ -309,7 +312,7 @@ fn escape_length(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// What the first four hex digits mean.
+/// The value of the first four hex digits.
 fn code_unit(digits: &[u8]) -> Option<u32> {
     let digits = digits.first_chunk::<4>()?.iter();
     digits.copied().try_fold(0, |unit, digit| {
@@ -317,7 +320,7 @@ fn code_unit(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Where the next quote, backslash or control character stands, sixteen bytes at a time.
+/// The position of the next quote, backslash or control character. Searches sixteen bytes at a time.
 #[inline]
 fn sign_of_string(bytes: &[u8], mut at: usize) -> usize {
     const LAST_CONTROL: u8 = 0x1f;
