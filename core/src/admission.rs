@@ -55,17 +55,17 @@ impl Admission {
         }
     }
 
-    /// Waits until there is room, at most `patience`.
+    /// Waits until there is room, at most `limit`.
     pub async fn admit_within(
         self: &Arc<Self>,
         actions: u32,
         bytes: u64,
-        patience: Duration,
+        limit: Duration,
     ) -> Option<Permit> {
         if let Some(permit) = self.try_admit(actions, bytes) {
             return Some(permit);
         }
-        timeout(patience, self.admit(actions, bytes)).await.ok()
+        timeout(limit, self.admit(actions, bytes)).await.ok()
     }
 
     /// Takes room if there is some now and nothing else waits for it.
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_for_room_ends_after_the_patience_and_takes_nothing() {
+    async fn waiting_for_room_ends_after_the_limit_and_takes_nothing() {
         let admission = Admission::new(1, 100);
         let taken = admission.admit(1, 1).await;
         assert!(
@@ -338,9 +338,9 @@ mod tests {
     async fn who_waits_for_bytes_while_there_is_room_for_actions_sleeps() {
         let admission = Admission::new(10, 100);
         let taken = admission.admit(1, 90).await;
-        let patience = Duration::from_millis(100);
-        assert!(admission.admit_within(1, 50, patience).await.is_none());
+        let limit = Duration::from_millis(100);
+        assert!(admission.admit_within(1, 50, limit).await.is_none());
         drop(taken);
-        assert!(admission.admit_within(1, 50, patience).await.is_some());
+        assert!(admission.admit_within(1, 50, limit).await.is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! Counts actions by outcome since the start of the process. Shown by `/health` and `/metrics`.
+//! Counts actions by outcome since the process started. Shown by `/health` and `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use crate::outcome::ActionOutcome;
 
 macro_rules! counters {
     ($($name:ident: $what:literal),+ $(,)?) => {
-        /// One counter per outcome, and some others.
+        /// One counter for each outcome, and some more.
         #[derive(Debug, Default)]
         pub struct Counters {
             $(#[doc = $what] pub $name: AtomicU64,)+
@@ -27,7 +27,7 @@ macro_rules! counters {
                 CountersSnapshot { $($name: self.$name.load(Relaxed),)+ }
             }
 
-            /// Adds the counts of a batch in one step, because all threads share these counters.
+            /// Adds the counts of a batch together: all threads share these counters.
             pub fn add(&self, batch: &CountersSnapshot) {
                 $(if batch.$name > 0 {
                     self.$name.fetch_add(batch.$name, Relaxed);
@@ -45,20 +45,20 @@ macro_rules! counters {
 }
 
 counters! {
-    dispatched: "Actions taken in, retries of their source not counted again.",
-    executed: "Accepted by their sink.",
+    dispatched: "Accepted actions. Repeated submissions by their source do not count again.",
+    executed: "Accepted by their provider.",
     deduplicated: "Delivered before, inside the window.",
-    suppressed: "Ended by a suppress or deny rule.",
-    rerouted: "Delivered by another sink than the one asked for.",
+    suppressed: "Refused by a suppress or deny rule.",
+    rerouted: "Delivered by another provider than the requested one.",
     throttled: "Over a limit.",
-    failed: "Ended without delivery, all attempts used.",
+    failed: "Not delivered after all attempts.",
     grouped: "Joined a group.",
     state_changed: "Moved an event through its state machine.",
-    circuit_open: "Ended at an open breaker.",
-    dry_run: "Only asked what would happen.",
-    replayed: "Answered again from memory by their id.",
+    circuit_open: "Refused by an open breaker.",
+    dry_run: "Dry runs.",
+    replayed: "Answered with the outcome remembered under their id.",
     rule_errors: "Rules that could not be evaluated for an action.",
-    dead_lettered: "Put among the dead letters.",
+    dead_lettered: "Stored as dead letters.",
 }
 
 impl CountersSnapshot {

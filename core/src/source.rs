@@ -1,4 +1,4 @@
-//! The port to the places that actions come from.
+//! The port to the sources of actions.
 
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ pub trait Source: Send + Sync {
     /// - Returns an error only if waiting cannot help.
     async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError>;
 
-    /// Whether the source makes progress.
+    /// Reports whether the source makes progress.
     fn readiness(&self) -> Part;
 
-    /// Connects as it does to read, and reads nothing. Says in a few words whom it reached, or nothing when there is nobody
-    /// to connect to.
+    /// Connects as [`Source::run`] does, and reads nothing. Returns a short description of the peer, or `None` if the
+    /// source connects to nothing.
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         Ok(None)
     }

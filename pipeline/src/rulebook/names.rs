@@ -1,22 +1,22 @@
-//! What the name of a file in a directory of rules says about it.
+//! Classifies the files of a rules directory by their names.
 
 use std::path::Path;
 
-/// What a file holds, by its name.
+/// The kind of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     Rules,
     Tests,
-    /// Rules to whoever wrote it, but not by its name.
+    /// The author means rules, but the name does not match.
     MisspelledExtension,
 }
 
-/// Hidden files, such as the `._rules.yaml` of macOS, and what editors leave behind.
-pub(super) fn is_passed_over(name: &str) -> bool {
+/// True for hidden files, such as the `._rules.yaml` of macOS, and for leftovers of editors.
+pub(super) fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'))
 }
 
-/// Nothing that has to do with rules: none.
+/// `None` if the file has nothing to do with rules.
 pub(super) fn kind_of(name: &str) -> Option<FileKind> {
     let path = Path::new(name);
     let extension = path.extension()?.to_str()?;
@@ -47,7 +47,7 @@ mod tests {
             "ä.yml",
             "#1.yaml",
         ] {
-            assert!(!is_passed_over(name), "{name}");
+            assert!(!is_ignored(name), "{name}");
             assert_eq!(kind_of(name), Some(FileKind::Rules), "{name}");
         }
         for name in ["a.test.yaml", "a.b.test.yml"] {
@@ -68,7 +68,7 @@ mod tests {
             "..data",
             "~",
         ] {
-            assert!(is_passed_over(name), "{name}");
+            assert!(is_ignored(name), "{name}");
         }
     }
 }
