@@ -59,7 +59,7 @@ pub enum AuditError {
     #[error("the audit backend does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It returned data that cannot be read.
-    #[error("the audit backend holds something unreadable: {0}")]
+    #[error("the audit backend returned unreadable data: {0}")]
     Corrupt(String),
 }
 
@@ -384,9 +384,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_noted_is_written_as_the_object_it_is() {
+    fn a_named_outcome_is_written_as_its_json_object() {
         let details = RawValue::from_string(r#"{"loaded":3}"#.to_owned()).unwrap();
-        let noted = AuditedOutcome::Other("reloaded".into(), details.into());
-        assert_eq!(serde_json::to_string(&noted).unwrap(), r#"{"loaded":3}"#);
+        let outcome = AuditedOutcome::Other("reloaded".into(), details.into());
+        assert_eq!(serde_json::to_string(&outcome).unwrap(), r#"{"loaded":3}"#);
     }
 }

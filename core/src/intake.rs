@@ -22,10 +22,10 @@ pub trait Intake: Send + Sync {
     async fn dead_letter(&self, poison: Vec<Loan<Poison>>);
 
     /// Stores an action as a dead letter because its source has no place to keep it until a later delivery.
-    async fn give_up(&self, delivery: Delivery, why: Failure);
+    async fn give_up(&self, delivery: Delivery, failure: Failure);
 }
 
-/// Which providers one reader has fed since it started: none, one, or several. Backpressure applies only to a reader
+/// The providers that one reader has fed since it started: none, one, or several. Backpressure applies only to a reader
 /// that feeds one. If it feeds several, trouble at one must not block the others.
 #[derive(Debug)]
 pub struct Feed(AtomicU32);

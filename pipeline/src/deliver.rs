@@ -7,19 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{FailureCode, Feed, Refusal};
+use acteon_core::{FailureCode, Feed, Parked, Refusal};
 use tokio::time::Instant;
 
 use crate::fallback::overflow;
-use crate::job::{EndedJob, Job};
+use crate::job::{EndedJob, Job, ParkedJob};
 use crate::process::Pipeline;
 use crate::provider::{
-    InlineSlots, InlineStart, MOMENT, NextStep, Provider, QueuePlace, QueuedJob, WhenOpen, Work,
+    InlineSlots, InlineStart, MOMENT, NextStep, Provider, QueuedJob, WhenOpen, Work,
 };
 
 /// A job whose provider's queue is full.
 struct Blocked {
-    job: Box<Job>,
+    job: ParkedJob,
     provider: Arc<Provider>,
 }
 
@@ -33,10 +33,12 @@ impl Pipeline {
     ) -> Vec<EndedJob> {
         let mut rest = jobs.into_iter();
         while let Some(blocked) = self.begin(&mut rest, &mut ended, feed).await {
-            // Renew the holds of the jobs behind the blocked one, and settle the ended ones without waiting for it.
-            rest.as_mut_slice().iter_mut().for_each(|job| job.detach());
+            // The jobs behind the blocked one wait with it. The ended ones are settled first.
+            let behind: Vec<ParkedJob> = rest.map(Parked::new).collect();
             self.settle(std::mem::take(&mut ended)).await;
             self.wait_for_place(blocked, &mut ended, feed).await;
+            let behind: Vec<_> = behind.into_iter().map(Parked::into_inner).collect();
+            rest = behind.into_iter();
         }
         ended
     }
@@ -64,7 +66,7 @@ impl Pipeline {
                         NextStep::End(done) => ended.push(done),
                         NextStep::Retry(queued, wait) => {
                             let at = Instant::now() + wait;
-                            self.hand(provider, Work::Again(queued, at), ended);
+                            self.hand(provider, Work::Retry(queued, at), ended);
                         }
                         NextStep::Divert(job, failure) => self.divert(job, Some(failure), ended),
                     }
@@ -101,31 +103,32 @@ impl Pipeline {
                 true => WhenOpen::Wait,
                 false => WhenOpen::Leave,
             };
-            self.queue(provider, job, place, when_open, ended);
+            self.queue(provider, QueuedJob::new(job, place, when_open), ended);
             return None;
         }
         if job.is_answered() || feed.is_none() {
             ended.push(overflow(job));
             return None;
         }
-        let provider = provider.clone();
-        Some(Blocked { job, provider })
+        Some(Blocked {
+            job: Parked::new(job),
+            provider: provider.clone(),
+        })
     }
 
     /// Waits for a place: indefinitely if the reader feeds only this provider, otherwise for at most [`MOMENT`].
     async fn wait_for_place(
         &self,
-        Blocked { mut job, provider }: Blocked,
+        Blocked { job, provider }: Blocked,
         ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) {
-        job.detach();
         let is_alone = feed.is_some_and(|feed| !feed.is_mixed());
         let limit: Option<Duration> = (!is_alone).then_some(MOMENT);
         let place = tokio::select! {
             place = provider.queue.enter(job.bytes(), limit) => place,
             () = self.closing.cancelled() => {
-                ended.push(Self::shutting_down(job));
+                ended.push(Self::shutting_down(job.into_inner()));
                 return;
             }
         };
@@ -135,45 +138,35 @@ impl Pipeline {
                     true => WhenOpen::Wait,
                     false => WhenOpen::Leave,
                 };
-                self.queue(&provider, job, place, when_open, ended);
+                let queued = QueuedJob {
+                    job,
+                    place,
+                    when_open,
+                };
+                self.queue(&provider, queued, ended);
             }
             None => {
                 provider.events.overflowed();
-                ended.push(overflow(job));
+                ended.push(overflow(job.into_inner()));
             }
         }
     }
 
     /// Passes a job with a place to its provider's worker.
-    pub(crate) fn queue(
-        &self,
-        provider: &Provider,
-        mut job: Box<Job>,
-        place: QueuePlace,
-        when_open: WhenOpen,
-        ended: &mut Vec<EndedJob>,
-    ) {
-        job.detach();
-        let queued = QueuedJob {
-            job,
-            place,
-            when_open,
-        };
+    pub(crate) fn queue(&self, provider: &Provider, queued: QueuedJob, ended: &mut Vec<EndedJob>) {
         self.hand(provider, Work::Job(queued), ended);
     }
 
     /// Passes work to a provider's worker. The worker refuses it after it has ended, because the process is stopping,
     /// and if more inline attempts failed than its inbox can hold.
-    fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<EndedJob>) {
-        if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
-            queued.job.detach();
-        }
+    fn hand(&self, provider: &Provider, work: Work, ended: &mut Vec<EndedJob>) {
         match provider.hand(work) {
             Ok(()) => {}
-            Err(Work::Job(queued) | Work::Again(queued, _)) => {
+            Err(Work::Job(queued) | Work::Retry(queued, _)) => {
+                let job = queued.job.into_inner();
                 ended.push(match provider.has_ended() {
-                    true => Self::shutting_down(queued.job),
-                    false => overflow(queued.job),
+                    true => Self::shutting_down(job),
+                    false => overflow(job),
                 });
             }
             // Dropping the attempt returns its action to the source.

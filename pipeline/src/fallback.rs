@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::provider::{LONGEST, WhenOpen};
+use crate::provider::{LONGEST, QueuedJob, WhenOpen};
 
 /// How long a caller must wait before it resubmits an action that met a full queue.
 pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
@@ -37,7 +37,9 @@ impl Pipeline {
         };
         job.redirect(provider.name().clone());
         match provider.queue.try_enter(job.bytes()) {
-            Some(place) => self.queue(provider, job, place, WhenOpen::Leave, ended),
+            Some(place) => {
+                self.queue(provider, QueuedJob::new(job, place, WhenOpen::Leave), ended);
+            }
             None => ended.push(overflow(job)),
         }
     }
@@ -49,7 +51,7 @@ impl Pipeline {
         let wait = provider.and_then(|provider| provider.paused_for(Instant::now()));
         if let Some(wait) = wait.filter(|wait| *wait > LONGEST) {
             let message = format!(
-                "the provider asks to be left alone for another {} s",
+                "the provider asked for a pause of another {} s",
                 wait.as_secs()
             );
             return job.failed(FailureCode::RateLimited, message.into());

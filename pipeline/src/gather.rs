@@ -31,7 +31,8 @@ pub(crate) async fn gather<'a>(
     if !set.asks() {
         return Ok(Vec::new());
     }
-    let (mut reads, mut slice) = (Vec::new(), TimeSlice::begin());
+    let mut reads = Vec::new();
+    let mut slice = TimeSlice::begin();
     for action in actions {
         reads.push(set.ask(action, now));
         slice.yield_when_over().await;
@@ -88,7 +89,7 @@ impl Pipeline {
                 let jobs = asking
                     .into_iter()
                     .map(|delivery| Job::new(delivery, generation.stamp));
-                ended.extend(jobs.map(|job| self.state_away(job)));
+                ended.extend(jobs.map(|job| self.state_unavailable(job)));
                 going_on
             }
         };
@@ -99,20 +100,20 @@ impl Pipeline {
     }
 }
 
-/// The counts of the actions of this batch so far. Later actions of the batch must see them, although the state does
+/// The tallies of the batch's earlier actions. Later actions of the batch must see them, although the state does
 /// not have them yet.
 #[derive(Default)]
 pub(crate) struct BatchCounts(HashMap<Tally, u64>);
 
 impl BatchCounts {
     /// Adds the counts from earlier in the batch to the answers of the state.
-    pub(crate) fn tell(&self, gathered: &mut Gathered) {
+    pub(crate) fn add_to(&self, gathered: &mut Gathered) {
         if !self.0.is_empty() {
             gathered.add(|tally| self.0.get(tally).copied().unwrap_or_default());
         }
     }
 
-    pub(crate) fn note(&mut self, tallies: &[Tally]) {
+    pub(crate) fn count(&mut self, tallies: &[Tally]) {
         for tally in tallies {
             *self.0.entry_ref(tally).or_default() += 1;
         }

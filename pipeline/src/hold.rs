@@ -214,11 +214,5 @@ impl Holds {
 }
 
 fn release_of(held: HeldReservation) -> Settlement {
-    Settlement {
-        held: Some(held),
-        end: ReservationEnd::Release,
-        remember: None,
-        dead_letter: None,
-        counts: Vec::new(),
-    }
+    Settlement::of(held, ReservationEnd::Release)
 }

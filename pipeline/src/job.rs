@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::state::Tally;
 use acteon_core::verdict::{Verdict, VerdictDetails};
 use acteon_core::{
-    Action, ActionOutcome, AttemptRecord, Delivery, Failure, FailureCode, History, Memory, Payload,
-    ProviderResponse, Refusal,
+    Action, ActionOutcome, AttemptRecord, Delivery, Detach, Failure, FailureCode, History, Memory,
+    Parked, Payload, ProviderResponse, Refusal,
 };
 use acteon_rules::Gates;
 use compact_str::CompactString;
@@ -38,6 +38,19 @@ pub(crate) struct Job {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// A job that waits.
+pub(crate) type ParkedJob = Parked<Box<Job>>;
+
+impl Detach for Job {
+    /// Also renews the hold, which would expire during a long wait.
+    fn detach(&mut self) {
+        self.detach_memory();
+        if let Some(hold) = &mut self.hold {
+            hold.renew();
+        }
+    }
+}
+
 /// The decision of the rules.
 pub(crate) struct Ruling {
     pub(crate) verdict: Verdict,
@@ -64,7 +77,7 @@ pub(crate) struct Route {
 /// A job ready to be settled.
 pub(crate) struct EndedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) ending: JobEnd,
+    pub(crate) end: JobEnd,
 }
 
 /// How a job ended.
@@ -115,15 +128,7 @@ impl Job {
         }
     }
 
-    /// Prepares the job for a wait: copies shared memory and renews its hold.
-    pub(crate) fn detach(&mut self) {
-        self.detach_memory();
-        if let Some(hold) = &mut self.hold {
-            hold.renew();
-        }
-    }
-
-    /// Copies shared memory.
+    /// Copies shared memory, and leaves the hold as it is.
     pub(crate) fn detach_memory(&mut self) {
         if self.delivery.memory == Memory::Own {
             return;
@@ -160,7 +165,7 @@ impl Job {
     }
 
     /// Records the rule that decided the outcome.
-    pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &CompactString) {
+    pub(crate) fn record_rule(&mut self, verdict: Verdict, rule: &CompactString) {
         self.ruling.verdict = verdict;
         self.ruling.matched_rule = Some(rule.clone());
     }
@@ -174,7 +179,7 @@ impl Job {
     }
 
     /// Adds an attempt to the history.
-    pub(crate) fn remember(&mut self, attempt: AttemptRecord) {
+    pub(crate) fn add_attempt(&mut self, attempt: AttemptRecord) {
         self.history(attempt.at).push(attempt);
     }
 
@@ -213,7 +218,7 @@ impl Job {
     pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> EndedJob {
         EndedJob {
             job: self,
-            ending: JobEnd::Outcome(outcome),
+            end: JobEnd::Outcome(outcome),
         }
     }
 
@@ -221,7 +226,7 @@ impl Job {
     pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> EndedJob {
         EndedJob {
             job: self,
-            ending: JobEnd::Refused { after, refusal },
+            end: JobEnd::Refused { after, refusal },
         }
     }
 }
@@ -235,7 +240,7 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
         return Cow::Borrowed(&action.id);
     }
     let mut hash = Sha256::new();
-    for part in naming(action) {
+    for part in identity(action) {
         hash.update(part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }
@@ -245,7 +250,7 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
 }
 
 /// The parts that identify an action with a producer's id. Two actions that differ in any of them are different.
-pub(crate) fn naming(action: &Action) -> [&CompactString; 5] {
+pub(crate) fn identity(action: &Action) -> [&CompactString; 5] {
     [
         &action.namespace,
         &action.tenant,

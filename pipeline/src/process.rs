@@ -55,7 +55,7 @@ impl Intake for Pipeline {
 
     async fn give_up(&self, delivery: Delivery, why: Failure) {
         let generation = self.parts.rules.generation();
-        self.parts.providers.redeliveries.came(&delivery);
+        self.parts.providers.redeliveries.remove(&delivery);
         let job = Job::new(delivery, generation.stamp);
         let failure = Failure {
             retryable: false,

@@ -18,7 +18,7 @@ use std::time::Duration;
 use acteon_core::attempt::EXCERPT_BYTES_MAX;
 use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, SinkError};
+use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -27,7 +27,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 pub(crate) use self::attempt::{FinishedAttempt, RunningAttempt};
-use self::breaker::Pass;
 use self::events::Events;
 pub(crate) use self::inline::InlineSlots;
 use self::queue::{Bounds, Queue};
@@ -35,9 +34,9 @@ pub(crate) use self::queue::{MOMENT, QueuePlace};
 pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
-use self::stats::ProviderStats;
+use self::stats::{BreakerChange, ProviderStats, SharedStats};
 pub(crate) use self::worker::Worker;
-use crate::job::{EndedJob, Job};
+use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
 use crate::redelivery::PendingRedeliveries;
 
@@ -124,11 +123,7 @@ pub(crate) struct Provider {
     pub(crate) queue: Arc<Queue>,
     pub(crate) events: Events,
     clock: Clock,
-    stats: Mutex<ProviderStats>,
-    /// True while every attempt is permitted; readable without the lock.
-    is_clear: AtomicBool,
-    /// The breaker's period; readable without the lock.
-    period: AtomicU32,
+    stats: SharedStats,
     /// True while the sink's attempts have to wait. They then need memory of their own.
     waits: AtomicBool,
     /// The number of running attempts.
@@ -159,14 +154,24 @@ pub(crate) enum Work {
     /// Started; it holds one of the slots for running attempts.
     Running(RunningAttempt),
     /// Due for a retry at this time.
-    Again(QueuedJob, Instant),
+    Retry(QueuedJob, Instant),
 }
 
 /// A job in a provider's queue.
 pub(crate) struct QueuedJob {
-    pub(crate) job: Box<Job>,
+    pub(crate) job: ParkedJob,
     pub(crate) place: QueuePlace,
     pub(crate) when_open: WhenOpen,
+}
+
+impl QueuedJob {
+    pub(crate) fn new(job: Box<Job>, place: QueuePlace, when_open: WhenOpen) -> Self {
+        Self {
+            job: Parked::new(job),
+            place,
+            when_open,
+        }
+    }
 }
 
 /// The behaviour of a queued job while the breaker is open.
@@ -205,9 +210,7 @@ impl Provider {
                 actions: options.queue,
                 bytes: options.queue_bytes,
             }),
-            stats: Mutex::new(ProviderStats::new(options.breaker)),
-            is_clear: AtomicBool::new(true),
-            period: AtomicU32::new(0),
+            stats: SharedStats::new(options.breaker),
             events: Events::new(&options.name),
             number,
             clock,
@@ -241,9 +244,8 @@ impl Provider {
 
     /// Whether the sink may be called now.
     pub(crate) fn ask(&self) -> Permission {
-        if self.is_clear.load(SeqCst) {
-            let period = self.period.load(SeqCst);
-            return Permission::Granted(Pass::Free { period });
+        if let Some(pass) = self.stats.free_pass() {
+            return Permission::Granted(pass);
         }
         let now = Instant::now();
         self.observed(|stats| stats.ask(now))
@@ -251,12 +253,12 @@ impl Provider {
 
     /// True while the breaker is open, or while the provider asks for a longer pause than an action waits here.
     pub(crate) fn is_open(&self) -> bool {
-        !self.is_clear.load(SeqCst) && self.stats.lock().is_open(Instant::now())
+        !self.stats.is_clear() && self.stats.lock().is_open(Instant::now())
     }
 
     /// When the sink may be called again, if that is in the future.
     pub(crate) fn closed_until(&self) -> Option<Instant> {
-        if self.is_clear.load(SeqCst) {
+        if self.stats.is_clear() {
             return None;
         }
         self.stats.lock().closed_until(Instant::now())
@@ -281,24 +283,24 @@ impl Provider {
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
-                self.remember(&mut job, took, None);
+                self.add_attempt(&mut job, took, None);
                 NextStep::End(job.delivered(response))
             }
             Err(error) => {
                 let at = self.clock.now();
                 self.observed(|stats| stats.failed(pass, took, &error, at));
                 self.events.attempt_failed(&job.delivery.action.id, &error);
-                self.remember(&mut job, took, Some(&error));
+                self.add_attempt(&mut job, took, Some(&error));
                 self.after_failure(job, place, error)
             }
         }
     }
 
     /// Adds the attempt to the job's history.
-    fn remember(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
+    fn add_attempt(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
         let redactor = &self.options.redactor;
         let refusal = error.and_then(|error| error.refusal.as_deref());
-        job.remember(AttemptRecord {
+        job.add_attempt(AttemptRecord {
             at: self.clock.now(),
             provider: self.name().clone(),
             status: refusal.and_then(|refused| refused.status),
@@ -317,14 +319,10 @@ impl Provider {
         let chance = rand::random::<f64>();
         let attempts = job.route.attempts_at_target;
         let after = after_failure(error.class, attempts, self.options.max_retries, chance);
-        if let AfterFailure::Again(wait) = after {
+        if let AfterFailure::Retry(wait) = after {
             let mut place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
             place.wait_again();
-            let queued = QueuedJob {
-                job,
-                place,
-                when_open: WhenOpen::Leave,
-            };
+            let queued = QueuedJob::new(job, place, WhenOpen::Leave);
             return NextStep::Retry(queued, wait);
         }
         if let SinkErrorClass::Transient { retry_after } = error.class {
@@ -337,8 +335,8 @@ impl Provider {
             attempts: job.attempts(),
         };
         match after {
-            AfterFailure::Mend => NextStep::Divert(job, failure),
-            AfterFailure::UsedUp | AfterFailure::Hopeless | AfterFailure::Again(_) => {
+            AfterFailure::ProviderFault => NextStep::Divert(job, failure),
+            AfterFailure::UsedUp | AfterFailure::Permanent | AfterFailure::Retry(_) => {
                 NextStep::End(job.ended(ActionOutcome::Failed(failure)))
             }
         }
@@ -346,16 +344,11 @@ impl Provider {
 
     /// Updates the statistics, and reports a state change of the breaker.
     fn observed<T>(&self, change: impl FnOnce(&mut ProviderStats) -> T) -> T {
-        let mut stats = self.stats.lock();
-        let before = stats.breaker_state();
-        let result = change(&mut stats);
-        let after = stats.breaker_state();
-        let is_clear = stats.is_clear();
-        if is_clear != self.is_clear.load(SeqCst) || before != after {
-            self.period.store(stats.breaker.period(), SeqCst);
-            self.is_clear.store(is_clear, SeqCst);
-        }
-        drop(stats);
+        let BreakerChange {
+            result,
+            before,
+            after,
+        } = self.stats.change(change);
         if before != after {
             self.events.breaker_moved(before, after);
             if after == BreakerState::Closed {
@@ -386,10 +379,7 @@ impl Provider {
             deliveries: stats.deliveries,
             failures: stats.failures,
             success_rate: stats.recent.success_rate(),
-            latency_avg_ms: stats.latency_avg_ms(),
-            latency_p50_ms: stats.latency_ms(0.5),
-            latency_p95_ms: stats.latency_ms(0.95),
-            latency_p99_ms: stats.latency_ms(0.99),
+            latency: stats.latency(),
             last_error: stats.last_error.clone(),
         }
     }

@@ -17,7 +17,8 @@ pub(crate) fn of(
     now: Timestamp,
     ids: &mut Ids,
 ) -> AuditRecord {
-    let (delivery, action) = (&job.delivery, &job.delivery.action);
+    let delivery = &job.delivery;
+    let action = &delivery.action;
     AuditRecord {
         id: ids.uuid(),
         action_id: action.id.clone(),

@@ -7,23 +7,23 @@ use std::time::Duration;
 use acteon_core::state::{
     Grant, HeldReservation, Recall, Reservation, ReservationAnswer, StateKey,
 };
-use acteon_core::{ActionOutcome, FailureCode, Feed, Policy, Refusal, StateError};
+use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{Effect, Gates, Plan};
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
 use crate::events;
 use crate::hold::{Hold, HoldsHandle};
-use crate::job::{EndedJob, Job, naming};
+use crate::job::{EndedJob, Job, identity};
 use crate::options::{OnStateError, PipelineOptions};
 use crate::process::Pipeline;
 use crate::provider::{QueuePlace, WhenOpen};
-use crate::throttle::{reroute_when_full, throttled, to_ask_again};
+use crate::throttle::{gates_to_ask_again, reroute_when_full, throttled};
 
 /// How long a source waits before it resubmits actions after the state gave no answer.
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
 /// How long a broker's action waits for the state in its source. After that it goes to the delayed path.
-const STATE_PATIENCE: Duration = Duration::from_secs(30);
+const STATE_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a job needs before it can continue.
 #[expect(
@@ -48,9 +48,15 @@ pub(crate) struct ReservingJob {
     /// Its place in its provider's queue, if it asks again from there.
     pub(crate) place: Option<(QueuePlace, WhenOpen)>,
     /// The deadline for waiting on another holder's lease. Set when it first has to wait.
-    pub(crate) patience: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
     /// How often it found the key still held.
-    pub(crate) looks: u32,
+    pub(crate) checks: u32,
+}
+
+impl Detach for ReservingJob {
+    fn detach(&mut self) {
+        self.job.detach();
+    }
 }
 
 /// A job that holds everything it needs.
@@ -85,7 +91,8 @@ impl Requirement {
 
 impl ReservingJob {
     fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
-        let (mut gates, mut end) = (Gates::default(), None);
+        let mut gates = Gates::default();
+        let mut end = None;
         match plan {
             Ok(plan) => {
                 plan.provider
@@ -107,8 +114,8 @@ impl ReservingJob {
             gates,
             end,
             place: None,
-            patience: None,
-            looks: 0,
+            deadline: None,
+            checks: 0,
         }
     }
 
@@ -119,8 +126,8 @@ impl ReservingJob {
             gates,
             end: None,
             place: Some(place),
-            patience: None,
-            looks: 0,
+            deadline: None,
+            checks: 0,
         }
     }
 }
@@ -154,7 +161,7 @@ impl Pipeline {
         let mut answering = Answering {
             pipeline: self,
             began: Instant::now(),
-            handle: self.holds.handle(),
+            holds: self.holds.handle(),
             granted: Vec::with_capacity(asking.len()),
             ended,
         };
@@ -176,11 +183,12 @@ impl Pipeline {
 
     /// Ends a job after the state gave no answer. Its source resubmits it, and after a long time sends it to the
     /// delayed path.
-    pub(crate) fn state_away(&self, job: Box<Job>) -> EndedJob {
+    pub(crate) fn state_unavailable(&self, job: Box<Job>) -> EndedJob {
         let since = job.delivery.received_at;
         let waited = self.parts.clock.now().duration_since(since);
-        let is_weary = Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_PATIENCE);
-        if is_weary && !job.is_answered() {
+        let is_overdue =
+            Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_RETRY_TIMEOUT);
+        if is_overdue && !job.is_answered() {
             let message = "the state backend does not answer";
             return job.failed(FailureCode::ExecutionFailed, message.into());
         }
@@ -192,7 +200,7 @@ impl Pipeline {
 struct Answering<'a> {
     pipeline: &'a Pipeline,
     began: Instant,
-    handle: Arc<HoldsHandle>,
+    holds: Arc<HoldsHandle>,
     granted: Vec<GrantedJob>,
     ended: &'a mut Vec<EndedJob>,
 }
@@ -212,8 +220,8 @@ impl Answering<'_> {
                 asking.job.delivery.remembered(*outcome);
             }
             ReservationAnswer::Busy(busy) => {
-                let patience = Instant::now() + self.pipeline.parts.options.lease_wait;
-                asking.patience.get_or_insert(patience);
+                let deadline = Instant::now() + self.pipeline.parts.options.lease_wait;
+                asking.deadline.get_or_insert(deadline);
                 self.pipeline.waiting.add(asking, busy);
             }
             ReservationAnswer::Duplicate { claim } => {
@@ -223,9 +231,10 @@ impl Answering<'_> {
                 self.ended.push(duplicate(asking, claim));
             }
             ReservationAnswer::Throttled { quota, retry_after } => {
-                let wait = (quota, retry_after);
-                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.return_times);
-                self.ended.push(ended);
+                let return_times = &self.pipeline.return_times;
+                let ReservingJob { job, gates, .. } = asking;
+                self.ended
+                    .push(throttled(job, &gates, quota, retry_after, return_times));
             }
             ReservationAnswer::Full => {
                 self.pipeline.ends.state_full();
@@ -248,22 +257,22 @@ impl Answering<'_> {
 
     /// Attaches the grant to the job.
     fn hold(&self, asking: &mut ReservingJob, grant: Grant) {
-        asking.job.gates = to_ask_again(&asking.gates, &grant);
+        asking.job.gates = gates_to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
         let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
         let held = HeldReservation {
             reservation: Arc::new(reservation),
             grant,
         };
-        asking.job.hold = Some(Hold::new(held, self.began, self.handle.clone()));
+        asking.job.hold = Some(Hold::new(held, self.began, self.holds.clone()));
     }
 
-    fn without_state(&mut self, needy: Vec<ReservingJob>, error: &StateError) {
-        events::state_unavailable(error, needy.len());
-        for asking in needy {
+    fn without_state(&mut self, asking: Vec<ReservingJob>, error: &StateError) {
+        events::state_unavailable(error, asking.len());
+        for asking in asking {
             match self.pipeline.parts.options.on_state_error {
                 OnStateError::Deliver => self.proceed(asking),
-                OnStateError::Retry => self.ended.push(self.pipeline.state_away(asking.job)),
+                OnStateError::Retry => self.ended.push(self.pipeline.state_unavailable(asking.job)),
             }
         }
     }
@@ -271,7 +280,7 @@ impl Answering<'_> {
 
 /// The key under which an id is leased and its outcome remembered.
 pub(crate) fn lease_key(job: &Job) -> StateKey {
-    let [namespace, tenant, rest @ ..] = naming(&job.delivery.action);
+    let [namespace, tenant, rest @ ..] = identity(&job.delivery.action);
     let mut name = String::with_capacity(rest.iter().map(|part| part.len() + 4).sum());
     for part in rest {
         name.push_str(&part.len().to_string());

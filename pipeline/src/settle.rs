@@ -9,8 +9,8 @@ use acteon_core::counters::CountersSnapshot;
 use acteon_core::ids::Ids;
 use acteon_core::state::{RememberedOutcome, ReservationEnd, Settlement};
 use acteon_core::{
-    ActionOutcome, AuditRecord, DeadLetter, Delay, Disposition, History, Policy, Refusal,
-    StateError, TimeLeft,
+    ActionOutcome, AuditRecord, Backoff, DeadLetter, Delay, Detach, Disposition, History, Parked,
+    Policy, Refusal, StateError, TimeLeft,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
@@ -24,9 +24,9 @@ use crate::record;
 use crate::reserve::lease_key;
 
 /// How long a failing settlement is retried before the batch continues without it.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The waits between two tries of a settlement.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 /// How long a source waits before it resubmits an action whose dead letter could not be stored.
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
@@ -34,6 +34,12 @@ const STATE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct ClosingJob {
     pub(crate) job: Box<Job>,
     end: CloseAction,
+}
+
+impl Detach for ClosingJob {
+    fn detach(&mut self) {
+        self.job.detach();
+    }
 }
 
 /// The action to take for an ended job.
@@ -78,8 +84,8 @@ impl Pipeline {
     }
 
     /// Decides the action to take for an ended job.
-    fn closing(&self, EndedJob { mut job, ending }: EndedJob, now: Timestamp) -> ClosingJob {
-        let outcome = match ending {
+    fn closing(&self, EndedJob { mut job, end }: EndedJob, now: Timestamp) -> ClosingJob {
+        let outcome = match end {
             JobEnd::Outcome(outcome) => outcome,
             JobEnd::Refused { after, refusal } => {
                 let end = CloseAction::Refused { after, refusal };
@@ -163,9 +169,9 @@ impl Pipeline {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pause = FIRST_WAIT;
         let mut wait = Some(wait);
-        let mut until = None;
+        let mut deadline = None;
+        let mut tries = 0;
         loop {
             let error = match self.parts.state.settle(settlements).await {
                 Ok(full) => {
@@ -178,12 +184,13 @@ impl Pipeline {
             if let Some(wait) = wait.take() {
                 wait();
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + SETTLE_PATIENCE);
-            if Instant::now() + pause > until || self.closing.is_cancelled() {
+            let pause = BACKOFF.step(tries);
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + SETTLE_TIMEOUT);
+            if Instant::now() + pause > deadline || self.closing.is_cancelled() {
                 return Err(error);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_WAIT);
+            tries += 1;
         }
     }
 
@@ -191,11 +198,11 @@ impl Pipeline {
     fn set_aside(&self, closings: Vec<ClosingJob>, full: &[usize]) -> Vec<ClosingJob> {
         events::dead_letters_full(full.len());
         let mut full = full.iter().peekable();
-        let (mut waiting, mut rest) = (Vec::new(), Vec::new());
-        for (at, mut closing) in closings.into_iter().enumerate() {
+        let mut waiting = Vec::new();
+        let mut rest = Vec::new();
+        for (at, closing) in closings.into_iter().enumerate() {
             if full.next_if(|next| **next == at).is_some() {
-                closing.job.detach();
-                waiting.push(closing);
+                waiting.push(Parked::new(closing));
             } else {
                 rest.push(closing);
             }
@@ -214,13 +221,9 @@ impl Pipeline {
         if held.is_none() && letter.is_none() && remember.is_none() && !counts {
             return None;
         }
-        let is_delivered = outcome.is_some_and(ActionOutcome::is_delivered);
         Some(Settlement {
             held,
-            end: match is_delivered {
-                true => ReservationEnd::Confirm,
-                false => ReservationEnd::Release,
-            },
+            end: outcome.map(ReservationEnd::from).unwrap_or_default(),
             remember,
             dead_letter: letter.cloned(),
             counts: match counts {
@@ -232,7 +235,8 @@ impl Pipeline {
 
     /// The outcome to answer a caller who asks again under the same id.
     fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<RememberedOutcome> {
-        let (delivery, options) = (&job.delivery, &self.parts.options);
+        let delivery = &job.delivery;
+        let options = &self.parts.options;
         let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
         (is_named && is_worth_remembering(outcome)).then(|| RememberedOutcome {
             under: lease_key(job),
@@ -288,7 +292,7 @@ impl Pipeline {
             CloseAction::Later { after, delay } => {
                 job.restore();
                 if delay == Delay::Redelivery {
-                    self.note_redelivery(&mut job, after, now);
+                    self.count_redelivery(&mut job, after, now);
                 }
                 if let Some(provider) = self.parts.providers.get(&job.route.target) {
                     provider.events.delayed(delay);
@@ -298,13 +302,13 @@ impl Pipeline {
         }
     }
 
-    fn note_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
+    fn count_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
         let history: &mut History = job.history(now);
         history.redeliveries = history.redeliveries.saturating_add(1);
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         let next_at = now.saturating_add(after).unwrap_or(Timestamp::MAX);
         let known = &self.parts.providers.redeliveries;
-        known.went(&job.delivery, &job.route.target, (now, next_at));
+        known.add(&job.delivery, &job.route.target, now, next_at);
     }
 }
 

@@ -58,6 +58,7 @@ impl From<ProviderHealth> for Provider {
     fn from(health: ProviderHealth) -> Self {
         let (successes, failures) = (health.deliveries, health.failures);
         let total = successes + failures;
+        let latency = health.latency.unwrap_or_default();
         let (last_error, last_error_at) = match health.last_error {
             Some(LastError { message, at }) => (Some(message.into()), Some(at)),
             None => (None, None),
@@ -73,10 +74,10 @@ impl From<ProviderHealth> for Provider {
                 0 => 100.0,
                 total => successes as f64 * 100.0 / total as f64,
             },
-            avg_latency_ms: health.latency_avg_ms.unwrap_or_default(),
-            p50_latency_ms: health.latency_p50_ms.unwrap_or_default(),
-            p95_latency_ms: health.latency_p95_ms.unwrap_or_default(),
-            p99_latency_ms: health.latency_p99_ms.unwrap_or_default(),
+            avg_latency_ms: latency.avg_ms,
+            p50_latency_ms: latency.p50_ms,
+            p95_latency_ms: latency.p95_ms,
+            p99_latency_ms: latency.p99_ms,
             last_error,
             last_error_at,
             queued: health.queued,

@@ -49,10 +49,13 @@ impl Change {
 
     /// A change to a dead letter, recorded where its action belongs.
     pub(super) fn of_letter(name: &'static str, letter: &DeadLetter) -> Self {
-        Self {
-            name,
-            namespace: letter.namespace.clone(),
-            tenant: letter.tenant.clone(),
+        match &letter.action {
+            None => Self::shared(name),
+            Some(action) => Self {
+                name,
+                namespace: action.namespace.clone(),
+                tenant: action.tenant.clone(),
+            },
         }
     }
 }

@@ -30,7 +30,7 @@ async fn filters_hold_and_a_walk_by_cursor_sees_each_letter_once() {
     let world = World::new();
     world.keep_letters((1..=10).map(exhausted)).await;
     let mut other = exhausted(11);
-    other.tenant = "t2".into();
+    other.action.as_mut().unwrap().tenant = "t2".into();
     world.keep_letters([other, poison(12, BROKEN)]).await;
     for (filters, total) in [
         ("", 12),

@@ -5,8 +5,8 @@ use acteon_core::outcome::ResponseStatus;
 use acteon_core::redelivery::PendingRedelivery;
 use acteon_core::rules::RulesHash;
 use acteon_core::{
-    AttemptRecord, AuditRecord, DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload,
-    Verdict,
+    AttemptRecord, AuditRecord, DeadLetter, DeadLetterAction, FailureCode, History, Labels, Parked,
+    Payload, Verdict,
 };
 use acteon_testkit::{action, epoch};
 use jiff::SignedDuration;
@@ -55,17 +55,18 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
     DeadLetter {
         history: vec![refused_attempt()],
         id: letter_id(number).into(),
-        kind: DeadLetterKind::Exhausted,
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        action_id: id.as_str().into(),
+        action: Some(DeadLetterAction {
+            id: id.as_str().into(),
+            namespace: "ns".into(),
+            tenant: "t1".into(),
+            provider: "log".into(),
+            action_type: "test".into(),
+        }),
         code: "TIMEOUT".into(),
         message: "no answer within 30s".into(),
         attempts: 4,
         source: format!("kafka:orders/3@{number}").into(),
-        raw: action(&id).payload(&payload).json(),
+        raw: Parked::new(action(&id).payload(&payload).json()),
         created_at: epoch(),
     }
 }
@@ -104,17 +105,12 @@ pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
     DeadLetter {
         history: Vec::new(),
         id: letter_id(number).into(),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
+        action: None,
         code: "INVALID_JSON".into(),
         message: "invalid JSON at line 1 column 2: key must be a string".into(),
         attempts: 0,
         source: format!("kafka:orders/3@{number}").into(),
-        raw: raw.into(),
+        raw: Parked::new(raw.into()),
         created_at: epoch(),
     }
 }

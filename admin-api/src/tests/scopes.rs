@@ -36,7 +36,7 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let access = narrow();
     let (mut foreign, mut letter) = (record(2, 1), exhausted(2));
     foreign.tenant = "t2".into();
-    letter.tenant = "t2".into();
+    letter.action.as_mut().unwrap().tenant = "t2".into();
     world.keep_records([record(1, 0), foreign]).await;
     world
         .keep_letters([exhausted(1), letter, poison(3, b"{oops")])

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::{Mannered, Manners, with_manners};
 use acteon_core::health::{
-    BreakerOverride, BreakerState, LastError, Part, ProviderAdmin, ProviderHealth, Readiness,
+    BreakerOverride, BreakerState, LastError, Latency, Part, ProviderAdmin, ProviderHealth,
+    Readiness,
 };
 use acteon_core::redelivery::{PendingRedelivery, Redeliveries, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
@@ -139,13 +140,7 @@ impl World {
     }
 
     pub(super) async fn keep_letters(&self, letters: impl IntoIterator<Item = DeadLetter>) {
-        let keep = |letter| Settlement {
-            held: None,
-            end: acteon_core::state::ReservationEnd::Release,
-            remember: None,
-            dead_letter: Some(Arc::new(letter)),
-            counts: Vec::new(),
-        };
+        let keep = |letter| Settlement::storing(Arc::new(letter));
         let settlements: Vec<_> = letters.into_iter().map(keep).collect();
         let refused = self.state.settle(&settlements).await.unwrap();
         assert!(refused.is_empty(), "no room for a letter");
@@ -359,10 +354,7 @@ impl ProviderAdmin for FakeProviders {
             deliveries: 0,
             failures: 0,
             success_rate: None,
-            latency_avg_ms: None,
-            latency_p50_ms: None,
-            latency_p95_ms: None,
-            latency_p99_ms: None,
+            latency: None,
             last_error: None,
         };
         let tried = ProviderHealth {
@@ -374,10 +366,12 @@ impl ProviderAdmin for FakeProviders {
             deliveries: 90,
             failures: 10,
             success_rate: Some(0.9),
-            latency_avg_ms: Some(2.5),
-            latency_p50_ms: Some(1.5),
-            latency_p95_ms: Some(3.25),
-            latency_p99_ms: Some(30.0),
+            latency: Some(Latency {
+                avg_ms: 2.5,
+                p50_ms: 1.5,
+                p95_ms: 3.25,
+                p99_ms: 30.0,
+            }),
             last_error: Some(LastError {
                 message: "no answer within 30s".into(),
                 at: epoch(),

@@ -96,7 +96,7 @@ impl Letters {
         self.forget_old();
         let (kind, number) = self.places.get(id)?;
         let letter = self.of(*kind).kept.get(number)?;
-        covers(scope, letter).then(|| letter.clone())
+        letter.is_inside(scope).then(|| letter.clone())
     }
 
     pub(crate) fn delete(&mut self, scope: &Scope, id: &str) -> bool {
@@ -116,7 +116,7 @@ impl Letters {
 
     /// Makes room for a letter. Returns the number of evicted letters, or `None` if no room can be made.
     fn make_room(&mut self, letter: &DeadLetter) -> Option<usize> {
-        let (kind, bytes, mut evicted) = (letter.kind, bytes_of(letter), 0);
+        let (kind, bytes, mut evicted) = (letter.kind(), bytes_of(letter), 0);
         while !self.of(kind).fits(bytes) {
             match self.of(kind).bound.when_full {
                 FullPolicy::Block => {
@@ -136,8 +136,9 @@ impl Letters {
     fn put(&mut self, letter: &Arc<DeadLetter>) {
         let number = self.now().max(self.last + 1);
         self.last = number;
-        self.places.insert(letter.id.clone(), (letter.kind, number));
-        let of_kind = self.of_mut(letter.kind);
+        self.places
+            .insert(letter.id.clone(), (letter.kind(), number));
+        let of_kind = self.of_mut(letter.kind());
         of_kind.bytes += bytes_of(letter);
         of_kind.kept.insert(number, letter.clone());
     }
@@ -248,10 +249,6 @@ fn bytes_of(letter: &DeadLetter) -> usize {
     size_of::<DeadLetter>() + letter.raw.len() + letter.message.len() + attempts
 }
 
-fn covers(scope: &Scope, letter: &DeadLetter) -> bool {
-    scope.covers(&letter.namespace, &letter.tenant, &letter.action_type)
-}
-
 fn matches(letter: &DeadLetter, query: &DeadLetterQuery) -> bool {
-    query.filter.matches(letter) && covers(&query.scope, letter)
+    query.filter.matches(letter) && letter.is_inside(&query.scope)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, Grant, HeldReservation, Quota, Recall, RememberedOutcome, Reservation, ReservationAnswer,
-    ReservationEnd, Settlement, WhenFull,
+    Busy, Grant, HeldReservation, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
 
 use crate::key::Key;
@@ -14,9 +14,6 @@ use crate::record::Slot;
 use crate::refunds::Charge;
 use crate::shards::Locked;
 use crate::time::nanos;
-
-/// The maximum number of quotas that can be noted as full: the bits of a grant.
-const NOTES_MAX: usize = 64;
 
 impl Locked<'_> {
     pub(crate) fn reserve(
@@ -31,8 +28,8 @@ impl Locked<'_> {
         {
             return answer;
         }
-        let noted_full = match self.room(asked, keys) {
-            Ok(noted_full) => noted_full,
+        let full_quotas = match self.room(asked, keys) {
+            Ok(full_quotas) => full_quotas,
             Err(throttled) => return throttled,
         };
         if !self.fits(keys) {
@@ -41,7 +38,7 @@ impl Locked<'_> {
         let grant = Grant {
             fence: self.next_fence(),
             charged_at: self.at,
-            noted_full,
+            full_quotas,
         };
         self.take(asked, keys, grant, lease);
         ReservationAnswer::Granted(grant)
@@ -125,9 +122,11 @@ impl Locked<'_> {
         None
     }
 
-    /// The quotas noted as full, or the wait until no quota refuses.
+    /// The full quotas as bits of a grant, or the wait until no quota refuses.
     fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, ReservationAnswer> {
-        let (now, mut noted, mut refused) = (self.now, 0, None);
+        let now = self.now;
+        let mut full = 0;
+        let mut refused = None;
         for (at, (quota, key)) in asked.quotas.iter().zip(keys.quotas).enumerate() {
             // The same key twice in one reservation takes two places.
             let before = keys
@@ -143,15 +142,15 @@ impl Locked<'_> {
             else {
                 continue;
             };
-            if quota.when_full == WhenFull::Continue && at < NOTES_MAX {
-                noted |= 1 << at;
+            if quota.when_full == WhenFull::Continue && at < QUOTAS_MAX {
+                full |= 1 << at;
             } else {
                 let (first, longest) = refused.unwrap_or((at, wait));
                 refused = Some((first, longest.max(wait)));
             }
         }
         match refused {
-            None => Ok(noted),
+            None => Ok(full),
             Some((quota, wait)) => Err(ReservationAnswer::Throttled {
                 quota,
                 retry_after: Duration::from_nanos(wait),
@@ -215,7 +214,7 @@ fn charged<'a>(
         .copied()
         .enumerate()
         .take(asked.quotas.len());
-    keys.filter(move |(at, _)| *at >= NOTES_MAX || grant.noted_full >> at & 1 == 0)
+    keys.filter(move |(at, _)| !grant.was_full(*at))
 }
 
 fn bound_of(quota: &Quota) -> Bound {

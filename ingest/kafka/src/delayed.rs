@@ -166,7 +166,7 @@ impl<'a> Delayed<'a> {
         match (copy, permit) {
             (Copied::Retry(envelope, _), Some(permit)) if is_refused => {
                 events.publish_refused(kind, &error);
-                Next::GiveUp(envelope, permit, refusal(&error))
+                Next::GiveUp(envelope.into_inner(), permit, refusal(&error))
             }
             // The dead letter is stored in any case.
             (Copied::DeadLetter(_), _) if is_refused => {
@@ -207,7 +207,7 @@ impl<'a> Delayed<'a> {
             }
         }
         let tries = self.tries.entry(place).or_default();
-        let wait = self.backoff.wait_of(*tries, rand::random());
+        let wait = self.backoff.equal_jitter(*tries, rand::random());
         *tries += 1;
         let mut held = Held {
             due: now + after.max(wait),

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use acteon_core::delivery::SHARING_BYTES_MAX;
+use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{Permit, Returned};
 use acteon_ingest_kit::delayed::Known;
 use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};

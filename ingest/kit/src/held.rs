@@ -4,8 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use acteon_core::delivery::detached;
-use acteon_core::{Permit, Returned};
+use acteon_core::{Detach, Parked, Permit, Returned};
 use tokio::time::Instant;
 
 use crate::inbox::Place;
@@ -64,6 +63,17 @@ impl<P: Publication> Held<P> {
     }
 }
 
+impl<P> Detach for Held<P> {
+    fn detach(&mut self) {
+        match &mut self.again {
+            Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
+            Again::HandIn(Returned::Poison(poison)) => poison.detach(),
+            // A publication is parked already.
+            Again::Publish(_) => {}
+        }
+    }
+}
+
 /// All waiting items, soonest first.
 #[derive(Debug)]
 pub struct Waiting<P> {
@@ -81,16 +91,10 @@ impl<P> Default for Waiting<P> {
 }
 
 impl<P> Waiting<P> {
-    /// Keeps an item until it is due, detached from memory it shares with others.
-    pub fn push(&mut self, mut held: Held<P>) {
-        match &mut held.again {
-            Again::HandIn(Returned::Action(envelope)) => envelope.detach(),
-            Again::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
-            // A publication owns its bytes.
-            Again::Publish(_) => {}
-        }
+    /// Keeps an item until it is due.
+    pub fn push(&mut self, held: Held<P>) {
         self.unadmitted += usize::from(held.is_unadmitted());
-        self.heap.push(Soonest(held));
+        self.heap.push(Soonest(Parked::new(held)));
     }
 
     /// Takes an item that is due.
@@ -100,7 +104,7 @@ impl<P> Waiting<P> {
         }
         let Soonest(held) = self.heap.pop()?;
         self.unadmitted -= usize::from(held.is_unadmitted());
-        Some(held)
+        Some(held.into_inner())
     }
 
     /// When the first item is due.
@@ -122,7 +126,7 @@ impl<P> Waiting<P> {
 }
 
 #[derive(Debug)]
-struct Soonest<P>(Held<P>);
+struct Soonest<P>(Parked<Held<P>>);
 
 impl<P> Ord for Soonest<P> {
     fn cmp(&self, other: &Self) -> Ordering {

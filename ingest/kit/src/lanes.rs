@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use acteon_core::{Envelope, Permit};
+use acteon_core::{Detach, Envelope, Parked, Permit};
 use hashbrown::HashMap;
 
 use crate::inbox::Place;
@@ -33,19 +33,24 @@ pub struct Queued {
     pub permit: Permit,
 }
 
+impl Detach for Queued {
+    fn detach(&mut self) {
+        self.envelope.detach();
+    }
+}
+
 /// The occupied lanes.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    taken: HashMap<Lane, VecDeque<Queued>>,
+    taken: HashMap<Lane, VecDeque<Parked<Queued>>>,
     by_place: HashMap<Place, Lane>,
 }
 
 impl Lanes {
     /// Occupies the lane and returns the message to be handed in, or queues it behind the current one.
-    pub fn enter(&mut self, lane: Lane, mut queued: Queued) -> Option<Queued> {
+    pub fn enter(&mut self, lane: Lane, queued: Queued) -> Option<Queued> {
         if let Some(waiting) = self.taken.get_mut(&lane) {
-            queued.envelope.detach();
-            waiting.push_back(queued);
+            waiting.push_back(Parked::new(queued));
             return None;
         }
         self.taken.insert(lane, VecDeque::new());
@@ -61,7 +66,7 @@ impl Lanes {
             Some(next) => self.by_place.insert(next.place, lane),
             None => self.taken.remove(&lane).and(None),
         };
-        next
+        next.map(Parked::into_inner)
     }
 
     /// Drops the queued messages of `epoch` from `end` on. Those below continue in order.

@@ -17,8 +17,7 @@ use crate::reads::{Gathered, Read};
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
 use crate::set::RuleSet;
 
-/// How many quotas one action may need: a grant notes full ones in 64 bits.
-pub(crate) const QUOTAS_MAX: usize = 64;
+pub(crate) use acteon_core::state::QUOTAS_MAX;
 
 /// How many faults the details of a verdict tell.
 const TOLD_ERRORS_MAX: usize = 16;
@@ -72,7 +71,7 @@ pub struct Plan {
 /// What an action must get from the state before it is delivered, and the rule behind each part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gates {
-    /// The dedup keys and the quotas, of which there are at most 64. The lease on an id is no matter of rules.
+    /// The dedup keys and the quotas, of which there are at most [`QUOTAS_MAX`]. The lease on an id is no matter of rules.
     pub reservation: Reservation,
     /// The rules of the dedup keys, in their order.
     pub claim_rules: SmallVec<[CompactString; 1]>,

@@ -46,7 +46,8 @@ impl Drop for Unfinished<'_> {
             return;
         }
         let pass = self.pass;
-        self.provider.observed(|stats| stats.breaker.untold(pass));
+        self.provider
+            .observed(|stats| stats.breaker.abandoned(pass));
         if self.place.is_some() {
             self.provider.free_slot();
         }
@@ -89,7 +90,8 @@ async fn ask(
 ) -> (Duration, Result<ProviderResponse, SinkError>) {
     let options = &provider.options;
     let key = idempotency_key(&job.delivery);
-    let (bytes, hold) = (job.bytes(), &mut job.hold);
+    let bytes = job.bytes();
+    let hold = &mut job.hold;
     let attempt = Attempt {
         action: &job.delivery.action,
         idempotency_key: &key,
@@ -106,7 +108,8 @@ async fn ask(
     if let Some(hold) = hold {
         hold.renew();
     }
-    let (started, limit) = (Instant::now(), options.timeout);
+    let started = Instant::now();
+    let limit = options.timeout;
     let result = match timeout(limit, asking).await {
         Ok(result) => flatten(result),
         Err(_) => Err(SinkError::transient(
@@ -121,7 +124,7 @@ fn flatten(
     result: std::thread::Result<Result<ProviderResponse, SinkError>>,
 ) -> Result<ProviderResponse, SinkError> {
     result.unwrap_or_else(|_| {
-        let message = "the sink panicked, which is a bug in it";
+        let message = "the sink panicked, which is a bug in the sink";
         Err(SinkError::permanent(FailureCode::ExecutionFailed, message))
     })
 }

@@ -37,8 +37,8 @@ pub(crate) struct InlineSlot {
     is_taken: bool,
     /// The last attempt, if it ended at once. The next one reuses its allocation.
     finished: Option<RunningAttempt>,
-    /// The number of successes not recorded yet.
-    well: u32,
+    /// The number of successes not recorded yet. Recording them together takes the lock of the statistics once.
+    unrecorded: u32,
 }
 
 impl InlineSlot {
@@ -47,7 +47,7 @@ impl InlineSlot {
             provider: Arc::new(ProviderHandle(provider)),
             is_taken: false,
             finished: None,
-            well: 0,
+            unrecorded: 0,
         }
     }
 
@@ -98,30 +98,30 @@ impl InlineSlot {
                 took: Duration::ZERO,
                 result: Ok(response),
             } if job.delivery.history.is_none() => {
-                self.well += 1;
+                self.unrecorded += 1;
                 NextStep::End(job.delivered(response))
             }
             finished => {
-                self.note();
+                self.record_successes();
                 self.provider.finished(finished)
             }
         }
     }
 
-    fn note(&mut self) {
-        let well = std::mem::take(&mut self.well);
-        if well > 0 {
+    fn record_successes(&mut self) {
+        let successes = std::mem::take(&mut self.unrecorded);
+        if successes > 0 {
             self.provider.waits.store(false, Relaxed);
-            self.provider.events.took(Duration::ZERO, well);
+            self.provider.events.took(Duration::ZERO, successes);
             self.provider
-                .observed(|stats| stats.succeeded_at_once(well));
+                .observed(|stats| stats.succeeded_at_once(successes));
         }
     }
 }
 
 impl Drop for InlineSlot {
     fn drop(&mut self) {
-        self.note();
+        self.record_successes();
         if self.is_taken {
             self.provider.free_slot();
             if self.provider.queue.waiting() > 0 {

@@ -32,11 +32,12 @@ struct Listed {
 
 impl PendingRedeliveries {
     /// Records that an action leaves at `now` until `next_at`.
-    pub(crate) fn went(
+    pub(crate) fn add(
         &self,
         envelope: &Envelope,
         provider: &CompactString,
-        (now, next_at): (Timestamp, Timestamp),
+        now: Timestamp,
+        next_at: Timestamp,
     ) {
         let Some(history) = envelope.history.as_deref() else {
             return;
@@ -58,7 +59,7 @@ impl PendingRedeliveries {
     }
 
     /// Records that an action has returned.
-    pub(crate) fn came(&self, envelope: &Envelope) {
+    pub(crate) fn remove(&self, envelope: &Envelope) {
         if envelope.history.is_some() {
             self.0.lock().remove(&envelope.position.to_compact_string());
         }

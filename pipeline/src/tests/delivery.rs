@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, Providers as _};
+use acteon_core::health::{BreakerState, ProviderAdmin as _};
 use acteon_core::{ActionOutcome, FailureCode, Settled};
 use acteon_testkit::{Answer, RecordingSink, action};
 use tokio::time::{Instant, advance};

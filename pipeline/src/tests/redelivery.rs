@@ -88,7 +88,7 @@ async fn it_is_a_dead_letter_with_its_history_when_its_time_is_over() {
         panic!("{ended:?}");
     };
     assert_eq!((letter.attempts, letter.history.len()), (2, 2));
-    assert_eq!(letter.raw, record("a").json());
+    assert_eq!(*letter.raw, record("a").json());
     let records = bench.trail.records();
     assert_eq!(records[0].attempts.len(), 2, "the audit trail has it, too");
 }

@@ -4,7 +4,7 @@
 //! `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
-use acteon_core::state::{Answer, Question, TallyCount};
+use acteon_core::state::{Answer, QUOTAS_MAX, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleFile, RuleSet};
 use jiff::Timestamp;
@@ -13,9 +13,6 @@ use serde_json::Value;
 use crate::Reading;
 use crate::parts::{action, sample, split, text};
 use crate::rules::settings;
-
-/// A throttle notes what is full in so many bits.
-const QUOTAS_MAX: usize = 64;
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
     let [rules, json, mock] = split(input);

@@ -2,8 +2,10 @@
 //! pure function with its own test on a sample that breaks the law.
 
 mod bans;
+mod clauses;
 mod dependencies;
 mod events;
+mod fields;
 mod functions;
 mod house;
 mod layout;

@@ -3,7 +3,7 @@
 use acteon_core::audit::{AuditRecord, AuditedOutcome};
 use acteon_core::ids::id_from;
 use acteon_core::rules::RulesHash;
-use acteon_core::{DeadLetter, DeadLetterKind, Labels, Payload, ResponseStatus, Verdict};
+use acteon_core::{DeadLetter, DeadLetterAction, Labels, Parked, Payload, ResponseStatus, Verdict};
 use bytes::Bytes;
 use compact_str::format_compact;
 use jiff::SignedDuration;
@@ -16,19 +16,28 @@ pub fn dead_letter(number: u32) -> DeadLetter {
     let created_at = epoch() + SignedDuration::from_secs(number.into());
     DeadLetter {
         id: id_from(created_at, [7; 10]),
-        kind: DeadLetterKind::Exhausted,
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        action_id: format_compact!("action-{number}"),
+        action: Some(DeadLetterAction {
+            id: format_compact!("action-{number}"),
+            namespace: "ns".into(),
+            tenant: "t1".into(),
+            provider: "log".into(),
+            action_type: "test".into(),
+        }),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),
         history: Vec::new(),
         attempts: 4,
         source: format_compact!("kafka:orders/0@{number}"),
-        raw: Bytes::from_static(br#"{"id":"x"}"#),
+        raw: Parked::new(Bytes::from_static(br#"{"id":"x"}"#)),
         created_at,
+    }
+}
+
+/// The same for poison.
+pub fn poison_letter(number: u32) -> DeadLetter {
+    DeadLetter {
+        action: None,
+        ..dead_letter(number)
     }
 }
 

@@ -63,16 +63,11 @@ fn settlement(asked: &Reservation, answer: &ReservationAnswer) -> Settlement {
     let ReservationAnswer::Granted(grant) = answer else {
         panic!("{answer:?}");
     };
-    Settlement {
-        held: Some(HeldReservation {
-            reservation: Arc::new(asked.clone()),
-            grant: *grant,
-        }),
-        end: ReservationEnd::Confirm,
-        remember: None,
-        dead_letter: None,
-        counts: Vec::new(),
-    }
+    let held = HeldReservation {
+        reservation: Arc::new(asked.clone()),
+        grant: *grant,
+    };
+    Settlement::of(held, ReservationEnd::Confirm)
 }
 
 /// Reserves all of these and delivers them.

@@ -43,16 +43,11 @@ async fn a_delivery_that_took_twice_the_longest_lease_is_still_confirmed() {
     for number in 0..10_000 {
         granted(ask(&state, &number.to_string()).await);
     }
-    let settlement = Settlement {
-        end: ReservationEnd::Confirm,
-        held: Some(HeldReservation {
-            reservation: Arc::new(claim("a")),
-            grant,
-        }),
-        remember: None,
-        dead_letter: None,
-        counts: Vec::new(),
+    let held = HeldReservation {
+        reservation: Arc::new(claim("a")),
+        grant,
     };
+    let settlement = Settlement::of(held, ReservationEnd::Confirm);
     state.settle(&[settlement]).await.unwrap();
     let again = ask(&state, "a").await;
     assert!(

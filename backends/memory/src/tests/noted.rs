@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Event, EventPhase, Question, Reservation, ReservationAnswer, ReservationEnd,
-    Settlement, State, StateContext, StateKey, Tally,
+    Answer, Event, EventPhase, Question, Reservation, ReservationAnswer, Settlement, State,
+    StateContext, StateKey, Tally,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -35,13 +35,7 @@ fn tally(number: usize) -> Tally {
 }
 
 async fn note(state: &MemoryState, numbers: impl Iterator<Item = usize>) {
-    let settlement = Settlement {
-        held: None,
-        end: ReservationEnd::Confirm,
-        remember: None,
-        dead_letter: None,
-        counts: numbers.map(tally).collect(),
-    };
+    let settlement = Settlement::counting(numbers.map(tally).collect());
     state.settle(&[settlement]).await.unwrap();
 }
 

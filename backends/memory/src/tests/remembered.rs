@@ -46,7 +46,6 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
         });
     let settlements: Vec<_> = held
         .map(|held| Settlement {
-            end: ReservationEnd::Confirm,
             remember: held
                 .reservation
                 .lease
@@ -56,9 +55,7 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
                     outcome: outcome.clone(),
                     ttl: TTL,
                 }),
-            held: Some(held),
-            dead_letter: None,
-            counts: Vec::new(),
+            ..Settlement::of(held, ReservationEnd::Confirm)
         })
         .collect();
     state.settle(&settlements).await.unwrap();

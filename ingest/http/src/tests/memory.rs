@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 
-use acteon_core::{ActionOutcome, Delivery, Feed, Loan, Poison};
+use acteon_core::{ActionOutcome, Delivery, Detach, Feed, Loan, Poison};
 use acteon_testkit::FakeIntake;
 use axum::body::Bytes;
 use futures_util::stream::unfold;

@@ -238,7 +238,7 @@ async fn a_copy_that_its_topic_refuses_for_good_becomes_a_dead_letter_and_pins_n
     topic.until_committed(0, 2).await;
     let letters = intake.given_up();
     assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].action_id, "large");
+    assert_eq!(letters[0].action.as_ref().unwrap().id, "large");
     assert!(letters[0].message.contains("cannot keep it"), "{letters:?}");
     intake.wait_for_submitted(3).await;
     assert_eq!(intake.submitted_ids()[2], "small");

@@ -61,7 +61,7 @@ pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness:
 }
 
 /// As if each had been tracked after the one before.
-pub async fn the_last_word_about_an_event_in_one_slice_holds<H: StateHarness>(harness: &H) {
+pub async fn the_last_entry_for_an_event_in_one_slice_wins<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let (first, second) = (event("e", &["db", "web"]), event("f", &["mail"]));
     let changed = event("e", &["db", "disk"]);

@@ -144,7 +144,7 @@ pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(
 }
 
 /// However large the slice, and whatever each answer is.
-pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
+pub async fn answers_are_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let every_third: Vec<_> = (0..1000).step_by(3).map(|n| id(&n.to_string())).collect();
     let granted = subject.reserve(&every_third).await;

@@ -194,13 +194,11 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         let outcome = ActionOutcome::Suppressed {
             rule: rule.as_str().into(),
         };
+        let end = match delivered {
+            true => ReservationEnd::Confirm,
+            false => ReservationEnd::Release,
+        };
         let settlement = Settlement {
-            held: Some(held.clone()),
-            end: if delivered {
-                ReservationEnd::Confirm
-            } else {
-                ReservationEnd::Release
-            },
             remember: held
                 .reservation
                 .lease
@@ -211,8 +209,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
                     outcome,
                     ttl: half_units::<H>(MEMORY),
                 }),
-            dead_letter: None,
-            counts: Vec::new(),
+            ..Settlement::of(held.clone(), end)
         };
         let refused = self.state.settle(&[settlement]).await.expect("settled");
         assert!(refused.is_empty(), "there is no letter");

@@ -115,29 +115,31 @@ pub async fn a_place_that_has_left_the_window_is_not_given_back<H: StateHarness>
 }
 
 /// The reservation is granted, and the grant names the full quota. A place that was not charged is not refunded.
-pub async fn a_full_quota_that_is_only_noted_is_passed_over<H: StateHarness>(harness: &H) {
+pub async fn a_full_quota_that_lets_the_reservation_continue_is_reported<H: StateHarness>(
+    harness: &H,
+) {
     let subject = Subject::of(harness).await;
-    let both = all(&[noted::<H>("a", 1), noted::<H>("b", 3)]);
+    let both = all(&[continuing::<H>("a", 1), continuing::<H>("b", 3)]);
     let notes = [0b00, 0b01, 0b01, 0b11, 0b11];
     let mut held = Vec::new();
     for expected in notes {
         held.push(subject.take(&both).await);
-        assert_eq!(held.last().unwrap().grant.noted_full, expected);
+        assert_eq!(held.last().unwrap().grant.full_quotas, expected);
     }
     subject.fail(&held[4]).await;
     assert_eq!(
-        subject.take(&both).await.grant.noted_full,
+        subject.take(&both).await.grant.full_quotas,
         0b11,
         "it had taken no place"
     );
     subject.fail(&held[2]).await;
     assert_eq!(
-        subject.take(&both).await.grant.noted_full,
+        subject.take(&both).await.grant.full_quotas,
         0b01,
         "it had a place in b only"
     );
-    let mixed = all(&[noted::<H>("a", 1), place::<H>("c", 1)]);
-    assert_eq!(subject.take(&mixed).await.grant.noted_full, 0b01);
+    let mixed = all(&[continuing::<H>("a", 1), place::<H>("c", 1)]);
+    assert_eq!(subject.take(&mixed).await.grant.full_quotas, 0b01);
     assert_throttled(&subject.ask(&mixed).await, 1);
 }
 
@@ -198,7 +200,7 @@ pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
     let answers = in_parallel(&states, 64, |state| async move {
-        let asked = [place::<H>("one", 10), noted::<H>("two", 20)];
+        let asked = [place::<H>("one", 10), continuing::<H>("two", 20)];
         state
             .reserve(&asked, H::UNIT * LEASE)
             .await
@@ -212,6 +214,6 @@ pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H
         count(0, |answer| matches!(answer, ReservationAnswer::Granted(_))),
         10
     );
-    let has_place = |answer: &ReservationAnswer| matches!(answer, ReservationAnswer::Granted(g) if g.noted_full == 0);
+    let has_place = |answer: &ReservationAnswer| matches!(answer, ReservationAnswer::Granted(g) if !g.was_any_full());
     assert_eq!(count(1, has_place), 20);
 }

@@ -105,9 +105,7 @@ pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness:
 }
 
 /// A caller that asks again gets the answer at once, even while a broker's action holds the id.
-pub async fn a_lease_does_not_stand_in_the_way_of_a_remembered_outcome<H: StateHarness>(
-    harness: &H,
-) {
+pub async fn a_lease_does_not_hide_a_remembered_outcome<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&recalling("a")).await;
     let settlement = remembered(&held, &outcomes()[0], H::UNIT * TTL);

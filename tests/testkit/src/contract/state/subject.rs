@@ -81,7 +81,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
     }
 
     pub(super) async fn dead_letter(&self, letter: &Arc<DeadLetter>) {
-        self.settle(buried(letter)).await;
+        self.settle(stored_letter(letter)).await;
     }
 
     pub(super) async fn renew(&self, held: &HeldReservation) -> bool {
@@ -101,8 +101,8 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         answers
     }
 
-    pub(super) async fn note(&self, tally: &Tally) {
-        self.settle(noting(std::slice::from_ref(tally))).await;
+    pub(super) async fn count(&self, tally: &Tally) {
+        self.settle(counting(std::slice::from_ref(tally))).await;
     }
 
     pub(super) async fn tallied(&self, tally: &Tally) -> TallyCount {
@@ -137,20 +137,11 @@ impl<'a, H: StateHarness> Subject<'a, H> {
 }
 
 pub(super) fn delivered(held: &HeldReservation) -> Settlement {
-    Settlement {
-        held: Some(held.clone()),
-        end: ReservationEnd::Confirm,
-        remember: None,
-        dead_letter: None,
-        counts: Vec::new(),
-    }
+    Settlement::of(held.clone(), ReservationEnd::Confirm)
 }
 
 pub(super) fn failed(held: &HeldReservation) -> Settlement {
-    Settlement {
-        end: ReservationEnd::Release,
-        ..delivered(held)
-    }
+    Settlement::of(held.clone(), ReservationEnd::Release)
 }
 
 pub(super) fn remembered(
@@ -172,25 +163,13 @@ pub(super) fn remembered(
     }
 }
 
-pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
-    Settlement {
-        held: None,
-        end: ReservationEnd::Release,
-        remember: None,
-        dead_letter: Some(letter.clone()),
-        counts: Vec::new(),
-    }
+pub(super) fn stored_letter(letter: &Arc<DeadLetter>) -> Settlement {
+    Settlement::storing(letter.clone())
 }
 
-/// A settlement that has only notes.
-pub(super) fn noting(notes: &[Tally]) -> Settlement {
-    Settlement {
-        held: None,
-        end: ReservationEnd::Confirm,
-        remember: None,
-        dead_letter: None,
-        counts: notes.to_vec(),
-    }
+/// A settlement that only counts.
+pub(super) fn counting(tallies: &[Tally]) -> Settlement {
+    Settlement::counting(tallies.to_vec())
 }
 
 /// A tally of `ns`/`t1` over [`WINDOW`].
@@ -290,8 +269,8 @@ pub(super) fn place<H: StateHarness>(name: &str, max_count: u32) -> Reservation 
     }
 }
 
-/// The same, but a full quota is only noted.
-pub(super) fn noted<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
+/// The same, but the reservation continues if the quota is full.
+pub(super) fn continuing<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
     let mut reservation = place::<H>(name, max_count);
     reservation.quotas[0].when_full = WhenFull::Continue;
     reservation

@@ -108,16 +108,11 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
         };
         granted += 1;
         if load.fails_every.is_some_and(|every| granted % every == 0) {
-            let settlement = Settlement {
-                held: Some(HeldReservation {
-                    reservation: asked.into(),
-                    grant,
-                }),
-                end: ReservationEnd::Release,
-                remember: None,
-                dead_letter: None,
-                counts: Vec::new(),
+            let held = HeldReservation {
+                reservation: asked.into(),
+                grant,
             };
+            let settlement = Settlement::of(held, ReservationEnd::Release);
             state.settle(&[settlement]).await.expect("settled");
         } else {
             passed.push(now);
