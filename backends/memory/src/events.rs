@@ -8,17 +8,17 @@ use tokio::time::Instant;
 
 const LETTERS_EVICTED: &str = "acteon_memory_dead_letters_evicted_total";
 const RECORDS_EVICTED: &str = "acteon_memory_audit_records_evicted_total";
-const NOTES_DROPPED: &str = "acteon_memory_notes_dropped_total";
+const COUNTS_DROPPED: &str = "acteon_memory_counts_dropped_total";
 
 /// Describes the metrics of the state and registers their series at zero, so the recorder must be installed first.
 pub(crate) fn begin_state() {
     describe_counter!(LETTERS_EVICTED, "Dead letters that made room for new ones.");
     describe_counter!(
-        NOTES_DROPPED,
-        "Notes of actions that were not counted for want of room."
+        COUNTS_DROPPED,
+        "Actions not counted under a new key because the bound was reached."
     );
     counter!(LETTERS_EVICTED).increment(0);
-    counter!(NOTES_DROPPED).increment(0);
+    counter!(COUNTS_DROPPED).increment(0);
 }
 
 /// The same for the audit backend.
@@ -30,8 +30,8 @@ pub(crate) fn begin_audit() {
     counter!(RECORDS_EVICTED).increment(0);
 }
 
-/// Notes can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
-const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Counts can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Dead letters were evicted because a bound was reached, not because of their age.
 pub(crate) fn dead_letters_evicted(count: usize) {
@@ -48,28 +48,28 @@ pub(crate) fn records_evicted(count: usize) {
     }
 }
 
-/// Notes under new keys were dropped because the bound was reached.
+/// Counts under new keys were dropped because the bound was reached.
 #[derive(Default)]
-pub(crate) struct NotesDropped(Mutex<Unsaid>);
+pub(crate) struct CountsDropped(Mutex<Unreported>);
 
 #[derive(Default)]
-struct Unsaid {
+struct Unreported {
     count: usize,
-    said_at: Option<Instant>,
+    reported_at: Option<Instant>,
 }
 
-impl NotesDropped {
+impl CountsDropped {
     pub(crate) fn add(&self, count: usize) {
         if count == 0 {
             return;
         }
-        counter!(NOTES_DROPPED).increment(count as u64);
+        counter!(COUNTS_DROPPED).increment(count as u64);
         let mut unsaid = self.0.lock();
         unsaid.count += count;
-        let is_due = |said_at: Instant| said_at.elapsed() >= SAID_AGAIN_AFTER;
-        if unsaid.said_at.is_none_or(is_due) {
+        let is_due = |reported_at: Instant| reported_at.elapsed() >= WARNING_INTERVAL;
+        if unsaid.reported_at.is_none_or(is_due) {
             let count = std::mem::take(&mut unsaid.count);
-            unsaid.said_at = Some(Instant::now());
+            unsaid.reported_at = Some(Instant::now());
             tracing::warn!(
                 count,
                 "actions were not counted under new keys: the state in memory is full (max_keys)"

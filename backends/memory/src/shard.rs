@@ -19,9 +19,9 @@ use crate::tracking::{Mark, Tracked};
 const SWEEP_PER_KEY: usize = 4;
 /// The number of buckets swept before a full shard refuses a new key.
 const SWEEP_WHEN_FULL: usize = 1024;
-/// The number of buckets swept before a note is dropped. This must not cost more than keeping the note.
-const SWEEP_PER_NOTE: usize = 64;
-/// One eighth of the keys is reserved for reservations, so that actions continue however much is noted and tracked.
+/// The number of buckets swept before a count is dropped. This must not cost more than keeping the count.
+const SWEEP_PER_COUNT: usize = 64;
+/// One eighth of the keys is reserved for reservations, so that actions continue however much is counted and tracked.
 const RESERVED_SHARE: usize = 8;
 
 /// The bounds of one shard.
@@ -185,13 +185,13 @@ impl Shard {
     }
 
     /// Counts one under `key`. False if the key is new and there is no room.
-    pub(crate) fn note(&mut self, key: Key, span: Span, now: u64) -> bool {
+    pub(crate) fn count(&mut self, key: Key, span: Span, now: u64) -> bool {
         if let Some(log) = self.tallies.find_mut(key) {
             log.add(span, now);
             return true;
         }
         let has_room = self.has_places(1) || {
-            self.sweep(now, SWEEP_PER_NOTE);
+            self.sweep(now, SWEEP_PER_COUNT);
             self.has_places(1)
         };
         if has_room {

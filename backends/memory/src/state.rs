@@ -16,7 +16,7 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use crate::config::StateConfig;
-use crate::events::{self, NotesDropped};
+use crate::events::{self, CountsDropped};
 use crate::key::Hashing;
 use crate::letters::Letters;
 use crate::names::{Keys, take};
@@ -26,7 +26,7 @@ use crate::shards::Shards;
 pub struct MemoryState {
     pub(crate) shards: Shards,
     letters: Mutex<Letters>,
-    notes_dropped: NotesDropped,
+    counts_dropped: CountsDropped,
     toggles: Mutex<BTreeMap<CompactString, bool>>,
 }
 
@@ -38,7 +38,7 @@ impl MemoryState {
         Self {
             shards: Shards::new(config, now),
             letters: Mutex::new(Letters::new(bounds, bytes_max, now)),
-            notes_dropped: NotesDropped::default(),
+            counts_dropped: CountsDropped::default(),
             toggles: Mutex::default(),
         }
     }
@@ -113,7 +113,7 @@ impl State for MemoryState {
                 let held = held.map(|held| (held, Keys::of(&held.reservation, rest)));
                 let remember = end.remember.as_ref().filter(|_| held.is_none());
                 let remembered = take(usize::from(remember.is_some()), rest);
-                let notes = end.counts.iter().zip(take(end.counts.len(), rest));
+                let tallies = end.counts.iter().zip(take(end.counts.len(), rest));
                 let position = positions.next();
                 if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
                     return;
@@ -125,11 +125,11 @@ impl State for MemoryState {
                 if let Some((remember, key)) = remember.zip(remembered.first()) {
                     locked.remember(remember, *key);
                 }
-                dropped += notes
-                    .filter(|(note, key)| !locked.note(note, **key))
+                dropped += tallies
+                    .filter(|(tally, key)| !locked.count(tally, **key))
                     .count();
             });
-        self.notes_dropped.add(dropped);
+        self.counts_dropped.add(dropped);
         Ok(refused)
     }
 

@@ -43,9 +43,9 @@ impl Span {
 #[derive(Debug)]
 pub(crate) struct TallyLog {
     key: Key,
-    /// When the last note leaves the window, in nanoseconds.
+    /// When the last entry leaves the window, in nanoseconds.
     until: u64,
-    /// The count of each part, oldest first. The newest is the part of the last note.
+    /// The count of each part, oldest first. The newest is the part of the last entry.
     counts: SmallVec<[u32; 4]>,
 }
 
