@@ -209,9 +209,8 @@ pub struct EvaluateOptions {
     /// The time that `time.*` and `now` show.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub evaluate_at: Option<Timestamp>,
-    /// What the state is taken to hold, in place of what it does: to the key of a tally a count or whether it was seen,
-    /// to a fingerprint the state of the event, to an event type whether one is active or a list of the values it is
-    /// active for.
+    /// Replaces the state. The key of a tally has a count, or whether it was seen; a fingerprint has the state of its
+    /// event; an event type has whether one is active, or the list of values for which it is active.
     #[schema(value_type = Option<Object>)]
     pub mock_state: Option<Value>,
 }
@@ -228,7 +227,7 @@ pub struct Evaluation {
     pub total_rules_skipped: usize,
     pub evaluation_duration_us: u64,
     pub trace: Vec<RuleTrace>,
-    /// What the rules could see beside the action: the times they were given, and what was read of the state.
+    /// The input of the rules besides the action: the times, and the values read from the state.
     #[schema(value_type = Object)]
     pub context: Value,
     /// The payload after modify rules; `null` if none changed it.

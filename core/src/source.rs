@@ -18,7 +18,7 @@ use crate::registry::{BuildError, Family};
 /// A running consumer of a broker.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Runs until told to stop.
+    /// Runs until shutdown.
     /// - Reconnects forever.
     /// - On stop, waits for the messages in flight, acknowledges them and returns.
     /// - Returns an error only if waiting cannot help.

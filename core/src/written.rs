@@ -51,7 +51,8 @@ impl WrittenRecords {
             return;
         }
         for record in records {
-            let all = (record.action_id.clone(), 0)..=(record.action_id.clone(), u64::MAX);
+            let action_id = &record.subject.action_id;
+            let all = (action_id.clone(), 0)..=(action_id.clone(), u64::MAX);
             for noticed in by_action.range(all).map(|(_, noticed)| noticed) {
                 noticed.notify_one();
             }

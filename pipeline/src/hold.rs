@@ -33,7 +33,7 @@ enum HoldState {
     Granted,
     /// It is being renewed.
     Renewed,
-    /// The state was told how it ended.
+    /// Its settlement was sent to the state.
     Settled,
 }
 
@@ -63,7 +63,7 @@ impl Hold {
         }
     }
 
-    /// The state was told how it ended, or could not be told. In that case it expires with its lease.
+    /// Its settlement was sent to the state, or could not be: then it expires with its lease.
     pub(crate) fn settled(mut self) {
         if self.kept == HoldState::Renewed {
             self.holds.0.remove(&self.held);

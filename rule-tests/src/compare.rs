@@ -164,7 +164,7 @@ impl Found<'_> {
     fn rule(&self) -> Option<&str> {
         let record = self.record?;
         let evaluated = || self.evaluation?.matched_rule.as_deref();
-        record.matched_rule.as_deref().or_else(evaluated)
+        record.decision.matched_rule.as_deref().or_else(evaluated)
     }
 
     /// Why the rule that was expected did not decide, as far as it is known.
@@ -206,7 +206,7 @@ impl Found<'_> {
     }
 
     fn provider(&self) -> Option<&str> {
-        self.asked().map(|record| record.provider.as_str())
+        self.asked().map(|record| record.subject.provider.as_str())
     }
 
     fn payload(&self) -> Option<&Payload> {

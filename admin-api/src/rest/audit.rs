@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::Verdict;
-use acteon_core::audit::{AuditPage, AuditQuery, PageStart};
+use acteon_core::audit::{AuditFilter, AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
@@ -70,16 +70,18 @@ impl Filters {
             scope: access.scope.clone(),
             start: start(self.offset, self.cursor.as_deref())?,
             limit: limit(self.limit)?,
-            namespace: self.namespace,
-            tenant: self.tenant,
-            provider: self.provider,
-            action_type: self.action_type,
-            outcome: known::<Outcome>("outcome", self.outcome)?,
-            verdict: known::<Verdict>("verdict", self.verdict)?,
-            matched_rule: self.matched_rule,
-            caller_id: self.caller_id,
-            from: self.from,
-            to: self.to,
+            filter: AuditFilter {
+                namespace: self.namespace,
+                tenant: self.tenant,
+                provider: self.provider,
+                action_type: self.action_type,
+                outcome: known::<Outcome>("outcome", self.outcome)?,
+                verdict: known::<Verdict>("verdict", self.verdict)?,
+                matched_rule: self.matched_rule,
+                caller_id: self.caller_id,
+                from: self.from,
+                to: self.to,
+            },
         })
     }
 }

@@ -115,9 +115,12 @@ async fn a_letter_is_deleted_once_and_its_end_is_recorded_where_it_belongs() {
     let records = world.trail.records();
     assert_eq!(records.len(), 1, "where nothing was, nothing was changed");
     let record = &records[0];
-    assert_eq!(record.action_type, "acteon.dead_letters.delete");
+    assert_eq!(record.subject.action_type, "acteon.dead_letters.delete");
     assert_eq!(
-        (record.namespace.as_str(), record.tenant.as_str()),
+        (
+            record.subject.namespace.as_str(),
+            record.subject.tenant.as_str()
+        ),
         ("ns", "t1")
     );
     assert_eq!(record.outcome.name(), "deleted");

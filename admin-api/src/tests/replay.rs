@@ -48,9 +48,12 @@ async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted(
     assert_eq!(envelope.caller.auth_method, "anonymous");
     assert_eq!(envelope.raw, *exhausted(1).raw);
     let record = world.trail.records().remove(0);
-    assert_eq!(record.action_type, "acteon.dead_letters.replay");
+    assert_eq!(record.subject.action_type, "acteon.dead_letters.replay");
     assert_eq!(
-        (record.namespace.as_str(), record.tenant.as_str()),
+        (
+            record.subject.namespace.as_str(),
+            record.subject.tenant.as_str()
+        ),
         ("ns", "t1")
     );
     let AuditedOutcome::Other(name, details) = &record.outcome else {

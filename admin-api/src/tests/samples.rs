@@ -1,14 +1,12 @@
 //! Audit records, dead letters and redeliveries for the tests of the endpoints.
 
-use acteon_core::audit::AuditedOutcome;
-use acteon_core::outcome::ResponseStatus;
+use acteon_core::audit::{AuditDecision, AuditSubject};
 use acteon_core::redelivery::PendingRedelivery;
 use acteon_core::rules::RulesHash;
 use acteon_core::{
     AttemptRecord, AuditRecord, DeadLetter, DeadLetterAction, FailureCode, History, Labels, Parked,
-    Payload, Verdict,
 };
-use acteon_testkit::{action, epoch};
+use acteon_testkit::{action, audit_record, epoch};
 use jiff::SignedDuration;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,31 +14,23 @@ use uuid::Uuid;
 /// The record of an action that was executed `millis` after the epoch.
 pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
     let at = epoch() + SignedDuration::from_millis(millis);
+    let plain = audit_record(number);
     AuditRecord {
         id: Uuid::from_u128(number.into()),
-        action_id: format!("a-{number}").into(),
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "hook".into(),
-        action_type: "test".into(),
-        verdict: Verdict::Allow,
-        matched_rule: None,
-        verdict_details: None,
-        outcome: AuditedOutcome::Executed {
-            status: ResponseStatus::Success,
+        subject: AuditSubject {
+            action_id: format!("a-{number}").into(),
+            provider: "hook".into(),
+            ..plain.subject
         },
-        payload: Some(Payload::from_value(&json!({"n": number})).unwrap()),
+        decision: AuditDecision {
+            rules_generation: 3,
+            rules_hash: RulesHash::of("9f86d081884c7d65"),
+            ..plain.decision
+        },
         metadata: [("env", "prod")].into_iter().collect::<Labels>(),
         dispatched_at: at,
         completed_at: at + SignedDuration::from_millis(12),
-        expires_at: None,
-        caller_id: None,
-        auth_method: "anonymous",
-        source: "http".into(),
-        rules_generation: 3,
-        rules_hash: RulesHash::of("9f86d081884c7d65"),
-        trace_id: None,
-        attempts: Vec::new(),
+        ..plain
     }
 }
 

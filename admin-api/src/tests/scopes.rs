@@ -35,7 +35,7 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let world = World::new();
     let access = narrow();
     let (mut foreign, mut letter) = (record(2, 1), exhausted(2));
-    foreign.tenant = "t2".into();
+    foreign.subject.tenant = "t2".into();
     letter.action.as_mut().unwrap().tenant = "t2".into();
     world.keep_records([record(1, 0), foreign]).await;
     world
@@ -118,7 +118,7 @@ async fn a_change_is_recorded_under_the_name_of_its_caller() {
     assert_eq!(records.len(), 3);
     for record in records {
         assert_eq!(
-            (record.caller_id.as_deref(), record.auth_method),
+            (record.caller.id.as_deref(), record.caller.auth_method),
             (Some("ann"), "jwt")
         );
     }

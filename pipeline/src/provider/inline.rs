@@ -65,6 +65,8 @@ impl InlineSlot {
             Permission::Paused { .. } => return InlineStart::Later(job),
             Permission::Open { .. } => return InlineStart::Refused(job),
         };
+        // A running attempt borrows its action, so it is too late to copy shared memory when it begins to wait. The last
+        // attempts predict whether it will.
         if self.provider.waits.load(Relaxed) {
             job.detach_memory();
         }

@@ -166,7 +166,7 @@ async fn the_fallback_delivers_while_the_breaker_is_open() {
     bench.finish([action("a")]).await;
     assert_eq!(bench.finish([action("b")]).await, ["b: rerouted"]);
     assert_eq!(spare.attempted_ids(), ["b"]);
-    assert_eq!(bench.trail.records()[1].provider, "spare");
+    assert_eq!(bench.trail.records()[1].subject.provider, "spare");
 }
 
 #[tokio::test(start_paused = true)]

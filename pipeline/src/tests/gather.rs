@@ -410,8 +410,8 @@ rules:
     bench.finish(batch).await;
     let records = bench.trail.records();
     let details = |id: &str| {
-        let record = records.iter().find(|record| record.action_id == id);
-        record.unwrap().verdict_details.as_deref().cloned()
+        let record = records.iter().find(|record| record.subject.action_id == id);
+        record.unwrap().decision.details.as_deref().cloned()
     };
     assert_eq!(details("plain"), None);
     assert_eq!(details("one match"), None);
