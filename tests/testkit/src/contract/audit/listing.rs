@@ -48,7 +48,7 @@ fn varied() -> Vec<Arc<AuditRecord>> {
     };
     let decision = |n: u32| AuditDecision {
         verdict: [Verdict::Allow, Verdict::Suppress, Verdict::StateMachine][n as usize % 3],
-        matched_rule: (n % 3 > 0).then(|| pick(&["mute", "limit"], n).into()),
+        matched_rule: (!n.is_multiple_of(3)).then(|| pick(&["mute", "limit"], n).into()),
         ..audit_record(n).decision
     };
     shared((0..60).map(|n| AuditRecord {
