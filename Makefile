@@ -4,21 +4,21 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# `make run PROFILE=release` for speed; the first build then takes several times as long.
+# `make run PROFILE=release` is faster; its first build takes several times as long.
 PROFILE ?= dev
 ARGS ?=
-# Of `make install`: where to, below what (for packagers), and how to write there when you may not: SUDO=sudo.
+# For `make install`: the prefix, the root folder (for packagers), and a command to write there, such as SUDO=sudo.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SUDO ?=
 BENCHES := rules http batch kafka isolation memory
 BUILT := $(or $(CARGO_TARGET_DIR),target)
-# Of `make fuzz`.
+# For `make fuzz`.
 TARGET ?= decode rules decide cel config
 SECONDS ?= 60
-# Where cargo puts what it builds in this profile.
+# The output folder of cargo for this profile.
 OUTPUT = $(BUILT)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
-# Of each shell, where it looks for completions below PREFIX/share.
+# The folder of each shell's completions below PREFIX/share.
 COMPLETIONS := bash:bash-completion/completions/acteon-server zsh:zsh/site-functions/_acteon-server \
 	fish:fish/vendor_completions.d/acteon-server.fish
 INSTALLED = $(DESTDIR)$(PREFIX)
@@ -52,7 +52,7 @@ install: tools-build ## Build in release mode and install binary and completions
 			| $(SUDO) install -D -m 644 /dev/stdin $(INSTALLED)/share/$${file#*:}; \
 	done
 
-uninstall: ## Remove what `make install` has put there (PREFIX=/usr/local, SUDO=sudo)
+uninstall: ## Remove the files of `make install` (PREFIX=/usr/local, SUDO=sudo)
 	@$(SUDO) rm -f $(INSTALLED)/bin/acteon-server $(foreach file,$(COMPLETIONS),$(INSTALLED)/share/$(lastword $(subst :, ,$(file))))
 
 dist: tools-dist ## Pack the server as tarball and Debian package, with licences, unit and completions
@@ -68,7 +68,7 @@ test: tools-test ## Run everything: format, lints, laws, unit, contract and end-
 	@cargo fmt --all --check
 	$(call say,Lints)
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(call say,The binaries that the end-to-end tests drive)
+	$(call say,Building the binaries for the end-to-end tests)
 	@cargo build --locked -p acteon-server --bin acteon-server
 	@cargo build --locked -p acteon-demo
 	@cargo build --locked -p acteon-dist
@@ -86,15 +86,15 @@ bench-%: tools-test
 	@cargo build --locked --release -p acteon-server -p acteon-bench
 	@$(BUILT)/release/acteon-bench $* $(ARGS)
 
-# The fuzzer follows the branches an input takes: the compiler marks them. `--target` keeps the marks out of build scripts.
+# The fuzzer follows the branches that an input takes: the compiler instruments them. `--target` excludes build scripts.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_BUILT = $(BUILT)/fuzz
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 
-fuzz: tools-build ## Feed decode, rules, decide, cel, config with anything (TARGET=rules SECONDS=60 for one of them)
-	$(call say,The fuzzer (the first time takes a few minutes))
+fuzz: tools-build ## Fuzz decode, rules, decide, cel and config (TARGET=rules SECONDS=60 for one of them)
+	$(call say,Building the fuzzer (the first time takes a few minutes))
 	@RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --locked --profile fuzz -p acteon-fuzz --features fuzzer --bin fuzz \
 		--target $(HOST) --target-dir $(FUZZ_BUILT)
 	@for name in $(TARGET); do \
@@ -102,7 +102,7 @@ fuzz: tools-build ## Feed decode, rules, decide, cel, config with anything (TARG
 		tests/fuzz/run $(FUZZ_BUILT)/$(HOST)/fuzz/fuzz $(FUZZ_BUILT) "$$name" -max_total_time=$(SECONDS) $(ARGS); \
 	done
 
-services: tools-test ## Fetch the servers that tests and benches start, so that a later run needs no network
+services: tools-test ## Fetch the servers of tests and benches, so that a later run needs no network
 	@cargo run --quiet --locked -p acteon-services -- fetch
 
 fmt: ## Format all code

@@ -1,4 +1,4 @@
-//! What the admin API logs and counts: the line and the counter move together.
+//! The logs and metrics of the admin API. Each event writes its line and its counter together.
 
 use std::error::Error;
 
@@ -6,33 +6,32 @@ use acteon_core::StateError;
 use acteon_core::audit::{AuditError, AuditedOutcome};
 use metrics::{counter, describe_counter};
 
-use crate::service::change;
-
 const CHANGES: &str = "acteon_admin_changes_total";
 const UNRECORDED: &str = "acteon_admin_unrecorded_total";
-const BROKEN_OFF: &str = "acteon_admin_broken_off_total";
-const LETTERS_LEFT: &str = "acteon_admin_letters_left_total";
+const ABORTED: &str = "acteon_admin_changes_aborted_total";
+const LETTERS_NOT_DELETED: &str = "acteon_admin_letters_not_deleted_total";
 const BACKEND_ERRORS: &str = "acteon_admin_backend_errors_total";
 
-/// Describes the metrics and registers their series at zero, so the recorder must be installed first.
+/// Describes the metrics and registers their series at zero, so the recorder must be installed first. `changes` are the
+/// names of all changes.
 #[rustfmt::skip]
-pub(crate) fn begin() {
+pub(crate) fn describe(changes: &[&'static str]) {
     describe_counter!(CHANGES, "Administrative changes.");
     describe_counter!(UNRECORDED, "Administrative changes that could not be recorded.");
-    describe_counter!(BROKEN_OFF, "Administrative changes that broke off.");
-    describe_counter!(LETTERS_LEFT, "Dead letters whose action has ended and that could not be deleted.");
-    describe_counter!(BACKEND_ERRORS, "Calls of a backend for the admin API that failed.");
-    for change in change::ALL {
+    describe_counter!(ABORTED, "Administrative changes that were aborted.");
+    describe_counter!(LETTERS_NOT_DELETED, "Dead letters that could not be deleted after their replay.");
+    describe_counter!(BACKEND_ERRORS, "Failed backend calls of the admin API.");
+    for change in changes {
         for result in ["done", "failed"] {
-            counter!(CHANGES, "change" => change, "result" => result).increment(0);
+            counter!(CHANGES, "change" => *change, "result" => result).increment(0);
         }
-        counter!(UNRECORDED, "change" => change).increment(0);
+        counter!(UNRECORDED, "change" => *change).increment(0);
     }
     for backend in ["state", "audit"] {
         counter!(BACKEND_ERRORS, "backend" => backend).increment(0);
     }
-    counter!(BROKEN_OFF).increment(0);
-    counter!(LETTERS_LEFT).increment(0);
+    counter!(ABORTED).increment(0);
+    counter!(LETTERS_NOT_DELETED).increment(0);
 }
 
 pub(crate) fn changed(change: &'static str, outcome: &AuditedOutcome) {
@@ -50,25 +49,28 @@ pub(crate) fn unrecorded(change: &'static str, error: &AuditError) {
     tracing::error!(
         change,
         error = error as &dyn Error,
-        "a change could not be recorded"
+        "an administrative change could not be recorded"
     );
 }
 
-pub(crate) fn broke_off(error: &tokio::task::JoinError) {
-    counter!(BROKEN_OFF).increment(1);
-    tracing::error!(error = error as &dyn Error, "a change broke off");
+pub(crate) fn change_aborted(error: &tokio::task::JoinError) {
+    counter!(ABORTED).increment(1);
+    tracing::error!(
+        error = error as &dyn Error,
+        "an administrative change was aborted"
+    );
 }
 
-pub(crate) fn letter_stays(id: &str, error: &StateError) {
-    counter!(LETTERS_LEFT).increment(1);
+pub(crate) fn letter_not_deleted(id: &str, error: &StateError) {
+    counter!(LETTERS_NOT_DELETED).increment(1);
     tracing::warn!(
         id,
         error = error as &dyn Error,
-        "a dead letter whose action has ended could not be deleted"
+        "a replayed dead letter could not be deleted"
     );
 }
 
-pub(crate) fn backend_away(backend: &'static str, error: &(dyn Error + 'static)) {
+pub(crate) fn backend_unavailable(backend: &'static str, error: &(dyn Error + 'static)) {
     counter!(BACKEND_ERRORS, "backend" => backend).increment(1);
     tracing::warn!(backend, error, "a backend did not answer the admin API");
 }

@@ -1,18 +1,18 @@
 //! The admin API: health, rules, audit trail, dead letters and providers.
 //!
-//! [`service`] holds the use cases over the ports of the core; [`rest`] shows them as JSON with their OpenAPI document,
-//! and pages for people stand beside it. No backend, broker or rule file is known here.
+//! [`service`] has the use cases, over the ports of the core. [`rest`] serves them as JSON and describes them in an
+//! OpenAPI document. Neither knows a backend, a broker or a rule file.
 //!
-//! A resource is a file in each: the use cases take an [`Access`] (what the caller may see, and who that is) and know
-//! nothing of HTTP; their changes go through one place that records them. The endpoints turn wire into words and
-//! back, and describe themselves for the document.
+//! Each resource has one file in both. The use cases take an [`Access`] (the caller's identity and scope) and know
+//! nothing of HTTP. All changes go through one function that records them. The endpoints convert between JSON and the
+//! core's types.
 
 mod events;
 pub mod rest;
 pub mod service;
 
 pub use rest::{Routers, openapi, read_evaluation, routers, swagger};
-pub use service::{Access, AdminApi, AdminError, Ports};
+pub use service::{Access, AdminApi, AdminError, AuditPorts, Ports, StatusPorts};
 
 #[cfg(test)]
 mod tests;

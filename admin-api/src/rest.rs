@@ -1,38 +1,41 @@
-//! The use cases as JSON over HTTP, with the OpenAPI document that is made from the same lines. The manners of every
-//! answer (request ids, JSON for the framework's refusals) come from whoever mounts the routers.
+//! The use cases as JSON over HTTP, and their OpenAPI document. The server that mounts the routers applies the
+//! conventions of the API: request ids, and JSON for the framework's refusals.
 
-mod access;
 mod audit;
 mod bulk;
-mod cursor;
 mod dead_letters;
 mod document;
 mod errors;
 mod evaluate;
+mod paging;
 mod providers;
 mod redeliveries;
-mod refusals;
 mod rules;
 mod status;
 
+use std::convert::Infallible;
+
+use acteon_core::{Caller, Scope};
 use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::service::AdminApi;
+use crate::service::{Access, AdminApi};
 
 pub use document::{openapi, swagger};
 pub use evaluate::read_evaluation;
 
-/// The endpoints, ready to be mounted.
+/// The endpoints, ready to mount.
 pub struct Routers {
-    /// `/health`, `/ready` and `/metrics`: on every listener.
+    /// `/health`, `/ready` and `/metrics`, for every listener.
     pub health: Router,
-    /// All below `/v1`: on the listener of the admin API.
+    /// Everything below `/v1`, for the listener of the admin API.
     pub admin: Router,
 }
 
-/// The endpoints over `api`. Neither the document nor its pages are among them: see [`openapi`] and [`swagger`].
+/// The endpoints of `api`, without the document and its pages: see [`openapi`] and [`swagger`].
 pub fn routers(api: &AdminApi) -> Routers {
     let mount = |routes: OpenApiRouter<AdminApi>| routes.with_state(api.clone()).into();
     Routers {
@@ -64,4 +67,16 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(redeliveries::list))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Access {
+    type Rejection = Infallible;
+
+    /// There is no authentication, so every caller is anonymous and may do everything.
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            scope: Scope::everything(),
+            caller: Caller::anonymous(),
+        })
+    }
 }

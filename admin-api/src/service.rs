@@ -1,13 +1,11 @@
-//! The use cases of the admin API, free of HTTP: what an operator may see and change. REST and the pages are siblings
-//! over it. It sees ports only, and each question carries the scope of who asks.
+//! The use cases of the admin API, without HTTP: what operators may see and change. It uses only ports, and every query
+//! carries the scope of its caller.
 
 mod audit;
 mod bulk;
-pub(crate) mod change;
 mod changes;
 mod dead_letters;
 mod error;
-mod redeliveries;
 mod replay;
 mod rules;
 mod status;
@@ -27,46 +25,59 @@ use tokio_util::task::TaskTracker;
 use crate::events;
 
 pub use audit::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, AUDIT_WAIT_MAX};
-pub use bulk::{Bulk, BulkChange};
-pub use dead_letters::{DEAD_LETTER_LIMIT_MAX, ShownBytes, ShownLetter};
+pub use bulk::{BulkChange, BulkResult};
+pub use dead_letters::{
+    DEAD_LETTER_LIMIT_MAX, REDELIVERY_LIMIT_MAX, RedactedBytes, RedactedLetter,
+};
 pub use error::AdminError;
-pub use redeliveries::REDELIVERY_LIMIT_MAX;
-pub use replay::Replayed;
+pub use replay::ReplayResult;
 pub use rules::read_action;
-pub use status::Ready;
+pub use status::ReadinessReport;
 
-/// What the admin API is made of.
+/// The parts of the server that the admin API uses.
 pub struct Ports {
     /// The rules in force.
     pub rulebook: Arc<dyn Rulebook>,
-    /// Where records are read; `None`: there is no audit trail.
-    pub audit: Option<Arc<dyn Audit>>,
-    /// Where administrative changes are recorded; `None`: there is no audit trail.
-    pub trail: Option<Arc<dyn Trail>>,
-    /// Tells when the record of an action has been written.
-    pub written: WrittenRecords,
-    /// Where dead letters are.
+    /// The audit trail; `None` if it is disabled.
+    pub audit: Option<AuditPorts>,
+    /// Stores the dead letters.
     pub state: Arc<dyn State>,
-    /// Where replayed actions go.
+    /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
-    /// Where replayed actions ask for room.
+    /// Grants permits for replayed actions.
     pub admission: Arc<Admission>,
-    /// Who knows whether the process is ready.
-    pub readiness: Arc<dyn Readiness>,
-    /// Who knows how the providers are.
-    pub providers: Arc<dyn ProviderAdmin>,
-    /// Who knows what waits to be tried again.
-    pub redeliveries: Arc<dyn Redeliveries>,
-    /// What became of actions since the start.
-    pub counters: Arc<Counters>,
-    /// What is shown of payloads.
+    /// The status of the process.
+    pub status: StatusPorts,
+    /// Redacts payloads.
     pub redactor: Redactor,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Writes all metrics in the text form of Prometheus.
-    pub prometheus: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Cancelled when the process stops: from then on nothing is waited for.
+    /// Cancelled when the process stops. Requests stop waiting then.
     pub stop: CancellationToken,
+}
+
+/// The parts of the audit trail.
+pub struct AuditPorts {
+    /// Reads records.
+    pub backend: Arc<dyn Audit>,
+    /// Records administrative changes.
+    pub trail: Arc<dyn Trail>,
+    /// Reports when the record of an action is written.
+    pub written: WrittenRecords,
+}
+
+/// The parts that report the status of the process.
+pub struct StatusPorts {
+    /// Reports whether the process is ready.
+    pub readiness: Arc<dyn Readiness>,
+    /// Reports the health of the providers and sets their breakers.
+    pub providers: Arc<dyn ProviderAdmin>,
+    /// Lists the actions that wait for redelivery.
+    pub redeliveries: Arc<dyn Redeliveries>,
+    /// Counts actions by outcome since the start.
+    pub counters: Arc<Counters>,
+    /// Renders all metrics in the text format of Prometheus.
+    pub prometheus: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// The use cases. Cloning shares them.
@@ -76,27 +87,27 @@ pub struct AdminApi {
     changes: TaskTracker,
 }
 
-/// Who asks, and what they may see and touch.
+/// A caller, and what they may see and change.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// What they may see and touch.
+    /// What the caller may see and change.
     pub scope: Scope,
-    /// Who they are, for the audit trail.
+    /// The caller's identity, for the audit trail.
     pub caller: Caller,
 }
 
 impl AdminApi {
     /// The use cases over these ports.
     pub fn new(ports: Ports) -> Self {
-        events::begin();
+        events::describe(&changes::CHANGE_NAMES);
         Self {
             ports: Arc::new(ports),
             changes: TaskTracker::new(),
         }
     }
 
-    /// Waits for the changes that are being made: one once begun goes to its end, its record included, whether or not
-    /// its caller waits. To be called when no more requests come in.
+    /// Waits for running changes. A change that has begun is finished and recorded even if its caller hangs up. Call
+    /// this when no more requests arrive.
     pub async fn drain(&self) {
         self.changes.close();
         self.changes.wait().await;

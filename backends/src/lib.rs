@@ -1,5 +1,4 @@
-//! All backends behind two registries, one for state and one for audit. Each adapter has one line in each that it
-//! serves; nothing else lists them.
+//! Registers all backends, in one registry for state and one for audit. No other place lists them.
 
 use acteon_core::Registry;
 use acteon_core::audit::Audits;

@@ -1,4 +1,4 @@
-//! From the checked tree to settings: each section into its struct, each adapter's options into its plan.
+//! Turns the checked tree into the configuration: each section becomes its struct, each adapter's options its plan.
 
 use std::sync::Arc;
 
@@ -8,68 +8,88 @@ use serde_json::{Map, Value};
 use acteon_core::registry::PlanError;
 use acteon_core::{Family, Plan, Registry};
 
-use crate::Adapters;
 use crate::errors::Complaint;
+use crate::resolved::{Adapted, AdapterKeys, ResolvedConfig};
 use crate::schema::key_names;
-use crate::settings::{Adapted, Keys, ProviderKeys, Settings};
-use crate::tree::{Node, Origin, Path, Step, to_json_map};
-use crate::whole::{Section, Whole};
+use crate::section::{ConfigTree, Section};
+use crate::tree::{PathStep, TreeNode, TreePath, ValueOrigin, to_json_map};
+use crate::{Adapters, Options, PipelineTypes};
 
-/// Makes settings of what is written. Where `complaints` tell of something wrong, or something more is found, which is
-/// added, there a section has its defaults, and a source or provider is left out. `None` where not even that can be done.
-pub(crate) fn assemble(
-    whole: &Arc<Whole>,
+/// Builds the configuration, and adds the mistakes it finds to `complaints`. A key or section with a mistake keeps its
+/// default, and a source or provider with one is left out. `None` if even that is impossible.
+pub(crate) fn assemble<P: PipelineTypes>(
+    tree: &Arc<ConfigTree>,
     adapters: &Adapters<'_>,
     complaints: &mut Vec<Complaint>,
-) -> Option<Settings> {
+) -> Option<ResolvedConfig<P>> {
     let mut work = Assembly {
-        whole,
-        root: &whole.root,
+        tree,
+        root: &tree.root,
         complaints,
     };
     let state = work.backend(adapters.states, "state");
     let audit = work.backend(adapters.audits, "audit");
     let sources = work.list("sources", adapters.sources);
     let providers = work.list("providers", adapters.sinks);
-    let providers_named = work.names("providers");
-    Some(Settings {
+    let provider_names = work.names("providers");
+    Some(ResolvedConfig {
         server: work.section("server"),
         admin: work.section("admin"),
         rules: work.section("rules"),
-        executor: work.section("executor"),
-        pipeline: work.section("pipeline"),
-        circuit_breaker: work.section("circuit_breaker"),
-        redelivery: work.section("redelivery"),
+        pipeline: work.sections(),
         dead_letters: work.section("dead_letters"),
         log: work.section("log"),
         state: state?,
         audit: audit?,
         sources,
         providers,
-        providers_named,
-        section: Section::new(whole, &[]),
+        provider_names,
+        section: Section::new(tree, &[]),
     })
 }
 
 struct Assembly<'a> {
-    whole: &'a Arc<Whole>,
-    root: &'a Node,
+    tree: &'a Arc<ConfigTree>,
+    root: &'a TreeNode,
     complaints: &'a mut Vec<Complaint>,
 }
 
 impl Assembly<'_> {
     fn section<S: DeserializeOwned + Default>(&mut self, name: &str) -> S {
         let path = [key(name)];
-        let mut value = Value::Object(self.table(&path));
-        let broken = self.complaints.iter();
-        for inside in broken.filter_map(|complaint| complaint.path.strip_prefix(&path)) {
-            take_out(&mut value, inside);
-        }
-        self.read(&path, value).unwrap_or_default()
+        let valid = self.valid_keys(&path);
+        self.read(&path, valid).unwrap_or_default()
     }
 
-    /// The backend of a section, or the default one where that cannot be read.
-    fn backend<K: Keys + Default, F: Family>(
+    /// The sections that `S` has a field for.
+    fn sections<S: Options + Default>(&mut self) -> S {
+        let names = key_names::<S>().into_iter();
+        let sections = names.map(|name| {
+            let valid = self.valid_keys(&[key(&name)]);
+            (name, valid)
+        });
+        let mut sections = Value::Object(sections.collect());
+        loop {
+            match self.read(&[], sections.clone()) {
+                Ok(read) => return read,
+                Err(inside) if remove(&mut sections, inside.get(..1).unwrap_or_default()) => {}
+                Err(_) => return S::default(),
+            }
+        }
+    }
+
+    /// The table at `path` without the keys that have mistakes.
+    fn valid_keys(&self, path: &[PathStep]) -> Value {
+        let mut value = Value::Object(self.table(path));
+        let broken = self.complaints.iter();
+        for inside in broken.filter_map(|complaint| complaint.path.strip_prefix(path)) {
+            remove(&mut value, inside);
+        }
+        value
+    }
+
+    /// The backend of a section, or the default one if it cannot be read.
+    fn backend<K: AdapterKeys + Default, F: Family>(
         &mut self,
         registry: &Registry<F>,
         name: &str,
@@ -81,33 +101,33 @@ impl Assembly<'_> {
             Some(Adapted {
                 keys: K::default(),
                 plan,
-                section: Section::new(self.whole, &path),
+                section: Section::new(self.tree, &path),
             })
         })
     }
 
-    fn list<K: Keys, F: Family>(
+    fn list<K: AdapterKeys, F: Family>(
         &mut self,
         name: &str,
         registry: &Registry<F>,
     ) -> Vec<Adapted<K, F>> {
         let count = self.root.get(name).map_or(0, |list| list.items().len());
         (0..count)
-            .filter_map(|index| self.adapted(registry, &[key(name), Step::Item(index)]))
+            .filter_map(|index| self.adapted(registry, &[key(name), PathStep::Item(index)]))
             .collect()
     }
 
-    /// The names of a list's entries, also of those that cannot be read.
+    /// The names of all entries of a list, including unreadable ones.
     fn names(&self, list: &str) -> Vec<String> {
-        let entries = self.root.get(list).map_or(&[][..], Node::items).iter();
+        let entries = self.root.get(list).map_or(&[][..], TreeNode::items).iter();
         let names = entries.filter_map(|entry| entry.get("name")?.text());
         names.map(str::to_owned).collect()
     }
 
-    fn adapted<K: Keys, F: Family>(
+    fn adapted<K: AdapterKeys, F: Family>(
         &mut self,
         registry: &Registry<F>,
-        path: &[Step],
+        path: &[PathStep],
     ) -> Option<Adapted<K, F>> {
         let names = key_names::<K>();
         let (mut ours, options): (Map<_, _>, Map<_, _>) = self
@@ -122,40 +142,40 @@ impl Assembly<'_> {
         if self.is_broken(path) {
             return None;
         }
-        if K::PREFIX == ProviderKeys::PREFIX {
-            self.fill_in(&mut ours, &names);
+        if let Some(section) = K::FALLBACK_SECTION {
+            self.fill_in(&mut ours, &names, section);
         }
-        let keys = self.read(path, Value::Object(ours))?;
+        let keys = self.read(path, Value::Object(ours)).ok()?;
         Some(Adapted {
             keys,
             plan: plan?,
-            section: Section::new(self.whole, path),
+            section: Section::new(self.tree, path),
         })
     }
 
-    /// What a provider does not say is as in `[executor]`.
-    fn fill_in(&self, provider: &mut Map<String, Value>, names: &[String]) {
-        let executor = [key("executor")];
-        if !self.is_broken(&executor) {
-            let all = self.table(&executor).into_iter();
+    /// Takes the values of missing keys from `section`.
+    fn fill_in(&self, keys: &mut Map<String, Value>, names: &[String], section: &str) {
+        let fallback = [key(section)];
+        if !self.is_broken(&fallback) {
+            let all = self.table(&fallback).into_iter();
             for (key, value) in all.filter(|(key, _)| names.contains(key)) {
-                provider.entry(key).or_insert(value);
+                keys.entry(key).or_insert(value);
             }
         }
     }
 
-    /// Plans an adapter. An option that it refuses is taken out and the rest tried again, to find all that is wrong.
+    /// Plans an adapter. An option that it refuses is removed and the rest tried again, to find every mistake.
     fn plan<F: Family>(
         &mut self,
         registry: &Registry<F>,
         kind: &str,
         options: Map<String, Value>,
-        path: &[Step],
+        path: &[PathStep],
     ) -> Option<Plan<F>> {
         let mut options = Value::Object(options);
-        let known: Vec<Path> = self.complaints.iter().map(|c| c.path.clone()).collect();
+        let known: Vec<TreePath> = self.complaints.iter().map(|c| c.path.clone()).collect();
         for inside in known.iter().filter_map(|p| p.strip_prefix(path)) {
-            take_out(&mut options, inside);
+            remove(&mut options, inside);
         }
         loop {
             let (place, message) = match registry.plan(kind, options.clone()) {
@@ -163,60 +183,67 @@ impl Assembly<'_> {
                 Err(PlanError::Options { path, message }) => (path, message),
                 Err(unknown) => (String::new(), unknown.to_string()),
             };
-            let (inside, _) = self.whole.find(path, &place);
-            let whole = [path, inside.as_slice()].concat();
-            if !self.is_broken(&whole) {
-                self.complain(&whole, &message);
+            let (inside, _) = self.tree.find(path, &place);
+            let full = [path, inside.as_slice()].concat();
+            if !self.is_broken(&full) {
+                self.complain(&full, &message);
             }
-            if !take_out(&mut options, &inside) {
+            if !remove(&mut options, &inside) {
                 return None;
             }
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, path: &[Step], value: Value) -> Option<T> {
+    /// Deserializes the value at `path`. The error is the path inside it to the mistake, which has been reported.
+    fn read<T: DeserializeOwned>(
+        &mut self,
+        path: &[PathStep],
+        value: Value,
+    ) -> Result<T, TreePath> {
         match serde_path_to_error::deserialize(value) {
-            Ok(read) => Some(read),
+            Ok(read) => Ok(read),
             Err(error) => {
-                let (inside, _) = self.whole.find(path, &error.path().to_string());
+                let (inside, _) = self.tree.find(path, &error.path().to_string());
                 let message = error.inner().to_string();
                 self.complain(&[path, inside.as_slice()].concat(), &message);
-                None
+                Err(inside)
             }
         }
     }
 
-    fn table(&self, path: &[Step]) -> Map<String, Value> {
-        let table = self.root.at(path).and_then(Node::as_table);
+    fn table(&self, path: &[PathStep]) -> Map<String, Value> {
+        let table = self.root.at(path).and_then(TreeNode::as_table);
         table.map(to_json_map).unwrap_or_default()
     }
 
-    fn is_broken(&self, path: &[Step]) -> bool {
+    fn is_broken(&self, path: &[PathStep]) -> bool {
         self.complaints
             .iter()
             .any(|complaint| complaint.path.starts_with(path))
     }
 
-    fn complain(&mut self, path: &[Step], message: &str) {
-        let message = self.whole.without_secrets(message);
+    fn complain(&mut self, path: &[PathStep], message: &str) {
+        let message = self.tree.without_secrets(message);
         let origin = self
             .root
             .at(path)
-            .map_or(Origin::Default, |node| node.origin.clone());
+            .map_or(ValueOrigin::Default, |node| node.origin.clone());
         self.complaints.push(Complaint::new(path, &origin, message));
     }
 }
 
-fn key(name: &str) -> Step {
-    Step::Key(name.to_owned())
+fn key(name: &str) -> PathStep {
+    PathStep::Key(name.to_owned())
 }
 
-/// Removes the option at `path`; `false` when there is none. Of a list the whole is removed.
-fn take_out(options: &mut Value, path: &[Step]) -> bool {
+/// Removes the option at `path`; `false` if there is none. If `path` leads into a list, the whole list is removed.
+fn remove(options: &mut Value, path: &[PathStep]) -> bool {
     let mut at = options;
     for (depth, step) in path.iter().enumerate() {
-        let Step::Key(key) = step else { return false };
-        let last = !matches!(path.get(depth + 1), Some(Step::Key(_)));
+        let PathStep::Key(key) = step else {
+            return false;
+        };
+        let last = !matches!(path.get(depth + 1), Some(PathStep::Key(_)));
         let Some(fields) = at.as_object_mut() else {
             return false;
         };

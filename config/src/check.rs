@@ -1,22 +1,22 @@
-//! Holding the tree against its schema: every value that does not fit is complained about, every secret is found.
+//! Checks the tree against its schema: reports every value that does not match, and finds every secret.
 
 use serde_json::Value;
 
 use crate::envelope;
 use crate::errors::{Complaint, hint};
 use crate::shape::{Shape, one_of};
-use crate::tree::{Body, Entry, Node, Origin, Path, Step, Table};
+use crate::tree::{Entry, NodeValue, PathStep, Table, TreeNode, TreePath, ValueOrigin};
 
-/// What a check found.
+/// The result of a check.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) complaints: Vec<Complaint>,
-    /// Where the secrets are.
-    pub(crate) secrets: Vec<Path>,
+    /// The paths of the secrets.
+    pub(crate) secrets: Vec<TreePath>,
 }
 
-/// Holds `root` against `schema`.
-pub(crate) fn check(root: &Node, schema: &Value) -> Findings {
+/// Checks `root` against `schema`.
+pub(crate) fn check(root: &TreeNode, schema: &Value) -> Findings {
     let mut checker = Checker::default();
     checker.visit(root, Shape::new(schema));
     checker.found
@@ -24,15 +24,16 @@ pub(crate) fn check(root: &Node, schema: &Value) -> Findings {
 
 #[derive(Default)]
 struct Checker {
-    path: Path,
+    path: TreePath,
     found: Findings,
 }
 
 impl Checker {
-    fn visit(&mut self, node: &Node, shape: Shape<'_>) {
-        if !shape.accepts(node) || matches!(node.body, Body::Huge(_)) {
-            let (expected, what) = (shape.describe(Some(node)), node.what());
-            self.complain(&node.origin, format!("expected {expected}, found {what}"));
+    fn visit(&mut self, node: &TreeNode, shape: Shape<'_>) {
+        if !shape.accepts(node) || matches!(node.body, NodeValue::Huge(_)) {
+            let expected = shape.describe(Some(node));
+            let found = node.describe();
+            self.complain(&node.origin, format!("expected {expected}, found {found}"));
             return;
         }
         let layers = shape.layers(Some(node));
@@ -41,22 +42,22 @@ impl Checker {
             self.visit_variants(node, &layer.variants());
         }
         match &node.body {
-            Body::Integer(value) => self.visit_number(node, *value as f64, &layers),
-            Body::Float(value) => self.visit_number(node, *value, &layers),
-            Body::Text(text) => self.visit_text(node, text, &layers),
-            Body::List(items) => self.visit_items(node, items, &layers),
-            Body::Table(table) => self.visit_table(node, table, shape, &layers),
-            Body::Bool(_) | Body::Date(_) | Body::Huge(_) => {}
+            NodeValue::Integer(value) => self.visit_number(node, *value as f64, &layers),
+            NodeValue::Float(value) => self.visit_number(node, *value, &layers),
+            NodeValue::Text(text) => self.visit_text(node, text, &layers),
+            NodeValue::List(items) => self.visit_items(node, items, &layers),
+            NodeValue::Table(table) => self.visit_table(node, table, shape, &layers),
+            NodeValue::Bool(_) | NodeValue::Date(_) | NodeValue::Huge(_) => {}
         }
     }
 
-    fn visit_choices(&mut self, node: &Node, choices: &[&Value]) {
+    fn visit_choices(&mut self, node: &TreeNode, choices: &[&Value]) {
         if choices.is_empty() || choices.iter().any(|choice| **choice == node.to_json()) {
             return;
         }
         let expected = one_of(choices);
         let message = match node.text() {
-            None => format!("expected {expected}, found {}", node.what()),
+            None => format!("expected {expected}, found {}", node.describe()),
             Some(text) => {
                 let near = hint(text, choices.iter().filter_map(|choice| choice.as_str()));
                 let near = near
@@ -71,8 +72,8 @@ impl Checker {
         self.complain(&node.origin, message);
     }
 
-    /// Complains by the alternative that was most likely meant.
-    fn visit_variants(&mut self, node: &Node, variants: &[Shape<'_>]) {
+    /// Reports the mistakes of the alternative that was most likely intended.
+    fn visit_variants(&mut self, node: &TreeNode, variants: &[Shape<'_>]) {
         let fitting: Vec<_> = variants
             .iter()
             .filter(|variant| variant.accepts(node))
@@ -98,9 +99,15 @@ impl Checker {
         self.take(likeliest.unwrap_or_default());
     }
 
-    fn visit_tagged(&mut self, node: &Node, variants: &[&Shape<'_>], key: &str, values: &[&Value]) {
+    fn visit_tagged(
+        &mut self,
+        node: &TreeNode,
+        variants: &[&Shape<'_>],
+        key: &str,
+        values: &[&Value],
+    ) {
         let tagged = node.get(key);
-        let json = tagged.map(Node::to_json);
+        let json = tagged.map(TreeNode::to_json);
         let chosen = values
             .iter()
             .position(|value| Some(*value) == json.as_ref());
@@ -110,7 +117,7 @@ impl Checker {
                 self.take(found);
             }
             (Some(tagged), None) => {
-                self.path.push(Step::Key(key.to_owned()));
+                self.path.push(PathStep::Key(key.to_owned()));
                 self.visit_choices(tagged, values);
                 self.path.pop();
             }
@@ -121,7 +128,7 @@ impl Checker {
         }
     }
 
-    fn trial(&self, node: &Node, shape: Shape<'_>) -> Findings {
+    fn trial(&self, node: &TreeNode, shape: Shape<'_>) -> Findings {
         let mut trial = Checker {
             path: self.path.clone(),
             found: Findings::default(),
@@ -135,19 +142,20 @@ impl Checker {
         self.found.secrets.extend(found.secrets);
     }
 
-    fn visit_number(&mut self, node: &Node, value: f64, layers: &[Shape<'_>]) {
+    fn visit_number(&mut self, node: &TreeNode, value: f64, layers: &[Shape<'_>]) {
         for layer in layers {
             let (min, max) = layer.range();
             if min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max) {
-                let (expected, what) = (layer.describe(Some(node)), node.what());
-                self.complain(&node.origin, format!("expected {expected}, found {what}"));
+                let expected = layer.describe(Some(node));
+                let found = node.describe();
+                self.complain(&node.origin, format!("expected {expected}, found {found}"));
             }
         }
     }
 
-    fn visit_text(&mut self, node: &Node, text: &str, layers: &[Shape<'_>]) {
+    fn visit_text(&mut self, node: &TreeNode, text: &str, layers: &[Shape<'_>]) {
         let secret = layers.iter().any(|layer| layer.is_secret());
-        if !secret && envelope::is_meant(text) {
+        if !secret && envelope::is_intended(text) {
             let message = "`ENC[...]` is only read where the value is a secret";
             return self.complain(&node.origin, message);
         }
@@ -167,7 +175,7 @@ impl Checker {
         }
     }
 
-    fn visit_items(&mut self, node: &Node, items: &[Node], layers: &[Shape<'_>]) {
+    fn visit_items(&mut self, node: &TreeNode, items: &[TreeNode], layers: &[Shape<'_>]) {
         for layer in layers {
             let least = layer.get("minItems").and_then(Value::as_u64).unwrap_or(0);
             if (items.len() as u64) < least {
@@ -180,16 +188,22 @@ impl Checker {
             }
             let Some(shape) = layer.items() else { continue };
             for (index, item) in items.iter().enumerate() {
-                self.path.push(Step::Item(index));
+                self.path.push(PathStep::Item(index));
                 self.visit(item, shape);
                 self.path.pop();
             }
         }
     }
 
-    fn visit_table(&mut self, node: &Node, table: &Table, shape: Shape<'_>, layers: &[Shape<'_>]) {
+    fn visit_table(
+        &mut self,
+        node: &TreeNode,
+        table: &Table,
+        shape: Shape<'_>,
+        layers: &[Shape<'_>],
+    ) {
         for (key, entry) in table {
-            self.path.push(Step::Key(key.clone()));
+            self.path.push(PathStep::Key(key.clone()));
             self.visit_entry(node, key, entry, shape, layers);
             self.path.pop();
         }
@@ -205,7 +219,7 @@ impl Checker {
 
     fn visit_entry(
         &mut self,
-        table: &Node,
+        table: &TreeNode,
         key: &str,
         entry: &Entry,
         shape: Shape<'_>,
@@ -215,12 +229,14 @@ impl Checker {
         let named: Vec<_> = named.collect();
         let names = shape.names(Some(table));
         if names.contains(&key) {
-            // A name that no layer has belongs to an alternative, which looks at it itself.
+            // A name that no layer has belongs to an alternative, which checks it.
             return named
                 .into_iter()
                 .for_each(|shape| self.visit(&entry.node, shape));
         }
-        let spoken = layers.iter().filter(|layer| layer.speaks_of_free_values());
+        let spoken = layers
+            .iter()
+            .filter(|layer| layer.has_rule_for_free_values());
         let spoken: Vec<_> = spoken.collect();
         match spoken.iter().find_map(|layer| layer.free_values()) {
             Some(shape) => self.visit(&entry.node, shape),
@@ -229,7 +245,7 @@ impl Checker {
         }
     }
 
-    fn complain(&mut self, origin: &Origin, message: impl Into<String>) {
+    fn complain(&mut self, origin: &ValueOrigin, message: impl Into<String>) {
         let complaint = Complaint::new(&self.path, origin, message);
         if !self.found.complaints.contains(&complaint) {
             self.found.complaints.push(complaint);
@@ -237,7 +253,7 @@ impl Checker {
     }
 }
 
-/// The key by whose constant the alternatives differ, and its values in their order.
+/// The key whose constant distinguishes the alternatives, and its value in each of them.
 fn tag<'a>(variants: &[&Shape<'a>]) -> Option<(&'a str, Vec<&'a Value>)> {
     let first = variants.first().filter(|_| variants.len() > 1)?;
     let properties = first.get("properties")?.as_object()?;

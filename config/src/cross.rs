@@ -1,4 +1,4 @@
-//! What no schema can say: names that must be unique, names that must name something, one address twice.
+//! Checks that no schema can express: unique names, references to names, addresses used twice.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 
 use crate::document::Document;
 use crate::errors::{Complaint, hint};
-use crate::settings::ServerSettings;
-use crate::tree::{Body, Node, Path, Step};
+use crate::resolved::ServerSettings;
+use crate::tree::{NodeValue, PathStep, TreeNode, TreePath};
 
-/// Complains about values that do not go together.
-pub(crate) fn check(root: &Node, document: &Document) -> Vec<Complaint> {
+/// Reports values that contradict each other.
+pub(crate) fn check(root: &TreeNode, document: &Document) -> Vec<Complaint> {
     let mut cross = Cross {
         root,
         document,
@@ -26,14 +26,14 @@ pub(crate) fn check(root: &Node, document: &Document) -> Vec<Complaint> {
 }
 
 struct Cross<'a> {
-    root: &'a Node,
+    root: &'a TreeNode,
     document: &'a Document,
     complaints: Vec<Complaint>,
 }
 
 impl<'a> Cross<'a> {
     fn unique_names(&mut self, list: &str) {
-        let mut seen: HashMap<&str, &Node> = HashMap::new();
+        let mut seen: HashMap<&str, &TreeNode> = HashMap::new();
         for (index, item) in self.list(list).iter().enumerate() {
             let Some(node) = item.get("name") else {
                 continue;
@@ -44,14 +44,15 @@ impl<'a> Cross<'a> {
                 self.complain(&path, node, "expected a name without control characters");
             }
             if let Some(first) = seen.insert(name, node) {
-                let place = self.document.place(&first.origin);
-                self.complain(&path, node, format!("the one at {place} has the same name"));
+                let location = self.document.location(&first.origin);
+                let message = format!("the one at {location} has the same name");
+                self.complain(&path, node, message);
                 seen.insert(name, first);
             }
         }
     }
 
-    /// Every provider that is named somewhere must exist, unless none is configured.
+    /// Every provider referred to must exist, unless none is configured.
     fn providers_named(&mut self) {
         let names = self.names();
         for index in 0..self.list("providers").len() {
@@ -68,7 +69,7 @@ impl<'a> Cross<'a> {
         }
         for section in ["circuit_breaker", "redelivery"] {
             let path = keys(&[section, "providers"]);
-            let overrides = self.root.at(&path).and_then(Node::as_table);
+            let overrides = self.root.at(&path).and_then(TreeNode::as_table);
             for (name, entry) in overrides.into_iter().flatten() {
                 if !names.contains(&name.as_str()) {
                     let path = [path.clone(), keys(&[name])].concat();
@@ -80,7 +81,7 @@ impl<'a> Cross<'a> {
         }
     }
 
-    fn must_exist(&mut self, path: &[Step], names: &[&str]) {
+    fn must_exist(&mut self, path: &[PathStep], names: &[&str]) {
         let Some(node) = self.root.at(path) else {
             return;
         };
@@ -89,10 +90,10 @@ impl<'a> Cross<'a> {
         }
     }
 
-    /// Following fallbacks from any provider must come to an end.
+    /// Every chain of fallbacks must end.
     fn fallbacks_end(&mut self) {
         let providers = self.list("providers");
-        let text = |item: &'a Node, key| item.get(key).and_then(Node::text);
+        let text = |item: &'a TreeNode, key| item.get(key).and_then(TreeNode::text);
         let next: HashMap<_, _> = providers
             .iter()
             .filter_map(|p| Some((text(p, "name")?, text(p, "fallback_provider")?)))
@@ -105,11 +106,7 @@ impl<'a> Cross<'a> {
                 if at.is_some() && at == start {
                     let path = path_to("providers", index, &["fallback_provider"]);
                     let node = provider.get("fallback_provider").unwrap_or(provider);
-                    self.complain(
-                        &path,
-                        node,
-                        "the chain of fallbacks comes back to its start",
-                    );
+                    self.complain(&path, node, "the chain of fallbacks returns to its start");
                     break;
                 }
             }
@@ -130,11 +127,11 @@ impl<'a> Cross<'a> {
         let default = ServerSettings::default();
         let server = self.address("server", (&default.host, i64::from(default.port)));
         let admin = self.address("admin", server);
-        let said = self
+        let admin_table = self
             .root
             .get("admin")
             .filter(|table| table.get("host").is_some() || table.get("port").is_some());
-        if let Some(node) = said.filter(|_| admin == server && server.1 != 0) {
+        if let Some(node) = admin_table.filter(|_| admin == server && server.1 != 0) {
             self.complain(
                 &keys(&["admin"]),
                 node,
@@ -148,16 +145,16 @@ impl<'a> Cross<'a> {
         'a: 'b,
     {
         let value = |key| self.root.get(section)?.get(key);
-        let host = value("host").and_then(Node::text);
+        let host = value("host").and_then(TreeNode::text);
         let port = value("port").and_then(|node| match node.body {
-            Body::Integer(port) => Some(port),
+            NodeValue::Integer(port) => Some(port),
             _ => None,
         });
         (host.unwrap_or(default.0), port.unwrap_or(default.1))
     }
 
-    fn list(&self, section: &str) -> &'a [Node] {
-        self.root.get(section).map_or(&[], Node::items)
+    fn list(&self, section: &str) -> &'a [TreeNode] {
+        self.root.get(section).map_or(&[], TreeNode::items)
     }
 
     fn names(&self) -> Vec<&'a str> {
@@ -165,7 +162,7 @@ impl<'a> Cross<'a> {
         providers.filter_map(|p| p.get("name")?.text()).collect()
     }
 
-    fn complain(&mut self, path: &[Step], node: &Node, message: impl Into<String>) {
+    fn complain(&mut self, path: &[PathStep], node: &TreeNode, message: impl Into<String>) {
         self.complaints
             .push(Complaint::new(path, &node.origin, message));
     }
@@ -178,13 +175,13 @@ fn unknown_provider(name: &str, names: &[&str]) -> String {
     )
 }
 
-fn keys(keys: &[&str]) -> Path {
+fn keys(keys: &[&str]) -> TreePath {
     keys.iter()
-        .map(|key| Step::Key((*key).to_owned()))
+        .map(|key| PathStep::Key((*key).to_owned()))
         .collect()
 }
 
-fn path_to(list: &str, index: usize, inside: &[&str]) -> Path {
-    let item = [Step::Key(list.to_owned()), Step::Item(index)];
+fn path_to(list: &str, index: usize, inside: &[&str]) -> TreePath {
+    let item = [PathStep::Key(list.to_owned()), PathStep::Item(index)];
     item.into_iter().chain(keys(inside)).collect()
 }

@@ -1,5 +1,5 @@
-//! `ENC[...]`: a secret encrypted under a master key that is in the environment, so that the file may be kept where many
-//! can read it. AES-256-GCM under a random nonce; `kid` names the key, so that keys can be changed one secret at a time.
+//! `ENC[...]`: a secret encrypted with a master key from the environment, so that the file can be stored where others
+//! read it. AES-256-GCM with a random nonce; `kid` names the key, so that keys can be rotated one secret at a time.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine;
@@ -7,9 +7,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use thiserror::Error;
 
-/// The variable of the master key. That of a key with an id has the id behind it: `ACTEON_AUTH_KEY_<ID>`.
+/// The variable of the master key. The variable of a key with an id ends with the id: `ACTEON_AUTH_KEY_<ID>`.
 pub(crate) const KEY_VARIABLE: &str = "ACTEON_AUTH_KEY";
-/// The longest secret that is encrypted.
+/// The maximum size of a secret.
 const SECRET_BYTES_MAX: usize = 32 << 10;
 
 const BEGIN: &str = "ENC[";
@@ -18,13 +18,13 @@ const ALGORITHM: &str = "AES256-GCM";
 const KEY_BYTES: usize = 32;
 const KEY_ID_CHARS_MAX: usize = 64;
 
-/// Reads base64 with and without its padding.
+/// Reads base64 with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Why an envelope cannot be made or opened.
+/// Why a secret cannot be encrypted or decrypted.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum EnvelopeError {
@@ -51,15 +51,15 @@ pub enum EnvelopeError {
     Refused,
 }
 
-/// True for text that is an envelope or was meant to be one, or to hold one.
-pub(crate) fn is_meant(text: &str) -> bool {
+/// True for text that is an envelope, contains one, or was probably intended as one.
+pub(crate) fn is_intended(text: &str) -> bool {
     text.trim_start().starts_with(BEGIN) || text.contains(&format!("{BEGIN}{ALGORITHM}"))
 }
 
-/// Encrypts a secret under the master key, or under the key with this id.
+/// Encrypts a secret with the master key, or with the key of this id.
 ///
 /// # Errors
-/// When the key is not in `environment`, or the secret is empty or too long.
+/// If the key is not in `environment`, or the secret is empty or too long.
 pub fn encrypt(
     secret: &str,
     key_id: Option<&str>,
@@ -101,7 +101,7 @@ pub(crate) fn open(text: &str, environment: &[(String, String)]) -> Result<Strin
         .ok_or(EnvelopeError::Unreadable { variable })
 }
 
-/// What is written in an envelope.
+/// The fields of an envelope.
 struct Envelope<'a> {
     key_id: Option<&'a str>,
     data: Vec<u8>,
@@ -146,7 +146,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// A key of envelopes, and where it was found.
+/// A key, and the variable that holds it.
 struct Key {
     key: RandomizedNonceKey,
     variable: String,
@@ -184,7 +184,7 @@ fn is_key_id(id: &str) -> bool {
     (1..=KEY_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(legal)
 }
 
-/// Hex is tried first: 64 hex digits are base64, too, but of 48 bytes.
+/// Tries hex first, because 64 hex digits are also the base64 of 48 bytes.
 fn key_bytes(text: &str) -> Option<[u8; KEY_BYTES]> {
     let bytes = match text.len() == 2 * KEY_BYTES && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => text

@@ -1,79 +1,79 @@
-//! What is wrong, and where: problems as people read them, and the complaints from which they are made.
+//! The mistakes in a configuration: problems for users, and the complaints they are made from.
 
 use std::fmt;
 
 use crate::document::Document;
-use crate::tree::{Node, Origin, Path, Step, spell};
+use crate::tree::{PathStep, TreeNode, TreePath, ValueOrigin, spell};
 
-/// How many problems are told. A file that is no configuration at all has one for every few of its bytes.
+/// The maximum number of reported problems. A file that is not a configuration may have one every few bytes.
 pub(crate) const PROBLEMS_MAX: usize = 200;
 
-/// All that is wrong, up to some hundred. Shown one per line, none holds a secret.
+/// All mistakes, up to a few hundred. Displayed one per line, without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct ProblemList(Vec<Problem>);
 
-/// One thing that is wrong.
+/// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was said.
-    pub place: Place,
-    /// The key it is about, such as `providers.hook.url`; empty when it is about no key.
+    /// Where it is.
+    pub location: Location,
+    /// The key, such as `providers.hook.url`; empty if it concerns no key.
     pub key: String,
-    /// What was found and what was expected.
+    /// The expected and the actual value.
     pub message: String,
 }
 
-/// Where something was said.
+/// The place of a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// In a file, at a line and a column in characters, both from 1.
+pub enum Location {
+    /// A place in a file. Line and column count characters from 1.
     #[allow(missing_docs)]
     File {
         file: String,
         line: usize,
         column: usize,
     },
-    /// Nowhere in particular in this file.
+    /// The file as a whole.
     WholeFile(String),
-    /// In this environment variable.
+    /// An environment variable.
     Variable(String),
-    /// On the command line, for this dotted key.
+    /// A command line flag, by its dotted key.
     Flag(String),
 }
 
 impl Problem {
-    /// A problem at `place`, with `key` or about none.
-    pub fn new(place: Place, key: impl Into<String>, message: &str) -> Self {
+    /// A problem at `location`. `key` may be empty.
+    pub fn new(location: Location, key: impl Into<String>, message: &str) -> Self {
         Self {
-            place,
+            location,
             key: key.into(),
             message: one_line(message),
         }
     }
 }
 
-impl Problems {
-    /// One by one: those of the configuration in the order of the file, then of the environment, then of the command line.
+impl ProblemList {
+    /// Iterates over all problems. Those of the configuration are ordered by file, environment and command line.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 
-    /// True when nothing is wrong.
+    /// True if there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The same by their places: each file from its beginning to its end, then the environment, then the command line.
+    /// Sorts by location: files line by line, then the environment, then the command line.
     #[must_use]
     pub fn sorted(mut self) -> Self {
-        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        self.0.sort_by(|a, b| a.location.cmp(&b.location));
         self
     }
 
-    /// `value`, if nothing is wrong.
+    /// Returns `value` if there are no problems.
     ///
     /// # Errors
-    /// All that is.
+    /// The problems.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         match self.is_empty() {
             true => Ok(value),
@@ -81,40 +81,44 @@ impl Problems {
         }
     }
 
-    /// Turns complaints about `root` into problems that people can read.
-    pub(crate) fn of(mut complaints: Vec<Complaint>, root: &Node, document: &Document) -> Self {
+    /// Turns complaints about `root` into problems.
+    pub(crate) fn of(mut complaints: Vec<Complaint>, root: &TreeNode, document: &Document) -> Self {
         complaints.sort_by(|a, b| a.origin.cmp(&b.origin));
-        let untold = complaints.len().saturating_sub(PROBLEMS_MAX);
+        let omitted = complaints.len().saturating_sub(PROBLEMS_MAX);
         complaints.truncate(PROBLEMS_MAX);
         let problems = complaints.into_iter().map(|complaint| {
-            let place = document.place(&complaint.origin);
-            Problem::new(place, spell(root, &complaint.path), &complaint.message)
+            let location = document.location(&complaint.origin);
+            Problem::new(location, spell(root, &complaint.path), &complaint.message)
         });
         let mut problems: Vec<_> = problems.collect();
         problems.dedup();
-        if untold > 0 {
-            let message = format!("{untold} more problems are not shown");
-            problems.push(Problem::new(document.place(&Origin::Default), "", &message));
+        if omitted > 0 {
+            let message = format!("{omitted} more problems are not shown");
+            problems.push(Problem::new(
+                document.location(&ValueOrigin::Default),
+                "",
+                &message,
+            ));
         }
         Self(problems)
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ProblemList {}
 
-impl From<Problem> for Problems {
+impl From<Problem> for ProblemList {
     fn from(problem: Problem) -> Self {
         Self(vec![problem])
     }
 }
 
-impl Extend<Problem> for Problems {
+impl Extend<Problem> for ProblemList {
     fn extend<I: IntoIterator<Item = Problem>>(&mut self, problems: I) {
         self.0.extend(problems);
     }
 }
 
-impl IntoIterator for Problems {
+impl IntoIterator for ProblemList {
     type Item = Problem;
     type IntoIter = std::vec::IntoIter<Problem>;
 
@@ -123,13 +127,13 @@ impl IntoIterator for Problems {
     }
 }
 
-impl FromIterator<Problem> for Problems {
+impl FromIterator<Problem> for ProblemList {
     fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
         Self(problems.into_iter().collect())
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for ProblemList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
@@ -143,7 +147,7 @@ impl fmt::Display for Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        write!(f, "{}: ", self.location)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -151,7 +155,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
@@ -165,16 +169,16 @@ impl fmt::Display for Place {
     }
 }
 
-/// A problem before its place is looked up.
+/// A problem whose location has not been looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
-    pub(crate) path: Path,
-    pub(crate) origin: Origin,
+    pub(crate) path: TreePath,
+    pub(crate) origin: ValueOrigin,
     pub(crate) message: String,
 }
 
 impl Complaint {
-    pub(crate) fn new(path: &[Step], origin: &Origin, message: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &[PathStep], origin: &ValueOrigin, message: impl Into<String>) -> Self {
         Self {
             path: path.to_vec(),
             origin: origin.clone(),
@@ -183,7 +187,7 @@ impl Complaint {
     }
 }
 
-/// `; did you mean ...?` with the nearest of the known names, else the list of them.
+/// `; did you mean ...?` with the nearest known name, or else the list of known names.
 pub(crate) fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
@@ -201,20 +205,20 @@ pub(crate) fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// How many slips of the pen lie between two names; a forgotten ending, such as a unit, counts as one.
+/// The edit distance of two names. A missing ending, such as a unit, counts as one edit.
 fn distance(found: &str, known: &str) -> usize {
     let shortest = found.len().min(known.len());
     if shortest >= 3 && (known.starts_with(found) || found.starts_with(known)) {
         return usize::from(found != known);
     }
-    // Cannot be meant, and would take long to compare.
+    // Cannot be a misspelling, and would take long to compare.
     if found.len() > 8 * known.len() {
         return found.len();
     }
     strsim::damerau_levenshtein(found, known)
 }
 
-/// What users and libraries wrote into a message may hold line breaks and worse.
+/// Escapes control characters, such as line breaks in messages of users and libraries.
 fn one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
     for character in message.chars() {

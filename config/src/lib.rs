@@ -1,8 +1,8 @@
-//! Reads the configuration: defaults, then the file, then the environment, then flags; puts secrets in their
-//! places; and explains all that is wrong at once, each with its place and the nearest known name.
+//! Reads the configuration in layers: defaults, the file, the environment, flags. Resolves secrets, and reports every
+//! mistake at once, each with its location and the nearest known name.
 //!
-//! The adapters come in as registries and go out as plans: nothing outside is touched but the file itself and the
-//! files that secrets name. What the settings mean is left to who uses them.
+//! Adapters come in as registries and go out as plans. The pipeline defines its sections and its keys of a provider;
+//! this crate sees only their schema. It touches nothing outside but the file and the files of secrets.
 #![deny(missing_docs)]
 
 mod assemble;
@@ -12,20 +12,23 @@ mod document;
 mod envelope;
 mod errors;
 mod overlay;
+mod resolved;
 mod schema;
 mod secrets;
-mod settings;
+mod section;
 mod shape;
 mod show;
 mod stray;
 mod syntax;
 mod tree;
-mod whole;
 
+use std::fmt::Debug;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use acteon_core::Registry;
@@ -36,25 +39,40 @@ use acteon_core::state::States;
 
 use crate::document::Document;
 use crate::errors::Complaint;
-use crate::tree::{Node, Origin};
-use crate::whole::Whole;
+use crate::section::ConfigTree;
+use crate::tree::{TreeNode, TreePath, ValueOrigin};
 
 pub use crate::envelope::{EnvelopeError, encrypt};
-pub use crate::errors::{Place, Problem, Problems};
+pub use crate::errors::{Location, Problem, ProblemList};
+pub use crate::resolved::*;
 pub use crate::schema::schema;
 pub use crate::secrets::without_line_end;
-pub use crate::settings::*;
-pub use crate::whole::Section;
+pub use crate::section::Section;
 
-/// The file that is read when none is named; it need not be there.
+/// The file read by default. It may be missing.
 pub const DEFAULT_FILE: &str = "acteon.toml";
-/// The name that messages use when there is no file.
+/// The name used in messages if there is no file.
 const DEFAULTS: &str = "(defaults)";
+
+/// Options that another crate defines. Unknown keys and values out of range are found by their schema.
+pub trait Options: DeserializeOwned + JsonSchema + Debug {}
+
+impl<T: DeserializeOwned + JsonSchema + Debug> Options for T {}
+
+/// The options that the pipeline defines.
+pub trait PipelineTypes {
+    /// Its sections, one per field.
+    type Sections: Options + Default;
+    /// Its keys of `[audit]`.
+    type TrailKeys: Options + Default;
+    /// Its keys of a provider.
+    type ProviderKeys: Options;
+}
 
 /// Where values come from.
 #[derive(Clone, Default)]
 pub struct Inputs {
-    /// The file to read. One that is named must be there.
+    /// The file to read. A file named here must exist.
     pub path: Option<PathBuf>,
     /// All variables. Those named `ACTEON_<SECTION>__<KEY>` are settings; secrets may refer to any.
     pub environment: Vec<(String, String)>,
@@ -72,37 +90,46 @@ pub struct Adapters<'a> {
     pub audits: &'a Registry<Audits>,
 }
 
-/// What was read of a configuration.
-#[derive(Debug, Default)]
-pub struct Reading {
-    /// The file that was read; `None` where there is none and defaults hold.
+/// The result of reading a configuration.
+#[derive(Debug)]
+pub struct LoadedConfig<P: PipelineTypes> {
+    /// The file; `None` if there is none and the defaults apply.
     pub file: Option<PathBuf>,
-    /// The settings. Defaults replace whatever is wrong, and a source or provider is left out, so that the rest
-    /// can be looked over. `None` where nothing can be made of it.
-    pub settings: Option<Settings>,
-    /// All that is wrong.
-    pub problems: Problems,
+    /// The configuration. Defaults replace whatever is wrong, and a broken source or provider is left out, so that the
+    /// rest can still be checked. `None` if nothing could be read.
+    pub config: Option<ResolvedConfig<P>>,
+    /// All mistakes.
+    pub problems: ProblemList,
 }
 
-impl Reading {
-    /// The settings, if nothing is wrong.
+impl<P: PipelineTypes> LoadedConfig<P> {
+    /// The configuration, if it has no mistakes.
     ///
     /// # Errors
-    /// All that is.
-    pub fn whole(self) -> Result<Settings, Problems> {
-        match self.settings {
-            Some(settings) => self.problems.or(settings),
+    /// All mistakes.
+    pub fn complete(self) -> Result<ResolvedConfig<P>, ProblemList> {
+        match self.config {
+            Some(config) => self.problems.or(config),
             None => Err(self.problems),
+        }
+    }
+
+    fn unreadable(problems: ProblemList) -> Self {
+        Self {
+            file: None,
+            config: None,
+            problems,
         }
     }
 }
 
-impl From<Settings> for Reading {
-    /// Settings with which nothing is wrong.
-    fn from(settings: Settings) -> Self {
+impl<P: PipelineTypes> From<ResolvedConfig<P>> for LoadedConfig<P> {
+    /// A configuration without mistakes.
+    fn from(config: ResolvedConfig<P>) -> Self {
         Self {
-            settings: Some(settings),
-            ..Self::default()
+            file: None,
+            config: Some(config),
+            problems: ProblemList::default(),
         }
     }
 }
@@ -110,65 +137,70 @@ impl From<Settings> for Reading {
 /// Reads the configuration and plans the adapters it names.
 ///
 /// # Errors
-/// All that is wrong.
-pub fn load(inputs: &Inputs, adapters: &Adapters<'_>) -> Result<Settings, Problems> {
-    read(inputs, adapters).whole()
+/// All mistakes.
+pub fn load<P: PipelineTypes>(
+    inputs: &Inputs,
+    adapters: &Adapters<'_>,
+) -> Result<ResolvedConfig<P>, ProblemList> {
+    read(inputs, adapters).complete()
 }
 
-/// Reads the configuration and plans the adapters it names, as far as it can be read.
-pub fn read(inputs: &Inputs, adapters: &Adapters<'_>) -> Reading {
+/// Reads the configuration and plans the adapters it names, as far as possible.
+pub fn read<P: PipelineTypes>(inputs: &Inputs, adapters: &Adapters<'_>) -> LoadedConfig<P> {
     match document(inputs) {
         Ok((file, document)) => {
-            let mut reading = read_document(document, inputs, adapters);
-            if let (Some(settings), Some(file)) = (&mut reading.settings, &file) {
-                settings.rules.be_beside(file);
+            let mut loaded = read_document(document, inputs, adapters);
+            if let (Some(config), Some(file)) = (&mut loaded.config, &file) {
+                config.rules.resolve_directory(file);
             }
-            Reading { file, ..reading }
+            LoadedConfig { file, ..loaded }
         }
-        Err(problems) => Reading {
-            problems,
-            ..Reading::default()
-        },
+        Err(problems) => LoadedConfig::unreadable(problems),
     }
 }
 
-/// The effective configuration, each value with where it was said, as TOML. Secrets are not shown.
+/// The effective configuration as TOML, each value with its origin. Secrets are not shown.
 ///
 /// # Errors
-/// All that is wrong with it.
-pub fn show(inputs: &Inputs, adapters: &Adapters<'_>) -> Result<String, Problems> {
+/// All mistakes.
+pub fn show<P: PipelineTypes>(
+    inputs: &Inputs,
+    adapters: &Adapters<'_>,
+) -> Result<String, ProblemList> {
     let (_, document) = document(inputs)?;
-    let schema = schema(adapters);
+    let schema = schema::<P>(adapters);
     let Layered { root, secrets, .. } = layered(&document, inputs, &schema)?;
     let shown = show::show(root, &secrets, &schema, &document);
-    read_document(document, inputs, adapters).whole()?;
+    read_document::<P>(document, inputs, adapters).complete()?;
     Ok(shown)
 }
 
-/// The file, or an empty one where the default file is not there.
-fn document(inputs: &Inputs) -> Result<(Option<PathBuf>, Document), Problems> {
+/// The file, or an empty document if the default file is missing.
+fn document(inputs: &Inputs) -> Result<(Option<PathBuf>, Document), ProblemList> {
     let path = inputs.path.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     match Document::read(path) {
         Ok(document) => Ok((Some(path.to_owned()), document)),
         Err((ErrorKind::NotFound, _)) if inputs.path.is_none() => {
-            let strays: Problems = stray::problems(Path::new(".")).into_iter().collect();
+            let strays: ProblemList = stray::problems(Path::new(".")).into_iter().collect();
             strays.or((None, Document::new(DEFAULTS, "")))
         }
         Err((_, problem)) => Err(problem.into()),
     }
 }
-/// All layers in one tree, held against the schema. Secrets are not resolved yet.
+
+/// All layers in one tree, checked against the schema. Secrets are not resolved yet.
 struct Layered {
-    root: Node,
-    secrets: Vec<tree::Path>,
+    root: TreeNode,
+    secrets: Vec<TreePath>,
     complaints: Vec<Complaint>,
 }
 
-fn layered(document: &Document, inputs: &Inputs, schema: &Value) -> Result<Layered, Problems> {
+fn layered(document: &Document, inputs: &Inputs, schema: &Value) -> Result<Layered, ProblemList> {
     let mut complaints = Vec::new();
     let parsed = document.parse(&mut complaints);
-    let mut root =
-        parsed.map_err(|errors| Problems::of(errors, &Node::table(Origin::Default), document))?;
+    let mut root = parsed.map_err(|errors| {
+        ProblemList::of(errors, &TreeNode::table(ValueOrigin::Default), document)
+    })?;
     complaints.extend(overlay::environment(&mut root, schema, &inputs.environment));
     complaints.extend(overlay::flags(&mut root, schema, &inputs.flags));
     let found = check::check(&root, schema);
@@ -180,42 +212,41 @@ fn layered(document: &Document, inputs: &Inputs, schema: &Value) -> Result<Layer
     })
 }
 
-fn read_document(document: Document, inputs: &Inputs, adapters: &Adapters<'_>) -> Reading {
-    let layered = match layered(&document, inputs, &schema(adapters)) {
+fn read_document<P: PipelineTypes>(
+    document: Document,
+    inputs: &Inputs,
+    adapters: &Adapters<'_>,
+) -> LoadedConfig<P> {
+    let layered = match layered(&document, inputs, &schema::<P>(adapters)) {
         Ok(layered) => layered,
-        Err(problems) => {
-            return Reading {
-                problems,
-                ..Reading::default()
-            };
-        }
+        Err(problems) => return LoadedConfig::unreadable(problems),
     };
     let Layered {
         mut root,
         secrets,
         mut complaints,
     } = layered;
-    let sources = secrets::Sources {
+    let sources = secrets::SecretSources {
         environment: &inputs.environment,
         folder: document.folder(),
     };
     complaints.extend(secrets::resolve(&mut root, &secrets, sources));
     complaints.extend(cross::check(&root, &document));
-    let whole = Arc::new(Whole {
+    let tree = Arc::new(ConfigTree {
         root,
         document,
         secrets,
     });
-    let settings = assemble::assemble(&whole, adapters, &mut complaints);
-    Reading {
+    let config = assemble::assemble(&tree, adapters, &mut complaints);
+    LoadedConfig {
         file: None,
-        settings,
-        problems: Problems::of(complaints, &whole.root, &whole.document),
+        config,
+        problems: ProblemList::of(complaints, &tree.root, &tree.document),
     }
 }
 
 impl std::fmt::Debug for Inputs {
-    /// Shows names only: the environment holds secrets.
+    /// Shows names only, because the environment holds secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
         let flags: Vec<_> = self.flags.iter().map(|(key, _)| key).collect();

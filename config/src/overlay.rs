@@ -1,5 +1,5 @@
-//! The layers above the file: environment variables and flags, written into the tree where the schema says they
-//! belong, as the kind of value it wants there.
+//! The layers above the file: writes environment variables and flags into the tree, at the key and as the type that the
+//! schema defines.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::document::parse_value;
 use crate::envelope;
 use crate::errors::{Complaint, hint};
 use crate::shape::Shape;
-use crate::tree::{Body, Entry, Node, Origin, Path, Step};
+use crate::tree::{Entry, NodeValue, PathStep, TreeNode, TreePath, ValueOrigin};
 
-/// What all our variables begin with.
+/// The prefix of all variables of Acteon.
 const PREFIX: &str = "ACTEON_";
-/// What stands between the parts of a key in a variable's name.
+/// Separates the parts of a key in a variable's name.
 const SEPARATOR: &str = "__";
-/// The keys that decide which other keys there are, so they are written first.
-const DECIDING: [&str; 2] = ["type", "backend"];
+/// The keys that determine which other keys exist. They are written first.
+const TAGS: [&str; 2] = ["type", "backend"];
 
-/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Others are left alone, unless they name a key but for an
-/// underscore.
+/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Reports variables that name a key with one underscore too
+/// few, and ignores all others.
 pub(crate) fn environment(
-    root: &mut Node,
+    root: &mut TreeNode,
     schema: &Value,
     variables: &[(String, String)],
 ) -> Vec<Complaint> {
@@ -37,28 +37,27 @@ pub(crate) fn environment(
             .map(str::to_owned)
             .collect(),
         text,
-        origin: Origin::Variable(name.as_str().into()),
+        origin: ValueOrigin::Variable(name.as_str().into()),
     });
     let mut complaints = write_all(root, schema, settings.collect());
-    let known = (Shape::new(schema), Some(&*root));
     complaints.extend(others.into_iter().filter_map(|(key, name, text)| {
-        let meant = meant(known, &fold(key))?;
-        if is_link(text) || !meant.contains(SEPARATOR) {
+        let intended = intended(Shape::new(schema), Some(&*root), &fold(key))?;
+        if is_link(text) || !intended.contains(SEPARATOR) {
             return None;
         }
         let message = format!(
-            "the parts of a key are separated by two underscores: did you mean `{PREFIX}{meant}`?"
+            "the parts of a key are separated by two underscores: did you mean `{PREFIX}{intended}`?"
         );
         Some(Complaint::new(
             &[],
-            &Origin::Variable(name.as_str().into()),
+            &ValueOrigin::Variable(name.as_str().into()),
             message,
         ))
     }));
     complaints
 }
 
-/// What Kubernetes and Docker put into the environment for a service that is called like us, such as
+/// True for variables that Kubernetes and Docker set for a service named `acteon`, such as
 /// `ACTEON_SERVER_PORT=tcp://10.0.0.1:8080`.
 fn is_link(text: &str) -> bool {
     ["tcp://", "udp://", "sctp://"]
@@ -66,18 +65,21 @@ fn is_link(text: &str) -> bool {
         .any(|scheme| text.starts_with(scheme))
 }
 
-/// The end of the variable's name for the key below `shape` that `folded` spells with one underscore between its parts.
-fn meant((shape, node): (Shape<'_>, Option<&Node>), folded: &str) -> Option<String> {
-    let inside = |name: &str, shape: Shape<'_>, node: Option<&Node>| {
+/// The correct end of the name of a variable. `folded` spells a key below `shape` with one underscore between its parts.
+fn intended(shape: Shape<'_>, node: Option<&TreeNode>, folded: &str) -> Option<String> {
+    let inside = |name: &str, shape: Shape<'_>, node: Option<&TreeNode>| {
         let rest = folded.strip_prefix(&fold(name))?;
         let upper = fold(name).to_uppercase();
         match rest.strip_prefix('_') {
             None => rest.is_empty().then_some(upper),
-            Some(rest) => Some(format!("{upper}{SEPARATOR}{}", meant((shape, node), rest)?)),
+            Some(rest) => Some(format!(
+                "{upper}{SEPARATOR}{}",
+                intended(shape, node, rest)?
+            )),
         }
     };
     if let Some(items) = list_items(shape, node) {
-        let mut named = node.map_or(&[][..], Node::items).iter();
+        let mut named = node.map_or(&[][..], TreeNode::items).iter();
         return named.find_map(|item| inside(item.get("name")?.text()?, items, Some(item)));
     }
     let mut names = shape.names(node).into_iter();
@@ -88,26 +90,34 @@ fn meant((shape, node): (Shape<'_>, Option<&Node>), folded: &str) -> Option<Stri
 }
 
 /// Writes flags, given as dotted keys, into `root`.
-pub(crate) fn flags(root: &mut Node, schema: &Value, flags: &[(String, String)]) -> Vec<Complaint> {
+pub(crate) fn flags(
+    root: &mut TreeNode,
+    schema: &Value,
+    flags: &[(String, String)],
+) -> Vec<Complaint> {
     let settings = flags.iter().map(|(key, text)| Setting {
         segments: key.split('.').map(str::to_owned).collect(),
         text,
-        origin: Origin::Flag(Arc::from(key.as_str())),
+        origin: ValueOrigin::Flag(Arc::from(key.as_str())),
     });
     write_all(root, schema, settings.collect())
 }
 
-/// One value from outside the file.
+/// A value from outside the file.
 struct Setting<'a> {
     segments: Vec<String>,
     text: &'a str,
-    origin: Origin,
+    origin: ValueOrigin,
 }
 
-fn write_all(root: &mut Node, schema: &Value, mut settings: Vec<Setting<'_>>) -> Vec<Complaint> {
+fn write_all(
+    root: &mut TreeNode,
+    schema: &Value,
+    mut settings: Vec<Setting<'_>>,
+) -> Vec<Complaint> {
     settings.sort_by_cached_key(|setting| {
         let last = setting.segments.last().map_or("", String::as_str);
-        (!DECIDING.contains(&last), setting.origin.clone())
+        (!TAGS.contains(&last), setting.origin.clone())
     });
     let mut complaints = Vec::new();
     for setting in settings {
@@ -122,17 +132,17 @@ fn write_all(root: &mut Node, schema: &Value, mut settings: Vec<Setting<'_>>) ->
     complaints
 }
 
-/// Finds the place that a setting means, and what the schema says of it.
+/// The path of a setting, and its schema.
 fn locate<'a>(
-    root: &Node,
+    root: &TreeNode,
     mut shape: Shape<'a>,
     setting: &Setting<'_>,
-) -> Result<(Path, Shape<'a>), Complaint> {
-    let mut path = Path::new();
+) -> Result<(TreePath, Shape<'a>), Complaint> {
+    let mut path = TreePath::new();
     let mut node = Some(root);
     for segment in &setting.segments {
         let next = match list_items(shape, node) {
-            Some(items) => item(node, segment).map(|index| (Step::Item(index), items)),
+            Some(items) => item(node, segment).map(|index| (PathStep::Item(index), items)),
             None => key(shape, node, segment),
         };
         match next {
@@ -142,7 +152,7 @@ fn locate<'a>(
                 node = root.at(&path);
             }
             Err(message) => {
-                path.push(Step::Key(segment.clone()));
+                path.push(PathStep::Key(segment.clone()));
                 return Err(Complaint::new(&path, &setting.origin, message));
             }
         }
@@ -150,17 +160,21 @@ fn locate<'a>(
     Ok((path, shape))
 }
 
-/// The shape of the items, where a list of tables stands.
-fn list_items<'a>(shape: Shape<'a>, node: Option<&Node>) -> Option<Shape<'a>> {
+/// The schema of the items, if this is a list of tables.
+fn list_items<'a>(shape: Shape<'a>, node: Option<&TreeNode>) -> Option<Shape<'a>> {
     let layers = shape.layers(node);
     let items = layers.iter().find_map(|layer| layer.items())?;
     items.kinds(None).contains(&"object").then_some(items)
 }
 
-/// The item of this name in a list of tables.
-fn item(list: Option<&Node>, segment: &str) -> Result<usize, String> {
-    let names = list.map_or(&[][..], Node::items).iter();
-    let names = names.map(|item| item.get("name").and_then(Node::text).unwrap_or_default());
+/// The index of the named item in a list of tables.
+fn item(list: Option<&TreeNode>, segment: &str) -> Result<usize, String> {
+    let names = list.map_or(&[][..], TreeNode::items).iter();
+    let names = names.map(|item| {
+        item.get("name")
+            .and_then(TreeNode::text)
+            .unwrap_or_default()
+    });
     let names: Vec<_> = names.collect();
     let exact = names.iter().position(|name| *name == segment);
     let mut alike = (0..names.len()).filter(|index| fold(names[*index]) == fold(segment));
@@ -173,32 +187,34 @@ fn item(list: Option<&Node>, segment: &str) -> Result<usize, String> {
 
 fn key<'a>(
     shape: Shape<'a>,
-    node: Option<&Node>,
+    node: Option<&TreeNode>,
     segment: &str,
-) -> Result<(Step, Shape<'a>), String> {
+) -> Result<(PathStep, Shape<'a>), String> {
     let names = shape.names(node);
     if let Some(name) = names.iter().find(|name| fold(name) == fold(segment)) {
         let inside = shape.named(node, name).unwrap_or_else(|| shape.anything());
-        return Ok((Step::Key((*name).to_owned()), inside));
+        return Ok((PathStep::Key((*name).to_owned()), inside));
     }
     let layers = shape.layers(node);
     let is_table = shape.kinds(node).contains(&"object");
-    let free = layers.iter().filter(|layer| layer.speaks_of_free_values());
+    let free = layers
+        .iter()
+        .filter(|layer| layer.has_rule_for_free_values());
     match free.filter_map(|layer| layer.free_values()).next() {
         Some(inside) if is_table && !segment.is_empty() => {
             let present = node
-                .and_then(Node::as_table)
+                .and_then(TreeNode::as_table)
                 .into_iter()
                 .flat_map(|table| table.keys());
             let spelled = present.into_iter().find(|key| fold(key) == fold(segment));
             let key = spelled.cloned().unwrap_or_else(|| segment.to_owned());
-            Ok((Step::Key(key), inside))
+            Ok((PathStep::Key(key), inside))
         }
         _ => Err(format!("unknown key{}", hint(segment, names))),
     }
 }
 
-/// Names as the environment can spell them.
+/// Spells a name as the environment can.
 fn fold(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -210,15 +226,15 @@ fn fold(name: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-/// Reads `text` as the kind of value the schema wants. What cannot be read so stays text, for the check to refuse.
-fn typed(text: &str, shape: Shape<'_>, origin: &Origin) -> Body {
+/// Parses `text` as the type that the schema defines. Text that cannot be parsed stays text, and the check reports it.
+fn typed(text: &str, shape: Shape<'_>, origin: &ValueOrigin) -> NodeValue {
     let kinds = shape.kinds(None);
     let wants = |kind: &str| kinds.contains(&kind);
     let trimmed = text.trim();
     let opens = |bracket| trimmed.starts_with(bracket);
     let read = match trimmed {
-        "true" if wants("boolean") => Some(Body::Bool(true)),
-        "false" if wants("boolean") => Some(Body::Bool(false)),
+        "true" if wants("boolean") => Some(NodeValue::Bool(true)),
+        "false" if wants("boolean") => Some(NodeValue::Bool(false)),
         _ if wants("array") && opens('[') || wants("object") && opens('{') => {
             parse_value(trimmed, origin)
         }
@@ -227,59 +243,60 @@ fn typed(text: &str, shape: Shape<'_>, origin: &Origin) -> Body {
     match read {
         Some(body) => body,
         None if wants("array") && !wants("string") => list(trimmed, shape, origin),
-        None => Body::Text(text.to_owned()),
+        None => NodeValue::Text(text.to_owned()),
     }
 }
 
-fn number(text: &str, kinds: &[&str]) -> Option<Body> {
-    let (whole, broken) = (kinds.contains(&"integer"), kinds.contains(&"number"));
-    let is_whole = || {
+fn number(text: &str, kinds: &[&str]) -> Option<NodeValue> {
+    let wants_integer = kinds.contains(&"integer");
+    let wants_number = kinds.contains(&"number");
+    let is_integer = || {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let huge = || is_whole().then(|| Body::Huge(text.to_owned()));
-    let integer = || text.parse().ok().map(Body::Integer).or_else(huge);
+    let huge = || is_integer().then(|| NodeValue::Huge(text.to_owned()));
+    let integer = || text.parse().ok().map(NodeValue::Integer).or_else(huge);
     let float = || {
         text.parse()
             .ok()
             .filter(|n: &f64| n.is_finite())
-            .map(Body::Float)
+            .map(NodeValue::Float)
     };
-    (whole || broken)
+    (wants_integer || wants_number)
         .then(integer)
         .flatten()
-        .or_else(|| broken.then(float).flatten())
+        .or_else(|| wants_number.then(float).flatten())
 }
 
 /// Reads `a, b` as a list.
-fn list(text: &str, shape: Shape<'_>, origin: &Origin) -> Body {
+fn list(text: &str, shape: Shape<'_>, origin: &ValueOrigin) -> NodeValue {
     let items = shape.layers(None).iter().find_map(|layer| layer.items());
     let items = items.unwrap_or_else(|| shape.anything());
     let parts = text
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty());
-    let nodes = parts.map(|part| Node {
+    let nodes = parts.map(|part| TreeNode {
         origin: origin.clone(),
         body: typed(part, items, origin),
     });
-    Body::List(nodes.collect())
+    NodeValue::List(nodes.collect())
 }
 
-/// Puts a value at `path`, with the tables on the way. Where something else than a table stands in the way,
-/// nothing is written: the check complains about that.
-fn write(root: &mut Node, path: &[Step], body: Body, origin: &Origin) {
+/// Writes a value at `path`, and creates missing tables. If another value is in the way, nothing is written, and the
+/// check reports that value.
+fn write(root: &mut TreeNode, path: &[PathStep], body: NodeValue, origin: &ValueOrigin) {
     let mut node = root;
     for step in path {
         let inside = match (step, &mut node.body) {
-            (Step::Key(key), Body::Table(table)) => {
+            (PathStep::Key(key), NodeValue::Table(table)) => {
                 let entry = table.entry(key.clone()).or_insert_with(|| Entry {
                     key: origin.clone(),
-                    node: Node::table(origin.clone()),
+                    node: TreeNode::table(origin.clone()),
                 });
                 Some(&mut entry.node)
             }
-            (Step::Item(index), Body::List(items)) => items.get_mut(*index),
+            (PathStep::Item(index), NodeValue::List(items)) => items.get_mut(*index),
             _ => None,
         };
         match inside {

@@ -1,37 +1,33 @@
-//! The JSON Schema of the whole file, put together from our sections and the adapters' own options. Reading,
-//! checking and `config schema` all go by this one document.
+//! The JSON Schema of the whole file, assembled from this crate's sections, the pipeline's and the adapters' options.
+//! Reading, checking and `config schema` all use this one document.
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use acteon_core::{Family, Registry};
 
-use crate::Adapters;
-use crate::settings::{
-    AdminSettings, AuditKeys, CircuitBreakerSettings, DeadLetterSettings, ExecutorSettings, Keys,
-    LogSettings, PipelineSettings, ProviderKeys, RedeliverySettings, RulesSettings, ServerSettings,
-    SourceKeys, StateKeys,
+use crate::resolved::{
+    AdapterKeys, AdminSettings, AuditKeys, DeadLetterSettings, LogSettings, ProviderKeys,
+    RulesSettings, ServerSettings, SourceKeys, StateKeys,
 };
+use crate::{Adapters, PipelineTypes};
 
-/// The JSON Schema of the whole file, the options of all registered adapters included.
-pub fn schema(adapters: &Adapters<'_>) -> Value {
-    let mut parts = Parts::default();
+/// The JSON Schema of the whole file, including the options of all registered adapters.
+pub fn schema<P: PipelineTypes>(adapters: &Adapters<'_>) -> Value {
+    let mut parts = SchemaParts::default();
     parts.section::<ServerSettings>("server");
     parts.section::<AdminSettings>("admin");
     parts.section::<RulesSettings>("rules");
-    parts.section::<ExecutorSettings>("executor");
-    parts.section::<PipelineSettings>("pipeline");
-    parts.section::<CircuitBreakerSettings>("circuit_breaker");
-    parts.section::<RedeliverySettings>("redelivery");
+    parts.sections::<P::Sections>("pipeline");
     parts.section::<DeadLetterSettings>("dead_letters");
     parts.section::<LogSettings>("log");
     let state = parts.adapted::<StateKeys, _>(adapters.states);
     parts.property("state", state);
-    let audit = parts.adapted::<AuditKeys, _>(adapters.audits);
+    let audit = parts.adapted::<AuditKeys<P::TrailKeys>, _>(adapters.audits);
     parts.property("audit", audit);
     let source = parts.adapted::<SourceKeys, _>(adapters.sources);
     parts.property("sources", json!({"type": "array", "items": source}));
-    let provider = parts.adapted::<ProviderKeys, _>(adapters.sinks);
+    let provider = parts.adapted::<ProviderKeys<P::ProviderKeys>, _>(adapters.sinks);
     parts.property("providers", json!({"type": "array", "items": provider}));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -43,7 +39,7 @@ pub fn schema(adapters: &Adapters<'_>) -> Value {
     })
 }
 
-/// The names of our keys beside an adapter's own.
+/// The names of all keys of `K`.
 pub(crate) fn key_names<K: JsonSchema>() -> Vec<String> {
     let schema = schema_for!(K);
     let properties = schema.get("properties").and_then(Value::as_object);
@@ -54,23 +50,38 @@ pub(crate) fn key_names<K: JsonSchema>() -> Vec<String> {
 }
 
 #[derive(Default)]
-struct Parts {
+struct SchemaParts {
     properties: Map<String, Value>,
     definitions: Map<String, Value>,
 }
 
-impl Parts {
+impl SchemaParts {
     fn section<S: JsonSchema>(&mut self, name: &str) {
         let schema = self.hoist(schema_for!(S), name);
         self.property(name, Value::Object(schema));
+    }
+
+    /// A section for each field of `S`.
+    fn sections<S: JsonSchema>(&mut self, prefix: &str) {
+        let mut schema = self.hoist(schema_for!(S), prefix);
+        let sections = schema.remove("properties");
+        if let Some(Value::Object(sections)) = sections {
+            for (name, mut section) in sections {
+                // Each of its keys has a default already.
+                section
+                    .as_object_mut()
+                    .and_then(|section| section.remove("default"));
+                self.property(&name, section);
+            }
+        }
     }
 
     fn property(&mut self, name: &str, schema: Value) {
         self.properties.insert(name.to_owned(), schema);
     }
 
-    /// A table of our keys of which one, the tag, names an adapter, and of that adapter's options.
-    fn adapted<K: Keys, F: Family>(&mut self, registry: &Registry<F>) -> Value {
+    /// A table that consists of the family's keys, one of which, the tag, names an adapter, and of that adapter's options.
+    fn adapted<K: AdapterKeys, F: Family>(&mut self, registry: &Registry<F>) -> Value {
         let mut table = self.hoist(schema_for!(K), K::PREFIX);
         table.remove("additionalProperties");
         let ours = table.get("properties").and_then(Value::as_object);
@@ -92,7 +103,7 @@ impl Parts {
         Value::Object(table)
     }
 
-    /// Takes a schema's definitions among ours, under names that begin with `prefix`.
+    /// Moves the definitions of a schema to the root, with `prefix` before their names.
     fn hoist(&mut self, schema: Schema, prefix: &str) -> Map<String, Value> {
         let mut value = schema.to_value();
         point_to(&mut value, prefix);
@@ -110,8 +121,8 @@ impl Parts {
     }
 }
 
-/// When the tag names `kind`, these options may stand beside our keys, and nothing else.
-fn branch<K: Keys>(kind: &str, ours: &[String], mut options: Map<String, Value>) -> Value {
+/// If the tag names `kind`, only the family's keys and these options are allowed.
+fn branch<K: AdapterKeys>(kind: &str, ours: &[String], mut options: Map<String, Value>) -> Value {
     let mut condition = json!({"properties": {(K::TAG): {"const": kind}}});
     if K::DEFAULT != Some(kind) {
         condition["required"] = json!([K::TAG]);
@@ -124,7 +135,7 @@ fn branch<K: Keys>(kind: &str, ours: &[String], mut options: Map<String, Value>)
     json!({"if": condition, "then": options})
 }
 
-/// Makes references to a schema's own definitions point to where [`Parts::hoist`] puts them.
+/// Redirects references to a schema's own definitions to where [`SchemaParts::hoist`] puts them.
 fn point_to(value: &mut Value, prefix: &str) {
     match value {
         Value::Object(fields) => {

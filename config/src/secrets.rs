@@ -1,36 +1,40 @@
-//! Putting secrets in the place of what refers to them or holds them encrypted: `env:NAME`, `file:PATH`, `ENC[...]`.
-//! Anything else is the secret.
+//! Replaces references and encrypted values by their secrets: `env:NAME`, `file:PATH`, `ENC[...]`. Any other value is the
+//! secret itself.
 
-use std::path::Path as FilePath;
+use std::path::Path;
 
 use crate::document::read_text;
 use crate::envelope;
 use crate::errors::Complaint;
-use crate::tree::{Body, Node, Path};
+use crate::tree::{NodeValue, TreeNode, TreePath};
 
-/// The largest file of a secret.
+/// The maximum size of a file with a secret.
 const FILE_BYTES_MAX: u64 = 64 << 10;
-const OF_VARIABLE: &str = "env:";
-const OF_FILE: &str = "file:";
+const VARIABLE_PREFIX: &str = "env:";
+const FILE_PREFIX: &str = "file:";
 
-/// Where secrets are found that a value refers to.
+/// Where references are looked up.
 #[derive(Clone, Copy)]
-pub(crate) struct Sources<'a> {
-    /// What `env:` refers to, and where the keys of `ENC[...]` are.
+pub(crate) struct SecretSources<'a> {
+    /// Holds the values of `env:` and the keys of `ENC[...]`.
     pub(crate) environment: &'a [(String, String)],
-    /// Where a relative path begins.
-    pub(crate) folder: &'a FilePath,
+    /// The base of relative paths.
+    pub(crate) folder: &'a Path,
 }
 
-/// Resolves the secrets at `places` of `root`.
-pub(crate) fn resolve(root: &mut Node, places: &[Path], sources: Sources<'_>) -> Vec<Complaint> {
+/// Resolves the secrets of `root` at `paths`.
+pub(crate) fn resolve(
+    root: &mut TreeNode,
+    paths: &[TreePath],
+    sources: SecretSources<'_>,
+) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    for path in places {
+    for path in paths {
         let Some(node) = root.at_mut(path) else {
             continue;
         };
         match node.text().map(|text| sources.secret(text)) {
-            Some(Ok(secret)) => node.body = Body::Text(secret),
+            Some(Ok(secret)) => node.body = NodeValue::Text(secret),
             Some(Err(message)) => complaints.push(Complaint::new(path, &node.origin, message)),
             None => {}
         }
@@ -38,24 +42,24 @@ pub(crate) fn resolve(root: &mut Node, places: &[Path], sources: Sources<'_>) ->
     complaints
 }
 
-/// True for text that says where a secret is, and is none itself.
+/// True for a reference to a secret.
 pub(crate) fn is_reference(text: &str) -> bool {
-    [OF_VARIABLE, OF_FILE]
+    [VARIABLE_PREFIX, FILE_PREFIX]
         .iter()
-        .any(|begin| text.starts_with(begin))
+        .any(|prefix| text.starts_with(prefix))
 }
 
-impl Sources<'_> {
-    /// The secret that `text` is, names or holds encrypted.
+impl SecretSources<'_> {
+    /// The secret that `text` contains, refers to or encrypts.
     fn secret(self, text: &str) -> Result<String, String> {
-        let found = if let Some(name) = text.strip_prefix(OF_VARIABLE) {
+        let found = if let Some(name) = text.strip_prefix(VARIABLE_PREFIX) {
             self.in_environment(name)?
-        } else if let Some(path) = text.strip_prefix(OF_FILE) {
+        } else if let Some(path) = text.strip_prefix(FILE_PREFIX) {
             self.in_file(path)?
         } else {
             text.to_owned()
         };
-        match envelope::is_meant(&found) {
+        match envelope::is_intended(&found) {
             true => envelope::open(&found, self.environment).map_err(|error| error.to_string()),
             false => Ok(found),
         }
@@ -70,19 +74,19 @@ impl Sources<'_> {
         }
     }
 
-    /// The content of a file without the end of its last line.
+    /// The content of a file, without the line break at its end.
     fn in_file(self, path: &str) -> Result<String, String> {
         let path = self.folder.join(path);
-        let told = |message: String| format!("the file `{}` {message}", path.display());
-        let text = read_text(&path, FILE_BYTES_MAX).map_err(told)?;
+        let error = |message: String| format!("the file `{}` {message}", path.display());
+        let text = read_text(&path, FILE_BYTES_MAX).map_err(error)?;
         match without_line_end(&text) {
-            "" => Err(told("is empty".to_owned())),
+            "" => Err(error("is empty".to_owned())),
             text => Ok(text.to_owned()),
         }
     }
 }
 
-/// `text` without the end of its last line.
+/// `text` without the line break at its end.
 pub fn without_line_end(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

@@ -1,12 +1,12 @@
-//! Reading a JSON Schema: which keys, kinds of values and bounds it allows at one place. It understands what our
-//! schemas and those derived for adapters contain, not the whole standard.
+//! Reads a JSON Schema: the keys, types and bounds that it allows at one place. Supports what derived schemas contain,
+//! not the whole standard.
 
 use serde_json::Value;
 
 use crate::errors::quoted;
-use crate::tree::{Body, Node};
+use crate::tree::{NodeValue, TreeNode};
 
-/// How far references are followed.
+/// The maximum number of references followed.
 const LAYERS_MAX: usize = 32;
 
 static ANYTHING: Value = Value::Bool(true);
@@ -14,13 +14,13 @@ static ANYTHING: Value = Value::Bool(true);
 /// A place in a schema.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape<'a> {
-    whole: &'a Value,
+    root: &'a Value,
     here: &'a Value,
 }
 
 impl<'a> Shape<'a> {
-    pub(crate) fn new(whole: &'a Value) -> Self {
-        Self { whole, here: whole }
+    pub(crate) fn new(root: &'a Value) -> Self {
+        Self { root, here: root }
     }
 
     pub(crate) fn anything(self) -> Self {
@@ -35,8 +35,8 @@ impl<'a> Shape<'a> {
         self.here.get(keyword)
     }
 
-    /// This place and all that hold together with it for `node`: references, `allOf`, `then` where `if` holds.
-    pub(crate) fn layers(self, node: Option<&Node>) -> Vec<Self> {
+    /// This schema and all that apply together with it to `node`: references, `allOf`, and `then` or `else` of `if`.
+    pub(crate) fn layers(self, node: Option<&TreeNode>) -> Vec<Self> {
         let mut layers = vec![self];
         let mut next = 0;
         while let Some(layer) = layers.get(next).copied() {
@@ -59,7 +59,7 @@ impl<'a> Shape<'a> {
 
     fn referenced(self) -> Option<&'a Value> {
         let pointer = self.get("$ref")?.as_str()?.strip_prefix('#')?;
-        self.whole.pointer(pointer)
+        self.root.pointer(pointer)
     }
 
     fn list(self, keyword: &str) -> impl Iterator<Item = &'a Value> {
@@ -69,7 +69,7 @@ impl<'a> Shape<'a> {
             .flatten()
     }
 
-    /// The alternatives, `null` left out, for TOML has none. Empty when there is nothing to choose.
+    /// The alternatives, without `null`, which TOML does not have. Empty if there are none.
     pub(crate) fn variants(self) -> Vec<Self> {
         let all = self.list("oneOf").chain(self.list("anyOf"));
         all.map(|here| self.to(here))
@@ -77,7 +77,7 @@ impl<'a> Shape<'a> {
             .collect()
     }
 
-    /// The values of which one must stand here.
+    /// The allowed values, if they are listed.
     pub(crate) fn choices(self) -> Vec<&'a Value> {
         self.get("const")
             .into_iter()
@@ -90,8 +90,8 @@ impl<'a> Shape<'a> {
             .is_some_and(|f| f == acteon_core::Secret::FORMAT)
     }
 
-    /// The names of the JSON types that may stand here; empty when any may.
-    pub(crate) fn kinds(self, node: Option<&Node>) -> Vec<&'a str> {
+    /// The names of the allowed JSON types; empty if any is allowed.
+    pub(crate) fn kinds(self, node: Option<&TreeNode>) -> Vec<&'a str> {
         let mut kinds = Vec::new();
         for layer in self.layers(node) {
             kinds.extend(layer.own_kinds());
@@ -110,18 +110,18 @@ impl<'a> Shape<'a> {
         kinds.filter(|kind| *kind != "null").collect()
     }
 
-    /// True when a value of this kind may stand here; its content is another question.
-    pub(crate) fn accepts(self, node: &Node) -> bool {
+    /// True if the type of `node` is allowed, whatever its content.
+    pub(crate) fn accepts(self, node: &TreeNode) -> bool {
         let kinds = self.kinds(Some(node));
         kinds.is_empty() || kinds.iter().any(|kind| is_of_kind(node, kind))
     }
 
-    /// The shape of the value under `key`, if the schema says which.
+    /// The schema of the value under `key`, if there is one.
     pub(crate) fn property(self, key: &str) -> Option<Self> {
         Some(self.to(self.get("properties")?.get(key)?))
     }
 
-    /// The shape of values under keys that have no name in the schema; `None` when there may be none.
+    /// The schema of values under keys that the schema does not name; `None` if such keys are not allowed.
     pub(crate) fn free_values(self) -> Option<Self> {
         let free = self
             .get("additionalProperties")
@@ -133,8 +133,8 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// True when the schema says something about keys that it does not name.
-    pub(crate) fn speaks_of_free_values(self) -> bool {
+    /// True if the schema has a rule for keys that it does not name.
+    pub(crate) fn has_rule_for_free_values(self) -> bool {
         self.get("additionalProperties").is_some() || self.get("unevaluatedProperties").is_some()
     }
 
@@ -146,8 +146,8 @@ impl<'a> Shape<'a> {
         self.list("required").filter_map(Value::as_str)
     }
 
-    /// All keys that the schema names for `node`, those of every alternative included.
-    pub(crate) fn names(self, node: Option<&Node>) -> Vec<&'a str> {
+    /// All keys that the schema names for `node`, including those of every alternative.
+    pub(crate) fn names(self, node: Option<&TreeNode>) -> Vec<&'a str> {
         let mut names = Vec::new();
         for layer in self.layers(node) {
             let properties = layer.get("properties").and_then(Value::as_object);
@@ -164,8 +164,8 @@ impl<'a> Shape<'a> {
         names
     }
 
-    /// The shape under the key that the schema names so, in any alternative.
-    pub(crate) fn named(self, node: Option<&Node>, key: &str) -> Option<Self> {
+    /// The schema of the named key, in any alternative.
+    pub(crate) fn named(self, node: Option<&TreeNode>, key: &str) -> Option<Self> {
         let layers = self.layers(node);
         let direct = layers.iter().filter_map(|layer| {
             let property = layer.property(key)?;
@@ -177,8 +177,8 @@ impl<'a> Shape<'a> {
             .next()
     }
 
-    /// What is expected here, for people.
-    pub(crate) fn describe(self, node: Option<&Node>) -> String {
+    /// Describes the expected value, for messages.
+    pub(crate) fn describe(self, node: Option<&TreeNode>) -> String {
         let mut parts: Vec<String> = Vec::new();
         for layer in self.layers(node) {
             let choices = layer.choices();
@@ -220,7 +220,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The least and the greatest number that may stand here, as far as there are any.
+    /// The minimum and the maximum number, if there are any.
     pub(crate) fn range(self) -> (Option<f64>, Option<f64>) {
         let number = |keyword| self.get(keyword).and_then(Value::as_f64);
         let format_max = match self.get("format").and_then(Value::as_str) {
@@ -236,7 +236,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-fn describe_variants(variants: &[Shape<'_>], node: Option<&Node>) -> String {
+fn describe_variants(variants: &[Shape<'_>], node: Option<&TreeNode>) -> String {
     let choices: Vec<_> = variants
         .iter()
         .flat_map(|variant| variant.choices())
@@ -252,7 +252,7 @@ fn describe_variants(variants: &[Shape<'_>], node: Option<&Node>) -> String {
     parts.join(" or ")
 }
 
-/// `one of ...` for people.
+/// `one of ...`, for messages.
 pub(crate) fn one_of(choices: &[&Value]) -> String {
     let texts: Vec<String> = choices
         .iter()
@@ -269,20 +269,20 @@ pub(crate) fn one_of(choices: &[&Value]) -> String {
     }
 }
 
-fn is_of_kind(node: &Node, kind: &str) -> bool {
+fn is_of_kind(node: &TreeNode, kind: &str) -> bool {
     match &node.body {
-        Body::Bool(_) => kind == "boolean",
-        Body::Integer(_) | Body::Huge(_) => kind == "integer" || kind == "number",
-        Body::Float(_) => kind == "number",
-        Body::Text(_) => kind == "string",
-        Body::Date(_) => false,
-        Body::List(_) => kind == "array",
-        Body::Table(_) => kind == "object",
+        NodeValue::Bool(_) => kind == "boolean",
+        NodeValue::Integer(_) | NodeValue::Huge(_) => kind == "integer" || kind == "number",
+        NodeValue::Float(_) => kind == "number",
+        NodeValue::Text(_) => kind == "string",
+        NodeValue::Date(_) => false,
+        NodeValue::List(_) => kind == "array",
+        NodeValue::Table(_) => kind == "object",
     }
 }
 
-/// Whether `node` meets an `if` that asks for constants, as ours do. An absent key meets it unless required.
-fn holds(condition: &Value, node: Option<&Node>) -> bool {
+/// Whether `node` satisfies an `if` that compares keys with constants. A missing key satisfies it unless it is required.
+fn holds(condition: &Value, node: Option<&TreeNode>) -> bool {
     let required = Shape::new(condition);
     let constants = condition.get("properties").and_then(Value::as_object);
     constants

@@ -1,5 +1,5 @@
-//! Prints the effective configuration as TOML: every key, and behind each value where it comes from. Secrets are hidden;
-//! references to them are shown.
+//! Prints the effective configuration as TOML: every key with its value and origin. Secrets are hidden; references to
+//! them are shown.
 
 use std::fmt::Write as _;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::secrets::is_reference;
 use crate::shape::Shape;
-use crate::tree::{Body, Entry, Node, Origin, Path, Step, push_key};
+use crate::tree::{Entry, NodeValue, PathStep, TreeNode, TreePath, ValueOrigin, push_key};
 
-/// What is shown in the place of a secret.
+/// Replaces a secret.
 const HIDDEN: &str = "\"(hidden)\"";
-/// Comments begin in the same column, unless a line is longer.
+/// The maximum column of comments. Comments are aligned, except after longer lines.
 const COMMENT_COLUMN_MAX: usize = 48;
 
-/// Shows `root`, in which nothing is wrong by `schema`, with the `secrets` hidden.
+/// Shows `root`, which must match `schema`, and hides the `secrets`.
 pub(crate) fn show(
-    mut root: Node,
-    secrets: &[Path],
+    mut root: TreeNode,
+    secrets: &[TreePath],
     schema: &Value,
     document: &Document,
 ) -> String {
@@ -26,31 +26,31 @@ pub(crate) fn show(
     let mut show = Show {
         secrets,
         document,
-        path: Path::new(),
+        path: TreePath::new(),
         text: String::new(),
     };
     show.table("", Some(&root), Shape::new(schema));
     show.text
 }
 
-/// What a provider does not say is as in `[executor]`, and was said there.
-fn fill_in(root: &mut Node, schema: &Value) {
+/// Gives providers the missing values of `[executor]`, with their origin.
+fn fill_in(root: &mut TreeNode, schema: &Value) {
     let known = &schema["properties"]["providers"]["items"]["properties"];
-    let executor = root.get("executor").and_then(Node::as_table).cloned();
+    let executor = root.get("executor").and_then(TreeNode::as_table).cloned();
     let shared: Vec<(String, Entry)> = executor
         .into_iter()
         .flatten()
         .filter(|(key, _)| known.get(key).is_some())
         .collect();
-    let Body::Table(sections) = &mut root.body else {
+    let NodeValue::Table(sections) = &mut root.body else {
         return;
     };
     let providers = sections.get_mut("providers").map(|entry| &mut entry.node);
-    let Some(Body::List(providers)) = providers.map(|node| &mut node.body) else {
+    let Some(NodeValue::List(providers)) = providers.map(|node| &mut node.body) else {
         return;
     };
     for provider in providers {
-        if let Body::Table(keys) = &mut provider.body {
+        if let NodeValue::Table(keys) = &mut provider.body {
             for (key, entry) in &shared {
                 keys.entry(key.clone()).or_insert_with(|| entry.clone());
             }
@@ -59,26 +59,29 @@ fn fill_in(root: &mut Node, schema: &Value) {
 }
 
 struct Show<'a> {
-    secrets: &'a [Path],
+    secrets: &'a [TreePath],
     document: &'a Document,
-    path: Path,
+    path: TreePath,
     text: String,
 }
 
-/// One line, and what is said behind it.
-type Line = (String, String);
+/// A line with its comment.
+struct ShownLine {
+    text: String,
+    comment: String,
+}
 
 impl Show<'_> {
-    /// The keys of a table under its header, and then the tables inside it.
-    fn table(&mut self, header: &str, node: Option<&Node>, shape: Shape<'_>) {
-        let (mut lines, mut inner): (Vec<Line>, Vec<String>) = Default::default();
+    /// Writes the keys of a table under its header, then the tables inside it.
+    fn table(&mut self, header: &str, node: Option<&TreeNode>, shape: Shape<'_>) {
+        let (mut lines, mut inner): (Vec<ShownLine>, Vec<String>) = Default::default();
         for key in keys(node, shape) {
-            self.path.push(Step::Key(key.clone()));
+            self.path.push(PathStep::Key(key.clone()));
             let value = node.and_then(|node| node.get(&key));
             let default = default(shape, node, &key);
             match value {
-                Some(value) if !holds_tables(value) => lines.push(self.said(&key, value)),
-                None if !is_section(shape, node, &key) => lines.push(unsaid(&key, default)),
+                Some(value) if !holds_tables(value) => lines.push(self.given(&key, value)),
+                None if !is_section(shape, node, &key) => lines.push(missing(&key, default)),
                 _ => inner.push(key),
             }
             self.path.pop();
@@ -88,7 +91,7 @@ impl Show<'_> {
         }
         self.write(&lines);
         for key in inner {
-            self.path.push(Step::Key(key.clone()));
+            self.path.push(PathStep::Key(key.clone()));
             let mut header = header.trim_matches(['[', ']']).to_owned();
             push_key(&mut header, &key);
             let inside = shape.named(node, &key);
@@ -98,15 +101,15 @@ impl Show<'_> {
         }
     }
 
-    fn inner(&mut self, header: &str, node: Option<&Node>, shape: Shape<'_>) {
-        let Some(list) = node.filter(|node| matches!(node.body, Body::List(_))) else {
+    fn inner(&mut self, header: &str, node: Option<&TreeNode>, shape: Shape<'_>) {
+        let Some(list) = node.filter(|node| matches!(node.body, NodeValue::List(_))) else {
             return self.table(&format!("[{header}]"), node, shape);
         };
         let layers = shape.layers(node);
         let items = layers.iter().find_map(|layer| layer.items());
         let items = items.unwrap_or_else(|| shape.anything());
         for (index, item) in list.items().iter().enumerate() {
-            self.path.push(Step::Item(index));
+            self.path.push(PathStep::Item(index));
             self.table(&format!("[[{header}]]"), Some(item), items);
             self.path.pop();
         }
@@ -118,63 +121,66 @@ impl Show<'_> {
         let _ = writeln!(self.text, "{gap}{header}");
     }
 
-    fn said(&mut self, key: &str, value: &Node) -> Line {
+    fn given(&mut self, key: &str, value: &TreeNode) -> ShownLine {
         let mut line = String::new();
         push_key(&mut line, key);
         line.push_str(" = ");
         self.value(value, &mut line);
-        let place = match &value.origin {
-            Origin::Default => "default".to_owned(),
-            origin => self.document.place(origin).to_string(),
+        let comment = match &value.origin {
+            ValueOrigin::Default => "default".to_owned(),
+            origin => self.document.location(origin).to_string(),
         };
-        (line, place)
+        ShownLine {
+            text: line,
+            comment,
+        }
     }
 
-    fn value(&mut self, node: &Node, line: &mut String) {
+    fn value(&mut self, node: &TreeNode, line: &mut String) {
         match &node.body {
-            Body::Text(text) if self.is_hidden(text) => line.push_str(HIDDEN),
-            Body::List(items) => {
+            NodeValue::Text(text) if self.is_hidden(text) => line.push_str(HIDDEN),
+            NodeValue::List(items) => {
                 line.push('[');
                 for (index, item) in items.iter().enumerate() {
                     line.push_str(if index > 0 { ", " } else { "" });
-                    self.path.push(Step::Item(index));
+                    self.path.push(PathStep::Item(index));
                     self.value(item, line);
                     self.path.pop();
                 }
                 line.push(']');
             }
-            _ => line.push_str(&written(&node.to_json())),
+            _ => line.push_str(&to_toml(&node.to_json())),
         }
     }
 
-    /// True for secrets, and for addresses with a user in them.
+    /// True for secrets, and for addresses that contain a user.
     fn is_hidden(&self, text: &str) -> bool {
         let is_secret = self.secrets.contains(&self.path) && !is_reference(text);
         is_secret || (text.contains("://") && text.contains('@'))
     }
 
-    fn write(&mut self, lines: &[Line]) {
-        let lengths = lines.iter().map(|(line, _)| line.chars().count());
+    fn write(&mut self, lines: &[ShownLine]) {
+        let lengths = lines.iter().map(|line| line.text.chars().count());
         let short = lengths.filter(|length| *length <= COMMENT_COLUMN_MAX);
         let column = short.max().unwrap_or(0);
-        for (line, place) in lines {
-            let _ = match place.as_str() {
-                "" => writeln!(self.text, "{line}"),
-                place => writeln!(self.text, "{line:column$}  # {place}"),
+        for ShownLine { text, comment } in lines {
+            let _ = match comment.as_str() {
+                "" => writeln!(self.text, "{text}"),
+                comment => writeln!(self.text, "{text:column$}  # {comment}"),
             };
         }
     }
 }
 
-/// The keys that a table may have, and those it has.
-fn keys(node: Option<&Node>, shape: Shape<'_>) -> Vec<String> {
+/// All keys that a table may have or has.
+fn keys(node: Option<&TreeNode>, shape: Shape<'_>) -> Vec<String> {
     let layers = shape.layers(node);
     let named = layers
         .iter()
         .filter_map(|layer| layer.get("properties")?.as_object());
     let named = named.flat_map(|properties| properties.keys());
     let present = node
-        .and_then(Node::as_table)
+        .and_then(TreeNode::as_table)
         .into_iter()
         .flat_map(|table| table.keys());
     let mut keys: Vec<String> = Vec::new();
@@ -186,59 +192,66 @@ fn keys(node: Option<&Node>, shape: Shape<'_>) -> Vec<String> {
     keys
 }
 
-fn default<'a>(shape: Shape<'a>, node: Option<&Node>, key: &str) -> Option<&'a Value> {
+fn default<'a>(shape: Shape<'a>, node: Option<&TreeNode>, key: &str) -> Option<&'a Value> {
     let layers = shape.layers(node);
     let mut properties = layers.iter().filter_map(|layer| layer.property(key));
     properties.find_map(|property| property.get("default").filter(|value| !value.is_null()))
 }
 
-/// True for a table that is there with its defaults when it is not given.
-fn is_section(shape: Shape<'_>, node: Option<&Node>, key: &str) -> bool {
+/// True for a table that exists with its defaults if it is not given.
+fn is_section(shape: Shape<'_>, node: Option<&TreeNode>, key: &str) -> bool {
     let named = shape.named(node, key);
     let layers = named.map(|shape| shape.layers(None)).unwrap_or_default();
     layers.iter().any(|layer| layer.get("properties").is_some())
 }
 
-fn free<'a>(shape: Shape<'a>, node: Option<&Node>) -> Shape<'a> {
+fn free<'a>(shape: Shape<'a>, node: Option<&TreeNode>) -> Shape<'a> {
     let layers = shape.layers(node);
-    let free = layers.iter().filter(|layer| layer.speaks_of_free_values());
+    let free = layers
+        .iter()
+        .filter(|layer| layer.has_rule_for_free_values());
     let mut free = free.filter_map(|layer| layer.free_values());
     free.next().unwrap_or_else(|| shape.anything())
 }
 
-fn unsaid(key: &str, default: Option<&Value>) -> Line {
-    let mut line = String::new();
-    push_key(&mut line, key);
+fn missing(key: &str, default: Option<&Value>) -> ShownLine {
+    let mut name = String::new();
+    push_key(&mut name, key);
     match default {
-        Some(default) => (
-            format!("{line} = {}", written(default)),
-            "default".to_owned(),
-        ),
-        None => (format!("# {line} is not set"), String::new()),
+        Some(default) => ShownLine {
+            text: format!("{name} = {}", to_toml(default)),
+            comment: "default".to_owned(),
+        },
+        None => ShownLine {
+            text: format!("# {name} is not set"),
+            comment: String::new(),
+        },
     }
 }
 
-/// True for what is shown under a header of its own.
-fn holds_tables(node: &Node) -> bool {
+/// True for values that are shown under their own header.
+fn holds_tables(node: &TreeNode) -> bool {
     match &node.body {
-        Body::Table(_) => true,
-        Body::List(items) => items.iter().any(|item| matches!(item.body, Body::Table(_))),
+        NodeValue::Table(_) => true,
+        NodeValue::List(items) => items
+            .iter()
+            .any(|item| matches!(item.body, NodeValue::Table(_))),
         _ => false,
     }
 }
 
-/// A value as TOML writes it.
-fn written(value: &Value) -> String {
+/// A value as TOML.
+fn to_toml(value: &Value) -> String {
     match value {
         Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(written).collect();
+            let items: Vec<_> = items.iter().map(to_toml).collect();
             format!("[{}]", items.join(", "))
         }
         Value::Object(fields) => {
             let field = |(key, value): (&String, &Value)| {
                 let mut name = String::new();
                 push_key(&mut name, key);
-                format!("{name} = {}", written(value))
+                format!("{name} = {}", to_toml(value))
             };
             let fields: Vec<_> = fields.iter().map(field).collect();
             match fields.is_empty() {
@@ -246,7 +259,7 @@ fn written(value: &Value) -> String {
                 false => format!("{{ {} }}", fields.join(", ")),
             }
         }
-        // Strings, numbers and truth values are written as in JSON.
+        // Strings, numbers and booleans are written as in JSON.
         value => value.to_string(),
     }
 }

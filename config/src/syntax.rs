@@ -1,28 +1,28 @@
-//! Error messages for text that is not TOML: the parser's own, or a better one where the intention is clear.
+//! Error messages for text that is not TOML: the parser's own, or a better one if the intention is clear.
 
 use toml::de::Error;
 
 use crate::errors::{Complaint, PROBLEMS_MAX};
-use crate::tree::Origin;
+use crate::tree::ValueOrigin;
 
-/// Nothing is guessed about longer lines, which nobody has typed.
+/// The maximum length of a line to explain. Longer lines were not typed by hand.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// Complains about the errors that the parser found in `text`.
+/// Explains the errors that the parser found in `text`.
 pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
     if let Some((at, language)) = another_language(text) {
         let message = format!(
             "this is {language}, but the configuration must be TOML, such as `[server]` with `port = 8080` below it"
         );
-        return vec![Complaint::new(&[], &Origin::File(at), message)];
+        return vec![Complaint::new(&[], &ValueOrigin::File(at), message)];
     }
     let complaints = errors.iter().enumerate().map(|(at, error)| {
         let start = error.span().map_or(0, |span| span.start);
-        // The parser finds an error in each byte of some texts: to read the line of each would take minutes.
+        // In some texts the parser finds an error in each byte. Explaining all of them would take minutes.
         let is_shown = at < PROBLEMS_MAX;
-        match is_shown.then(|| meant(text, start)).flatten() {
-            Some((at, message)) => Complaint::new(&[], &Origin::File(at), message),
-            None => Complaint::new(&[], &Origin::File(start), error.message()),
+        match is_shown.then(|| intended(text, start)).flatten() {
+            Some((at, message)) => Complaint::new(&[], &ValueOrigin::File(at), message),
+            None => Complaint::new(&[], &ValueOrigin::File(start), error.message()),
         }
     });
     let mut complaints: Vec<_> = complaints.collect();
@@ -30,24 +30,25 @@ pub(crate) fn explain(text: &str, errors: &[Error]) -> Vec<Complaint> {
     complaints
 }
 
-/// Where the first line begins that says something, and in which language, if not in TOML.
+/// The start of the first line with content, and its language, if that is not TOML.
 fn another_language(text: &str) -> Option<(usize, &'static str)> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let said = line.trim_start_matches('\u{feff}').trim();
+        let content = line.trim_start_matches('\u{feff}').trim();
         let begin = at + (line.len() - line.trim_start().len());
         at += line.len();
-        if said.is_empty() || said.starts_with('#') {
+        if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        if said.starts_with('{') {
+        if content.starts_with('{') {
             return Some((begin, "JSON"));
         }
-        if said == "---" {
+        if content == "---" {
             return Some((begin, "YAML"));
         }
-        let name_end = said.find(':')?;
-        let (name, value) = (&said[..name_end], &said[name_end + 1..]);
+        let name_end = content.find(':')?;
+        let name = &content[..name_end];
+        let value = &content[name_end + 1..];
         let is_name = name
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' '));
@@ -57,8 +58,8 @@ fn another_language(text: &str) -> Option<(usize, &'static str)> {
     None
 }
 
-/// What is better said of the line at `offset`, and from which byte on.
-fn meant(text: &str, offset: usize) -> Option<(usize, String)> {
+/// A better message for the line at `offset`, and the byte where its mistake starts.
+fn intended(text: &str, offset: usize) -> Option<(usize, String)> {
     let line_start = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next()?;
     if line.len() > LINE_BYTES_MAX {
@@ -87,14 +88,14 @@ fn meant(text: &str, offset: usize) -> Option<(usize, String)> {
     (is_text(value) && is_key(key) && offset >= begin).then_some((begin, message))
 }
 
-/// True for what was meant as text and is written without quotes.
+/// True for text that lacks quotes.
 fn is_text(value: &str) -> bool {
     let begins = |c: char| c.is_alphabetic() || matches!(c, '/' | '.' | '$' | '~');
     let has_others = value.contains(['"', '\'', '[', '{']);
     (value.starts_with(begins) && !has_others) || is_address(value)
 }
 
-/// An IP address, with or without a port: it begins as a number does.
+/// True for an IP address, with or without a port.
 fn is_address(value: &str) -> bool {
     value.parse::<std::net::IpAddr>().is_ok() || value.parse::<std::net::SocketAddr>().is_ok()
 }

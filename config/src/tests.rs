@@ -1,4 +1,4 @@
-//! How inputs become settings. What is said about mistakes stands in `tests/mistakes.rs`.
+//! How inputs become a configuration. Reports of mistakes are tested in `tests/mistakes.rs`.
 
 mod adapters;
 mod examples;
@@ -10,15 +10,29 @@ mod shown;
 
 use std::time::Duration;
 
+use acteon_pipeline::{PipelineSections, ProviderLimits, TrailDelivery, TrailOptions};
+
 use self::adapters::Registries;
 use super::*;
+
+type Config = ResolvedConfig<Types>;
+
+/// The pipeline's types.
+#[derive(Debug)]
+struct Types;
+
+impl PipelineTypes for Types {
+    type Sections = PipelineSections;
+    type TrailKeys = TrailOptions;
+    type ProviderKeys = ProviderLimits;
+}
 
 /// Loads `text` as the file, with these variables and flags.
 fn load_text(
     text: &str,
     environment: &[(&str, &str)],
     flags: &[(&str, &str)],
-) -> Result<Settings, Problems> {
+) -> Result<Config, ProblemList> {
     let owned = |pairs: &[(&str, &str)]| {
         let pairs = pairs
             .iter()
@@ -32,10 +46,14 @@ fn load_text(
     };
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    read_document(document, &inputs, &registries.adapters()).whole()
+    read_document(document, &inputs, &registries.adapters()).complete()
 }
 
-fn loaded(text: &str) -> Settings {
+fn load_file(inputs: &Inputs) -> Result<Config, ProblemList> {
+    load(inputs, &Registries::new().adapters())
+}
+
+fn loaded(text: &str) -> Config {
     load_text(text, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
@@ -46,7 +64,7 @@ fn errors(text: &str) -> String {
 #[test]
 fn without_a_default_file_everything_has_its_default() {
     let registries = Registries::new();
-    let settings = load(&Inputs::default(), &registries.adapters()).unwrap();
+    let settings: Config = load(&Inputs::default(), &registries.adapters()).unwrap();
     assert_eq!(settings.server, ServerSettings::default());
     assert_eq!(
         (settings.server.host.as_str(), settings.server.port),
@@ -56,10 +74,10 @@ fn without_a_default_file_everything_has_its_default() {
     assert_eq!(settings.state.backend, "memory");
     assert_eq!(settings.audit.keys, AuditKeys::default());
     assert_eq!(
-        settings.audit.ttl,
+        settings.audit.trail.ttl,
         Some(Duration::from_secs(30 * 24 * 3600))
     );
-    assert_eq!(settings.pipeline, PipelineSettings::default());
+    assert_eq!(settings.pipeline, PipelineSections::default());
     assert_eq!(settings.rules, RulesSettings::default());
     assert!(settings.sources.is_empty() && settings.providers.is_empty());
 }
@@ -70,8 +88,7 @@ fn a_named_file_must_be_there() {
         path: Some("nowhere/acteon.toml".into()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    let errors = load_file(&inputs).unwrap_err();
     let expected = "nowhere/acteon.toml: cannot be read: No such file or directory (os error 2)";
     assert_eq!(errors.to_string(), expected);
 }
@@ -98,18 +115,20 @@ fn a_file_that_was_meant_to_be_the_configuration_is_not_passed_over() {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::create_dir(folder.path().join("acteon.tom")).unwrap();
-    let told = stray::problems(folder.path());
-    let mut files: Vec<_> = told
+    let reported = stray::problems(folder.path());
+    let mut files: Vec<_> = reported
         .iter()
-        .map(|problem| problem.place.to_string())
+        .map(|problem| problem.location.to_string())
         .collect();
     files.sort_by_key(|file| names.iter().position(|name| name == file));
     assert_eq!(files, names);
     let expected = "acteon.tml: this file is not read, because the configuration file is named \
                     `acteon.toml`: rename it, or pass `-c acteon.tml`";
     assert!(
-        told.iter().any(|problem| problem.to_string() == expected),
-        "{told:?}"
+        reported
+            .iter()
+            .any(|problem| problem.to_string() == expected),
+        "{reported:?}"
     );
 }
 
@@ -119,9 +138,10 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
                 [[providers]]\nname = \"good\"\ntype = \"log\"\n[[providers]]\nname = \"bad\"\ntype = \"lgo\"\n";
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    let reading = read_document(document, &Inputs::default(), &registries.adapters());
-    assert_eq!(reading.problems.iter().count(), 4);
-    let settings = reading.settings.unwrap();
+    let loaded: LoadedConfig<Types> =
+        read_document(document, &Inputs::default(), &registries.adapters());
+    assert_eq!(loaded.problems.iter().count(), 4);
+    let settings = loaded.config.unwrap();
     assert_eq!(
         settings.rules.directory.as_deref(),
         Some(Path::new("rules"))
@@ -131,7 +151,7 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
         (ServerSettings::default(), "memory")
     );
     assert_eq!(settings.providers.len(), 1);
-    assert_eq!(settings.providers_named, ["good", "bad"]);
+    assert_eq!(settings.provider_names, ["good", "bad"]);
 }
 
 #[test]
@@ -140,7 +160,7 @@ fn what_is_found_out_later_is_told_with_the_place_where_it_was_said() {
                 headers = { \"X.Y\" = \"hunter2\" }\n";
     let settings = load_text(text, &[("ACTEON_SERVER__PORT", "1")], &[]).unwrap();
     let (whole, hook) = (&settings.section, &settings.providers[0].section);
-    let told = [
+    let reported = [
         whole.problem("server.port", "is in use"),
         whole.problem("server.host", "is not here"),
         whole.problem("server.max_connections", "are too many"),
@@ -149,7 +169,7 @@ fn what_is_found_out_later_is_told_with_the_place_where_it_was_said() {
         hook.problem("success_codes[1]", "http://u:p@h/ does not know it"),
         hook.problem("", "cannot be built"),
     ];
-    insta::assert_snapshot!(told.map(|problem| problem.to_string()).join("\n"));
+    insta::assert_snapshot!(reported.map(|problem| problem.to_string()).join("\n"));
 }
 
 #[test]
@@ -160,11 +180,7 @@ fn a_named_file_is_read() {
         path: Some(file.path().to_owned()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    assert_eq!(
-        load(&inputs, &registries.adapters()).unwrap().server.port,
-        1234
-    );
+    assert_eq!(load_file(&inputs).unwrap().server.port, 1234);
 }
 
 #[test]
@@ -175,8 +191,7 @@ fn a_file_that_is_not_text_is_refused() {
         path: Some(file.path().to_owned()),
         ..Inputs::default()
     };
-    let registries = Registries::new();
-    let errors = load(&inputs, &registries.adapters()).unwrap_err();
+    let errors = load_file(&inputs).unwrap_err();
     let expected = format!(
         "{}:2:7: this is not UTF-8 text: save the file as UTF-8",
         file.path().display()
@@ -188,7 +203,10 @@ fn a_file_that_is_not_text_is_refused() {
 fn giving_one_key_of_a_section_leaves_the_others_alone() {
     let settings = loaded("[audit]\ndelivery = \"confirmed\"\n[audit.redact]\nenabled = true\n");
     let expected = AuditKeys {
-        delivery: AuditDelivery::Confirmed,
+        trail: TrailOptions {
+            delivery: TrailDelivery::Confirmed,
+            ..TrailOptions::default()
+        },
         redact: RedactSettings {
             enabled: true,
             ..RedactSettings::default()
@@ -200,7 +218,7 @@ fn giving_one_key_of_a_section_leaves_the_others_alone() {
 
 #[test]
 fn zero_seconds_keep_audit_records_for_ever() {
-    assert_eq!(loaded("audit.ttl_seconds = 0").audit.ttl, None);
+    assert_eq!(loaded("audit.ttl_seconds = 0").audit.trail.ttl, None);
 }
 
 #[test]
@@ -213,28 +231,16 @@ fn a_provider_does_as_the_executor_does_unless_it_says_otherwise() {
     let [a, b] = settings.providers.as_slice() else {
         panic!("two providers were configured");
     };
-    assert_eq!((a.max_retries, a.timeout), (1, Duration::from_secs(9)));
-    assert_eq!((b.max_retries, b.max_concurrent, b.queue), (7, 100, 1000));
-    assert_eq!((a.name.as_str(), a.kind.as_str()), ("a", "log"));
-    assert_eq!(a.fallback_provider.as_deref(), Some("b"));
-}
-
-#[test]
-fn a_breaker_differs_for_one_provider_only_where_it_says_so() {
-    let settings = loaded(
-        "[circuit_breaker]\nsuccess_threshold = 3\n\
-         [circuit_breaker.providers.a]\nfailure_threshold = 9\nrecovery_timeout_seconds = 1\n\
-         [circuit_breaker.providers.b]\nenabled = false\n",
+    let attempts = &a.limits.attempts;
+    assert_eq!(
+        (attempts.max_retries, attempts.timeout),
+        (1, Duration::from_secs(9))
     );
-    let breaker = |name| settings.circuit_breaker.for_provider(name);
-    let expected = |failure_threshold, seconds| Breaker {
-        failure_threshold,
-        success_threshold: 3,
-        recovery_timeout: Duration::from_secs(seconds),
-    };
-    assert_eq!(breaker("a"), Some(expected(9, 1)));
-    assert_eq!(breaker("b"), None);
-    assert_eq!(breaker("c"), Some(expected(5, 60)));
+    let attempts = &b.limits.attempts;
+    assert_eq!((attempts.max_retries, attempts.max_concurrent), (7, 100));
+    assert_eq!(b.limits.queue, 1000);
+    assert_eq!((a.name.as_str(), a.kind.as_str()), ("a", "log"));
+    assert_eq!(a.limits.fallback_provider.as_deref(), Some("b"));
 }
 
 #[test]
@@ -262,7 +268,7 @@ fn a_source_has_our_keys_and_its_own() {
 #[test]
 fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     let registries = Registries::new();
-    let schema = schema(&registries.adapters());
+    let schema = schema::<Types>(&registries.adapters());
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(
         schema["properties"]["server"]["properties"]["port"]["default"],

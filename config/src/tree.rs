@@ -1,41 +1,41 @@
-//! The configuration as a tree in which every value knows where it was said. All layers are written into one
-//! tree; what a value should look like is the schema's business.
+//! The configuration as a tree of values, each with its origin. All layers are written into one tree. The types of values
+//! are left to the schema.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
-/// A value and where it was said. It has no `Debug`: it may hold secrets.
+/// A value and its origin. Has no `Debug`, because it may hold secrets.
 #[derive(Clone)]
-pub(crate) struct Node {
-    pub(crate) origin: Origin,
-    pub(crate) body: Body,
+pub(crate) struct TreeNode {
+    pub(crate) origin: ValueOrigin,
+    pub(crate) body: NodeValue,
 }
 
-/// Where something was said.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Origin {
-    /// Nowhere: it is a default.
+pub(crate) enum ValueOrigin {
+    /// A default.
     Default,
-    /// In the file, from this byte on.
+    /// The file, at this byte.
     File(usize),
-    /// In the environment variable of this name.
+    /// The environment variable of this name.
     Variable(Arc<str>),
-    /// On the command line, for this dotted key.
+    /// A command line flag, by its dotted key.
     Flag(Arc<str>),
 }
 
 #[derive(Clone)]
-pub(crate) enum Body {
+pub(crate) enum NodeValue {
     Bool(bool),
     Integer(i64),
-    /// The digits of an integer that nothing can take.
+    /// The digits of an integer that does not fit.
     Huge(String),
     Float(f64),
     Text(String),
     Date(String),
-    List(Vec<Node>),
+    List(Vec<TreeNode>),
     Table(Table),
 }
 
@@ -43,90 +43,92 @@ pub(crate) type Table = BTreeMap<String, Entry>;
 
 #[derive(Clone)]
 pub(crate) struct Entry {
-    /// Where the key stands; the value may stand elsewhere.
-    pub(crate) key: Origin,
-    pub(crate) node: Node,
+    /// The origin of the key. That of the value may differ.
+    pub(crate) key: ValueOrigin,
+    pub(crate) node: TreeNode,
 }
 
 /// A step from a value to one inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PathStep {
     Key(String),
     Item(usize),
 }
 
-pub(crate) type Path = Vec<Step>;
+pub(crate) type TreePath = Vec<PathStep>;
 
-impl Node {
-    pub(crate) fn table(origin: Origin) -> Self {
-        let body = Body::Table(Table::new());
+impl TreeNode {
+    pub(crate) fn table(origin: ValueOrigin) -> Self {
+        let body = NodeValue::Table(Table::new());
         Self { origin, body }
     }
 
     pub(crate) fn as_table(&self) -> Option<&Table> {
         match &self.body {
-            Body::Table(table) => Some(table),
+            NodeValue::Table(table) => Some(table),
             _ => None,
         }
     }
 
-    pub(crate) fn items(&self) -> &[Node] {
+    pub(crate) fn items(&self) -> &[TreeNode] {
         match &self.body {
-            Body::List(items) => items,
+            NodeValue::List(items) => items,
             _ => &[],
         }
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.body {
-            Body::Text(text) => Some(text),
+            NodeValue::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&TreeNode> {
         Some(&self.as_table()?.get(key)?.node)
     }
 
-    pub(crate) fn at(&self, path: &[Step]) -> Option<&Node> {
+    pub(crate) fn at(&self, path: &[PathStep]) -> Option<&TreeNode> {
         path.iter().try_fold(self, |node, step| match step {
-            Step::Key(key) => node.get(key),
-            Step::Item(index) => node.items().get(*index),
+            PathStep::Key(key) => node.get(key),
+            PathStep::Item(index) => node.items().get(*index),
         })
     }
 
-    pub(crate) fn at_mut(&mut self, path: &[Step]) -> Option<&mut Node> {
+    pub(crate) fn at_mut(&mut self, path: &[PathStep]) -> Option<&mut TreeNode> {
         path.iter()
             .try_fold(self, |node, step| match (step, &mut node.body) {
-                (Step::Key(key), Body::Table(table)) => Some(&mut table.get_mut(key)?.node),
-                (Step::Item(index), Body::List(items)) => items.get_mut(*index),
+                (PathStep::Key(key), NodeValue::Table(table)) => {
+                    Some(&mut table.get_mut(key)?.node)
+                }
+                (PathStep::Item(index), NodeValue::List(items)) => items.get_mut(*index),
                 _ => None,
             })
     }
 
-    /// What a person would call this value. Text is not shown: it may be a secret in the wrong place.
-    pub(crate) fn what(&self) -> String {
+    /// Describes the value, for messages. Text is not shown, because it may be a misplaced secret.
+    pub(crate) fn describe(&self) -> String {
         match &self.body {
-            Body::Bool(value) => format!("{value}"),
-            Body::Integer(value) => format!("{value}"),
-            Body::Float(value) => format!("{value}"),
-            Body::Huge(digits) => digits.clone(),
-            Body::Text(_) => "a string".into(),
-            Body::Date(_) => "a date or time".into(),
-            Body::List(_) => "a list".into(),
-            Body::Table(_) => "a table".into(),
+            NodeValue::Bool(value) => format!("{value}"),
+            NodeValue::Integer(value) => format!("{value}"),
+            NodeValue::Float(value) => format!("{value}"),
+            NodeValue::Huge(digits) => digits.clone(),
+            NodeValue::Text(_) => "a string".into(),
+            NodeValue::Date(_) => "a date or time".into(),
+            NodeValue::List(_) => "a list".into(),
+            NodeValue::Table(_) => "a table".into(),
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
         match &self.body {
-            Body::Bool(value) => Value::Bool(*value),
-            Body::Integer(value) => Value::Number((*value).into()),
-            Body::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
-            Body::Huge(_) => Value::Null,
-            Body::Text(text) | Body::Date(text) => Value::String(text.clone()),
-            Body::List(items) => items.iter().map(Node::to_json).collect(),
-            Body::Table(table) => Value::Object(to_json_map(table)),
+            NodeValue::Bool(value) => Value::Bool(*value),
+            NodeValue::Integer(value) => Value::Number((*value).into()),
+            NodeValue::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
+            NodeValue::Huge(_) => Value::Null,
+            NodeValue::Text(text) | NodeValue::Date(text) => Value::String(text.clone()),
+            NodeValue::List(items) => items.iter().map(TreeNode::to_json).collect(),
+            NodeValue::Table(table) => Value::Object(to_json_map(table)),
         }
     }
 }
@@ -138,21 +140,25 @@ pub(crate) fn to_json_map(table: &Table) -> Map<String, Value> {
         .collect()
 }
 
-/// The path as people write it, such as `providers.hook.url`: an item of a list goes by its `name` if it has one.
-pub(crate) fn spell(root: &Node, path: &[Step]) -> String {
+/// The path as users write it, such as `providers.hook.url`. An item of a list is identified by its `name`, if it has
+/// one.
+pub(crate) fn spell(root: &TreeNode, path: &[PathStep]) -> String {
     let mut spelled = String::new();
     for (depth, step) in path.iter().enumerate() {
         let named = || root.at(&path[..=depth])?.get("name")?.text();
-        match (step, matches!(step, Step::Item(_)).then(named).flatten()) {
-            (Step::Key(key), _) => push_key(&mut spelled, key),
-            (Step::Item(_), Some(name)) if !name.is_empty() => push_key(&mut spelled, name),
-            (Step::Item(index), _) => spelled.push_str(&format!("[{index}]")),
+        match (
+            step,
+            matches!(step, PathStep::Item(_)).then(named).flatten(),
+        ) {
+            (PathStep::Key(key), _) => push_key(&mut spelled, key),
+            (PathStep::Item(_), Some(name)) if !name.is_empty() => push_key(&mut spelled, name),
+            (PathStep::Item(index), _) => spelled.push_str(&format!("[{index}]")),
         }
     }
     spelled
 }
 
-/// Appends a key to a dotted path, in quotes where it needs them.
+/// Appends a key to a dotted path, quoted if necessary.
 pub(crate) fn push_key(spelled: &mut String, key: &str) {
     if !spelled.is_empty() {
         spelled.push('.');

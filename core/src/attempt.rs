@@ -16,7 +16,7 @@ pub const ATTEMPTS_REMEMBERED: usize = 16;
 /// The maximum length, in bytes, of a provider's refusal that is kept.
 pub const EXCERPT_BYTES_MAX: usize = 512;
 
-/// One call of a sink, as the audit trail and the dead letters show it.
+/// One call of a sink, as shown in the audit trail and in dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptRecord {
     /// When the attempt ended.

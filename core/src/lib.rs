@@ -28,6 +28,7 @@ pub mod registry;
 pub mod reply;
 pub mod rules;
 pub mod scope;
+pub mod seconds;
 pub mod secret;
 pub mod sink;
 pub mod source;

@@ -43,9 +43,9 @@ pub trait Rulebook: Send + Sync {
 /// A generation of rules.
 #[derive(Clone, Debug)]
 pub struct RulesInForce {
-    /// Counts the sets loaded by this process, from 1.
+    /// The number of sets that this process has loaded, including this one.
     pub generation: u64,
-    /// SHA-256 over the files, hex.
+    /// The SHA-256 of the files, in hex.
     pub content_hash: CompactString,
     /// In the order of evaluation.
     pub rules: Vec<RuleSummary>,
@@ -98,9 +98,9 @@ pub struct RuleSummary {
 pub struct RuleProblem {
     /// The file's name.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1.
+    /// The column, from 1.
     pub column: usize,
     /// What was found, and what was expected.
     pub message: String,
@@ -209,8 +209,9 @@ pub struct EvaluateOptions {
     /// The time that `time.*` and `now` show.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub evaluate_at: Option<Timestamp>,
-    /// Replaces the state. The key of a tally has a count, or whether it was seen; a fingerprint has the state of its
-    /// event; an event type has whether one is active, or the list of values for which it is active.
+    /// Replaces the stored state. Maps the key of a tally to a count or to whether it was seen, a fingerprint to the
+    /// state of the event, and an event type to whether an event is active or to the list of values for which one is
+    /// active.
     #[schema(value_type = Option<Object>)]
     pub mock_state: Option<Value>,
 }
@@ -227,7 +228,7 @@ pub struct Evaluation {
     pub total_rules_skipped: usize,
     pub evaluation_duration_us: u64,
     pub trace: Vec<RuleTrace>,
-    /// The input of the rules besides the action: the times, and the values read from the state.
+    /// The values that the rules could use in addition to the action: the current time, and the state that was read.
     #[schema(value_type = Object)]
     pub context: Value,
     /// The payload after modify rules; `null` if none changed it.
@@ -235,7 +236,7 @@ pub struct Evaluation {
     pub modified_payload: Option<Value>,
 }
 
-/// One rule in the trace.
+/// The evaluation of one rule.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[allow(missing_docs)]
 pub struct RuleTrace {

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The kind of decision, as the audit trail and a dry run name it.
+/// The kind of decision, as shown in the audit trail and in dry runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -52,7 +52,7 @@ pub struct VerdictDetails {
 /// A rule that could not be applied to an action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuleFailure {
-    /// Its name.
+    /// The name of the rule.
     #[schema(value_type = String)]
     pub rule: CompactString,
     /// The reason, without content of the payload.

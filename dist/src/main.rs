@@ -1,5 +1,5 @@
-//! `acteon-dist` prints the licences of all crates that `acteon-server` is built from, those of the C libraries in them
-//! included. A crate without a text, for which there is none here either, is an error.
+//! `acteon-dist` prints the licences of all crates that `acteon-server` is built from, including those of their C
+//! libraries. A crate without a licence text is an error.
 
 mod texts;
 
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The crates of others that this one is built from: those that only its tests need are not among them.
+/// The third-party crates that this one is built from, without those of its tests.
 fn built_from<'a>(metadata: &'a Metadata, binary: &str) -> anyhow::Result<Vec<&'a Package>> {
     let resolve = metadata
         .resolve
@@ -62,7 +62,7 @@ fn built_from<'a>(metadata: &'a Metadata, binary: &str) -> anyhow::Result<Vec<&'
     Ok(packages)
 }
 
-/// The crates with their licences, then each text once with the files it was found in.
+/// The crates with their licences, then each licence text once, with the files that contain it.
 fn document(packages: &[&Package]) -> anyhow::Result<String> {
     ensure!(!packages.is_empty(), "no crate is used");
     let mut list = String::new();

@@ -1,4 +1,4 @@
-//! The texts of licences in the folder of a crate, and the standard text where a crate has none.
+//! Finds the licence texts in the folder of a crate, or uses the standard text if a crate has none.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::Context;
 use cargo_metadata::Package;
 
 const BEGINNINGS: [&str; 5] = ["licence", "license", "copying", "notice", "unlicense"];
-/// Files that are named after a licence and are programs.
+/// The extensions of programs that are named after a licence.
 const PROGRAMS: [&str; 6] = ["c", "h", "pm", "py", "rs", "sh"];
 const MIT: &str = include_str!("../MIT.txt");
 
@@ -34,7 +34,8 @@ pub(crate) fn of(package: &Package) -> anyhow::Result<Vec<(String, String)>> {
 fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
+        let path = entry.path();
+        let kind = entry.file_type()?;
         if kind.is_dir() {
             collect(root, &path, found)?;
         } else if kind.is_file() && is_text(&path) {

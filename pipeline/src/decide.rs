@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
 use acteon_core::Delivery;
-use acteon_rules::{Effect, Gathered};
+use acteon_rules::{Effect, StateAnswers};
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Pipeline {
 /// A batch during its decision.
 struct Deciding {
     deliveries: IntoIter<Delivery>,
-    gathered: IntoIter<Gathered>,
+    gathered: IntoIter<StateAnswers>,
     generation: Arc<Generation>,
     options: PipelineOptions,
     now: Timestamp,

@@ -2,7 +2,7 @@
 
 use acteon_core::state::Tally;
 use acteon_core::{Action, Delivery, State, StateError};
-use acteon_rules::{Gathered, Read, RuleSet};
+use acteon_rules::{RuleSet, StateAnswers, StateRead};
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ use crate::yielding::TimeSlice;
 /// asked.
 pub(crate) struct Batch {
     pub(crate) deliveries: Vec<Delivery>,
-    pub(crate) gathered: Vec<Gathered>,
+    pub(crate) gathered: Vec<StateAnswers>,
 }
 
 /// Asks the state the questions of the rules about these actions. Returns one entry per action, or nothing if there are
@@ -27,7 +27,7 @@ pub(crate) async fn gather<'a>(
     actions: impl Iterator<Item = &'a Action> + Send,
     now: Timestamp,
     state: &dyn State,
-) -> Result<Vec<Gathered>, StateError> {
+) -> Result<Vec<StateAnswers>, StateError> {
     if !set.asks() {
         return Ok(Vec::new());
     }
@@ -43,9 +43,9 @@ pub(crate) async fn gather<'a>(
         return Ok(Vec::new());
     }
     let mut answers = state.gather(&questions).await?.into_iter();
-    let take = |reads: Vec<Read>| {
+    let take = |reads: Vec<StateRead>| {
         let count = reads.len();
-        Gathered::new(reads, answers.by_ref().take(count))
+        StateAnswers::new(reads, answers.by_ref().take(count))
     };
     Ok(reads.into_iter().map(take).collect())
 }
@@ -107,7 +107,7 @@ pub(crate) struct BatchCounts(HashMap<Tally, u64>);
 
 impl BatchCounts {
     /// Adds the counts from earlier in the batch to the answers of the state.
-    pub(crate) fn add_to(&self, gathered: &mut Gathered) {
+    pub(crate) fn add_to(&self, gathered: &mut StateAnswers) {
         if !self.0.is_empty() {
             gathered.add(|tally| self.0.get(tally).copied().unwrap_or_default());
         }

@@ -33,7 +33,9 @@ mod trail;
 mod yielding;
 
 pub use options::{
-    BreakerOptions, OnStateError, PipelineOptions, ProviderOptions, RedeliveryOptions,
+    AttemptLimits, BreakerOptions, BreakerOverrides, CircuitBreakerOptions, OnStateError,
+    PipelineOptions, PipelineSections, ProviderLimits, ProviderOptions, RedeliveryOptions,
+    RedeliveryOverrides, RedeliverySchedules,
 };
 pub use process::{Pipeline, PipelineParts};
 pub use provider::{DuplicateProvider, Providers};

@@ -8,7 +8,7 @@ use acteon_core::state::{
     Grant, HeldReservation, Recall, Reservation, ReservationAnswer, StateKey,
 };
 use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
-use acteon_rules::{Effect, Gates, Plan};
+use acteon_rules::{DeliveryPlan, Effect, Gates};
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
@@ -90,7 +90,7 @@ impl Requirement {
 }
 
 impl ReservingJob {
-    fn new(mut job: Box<Job>, plan: Result<Plan, ActionOutcome>, leases: bool) -> Self {
+    fn new(mut job: Box<Job>, plan: Result<DeliveryPlan, ActionOutcome>, leases: bool) -> Self {
         let mut gates = Gates::default();
         let mut end = None;
         match plan {

@@ -17,7 +17,9 @@ use acteon_core::rules::{
     RulesHash, RulesInForce,
 };
 use acteon_core::{Action, ActionOutcome, Clock, Redactor, State, StateError};
-use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleSet, Settings};
+use acteon_rules::{
+    CompileSettings, Decision, Effect, ExplainRequest, RuleSet, StateAnswers, StateRead,
+};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -89,7 +91,7 @@ pub struct RulesOptions {
     /// Whether an empty set may replace one that has rules.
     pub allow_empty: bool,
     /// What rules may refer to.
-    pub settings: Settings,
+    pub settings: CompileSettings,
     /// Hides fields in explanations.
     pub redactor: Redactor,
     /// The time.
@@ -224,13 +226,13 @@ impl Rules {
     }
 
     /// Asks the state these questions. Makes no call if there are none.
-    async fn read(&self, reads: Vec<Read>) -> Result<Gathered, StateError> {
+    async fn read(&self, reads: Vec<StateRead>) -> Result<StateAnswers, StateError> {
         if reads.is_empty() {
-            return Ok(Gathered::default());
+            return Ok(StateAnswers::default());
         }
         let questions: Vec<_> = reads.iter().map(|read| read.question.clone()).collect();
         let answers = self.state.gather(&questions).await?;
-        Ok(Gathered::new(reads, answers))
+        Ok(StateAnswers::new(reads, answers))
     }
 
     fn put_in_force(&self, set: &RuleSet, toggles: &[(CompactString, bool)]) -> u64 {
@@ -330,24 +332,24 @@ impl Rulebook for Rules {
         let reads = set.ask_to_explain(action, now, options);
         let gathered = match &options.mock_state {
             Some(mock) => {
-                let mocked = Gathered::mocked(reads, mock);
+                let mocked = StateAnswers::mocked(reads, mock);
                 mocked.map_err(|error| EvaluateError::Mock(error.to_string()))?
             }
             None => self.read(reads).await?,
         };
-        let case = Case {
+        let case = ExplainRequest {
             action,
             now,
-            gathered: &gathered,
+            answers: &gathered,
         };
         let start = Instant::now();
         let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mut explaining = set.explaining(case, options, &self.options.redactor);
+        let mut explanation = set.explanation(case, options, &self.options.redactor);
         let mut slice = TimeSlice::begin();
-        while explaining.next_rule(&stopwatch) {
+        while explanation.next_rule(&stopwatch) {
             slice.yield_when_over().await;
         }
-        Ok(explaining.finish(stopwatch()))
+        Ok(explanation.finish(stopwatch()))
     }
 
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {

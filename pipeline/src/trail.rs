@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_core::audit::AuditError;
-use acteon_core::{Audit, AuditRecord, Backoff, Clock, Trail, WrittenRecords};
+use acteon_core::{Audit, AuditRecord, Backoff, Clock, Trail, WrittenRecords, seconds};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,25 +26,44 @@ const PURGE_MAX: usize = 1000;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// When an action may be acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum TrailDelivery {
     /// Once its record is in the queue.
+    #[default]
     Buffered,
     /// Once its record is durable.
     Confirmed,
 }
 
-/// How records are kept.
-#[derive(Clone, Copy, Debug)]
+/// How records are kept. These keys of `[audit]` belong to the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct TrailOptions {
-    /// When an action may be acknowledged.
-    pub delivery: TrailDelivery,
-    /// The maximum number of queued records.
-    pub buffer_records: u32,
-    /// How long to keep a record; `None`: forever.
+    /// How long to keep a record; 0, read as `None`: forever.
+    #[serde(rename = "ttl_seconds", with = "seconds_or_forever")]
+    #[schemars(with = "u64", range(max = 3_153_600_000_u64))]
     pub ttl: Option<Duration>,
     /// How often expired records are deleted.
+    #[serde(rename = "cleanup_interval_seconds", with = "seconds")]
+    #[schemars(with = "u64", range(min = 1, max = 31_536_000))]
     pub cleanup_interval: Duration,
+    /// When an action may be acknowledged.
+    pub delivery: TrailDelivery,
+    /// The maximum number of queued records. At the maximum, the pipeline waits.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub buffer_records: u32,
+}
+
+impl Default for TrailOptions {
+    fn default() -> Self {
+        Self {
+            ttl: Some(Duration::from_secs(2_592_000)),
+            cleanup_interval: Duration::from_secs(3600),
+            delivery: TrailDelivery::Buffered,
+            buffer_records: 10_000,
+        }
+    }
 }
 
 /// The queue in front of the audit backend.
@@ -243,5 +264,26 @@ impl Trail for AuditTrail {
                 .map_err(|_| AuditError::Unavailable(Box::new(TrailStopped)))?;
         }
         Ok(())
+    }
+}
+
+/// Whole seconds of which 0 means forever and is read as `None`.
+mod seconds_or_forever {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.map_or(0, |duration| duration.as_secs()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = u64::deserialize(deserializer)?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
     }
 }

@@ -1,131 +1,131 @@
-//! A test as its file tells it: what holds at its start, and a timeline of steps. How it is read stands in `read/`.
+//! A test as written in its file: the setup at its start, and a timeline of steps. `read.rs` and `read/` read it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acteon_core::Action;
 use acteon_core::state::Event;
-use acteon_rules::reading::Place;
+use acteon_rules::reading::LineColumn;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde_json::Value;
 
 /// One test.
 #[derive(Debug)]
-pub(crate) struct Case {
+pub(crate) struct TestCase {
     pub(crate) name: String,
-    pub(crate) place: Place,
+    pub(crate) place: LineColumn,
     /// The time at `0s`.
     pub(crate) start: Timestamp,
-    pub(crate) given: Given,
-    pub(crate) timeline: Vec<Step>,
+    pub(crate) setup: Setup,
+    pub(crate) timeline: Vec<TimelineStep>,
 }
 
-/// What holds from a time on.
+/// Changes to the surroundings of the rules, in effect from then on.
 #[derive(Debug, Default)]
-pub(crate) struct Given {
+pub(crate) struct Setup {
     pub(crate) events: Vec<Event>,
-    /// How providers answer, attempt by attempt; the last answer is repeated.
-    pub(crate) providers: Vec<(CompactString, Vec<Answer>)>,
-    /// Rules that are switched on or off.
+    /// The answers of providers, attempt by attempt; the last answer is repeated.
+    pub(crate) providers: Vec<(CompactString, Vec<ProviderAnswer>)>,
+    /// Rules that are enabled or disabled.
     pub(crate) toggles: Vec<(String, bool)>,
 }
 
-/// How a provider answers one attempt.
+/// A provider's answer to one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ProviderAnswer {
     Succeed,
-    /// For good: no attempt mends it.
+    /// Permanently: retrying does not help.
     Fail,
-    /// For now: it is tried again.
+    /// Temporarily: it is retried.
     BeUnavailable,
     /// Never.
     Hang,
 }
 
-/// What happens at one time.
+/// What happens at one point of the timeline.
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) place: Place,
-    /// After the start.
+pub(crate) struct TimelineStep {
+    pub(crate) place: LineColumn,
+    /// The time since the start.
     pub(crate) at: Duration,
-    pub(crate) given: Given,
+    pub(crate) setup: Setup,
     pub(crate) task: Task,
 }
 
-/// What a step does beside changing what is given.
+/// What a step does besides its setup.
 #[derive(Debug)]
 pub(crate) enum Task {
     Nothing,
     Dispatch(Box<Dispatch>),
-    Check(Vec<Calls>),
+    Check(Vec<ExpectedCalls>),
 }
 
-/// Actions handed to the pipeline one after the other, as over HTTP.
+/// Actions submitted to the pipeline one after the other, as over HTTP.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    /// With an id and a time that are put in later where the file gives none.
+    /// Its id and time are set at the dispatch if the file does not give them.
     pub(crate) action: Action,
-    pub(crate) gives: Gives,
+    pub(crate) provided: ProvidedFields,
     pub(crate) times: u32,
-    pub(crate) expected: Expected,
+    pub(crate) expected: Expectations,
 }
 
-/// What the file gives of that which is otherwise made at the dispatch.
+/// Which of the fields that a dispatch would set are given in the file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Gives {
+pub(crate) struct ProvidedFields {
     pub(crate) id: bool,
     pub(crate) created_at: bool,
 }
 
-/// Something in the file, with its place.
+/// A value in the file, with its place.
 #[derive(Debug)]
-pub(crate) struct At<T> {
-    pub(crate) place: Place,
+pub(crate) struct Located<T> {
+    pub(crate) place: LineColumn,
     pub(crate) value: T,
 }
 
-/// What is expected of each action of a dispatch.
+/// The expectations for each action of a dispatch.
 #[derive(Debug, Default)]
-pub(crate) struct Expected {
+pub(crate) struct Expectations {
     /// The variant's name.
-    pub(crate) outcome: Option<At<&'static str>>,
+    pub(crate) outcome: Option<Located<&'static str>>,
     /// `Failed.code`.
-    pub(crate) code: Option<At<&'static str>>,
-    /// The rule that decided; `None`: no rule did.
-    pub(crate) rule: Option<At<Option<String>>>,
-    /// Who was asked to deliver.
-    pub(crate) provider: Option<At<CompactString>>,
-    pub(crate) content: Content,
+    pub(crate) code: Option<Located<&'static str>>,
+    /// The rule that decided; `None` if no rule did.
+    pub(crate) rule: Option<Located<Option<String>>>,
+    /// The provider that was asked to deliver.
+    pub(crate) provider: Option<Located<CompactString>>,
+    pub(crate) content: ExpectedPayload,
     /// Compared to the second.
-    pub(crate) retry_after: Option<At<Duration>>,
-    pub(crate) rule_errors: Option<At<u64>>,
+    pub(crate) retry_after: Option<Located<Duration>>,
+    pub(crate) rule_errors: Option<Located<u64>>,
 }
 
-/// What a delivered payload is expected to be.
+/// The expected payload of a delivery.
 #[derive(Debug, Default)]
-pub(crate) struct Content {
-    pub(crate) whole: Option<At<Value>>,
-    /// These parts of it.
-    pub(crate) has: Option<At<Value>>,
+pub(crate) struct ExpectedPayload {
+    pub(crate) whole: Option<Located<Value>>,
+    /// Parts of it.
+    pub(crate) has: Option<Located<Value>>,
 }
 
-/// What a provider is expected to have received since it was last looked at.
+/// The calls a provider is expected to have received since the last check.
 #[derive(Debug)]
-pub(crate) struct Calls {
+pub(crate) struct ExpectedCalls {
     pub(crate) provider: CompactString,
-    pub(crate) calls: Option<At<u64>>,
-    /// Of the last call.
-    pub(crate) content: Content,
+    pub(crate) calls: Option<Located<u64>>,
+    /// The payload of the last call.
+    pub(crate) content: ExpectedPayload,
 }
 
-impl Case {
-    /// Every provider that is named somewhere in it.
+impl TestCase {
+    /// Every provider that the test names.
     pub(crate) fn providers(&self) -> BTreeSet<&CompactString> {
-        let given = self.given.providers.iter().map(|(name, _)| name);
+        let given = self.setup.providers.iter().map(|(name, _)| name);
         let mut names: BTreeSet<_> = given.collect();
         for step in &self.timeline {
-            names.extend(step.given.providers.iter().map(|(name, _)| name));
+            names.extend(step.setup.providers.iter().map(|(name, _)| name));
             match &step.task {
                 Task::Nothing => {}
                 Task::Check(checks) => names.extend(checks.iter().map(|check| &check.provider)),
@@ -139,7 +139,7 @@ impl Case {
     }
 }
 
-impl Content {
+impl ExpectedPayload {
     pub(crate) fn is_empty(&self) -> bool {
         self.whole.is_none() && self.has.is_none()
     }

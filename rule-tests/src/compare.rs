@@ -1,31 +1,30 @@
-//! Holds what is expected against what was found.
+//! Compares expectations with actual results.
 
 use acteon_core::rules::{Evaluation, RuleResult};
 use acteon_core::{ActionOutcome, AuditRecord, Payload};
-use acteon_rules::reading::Place;
+use acteon_rules::reading::LineColumn;
 use serde_json::Value;
 
-use crate::case::{At, Calls, Content, Expected};
-use crate::diff::{Reach, differences};
-use crate::report::count;
-use crate::span::{shown, whole_seconds};
+use crate::case::{Expectations, ExpectedCalls, ExpectedPayload, Located};
+use crate::diff::{PayloadMatch, differences};
+use crate::duration::{shown, whole_seconds};
 
-/// Something that is not as it was expected to be.
+/// A difference between an expectation and the actual result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The line in the test file.
     pub line: usize,
-    /// What, such as `outcome` or `payload.order`.
+    /// What differs, such as `outcome` or `payload.order`.
     pub what: String,
-    /// As the test wants it.
+    /// The expected value.
     pub expected: String,
-    /// As it was.
+    /// The actual value.
     pub found: String,
 }
 
 impl Mismatch {
     fn new(
-        place: Place,
+        place: LineColumn,
         what: &str,
         expected: impl Into<String>,
         found: impl Into<String>,
@@ -39,21 +38,21 @@ impl Mismatch {
     }
 }
 
-/// What became of one dispatched action.
-pub(crate) struct Found<'f> {
-    /// Or why there is none.
+/// The result of one dispatched action.
+pub(crate) struct ActualResult<'f> {
+    /// The outcome, or why there is none.
     pub(crate) outcome: Result<&'f ActionOutcome, &'f str>,
-    /// None when it was answered again by its id, or has not come to an end.
+    /// None if the action was answered from the memory for ids, or has not finished.
     pub(crate) record: Option<&'f AuditRecord>,
-    /// What the rules said, where it was asked.
+    /// The evaluation by the rules, if it was requested.
     pub(crate) evaluation: Option<&'f Evaluation>,
     pub(crate) rule_errors: u64,
 }
 
-/// All that is not as expected of an action.
-pub(crate) fn action(expected: &Expected, found: &Found<'_>) -> Vec<Mismatch> {
+/// The mismatches of an action.
+pub(crate) fn action(expected: &Expectations, found: &ActualResult<'_>) -> Vec<Mismatch> {
     let mut wrong = Vec::new();
-    if let Some(At { place, value }) = &expected.outcome
+    if let Some(Located { place, value }) = &expected.outcome
         && !found
             .outcome
             .is_ok_and(|outcome| variant(outcome) == *value)
@@ -62,60 +61,62 @@ pub(crate) fn action(expected: &Expected, found: &Found<'_>) -> Vec<Mismatch> {
             *place,
             "outcome",
             *value,
-            found.outcome_told(),
+            found.outcome_text(),
         ));
     }
-    if let Some(At { place, value }) = &expected.code {
+    if let Some(Located { place, value }) = &expected.code {
         let code = match found.outcome {
             Ok(ActionOutcome::Failed(failure)) => failure.code.as_str(),
             _ => "",
         };
         if code != *value {
-            wrong.push(Mismatch::new(*place, "code", *value, found.outcome_told()));
+            wrong.push(Mismatch::new(*place, "code", *value, found.outcome_text()));
         }
     }
-    if let Some(At { place, value }) = &expected.rule
+    if let Some(Located { place, value }) = &expected.rule
         && found.rule() != value.as_deref()
     {
-        let (wanted, seen) = (value.as_deref(), found.rule());
-        let seen = format!("{}{}", rule_told(seen), found.why_not(wanted));
-        wrong.push(Mismatch::new(*place, "rule", rule_told(wanted), seen));
+        let wanted = value.as_deref();
+        let actual = format!("{}{}", rule_text(found.rule()), found.why_not(wanted));
+        wrong.push(Mismatch::new(*place, "rule", rule_text(wanted), actual));
     }
-    if let Some(At { place, value }) = &expected.provider
+    if let Some(Located { place, value }) = &expected.provider
         && found.provider() != Some(value.as_str())
     {
-        let seen = found.provider().unwrap_or(NOT_DELIVERED);
-        wrong.push(Mismatch::new(*place, "provider", value.as_str(), seen));
+        let actual = found.provider().unwrap_or(NOT_DELIVERED);
+        wrong.push(Mismatch::new(*place, "provider", value.as_str(), actual));
     }
     wrong.extend(content("payload", &expected.content, found.payload()));
-    if let Some(At { place, value }) = &expected.retry_after {
-        let seen = match found.outcome {
+    if let Some(Located { place, value }) = &expected.retry_after {
+        let actual = match found.outcome {
             Ok(ActionOutcome::Throttled { retry_after }) => Some(*retry_after),
             _ => None,
         };
-        if seen.map(whole_seconds) != Some(whole_seconds(*value)) {
-            let seen = seen.map_or_else(|| found.outcome_told(), shown);
-            wrong.push(Mismatch::new(*place, "retry_after", shown(*value), seen));
+        if actual.map(whole_seconds) != Some(whole_seconds(*value)) {
+            let actual = actual.map_or_else(|| found.outcome_text(), shown);
+            wrong.push(Mismatch::new(*place, "retry_after", shown(*value), actual));
         }
     }
-    if let Some(At { place, value }) = &expected.rule_errors
+    if let Some(Located { place, value }) = &expected.rule_errors
         && found.rule_errors != *value
     {
-        let (value, seen) = (value.to_string(), found.rule_errors.to_string());
-        wrong.push(Mismatch::new(*place, "rule_errors", value, seen));
+        let value = value.to_string();
+        let actual = found.rule_errors.to_string();
+        wrong.push(Mismatch::new(*place, "rule_errors", value, actual));
     }
     wrong
 }
 
-/// All that is not as expected of the calls a provider has received.
-pub(crate) fn calls(expected: &Calls, found: &[Payload]) -> Vec<Mismatch> {
+/// The mismatches of the calls a provider has received.
+pub(crate) fn calls(expected: &ExpectedCalls, found: &[Payload]) -> Vec<Mismatch> {
     let mut wrong = Vec::new();
-    if let Some(At { place, value }) = &expected.calls
+    if let Some(Located { place, value }) = &expected.calls
         && found.len() as u64 != *value
     {
         let what = format!("{}: calls", expected.provider);
-        let (value, seen) = (value.to_string(), found.len().to_string());
-        wrong.push(Mismatch::new(*place, &what, value, seen));
+        let value = value.to_string();
+        let actual = found.len().to_string();
+        wrong.push(Mismatch::new(*place, &what, value, actual));
     }
     let name = format!("{}: payload", expected.provider);
     wrong.extend(content(&name, &expected.content, found.last()));
@@ -124,14 +125,14 @@ pub(crate) fn calls(expected: &Calls, found: &[Payload]) -> Vec<Mismatch> {
 
 const NOT_DELIVERED: &str = "nothing was delivered";
 
-fn content(name: &str, expected: &Content, found: Option<&Payload>) -> Vec<Mismatch> {
+fn content(name: &str, expected: &ExpectedPayload, found: Option<&Payload>) -> Vec<Mismatch> {
     let parts = [
-        (&expected.whole, Reach::Whole),
-        (&expected.has, Reach::Parts),
+        (&expected.whole, PayloadMatch::Exact),
+        (&expected.has, PayloadMatch::Subset),
     ];
     let mut wrong = Vec::new();
-    for (wanted, reach) in parts {
-        let Some(At { place, value }) = wanted else {
+    for (wanted, mode) in parts {
+        let Some(Located { place, value }) = wanted else {
             continue;
         };
         let Some(found) = found.and_then(|payload| payload.parse::<Value>().ok()) else {
@@ -143,35 +144,40 @@ fn content(name: &str, expected: &Content, found: Option<&Payload>) -> Vec<Misma
             ));
             continue;
         };
-        for difference in differences(value, &found, reach) {
+        for difference in differences(value, &found, mode) {
             let what = match difference.path.as_str() {
                 "" => name.to_owned(),
                 path => format!("{name}.{path}"),
             };
-            let (expected, found) = (difference.expected, difference.found);
-            wrong.push(Mismatch::new(*place, &what, expected, found));
+            wrong.push(Mismatch::new(
+                *place,
+                &what,
+                difference.expected,
+                difference.found,
+            ));
         }
     }
     wrong
 }
 
-impl Found<'_> {
-    fn outcome_told(&self) -> String {
-        self.outcome.map_or_else(|why| format!("none: {why}"), told)
+impl ActualResult<'_> {
+    fn outcome_text(&self) -> String {
+        self.outcome
+            .map_or_else(|why| format!("none: {why}"), outcome_text)
     }
 
-    /// The rule that decided. The trail names none for a rule that allows, so the rules are asked.
+    /// The rule that decided. The audit trail does not name a rule that allows, so the evaluation is used too.
     fn rule(&self) -> Option<&str> {
         let record = self.record?;
         let evaluated = || self.evaluation?.matched_rule.as_deref();
         record.decision.matched_rule.as_deref().or_else(evaluated)
     }
 
-    /// Why the rule that was expected did not decide, as far as it is known.
+    /// Why the expected rule did not decide, as far as is known.
     fn why_not(&self, wanted: Option<&str>) -> String {
         if self.record.is_none() {
             return match self.outcome {
-                Ok(_) => "; it was answered again by its id".to_owned(),
+                Ok(_) => "; it was answered from the memory for ids".to_owned(),
                 Err(why) => format!("; {why}"),
             };
         }
@@ -183,9 +189,9 @@ impl Found<'_> {
             return String::new();
         };
         let did = match trace.result {
-            RuleResult::Matched => "matched, too",
+            RuleResult::Matched => "matched too",
             RuleResult::NotMatched => "did not match",
-            RuleResult::Skipped => "was not tried",
+            RuleResult::Skipped => "was not evaluated",
             RuleResult::Error => "could not be applied",
         };
         match trace.why() {
@@ -196,8 +202,8 @@ impl Found<'_> {
         }
     }
 
-    /// The record, if a provider was asked.
-    fn asked(&self) -> Option<&AuditRecord> {
+    /// The record, if a provider was asked to deliver.
+    fn delivered(&self) -> Option<&AuditRecord> {
         let asked = match self.outcome.ok()? {
             ActionOutcome::Failed(failure) => failure.attempts > 0,
             outcome => outcome.is_delivered(),
@@ -206,15 +212,16 @@ impl Found<'_> {
     }
 
     fn provider(&self) -> Option<&str> {
-        self.asked().map(|record| record.subject.provider.as_str())
+        self.delivered()
+            .map(|record| record.subject.provider.as_str())
     }
 
     fn payload(&self) -> Option<&Payload> {
-        self.asked()?.payload.as_ref()
+        self.delivered()?.payload.as_ref()
     }
 }
 
-fn rule_told(rule: Option<&str>) -> String {
+fn rule_text(rule: Option<&str>) -> String {
     rule.unwrap_or("none").to_owned()
 }
 
@@ -234,19 +241,30 @@ fn variant(outcome: &ActionOutcome) -> &'static str {
     }
 }
 
-/// An outcome with what tells it from others of its kind.
-fn told(outcome: &ActionOutcome) -> String {
+/// An outcome with its details.
+fn outcome_text(outcome: &ActionOutcome) -> String {
     let name = variant(outcome);
     match outcome {
         ActionOutcome::Suppressed { rule } => format!("{name} by {rule}"),
         ActionOutcome::Rerouted { new_provider, .. } => format!("{name} to {new_provider}"),
         ActionOutcome::Throttled { retry_after } => format!("{name} for {}", shown(*retry_after)),
         ActionOutcome::Failed(failure) => {
-            let (code, message) = (failure.code.as_str(), &failure.message);
+            let code = failure.code.as_str();
+            let message = &failure.message;
             let attempts = count(failure.attempts as usize, "attempt");
             format!("{name} with {code} after {attempts}: {message}")
         }
         ActionOutcome::CircuitOpen { provider, .. } => format!("{name} at {provider}"),
         _ => name.to_owned(),
     }
+}
+
+/// "1 test", "2 tests".
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let ending = match (number, what.ends_with("ch")) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{ending}")
 }

@@ -1,22 +1,23 @@
-//! The report as JUnit XML, which CI systems read. There are no times in it: those of tests are virtual, and a report
-//! is the same each time.
+//! The report as JUnit XML for CI systems. It contains no times: the time of tests is virtual, and equal runs give
+//! equal reports.
 
 use std::io;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use crate::report::{FileReport, Report, TestReport};
+use crate::report::{FileReport, SuiteReport, TestReport};
 
-impl Report {
-    /// The report as JUnit XML: a suite for each file, a case for each test.
+impl SuiteReport {
+    /// The report as JUnit XML: a suite per file, a case per test.
     ///
     /// # Errors
-    /// None that is known: it is written to memory.
+    /// If writing to memory fails, which is not expected.
     pub fn junit(&self) -> io::Result<String> {
         let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
         xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-        let (tests, failed) = (self.tests().to_string(), self.failed().to_string());
+        let tests = self.tests().to_string();
+        let failed = self.failed().to_string();
         xml.create_element("testsuites")
             .with_attributes([
                 ("name", "acteon rule tests"),
@@ -30,7 +31,8 @@ impl Report {
 }
 
 fn suite(xml: &mut Writer<Vec<u8>>, file: &FileReport) -> io::Result<()> {
-    let (tests, failed) = (file.tests.len().to_string(), file.failed().to_string());
+    let tests = file.tests.len().to_string();
+    let failed = file.failed().to_string();
     let name = clean(&file.file);
     xml.create_element("testsuite")
         .with_attributes([
@@ -48,7 +50,8 @@ fn suite(xml: &mut Writer<Vec<u8>>, file: &FileReport) -> io::Result<()> {
 }
 
 fn case(xml: &mut Writer<Vec<u8>>, file: &str, test: &TestReport) -> io::Result<()> {
-    let (name, line) = (clean(&test.name), test.line.to_string());
+    let name = clean(&test.name);
+    let line = test.line.to_string();
     let element = xml.create_element("testcase").with_attributes([
         ("name", name.as_str()),
         ("classname", file),
@@ -71,13 +74,13 @@ fn case(xml: &mut Writer<Vec<u8>>, file: &str, test: &TestReport) -> io::Result<
     element.write_inner_content(|xml| {
         xml.create_element("failure")
             .with_attribute(("message", message.as_str()))
-            .write_text_content(BytesText::new(&clean(&test.told())))?;
+            .write_text_content(BytesText::new(&clean(&test.failures_text())))?;
         Ok(())
     })?;
     Ok(())
 }
 
-/// The text without what XML cannot hold, not even escaped.
+/// The text without characters that XML cannot contain even if escaped.
 fn clean(text: &str) -> String {
     let allowed = |c: char| {
         matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'))

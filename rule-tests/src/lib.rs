@@ -1,19 +1,19 @@
-//! Rule tests: timelines of actions and of what is expected of them, played over the real pipeline.
+//! Rule tests: timelines of actions and expectations, played over the real pipeline.
 //!
-//! [`Suite::load`] reads the rules of a directory and the `*.test.yaml` files beside them, or tells all that is wrong
-//! with either; [`Suite::run`] plays each test and reports. A test has its own pipeline with memory state, its providers
-//! record what they are asked to deliver, and its time is virtual: a day passes at once, and the same test gives the same
-//! report. How the command line shows it is the server's.
+//! [`Suite::load`] reads the rules of a directory and the `*.test.yaml` files next to them, or lists all their
+//! problems; [`Suite::run`] plays each test and reports. Each test has its own pipeline with memory state, its
+//! providers record what they are asked to deliver, and its time is virtual: a day passes at once, and the same test
+//! gives the same report. The server prints the report.
 
 mod case;
 mod compare;
 mod diff;
+mod duration;
 mod junit;
 mod play;
 mod read;
 mod recorder;
 mod report;
-mod span;
 
 #[cfg(test)]
 mod tests;
@@ -25,59 +25,59 @@ use std::sync::Arc;
 use acteon_core::Sink;
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_pipeline::{PipelineOptions, ProviderOptions, read_rule_files, read_rule_test_files};
-use acteon_rules::reading::Problems;
-use acteon_rules::{KnownProviders, RuleFile, RuleSet, Settings};
+use acteon_rules::reading::FileProblems;
+use acteon_rules::{CompileSettings, KnownProviders, RuleFile, RuleSet};
 use thiserror::Error;
 
-use crate::case::Case;
-use crate::play::{Watching, World, play};
-use crate::read::Known;
-use crate::recorder::Recorder;
+use crate::case::TestCase;
+use crate::play::{EvaluationMode, PlayContext, play};
+use crate::read::KnownNames;
+use crate::recorder::RecordingSink;
 
 pub use compare::Mismatch;
 pub use play::PlayError;
-pub use report::{Coverage, Failure, FileReport, Report, TestReport};
+pub use report::{Coverage, FailedStep, FileReport, SuiteReport, TestReport};
 
-/// What stands around the rules, as it is configured.
+/// The configuration around the rules.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct SuiteSettings {
     /// What rules may refer to.
-    pub rules: Settings,
+    pub rules: CompileSettings,
     /// How the pipeline treats actions.
     pub pipeline: PipelineOptions,
-    /// The providers with their limits, retries and breakers. A recording sink takes the place of each sink. Without
-    /// any, every name is a provider with the defaults of the configuration.
+    /// The providers with their limits, retries and breakers. Each sink is replaced by a recording one. Without any,
+    /// every name is a provider with the default configuration.
     pub providers: Vec<ProviderOptions>,
 }
 
-/// A sink for [`ProviderOptions`] whose sink is replaced by the tests.
+/// A placeholder sink for [`ProviderOptions`]; the tests replace it.
 pub fn stand_in() -> Arc<dyn Sink> {
-    Arc::<Recorder>::default()
+    Arc::<RecordingSink>::default()
 }
 
 /// The rules of a directory and their tests.
 pub struct Suite {
     set: RuleSet,
-    surroundings: Surroundings,
+    settings: SuiteSettings,
     files: Vec<TestFile>,
     warnings: Vec<RuleProblem>,
 }
 
 struct TestFile {
     name: String,
-    cases: Vec<Case>,
+    cases: Vec<TestCase>,
 }
 
-/// What to run, and what to count.
+/// Which tests to run, and what to count.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only tests whose name holds this text.
+    /// Only tests whose name contains this text.
     pub filter: Option<String>,
-    /// Whether it is counted which rules match.
+    /// Whether matches of rules are counted.
     pub coverage: Counting,
 }
 
-/// Whether something is counted that costs time.
+/// Whether to count; counting costs time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Counting {
@@ -86,20 +86,20 @@ pub enum Counting {
     Off,
 }
 
-/// Why there is nothing to run.
+/// Why a suite cannot be loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// All that is wrong with the rules and the tests, by file, line and column.
+    /// All problems of the rules and the tests, by file, line and column.
     #[error("{}", lines(.0))]
     Invalid(Vec<RuleProblem>),
     /// The directory cannot be read.
     #[error(transparent)]
     Unreadable(#[from] RulesError),
     /// There are no tests to run.
-    #[error("`{}` holds no tests: they stand in files named *.test.yaml or *.test.yml", .0.display())]
+    #[error("`{}` contains no tests: tests are files named *.test.yaml or *.test.yml", .0.display())]
     NoTests(PathBuf),
     /// There are no rules to test.
-    #[error("`{}` holds no rules: tests are run against the rules beside them", .0.display())]
+    #[error("`{}` contains no rules: tests run against the rules in the same directory", .0.display())]
     NoRules(PathBuf),
 }
 
@@ -112,22 +112,17 @@ impl Suite {
     /// Reads and checks the rules and the tests of a directory.
     ///
     /// # Errors
-    /// All that is wrong, or that there is nothing to test.
-    pub fn load(directory: &Path, surroundings: Surroundings) -> Result<Self, LoadError> {
+    /// All problems, or that there is nothing to test.
+    pub fn load(directory: &Path, settings: SuiteSettings) -> Result<Self, LoadError> {
         let rules = read_rule_files(directory)?;
         let tests = read_rule_test_files(directory)?;
         if rules.files.is_empty() && rules.unreadable.is_empty() {
             return Err(LoadError::NoRules(directory.to_owned()));
         }
         let mut problems = tests.unreadable;
-        let set = rules.compile(&surroundings.rules);
+        let set = rules.compile(&settings.rules);
         let set = set.map_err(|found| problems.extend(found));
-        let files = read_tests(
-            &tests.files,
-            set.as_ref().ok(),
-            &surroundings,
-            &mut problems,
-        );
+        let files = read_tests(&tests.files, set.as_ref().ok(), &settings, &mut problems);
         let Some(set) = set.ok().filter(|_| problems.is_empty()) else {
             return Err(LoadError::Invalid(problems));
         };
@@ -136,40 +131,41 @@ impl Suite {
         }
         Ok(Self {
             set,
-            surroundings,
+            settings,
             files,
             warnings: rules.warnings,
         })
     }
 
-    /// What of the directory is not read though it looks like rules.
+    /// Files in the directory that look like rules but are not read.
     pub fn warnings(&self) -> &[RuleProblem] {
         &self.warnings
     }
 
-    /// Plays the selected tests, file by file; `done` hears of each file when it is. A file none of whose tests is
-    /// selected is left out.
+    /// Plays the selected tests, file by file, and calls `done` after each file. Files without a selected test are left
+    /// out.
     ///
     /// # Errors
-    /// When a test cannot be played at all.
+    /// If a test cannot be played.
     pub fn run(
         &self,
         selection: &Selection,
         mut done: impl FnMut(&FileReport),
-    ) -> Result<Report, PlayError> {
-        let world = World {
+    ) -> Result<SuiteReport, PlayError> {
+        let context = PlayContext {
             set: &self.set,
-            surroundings: &self.surroundings,
-            watching: match selection.coverage {
-                Counting::On => Watching::All,
-                Counting::Off => Watching::Expected,
+            settings: &self.settings,
+            evaluation: match selection.coverage {
+                Counting::On => EvaluationMode::Always,
+                Counting::Off => EvaluationMode::WhenExpected,
             },
         };
-        let (mut report, mut matched) = (Report::default(), BTreeMap::new());
+        let mut report = SuiteReport::default();
+        let mut matched = BTreeMap::new();
         for file in &self.files {
             let mut tests = Vec::new();
             for case in file.cases.iter().filter(|case| selection.takes(case)) {
-                let played = play(case, &world)?;
+                let played = play(case, &context)?;
                 for (rule, times) in played.matched {
                     *matched.entry(rule).or_default() += times;
                 }
@@ -194,31 +190,31 @@ impl Suite {
 }
 
 impl Selection {
-    fn takes(&self, case: &Case) -> bool {
+    fn takes(&self, case: &TestCase) -> bool {
         let filter = self.filter.as_deref();
         filter.is_none_or(|text| case.name.contains(text))
     }
 }
 
-/// The tests of all files that are right; what is wrong with the others is among the problems.
+/// The valid tests of all files; the problems list what is wrong with the others.
 fn read_tests(
     files: &[RuleFile],
     set: Option<&RuleSet>,
-    surroundings: &Surroundings,
+    settings: &SuiteSettings,
     problems: &mut Vec<RuleProblem>,
 ) -> Vec<TestFile> {
     let rules = set.map(RuleSet::summaries);
-    let known = Known {
+    let known = KnownNames {
         rules: rules
             .as_ref()
             .map(|rules| rules.iter().map(|rule| &*rule.name).collect()),
-        providers: match &surroundings.rules.providers {
+        providers: match &settings.rules.providers {
             KnownProviders::Any => None,
             KnownProviders::Only(names) => Some(names.iter().map(|name| name.as_str()).collect()),
         },
     };
     let read = files.iter().map(|file| {
-        let mut found = Problems::of(&file.name);
+        let mut found = FileProblems::of(&file.name);
         let cases = read::tests(file, &known, &mut found);
         problems.extend(found.into_list());
         TestFile {

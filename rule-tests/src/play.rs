@@ -1,4 +1,4 @@
-//! Plays one test: its own pipeline, state and providers, in its own virtual time.
+//! Plays one test, with its own pipeline, state and providers, in its own virtual time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,122 +27,128 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::Surroundings;
-use crate::case::{Calls, Case, Dispatch, Given, Step, Task};
-use crate::compare::{self, Found, Mismatch};
-use crate::recorder::{RecordedTrail, Recorder};
-use crate::report::Failure;
+use crate::SuiteSettings;
+use crate::case::{Dispatch, ExpectedCalls, Setup, Task, TestCase, TimelineStep};
+use crate::compare::{self, ActualResult, Mismatch};
+use crate::recorder::{RecordedTrail, RecordingSink};
+use crate::report::FailedStep;
 
-/// How often all tasks are given their turn before a step is taken to have had its effect. A delivery passes through
-/// less than ten hands.
+/// How often all tasks are polled before a step counts as done. A delivery passes through fewer than ten tasks.
 const TURNS: usize = 64;
-/// How long, after the last step, an outcome is waited for.
-const PATIENCE: Duration = Duration::from_secs(2 * 86_400);
+/// How long to wait for outcomes after the last step.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(2 * 86_400);
 
-/// Why a test could not be played at all.
+/// Why a test could not be played.
 #[derive(Debug, Error)]
 pub enum PlayError {
-    /// The system gives no timer or no room.
+    /// The system provides no timer or no memory.
     #[error("a test could not be run")]
     Runtime(#[from] std::io::Error),
-    /// Two configured providers have one name.
+    /// Two configured providers have the same name.
     #[error(transparent)]
     Providers(#[from] DuplicateProvider),
-    /// The state would not hold what is given.
+    /// The state rejected the events of a setup.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
 /// What all tests share.
-pub(crate) struct World<'w> {
+pub(crate) struct PlayContext<'w> {
     pub(crate) set: &'w RuleSet,
-    pub(crate) surroundings: &'w Surroundings,
-    pub(crate) watching: Watching,
+    pub(crate) settings: &'w SuiteSettings,
+    pub(crate) evaluation: EvaluationMode,
 }
 
-/// For which dispatches the rules are asked what matched.
+/// For which dispatches the rules are evaluated separately, to see which rules match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watching {
-    /// For those that expect a rule.
-    Expected,
-    All,
+pub(crate) enum EvaluationMode {
+    /// For dispatches that expect a rule.
+    WhenExpected,
+    /// For all dispatches.
+    Always,
 }
 
-/// What came of a test.
+/// The result of a test.
 #[derive(Debug, Default)]
-pub(crate) struct Played {
-    pub(crate) failures: Vec<Failure>,
-    /// How often each rule matched, as far as it was watched.
+pub(crate) struct PlayResult {
+    pub(crate) failures: Vec<FailedStep>,
+    /// How often each rule matched, in the dispatches that were evaluated.
     pub(crate) matched: BTreeMap<CompactString, u64>,
 }
 
-/// Plays a test to its end.
-pub(crate) fn play(case: &Case, world: &World<'_>) -> Result<Played, PlayError> {
+/// Plays a whole test.
+pub(crate) fn play(case: &TestCase, context: &PlayContext<'_>) -> Result<PlayResult, PlayError> {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()?;
     runtime.block_on(async {
-        let mut stage = Stage::set(case, world)?;
-        stage.play().await?;
-        Ok(stage.end().await)
+        let mut player = Player::new(case, context)?;
+        player.play().await?;
+        Ok(player.finish().await)
     })
 }
 
-struct Stage<'p> {
-    case: &'p Case,
-    watching: Watching,
-    clock: Clock,
+/// Plays the timeline of one test.
+struct Player<'p> {
+    case: &'p TestCase,
+    evaluation: EvaluationMode,
     started: Instant,
+    system: TestSystem,
+    sent: Vec<SentAction<'p>>,
+    result: PlayResult,
+}
+
+/// The pipeline of one test, with everything around it.
+struct TestSystem {
+    clock: Clock,
     state: Arc<dyn State>,
     rules: Arc<Rules>,
     pipeline: Arc<Pipeline>,
-    recorders: BTreeMap<CompactString, Arc<Recorder>>,
+    providers: BTreeMap<CompactString, Arc<RecordingSink>>,
     trail: Arc<RecordedTrail>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
     closing: CancellationToken,
     tasks: JoinSet<()>,
-    sent: Vec<Sent<'p>>,
-    played: Played,
 }
 
 /// A dispatched action.
-struct Sent<'p> {
-    /// The place of its step in the timeline.
+struct SentAction<'p> {
+    /// The index of its step in the timeline.
     step: usize,
     dispatch: &'p Dispatch,
     /// Which of the step's dispatches, from 1.
     turn: u32,
-    reply: Reply,
+    reply: PendingReply,
     evaluation: Option<Evaluation>,
     rule_errors: u64,
 }
 
-enum Reply {
-    Awaited(oneshot::Receiver<Vec<Settled>>),
-    Came(Vec<Settled>),
+enum PendingReply {
+    Pending(oneshot::Receiver<Vec<Settled>>),
+    Received(Vec<Settled>),
 }
 
-impl<'p> Stage<'p> {
-    fn set(case: &'p Case, world: &World<'p>) -> Result<Self, PlayError> {
+impl TestSystem {
+    fn new(case: &TestCase, context: &PlayContext<'_>) -> Result<Self, PlayError> {
         let clock = Clock::starting_at(case.start);
         let state: Arc<dyn State> = Arc::new(MemoryState::default());
         let options = RulesOptions {
             directory: None,
             allow_empty: true,
-            settings: world.surroundings.rules.clone(),
+            settings: context.settings.rules.clone(),
             redactor: Redactor::default(),
             clock,
         };
-        let rules = Rules::of(world.set, options, state.clone());
-        let (recorders, providers): (BTreeMap<_, _>, Vec<_>) = providers(case, world).unzip();
+        let rules = Rules::of(context.set, options, state.clone());
+        let (sinks, providers): (BTreeMap<_, _>, Vec<_>) = providers(case, context).unzip();
         let trail = Arc::<RecordedTrail>::default();
         let counters = Arc::<Counters>::default();
         let pipeline = Pipeline::new(PipelineParts {
             options: PipelineOptions {
                 store_payload: true,
-                ..world.surroundings.pipeline.clone()
+                ..context.settings.pipeline.clone()
             },
             rules: rules.clone(),
             providers: Arc::new(Providers::named(providers, clock)?),
@@ -152,100 +158,68 @@ impl<'p> Stage<'p> {
             redactor: Redactor::default(),
             clock,
         });
-        let (closing, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let closing = CancellationToken::new();
+        let mut tasks = JoinSet::new();
         tasks.spawn(pipeline.clone().run(closing.clone()));
         Ok(Self {
-            watching: world.watching,
-            started: Instant::now(),
-            admission: Admission::new(u32::MAX, u64::MAX),
-            sent: Vec::new(),
-            played: Played::default(),
-            case,
             clock,
             state,
             rules,
             pipeline,
-            recorders,
+            providers: sinks,
             trail,
             counters,
+            admission: Admission::new(u32::MAX, u64::MAX),
             closing,
             tasks,
         })
     }
 
-    async fn play(&mut self) -> Result<(), PlayError> {
-        let case = self.case;
-        self.give(&case.given).await?;
-        for (number, step) in case.timeline.iter().enumerate() {
-            sleep_until(self.started + step.at).await;
-            self.give(&step.given).await?;
-            match &step.task {
-                Task::Nothing => {}
-                Task::Dispatch(dispatch) => self.dispatch(number, dispatch).await,
-                Task::Check(checks) => {
-                    self.let_things_happen().await;
-                    let wrong = checks.iter().flat_map(|check| self.check(check));
-                    self.judge(number, None, wrong.collect());
-                }
+    async fn apply(&self, setup: &Setup) -> Result<(), PlayError> {
+        if !setup.events.is_empty() {
+            self.state.track(&setup.events).await?;
+        }
+        for (name, answers) in &setup.providers {
+            if let Some(sink) = self.providers.get(name) {
+                sink.set_answers(answers);
             }
         }
-        Ok(())
-    }
-
-    fn check(&self, check: &Calls) -> Vec<Mismatch> {
-        let recorder = self.recorders.get(&check.provider);
-        let received = recorder.map(|recorder| recorder.take_calls());
-        compare::calls(check, &received.unwrap_or_default())
-    }
-
-    async fn give(&self, given: &Given) -> Result<(), PlayError> {
-        if !given.events.is_empty() {
-            self.state.track(&given.events).await?;
-        }
-        for (name, answers) in &given.providers {
-            if let Some(recorder) = self.recorders.get(name) {
-                recorder.answer(answers);
-            }
-        }
-        for (rule, enabled) in &given.toggles {
-            // The file was checked against the set: the rule is there, and the memory backend does not fail.
+        for (rule, enabled) in &setup.toggles {
+            // The file was checked against the set, so the rule exists, and the memory backend does not fail.
             let _ = self.rules.set_enabled(rule, *enabled).await;
         }
         Ok(())
     }
 
-    async fn dispatch(&mut self, step: usize, dispatch: &'p Dispatch) {
-        for turn in 1..=dispatch.times {
-            let number = self.sent.len() as u64;
-            let action = self.action(dispatch, number);
-            let evaluation = self.evaluate(dispatch, &action).await;
-            let (replies, reply) = Replies::expect(1);
-            let permit = self.admission.admit(1, 0).await;
-            let envelope = self.envelope(action, dispatch, number);
-            let delivery = Delivery::new(envelope, Receipt::new(replies, 0), permit);
-            let errors_before = self.counters.rule_errors.load(Relaxed);
-            self.pipeline.submit(vec![delivery], &Feed::default()).await;
-            let reply = self.first_reply(reply).await;
-            self.sent.push(Sent {
-                step,
-                dispatch,
-                turn,
-                reply,
-                evaluation,
-                rule_errors: self.counters.rule_errors.load(Relaxed) - errors_before,
-            });
+    fn check(&self, expected: &ExpectedCalls) -> Vec<Mismatch> {
+        let sink = self.providers.get(&expected.provider);
+        let received = sink.map(|sink| sink.take_calls());
+        compare::calls(expected, &received.unwrap_or_default())
+    }
+
+    /// Submits an action to the pipeline.
+    async fn submit(&self, envelope: Envelope) -> Submitted {
+        let (replies, outcome) = Replies::expect(1);
+        let permit = self.admission.admit(1, 0).await;
+        let delivery = Delivery::new(envelope, Receipt::new(replies, 0), permit);
+        let rule_errors_before = self.counters.rule_errors.load(Relaxed);
+        self.pipeline.submit(vec![delivery], &Feed::default()).await;
+        Submitted {
+            outcome,
+            rule_errors_before,
         }
     }
 
-    /// The action with an id and a time, which are the same each time the test is run.
+    /// The action with an id and a time, which are the same in each run of the test.
     fn action(&self, dispatch: &Dispatch, number: u64) -> Action {
-        let (mut action, now) = (dispatch.action.clone(), self.clock.now());
-        if !dispatch.gives.id {
+        let mut action = dispatch.action.clone();
+        let now = self.clock.now();
+        if !dispatch.provided.id {
             let mut chance = [0; 10];
             chance[2..].copy_from_slice(&number.to_be_bytes());
             action.id = id_from(now, chance);
         }
-        if !dispatch.gives.created_at {
+        if !dispatch.provided.created_at {
             action.created_at = now.into();
         }
         action
@@ -255,7 +229,7 @@ impl<'p> Stage<'p> {
         Envelope {
             raw: action.payload.as_bytes().clone(),
             action,
-            id_given: dispatch.gives.id,
+            id_given: dispatch.provided.id,
             position: Position {
                 stream: "test".into(),
                 offset: Some(number),
@@ -269,20 +243,83 @@ impl<'p> Stage<'p> {
         }
     }
 
-    /// What the rules say of the action just before it is dispatched, where somebody wants to know.
+    async fn stop(mut self) {
+        self.closing.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// An action that the pipeline has taken.
+struct Submitted {
+    outcome: oneshot::Receiver<Vec<Settled>>,
+    rule_errors_before: u64,
+}
+
+impl<'p> Player<'p> {
+    fn new(case: &'p TestCase, context: &PlayContext<'_>) -> Result<Self, PlayError> {
+        Ok(Self {
+            case,
+            evaluation: context.evaluation,
+            started: Instant::now(),
+            system: TestSystem::new(case, context)?,
+            sent: Vec::new(),
+            result: PlayResult::default(),
+        })
+    }
+
+    async fn play(&mut self) -> Result<(), PlayError> {
+        let case = self.case;
+        self.system.apply(&case.setup).await?;
+        for (number, step) in case.timeline.iter().enumerate() {
+            sleep_until(self.started + step.at).await;
+            self.system.apply(&step.setup).await?;
+            match &step.task {
+                Task::Nothing => {}
+                Task::Dispatch(dispatch) => self.dispatch(number, dispatch).await,
+                Task::Check(checks) => {
+                    run_ready_tasks().await;
+                    let wrong = checks.iter().flat_map(|check| self.system.check(check));
+                    self.judge(number, None, wrong.collect());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&mut self, step: usize, dispatch: &'p Dispatch) {
+        for turn in 1..=dispatch.times {
+            let number = self.sent.len() as u64;
+            let action = self.system.action(dispatch, number);
+            let evaluation = self.evaluate(dispatch, &action).await;
+            let envelope = self.system.envelope(action, dispatch, number);
+            let submitted = self.system.submit(envelope).await;
+            let reply = first_reply(submitted.outcome).await;
+            let rule_errors = self.system.counters.rule_errors.load(Relaxed);
+            self.sent.push(SentAction {
+                step,
+                dispatch,
+                turn,
+                reply,
+                evaluation,
+                rule_errors: rule_errors - submitted.rule_errors_before,
+            });
+        }
+    }
+
+    /// Evaluates the rules for the action just before it is dispatched, if the evaluation is needed.
     async fn evaluate(&mut self, dispatch: &Dispatch, action: &Action) -> Option<Evaluation> {
-        if self.watching == Watching::Expected && dispatch.expected.rule.is_none() {
+        if self.evaluation == EvaluationMode::WhenExpected && dispatch.expected.rule.is_none() {
             return None;
         }
         let options = EvaluateOptions::default();
-        let evaluation = self.rules.evaluate(action, &options).await.ok()?;
+        let evaluation = self.system.rules.evaluate(action, &options).await.ok()?;
         let matched = evaluation
             .trace
             .iter()
             .filter(|trace| trace.result == RuleResult::Matched);
         for trace in matched {
             *self
-                .played
+                .result
                 .matched
                 .entry(trace.rule_name.clone())
                 .or_default() += 1;
@@ -290,49 +327,30 @@ impl<'p> Stage<'p> {
         Some(evaluation)
     }
 
-    /// The reply, if it comes without time passing.
-    async fn first_reply(&self, mut reply: oneshot::Receiver<Vec<Settled>>) -> Reply {
-        for _ in 0..TURNS {
-            if let Ok(ended) = reply.try_recv() {
-                return Reply::Came(ended);
-            }
-            yield_now().await;
+    /// Waits for the remaining outcomes, and compares all of them with the expectations.
+    async fn finish(mut self) -> PlayResult {
+        let until = Instant::now() + OUTCOME_TIMEOUT;
+        for (number, sent) in (0..).zip(std::mem::take(&mut self.sent)) {
+            self.judge_sent(number, sent, until).await;
         }
-        Reply::Awaited(reply)
+        self.system.stop().await;
+        self.result.failures.sort_by_key(|failure| failure.step);
+        self.result
     }
 
-    /// Lets everything happen that is due now.
-    async fn let_things_happen(&self) {
-        for _ in 0..TURNS {
-            yield_now().await;
-        }
-    }
-
-    /// Waits for what is under way, and holds all outcomes against what was expected.
-    async fn end(mut self) -> Played {
-        let until = Instant::now() + PATIENCE;
-        for sent in std::mem::take(&mut self.sent).into_iter().zip(0..) {
-            self.judge_sent(sent, until).await;
-        }
-        self.closing.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        self.played.failures.sort_by_key(|failure| failure.step);
-        self.played
-    }
-
-    async fn judge_sent(&mut self, (sent, number): (Sent<'p>, u64), until: Instant) {
+    async fn judge_sent(&mut self, number: u64, sent: SentAction<'p>, until: Instant) {
         let left = until.saturating_duration_since(Instant::now());
-        let ended = match sent.reply {
-            Reply::Came(ended) => ended,
-            Reply::Awaited(reply) => match timeout(left, reply).await {
-                Ok(Ok(ended)) => ended,
+        let settled = match sent.reply {
+            PendingReply::Received(settled) => settled,
+            PendingReply::Pending(reply) => match timeout(left, reply).await {
+                Ok(Ok(settled)) => settled,
                 _ => Vec::new(),
             },
         };
-        let record = self.trail.of(number);
-        let returned = ended.first().map_or_else(never_ended, why_returned);
-        let found = Found {
-            outcome: ended.first().and_then(outcome).ok_or(returned.as_str()),
+        let record = self.system.trail.of(number);
+        let returned = settled.first().map_or_else(never_settled, why_returned);
+        let found = ActualResult {
+            outcome: settled.first().and_then(outcome).ok_or(returned.as_str()),
             record: record.as_deref(),
             evaluation: sent.evaluation.as_ref(),
             rule_errors: sent.rule_errors,
@@ -342,18 +360,18 @@ impl<'p> Stage<'p> {
         self.judge(sent.step, turn, wrong);
     }
 
-    /// Notes what is wrong with a step; of its dispatches the first that is wrong is told, the others are counted.
+    /// Records the mismatches of a step. Of several failed dispatches the first is recorded, the others are counted.
     fn judge(&mut self, step: usize, turn: Option<(u32, u32)>, wrong: Vec<Mismatch>) {
         if wrong.is_empty() {
             return;
         }
-        let failures = &mut self.played.failures;
-        if let Some(told) = failures.iter_mut().find(|told| told.step == step + 1) {
-            told.more += 1;
+        let failures = &mut self.result.failures;
+        if let Some(first) = failures.iter_mut().find(|failed| failed.step == step + 1) {
+            first.more += 1;
             return;
         }
-        let Step { at, place, .. } = &self.case.timeline[step];
-        failures.push(Failure {
+        let TimelineStep { at, place, .. } = &self.case.timeline[step];
+        failures.push(FailedStep {
             step: step + 1,
             line: place.line,
             at: *at,
@@ -364,15 +382,33 @@ impl<'p> Stage<'p> {
     }
 }
 
-/// The recording providers of a test: those configured, else every one that the test or a rule names.
+/// The outcome, if it comes without time passing.
+async fn first_reply(mut reply: oneshot::Receiver<Vec<Settled>>) -> PendingReply {
+    for _ in 0..TURNS {
+        if let Ok(settled) = reply.try_recv() {
+            return PendingReply::Received(settled);
+        }
+        yield_now().await;
+    }
+    PendingReply::Pending(reply)
+}
+
+/// Lets everything happen that is due now.
+async fn run_ready_tasks() {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+}
+
+/// The recording providers of a test: the configured ones, else every provider that the test or a rule names.
 fn providers<'w>(
-    case: &'w Case,
-    world: &'w World<'_>,
-) -> impl Iterator<Item = ((CompactString, Arc<Recorder>), ProviderOptions)> {
-    let configured = &world.surroundings.providers;
+    case: &'w TestCase,
+    context: &'w PlayContext<'_>,
+) -> impl Iterator<Item = ((CompactString, Arc<RecordingSink>), ProviderOptions)> {
+    let configured = &context.settings.providers;
     let names = if configured.is_empty() {
         let mut names = case.providers();
-        names.extend(world.set.providers());
+        names.extend(context.set.providers());
         names
     } else {
         Default::default()
@@ -382,9 +418,9 @@ fn providers<'w>(
         .map(|name| ProviderOptions::new(name, crate::stand_in()));
     let options = configured.iter().cloned().chain(unconfigured);
     options.map(|mut options| {
-        let recorder = Arc::<Recorder>::default();
-        options.sink = recorder.clone();
-        ((options.name.clone(), recorder), options)
+        let sink = Arc::<RecordingSink>::default();
+        options.sink = sink.clone();
+        ((options.name.clone(), sink), options)
     })
 }
 
@@ -398,11 +434,11 @@ fn outcome(settled: &Settled) -> Option<&ActionOutcome> {
 fn why_returned(settled: &Settled) -> String {
     match settled {
         Settled::Retry { refusal, .. } => format!("it went back to its source, {refusal:?}"),
-        Settled::Later { delay, .. } => format!("it goes by the delayed path, {delay:?}"),
+        Settled::Later { delay, .. } => format!("it was put on the delayed path, {delay:?}"),
         Settled::Done(_) | Settled::Remembered(_) | Settled::DeadLettered(_) => String::new(),
     }
 }
 
-fn never_ended() -> String {
-    "it was still under way two days after the last step".to_owned()
+fn never_settled() -> String {
+    "it was still in flight two days after the last step".to_owned()
 }

@@ -1,5 +1,5 @@
-//! From the text of a test file to its tests, or to all that is wrong with it. What stands in a step is read in
-//! `read/step.rs`, what is expected in `read/expect.rs`.
+//! From the text of a test file to its tests, or to all its problems. `read/step.rs` reads steps, `read/expect.rs`
+//! reads expectations.
 
 mod expect;
 mod step;
@@ -10,36 +10,40 @@ use std::collections::BTreeMap;
 
 use acteon_core::decode::{Defaults, NAME_BYTES_MAX};
 use acteon_rules::RuleFile;
-use acteon_rules::reading::{Data, Fields, Node, Place, Problems, quoted, read, unknown};
+use acteon_rules::reading::{Data, Fields, FileProblems, LineColumn, Node, quoted, read, unknown};
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::case::{Case, Given, Step};
+use crate::case::{Setup, TestCase, TimelineStep};
 
-/// How many tests one file may hold.
+/// How many tests one file may contain.
 const TESTS_MAX: usize = 10_000;
 /// How many steps one test may have.
 const STEPS_MAX: usize = 10_000;
 /// How many actions one test may dispatch.
 const DISPATCHES_MAX: u64 = 100_000;
-/// When a test begins that does not say: a Monday, nine in the morning.
+/// The default start of a test: a Monday, nine in the morning.
 const DEFAULT_START: &str = "2026-01-05T09:00:00Z";
 const DEFAULTS: [&str; 4] = ["namespace", "tenant", "provider", "action_type"];
 
 /// The names that a test may use.
-pub(crate) struct Known<'k> {
-    /// `None`: the rules are broken, so nobody knows.
+pub(crate) struct KnownNames<'k> {
+    /// `None` if the rules are broken, so that their names are unknown.
     pub(crate) rules: Option<Vec<&'k str>>,
-    /// `None`: any.
+    /// `None` if any name is allowed.
     pub(crate) providers: Option<Vec<&'k str>>,
 }
 
-/// The tests of a file that are right; what is wrong with the others is among the problems.
-pub(crate) fn tests(file: &RuleFile, known: &Known<'_>, problems: &mut Problems) -> Vec<Case> {
+/// The valid tests of a file; the problems list what is wrong with the others.
+pub(crate) fn tests(
+    file: &RuleFile,
+    known: &KnownNames<'_>,
+    problems: &mut FileProblems,
+) -> Vec<TestCase> {
     if file.text.len() > RuleFile::BYTES_MAX {
-        let message = format!("a test file may hold {} bytes", RuleFile::BYTES_MAX);
-        problems.at(Place { line: 1, column: 1 }, message);
+        let message = format!("a test file may be {} bytes long", RuleFile::BYTES_MAX);
+        problems.at(LineColumn { line: 1, column: 1 }, message);
         return Vec::new();
     }
     let cases = read(&file.text, "the key `tests`", problems).and_then(|root| {
@@ -58,8 +62,8 @@ pub(crate) fn tests(file: &RuleFile, known: &Known<'_>, problems: &mut Problems)
 
 /// Reads one file.
 struct Reader<'r> {
-    known: &'r Known<'r>,
-    problems: &'r mut Problems,
+    known: &'r KnownNames<'r>,
+    problems: &'r mut FileProblems,
     defaults: Defaults,
 }
 
@@ -79,7 +83,7 @@ impl Reader<'_> {
         })
     }
 
-    fn cases(&mut self, root: &Fields<'_>) -> Option<Vec<Case>> {
+    fn cases(&mut self, root: &Fields<'_>) -> Option<Vec<TestCase>> {
         let node = root.required("tests", self.problems)?;
         let items = node.list("a list of tests", self.problems)?;
         if items.len() > TESTS_MAX {
@@ -100,7 +104,7 @@ impl Reader<'_> {
         Some(cases.collect())
     }
 
-    fn case(&mut self, node: &Node) -> Option<Case> {
+    fn case(&mut self, node: &Node) -> Option<TestCase> {
         let fields = Fields::of(node, "a test (a mapping)", self.problems)?;
         fields.only(
             "key",
@@ -112,16 +116,16 @@ impl Reader<'_> {
             None => DEFAULT_START.parse().ok(),
             Some(node) => self.time(node),
         };
-        let given = match fields.get("given") {
-            None => Some(Given::default()),
-            Some(node) => self.given(node),
+        let setup = match fields.get("given") {
+            None => Some(Setup::default()),
+            Some(node) => self.setup(node),
         };
         let timeline = self.timeline(&fields, start.unwrap_or_default());
-        Some(Case {
+        Some(TestCase {
             name: name?,
             place: node.place,
             start: start?,
-            given: given?,
+            setup: setup?,
             timeline: timeline?,
         })
     }
@@ -149,7 +153,7 @@ impl Reader<'_> {
         time
     }
 
-    fn timeline(&mut self, fields: &Fields<'_>, start: Timestamp) -> Option<Vec<Step>> {
+    fn timeline(&mut self, fields: &Fields<'_>, start: Timestamp) -> Option<Vec<TimelineStep>> {
         let node = fields.required("timeline", self.problems)?;
         let items = node.list("a list of steps", self.problems)?;
         if items.is_empty() || items.len() > STEPS_MAX {
@@ -158,7 +162,7 @@ impl Reader<'_> {
             return None;
         }
         let read: Vec<_> = items.iter().map(|item| self.step(item, start)).collect();
-        let steps: Vec<Step> = read.into_iter().collect::<Option<_>>()?;
+        let steps: Vec<TimelineStep> = read.into_iter().collect::<Option<_>>()?;
         self.check_order(&steps);
         let dispatches: u64 = steps.iter().map(|step| u64::from(step.dispatches())).sum();
         if dispatches > DISPATCHES_MAX {
@@ -168,34 +172,33 @@ impl Reader<'_> {
         Some(steps)
     }
 
-    fn check_order(&mut self, steps: &[Step]) {
+    fn check_order(&mut self, steps: &[TimelineStep]) {
         for pair in steps.windows(2) {
             if pair[1].at < pair[0].at {
-                let (later, earlier) = (&pair[0], &pair[1]);
                 let message = format!(
-                    "{} comes before the step above it, {}: a timeline goes forward",
-                    crate::span::shown(earlier.at),
-                    crate::span::shown(later.at)
+                    "{} is before the step above it, {}: the steps of a timeline must be in order",
+                    crate::duration::shown(pair[1].at),
+                    crate::duration::shown(pair[0].at)
                 );
-                self.problems.at(earlier.place, message);
+                self.problems.at(pair[1].place, message);
             }
         }
     }
 
-    /// A provider's name; one of the configured ones, if there are any.
-    fn provider(&mut self, place: Place, name: &str) -> Option<CompactString> {
+    /// The name of a provider; a configured one, if any are configured.
+    fn provider(&mut self, place: LineColumn, name: &str) -> Option<CompactString> {
         self.is_known("provider", place, name, self.known.providers.as_deref())
             .then(|| name.into())
     }
 
-    /// A rule's name; one of the rules.
+    /// The name of an existing rule.
     fn rule(&mut self, node: &Node) -> Option<String> {
         let name = node.text("the name of a rule", self.problems)?;
         self.is_known("rule", node.place, name, self.known.rules.as_deref())
             .then(|| name.to_owned())
     }
 
-    fn is_known(&mut self, what: &str, at: Place, name: &str, known: Option<&[&str]>) -> bool {
+    fn is_known(&mut self, what: &str, at: LineColumn, name: &str, known: Option<&[&str]>) -> bool {
         let wrong = known.filter(|known| !known.contains(&name));
         if let Some(known) = wrong {
             self.problems.at(at, unknown(what, name, known));

@@ -1,4 +1,4 @@
-//! What stands in for the outside of the pipeline and remembers what reached it: providers and the audit trail.
+//! Replaces the providers and the audit trail of the pipeline, and records what reaches them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
@@ -11,60 +11,60 @@ use acteon_core::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use crate::case::Answer;
+use crate::case::ProviderAnswer;
 
-/// A provider that remembers what it was asked to deliver.
+/// The sink of a provider that records the deliveries it is asked for.
 #[derive(Default)]
-pub(crate) struct Recorder {
+pub(crate) struct RecordingSink {
     /// The payloads of the calls since they were last taken.
     calls: Mutex<Vec<Payload>>,
-    /// The answers to come; the last one stays.
-    answers: Mutex<VecDeque<Answer>>,
+    /// The next answers; the last one is repeated.
+    answers: Mutex<VecDeque<ProviderAnswer>>,
 }
 
-impl Recorder {
-    /// From now on it answers so; the last answer is repeated.
-    pub(crate) fn answer(&self, answers: &[Answer]) {
+impl RecordingSink {
+    /// Sets the next answers; the last answer is repeated.
+    pub(crate) fn set_answers(&self, answers: &[ProviderAnswer]) {
         *self.answers.lock() = answers.iter().copied().collect();
     }
 
-    /// The calls since this was last asked.
+    /// The calls since this was last called.
     pub(crate) fn take_calls(&self) -> Vec<Payload> {
         std::mem::take(&mut *self.calls.lock())
     }
 
-    fn next_answer(&self) -> Answer {
+    fn next_answer(&self) -> ProviderAnswer {
         let mut answers = self.answers.lock();
         let next = match answers.len() {
             0 | 1 => answers.front().copied(),
             _ => answers.pop_front(),
         };
-        next.unwrap_or(Answer::Succeed)
+        next.unwrap_or(ProviderAnswer::Succeed)
     }
 }
 
 #[async_trait]
-impl Sink for Recorder {
+impl Sink for RecordingSink {
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError> {
         self.calls.lock().push(attempt.action.payload.clone());
         match self.next_answer() {
-            Answer::Succeed => ProviderResponse::success(&serde_json::json!({}))
-                .map_err(|error| failed_for_good(&error.to_string())),
-            Answer::Fail => Err(failed_for_good("the test has it fail")),
-            Answer::BeUnavailable => {
-                let message = "the test has it be unavailable";
+            ProviderAnswer::Succeed => ProviderResponse::success(&serde_json::json!({}))
+                .map_err(|error| permanent_failure(&error.to_string())),
+            ProviderAnswer::Fail => Err(permanent_failure("the test makes it fail")),
+            ProviderAnswer::BeUnavailable => {
+                let message = "the test makes it unavailable";
                 Err(SinkError::transient(FailureCode::Connection, message))
             }
-            Answer::Hang => pending().await,
+            ProviderAnswer::Hang => pending().await,
         }
     }
 }
 
-fn failed_for_good(message: &str) -> SinkError {
+fn permanent_failure(message: &str) -> SinkError {
     SinkError::permanent(FailureCode::ExecutionFailed, message)
 }
 
-/// An audit trail that keeps its records for as long as the test lasts, by the number of their dispatch.
+/// An audit trail that keeps its records until the test ends, by the number of their dispatch.
 #[derive(Default)]
 pub(crate) struct RecordedTrail(Mutex<BTreeMap<u64, Arc<AuditRecord>>>);
 

@@ -1,4 +1,4 @@
-//! What came of the tests, for people: a line a file, what failed and how, a summary, and which rules were tested.
+//! The results of the tests as text: one line per file, the failures, a summary, and which rules were tested.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -7,52 +7,52 @@ use std::time::Duration;
 use acteon_core::rules::RuleSummary;
 use compact_str::CompactString;
 
-use crate::compare::Mismatch;
-use crate::span::shown;
+use crate::compare::{Mismatch, count};
+use crate::duration::shown;
 
-/// What came of all tests.
+/// The results of all tests.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct SuiteReport {
     /// By the names of the files.
     pub files: Vec<FileReport>,
-    /// Every rule and how often it matched; empty when that was not counted.
+    /// Every rule and how often it matched; empty if matches were not counted.
     pub coverage: Coverage,
 }
 
-/// What came of the tests of one file. Displayed, it is the line to show when the file is done.
+/// The results of the tests of one file. `Display` writes the line to print when the file is done.
 #[derive(Debug)]
 pub struct FileReport {
     /// The file, below the directory as it was named.
     pub file: String,
-    /// In the order of the file; those that the filter leaves out are not here.
+    /// In the order of the file, without the tests that the filter leaves out.
     pub tests: Vec<TestReport>,
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Debug)]
 pub struct TestReport {
     /// Its name.
     pub name: String,
-    /// Where it begins.
+    /// The line where it begins.
     pub line: usize,
-    /// What failed, in the order of the timeline; empty when it passed.
-    pub failures: Vec<Failure>,
+    /// The steps that failed, in the order of the timeline; empty if the test passed.
+    pub failures: Vec<FailedStep>,
 }
 
 /// A step that did not go as expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedStep {
     /// From 1.
     pub step: usize,
-    /// Where the step begins.
+    /// The line where the step begins.
     pub line: usize,
-    /// When, after the start.
+    /// The time since the start.
     pub at: Duration,
-    /// Which dispatch of how many, when the step has several.
+    /// Which dispatch of how many, if the step has several.
     pub turn: Option<(u32, u32)>,
     /// How many more dispatches of the step failed.
     pub more: u32,
-    /// What is different.
+    /// The differences.
     pub mismatches: Vec<Mismatch>,
 }
 
@@ -60,7 +60,7 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Coverage(Vec<(RuleSummary, u64)>);
 
-impl Report {
+impl SuiteReport {
     /// How many tests were run.
     pub fn tests(&self) -> usize {
         self.files.iter().map(|file| file.tests.len()).sum()
@@ -71,22 +71,24 @@ impl Report {
         self.files.iter().map(FileReport::failed).sum()
     }
 
-    /// All failures, each with its place and what is different; empty when there are none.
+    /// All failures, each with its place and differences; empty if there are none.
     pub fn failures(&self) -> String {
         let mut text = String::new();
         for file in &self.files {
             for test in file.tests.iter().filter(|test| !test.failures.is_empty()) {
                 // Writing to a string does not fail.
                 let _ = writeln!(text, "\n{}:{}: {}", file.file, test.line, test.name);
-                let _ = write!(text, "{}", test.told());
+                let _ = write!(text, "{}", test.failures_text());
             }
         }
         text
     }
 
-    /// One line on the whole.
+    /// One line about all tests.
     pub fn summary(&self) -> String {
-        let (files, tests, failed) = (self.files.len(), self.tests(), self.failed());
+        let files = self.files.len();
+        let tests = self.tests();
+        let failed = self.failed();
         let passed = tests - failed;
         format!(
             "{}, {}: {passed} passed, {failed} failed",
@@ -115,13 +117,13 @@ impl fmt::Display for FileReport {
 }
 
 impl TestReport {
-    /// What failed, step by step.
-    pub(crate) fn told(&self) -> String {
+    /// The failed steps as text.
+    pub(crate) fn failures_text(&self) -> String {
         self.failures.iter().map(ToString::to_string).collect()
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FailedStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -156,8 +158,10 @@ impl Coverage {
         Self(
             rules
                 .into_iter()
-                .map(|rule| (times(&rule), rule))
-                .map(|(n, rule)| (rule, n))
+                .map(|rule| {
+                    let times = times(&rule);
+                    (rule, times)
+                })
                 .collect(),
         )
     }
@@ -170,9 +174,10 @@ impl Coverage {
 }
 
 impl fmt::Display for Coverage {
-    /// A line a rule, with how often it matched; those that no test matched say so.
+    /// One line per rule with how often it matched; a note marks rules that no test matched.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rules, missing) = (self.0.len(), self.unmatched().count());
+        let rules = self.0.len();
+        let missing = self.unmatched().count();
         writeln!(
             f,
             "{} of {} matched by a test",
@@ -189,14 +194,4 @@ impl fmt::Display for Coverage {
         }
         Ok(())
     }
-}
-
-/// "1 test", "2 tests".
-pub(crate) fn count(number: usize, what: &str) -> String {
-    let ending = match (number, what.ends_with("ch")) {
-        (1, _) => "",
-        (_, true) => "es",
-        _ => "s",
-    };
-    format!("{number} {what}{ending}")
 }

@@ -7,32 +7,32 @@ use std::fs;
 use std::path::Path;
 
 use acteon_pipeline::{PipelineOptions, ProviderOptions};
-use acteon_rules::{KnownProviders, Settings};
+use acteon_rules::{CompileSettings, KnownProviders};
 use tempfile::TempDir;
 
-use crate::{LoadError, Report, Selection, Suite, Surroundings, stand_in};
+use crate::{LoadError, Selection, Suite, SuiteReport, SuiteSettings, stand_in};
 
-/// Nothing is configured: every name is a provider.
-fn bare() -> Surroundings {
-    Surroundings {
-        rules: Settings::default(),
+/// No providers are configured, so every name is a provider.
+fn bare() -> SuiteSettings {
+    SuiteSettings {
+        rules: CompileSettings::default(),
         pipeline: PipelineOptions::default(),
         providers: Vec::new(),
     }
 }
 
-/// Only these providers are configured, with their defaults but for what `change` does.
-fn configured(names: &[&str], change: impl Fn(&mut ProviderOptions)) -> Surroundings {
+/// Only these providers are configured, with the defaults and the changes of `change`.
+fn configured(names: &[&str], change: impl Fn(&mut ProviderOptions)) -> SuiteSettings {
     let options = names.iter().map(|name| {
         let mut options = ProviderOptions::new(name, stand_in());
         change(&mut options);
         options
     });
     let known = names.iter().map(|name| (*name).into()).collect();
-    Surroundings {
-        rules: Settings {
+    SuiteSettings {
+        rules: CompileSettings {
             providers: KnownProviders::Only(known),
-            ..Settings::default()
+            ..CompileSettings::default()
         },
         providers: options.collect(),
         ..bare()
@@ -47,13 +47,13 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn load(rules: &str, tests: &str, surroundings: Surroundings) -> Result<Suite, LoadError> {
+fn load(rules: &str, tests: &str, settings: SuiteSettings) -> Result<Suite, LoadError> {
     let folder = folder(&[("rules.yaml", rules), ("a.test.yaml", tests)]);
-    Suite::load(folder.path(), surroundings)
+    Suite::load(folder.path(), settings)
 }
 
-fn run(rules: &str, tests: &str, surroundings: Surroundings) -> Report {
-    let suite = load(rules, tests, surroundings).unwrap_or_else(|error| panic!("{error}"));
+fn run(rules: &str, tests: &str, settings: SuiteSettings) -> SuiteReport {
+    let suite = load(rules, tests, settings).unwrap_or_else(|error| panic!("{error}"));
     suite.run(&Selection::default(), |_| {}).unwrap()
 }
 
@@ -88,6 +88,6 @@ fn what_the_guide_shows_passes_and_its_failing_report_is_real() {
     assert_eq!((report.failures().as_str(), report.tests()), ("", 2));
     let broken = rules.replace("3600", "60");
     let shown = run(&broken, tests, bare()).failures();
-    let told = shown.trim_start().split_once(".yaml").unwrap().1.trim_end();
-    assert!(guide.contains(told), "the guide does not show:\n{told}");
+    let text = shown.trim_start().split_once(".yaml").unwrap().1.trim_end();
+    assert!(guide.contains(text), "the guide does not show:\n{text}");
 }

@@ -1,43 +1,43 @@
-//! `acteon-server check`: builds everything that is configured, as `run` does, but starts nothing. Also warns about rules
-//! that are valid but probably not intended.
+//! `acteon-server check`: builds everything that is configured, as `run` does, but starts nothing. Also warns about
+//! rules that are valid but probably not intended.
 
 use std::path::Path;
 
-use acteon_config::{Problem, Problems, Reading, Settings, SourceSettings};
+use acteon_config::{Problem, ProblemList, SourceSettings};
 use acteon_core::rules::RuleProblem;
 use acteon_pipeline::{read_rule_files, read_rule_test_files};
 use acteon_rules::{RuleFile, lint};
 
-use crate::compose::{Assembly, rule_settings};
+use crate::adapters::{Config, ConfigFile};
+use crate::assembly::{Assembly, rule_settings};
 use crate::metrics::Metrics;
 use crate::problems::of_rule;
 
-/// A configuration under which the server starts.
-pub struct Checked {
+/// A configuration with which the server starts.
+pub struct CheckResult {
     /// The server without its listeners.
     pub assembly: Assembly,
-    /// How many sources there are beside HTTP.
+    /// The number of sources, not counting HTTP.
     pub sources: usize,
-    /// How many providers are configured.
+    /// The number of configured providers.
     pub providers: usize,
-    /// How many rules there are.
+    /// The number of rules.
     pub rules: usize,
-    /// What is allowed and yet hardly meant, by file, line and column.
+    /// What is valid but probably not intended, by file, line and column.
     pub warnings: Vec<Problem>,
 }
 
-/// Builds all that was read, and looks over its rules.
+/// Builds all parts and lints the rules.
 ///
 /// # Errors
-/// All for which the server would not start, but for its addresses: those are taken when it listens.
-pub async fn check(reading: Reading, metrics: Metrics) -> Result<Checked, Problems> {
-    let settings = reading.settings.as_ref();
-    let (sources, providers) = settings.map_or((0, 0), |settings| {
-        (settings.sources.len(), settings.providers.len())
-    });
-    let linted = settings.map(warnings);
-    let assembly = Assembly::build(reading, metrics).await?;
-    Ok(Checked {
+/// Everything that keeps the server from starting, except addresses in use: those are found when it listens.
+pub async fn check(file: ConfigFile, metrics: Metrics) -> Result<CheckResult, ProblemList> {
+    let config = file.config.as_ref();
+    let sources = config.map_or(0, |config| config.sources.len());
+    let providers = config.map_or(0, |config| config.providers.len());
+    let linted = config.map(warnings);
+    let assembly = Assembly::build(file, metrics).await?;
+    Ok(CheckResult {
         rules: assembly.rule_count(),
         assembly,
         sources,
@@ -46,7 +46,7 @@ pub async fn check(reading: Reading, metrics: Metrics) -> Result<Checked, Proble
     })
 }
 
-/// The pairs of sources of which one writes to what the other reads, or writes to as well.
+/// The pairs of sources that conflict: one writes to what the other reads or writes.
 pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<Problem> {
     let mut overlaps = Vec::new();
     let uses = |source: &SourceSettings| source.plan.uses(&source.keys.name);
@@ -54,9 +54,9 @@ pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<Problem> {
     for (at, (source, own)) in sources.iter().zip(&used).enumerate() {
         let before = sources.iter().zip(&used).take(at);
         overlaps.extend(before.filter_map(|(other, theirs)| {
-            let what = own.overlap(theirs)?;
+            let shared = own.overlap(theirs)?;
             let message = format!(
-                "the sources `{}` and `{}` both use {what}, and one of them writes to it",
+                "the sources `{}` and `{}` both use {shared}, and one of them writes to it",
                 other.keys.name, source.keys.name
             );
             Some(source.section.problem("", &message))
@@ -65,13 +65,13 @@ pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<Problem> {
     overlaps
 }
 
-/// Looks over the rules of the configured directory. The tests beside them are taken for examples of actions. Of rules
-/// that cannot be loaded nothing is said here.
-fn warnings(settings: &Settings) -> Vec<Problem> {
-    let Some(directory) = settings.rules.directory.as_deref() else {
+/// Lints the rules of the configured directory, with the actions of its tests as examples. Rules that cannot be loaded
+/// are reported elsewhere.
+fn warnings(config: &Config) -> Vec<Problem> {
+    let Some(directory) = config.rules.directory.as_deref() else {
         return Vec::new();
     };
-    let known = rule_settings(settings);
+    let known = rule_settings(config);
     let Ok(folder) = read_rule_files(directory) else {
         return Vec::new();
     };
@@ -84,8 +84,8 @@ fn warnings(settings: &Settings) -> Vec<Problem> {
     found.iter().map(|problem| of_rule(None, problem)).collect()
 }
 
-/// The tests of a directory, or what cannot be read of them: some of them would make fields look unknown that the others
-/// have.
+/// The tests of a directory, or the errors of unreadable ones: a part of the tests alone would make fields of the others
+/// look unknown.
 fn examples(directory: &Path) -> (Vec<RuleFile>, Vec<RuleProblem>) {
     match read_rule_test_files(directory) {
         Ok(tests) if tests.unreadable.is_empty() => (tests.files, Vec::new()),

@@ -12,10 +12,10 @@ pub(crate) struct Arguments {
     /// The configuration file [default: acteon.toml if it is there]
     #[arg(short = 'c', long = "config", value_name = "PATH", global = true)]
     pub(crate) config: Option<PathBuf>,
-    /// The address to listen on; wins over the file and the environment
+    /// The address to listen on; overrides the file and the environment
     #[arg(long, global = true)]
     pub(crate) host: Option<String>,
-    /// The port to listen on; wins over the file and the environment
+    /// The port to listen on; overrides the file and the environment
     #[arg(long, global = true)]
     pub(crate) port: Option<u16>,
     #[command(subcommand)]
@@ -28,46 +28,46 @@ pub(crate) enum Command {
     Run,
     /// Validate configuration and rules without starting anything
     ///
-    /// Builds all that is configured, as `run` does, and connects to nothing. Warns about what is allowed and yet hardly
-    /// meant: rules that can never match, providers that nobody has, fields that no test has. Ends with 1 when something is
-    /// wrong.
+    /// Builds everything that is configured, as `run` does, but connects to nothing. Warns about what is valid but
+    /// probably not intended: rules that can never match, unknown providers, fields that no test has. Exits with 1 if
+    /// there are mistakes.
     Check(CheckArguments),
     /// Run the rule tests of a directory, offline and in virtual time
     ///
-    /// Ends with 0 when all pass, with 1 when one fails, and with 2 when there is nothing to run: no tests, or mistakes
-    /// in the rules, the tests or the configuration.
+    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if nothing can run: there are no tests, or mistakes in
+    /// the rules, the tests or the configuration.
     Test(TestArguments),
     /// Try one action against rules, offline
     ///
-    /// Takes what `POST /v1/rules/evaluate` takes, so also `evaluate_at`, `evaluate_all` and `mock_state`; without the
-    /// latter the state is empty. Shows the verdict, and what each rule did and why. Ends with 0 when it was evaluated,
-    /// with 1 when a rule failed, and with 2 when nothing was evaluated: mistakes in the rules, the action or the
+    /// Accepts the body of `POST /v1/rules/evaluate`, including `evaluate_at`, `evaluate_all` and `mock_state`, without
+    /// which the state is empty. Prints the verdict, and the result of each rule with its reason. Exits with 0 if the
+    /// action was evaluated, with 1 if a rule failed, and with 2 if there are mistakes in the rules, the action or the
     /// configuration.
     Eval(EvalArguments),
-    /// Encrypt a secret from standard input, to be put into the configuration as ENC[...]
+    /// Encrypt a secret from standard input for use in the configuration as ENC[...]
     ///
-    /// The key is 64 hex digits or the base64 of 32 bytes, in the environment variable ACTEON_AUTH_KEY; that of an id in
-    /// ACTEON_AUTH_KEY_<ID>. The end of the last line is not part of the secret.
+    /// The key is 64 hex digits or the base64 of 32 bytes in the environment variable ACTEON_AUTH_KEY, or
+    /// ACTEON_AUTH_KEY_<ID> for a key with an id. A line break at the end is not part of the secret.
     Encrypt(EncryptArguments),
-    /// What concerns the configuration file
+    /// Print the configuration or its schema
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// What concerns rule files
+    /// Print the schema of rule files
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Print completions for a shell
     Completions {
-        /// The shell that reads them
+        /// The shell
         shell: Shell,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// End with 1 when there are warnings, too
+    /// Exit with 1 also if there are warnings
     #[arg(long)]
     pub(crate) deny_warnings: bool,
-    /// Also try to reach the brokers, providers and backends that are configured
+    /// Also try to connect to all configured brokers, providers and backends
     #[arg(long)]
     pub(crate) connect: bool,
 }
@@ -81,16 +81,16 @@ pub(crate) struct EncryptArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
-    /// The rules and, beside them, the files *.test.yaml [default: `rules.directory` of the configuration]
+    /// The directory of the rules and their *.test.yaml files [default: `rules.directory` of the configuration]
     #[arg(value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
-    /// Only tests whose name holds this text
+    /// Run only tests whose name contains this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// List all rules with how often the tests matched them
+    /// List how often the tests matched each rule
     #[arg(long)]
     pub(crate) coverage: bool,
-    /// Write the report as JUnit XML, too
+    /// Also write the report as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
@@ -103,7 +103,7 @@ pub(crate) struct EvalArguments {
     /// The file of the action, as JSON [default: standard input]
     #[arg(value_name = "ACTION")]
     pub(crate) action: Option<PathBuf>,
-    /// Print what the API would answer
+    /// Print the response of the API
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -112,7 +112,7 @@ pub(crate) struct EvalArguments {
 pub(crate) enum ConfigCommand {
     /// Print a JSON Schema of the configuration file, for editors
     Schema,
-    /// Print the effective configuration, each value with where it comes from; secrets are hidden
+    /// Print the effective configuration, each value with its origin; secrets are hidden
     Show,
 }
 
@@ -122,7 +122,7 @@ pub(crate) enum RulesCommand {
     Schema,
 }
 
-/// What completes the command line in this shell.
+/// The completion script for a shell.
 pub(crate) fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     let mut command = Arguments::command();

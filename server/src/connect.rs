@@ -1,5 +1,5 @@
-//! `acteon-server check --connect`: tries to connect to every configured broker, provider and backend, as the server would,
-//! and changes nothing there.
+//! `acteon-server check --connect`: tries to connect to every configured broker, provider and backend, as the server
+//! would, and changes nothing there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,84 +9,86 @@ use acteon_core::{Audit, BuildError, Sink, Source, State};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::compose::Assembly;
+use crate::assembly::Assembly;
 use crate::problems::{of_option, with_causes};
 
-/// How long one part may take to reach whom it is to talk to.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for one connection.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A part that talks to somebody outside.
-pub(crate) struct Contact {
+/// A part that connects to a remote service.
+pub(crate) struct RemotePart {
     name: String,
     section: Section,
-    part: Part,
+    port: DialedPort,
 }
 
-enum Part {
+enum DialedPort {
     State(Arc<dyn State>),
     Audit(Arc<dyn Audit>),
     Source(Arc<dyn Source>),
     Sink(Arc<dyn Sink>),
 }
 
-/// How it went for one part.
+/// The result of dialing one part.
 #[derive(Debug)]
-pub struct Contacted {
-    /// Such as ``source `orders` ``.
+pub struct DialResult {
+    /// The part, such as ``source `orders` ``.
     pub name: String,
-    /// Who answered, `None` where there is nobody to reach, or why nobody did.
+    /// The service that answered; `None` if the part has none.
     pub reached: Result<Option<String>, Problem>,
 }
 
 impl Assembly {
-    /// Tries to reach all whom the configuration names, side by side.
-    pub async fn connect(&self) -> Vec<Contacted> {
-        join_all(self.contacts.iter().map(Contact::dial)).await
+    /// Dials all parts concurrently.
+    pub async fn connect(&self) -> Vec<DialResult> {
+        join_all(self.remote_parts.iter().map(RemotePart::dial)).await
     }
 }
 
-impl Contact {
-    pub(crate) fn of_state(backend: &str, state: &Arc<dyn State>, section: Section) -> Self {
+impl RemotePart {
+    pub(crate) fn state(backend: &str, state: &Arc<dyn State>, section: Section) -> Self {
         let name = format!("state backend `{backend}`");
-        Self::new(name, Part::State(state.clone()), section)
+        Self::new(name, DialedPort::State(state.clone()), section)
     }
 
-    pub(crate) fn of_audit(backend: &str, audit: &Arc<dyn Audit>, section: Section) -> Self {
+    pub(crate) fn audit(backend: &str, audit: &Arc<dyn Audit>, section: Section) -> Self {
         let name = format!("audit backend `{backend}`");
-        Self::new(name, Part::Audit(audit.clone()), section)
+        Self::new(name, DialedPort::Audit(audit.clone()), section)
     }
 
-    pub(crate) fn of_source(name: &str, source: &Arc<dyn Source>, section: Section) -> Self {
+    pub(crate) fn source(name: &str, source: &Arc<dyn Source>, section: Section) -> Self {
         let name = format!("source `{name}`");
-        Self::new(name, Part::Source(source.clone()), section)
+        Self::new(name, DialedPort::Source(source.clone()), section)
     }
 
-    pub(crate) fn of_sink(name: &str, sink: &Arc<dyn Sink>, section: Section) -> Self {
+    pub(crate) fn sink(name: &str, sink: &Arc<dyn Sink>, section: Section) -> Self {
         let name = format!("provider `{name}`");
-        Self::new(name, Part::Sink(sink.clone()), section)
+        Self::new(name, DialedPort::Sink(sink.clone()), section)
     }
 
-    fn new(name: String, part: Part, section: Section) -> Self {
+    fn new(name: String, port: DialedPort, section: Section) -> Self {
         Self {
             name,
             section,
-            part,
+            port,
         }
     }
 
-    async fn dial(&self) -> Contacted {
-        let reached = match timeout(PATIENCE, self.part.dial()).await {
+    async fn dial(&self) -> DialResult {
+        let reached = match timeout(DIAL_TIMEOUT, self.port.dial()).await {
             Ok(reached) => reached,
-            Err(_) => Err(BuildError::new(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(BuildError::new(format!(
+                "no answer within {DIAL_TIMEOUT:?}"
+            ))),
         };
-        Contacted {
+        DialResult {
             name: self.name.clone(),
             reached: reached.map_err(|error| of_option(&self.section, &error)),
         }
     }
 }
 
-impl Part {
+impl DialedPort {
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         let answers = || Some("it answers".to_owned());
         match self {

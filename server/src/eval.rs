@@ -1,33 +1,33 @@
-//! `acteon-server eval`: one action against rules, offline. It reads and answers what `POST /v1/rules/evaluate` does;
-//! the state is taken to be empty, or to be what `mock_state` says.
+//! `acteon-server eval`: evaluates one action against rules, offline. Input and output are those of
+//! `POST /v1/rules/evaluate`. The state is empty unless `mock_state` says otherwise.
 
-mod told;
+mod report;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use acteon_config::Settings;
 use acteon_core::decode::{DecodeError, decode};
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleProblem, RulesError};
 use acteon_core::{Action, Clock};
 use acteon_pipeline::{RuleFolder, read_rule_file, read_rule_files};
-use acteon_rules::{Case, Gathered, RuleSet};
+use acteon_rules::{ExplainRequest, RuleSet, StateAnswers};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::compose::{redactor, rule_settings};
+use crate::adapters::Config;
+use crate::assembly::{redactor, rule_settings};
 
-pub use told::Told;
+pub use report::EvaluationReport;
 
-/// What the rules say.
-pub struct Evaluated {
-    /// What the API answers.
+/// The result of an evaluation.
+pub struct EvalResult {
+    /// The response of the API.
     pub evaluation: Evaluation,
-    /// What of the directory is not read though it looks like rules.
+    /// Files of the directory that look like rules but are not read.
     pub warnings: Vec<RuleProblem>,
 }
 
@@ -55,20 +55,19 @@ pub enum EvalError {
     Both(Box<EvalError>, Box<EvalError>),
 }
 
-/// An action as it was given.
-pub struct Given {
-    /// Where it was read.
+/// An action to evaluate.
+pub struct ActionInput {
+    /// The file it was read from, or standard input.
     pub name: String,
-    /// What was read.
+    /// Its text.
     pub bytes: Bytes,
 }
 
-impl Given {
-    /// From a file; from standard input when none is named, or `-` is. At most one byte more than `bytes_max`, which is
-    /// enough to be refused.
+impl ActionInput {
+    /// Reads a file; reads standard input if the path is absent or `-`.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// If it cannot be read or has more than `bytes_max` bytes.
     pub fn read(path: Option<&Path>, bytes_max: usize) -> Result<Self, EvalError> {
         let path = path.filter(|path| *path != Path::new("-"));
         let name = path.map_or_else(
@@ -93,7 +92,7 @@ impl Given {
         Err(EvalError::Action { action, message })
     }
 
-    /// The action, and what to vary. What is no JSON is told with its place.
+    /// The action and the options of its evaluation. The error for text that is not JSON names its line and column.
     fn request(&self, now: Timestamp) -> Result<(Action, EvaluateOptions), EvalError> {
         if let Err(DecodeError::Json {
             message,
@@ -118,18 +117,18 @@ impl Given {
     }
 }
 
-/// Evaluates an action by the rules of a file or a directory, the configured one when none is given.
+/// Evaluates an action by the rules of a file or a directory; by default, of the configured one.
 ///
 /// # Errors
-/// All that is wrong with the rules and the action.
+/// All mistakes in the rules and the action.
 pub fn evaluate(
-    settings: &Settings,
+    config: &Config,
     rules: Option<&Path>,
-    given: &Given,
-) -> Result<Evaluated, EvalError> {
+    input: &ActionInput,
+) -> Result<EvalResult, EvalError> {
     let now = Clock::system().now();
-    let request = given.request(now);
-    let ((folder, set), (action, mut options)) = match (rule_set(settings, rules), request) {
+    let request = input.request(now);
+    let ((folder, set), (action, mut options)) = match (rule_set(config, rules), request) {
         (Ok(rules), Ok(request)) => (rules, request),
         (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
         (Err(rules), Err(action)) => {
@@ -139,23 +138,24 @@ pub fn evaluate(
     let now = options.evaluate_at.unwrap_or(now);
     let mock = options.mock_state.get_or_insert_with(|| json!({})).clone();
     let reads = set.ask_to_explain(&action, now, &options);
-    let gathered =
-        Gathered::mocked(reads, &mock).map_err(|error| given.wrong(error.to_string()))?;
-    let case = Case {
+    let answers =
+        StateAnswers::mocked(reads, &mock).map_err(|error| input.wrong(error.to_string()))?;
+    let request = ExplainRequest {
         action: &action,
         now,
-        gathered: &gathered,
+        answers: &answers,
     };
-    let (start, redactor) = (Instant::now(), redactor(&settings.audit));
+    let start = Instant::now();
+    let redactor = redactor(&config.audit.redact);
     let stopwatch = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Evaluated {
-        evaluation: set.explain_timed(case, &options, &redactor, &stopwatch),
+    Ok(EvalResult {
+        evaluation: set.explain_timed(request, &options, &redactor, &stopwatch),
         warnings: folder.warnings,
     })
 }
 
-fn rule_set(settings: &Settings, given: Option<&Path>) -> Result<(RuleFolder, RuleSet), EvalError> {
-    let path = given.or(settings.rules.directory.as_deref());
+fn rule_set(config: &Config, given: Option<&Path>) -> Result<(RuleFolder, RuleSet), EvalError> {
+    let path = given.or(config.rules.directory.as_deref());
     let path = path.ok_or(EvalError::NoRules)?;
     let folder = match given {
         Some(file) if file.exists() && !file.is_dir() => read_rule_file(file),
@@ -173,7 +173,7 @@ fn rule_set(settings: &Settings, given: Option<&Path>) -> Result<(RuleFolder, Ru
             unread: warnings.collect(),
         });
     }
-    let set = folder.compile(&rule_settings(settings));
+    let set = folder.compile(&rule_settings(config));
     Ok((folder, set.map_err(EvalError::Rules)?))
 }
 

@@ -1,4 +1,4 @@
-//! What the life of the process logs.
+//! Log lines and metrics about the server as a whole.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,24 +18,24 @@ const CLOSED_FOR_ROOM: &str = "acteon_http_connections_closed_for_room_total";
 /// Describes the server's own metrics and registers those whose labels are known.
 #[rustfmt::skip]
 pub(crate) fn describe() {
-    describe_counter!("acteon_dispatched_total", "Actions that have come to their end, however they ended.");
-    describe_counter!("acteon_actions_total", "Actions by how they ended. Each counts once.");
-    describe_counter!("acteon_dry_runs_total", "Actions of which only was asked what would happen.");
-    describe_counter!("acteon_replayed_total", "Actions that were answered again from memory by their id.");
+    describe_counter!("acteon_dispatched_total", "Settled actions, whatever their outcome.");
+    describe_counter!("acteon_actions_total", "Settled actions by outcome. Each counts once.");
+    describe_counter!("acteon_dry_runs_total", "Dry runs: actions that were evaluated and not delivered.");
+    describe_counter!("acteon_replayed_total", "Actions answered with the remembered outcome of an earlier action of the same id.");
     describe_counter!("acteon_rule_errors_total", "Rules that could not be evaluated for an action.");
-    describe_counter!("acteon_deliveries_total", "Calls of a provider that it accepted.");
-    describe_counter!("acteon_delivery_failures_total", "Calls of a provider that failed.");
-    describe_counter!(CLOSED_FOR_ROOM, "Idle connections that were closed because there were as many as there may be.");
-    describe_gauge!("acteon_in_flight_actions", "Actions that are admitted and not yet settled.");
-    describe_gauge!("acteon_in_flight_bytes", "Bytes of actions that are admitted and not yet settled.");
-    describe_gauge!("acteon_reserved_bytes", "Bytes set aside for what the clients of brokers fetch ahead.");
-    describe_gauge!("acteon_provider_queued", "Actions that wait in the queue of a provider.");
-    describe_gauge!("acteon_provider_in_flight", "Calls of a provider that run.");
-    describe_gauge!("acteon_provider_redelivering", "Actions that wait to be redelivered, as far as this process knows.");
-    describe_gauge!("acteon_breaker_state", "1 for the state that the breaker of a provider is in, else 0.");
-    describe_gauge!("acteon_dead_letters_kept", "Dead letters there are.");
-    describe_gauge!("acteon_dead_letters_full", "1 while there is no room for one more dead letter of a kind, else 0.");
-    describe_gauge!("acteon_build_info", "1, with the version of the server.");
+    describe_counter!("acteon_deliveries_total", "Calls accepted by a provider.");
+    describe_counter!("acteon_delivery_failures_total", "Failed calls of a provider.");
+    describe_counter!(CLOSED_FOR_ROOM, "Idle connections closed to admit another one at the limit of a listener.");
+    describe_gauge!("acteon_in_flight_actions", "Actions admitted and not yet settled.");
+    describe_gauge!("acteon_in_flight_bytes", "Bytes of actions admitted and not yet settled.");
+    describe_gauge!("acteon_reserved_bytes", "Bytes reserved for the prefetch of broker clients.");
+    describe_gauge!("acteon_provider_queued", "Actions waiting in the queue of a provider.");
+    describe_gauge!("acteon_provider_in_flight", "Calls of a provider in progress.");
+    describe_gauge!("acteon_provider_redelivering", "Actions waiting for redelivery, as far as this process knows.");
+    describe_gauge!("acteon_breaker_state", "1 for the current state of a provider's breaker, else 0.");
+    describe_gauge!("acteon_dead_letters_kept", "Stored dead letters.");
+    describe_gauge!("acteon_dead_letters_full", "1 while dead letters of a kind are at their limit, else 0.");
+    describe_gauge!("acteon_build_info", "Always 1; the label is the version of the server.");
     gauge!("acteon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!(CLOSED_FOR_ROOM).increment(0);
     for kind in DeadLetterKind::ALL {
@@ -43,15 +43,15 @@ pub(crate) fn describe() {
     }
 }
 
-/// How long one kind of call takes.
+/// The duration of one kind of call.
 pub(crate) struct Call(Histogram);
 
 impl Call {
     /// Times `call`.
     pub(crate) async fn time<T>(&self, call: impl Future<Output = T>) -> T {
-        let began = Instant::now();
+        let started = Instant::now();
         let result = call.await;
-        self.0.record(began.elapsed());
+        self.0.record(started.elapsed());
         result
     }
 }
@@ -70,7 +70,7 @@ pub(crate) struct StateCalls {
 
 impl StateCalls {
     pub(crate) fn new() -> Self {
-        describe_histogram!(STATE_CALL, "How long calls of the state backend took.");
+        describe_histogram!(STATE_CALL, "Duration of calls to the state backend.");
         let of = |call| Call(histogram!(STATE_CALL, "call" => call));
         Self {
             ping: of("ping"),
@@ -95,7 +95,7 @@ pub(crate) struct AuditCalls {
 
 impl AuditCalls {
     pub(crate) fn new() -> Self {
-        describe_histogram!(AUDIT_CALL, "How long calls of the audit backend took.");
+        describe_histogram!(AUDIT_CALL, "Duration of calls to the audit backend.");
         let of = |call| Call(histogram!(AUDIT_CALL, "call" => call));
         Self {
             ping: of("ping"),
@@ -108,7 +108,8 @@ impl AuditCalls {
 
 /// The server has started. The addresses are those of the API and the admin API.
 pub(crate) fn started(
-    [address, admin_address]: [&str; 2],
+    address: &str,
+    admin_address: &str,
     state: &str,
     Capabilities { durable, shared }: Capabilities,
 ) {
@@ -139,101 +140,95 @@ pub(crate) fn dead_letters_full(kind: DeadLetterKind, full: &str) {
     tracing::warn!(
         kind = kind.as_str(),
         full,
-        "the dead letters are full: sources keep what would become one, and wait"
+        "dead letters are full: sources keep failed messages and wait"
     );
 }
 
 pub(crate) fn dead_letters_have_room(kind: DeadLetterKind) {
-    tracing::info!(
-        kind = kind.as_str(),
-        "there is room among the dead letters again"
-    );
+    tracing::info!(kind = kind.as_str(), "dead letters have room again");
 }
 
-/// How many actions have not come to their end.
+/// The number of actions not yet settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InFlight {
-    /// Those of HTTP callers, who are told.
-    pub(crate) of_callers: u32,
-    /// Those that come back from their source.
-    pub(crate) of_brokers: u32,
+    /// From HTTP. Their callers get a response.
+    pub(crate) from_http: u32,
+    /// From brokers, which deliver them again.
+    pub(crate) from_brokers: u32,
 }
 
 pub(crate) fn draining(limit: Duration, in_flight: InFlight) {
     let InFlight {
-        of_callers,
-        of_brokers,
+        from_http,
+        from_brokers,
     } = in_flight;
     tracing::info!(
         ?limit,
-        of_callers,
-        of_brokers,
-        "draining: nothing new is taken, work in flight finishes"
+        from_http,
+        from_brokers,
+        "draining: nothing new is accepted, work in flight finishes"
     );
 }
 
 pub(crate) fn deadline_passed(in_flight: InFlight) {
     let InFlight {
-        of_callers,
-        of_brokers,
+        from_http,
+        from_brokers,
     } = in_flight;
     tracing::warn!(
-        of_callers,
-        of_brokers,
-        "the time to drain is over: HTTP callers are answered SHUTTING_DOWN, what is of brokers comes back from them"
+        from_http,
+        from_brokers,
+        "the time to drain is over: HTTP callers get SHUTTING_DOWN, brokers will redeliver"
     );
 }
 
 pub(crate) fn ended(in_flight: InFlight, records_lost: u64) {
     let InFlight {
-        of_callers,
-        of_brokers,
+        from_http,
+        from_brokers,
     } = in_flight;
-    tracing::info!(of_callers, of_brokers, records_lost, "ended");
+    tracing::info!(from_http, from_brokers, records_lost, "ended");
 }
 
 pub(crate) fn second_signal(in_flight: InFlight) {
     let InFlight {
-        of_callers,
-        of_brokers,
+        from_http,
+        from_brokers,
     } = in_flight;
-    tracing::warn!(of_callers, of_brokers, "a second signal: ending at once");
+    tracing::warn!(from_http, from_brokers, "a second signal: ending at once");
 }
 
-/// Some part does not end although it was told to give up.
+/// A task does not end although it was cut off.
 pub(crate) fn hangs() {
-    tracing::error!("something hangs: it is left behind");
+    tracing::error!("a task hangs: ending without it");
 }
 
-/// Requests were answered in place of those who worked on them.
+/// Requests were refused while they were processed.
 pub(crate) fn requests_cut_off(requests: usize) {
     if requests > 0 {
-        tracing::warn!(requests, "requests under way are answered SHUTTING_DOWN");
+        tracing::warn!(requests, "requests in progress get SHUTTING_DOWN");
     }
 }
 
-/// A listener has as many connections as it may have, and one that was idle was closed.
+/// A listener at its limit of connections closed an idle one.
 pub(crate) fn closed_for_room() {
     counter!(CLOSED_FOR_ROOM).increment(1);
 }
 
 pub(crate) fn source_ended(error: &acteon_core::source::SourceError) {
-    tracing::error!(
-        error = error as &dyn std::error::Error,
-        "a source cannot go on"
-    );
+    tracing::error!(error = error as &dyn std::error::Error, "a source failed");
 }
 
 pub(crate) fn listener_failed(error: &std::io::Error) {
     tracing::error!(error = error as &dyn std::error::Error, "a listener failed");
 }
 
-/// The rules were read again because a signal asked for it.
+/// A signal reloaded the rules.
 pub(crate) fn reloaded(rules: usize, generation: u64) {
     tracing::info!(rules, generation, "reloaded at SIGHUP");
 }
 
-/// The rules were not read again. What is wrong with their files is told where they are read.
+/// A signal could not reload the rules. Mistakes in their files are logged where they are read.
 pub(crate) fn not_reloaded(error: &acteon_admin_api::AdminError) {
     tracing::warn!(
         error = error as &dyn std::error::Error,

@@ -1,4 +1,4 @@
-//! How full the state backend is, asked now and then for the metrics and the log: what fills up makes sources wait.
+//! Watches how full the state backend is, for the metrics and the log. A full backend makes sources wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events;
 
-const ASKED_EVERY: Duration = Duration::from_secs(10);
-/// How long the backend may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// The time limit for an answer of the backend.
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks until `closing`. A backend that does not answer is what readiness tells of.
+/// Pings the backend until `closing`. Readiness reports a backend that does not answer.
 pub(crate) async fn watch(state: Arc<dyn State>, closing: CancellationToken) {
-    let mut ticks = interval(ASKED_EVERY);
+    let mut ticks = interval(PING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = Fullness::default();
     loop {
@@ -24,16 +24,17 @@ pub(crate) async fn watch(state: Arc<dyn State>, closing: CancellationToken) {
             _ = ticks.tick() => {}
             () = closing.cancelled() => return,
         }
-        if let Ok(Ok(fullness)) = timeout(PATIENCE, state.ping()).await {
-            tell(&before, &fullness);
+        if let Ok(Ok(fullness)) = timeout(PING_TIMEOUT, state.ping()).await {
+            report_changes(&before, &fullness);
             before = fullness;
         }
     }
 }
 
-fn tell(before: &Fullness, now: &Fullness) {
+fn report_changes(before: &Fullness, now: &Fullness) {
     for kind in DeadLetterKind::ALL {
-        let (level, was_full) = (now.of(kind), before.of(kind).full.is_some());
+        let level = now.of(kind);
+        let was_full = before.of(kind).full.is_some();
         events::dead_letters_kept(kind, level);
         match &level.full {
             Some(full) if !was_full => events::dead_letters_full(kind, full),

@@ -1,16 +1,15 @@
 //! The composition root: puts the adapters, the pipeline and the APIs together and keeps them running.
 //!
-//! [`Server::build`] touches what it must and starts nothing; [`Server::run`] starts everything, and joins it at the
-//! end. Nothing in here decides, delivers or stores.
+//! [`Server::build`] builds and listens but starts nothing; [`Server::run`] starts everything, and joins it at the end.
+//! Nothing here decides, delivers or stores.
 
 mod adapters;
+mod assembly;
 pub mod check;
-mod compose;
 mod connect;
 pub mod eval;
 mod events;
 mod fullness;
-mod ground;
 mod listen;
 mod metered;
 mod metrics;
@@ -20,14 +19,15 @@ mod readiness;
 mod reload;
 mod rest;
 mod run;
+mod shared_parts;
 mod signals;
 pub mod test;
 
-pub use adapters::AdapterSet;
-pub use compose::{Assembly, Server};
-pub use connect::Contacted;
+pub use adapters::{AdapterSet, Config, ConfigFile, PipelineConfig};
+pub use assembly::{Assembly, Server};
+pub use connect::DialResult;
 pub use metrics::Metrics;
-pub use run::Ended;
+pub use run::ShutdownOutcome;
 pub use signals::Signals;
 
 #[cfg(test)]

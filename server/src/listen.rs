@@ -1,18 +1,18 @@
-//! Serves a router on a socket until told to stop, and lets the requests under way finish. How long each connection may
-//! idle, and how many there are, is bounded.
+//! Serves a router on a listener until shutdown, then lets the requests in progress finish. Limits the number of
+//! connections and how long each may be idle.
 
-mod answering;
 mod connections;
-mod life;
 mod refusal;
-mod timed;
+mod service;
+mod socket;
+mod state;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_config::ServerSettings;
-use acteon_connect_http::Mannered;
+use acteon_connect_http::ApiService;
 use acteon_core::Shutdown;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,30 +22,30 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::answering::Answering;
-use self::connections::{Connections, Entered};
-use self::timed::Timed;
+use self::connections::{ConnectionPermit, OpenConnections};
+use self::service::RequestService;
+use self::socket::TimedSocket;
 use crate::events;
 
-/// How long nothing is accepted after there was no room for a connection.
-const NO_ROOM_WAIT: Duration = Duration::from_millis(500);
-/// The longest head of a request, and how much of a body is read at once.
+/// The wait after a connection could not be accepted.
+const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(500);
+/// The maximum size of a request's head, and of one read of a body.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
-/// After the time to drain: how long those who wait may take to hear how their actions ended, and then to hear that
-/// the process ends.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The time for each of the last two steps after the time to drain: answering callers whose actions are given up, then
+/// answering the rest.
+const CUT_OFF_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What bounds the connections of a listener.
+/// The limits on the connections of a listener.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ConnectionLimits {
     pub(crate) connections: usize,
-    /// From the beginning, or the end of an answer, to the first byte of a request.
+    /// From the start of a connection or the end of a response to the first byte of a request.
     pub(crate) idle: Duration,
     /// From the first byte of a request to the end of its head.
     pub(crate) head: Duration,
 }
 
-impl Limits {
+impl ConnectionLimits {
     pub(crate) fn of(settings: &ServerSettings) -> Self {
         Self {
             connections: settings.max_connections,
@@ -55,11 +55,11 @@ impl Limits {
     }
 }
 
-/// Serves until `stop` and all connections have ended. After `abandon` who waits is told so.
+/// Serves until `stop`, and then until all connections have ended. After `abandon`, callers still waiting get a refusal.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Mannered,
-    limits: Limits,
+    router: ApiService,
+    limits: ConnectionLimits,
     shutdown: Shutdown,
 ) {
     let Shutdown { stop, abandon } = shutdown;
@@ -73,7 +73,7 @@ pub(crate) async fn serve(
     listening.close(async { abandon.cancelled().await }).await;
 }
 
-/// Accepts for ever.
+/// Accepts connections forever.
 async fn accept(listener: &TcpListener, listening: &Listening, tasks: &mut JoinSet<()>) {
     loop {
         let accepted = tokio::select! {
@@ -82,35 +82,35 @@ async fn accept(listener: &TcpListener, listening: &Listening, tasks: &mut JoinS
         };
         match accepted {
             Ok((socket, _)) => {
-                // Answers are small and leave in one write: waiting for more would only delay them.
+                // Responses are small and sent in one write, so waiting for more data would only delay them.
                 let _ = socket.set_nodelay(true);
-                // The next one is not accepted before there is a place for this one.
-                let entered = listening.connections.enter().await;
-                tasks.spawn(listening.connection(socket, entered));
+                // The next connection is accepted only after this one is admitted.
+                let permit = listening.connections.admit().await;
+                tasks.spawn(listening.connection(socket, permit));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 events::listener_failed(&error);
-                sleep(NO_ROOM_WAIT).await;
+                sleep(ACCEPT_RETRY_WAIT).await;
             }
         }
     }
 }
 
-/// What the connections of a listener share.
+/// Shared by the connections of a listener.
 struct Listening {
     http: http1::Builder,
-    router: Mannered,
-    limits: Limits,
-    connections: Arc<Connections>,
+    router: ApiService,
+    limits: ConnectionLimits,
+    connections: Arc<OpenConnections>,
     ending: GracefulShutdown,
 }
 
 impl Listening {
-    fn new(router: Mannered, limits: Limits) -> Self {
+    fn new(router: ApiService, limits: ConnectionLimits) -> Self {
         let mut http = http1::Builder::new();
-        // A client that has sent its request and hangs up wants it done: the end of its bytes ends nothing here. The
-        // library's own limit for heads counts the time between requests, too: ours does not.
+        // A client that closes its side after a request still wants it processed, so that ends nothing. The library's
+        // limit on heads also counts the time between requests, so ours replaces it.
         http.half_close(true)
             .header_read_timeout(None)
             .max_buf_size(BUFFER_BYTES_MAX);
@@ -118,28 +118,32 @@ impl Listening {
             http,
             router,
             limits,
-            connections: Connections::at_most(limits.connections),
+            connections: OpenConnections::at_most(limits.connections),
             ending: GracefulShutdown::new(),
         }
     }
 
-    fn connection<S>(&self, socket: S, entered: Entered) -> impl Future<Output = ()> + use<S>
+    fn connection<S>(
+        &self,
+        socket: S,
+        permit: ConnectionPermit,
+    ) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let life = entered.life().clone();
-        let answering = Answering::new(self.router.clone(), life.clone());
-        let socket = Timed::new(socket, life, entered.idling(), self.limits);
-        let connection = self.http.serve_connection(TokioIo::new(socket), answering);
+        let state = permit.state().clone();
+        let service = RequestService::new(self.router.clone(), state.clone());
+        let socket = TimedSocket::new(socket, state, permit.idle_reporter(), self.limits);
+        let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let connection = self.ending.watch(connection);
         async move {
-            // How a connection ends is its client's concern: there is nobody to tell.
+            // Errors of a connection concern only its client.
             let _ = connection.await;
-            drop(entered);
+            drop(permit);
         }
     }
 
-    /// Lets the requests under way finish until `abandon`.
+    /// Lets the requests in progress finish until `abandon`.
     async fn close(self, abandon: impl Future<Output = ()>) {
         let closed = self.ending.shutdown();
         tokio::pin!(closed);
@@ -147,16 +151,16 @@ impl Listening {
             () = closed.as_mut() => return,
             () = abandon => {}
         }
-        // Those whose actions are given up now hear it from the pipeline.
-        if timeout(LAST_WORDS, closed.as_mut()).await.is_err() {
+        // The pipeline answers callers whose actions it gives up.
+        if timeout(CUT_OFF_TIMEOUT, closed.as_mut()).await.is_err() {
             events::requests_cut_off(self.connections.cut_off());
-            // Who does not read does not hear it.
-            let _ = timeout(LAST_WORDS, closed).await;
+            // A client that does not read misses it.
+            let _ = timeout(CUT_OFF_TIMEOUT, closed).await;
         }
     }
 }
 
-/// Whether it went before it was accepted.
+/// Whether the client closed the connection before it was accepted.
 fn is_of_the_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -2,7 +2,7 @@
 
 mod events;
 mod json;
-mod lines;
+mod queue;
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -10,45 +10,45 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use acteon_config::{LogFormat, LogSettings, Place, Problem};
+use acteon_config::{Location, LogFormat, LogSettings, Problem};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use self::lines::Lines;
+pub(crate) use self::queue::LogQueue;
 
-/// The variable that wins over the configured level.
+/// The variable that overrides the configured level.
 const VARIABLE: &str = "RUST_LOG";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// How long the process waits at its end for lines to be written.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// How long the process waits at exit for lines to be written.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The log. Dropping it waits a moment for the remaining lines to be written.
-pub(crate) struct Log(Lines);
+/// The log of the process. Dropping it waits briefly for the remaining lines to be written.
+pub(crate) struct ProcessLog(LogQueue);
 
-impl Log {
-    /// Writes the lines held back so far, and from now on each line at once. A server that cannot start never gets here:
-    /// its mistakes are printed as plain text, with nothing before them.
+impl ProcessLog {
+    /// Writes the lines held back so far, and later lines at once. A server that cannot start never calls this: its
+    /// mistakes are printed as plain text, with nothing before them.
     pub(crate) fn begin(&self) {
         self.0.release();
     }
 }
 
-impl Drop for Log {
+impl Drop for ProcessLog {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.begin();
         }
-        self.0.drain(LAST_LINES);
+        self.0.drain(DRAIN_TIMEOUT);
     }
 }
 
-/// What is wrong with `RUST_LOG`, if it is set.
+/// The mistake in `RUST_LOG`, if there is one.
 pub(crate) fn problem() -> Option<Problem> {
     from_variable()?.err()
 }
 
-/// Starts logging to standard error, held back until [`Log::begin`]; the first line names the file of the configuration.
-/// `RUST_LOG` wins over the configured level. The recorder of the metrics must be installed first.
-pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<Log> {
+/// Starts logging to standard error. Lines are held back until [`ProcessLog::begin`]; the first names the configuration
+/// file. `RUST_LOG` overrides the configured level. The recorder of the metrics must be installed first.
+pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<ProcessLog> {
     let filter = from_variable()
         .and_then(Result::ok)
         .unwrap_or_else(|| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
@@ -61,7 +61,7 @@ pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result
     });
     // A duplicate of the descriptor: a blocked write must not hold the lock of `io::stderr`.
     let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let lines = Lines::to(file)?;
+    let lines = LogQueue::to(file)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
@@ -69,11 +69,11 @@ pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result
         .with_writer(lines.clone());
     match format {
         LogFormat::Text => log.init(),
-        LogFormat::Json => log.event_format(json::Json).init(),
+        LogFormat::Json => log.event_format(json::JsonFormat).init(),
     }
     std::panic::set_hook(Box::new(events::panicked));
     events::starting(config);
-    Ok(Log(lines))
+    Ok(ProcessLog(lines))
 }
 
 fn from_variable() -> Option<Result<EnvFilter, Problem>> {
@@ -81,11 +81,12 @@ fn from_variable() -> Option<Result<EnvFilter, Problem>> {
     Some(filter(&text.to_string_lossy()))
 }
 
-/// Reads a filter. A word that is no level is a target that writes everything, which nobody means who misspells a level.
+/// Reads a filter. The library takes a word that is not a level for a target that logs everything, so a misspelt level
+/// is refused here.
 fn filter(text: &str) -> Result<EnvFilter, Problem> {
     let wrong = |message: String| {
-        let place = Place::Variable(VARIABLE.to_owned());
-        Problem::new(place, "", &message)
+        let location = Location::Variable(VARIABLE.to_owned());
+        Problem::new(location, "", &message)
     };
     let words = text.split(',').map(str::trim);
     let mut misspelt = words.filter_map(|word| Some((word, nearest(word.rsplit('=').next()?)?)));
@@ -103,7 +104,7 @@ fn filter(text: &str) -> Result<EnvFilter, Problem> {
     })
 }
 
-/// The level that a word is near to and is not.
+/// The level that a word probably misspells.
 fn nearest(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let near =
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused_with_what_is_meant() {
-        let told = |text| filter(text).err().map(|problem| problem.to_string());
+        let refusal = |text| filter(text).err().map(|problem| problem.to_string());
         for good in [
             "info",
             "WARN",
@@ -136,17 +137,17 @@ mod tests {
             "acteon_pipeline[span]=trace",
             "warning_service=info",
         ] {
-            assert_eq!(told(good), None, "{good}");
+            assert_eq!(refusal(good), None, "{good}");
         }
-        let meant = |word, level| {
+        let misspelt = |word, level| {
             Some(format!(
                 "RUST_LOG: `{word}` is not a log level; did you mean `{level}`?"
             ))
         };
-        assert_eq!(told("debgu"), meant("debgu", "debug"));
-        assert_eq!(told("acteon=inof,info"), meant("acteon=inof", "info"));
-        assert_eq!(told("information"), meant("information", "info"));
-        let other = told("info,acteon=loud").unwrap();
+        assert_eq!(refusal("debgu"), misspelt("debgu", "debug"));
+        assert_eq!(refusal("acteon=inof,info"), misspelt("acteon=inof", "info"));
+        assert_eq!(refusal("information"), misspelt("information", "info"));
+        let other = refusal("info,acteon=loud").unwrap();
         let expected =
             "RUST_LOG: `info,acteon=loud` is not a filter: that is a level (off, error, ";
         assert!(other.starts_with(expected), "{other}");

@@ -1,4 +1,4 @@
-//! The binary: reads the command line and does as it says. All else is in the library.
+//! The binary: runs the command given on the command line. Everything else is in the library.
 
 mod cli;
 mod logging;
@@ -10,10 +10,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use acteon_config::{DEFAULT_FILE, Inputs, Problems, Reading};
+use acteon_config::{DEFAULT_FILE, Inputs, ProblemList};
 use acteon_rule_tests::{Counting, Selection};
-use acteon_server::eval::{self, Given};
-use acteon_server::{AdapterSet, Assembly, Ended, Metrics, Signals, check, test};
+use acteon_server::eval::{self, ActionInput, EvaluationReport};
+use acteon_server::{
+    AdapterSet, Assembly, ConfigFile, Metrics, ShutdownOutcome, Signals, check, test,
+};
 use anyhow::Context;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
@@ -22,15 +24,15 @@ use crate::cli::{
     Arguments, CheckArguments, Command, ConfigCommand, EncryptArguments, EvalArguments,
     RulesCommand, TestArguments,
 };
-use crate::output::{complain, greet, say};
+use crate::output::{print, print_error, print_on_terminal};
 
-/// How much of standard input is read for a secret: more than may be encrypted.
+/// The maximum read from standard input for a secret. It exceeds what can be encrypted.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
 
-/// How `test` and `eval` end when nothing was run: a test or a rule that fails ends them with 1.
+/// The exit status of `test` and `eval` if nothing ran. A test or a rule that fails makes it 1.
 const NOTHING_RUN: u8 = 2;
 
-/// How the server ends when something was cut off.
+/// The exit status of the server if work was cut off.
 const CUT_OFF: u8 = 3;
 
 #[global_allocator]
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
     match execute(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -58,34 +60,32 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     match &arguments.command {
         Some(Command::Config(ConfigCommand::Schema)) => {
-            say(&serde_json::to_string_pretty(&acteon_config::schema(
-                &adapters.as_known(),
-            ))?);
+            print(&serde_json::to_string_pretty(&adapters.schema())?);
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Config(ConfigCommand::Show)) => {
-            say(acteon_config::show(&inputs, &adapters.as_known())?.trim_end());
+            print(adapters.show(&inputs)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Rules(RulesCommand::Schema)) => {
-            say(&serde_json::to_string_pretty(&acteon_rules::schema())?);
+            print(&serde_json::to_string_pretty(&acteon_rules::schema())?);
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Encrypt(wanted)) => encrypt(wanted, &inputs),
         Some(Command::Check(wanted)) => validate(read(&inputs, &adapters), wanted),
         Some(Command::Completions { shell }) => {
-            say(&cli::completions(*shell));
+            print(&cli::completions(*shell));
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Test(wanted)) => Ok(test_rules(&inputs, &adapters, wanted).unwrap_or_else(
             |error| {
-                complain(&format!("{error:#}"));
+                print_error(&format!("{error:#}"));
                 ExitCode::from(NOTHING_RUN)
             },
         )),
         Some(Command::Eval(wanted)) => Ok(evaluate(&inputs, &adapters, wanted).unwrap_or_else(
             |error| {
-                complain(&format!("{error:#}"));
+                print_error(&format!("{error:#}"));
                 ExitCode::from(NOTHING_RUN)
             },
         )),
@@ -93,21 +93,21 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The variables that are text; no others can be meant.
+/// The variables that are valid text. Others cannot be settings.
 fn environment() -> Vec<(String, String)> {
     let texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     texts.collect()
 }
 
-/// Reads the configuration, and what else decides whether the server starts.
-fn read(inputs: &Inputs, adapters: &AdapterSet) -> Reading {
-    let mut reading = acteon_config::read(inputs, &adapters.as_known());
-    reading.problems.extend(logging::problem());
-    reading
+/// Reads the configuration and `RUST_LOG`.
+fn read(inputs: &Inputs, adapters: &AdapterSet) -> ConfigFile {
+    let mut file = adapters.read(inputs);
+    file.problems.extend(logging::problem());
+    file
 }
 
-/// Encrypts what comes in on standard input.
+/// Encrypts standard input.
 fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     let mut secret = String::new();
     std::io::stdin()
@@ -115,7 +115,7 @@ fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCod
         .read_to_string(&mut secret)
         .context("reading the secret from standard input")?;
     let secret = acteon_config::without_line_end(&secret);
-    say(&acteon_config::encrypt(
+    print(&acteon_config::encrypt(
         secret,
         wanted.kid.as_deref(),
         &inputs.environment,
@@ -123,20 +123,20 @@ fn encrypt(wanted: &EncryptArguments, inputs: &Inputs) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reports all that is wrong, or that nothing is, and what looks wrong.
-fn validate(reading: Reading, wanted: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let read_from = read_from(&reading);
+/// Reports all mistakes and warnings, or that there are none.
+fn validate(file: ConfigFile, wanted: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let read_from = read_from(&file);
     let (metrics, _) = Metrics::detached();
     let runtime = runtime()?;
     let checked = runtime.block_on(async {
-        let checked = check::check(reading, metrics).await?;
+        let checked = check::check(file, metrics).await?;
         let unreached = match wanted.connect {
             true => connect(&checked.assembly).await,
-            false => Problems::default(),
+            false => ProblemList::default(),
         };
         anyhow::Ok((checked, unreached))
     });
-    // A lookup that hangs is not waited for.
+    // Does not wait for a lookup that hangs.
     runtime.shutdown_background();
     let (checked, unreached) = checked?;
     let warned = warn(&checked.warnings);
@@ -147,54 +147,54 @@ fn validate(reading: Reading, wanted: &CheckArguments) -> anyhow::Result<ExitCod
         count(checked.rules, "rule"),
     ];
     let counts = counts.join(", ");
-    say(&format!("all is well with {read_from}{warned}: {counts}"));
+    print(&format!("all is well with {read_from}{warned}: {counts}"));
     Ok(match wanted.deny_warnings && !checked.warnings.is_empty() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     })
 }
 
-/// Says who was reached, and gives who was not.
-async fn connect(assembly: &Assembly) -> Problems {
-    let mut unreached = Problems::default();
-    for contacted in assembly.connect().await {
-        let name = contacted.name;
-        match contacted.reached {
-            Ok(Some(whom)) => say(&format!("{name}: {whom}")),
-            Ok(None) => say(&format!("{name}: nothing to connect to")),
+/// Prints the services that were reached, and returns the errors of the others.
+async fn connect(assembly: &Assembly) -> ProblemList {
+    let mut unreached = ProblemList::default();
+    for result in assembly.connect().await {
+        let name = result.name;
+        match result.reached {
+            Ok(Some(service)) => print(&format!("{name}: {service}")),
+            Ok(None) => print(&format!("{name}: nothing to connect to")),
             Err(problem) => unreached.extend([problem]),
         }
     }
     unreached
 }
 
-/// What was read, as people call it.
-fn read_from(reading: &Reading) -> String {
-    let here = |path: &Path| {
-        let whole = std::path::absolute(path);
-        whole
+/// The name of the file that was read, for messages.
+fn read_from(file: &ConfigFile) -> String {
+    let absolute = |path: &Path| {
+        let absolute = std::path::absolute(path);
+        absolute
             .unwrap_or_else(|_| path.to_owned())
             .display()
             .to_string()
     };
-    match &reading.file {
-        Some(file) => here(file),
+    match &file.file {
+        Some(path) => absolute(path),
         None => format!(
             "the defaults (there is no {})",
-            here(Path::new(DEFAULT_FILE))
+            absolute(Path::new(DEFAULT_FILE))
         ),
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{number} {noun}{plural}")
 }
 
-/// Shows the warnings, and says how many there are.
+/// Prints the warnings, and returns their number as text.
 fn warn(warnings: &[impl Display]) -> String {
     for warning in warnings {
-        complain(&format!("warning: {warning}"));
+        print_error(&format!("warning: {warning}"));
     }
     match warnings.len() {
         0 => String::new(),
@@ -202,14 +202,14 @@ fn warn(warnings: &[impl Display]) -> String {
     }
 }
 
-/// Runs rule tests and shows how they went.
+/// Runs rule tests and prints the results.
 fn test_rules(
     inputs: &Inputs,
     adapters: &AdapterSet,
     wanted: &TestArguments,
 ) -> anyhow::Result<ExitCode> {
-    let settings = acteon_config::load(inputs, &adapters.as_known())?;
-    let suite = test::suite(&settings, wanted.directory.as_deref())?;
+    let config = adapters.load(inputs)?;
+    let suite = test::suite(&config, wanted.directory.as_deref())?;
     warn(suite.warnings());
     let selection = Selection {
         filter: wanted.filter.clone(),
@@ -219,14 +219,14 @@ fn test_rules(
             Counting::Off
         },
     };
-    let report = suite.run(&selection, |file| say(&file.to_string()))?;
+    let report = suite.run(&selection, |file| print(&file.to_string()))?;
     if report.tests() == 0 {
         let filter = wanted.filter.as_deref().unwrap_or_default();
-        anyhow::bail!("the name of no test holds \"{filter}\"");
+        anyhow::bail!("no test has a name that contains \"{filter}\"");
     }
-    say(&format!("{}\n{}", report.failures(), report.summary()));
+    print(&format!("{}\n{}", report.failures(), report.summary()));
     if wanted.coverage {
-        say(&format!("\n{}", report.coverage));
+        print(&format!("\n{}", report.coverage));
     }
     if let Some(path) = &wanted.junit {
         std::fs::write(path, report.junit()?)
@@ -238,20 +238,20 @@ fn test_rules(
     })
 }
 
-/// Evaluates one action and shows what the rules say.
+/// Evaluates one action and prints the result.
 fn evaluate(
     inputs: &Inputs,
     adapters: &AdapterSet,
     wanted: &EvalArguments,
 ) -> anyhow::Result<ExitCode> {
-    let settings = acteon_config::load(inputs, &adapters.as_known())?;
-    let given = Given::read(wanted.action.as_deref(), settings.server.max_body_bytes)?;
-    let evaluated = eval::evaluate(&settings, wanted.rules.as_deref(), &given)?;
-    warn(&evaluated.warnings);
-    let evaluation = &evaluated.evaluation;
-    say(&match wanted.json {
+    let config = adapters.load(inputs)?;
+    let input = ActionInput::read(wanted.action.as_deref(), config.server.max_body_bytes)?;
+    let result = eval::evaluate(&config, wanted.rules.as_deref(), &input)?;
+    warn(&result.warnings);
+    let evaluation = &result.evaluation;
+    print(&match wanted.json {
         true => serde_json::to_string_pretty(evaluation)?,
-        false => eval::Told(evaluation).to_string(),
+        false => EvaluationReport(evaluation).to_string(),
     });
     Ok(match evaluation.has_errors {
         true => ExitCode::FAILURE,
@@ -259,27 +259,27 @@ fn evaluate(
     })
 }
 
-fn run(reading: Reading) -> anyhow::Result<ExitCode> {
+fn run(file: ConfigFile) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::install().context("starting the metrics")?;
-    // With mistakes nothing starts, and they are told as plain text.
-    let settings = reading.settings.as_ref();
-    let settings = settings.filter(|_| reading.problems.is_empty());
-    let log = settings.map(|settings| logging::start(&settings.log, reading.file.as_deref()));
+    // Mistakes keep the server from starting, and are printed as plain text.
+    let config = file.config.as_ref();
+    let config = config.filter(|_| file.problems.is_empty());
+    let log = config.map(|config| logging::start(&config.log, file.file.as_deref()));
     let log = log.transpose().context("starting the log")?;
     let runtime = runtime()?;
     let (server, signals) = runtime.block_on(async {
-        let server = Assembly::build(reading, metrics).await?.listen().await?;
-        greet(&server.greeting());
+        let server = Assembly::build(file, metrics).await?.listen().await?;
+        print_on_terminal(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;
-    log.iter().for_each(logging::Log::begin);
+    log.iter().for_each(logging::ProcessLog::begin);
     watchdog::start().context("listening for signals")?;
-    let ended = runtime.block_on(server.run(signals));
-    // What was abandoned is not waited for again.
+    let outcome = runtime.block_on(server.run(signals));
+    // Does not wait again for what was cut off.
     runtime.shutdown_background();
-    Ok(match ended {
-        Ended::Whole => ExitCode::SUCCESS,
-        Ended::CutOff => ExitCode::from(CUT_OFF),
+    Ok(match outcome {
+        ShutdownOutcome::Complete => ExitCode::SUCCESS,
+        ShutdownOutcome::CutOff => ExitCode::from(CUT_OFF),
     })
 }
 

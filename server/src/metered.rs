@@ -24,7 +24,7 @@ pub(crate) struct MeteredState {
 
 impl MeteredState {
     /// Registers the metrics, so the recorder must be installed first.
-    pub(crate) fn around(state: Arc<dyn State>) -> Arc<dyn State> {
+    pub(crate) fn wrap(state: Arc<dyn State>) -> Arc<dyn State> {
         let calls = StateCalls::new();
         Arc::new(Self { state, calls })
     }
@@ -107,7 +107,7 @@ pub(crate) struct MeteredAudit {
 
 impl MeteredAudit {
     /// Registers the metrics, so the recorder must be installed first.
-    pub(crate) fn around(audit: Arc<dyn Audit>) -> Arc<dyn Audit> {
+    pub(crate) fn wrap(audit: Arc<dyn Audit>) -> Arc<dyn Audit> {
         let calls = AuditCalls::new();
         Arc::new(Self { audit, calls })
     }

@@ -1,4 +1,4 @@
-//! `/metrics`: what the hot path counts by itself is put beside what the metrics library counts when somebody asks.
+//! `/metrics`: joins the counters that the hot path keeps itself with those of the metrics library.
 
 mod histograms;
 mod process;
@@ -14,7 +14,7 @@ use metrics::{SetRecorderError, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use self::histograms::Histograms;
-use self::recorder::Recorder;
+use self::recorder::MetricsRecorder;
 
 /// The metrics of the process.
 #[derive(Clone)]
@@ -28,15 +28,15 @@ impl Metrics {
     /// Installs the recorder of the process. Metrics registered earlier are not recorded.
     ///
     /// # Errors
-    /// If a recorder is installed already.
-    pub fn install() -> Result<Self, SetRecorderError<Recorder>> {
+    /// If a recorder is already installed.
+    pub fn install() -> Result<Self, SetRecorderError<MetricsRecorder>> {
         let (metrics, recorder) = Self::detached();
         metrics::set_global_recorder(recorder)?;
         Ok(metrics)
     }
 
     /// Metrics with their recorder, which is not installed.
-    pub fn detached() -> (Self, Recorder) {
+    pub fn detached() -> (Self, MetricsRecorder) {
         let counting = PrometheusBuilder::new().build_recorder();
         let histograms = Arc::new(Histograms::default());
         let metrics = Self {
@@ -44,7 +44,7 @@ impl Metrics {
             histograms: histograms.clone(),
             started_at: Clock::system().now(),
         };
-        (metrics, Recorder::new(counting, histograms))
+        (metrics, MetricsRecorder::new(counting, histograms))
     }
 
     /// Runs the periodic upkeep of the metrics library.
@@ -61,15 +61,15 @@ impl Metrics {
 }
 
 /// The sources of the metrics that are read at render time.
-pub(crate) struct Published {
+pub(crate) struct MetricSources {
     pub(crate) metrics: Metrics,
     pub(crate) counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) providers: Arc<dyn ProviderAdmin>,
 }
 
-impl Published {
-    /// The Prometheus text of this moment.
+impl MetricSources {
+    /// The current metrics as Prometheus text.
     pub(crate) fn render(&self) -> String {
         self.count_actions();
         gauge!("acteon_in_flight_actions").set(f64::from(self.admission.actions_in_flight()));

@@ -3,28 +3,28 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
 
-/// The exit status of a process that SIGPIPE has ended, which is how a closed pipe usually ends a command.
-const NOBODY_READS: i32 = 128 + 13;
+/// The exit status of a process ended by SIGPIPE, as usual for a command whose output pipe is closed.
+const BROKEN_PIPE: i32 = 128 + 13;
 
-/// Prints the answer of a command on standard output. If that fails, the process ends with an error status.
-pub(crate) fn say(text: &str) {
+/// Prints the result of a command on standard output. If that fails, the process ends with an error status.
+pub(crate) fn print(text: &str) {
     let Err(error) = write_line(&mut io::stdout().lock(), text) else {
         return;
     };
     if error.kind() == ErrorKind::BrokenPipe {
-        process::exit(NOBODY_READS);
+        process::exit(BROKEN_PIPE);
     }
-    complain(&format!("cannot write to standard output: {error}"));
+    print_error(&format!("cannot write to standard output: {error}"));
     process::exit(1);
 }
 
 /// Prints an error on standard error. If that fails, the exit status alone shows the error.
-pub(crate) fn complain(text: &str) {
+pub(crate) fn print_error(text: &str) {
     let _ = write_line(&mut io::stderr().lock(), text);
 }
 
 /// Prints `text` if standard output is a terminal. Programs read the log instead.
-pub(crate) fn greet(text: &str) {
+pub(crate) fn print_on_terminal(text: &str) {
     let mut out = io::stdout().lock();
     if out.is_terminal() {
         let _ = write_line(&mut out, text);

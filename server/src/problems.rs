@@ -1,43 +1,43 @@
-//! Turns the errors of building and listening into problems of the configuration, each with its place.
+//! Turns the errors of building and listening into problems of the configuration, each with its location.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::Path;
 
-use acteon_config::{Place, Problem, Problems, Section};
+use acteon_config::{Location, Problem, ProblemList, Section};
 use acteon_core::BuildError;
 use acteon_core::rules::{RuleProblem, RulesError};
 
-/// What was built, or `None` with what is wrong among `problems`.
-pub(crate) fn keep<T>(
+/// The part that was built, or `None` after adding the errors to `problems`.
+pub(crate) fn report<T>(
     section: &Section,
     built: Result<T, BuildError>,
-    problems: &mut Problems,
+    problems: &mut ProblemList,
 ) -> Option<T> {
-    let wrong = |error: BuildError| {
+    let report = |error: BuildError| {
         problems.extend(error.each().map(|one| of_option(section, one)));
     };
-    built.map_err(wrong).ok()
+    built.map_err(report).ok()
 }
 
-/// One option that cannot work.
+/// An option that cannot work.
 pub(crate) fn of_option(section: &Section, error: &BuildError) -> Problem {
     section.problem(&error.option, &with_causes(&error.message, error))
 }
 
-/// `message` and what caused `error`.
+/// `message`, followed by the causes of `error`.
 pub(crate) fn with_causes(message: &str, error: &dyn Error) -> String {
-    let mut told = message.to_owned();
+    let mut text = message.to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
-        told.push_str(&format!(": {error}"));
+        text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    told
+    text
 }
 
-/// Why the rules of a directory are not in force.
+/// Why the rules of a directory cannot be loaded.
 pub(crate) fn of_rules(
     section: &Section,
     directory: Option<&Path>,
@@ -57,41 +57,42 @@ pub(crate) fn of_rules(
     }
 }
 
-/// A problem of a rule file, whose name begins in `directory`, or of the directory itself.
+/// A problem of a rule file, whose name is relative to `directory`, or of the directory itself.
 pub(crate) fn of_rule(directory: Option<&Path>, problem: &RuleProblem) -> Problem {
     let file = Path::new(&problem.file);
     let path = match directory {
         Some(directory) if directory != file => directory.join(file),
         _ => file.to_owned(),
     };
-    let place = Place::File {
+    let location = Location::File {
         file: path.display().to_string(),
         line: problem.line,
         column: problem.column,
     };
-    Problem::new(place, "", &problem.message)
+    Problem::new(location, "", &problem.message)
 }
 
-/// That there is no directory at `path`, if there is none.
+/// A problem if `path` is not a directory.
 pub(crate) fn no_directory(section: &Section, path: &Path) -> Option<Problem> {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let whole = whole.display();
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = absolute.display();
     let message = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return None,
-        Ok(_) => format!("`{whole}` is a file, and the rules are read from a directory"),
+        Ok(_) => format!("`{absolute}` is a file, and the rules are read from a directory"),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            format!("there is no directory `{whole}`")
+            format!("there is no directory `{absolute}`")
         }
-        Err(error) => format!("`{whole}` cannot be read: {error}"),
+        Err(error) => format!("`{absolute}` cannot be read: {error}"),
     };
     Some(section.problem("rules.directory", &message))
 }
 
-/// Why nobody can listen there.
+/// Why an address cannot be bound.
 pub(crate) fn of_listener(
     section: &Section,
     listener: &str,
-    (host, port): (&str, u16),
+    host: &str,
+    port: u16,
     error: &io::Error,
 ) -> Problem {
     let variable = format!("ACTEON_{}__PORT", listener.to_uppercase());
@@ -117,7 +118,7 @@ pub(crate) fn of_listener(
     section.problem(&format!("{listener}.{key}"), &message)
 }
 
-/// True for an IP address and for what looks like the name of a host. Names are looked up when the server listens.
+/// True for an IP address and for a valid host name. Names are resolved when the server listens.
 pub(crate) fn may_be_host(text: &str) -> bool {
     let is_label = |label: &str| {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

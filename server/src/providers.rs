@@ -1,148 +1,144 @@
-//! Builds the providers: each sink, and how it is treated by the pipeline.
+//! Builds the providers: each sink, and the options under which the pipeline calls it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use acteon_config::{
-    CircuitBreakerSettings, PipelineSettings, Problems, ProviderKeys, ProviderSettings, Redelivery,
-    RedeliverySettings, Section,
-};
+use acteon_config::{ProblemList, ProviderKeys, ProviderSettings, Section};
 use acteon_core::sink::SinkContext;
 use acteon_core::{BuildError, Clock, Redactor, Sink};
-use acteon_pipeline::{BreakerOptions, ProviderOptions, Providers, RedeliveryOptions};
+use acteon_pipeline::{
+    AttemptLimits, CircuitBreakerOptions, PipelineOptions, PipelineSections, ProviderLimits,
+    ProviderOptions, Providers, RedeliverySchedules,
+};
 
 use crate::adapters::AdapterSet;
-use crate::connect::Contact;
+use crate::connect::RemotePart;
 use crate::problems;
 
-/// What delivers when no provider is configured, under whatever name.
+/// Delivers under every name if no provider is configured.
 const DEFAULT_PROVIDER: &str = "log";
 
-/// The providers, and whom they deliver to.
-pub(crate) struct Built {
+/// The providers, and the services they deliver to.
+pub(crate) struct BuiltProviders {
     pub(crate) providers: Arc<Providers>,
-    pub(crate) contacts: Vec<Contact>,
+    pub(crate) remote_parts: Vec<RemotePart>,
 }
 
-/// What holds for all providers.
-pub(crate) struct Treatment {
-    pub(crate) breakers: CircuitBreakerSettings,
-    pub(crate) redelivery: RedeliverySettings,
+/// The options that apply to all providers.
+pub(crate) struct ProviderPolicies {
+    circuit_breaker: CircuitBreakerOptions,
+    redelivery: RedeliverySchedules,
     pub(crate) redactor: Redactor,
-    pub(crate) share: Share,
+    queue_share: QueueShare,
 }
 
-/// What one provider may keep waiting of all that is in flight: several that hang must leave room for the others.
+/// The part of the limit on work in flight that one provider may queue. Several providers that hang must leave room for
+/// the others.
 #[derive(Clone, Copy)]
-pub(crate) struct Share {
+struct QueueShare {
     actions: u32,
     bytes: u64,
 }
 
-impl Share {
-    pub(crate) fn of(pipeline: &PipelineSettings, providers: usize) -> Self {
+impl QueueShare {
+    fn of(options: &PipelineOptions, providers: usize) -> Self {
         let parts = u32::try_from(providers)
             .unwrap_or(u32::MAX)
             .saturating_add(1);
         Self {
-            actions: (pipeline.max_in_flight / parts).max(1),
-            bytes: (pipeline.max_in_flight_bytes / u64::from(parts)).max(1),
+            actions: (options.max_in_flight / parts).max(1),
+            bytes: (options.max_in_flight_bytes / u64::from(parts)).max(1),
         }
     }
 }
 
-impl Treatment {
-    /// The configured providers; without any, `log` under every name.
-    pub(crate) async fn providers(
+impl ProviderPolicies {
+    /// The policies for this number of providers.
+    pub(crate) fn new(sections: &PipelineSections, providers: usize, redactor: Redactor) -> Self {
+        Self {
+            circuit_breaker: sections.circuit_breaker.clone(),
+            redelivery: sections.redelivery.clone(),
+            redactor,
+            queue_share: QueueShare::of(&sections.pipeline, providers),
+        }
+    }
+
+    /// Builds the configured providers; without any, `log` under every name.
+    pub(crate) async fn build(
         &self,
-        configured: Vec<ProviderSettings>,
+        configured: Vec<ProviderSettings<ProviderLimits>>,
         section: &Section,
-        problems: &mut Problems,
-    ) -> Option<Built> {
-        let (clock, mut contacts) = (Clock::system(), Vec::new());
+        problems: &mut ProblemList,
+    ) -> Option<BuiltProviders> {
+        let clock = Clock::system();
         if configured.is_empty() {
             let sink = default_sink(self.redactor.clone()).await;
-            let sink = problems::keep(section, sink, problems)?;
+            let sink = problems::report(section, sink, problems)?;
             let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
-            options.queue = options.queue.min(self.share.actions);
-            options.queue_bytes = self.share.bytes;
-            let providers = Arc::new(Providers::under_any_name(options, clock));
-            return Some(Built {
-                providers,
-                contacts,
+            self.limit_queue(&mut options);
+            return Some(BuiltProviders {
+                providers: Arc::new(Providers::under_any_name(options, clock)),
+                remote_parts: Vec::new(),
             });
         }
+        let mut remote_parts = Vec::new();
         let mut options = Vec::with_capacity(configured.len());
-        for ProviderSettings {
-            keys,
-            plan,
-            section,
-        } in configured
-        {
-            let built = plan.build(self.context(&keys)).await;
-            if let Some(sink) = problems::keep(&section, built, problems) {
-                contacts.push(Contact::of_sink(&keys.name, &sink, section));
-                options.push(self.of(&keys, sink));
+        for settings in configured {
+            let keys = settings.keys;
+            let built = settings.plan.build(self.context(&keys)).await;
+            if let Some(sink) = problems::report(&settings.section, built, problems) {
+                remote_parts.push(RemotePart::sink(&keys.name, &sink, settings.section));
+                options.push(self.options(&keys, sink));
             }
         }
         let named = Providers::named(options, clock);
         let named = named.map_err(|error| section.problem("providers", &error.to_string()));
         let providers = named.map_err(|problem| problems.extend([problem])).ok()?;
-        Some(Built {
+        Some(BuiltProviders {
             providers: Arc::new(providers),
-            contacts,
+            remote_parts,
         })
     }
 
-    /// How a provider is treated that this sink delivers for.
-    pub(crate) fn of(&self, keys: &ProviderKeys, sink: Arc<dyn Sink>) -> ProviderOptions {
-        let breaker = self.breakers.for_provider(&keys.name);
-        ProviderOptions {
-            name: keys.name.as_str().into(),
-            sink,
-            timeout: keys.timeout,
-            max_retries: keys.max_retries,
-            max_concurrent: keys.max_concurrent,
-            queue: keys.queue.min(self.share.actions),
-            queue_bytes: self.share.bytes,
-            fallback: keys.fallback_provider.as_deref().map(Into::into),
-            breaker: breaker.map(|breaker| BreakerOptions {
-                failure_threshold: breaker.failure_threshold,
-                success_threshold: breaker.success_threshold,
-                recovery_timeout: breaker.recovery_timeout,
-                ..BreakerOptions::default()
-            }),
-            redelivery: redelivery_options(&self.redelivery.for_provider(&keys.name)),
-            redactor: self.redactor.clone(),
-        }
+    /// The options of a provider that delivers through `sink`.
+    pub(crate) fn options(
+        &self,
+        keys: &ProviderKeys<ProviderLimits>,
+        sink: Arc<dyn Sink>,
+    ) -> ProviderOptions {
+        let mut options = ProviderOptions::with_limits(&keys.name, sink, &keys.limits);
+        options.breaker = self.circuit_breaker.for_provider(&keys.name);
+        options.redelivery = self.redelivery.for_provider(&keys.name);
+        options.redactor = self.redactor.clone();
+        self.limit_queue(&mut options);
+        options
     }
 
-    fn context(&self, keys: &ProviderKeys) -> SinkContext {
+    fn limit_queue(&self, options: &mut ProviderOptions) {
+        options.queue = options.queue.min(self.queue_share.actions);
+        options.queue_bytes = self.queue_share.bytes;
+    }
+
+    fn context(&self, keys: &ProviderKeys<ProviderLimits>) -> SinkContext {
+        let attempts = &keys.limits.attempts;
         SinkContext {
             name: keys.name.as_str().into(),
-            timeout: keys.timeout,
-            max_concurrent: keys.max_concurrent as usize,
+            timeout: attempts.timeout,
+            max_concurrent: attempts.max_concurrent as usize,
             redactor: self.redactor.clone(),
         }
     }
 }
 
-pub(crate) fn redelivery_options(redelivery: &Redelivery) -> RedeliveryOptions {
-    RedeliveryOptions {
-        schedule: redelivery.schedule.as_slice().into(),
-        give_up_after: redelivery.give_up_after,
-    }
-}
-
-/// The sink of a server on which no provider is configured, with its own defaults.
+/// The sink of a server without configured providers, with its own defaults.
 async fn default_sink(redactor: Redactor) -> Result<Arc<dyn Sink>, BuildError> {
     let options = serde_json::Value::Object(serde_json::Map::new());
     let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
     let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
+    let limits = AttemptLimits::default();
     let context = SinkContext {
         name: DEFAULT_PROVIDER.into(),
-        timeout: Duration::from_secs(30),
-        max_concurrent: 100,
+        timeout: limits.timeout,
+        max_concurrent: limits.max_concurrent as usize,
         redactor,
     };
     plan.build(context).await

@@ -1,4 +1,4 @@
-//! `/ready`: whether the parts do their work. State and audit are asked, sources tell.
+//! `/ready`: whether the parts do their work. State and audit are pinged, the others report themselves.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use async_trait::async_trait;
 use futures_util::future::join;
 use tokio::time::timeout;
 
-use crate::fullness::PATIENCE;
+use crate::fullness::PING_TIMEOUT;
 
-pub(crate) struct Parts {
+pub(crate) struct ReadinessParts {
     pub(crate) state: Arc<dyn State>,
     pub(crate) audit: Option<Arc<dyn Audit>>,
-    /// Asks the pipeline how its tasks are.
+    /// The readiness of the pipeline's tasks.
     pub(crate) pipeline: Box<dyn Fn() -> Part + Send + Sync>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
 
 #[async_trait]
-impl Readiness for Parts {
+impl Readiness for ReadinessParts {
     async fn parts(&self) -> Vec<Part> {
         let audit = async {
             let audit = self.audit.as_ref()?;
@@ -45,10 +45,10 @@ const STATE: &str = "state";
 const DEAD_LETTERS: &str = "dead_letters";
 const AUDIT: &str = "audit";
 
-async fn answer<T, E: ToString>(asked: impl Future<Output = Result<T, E>>) -> Result<T, String> {
-    match timeout(PATIENCE, asked).await {
+async fn answer<T, E: ToString>(ping: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match timeout(PING_TIMEOUT, ping).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+        Err(_) => Err(format!("no answer within {PING_TIMEOUT:?}")),
     }
 }
 
@@ -56,7 +56,7 @@ fn keys(fullness: &Fullness) -> Part {
     match &fullness.keys.full {
         None => Part::ready(STATE),
         Some(full) => {
-            let detail = format!("full: {full}; what needs a new one is refused");
+            let detail = format!("full: {full}; actions that need a new key are refused");
             Part::unready(STATE, detail)
         }
     }

@@ -1,4 +1,4 @@
-//! SIGHUP: the rules are read again, as the API does it when asked. All else of the configuration needs a restart.
+//! SIGHUP: reloads the rules, as the API does. Any other change of the configuration needs a restart.
 
 use acteon_admin_api::{Access, AdminApi};
 use acteon_core::{Caller, Scope};
@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use crate::events;
 use crate::signals::Reloads;
 
-/// Who is named in the audit trail.
+/// The caller named in the audit trail.
 const CALLER: &str = "SIGHUP";
 
-/// Reloads whenever it is asked for, until `stop`.
+/// Reloads at each signal, until `stop`.
 pub(crate) async fn follow(api: AdminApi, mut reloads: Reloads, stop: CancellationToken) {
     let access = Access {
         scope: Scope::everything(),

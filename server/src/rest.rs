@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use acteon_admin_api::AdminApi;
-use acteon_connect_http::{Mannered, Manners, with_manners};
+use acteon_connect_http::ApiService;
 use acteon_ingest_http::HttpSource;
 use axum::Router;
 
 /// The routes by listener.
-pub(crate) struct Routers {
+pub(crate) struct ListenerRouters {
     api: AdminApi,
     dispatch: Router,
     body_bytes_max: usize,
 }
 
-impl Routers {
+impl ListenerRouters {
     pub(crate) fn new(api: AdminApi, http: &Arc<HttpSource>, body_bytes_max: usize) -> Self {
         Self {
             dispatch: http.routes().into(),
@@ -23,20 +23,20 @@ impl Routers {
         }
     }
 
-    /// Dispatch and health; and all else when there is one listener for both.
-    pub(crate) fn of_server(&self, admin: Listener) -> Mannered {
+    /// Dispatch and health; also the admin API if both share one listener.
+    pub(crate) fn of_server(&self, admin: AdminListener) -> ApiService {
         let routers = acteon_admin_api::routers(&self.api);
         let routes = self.dispatch.clone().merge(routers.health);
-        self.mannered(match admin {
-            Listener::Own => routes,
-            Listener::Shared => routes.merge(routers.admin).merge(swagger()),
+        self.service(match admin {
+            AdminListener::Own => routes,
+            AdminListener::Shared => routes.merge(routers.admin).merge(swagger()),
         })
     }
 
     /// The admin API and health.
-    pub(crate) fn of_admin(&self) -> Mannered {
+    pub(crate) fn of_admin(&self) -> ApiService {
         let routers = acteon_admin_api::routers(&self.api);
-        self.mannered(routers.health.merge(routers.admin).merge(swagger()))
+        self.service(routers.health.merge(routers.admin).merge(swagger()))
     }
 
     /// The use cases behind the routes.
@@ -44,22 +44,19 @@ impl Routers {
         &self.api
     }
 
-    /// Waits for administrative changes under way.
+    /// Waits for administrative changes in progress.
     pub(crate) async fn drain(&self) {
         self.api.drain().await;
     }
 
-    fn mannered(&self, router: Router) -> Mannered {
-        let manners = Manners {
-            body_bytes_max: self.body_bytes_max,
-        };
-        with_manners(router, manners)
+    fn service(&self, router: Router) -> ApiService {
+        ApiService::new(router, self.body_bytes_max)
     }
 }
 
-/// Whether the admin API has a listener of its own.
+/// Whether the admin API has its own listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listener {
+pub(crate) enum AdminListener {
     Own,
     Shared,
 }

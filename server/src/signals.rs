@@ -1,37 +1,36 @@
-//! What tells the server to stop, where the first signal drains and the second ends at once, and what tells it to read
-//! again what it can.
+//! The signals of the server: the first to stop drains it, the second ends it at once, and SIGHUP reloads the rules.
 
 use std::future::pending;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Where signals come from.
+/// The signals of a server.
 pub struct Signals {
-    stops: Origin,
+    stops: StopSignals,
     hangups: Option<Signal>,
 }
 
-/// What asks the server to read again what can change while it runs.
+/// The signals to reload what can change at run time.
 pub(crate) struct Reloads(Option<Signal>);
 
-enum Origin {
+enum StopSignals {
     Process {
         terminate: Signal,
         interrupt: Signal,
     },
-    /// Those that are still to come, the next one last.
+    /// The remaining signals, the next one last.
     Tokens(Vec<CancellationToken>),
 }
 
 impl Signals {
-    /// SIGTERM and SIGINT of this process, which tell to stop, and SIGHUP, which tells to reload.
+    /// The signals of this process: SIGTERM and SIGINT stop, SIGHUP reloads.
     ///
     /// # Errors
-    /// When the operating system refuses.
+    /// If the operating system refuses.
     pub fn of_process() -> std::io::Result<Self> {
         Ok(Self {
-            stops: Origin::Process {
+            stops: StopSignals::Process {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
             },
@@ -39,24 +38,24 @@ impl Signals {
         })
     }
 
-    /// One signal when `stop` is cancelled, for whoever embeds the server.
+    /// One signal, sent when `stop` is cancelled. For programs that embed the server.
     pub fn from_token(stop: CancellationToken) -> Self {
         Self::of_tokens(vec![stop])
     }
 
-    /// A first signal when `stop` is cancelled, and a second one when `stop_at_once` is.
+    /// Two signals, sent when `stop` and when `stop_at_once` is cancelled.
     pub fn from_tokens(stop: CancellationToken, stop_at_once: CancellationToken) -> Self {
         Self::of_tokens(vec![stop_at_once, stop])
     }
 
     fn of_tokens(tokens: Vec<CancellationToken>) -> Self {
         Self {
-            stops: Origin::Tokens(tokens),
+            stops: StopSignals::Tokens(tokens),
             hangups: None,
         }
     }
 
-    /// Those that tell to reload, to be waited for apart.
+    /// Takes the signals to reload, which are waited for separately.
     pub(crate) fn take_reloads(&mut self) -> Reloads {
         Reloads(self.hangups.take())
     }
@@ -64,7 +63,7 @@ impl Signals {
     /// Waits for the next signal to stop.
     pub async fn next(&mut self) {
         match &mut self.stops {
-            Origin::Process {
+            StopSignals::Process {
                 terminate,
                 interrupt,
             } => {
@@ -73,7 +72,7 @@ impl Signals {
                     _ = interrupt.recv() => {}
                 }
             }
-            Origin::Tokens(tokens) => match tokens.last() {
+            StopSignals::Tokens(tokens) => match tokens.last() {
                 Some(next) => {
                     next.cancelled().await;
                     tokens.pop();
@@ -87,11 +86,11 @@ impl Signals {
 impl Reloads {
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
-        let came = match &mut self.0 {
+        let received = match &mut self.0 {
             Some(hangups) => hangups.recv().await,
             None => None,
         };
-        if came.is_none() {
+        if received.is_none() {
             pending::<()>().await;
         }
     }

@@ -1,17 +1,17 @@
-//! `acteon-server test`: the rule tests of a directory under a configuration, without starting anything.
+//! `acteon-server test`: runs the rule tests of a directory under a configuration, without starting the server.
 
 use std::path::Path;
 
-use acteon_config::Settings;
 use acteon_core::Redactor;
 use acteon_core::rules::RulesError;
-use acteon_rule_tests::{LoadError, Suite, Surroundings, stand_in};
+use acteon_rule_tests::{LoadError, Suite, SuiteSettings, stand_in};
 use thiserror::Error;
 
-use crate::compose::{pipeline_options, rule_settings};
-use crate::providers::{Share, Treatment};
+use crate::adapters::Config;
+use crate::assembly::{pipeline_options, rule_settings};
+use crate::providers::ProviderPolicies;
 
-/// Why no tests can be run.
+/// Why no tests can run.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum TestError {
@@ -23,32 +23,27 @@ pub enum TestError {
     Load(#[from] LoadError),
 }
 
-/// The rules and tests of a directory, the configured one when none is given. Providers keep their limits, retries and
-/// breakers, and reach nobody.
+/// The rules and tests of a directory; by default, of the configured one. Providers keep their limits, retries and
+/// breakers, but call nothing.
 ///
 /// # Errors
-/// All that is wrong with the rules and the tests, or that there are none.
-pub fn suite(settings: &Settings, directory: Option<&Path>) -> Result<Suite, TestError> {
-    let given = directory.or(settings.rules.directory.as_deref());
-    let given = given.ok_or(TestError::NoDirectory)?;
-    let treatment = Treatment {
-        breakers: settings.circuit_breaker.clone(),
-        redelivery: settings.redelivery.clone(),
-        redactor: Redactor::default(),
-        share: Share::of(&settings.pipeline, settings.providers.len()),
-    };
-    let providers = settings.providers.iter();
-    let providers = providers.map(|provider| treatment.of(&provider.keys, stand_in()));
-    let surroundings = Surroundings {
-        rules: rule_settings(settings),
-        pipeline: pipeline_options(
-            &settings.pipeline,
-            settings.audit.store_payload,
-            &settings.redelivery,
-        ),
+/// All mistakes in the rules and the tests, or that there are none.
+pub fn suite(config: &Config, directory: Option<&Path>) -> Result<Suite, TestError> {
+    let path = directory.or(config.rules.directory.as_deref());
+    let path = path.ok_or(TestError::NoDirectory)?;
+    let policies = ProviderPolicies::new(
+        &config.pipeline,
+        config.providers.len(),
+        Redactor::default(),
+    );
+    let providers = config.providers.iter();
+    let providers = providers.map(|provider| policies.options(&provider.keys, stand_in()));
+    let suite_settings = SuiteSettings {
+        rules: rule_settings(config),
+        pipeline: pipeline_options(config),
         providers: providers.collect(),
     };
-    Suite::load(given, surroundings).map_err(|error| match (error, directory) {
+    Suite::load(path, suite_settings).map_err(|error| match (error, directory) {
         (LoadError::Unreadable(error), None) => TestError::Directory(error),
         (error, _) => error.into(),
     })

@@ -1,15 +1,15 @@
-//! The server as another program embeds it.
+//! The server, embedded in another program.
 
 mod shutdown;
 
-use acteon_config::{Inputs, Problems, Settings};
+use acteon_config::{Inputs, ProblemList};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterSet, Ended, Metrics, Server, Signals};
+use crate::{AdapterSet, Config, Metrics, Server, ShutdownOutcome, Signals};
 
-fn settings(flags: &[(&str, &str)]) -> Settings {
+fn config(flags: &[(&str, &str)]) -> Config {
     let flags = flags
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -18,12 +18,12 @@ fn settings(flags: &[(&str, &str)]) -> Settings {
         environment: Vec::new(),
         flags: flags.collect(),
     };
-    acteon_config::load(&inputs, &AdapterSet::built_in().as_known()).unwrap()
+    AdapterSet::built_in().load(&inputs).unwrap()
 }
 
-async fn build(flags: &[(&str, &str)]) -> Result<Server, Problems> {
+async fn build(flags: &[(&str, &str)]) -> Result<Server, ProblemList> {
     let (metrics, _) = Metrics::detached();
-    Server::build(settings(flags), metrics).await
+    Server::build(config(flags), metrics).await
 }
 
 #[tokio::test]
@@ -31,8 +31,8 @@ async fn an_embedded_server_runs_until_its_token_is_cancelled() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let server = build(&[("server.port", "0")]).await.unwrap();
     let url = format!("http://{}/v1/dispatch", server.address().unwrap());
-    let (stop, mut life) = (CancellationToken::new(), JoinSet::new());
-    life.spawn(server.run(Signals::from_token(stop.clone())));
+    let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+    running.spawn(server.run(Signals::from_token(stop.clone())));
     let action = json!({
         "namespace": "n", "tenant": "t", "provider": "any", "action_type": "a", "payload": {},
     });
@@ -45,11 +45,14 @@ async fn an_embedded_server_runs_until_its_token_is_cancelled() {
     let outcome: Value = answer.json().await.unwrap();
     assert_eq!(outcome["Executed"]["status"], "success");
     stop.cancel();
-    assert_eq!(life.join_next().await.unwrap().unwrap(), Ended::Whole);
+    assert_eq!(
+        running.join_next().await.unwrap().unwrap(),
+        ShutdownOutcome::Complete
+    );
 }
 
 #[tokio::test]
-async fn what_no_waiting_can_mend_is_told_before_anything_runs() {
+async fn errors_that_waiting_cannot_repair_are_reported_before_anything_runs() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let error = build(&[("server.port", &port)]).await.err().unwrap();

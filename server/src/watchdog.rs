@@ -1,4 +1,4 @@
-//! Ends the process at a second signal even if the server no longer hears it, because something keeps its threads.
+//! Ends the process at a second signal even if something blocks the server's threads, so that it cannot react.
 
 use std::io;
 use std::thread;
@@ -8,8 +8,8 @@ use acteon_server::Signals;
 
 use crate::CUT_OFF;
 
-/// How long the server may take to end at a second signal by itself.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time for the server to end by itself at a second signal.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Listens for signals on a thread that does nothing else.
 pub(crate) fn start() -> io::Result<()> {
@@ -17,14 +17,14 @@ pub(crate) fn start() -> io::Result<()> {
         .enable_all()
         .build()?;
     let mut signals = {
-        let _of_this_runtime = runtime.enter();
+        let _context = runtime.enter();
         Signals::of_process()?
     };
     let wait = move || {
         runtime.block_on(async {
             signals.next().await;
             signals.next().await;
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(EXIT_TIMEOUT).await;
             std::process::exit(CUT_OFF.into());
         });
     };

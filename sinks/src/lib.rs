@@ -1,8 +1,8 @@
-//! All sinks behind one registry. What a sink does stands in its own crate; nothing but the lines below lists them.
+//! All sinks behind one registry. Each sink is documented in its crate; only the lines below list them.
 
 use acteon_core::{Registry, Sinks};
 
-/// Adds every sink there is.
+/// Registers every sink.
 pub fn register(registry: &mut Registry<Sinks>) {
     registry.register(acteon_sinks_log::Log);
     registry.register(acteon_sinks_webhook::Webhook::default());

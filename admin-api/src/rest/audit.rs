@@ -1,9 +1,10 @@
-//! `/v1/audit`: pages of the audit trail, and the newest record of an action.
+//! `/v1/audit`: lists the records of the audit trail, and shows the newest record of an action.
 
 mod record;
 
 use std::time::Duration;
 
+use acteon_connect_http::responses::{InternalError, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::Verdict;
 use acteon_core::audit::{AuditFilter, AuditPage, AuditQuery, PageStart};
@@ -16,15 +17,15 @@ use serde::de::value::{Error as ValueError, StringDeserializer};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::record::{Outcome, Record};
-use super::cursor;
-use super::refusals::{Any, Asking, Backend};
+use self::record::{AuditRecordJson, OutcomeName};
+use super::errors::BackendUnavailable;
+use super::paging;
 use crate::service::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, AUDIT_WAIT_MAX, Access, AdminApi};
 
 const LIMIT: usize = 50;
 
-/// Which records to list. Every filter that is given must hold; a parameter that is not among these is refused, since
-/// a filter that is misspelt would show what nobody asked for.
+/// Which records to list. All given conditions must match. Unknown parameters are refused, because a misspelt filter
+/// would show unwanted records.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
@@ -32,16 +33,16 @@ pub(super) struct Filters {
     namespace: Option<CompactString>,
     #[param(value_type = Option<String>)]
     tenant: Option<CompactString>,
-    /// The provider that was used.
+    /// The provider that handled the action.
     #[param(value_type = Option<String>)]
     provider: Option<CompactString>,
     /// The action's type, or the name of an administrative change such as `acteon.rules.reload`.
     #[param(value_type = Option<String>)]
     action_type: Option<CompactString>,
-    /// Compared without regard to case.
-    #[param(value_type = Option<Outcome>, inline, example = "executed")]
+    /// Case-insensitive.
+    #[param(value_type = Option<OutcomeName>, inline, example = "executed")]
     outcome: Option<CompactString>,
-    /// Compared without regard to case.
+    /// Case-insensitive.
     #[param(value_type = Option<Verdict>, inline, example = "allow")]
     verdict: Option<CompactString>,
     #[param(value_type = Option<String>)]
@@ -54,29 +55,30 @@ pub(super) struct Filters {
     /// Dispatched before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    /// At most so many records.
+    /// The most records on the page.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
-    /// Leaves out so many records. Not together with `cursor`, which goes on where this ends.
+    /// The number of records to skip. Cannot be combined with `cursor`, which continues where this page ends.
     #[param(minimum = 0, maximum = 10000, default = 0)]
     offset: Option<u64>,
-    /// `next_cursor` of the page before. Records that came since do not shift the pages.
+    /// `next_cursor` of the previous page. New records do not shift the pages.
     cursor: Option<String>,
 }
 
 impl Filters {
     fn query(self, access: &Access) -> Result<AuditQuery, ApiError> {
+        let limit = paging::page_limit(self.limit, LIMIT, AUDIT_LIMIT_MAX);
         Ok(AuditQuery {
             scope: access.scope.clone(),
             start: start(self.offset, self.cursor.as_deref())?,
-            limit: limit(self.limit)?,
+            limit: limit.map_err(ApiError::invalid_query)?,
             filter: AuditFilter {
                 namespace: self.namespace,
                 tenant: self.tenant,
                 provider: self.provider,
                 action_type: self.action_type,
-                outcome: known::<Outcome>("outcome", self.outcome)?,
-                verdict: known::<Verdict>("verdict", self.verdict)?,
+                outcome: lowercase::<OutcomeName>("outcome", self.outcome)?,
+                verdict: lowercase::<Verdict>("verdict", self.verdict)?,
                 matched_rule: self.matched_rule,
                 caller_id: self.caller_id,
                 from: self.from,
@@ -86,8 +88,8 @@ impl Filters {
     }
 }
 
-/// A value that `T` knows, in lower case. A filter by another would show nothing, and not say why.
-fn known<'de, T: Deserialize<'de>>(
+/// The value in lower case, if it is one of `T`. A filter by any other value would show nothing, without the reason.
+fn lowercase<'de, T: Deserialize<'de>>(
     parameter: &str,
     value: Option<CompactString>,
 ) -> Result<Option<CompactString>, ApiError> {
@@ -103,13 +105,13 @@ fn known<'de, T: Deserialize<'de>>(
 fn start(offset: Option<u64>, cursor: Option<&str>) -> Result<PageStart, ApiError> {
     match (offset, cursor) {
         (Some(_), Some(_)) => {
-            let message = "`offset`, `cursor`: only one of them may be given";
+            let message = "`offset`, `cursor`: only one of them is allowed";
             Err(ApiError::invalid_query(message))
         }
-        (_, Some(text)) => cursor::to_record(text).map(PageStart::After),
+        (_, Some(text)) => paging::decode_record(text).map(PageStart::After),
         (Some(offset), _) if offset > AUDIT_OFFSET_MAX => {
             let message = format!(
-                "`offset`: must be at most {AUDIT_OFFSET_MAX}; go on with `next_cursor` as `cursor`"
+                "`offset`: must be at most {AUDIT_OFFSET_MAX}; use `next_cursor` as `cursor` to continue"
             );
             Err(ApiError::invalid_query(message))
         }
@@ -117,26 +119,17 @@ fn start(offset: Option<u64>, cursor: Option<&str>) -> Result<PageStart, ApiErro
     }
 }
 
-fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
-    let limit = asked.unwrap_or(LIMIT);
-    if (1..=AUDIT_LIMIT_MAX).contains(&limit) {
-        return Ok(limit);
-    }
-    let message = format!("`limit`: must be from 1 to {AUDIT_LIMIT_MAX}");
-    Err(ApiError::invalid_query(message))
-}
-
 /// One page of records.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditPage)]
 pub(super) struct Page<'a> {
     /// Newest first, ties broken by id.
-    records: Vec<Record<'a>>,
-    /// How many match in all.
+    records: Vec<AuditRecordJson<'a>>,
+    /// The number of matching records on all pages.
     total: u64,
-    /// How many a page holds at most.
+    /// The most records on a page.
     limit: usize,
-    /// How many were left out by number; 0 for a page that a cursor began.
+    /// The number of skipped records; 0 for a page that starts at a cursor.
     offset: u64,
     /// The `cursor` of the next page; `null` on the last.
     #[schema(required)]
@@ -149,7 +142,7 @@ impl<'a> Page<'a> {
             records: page
                 .records
                 .iter()
-                .map(|record| Record::of(record))
+                .map(|record| AuditRecordJson::of(record))
                 .collect(),
             total: page.total,
             limit: query.limit,
@@ -157,14 +150,14 @@ impl<'a> Page<'a> {
                 PageStart::Offset(offset) => offset,
                 PageStart::After(_) => 0,
             },
-            next_cursor: page.next.map(cursor::of_record),
+            next_cursor: page.next.map(paging::encode_record),
         }
     }
 }
 
 /// Records of the audit trail, newest first
 ///
-/// Every dispatch that is not a dry run, and every administrative change.
+/// There is a record for every dispatch, except dry runs, and for every administrative change.
 #[utoipa::path(
     get,
     path = "/v1/audit",
@@ -179,12 +172,12 @@ impl<'a> Page<'a> {
             "offset": 0,
             "next_cursor": "AAAAAAAAAAAYhotT8hgVABmNHA3gAHAAgAAAAAAAAAA",
         })),
-        Asking,
-        (status = 404, description = "There is no audit trail.", body = ErrorBody, example = json!({
+        InvalidQuery,
+        (status = 404, description = "The audit trail is disabled.", body = ErrorBody, example = json!({
             "code": "AUDIT_DISABLED", "message": "the audit trail is disabled", "retryable": false,
         })),
-        Backend,
-        Any,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn list(
@@ -197,21 +190,21 @@ pub(super) async fn list(
     Ok(Json(Page::of(&page, &query)).into_response())
 }
 
-/// Whether to wait for the record.
+/// How long to wait for the record.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Waiting {
-    /// Waits for so many milliseconds at most when there is no record yet. It is answered as soon as there is one.
+pub(super) struct WaitQuery {
+    /// How many milliseconds to wait at most if there is no record yet. The answer is sent as soon as there is one.
     #[param(minimum = 0, maximum = 10000, default = 0, example = 2000)]
     wait_ms: Option<u64>,
 }
 
-impl Waiting {
-    fn patience(&self) -> Result<Duration, ApiError> {
-        let patience = Duration::from_millis(self.wait_ms.unwrap_or_default());
-        if patience <= AUDIT_WAIT_MAX {
-            return Ok(patience);
+impl WaitQuery {
+    fn timeout(&self) -> Result<Duration, ApiError> {
+        let timeout = Duration::from_millis(self.wait_ms.unwrap_or_default());
+        if timeout <= AUDIT_WAIT_MAX {
+            return Ok(timeout);
         }
         let message = format!(
             "`wait_ms`: must be from 0 to {}",
@@ -223,37 +216,38 @@ impl Waiting {
 
 /// The newest record of an action
 ///
-/// With `audit.delivery = "buffered"` a record is written shortly after its action has been answered: a question that
-/// follows the answer at once may be 404. Give `wait_ms` to wait for the record.
+/// With `audit.delivery = "buffered"` a record is written shortly after its action is answered, so a query right after
+/// the answer may get 404. Use `wait_ms` to wait for the record.
 #[utoipa::path(
     get,
     path = "/v1/audit/{action_id}",
     operation_id = "get_audit_record",
     tag = "audit",
     params(
-        ("action_id" = String, Path, description = "The action's id, or that of an administrative change."),
-        Waiting,
+        ("action_id" = String, Path, description = "The id of the action or of the administrative change."),
+        WaitQuery,
     ),
     responses(
-        (status = 200, description = "The record.", body = Record<'_>, example = json!(record::example())),
-        Asking,
-        (status = 404, description = "There is no such record, or not yet, or no audit trail (`AUDIT_DISABLED`).",
+        (status = 200, description = "The record.", body = AuditRecordJson<'_>, example = json!(record::example())),
+        InvalidQuery,
+        (status = 404, description = "There is no such record, or not yet (`AUDIT_RECORD_NOT_FOUND`), or the audit \
+            trail is disabled (`AUDIT_DISABLED`).",
             body = ErrorBody, example = json!({
             "code": "AUDIT_RECORD_NOT_FOUND",
             "message": "there is no audit record of the action \"order-7\"",
             "retryable": false,
         })),
-        Backend,
-        Any,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn newest(
     State(api): State<AdminApi>,
     access: Access,
     Path(action_id): Path<String>,
-    Query(waiting): Query<Waiting>,
+    Query(query): Query<WaitQuery>,
 ) -> Result<Response, ApiError> {
-    let patience = waiting.patience()?;
-    let record = api.audit_record(&access, &action_id, patience).await?;
-    Ok(Json(Record::of(&record)).into_response())
+    let timeout = query.timeout()?;
+    let record = api.audit_record(&access, &action_id, timeout).await?;
+    Ok(Json(AuditRecordJson::of(&record)).into_response())
 }

@@ -1,5 +1,6 @@
-//! `/v1/dead-letters/replay` and `/v1/dead-letters/delete`: many dead letters at once, by filter.
+//! `/v1/dead-letters/replay` and `/v1/dead-letters/delete`: change many dead letters by filter.
 
+use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidBodyOrQuery};
 use acteon_connect_http::{ApiError, Json, Query};
 use acteon_core::state::DeadLetterQuery;
 use acteon_core::{DeadLetterKind, LetterFilter};
@@ -7,184 +8,193 @@ use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::refusals::{Any, Asking, Backend, Body};
-use super::{cursor, dead_letters};
-use crate::service::{Access, AdminApi, Bulk, BulkChange};
+use super::dead_letters::LIMIT;
+use super::errors::BackendUnavailable;
+use super::paging;
+use crate::service::{Access, AdminApi, BulkChange, BulkResult, DEAD_LETTER_LIMIT_MAX};
 
-/// Whether anything is changed.
+/// Whether to change anything.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Asked {
-    /// True: say how many match, and change nothing.
+pub(super) struct PreviewQuery {
+    /// Counts the matching letters without changing anything.
     #[serde(default)]
     #[param(required = false, default = false)]
     preview: bool,
 }
 
-/// Which letters are meant.
+/// Which letters to change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = BulkRequest)]
-pub(super) struct Request {
-    filter: Filter,
-    /// At most so many are looked at.
+pub(super) struct BulkRequest {
+    filter: DeadLetterFilter,
+    /// The most letters to change with this request.
     #[schema(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// `next_cursor` of the answer before.
+    /// `next_cursor` of the previous answer.
     cursor: Option<String>,
 }
 
-/// All that is given must hold; without anything, all letters are meant.
+/// All given conditions must match. An empty filter matches all letters.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = DeadLetterFilter)]
-struct Filter {
+struct DeadLetterFilter {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
-    #[schema(value_type = Option<super::dead_letters::Kind>)]
+    #[schema(value_type = Option<super::dead_letters::DeadLetterKindSchema>)]
     kind: Option<DeadLetterKind>,
     #[schema(value_type = Option<String>)]
     namespace: Option<CompactString>,
     #[schema(value_type = Option<String>)]
     tenant: Option<CompactString>,
-    /// The provider that was asked last.
+    /// The provider called last.
     #[schema(value_type = Option<String>)]
     provider: Option<CompactString>,
     #[schema(value_type = Option<String>)]
     action_type: Option<CompactString>,
-    /// Why they are dead letters.
+    /// The reason, as a code.
     #[schema(value_type = Option<String>)]
     code: Option<CompactString>,
-    /// Became dead letters at this time or later.
+    /// Created at this time or later.
     #[schema(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
-    /// Became dead letters before this time.
+    /// Created before this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
 }
 
-impl Request {
+impl From<DeadLetterFilter> for LetterFilter {
+    fn from(filter: DeadLetterFilter) -> Self {
+        Self {
+            kind: filter.kind,
+            namespace: filter.namespace,
+            tenant: filter.tenant,
+            provider: filter.provider,
+            action_type: filter.action_type,
+            code: filter.code,
+            from: filter.from,
+            to: filter.to,
+        }
+    }
+}
+
+impl BulkRequest {
     fn query(self, access: &Access) -> Result<DeadLetterQuery, ApiError> {
-        let filter = LetterFilter {
-            kind: self.filter.kind,
-            namespace: self.filter.namespace,
-            tenant: self.filter.tenant,
-            provider: self.filter.provider,
-            action_type: self.filter.action_type,
-            code: self.filter.code,
-            from: self.filter.from,
-            to: self.filter.to,
-        };
-        let after = self.cursor.as_deref().map(cursor::to_letter).transpose();
+        let limit = paging::page_limit(self.limit, LIMIT, DEAD_LETTER_LIMIT_MAX);
+        let after = self.cursor.as_deref().map(paging::decode_letter);
         Ok(DeadLetterQuery {
             scope: access.scope.clone(),
-            filter,
-            limit: dead_letters::limit(self.limit).map_err(ApiError::invalid_json)?,
-            after: after.map_err(|error| ApiError::invalid_json(error.message))?,
+            filter: self.filter.into(),
+            limit: limit.map_err(ApiError::invalid_json)?,
+            after: after
+                .transpose()
+                .map_err(|error| ApiError::invalid_json(error.message))?,
         })
     }
 }
 
-/// What became of many letters.
+/// The result of a bulk change.
 #[derive(Serialize, ToSchema)]
-#[schema(as = BulkAnswer)]
-pub(super) struct Answer {
-    /// How many matched at the beginning.
+pub(super) struct BulkAnswer {
+    /// How many letters matched at the start.
     matched: u64,
-    /// How many are gone now.
+    /// How many letters were removed.
     done: usize,
-    /// How many are still there, though they were to go: each has a record in the audit trail that says why.
+    /// How many letters could not be removed. The audit trail has a record with the reason for each.
     failed: usize,
-    /// The `cursor` by which to go on; `null` when none is left to look at.
+    /// The `cursor` of the next request; `null` if no letters are left to visit.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-impl From<Bulk> for Answer {
-    fn from(bulk: Bulk) -> Self {
+impl From<BulkResult> for BulkAnswer {
+    fn from(result: BulkResult) -> Self {
         Self {
-            matched: bulk.matched,
-            done: bulk.done,
-            failed: bulk.failed,
-            next_cursor: bulk.next.map(cursor::of_letter),
+            matched: result.matched,
+            done: result.done,
+            failed: result.failed,
+            next_cursor: result.next.map(paging::encode_letter),
         }
     }
+}
+
+fn example_request() -> Value {
+    json!({
+        "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
+        "limit": 100,
+    })
+}
+
+fn example_answer() -> Value {
+    json!({"matched": 120, "done": 97, "failed": 3, "next_cursor": "AAAAAAAAAAc"})
 }
 
 async fn change(
     api: &AdminApi,
     access: &Access,
-    (asked, request): (Asked, Request),
     change: BulkChange,
-) -> Result<Json<Answer>, ApiError> {
-    let query = request.query(access)?;
-    let bulk = match asked.preview {
-        true => api.count_dead_letters(&query).await?,
-        false => api.change_dead_letters(access, &query, change).await?,
+    query: PreviewQuery,
+    request: BulkRequest,
+) -> Result<Json<BulkAnswer>, ApiError> {
+    let letters = request.query(access)?;
+    let result = match query.preview {
+        true => api.count_dead_letters(&letters).await?,
+        false => api.change_dead_letters(access, &letters, change).await?,
     };
-    Ok(Json(bulk.into()))
+    Ok(Json(result.into()))
 }
 
 /// Decides and delivers the actions of many dead letters again, each under its original id
 ///
-/// The last one stored is replayed first, sixteen side by side. Letters are deleted or stay as when they are replayed one by
-/// one; go on behind those that stay with `cursor`.
+/// Starts with the last letter stored and replays sixteen at a time. Each letter is deleted or remains as when it is
+/// replayed alone. To continue after the remaining letters, use `cursor`.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/replay",
     operation_id = "replay_dead_letters",
     tag = "dead letters",
-    params(Asked),
-    request_body(content = Request, example = json!({
-        "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
-        "limit": 100,
-    })),
+    params(PreviewQuery),
+    request_body(content = BulkRequest, example = json!(example_request())),
     responses(
-        (status = 200, description = "What became of them.", body = Answer, example = json!({
-            "matched": 120, "done": 97, "failed": 3, "next_cursor": "AAAAAAAAAAc",
-        })),
-        Body,
-        Asking,
-        Backend,
-        Any,
+        (status = 200, description = "The result.", body = BulkAnswer, example = json!(example_answer())),
+        InvalidBody,
+        InvalidBodyOrQuery,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn replay(
     State(api): State<AdminApi>,
     access: Access,
-    Query(asked): Query<Asked>,
-    Json(request): Json<Request>,
-) -> Result<Json<Answer>, ApiError> {
-    change(&api, &access, (asked, request), BulkChange::Replay).await
+    Query(query): Query<PreviewQuery>,
+    Json(request): Json<BulkRequest>,
+) -> Result<Json<BulkAnswer>, ApiError> {
+    change(&api, &access, BulkChange::Replay, query, request).await
 }
 
-/// Deletes many dead letters for good
+/// Deletes many dead letters permanently
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/delete",
     operation_id = "delete_dead_letters",
     tag = "dead letters",
-    params(Asked),
-    request_body(content = Request, example = json!({
-        "filter": {"kind": "exhausted", "provider": "email", "code": "TIMEOUT"},
-        "limit": 100,
-    })),
+    params(PreviewQuery),
+    request_body(content = BulkRequest, example = json!(example_request())),
     responses(
-        (status = 200, description = "What became of them.", body = Answer, example = json!({
-            "matched": 120, "done": 100, "failed": 0, "next_cursor": "AAAAAAAAAAc",
-        })),
-        Body,
-        Asking,
-        Backend,
-        Any,
+        (status = 200, description = "The result.", body = BulkAnswer, example = json!(example_answer())),
+        InvalidBody,
+        InvalidBodyOrQuery,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn delete(
     State(api): State<AdminApi>,
     access: Access,
-    Query(asked): Query<Asked>,
-    Json(request): Json<Request>,
-) -> Result<Json<Answer>, ApiError> {
-    change(&api, &access, (asked, request), BulkChange::Delete).await
+    Query(query): Query<PreviewQuery>,
+    Json(request): Json<BulkRequest>,
+) -> Result<Json<BulkAnswer>, ApiError> {
+    change(&api, &access, BulkChange::Delete, query, request).await
 }

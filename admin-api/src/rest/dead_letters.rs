@@ -1,5 +1,6 @@
-//! `/v1/dead-letters`: what could not be delivered or decoded, kept to be looked at, replayed and deleted.
+//! `/v1/dead-letters`: lists, shows, replays and deletes what could not be delivered or decoded.
 
+use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidQuery, NotAdmitted};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::state::DeadLetterQuery;
 use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, LetterFilter};
@@ -10,43 +11,46 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
-use super::cursor;
-use super::refusals::{Any, Asking, Backend, OneLetter};
-use crate::service::{Access, AdminApi, DEAD_LETTER_LIMIT_MAX, Replayed, ShownBytes, ShownLetter};
+use super::errors::BackendUnavailable;
+use super::paging;
+use crate::service::{
+    Access, AdminApi, DEAD_LETTER_LIMIT_MAX, RedactedBytes, RedactedLetter, ReplayResult,
+};
 
-const LIMIT: usize = 100;
+/// The default limit of a page and of a bulk request.
+pub(super) const LIMIT: usize = 100;
 
-/// Which dead letters to list. Every filter that is given must hold.
+/// Which dead letters to list. All given conditions must match.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
-    #[param(value_type = Option<Kind>, inline, example = "exhausted")]
+    #[param(value_type = Option<DeadLetterKindSchema>, inline, example = "exhausted")]
     kind: Option<DeadLetterKind>,
     #[param(value_type = Option<String>)]
     namespace: Option<CompactString>,
     #[param(value_type = Option<String>)]
     tenant: Option<CompactString>,
-    /// The provider that was asked last.
+    /// The provider called last.
     #[param(value_type = Option<String>)]
     provider: Option<CompactString>,
     #[param(value_type = Option<String>)]
     action_type: Option<CompactString>,
-    /// Why it is a dead letter.
+    /// The reason, as a code.
     #[param(value_type = Option<String>, example = "TIMEOUT")]
     code: Option<CompactString>,
-    /// Became a dead letter at this time or later.
+    /// Created at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
-    /// Became a dead letter before this time.
+    /// Created before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    /// At most so many.
+    /// The most letters on the page.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -62,78 +66,68 @@ impl Filters {
             from: self.from,
             to: self.to,
         };
+        let limit = paging::page_limit(self.limit, LIMIT, DEAD_LETTER_LIMIT_MAX);
+        let after = self.cursor.as_deref().map(paging::decode_letter);
         Ok(DeadLetterQuery {
             scope: access.scope.clone(),
             filter,
-            limit: limit(self.limit).map_err(ApiError::invalid_query)?,
-            after: self.cursor.as_deref().map(cursor::to_letter).transpose()?,
+            limit: limit.map_err(ApiError::invalid_query)?,
+            after: after.transpose()?,
         })
     }
 }
 
-/// How many letters are asked for.
-pub(super) fn limit(asked: Option<usize>) -> Result<usize, String> {
-    let limit = asked.unwrap_or(LIMIT);
-    match (1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
-        true => Ok(limit),
-        false => Err(format!(
-            "`limit`: must be from 1 to {DEAD_LETTER_LIMIT_MAX}"
-        )),
-    }
-}
-
-/// Why a message is a dead letter.
+/// The kind of a dead letter.
 #[derive(ToSchema)]
 #[schema(as = DeadLetterKind, rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document only")]
-pub(super) enum Kind {
-    /// It could not be decoded.
+pub(super) enum DeadLetterKindSchema {
+    /// The message could not be decoded.
     Poison,
-    /// It could not be delivered.
+    /// The action could not be delivered.
     Exhausted,
 }
 
 /// One dead letter, without its bytes.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DeadLetterSummary)]
-pub(super) struct Summary {
-    /// UUID v7; the same for the same place in the source.
+pub(super) struct DeadLetterSummary {
+    /// A UUID v7. The same position in the source always gets the same id.
     #[schema(value_type = String, format = "uuid")]
     id: CompactString,
-    #[schema(value_type = Kind)]
+    #[schema(value_type = DeadLetterKindSchema)]
     kind: DeadLetterKind,
-    /// `null` for poison, as are the other fields of an action.
+    /// `null` for poison, like the other fields of an action.
     #[schema(required, value_type = Option<String>)]
     namespace: Option<CompactString>,
     #[schema(required, value_type = Option<String>)]
     tenant: Option<CompactString>,
-    /// The provider that was asked last.
+    /// The provider called last.
     #[schema(required, value_type = Option<String>)]
     provider: Option<CompactString>,
     #[schema(required, value_type = Option<String>)]
     action_type: Option<CompactString>,
     #[schema(required, value_type = Option<String>)]
     action_id: Option<CompactString>,
-    /// Why: `INVALID_JSON`, `INVALID_ACTION`, `CIRCUIT_OPEN`, `THROTTLED`, or the code of a failure.
+    /// The reason: `INVALID_JSON`, `INVALID_ACTION`, `CIRCUIT_OPEN`, `THROTTLED`, or the code of a failure.
     #[schema(value_type = String)]
     code: CompactString,
-    /// Why, in one sentence.
+    /// The reason, in one sentence.
     #[schema(value_type = String)]
     message: CompactString,
-    /// How often providers were asked.
+    /// The number of calls of providers.
     attempts: u32,
-    /// The last attempts, oldest first: at most 16.
+    /// The last attempts, oldest first; at most 16.
     history: Vec<AttemptRecord>,
-    /// The place in the source.
+    /// The position in the source.
     #[schema(value_type = String)]
     source: CompactString,
-    /// How many bytes the message has.
+    /// The size of the message, in bytes.
     size_bytes: usize,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
-impl From<&DeadLetter> for Summary {
+impl From<&DeadLetter> for DeadLetterSummary {
     fn from(letter: &DeadLetter) -> Self {
         let action = letter.action.as_ref();
         Self {
@@ -159,9 +153,9 @@ impl From<&DeadLetter> for Summary {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
 pub(super) struct Page {
-    /// The last one stored first.
-    dead_letters: Vec<Summary>,
-    /// How many match in all.
+    /// The last letter stored is first.
+    dead_letters: Vec<DeadLetterSummary>,
+    /// The number of matching letters on all pages.
     total: u64,
     /// The `cursor` of the next page; `null` on the last.
     #[schema(required)]
@@ -201,7 +195,7 @@ fn whole_example() -> Value {
     example
 }
 
-/// What could not be delivered or decoded, the last one stored first
+/// Dead letters, the last one stored first
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
@@ -209,12 +203,12 @@ fn whole_example() -> Value {
     tag = "dead letters",
     params(Filters),
     responses(
-        (status = 200, description = "One page, without the bytes.", body = Page, example = json!({
+        (status = 200, description = "One page, without the bytes of the letters.", body = Page, example = json!({
             "dead_letters": [example()], "total": 1, "next_cursor": null,
         })),
-        Asking,
-        Backend,
-        Any,
+        InvalidQuery,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn list(
@@ -224,11 +218,11 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, ApiError> {
     let page = api.dead_letters(&filters.query(&access)?).await?;
     Ok(Json(Page {
-        next_cursor: page.next.map(cursor::of_letter),
+        next_cursor: page.next.map(paging::encode_letter),
         dead_letters: page
             .letters
             .iter()
-            .map(|letter| Summary::from(&**letter))
+            .map(|letter| DeadLetterSummary::from(&**letter))
             .collect(),
         total: page.total,
     }))
@@ -237,30 +231,40 @@ pub(super) async fn list(
 /// One dead letter with its bytes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
-pub(super) struct Letter {
+pub(super) struct DeadLetterJson {
     #[serde(flatten)]
-    summary: Summary,
-    /// The original message, redacted as in the audit trail, when it is JSON; else `null`.
+    summary: DeadLetterSummary,
+    /// The original message if it is JSON, redacted as in the audit trail; else `null`.
     #[schema(required)]
     raw: Option<String>,
-    /// The original bytes when they are not JSON, so that there are no fields to redact; else `null`.
+    /// The original bytes if they are not JSON, so that there are no fields to redact; else `null`.
     #[schema(required)]
     raw_base64: Option<String>,
 }
 
-impl From<ShownLetter> for Letter {
-    fn from(shown: ShownLetter) -> Self {
-        let (raw, raw_base64) = match shown.bytes {
-            ShownBytes::Json(text) => (Some(text), None),
-            ShownBytes::Opaque(bytes) => (None, Some(BASE64_STANDARD.encode(bytes))),
+impl From<RedactedLetter> for DeadLetterJson {
+    fn from(redacted: RedactedLetter) -> Self {
+        let (raw, raw_base64) = match redacted.bytes {
+            RedactedBytes::Json(text) => (Some(text), None),
+            RedactedBytes::Opaque(bytes) => (None, Some(BASE64_STANDARD.encode(bytes))),
         };
         Self {
-            summary: Summary::from(&*shown.letter),
+            summary: DeadLetterSummary::from(&*redacted.letter),
             raw,
             raw_base64,
         }
     }
 }
+
+/// There is no such dead letter.
+#[derive(IntoResponses)]
+#[response(status = 404, example = json!({
+    "code": "NOT_FOUND",
+    "message": "there is no dead letter \"0198c0de-0000-7000-8000-000000000000\"",
+    "retryable": false,
+}))]
+#[expect(dead_code, reason = "for the document only")]
+struct LetterNotFound(ErrorBody);
 
 /// One dead letter with its bytes
 #[utoipa::path(
@@ -270,11 +274,11 @@ impl From<ShownLetter> for Letter {
     tag = "dead letters",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "The letter.", body = Letter, example = json!(whole_example())),
-        Asking,
-        OneLetter,
-        Backend,
-        Any,
+        (status = 200, description = "The letter.", body = DeadLetterJson, example = json!(whole_example())),
+        InvalidQuery,
+        LetterNotFound,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn get(
@@ -282,22 +286,21 @@ pub(super) async fn get(
     access: Access,
     Path(id): Path<String>,
     _: NoQuery,
-) -> Result<Json<Letter>, ApiError> {
-    let shown = api.dead_letter(&access, &id).await?;
-    Ok(Json(shown.into()))
+) -> Result<Json<DeadLetterJson>, ApiError> {
+    let letter = api.dead_letter(&access, &id).await?;
+    Ok(Json(letter.into()))
 }
 
-/// A dead letter that is gone.
+/// A deleted dead letter.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DeletedDeadLetter)]
-pub(super) struct Deleted {
+pub(super) struct DeletedDeadLetter {
     #[schema(format = "uuid")]
     id: String,
     #[schema(example = "deleted")]
     status: &'static str,
 }
 
-/// Deletes a dead letter for good
+/// Deletes a dead letter permanently
 #[utoipa::path(
     delete,
     path = "/v1/dead-letters/{id}",
@@ -305,13 +308,13 @@ pub(super) struct Deleted {
     tag = "dead letters",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "It is gone.", body = Deleted, example = json!({
+        (status = 200, description = "The letter is deleted.", body = DeletedDeadLetter, example = json!({
             "id": "0198c0de-0000-7000-8000-000000000000", "status": "deleted",
         })),
-        Asking,
-        OneLetter,
-        Backend,
-        Any,
+        InvalidQuery,
+        LetterNotFound,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn delete(
@@ -319,38 +322,38 @@ pub(super) async fn delete(
     access: Access,
     Path(id): Path<String>,
     _: NoQuery,
-) -> Result<Json<Deleted>, ApiError> {
+) -> Result<Json<DeletedDeadLetter>, ApiError> {
     api.delete_dead_letter(&access, &id).await?;
     let status = "deleted";
-    Ok(Json(Deleted { id, status }))
+    Ok(Json(DeletedDeadLetter { id, status }))
 }
 
-/// What became of a replayed dead letter.
+/// The result of a replay.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReplayAnswer {
     #[schema(value_type = String, format = "uuid")]
     id: CompactString,
-    /// As for a dispatch: an object whose only key is the outcome's name.
+    /// An object whose only key is the name of the outcome, as for a dispatch.
     #[schema(value_type = Object)]
     outcome: ActionOutcome,
-    /// False when the letter is still there, because its action was not delivered or is told to wait.
+    /// False if the letter remains, because its action was not delivered or must wait.
     deleted: bool,
 }
 
-impl From<Replayed> for ReplayAnswer {
-    fn from(replayed: Replayed) -> Self {
+impl From<ReplayResult> for ReplayAnswer {
+    fn from(result: ReplayResult) -> Self {
         Self {
-            id: replayed.id,
-            outcome: replayed.outcome,
-            deleted: replayed.deleted,
+            id: result.id,
+            outcome: result.outcome,
+            deleted: result.deleted,
         }
     }
 }
 
 /// Decides and delivers a dead letter's action again, under its original id
 ///
-/// The letter is deleted when that brought the action to its end. It stays after `Failed`, `CircuitOpen` and
-/// `Throttled`, to be replayed again. Two who replay it at once deliver it once.
+/// The letter is deleted if the outcome is final. After `Failed`, `CircuitOpen` and `Throttled` it remains, and it can
+/// be replayed again. Two concurrent replays deliver once.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/replay",
@@ -358,29 +361,17 @@ impl From<Replayed> for ReplayAnswer {
     tag = "dead letters",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "What became of it, whatever the outcome.", body = ReplayAnswer, example = json!({
+        (status = 200, description = "The outcome, even if the action was not delivered.",
+            body = ReplayAnswer, example = json!({
             "id": "0198c0de-0000-7000-8000-000000000000",
             "outcome": {"Executed": {"status": "success", "body": {"logged": true}, "headers": {}}},
             "deleted": true,
         })),
-        Asking,
-        OneLetter,
-        (status = 422, description = "It still cannot be decoded.", body = ErrorBody, example = json!({
-            "code": "INVALID_ACTION",
-            "message": "its bytes are not an action: `tenant`: is missing",
-            "retryable": false,
-        })),
-        Backend,
-        (status = 503, description = "A backend cannot be reached (`STATE_UNAVAILABLE`), there is no room or the same \
-            action is under way (`OVERLOADED`), it is full (`STATE_FULL`), or the process is stopping (`SHUTTING_DOWN`).",
-            headers(("Retry-After" = u64, description = "Seconds to wait.")),
-            body = ErrorBody, example = json!({
-            "code": "OVERLOADED",
-            "message": "too much is in flight: try again later",
-            "retryable": true,
-            "retry_after": 1,
-        })),
-        Any,
+        InvalidQuery,
+        LetterNotFound,
+        InvalidAction,
+        NotAdmitted,
+        InternalError,
     )
 )]
 pub(super) async fn replay(
@@ -389,6 +380,6 @@ pub(super) async fn replay(
     Path(id): Path<String>,
     _: NoQuery,
 ) -> Result<Json<ReplayAnswer>, ApiError> {
-    let replayed = api.replay(&access, &id).await?;
-    Ok(Json(replayed.into()))
+    let result = api.replay(&access, &id).await?;
+    Ok(Json(result.into()))
 }

@@ -1,15 +1,26 @@
-//! How refusals of the use cases look on the wire. How the document describes them stands in `refusals`.
+//! How the errors of the use cases look in answers and in the OpenAPI document.
 
 use std::error::Error;
-use std::time::Duration;
 
-use acteon_connect_http::{ApiError, code};
+use acteon_connect_http::{ApiError, ErrorBody, code};
+use acteon_core::StateError;
 use acteon_core::audit::AuditError;
-use acteon_core::decode::DecodeError;
-use acteon_core::{Refusal, StateError};
+use utoipa::IntoResponses;
 
 use crate::events;
 use crate::service::AdminError;
+
+/// The state or the audit backend cannot be reached. If only the record of a change could not be written, the message
+/// says so: the change is in effect.
+#[derive(IntoResponses)]
+#[response(status = 503, headers(("Retry-After" = u64, description = "Seconds to wait.")), example = json!({
+    "code": "STATE_UNAVAILABLE",
+    "message": "the state backend cannot be reached",
+    "retryable": true,
+    "retry_after": 1,
+}))]
+#[expect(dead_code, reason = "for the document only")]
+pub(super) struct BackendUnavailable(ErrorBody);
 
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
@@ -24,42 +35,28 @@ impl From<AdminError> for ApiError {
             AdminError::DeadLetterNotFound(_) | AdminError::ProviderNotFound(_) => {
                 Self::not_found(code::NOT_FOUND, message)
             }
-            AdminError::NotAnAction(DecodeError::Json { .. }) | AdminError::MockState(_) => {
-                Self::invalid_json(message)
-            }
-            AdminError::NotAnAction(DecodeError::Action { .. }) | AdminError::NotReplayable(_) => {
-                Self::invalid_action(message)
-            }
+            AdminError::NotAnAction(error) => error.into(),
+            AdminError::MockState(_) => Self::invalid_json(message),
+            AdminError::NotReplayable(_) => Self::invalid_action(message),
             AdminError::Forbidden => Self::forbidden(message),
-            AdminError::Refused { refusal, after } => refused(*refusal, *after, &error),
+            AdminError::Refused { refusal, after } => Self::of_refusal(*refusal, *after, &error),
             AdminError::State(StateError::Unavailable(_)) => {
-                away("state", "the state backend cannot be reached", &error)
+                unavailable("state", "the state backend cannot be reached", &error)
             }
             AdminError::Audit(AuditError::Unavailable(_)) => {
-                away("audit", "the audit backend cannot be reached", &error)
+                unavailable("audit", "the audit backend cannot be reached", &error)
             }
-            AdminError::Unrecorded(_) => away("audit", &message, &error),
+            AdminError::Unrecorded(_) => unavailable("audit", &message, &error),
             AdminError::State(StateError::Corrupt(_))
             | AdminError::Audit(AuditError::Corrupt(_))
-            | AdminError::BrokenOff => Self::internal(&error),
+            | AdminError::Aborted => Self::internal(&error),
         }
     }
 }
 
-fn refused(refusal: Refusal, after: Duration, error: &AdminError) -> ApiError {
-    match refusal {
-        Refusal::Overloaded => ApiError::overloaded(after),
-        Refusal::StateFull | Refusal::DeadLettersFull => ApiError::state_full(after),
-        Refusal::StateUnavailable => ApiError::state_unavailable(),
-        Refusal::Busy => ApiError::busy(after),
-        Refusal::ShuttingDown => ApiError::shutting_down(),
-        Refusal::Abandoned => ApiError::internal(error),
-    }
-}
-
-/// 503: a backend cannot be asked. The log says why.
-fn away(backend: &'static str, message: &str, error: &(dyn Error + 'static)) -> ApiError {
-    events::backend_away(backend, error);
+/// 503 with this message; the cause goes to the log.
+fn unavailable(backend: &'static str, message: &str, error: &(dyn Error + 'static)) -> ApiError {
+    events::backend_unavailable(backend, error);
     let mut answer = ApiError::state_unavailable();
     message.clone_into(&mut answer.message);
     answer

@@ -1,6 +1,7 @@
-//! `/v1/rules/evaluate`: the playground. The action and what to vary are members of one object; each is read from the
-//! same bytes by who knows it.
+//! `/v1/rules/evaluate`: the playground. The action and the options are members of one object, which is parsed once for
+//! each.
 
+use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidBody};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, parse_json, read_json};
 use acteon_core::Action;
 use acteon_core::rules::{EvaluateOptions, Evaluation};
@@ -12,15 +13,14 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Body};
 use crate::service::{Access, AdminApi, read_action};
 
-/// An action to try, and beside its own fields what to vary. The former are read by who reads every action.
+/// An action to evaluate, and the options of the evaluation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "an action's fields are here for their names and for the document"
+    reason = "the core parses the fields of the action; they are here for their names and for the document"
 )]
 struct EvaluateRequest {
     #[schema(value_type = Option<String>, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
@@ -33,41 +33,41 @@ struct EvaluateRequest {
     provider: IgnoredAny,
     #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     action_type: IgnoredAny,
-    /// Any JSON, `null` too; at most 64 levels deep.
+    /// Any JSON, including `null`; at most 64 levels deep.
     #[schema(value_type = Value)]
     payload: IgnoredAny,
     /// The labels.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<IgnoredAny>,
-    /// What a dedup rule without a key of its own uses.
+    /// The key for dedup rules that define none.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     dedup_key: Option<IgnoredAny>,
-    /// The state an event asks to move to.
+    /// The requested state of an event.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     status: Option<IgnoredAny>,
-    /// Overrides the computed one.
+    /// Overrides the computed fingerprint of an event.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     fingerprint: Option<IgnoredAny>,
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<IgnoredAny>,
     #[schema(value_type = Option<String>, format = DateTime)]
     ends_at: Option<IgnoredAny>,
-    /// Now, when it is not given.
+    /// The current time if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<IgnoredAny>,
     /// W3C `traceparent` and `tracestate`.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     trace_context: Option<IgnoredAny>,
-    /// Disabled rules take part.
+    /// Evaluates disabled rules as well.
     include_disabled: Option<bool>,
-    /// Later rules are tried even after one has decided.
+    /// Evaluates all rules, even after one has decided.
     evaluate_all: Option<bool>,
-    /// The time that `time.*` and `now` show; now, when it is not given.
+    /// The time that `time.*` and `now` show; the current time if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     evaluate_at: Option<Timestamp>,
-    /// What the state is taken to hold, in place of what it does: to the key of a tally a count or whether it was seen,
-    /// to a fingerprint the state of the event, to an event type whether one is active or a list of the values it is
-    /// active for.
+    /// Replaces the stored state. Maps the key of a tally to a count or to whether it was seen, a fingerprint to the
+    /// state of the event, and an event type to whether an event is active or to the list of values for which one is
+    /// active.
     #[schema(value_type = Option<Object>)]
     mock_state: Option<Value>,
 }
@@ -83,10 +83,10 @@ impl From<EvaluateRequest> for EvaluateOptions {
     }
 }
 
-/// What the rules in force say about an action, and why; changes nothing
+/// Evaluates the rules in force for an action and explains the verdict, without changing anything
 ///
-/// Nothing is delivered, reserved, recorded or counted. What rules want to know of the state is read from it, or from
-/// `mock_state` alone when that is given; `context.state` says what it was.
+/// Nothing is delivered, reserved, recorded or counted. State is read from the state backend, or only from `mock_state`
+/// if it is given. `context.state` shows the values.
 #[utoipa::path(
     post,
     path = "/v1/rules/evaluate",
@@ -104,7 +104,7 @@ impl From<EvaluateRequest> for EvaluateOptions {
         "mock_state": {"orders of acme": 5},
     })),
     responses(
-        (status = 200, description = "The verdict, and what each rule did.", body = Evaluation, example = json!({
+        (status = 200, description = "The verdict and the result of each rule.", body = Evaluation, example = json!({
             "verdict": "suppress",
             "matched_rule": "mute-tests",
             "has_errors": false,
@@ -120,7 +120,7 @@ impl From<EvaluateRequest> for EvaluateOptions {
                 "evaluation_duration_us": 1,
                 "action": "suppress",
                 "source": "10-mute.yaml",
-                "description": "Nobody wants to see these",
+                "description": "Mutes test traffic",
                 "skip_reason": null,
                 "error": null,
                 "reason": null,
@@ -139,26 +139,23 @@ impl From<EvaluateRequest> for EvaluateOptions {
             },
             "modified_payload": null,
         })),
-        Body,
-        (status = 403, description = "The action belongs to a namespace, tenant or type that you may not touch.",
+        InvalidBody,
+        (status = 403, description = "The namespace, tenant or type of the action is outside your scope.",
             body = ErrorBody, example = json!({
             "code": "FORBIDDEN",
-            "message": "the action lies outside of what you may touch",
+            "message": "the action is outside your scope",
             "retryable": false,
         })),
-        (status = 422, description = "JSON, but not an action; the message names the field.",
-            body = ErrorBody, example = json!({
-            "code": "INVALID_ACTION", "message": "`tenant`: is missing", "retryable": false,
-        })),
-        (status = 503, description = "Rules want to know something of the state, which cannot be reached; `Retry-After` \
-            says when to try again.", headers(("Retry-After" = u64, description = "Seconds to wait.")),
+        InvalidAction,
+        (status = 503, description = "Rules read state, and the state backend cannot be reached.",
+            headers(("Retry-After" = u64, description = "Seconds to wait.")),
             body = ErrorBody, example = json!({
             "code": "STATE_UNAVAILABLE",
             "message": "the state backend cannot be reached",
             "retryable": true,
             "retry_after": 1,
         })),
-        Any,
+        InternalError,
     )
 )]
 pub(super) async fn evaluate(
@@ -173,10 +170,10 @@ pub(super) async fn evaluate(
     Ok(Json(evaluation))
 }
 
-/// The action in a body, and what to vary. An action that does not say when it was made was made `now`.
+/// Parses the action and the options in a body. An action without `created_at` gets `now`.
 ///
 /// # Errors
-/// When the body is neither.
+/// The body has no valid action or no valid options.
 pub fn read_evaluation(
     body: &Bytes,
     now: Timestamp,

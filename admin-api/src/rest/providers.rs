@@ -1,5 +1,6 @@
-//! `/v1/providers`: how those who deliver are.
+//! `/v1/providers`: the health of the providers, and their breakers.
 
+use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
 use acteon_core::health::{BreakerOverride, BreakerState, LastError, ProviderHealth};
 use axum::extract::State;
@@ -9,54 +10,55 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Asking, Backend, Body};
+use super::errors::BackendUnavailable;
 use crate::service::{Access, AdminApi};
 
-/// All providers.
+/// The health of all providers.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProviderList {
     /// Sorted by name.
-    providers: Vec<Provider>,
+    providers: Vec<ProviderHealthJson>,
 }
 
-/// How one provider is, since the start of the process.
+/// The health of one provider since the start of the process.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderHealth)]
-pub(super) struct Provider {
+pub(super) struct ProviderHealthJson {
     #[schema(value_type = String)]
     provider: CompactString,
-    /// True while its breaker is closed.
+    /// True while the breaker is closed.
     healthy: bool,
     circuit_breaker_state: BreakerState,
-    /// How many attempts have ended.
+    /// The number of finished attempts.
     total_requests: u64,
     successes: u64,
     failures: u64,
-    /// How many of a hundred attempts were successes; 100 before the first.
+    /// The percentage of successful attempts; 100 before the first.
     #[schema(minimum = 0, maximum = 100)]
     success_rate: f64,
-    /// Of the last hundred attempts, in milliseconds; 0 before the first, as are the others.
+    /// All latencies are of the last hundred attempts, in milliseconds; 0 before the first.
     avg_latency_ms: f64,
     p50_latency_ms: f64,
     p95_latency_ms: f64,
     p99_latency_ms: f64,
-    /// What went wrong last.
+    /// The message of the last error.
     #[schema(required)]
     last_error: Option<String>,
-    /// When that was.
+    /// The time of the last error.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     last_error_at: Option<Timestamp>,
-    /// Actions waiting in its queue, waiting for a retry included.
+    /// Actions that wait in the queue or for a retry.
     queued: usize,
-    /// Attempts running now.
+    /// Running attempts.
     in_flight: usize,
-    /// Actions that wait to be redelivered, as far as this process knows.
+    /// Actions that wait for redelivery, as far as this process knows.
     redelivering: usize,
 }
 
-impl From<ProviderHealth> for Provider {
+impl From<ProviderHealth> for ProviderHealthJson {
     fn from(health: ProviderHealth) -> Self {
-        let (successes, failures) = (health.deliveries, health.failures);
+        let successes = health.deliveries;
+        let failures = health.failures;
         let total = successes + failures;
         let latency = health.latency.unwrap_or_default();
         let (last_error, last_error_at) = match health.last_error {
@@ -115,11 +117,11 @@ fn example() -> Value {
     operation_id = "get_provider_health",
     tag = "providers",
     responses(
-        (status = 200, description = "All providers.", body = ProviderList, example = json!({
+        (status = 200, description = "The health of all providers.", body = ProviderList, example = json!({
             "providers": [example()],
         })),
-        Asking,
-        Any,
+        InvalidQuery,
+        InternalError,
     )
 )]
 pub(super) async fn health(
@@ -129,31 +131,31 @@ pub(super) async fn health(
 ) -> Json<ProviderList> {
     let providers = api.providers(&access).into_iter();
     Json(ProviderList {
-        providers: providers.map(Provider::from).collect(),
+        providers: providers.map(ProviderHealthJson::from).collect(),
     })
 }
 
-/// What to make of a breaker.
+/// The requested state of a breaker.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BreakerRequest {
     state: BreakerByHand,
 }
 
-/// A state that a breaker can be put into.
+/// A state that operators can set.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum BreakerByHand {
-    /// Nothing is tried until it is closed by hand.
+    /// Attempt nothing until the breaker is closed by hand.
     Open,
-    /// As if nothing had failed.
+    /// Forget past failures.
     Closed,
 }
 
-/// Opens the breaker of a provider until it is closed by hand, or closes it
+/// Opens a provider's breaker until it is closed by hand, or closes it
 ///
-/// It holds on this node, until the process ends. What a broker brings for a provider whose breaker is open is redelivered, what
-/// callers bring goes to its fallback or is answered `CircuitOpen`.
+/// This affects only this node, until the process ends. While the breaker is open, actions from brokers are
+/// redelivered. Actions from callers go to the fallback or are answered with `CircuitOpen`.
 #[utoipa::path(
     post,
     path = "/v1/providers/{name}/breaker",
@@ -162,13 +164,14 @@ enum BreakerByHand {
     params(("name" = String, Path, description = "The provider's name, percent-encoded.", example = "email")),
     request_body(content = BreakerRequest, example = json!({"state": "open"})),
     responses(
-        (status = 200, description = "How the provider is now.", body = Provider, example = json!(example())),
-        Body,
+        (status = 200, description = "The new health of the provider.",
+            body = ProviderHealthJson, example = json!(example())),
+        InvalidBody,
         (status = 404, description = "There is no such provider.", body = ErrorBody, example = json!({
             "code": "NOT_FOUND", "message": "no provider is named \"email\"", "retryable": false,
         })),
-        Backend,
-        Any,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn set_breaker(
@@ -177,7 +180,7 @@ pub(super) async fn set_breaker(
     Path(name): Path<String>,
     _: NoQuery,
     Json(BreakerRequest { state }): Json<BreakerRequest>,
-) -> Result<Json<Provider>, ApiError> {
+) -> Result<Json<ProviderHealthJson>, ApiError> {
     let to = match state {
         BreakerByHand::Open => BreakerOverride::Open,
         BreakerByHand::Closed => BreakerOverride::Closed,

@@ -1,7 +1,8 @@
-//! `/v1/redeliveries`: what could not be delivered and waits to be tried again.
+//! `/v1/redeliveries`: lists the actions that wait for redelivery.
 
 use std::collections::VecDeque;
 
+use acteon_connect_http::responses::{InternalError, InvalidQuery};
 use acteon_connect_http::{ApiError, Json, Query};
 use acteon_core::AttemptRecord;
 use acteon_core::redelivery::{PendingRedelivery, RedeliveryPage, RedeliveryQuery};
@@ -12,13 +13,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::cursor;
-use super::refusals::{Any, Asking};
+use super::paging;
 use crate::service::{Access, AdminApi, REDELIVERY_LIMIT_MAX};
 
 const LIMIT: usize = 100;
 
-/// Which redeliveries to list. Every filter that is given must hold.
+/// Which redeliveries to list. All given conditions must match.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
@@ -31,36 +31,33 @@ pub(super) struct Filters {
     provider: Option<CompactString>,
     #[param(value_type = Option<String>)]
     action_type: Option<CompactString>,
-    /// At most so many.
+    /// The most redeliveries on the page.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
 impl Filters {
     fn query(self, access: &Access) -> Result<RedeliveryQuery, ApiError> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=REDELIVERY_LIMIT_MAX).contains(&limit) {
-            let message = format!("`limit`: must be from 1 to {REDELIVERY_LIMIT_MAX}");
-            return Err(ApiError::invalid_query(message));
-        }
-        let cursor = self.cursor.as_deref();
+        let limit = paging::page_limit(self.limit, LIMIT, REDELIVERY_LIMIT_MAX);
+        let after = self.cursor.as_deref().map(paging::decode_redelivery);
         Ok(RedeliveryQuery {
             scope: access.scope.clone(),
             namespace: self.namespace,
             tenant: self.tenant,
             provider: self.provider,
             action_type: self.action_type,
-            after: cursor.map(cursor::to_redelivery).transpose()?,
-            limit,
+            after: after.transpose()?,
+            limit: limit.map_err(ApiError::invalid_query)?,
         })
     }
 }
 
-/// An action that waits to be tried again.
+/// An action that waits for redelivery.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Redelivery<'a> {
+#[schema(as = Redelivery)]
+pub(super) struct RedeliveryJson<'a> {
     #[schema(value_type = String)]
     action_id: &'a CompactString,
     #[schema(value_type = String)]
@@ -72,25 +69,25 @@ pub(super) struct Redelivery<'a> {
     provider: &'a CompactString,
     #[schema(value_type = String)]
     action_type: &'a CompactString,
-    /// The place in the source.
+    /// The position in the source.
     #[schema(value_type = String, example = "kafka:orders/3@1042")]
     source: &'a CompactString,
-    /// How often providers were asked.
+    /// The number of calls of providers.
     attempts: u32,
-    /// How often it went back to its source to be delivered later.
+    /// How often the action went back to its source for later delivery.
     redeliveries: u32,
-    /// When delivery was first tried or refused. Giving up counts from here.
+    /// When delivery was first tried or refused. The time to give up counts from here.
     #[schema(value_type = String, format = DateTime)]
     began_at: Timestamp,
-    /// When it is tried again, at the earliest.
+    /// The earliest time of the next attempt.
     #[schema(value_type = String, format = DateTime)]
     next_at: Timestamp,
-    /// The last attempts, oldest first: at most 16.
+    /// The last attempts, oldest first; at most 16.
     #[schema(value_type = Vec<AttemptRecord>)]
     history: &'a VecDeque<AttemptRecord>,
 }
 
-impl<'a> Redelivery<'a> {
+impl<'a> RedeliveryJson<'a> {
     fn of(one: &'a PendingRedelivery) -> Self {
         Self {
             action_id: &one.action_id,
@@ -108,12 +105,12 @@ impl<'a> Redelivery<'a> {
     }
 }
 
-/// One page of what waits.
+/// One page of redeliveries.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RedeliveryPage)]
 pub(super) struct Page<'a> {
-    /// What is due soonest comes first.
-    redeliveries: Vec<Redelivery<'a>>,
+    /// The redelivery that is due soonest is first.
+    redeliveries: Vec<RedeliveryJson<'a>>,
     /// The `cursor` of the next page; `null` on the last.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -124,17 +121,17 @@ impl<'a> Page<'a> {
         let listed = page.redeliveries.iter();
         let last = page.redeliveries.last().filter(|_| page.more);
         Self {
-            redeliveries: listed.map(|one| Redelivery::of(one)).collect(),
-            next_cursor: last.map(|one| cursor::of_redelivery(one.next_at, &one.source)),
+            redeliveries: listed.map(|one| RedeliveryJson::of(one)).collect(),
+            next_cursor: last.map(|one| paging::encode_redelivery(one.next_at, &one.source)),
         }
     }
 }
 
-/// What could not be delivered and waits to be tried again, that which is due soonest first
+/// Actions that wait for redelivery, the one that is due soonest first
 ///
-/// What this process has sent to the delayed path of a source: at most 10,000 actions; further ones are redelivered all
-/// the same and are not listed. An action leaves the list when it comes back, or an hour after it was due, when another
-/// process took it.
+/// Lists the actions that this process sent to the delayed path of their source, up to 10,000. More actions are
+/// redelivered but not listed. An action leaves the list when it returns, or one hour after it was due if another
+/// process received it.
 #[utoipa::path(
     get,
     path = "/v1/redeliveries",
@@ -158,8 +155,8 @@ impl<'a> Page<'a> {
             }],
             "next_cursor": null,
         })),
-        Asking,
-        Any,
+        InvalidQuery,
+        InternalError,
     )
 )]
 pub(super) async fn list(

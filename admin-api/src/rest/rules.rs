@@ -1,7 +1,8 @@
-//! `/v1/rules`: the rules in force, how they were loaded, and the toggles. The playground stands in `evaluate`.
+//! `/v1/rules`: the rules in force, the last load, reloads and toggles. The playground is in `evaluate`.
 
 use std::path::PathBuf;
 
+use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
 use acteon_core::rules::{RuleProblem, RuleSummary, RulesInForce};
 use axum::extract::State;
@@ -10,7 +11,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refusals::{Any, Asking, Backend, Body};
+use super::errors::BackendUnavailable;
 use crate::service::{Access, AdminApi};
 
 const GENERATION: HeaderName = HeaderName::from_static("x-rules-generation");
@@ -19,8 +20,8 @@ const ERRORS: HeaderName = HeaderName::from_static("x-rules-errors");
 
 /// The rules in the order of evaluation
 ///
-/// Which set this is stands in the headers. When the set that was tried last was refused, `x-rules-errors` is not 0,
-/// and `GET /v1/rules/reload` says what was wrong.
+/// The headers identify the rule set. If the last load was refused, `x-rules-errors` is not 0, and
+/// `GET /v1/rules/reload` lists the errors.
 #[utoipa::path(
     get,
     path = "/v1/rules",
@@ -28,19 +29,20 @@ const ERRORS: HeaderName = HeaderName::from_static("x-rules-errors");
     tag = "rules",
     responses(
         (status = 200, description = "The rules in force.", body = Vec<RuleSummary>, headers(
-            ("x-rules-generation" = u64, description = "Counts the sets loaded by this process, from 1."),
-            ("x-rules-hash" = String, description = "SHA-256 over the files, hex."),
-            ("x-rules-errors" = u64, description = "How many errors the set had that was tried last; 0: it is in force."),
+            ("x-rules-generation" = u64,
+                description = "The number of sets that this process has loaded, including this one."),
+            ("x-rules-hash" = String, description = "The SHA-256 of the files, in hex."),
+            ("x-rules-errors" = u64, description = "The number of errors in the last load; 0 if it succeeded."),
         ), example = json!([{
             "name": "mute-tests",
             "priority": 10,
             "enabled": true,
-            "description": "Nobody wants to see these",
+            "description": "Mutes test traffic",
             "action_type": "suppress",
             "source": "10-mute.yaml",
         }])),
-        Asking,
-        Any,
+        InvalidQuery,
+        InternalError,
     )
 )]
 pub(super) async fn list(
@@ -58,16 +60,16 @@ pub(super) async fn list(
     (headers, Json(set.rules))
 }
 
-/// How the last load went.
+/// The result of the last load.
 #[derive(Serialize, ToSchema)]
 pub(super) struct LastLoad {
-    /// Of the set in force; counts the sets loaded by this process, from 1.
+    /// The generation of the set in force: the number of sets that this process has loaded, including this one.
     generation: u64,
-    /// SHA-256 over the files of the set in force, hex.
+    /// The SHA-256 of the files of the set in force, in hex.
     content_hash: String,
-    /// How many rules are in force.
+    /// The number of rules in force.
     loaded: usize,
-    /// What was wrong with the set that was tried last; empty when it is in force.
+    /// The errors of the last load; empty if it succeeded.
     errors: Vec<RuleProblem>,
 }
 
@@ -82,16 +84,16 @@ impl From<RulesInForce> for LastLoad {
     }
 }
 
-/// How the last load went, whoever asked for it
+/// The result of the last load
 ///
-/// Files are watched, so a set may have been refused although nobody asked for a reload.
+/// A change of the files may start a load as well, so a load may have failed although no client requested one.
 #[utoipa::path(
     get,
     path = "/v1/rules/reload",
     operation_id = "get_last_load",
     tag = "rules",
     responses(
-        (status = 200, description = "The set in force, and what was wrong with the last one tried.",
+        (status = 200, description = "The set in force, and the errors of the last load.",
             body = LastLoad, example = json!({
             "generation": 3,
             "content_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -103,8 +105,8 @@ impl From<RulesInForce> for LastLoad {
                 "message": "unknown operator `start_with`: did you mean `starts_with`?",
             }],
         })),
-        Asking,
-        Any,
+        InvalidQuery,
+        InternalError,
     )
 )]
 pub(super) async fn last_load(
@@ -115,55 +117,55 @@ pub(super) async fn last_load(
     Json(api.rules(&access).into())
 }
 
-/// What to load.
+/// The directory to load.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReloadRequest {
-    /// A directory below the configured one; without it, the configured one.
+    /// A directory below the configured one; the configured one if absent.
     #[serde(default)]
     #[schema(example = "/etc/acteon/rules/canary")]
     directory: Option<String>,
 }
 
-/// A set that was loaded.
+/// A loaded set.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReloadAnswer {
-    /// How many rules are in force now.
+    /// The number of rules now in force.
     loaded: usize,
-    /// The same number.
+    /// The same number as `loaded`.
     reloaded: usize,
-    /// Where they come from.
+    /// The loaded directory.
     #[schema(example = "/etc/acteon/rules")]
     directory: String,
-    /// Always empty: a set with errors is refused whole.
+    /// Always empty, because a set with errors is refused as a whole.
     errors: Vec<RuleProblem>,
 }
 
-/// Loads the rules anew, as a whole or not at all
+/// Reloads the rules, as a whole or not at all
 ///
-/// Without a body: the configured directory. A set with any error is refused and the old one stays in force.
+/// Loads the configured directory if there is no body. A set with any error is refused, and the old one stays in force.
 #[utoipa::path(
     post,
     path = "/v1/rules/reload",
     operation_id = "reload_rules",
     tag = "rules",
-    request_body(content = Option<ReloadRequest>, description = "May be left out.", example = json!({
+    request_body(content = Option<ReloadRequest>, description = "Optional.", example = json!({
         "directory": "/etc/acteon/rules/canary",
     })),
     responses(
         (status = 200, description = "The new set is in force.", body = ReloadAnswer, example = json!({
             "loaded": 10, "reloaded": 10, "directory": "/etc/acteon/rules", "errors": [],
         })),
-        Body,
-        (status = 400, description = "The body is not of this shape (`INVALID_JSON`), or the rules have errors or \
-            cannot be loaded from there (`RULES_INVALID`): the old ones stay in force.",
+        InvalidBody,
+        (status = 400, description = "The body is not JSON or does not match the schema (`INVALID_JSON`), or the rules \
+            have errors or cannot be loaded from there (`RULES_INVALID`); the old ones stay in force.",
             body = ErrorBody, example = json!({
             "code": "RULES_INVALID",
             "message": "the rules have 1 errors: 20-routes.yaml:4:7: unknown operator `start_with`",
             "retryable": false,
         })),
-        Backend,
-        Any,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn reload(
@@ -182,7 +184,7 @@ pub(super) async fn reload(
     }))
 }
 
-/// Whether a rule shall take part.
+/// The requested state of a rule.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToggleRequest {
@@ -211,15 +213,15 @@ pub(super) struct ToggleAnswer {
     params(("name" = String, Path, description = "The rule's name, percent-encoded.", example = "mute-tests")),
     request_body(content = ToggleRequest, example = json!({"enabled": false})),
     responses(
-        (status = 200, description = "It holds.", body = ToggleAnswer, example = json!({
+        (status = 200, description = "The rule is enabled or disabled.", body = ToggleAnswer, example = json!({
             "name": "mute-tests", "enabled": false, "status": "disabled",
         })),
-        Body,
+        InvalidBody,
         (status = 404, description = "There is no such rule.", body = ErrorBody, example = json!({
             "code": "RULE_NOT_FOUND", "message": "no rule is named \"mute-tests\"", "retryable": false,
         })),
-        Backend,
-        Any,
+        BackendUnavailable,
+        InternalError,
     )
 )]
 pub(super) async fn toggle(

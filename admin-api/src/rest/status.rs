@@ -1,4 +1,4 @@
-//! `/health`, `/ready` and `/metrics`: for load balancers, orchestrators and Prometheus.
+//! `/health`, `/ready` and `/metrics`, for load balancers, orchestrators and Prometheus.
 
 use acteon_connect_http::Json;
 use acteon_core::counters::CountersSnapshot;
@@ -12,78 +12,81 @@ use utoipa::ToSchema;
 
 use crate::service::AdminApi;
 
-/// When to ask `/ready` again.
-const SOON_SECONDS: u64 = 1;
+/// When to query `/ready` again.
+const RETRY_AFTER_SECONDS: u64 = 1;
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process is alive.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Health {
-    /// Always `ok`: a process that is not does not answer.
+#[schema(as = Health)]
+pub(super) struct HealthAnswer {
+    /// Always `ok`.
     #[schema(example = "ok")]
     status: &'static str,
     metrics: CountersSnapshot,
 }
 
-/// Every part does its work.
+/// Every part is ready.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Readiness {
+#[schema(as = Readiness)]
+pub(super) struct ReadyAnswer {
     #[schema(example = "ready")]
     status: &'static str,
     parts: Vec<Part>,
 }
 
-/// Some part does not do its work. An error like any other, with one entry per part.
+/// At least one part is not ready. This is a usual error with one entry per part in addition.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Unreadiness {
+#[schema(as = Unreadiness)]
+pub(super) struct NotReadyAnswer {
     #[schema(example = "unready")]
     status: &'static str,
-    /// Each part; those that are not ready say why.
+    /// All parts; each part that is not ready has the reason.
     parts: Vec<Part>,
     #[schema(example = "NOT_READY")]
     code: &'static str,
-    /// Which parts are not ready.
+    /// Names the parts that are not ready.
     message: String,
     /// Always true.
     retryable: bool,
-    /// Seconds to wait before trying again.
+    /// Seconds to wait before the next query.
     retry_after: u64,
 }
 
-/// Liveness, and what became of actions since the start
+/// Liveness, and the number of actions by outcome since the start
 ///
-/// Asks nobody: it answers as long as the process can.
+/// Calls no backend, so it answers as long as the process can.
 #[utoipa::path(
     get,
     path = "/health",
     operation_id = "get_health",
     tag = "status",
-    responses((status = 200, description = "The process is alive.", body = Health, example = json!({
+    responses((status = 200, description = "The process is alive.", body = HealthAnswer, example = json!({
         "status": "ok",
         "metrics": CountersSnapshot::default(),
     })))
 )]
-pub(super) async fn health(State(api): State<AdminApi>) -> Json<Health> {
-    Json(Health {
+pub(super) async fn health(State(api): State<AdminApi>) -> Json<HealthAnswer> {
+    Json(HealthAnswer {
         status: "ok",
         metrics: api.counters(),
     })
 }
 
-/// Readiness: whether state and audit can be reached and have room, and every consumer makes progress
+/// Readiness: whether the backends can be reached and have room, and every consumer makes progress
 #[utoipa::path(
     get,
     path = "/ready",
     operation_id = "get_readiness",
     tag = "status",
     responses(
-        (status = 200, description = "Every part does its work.", body = Readiness, example = json!({
+        (status = 200, description = "Every part is ready.", body = ReadyAnswer, example = json!({
             "status": "ready",
             "parts": [{"name": "state", "ready": true, "detail": null}],
         })),
-        (status = 503, description = "Some part does not; `Retry-After` says when to ask again.",
+        (status = 503, description = "At least one part is not ready; `Retry-After` says when to query again.",
             headers(("Retry-After" = u64, description = "Seconds to wait.")),
-            body = Unreadiness, example = json!({
+            body = NotReadyAnswer, example = json!({
             "status": "unready",
             "parts": [
                 {"name": "source:orders", "ready": false, "detail": "no broker answers"},
@@ -97,23 +100,23 @@ pub(super) async fn health(State(api): State<AdminApi>) -> Json<Health> {
     )
 )]
 pub(super) async fn ready(State(api): State<AdminApi>) -> Response {
-    let ready = api.ready().await;
-    if ready.ready {
+    let report = api.ready().await;
+    if report.ready {
         let status = "ready";
-        let parts = ready.parts;
-        return Json(Readiness { status, parts }).into_response();
+        let parts = report.parts;
+        return Json(ReadyAnswer { status, parts }).into_response();
     }
-    let idle = ready.parts.iter().filter(|part| !part.ready);
-    let names: Vec<_> = idle.map(|part| part.name.as_str()).collect();
-    let body = Unreadiness {
+    let unready = report.parts.iter().filter(|part| !part.ready);
+    let names: Vec<_> = unready.map(|part| part.name.as_str()).collect();
+    let body = NotReadyAnswer {
         status: "unready",
         code: "NOT_READY",
         message: format!("not ready: {}", names.join(", ")),
         retryable: true,
-        retry_after: SOON_SECONDS,
-        parts: ready.parts,
+        retry_after: RETRY_AFTER_SECONDS,
+        parts: report.parts,
     };
-    let headers = [(RETRY_AFTER, SOON_SECONDS.to_string())];
+    let headers = [(RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())];
     (StatusCode::SERVICE_UNAVAILABLE, headers, Json(body)).into_response()
 }
 
@@ -125,7 +128,7 @@ pub(super) async fn ready(State(api): State<AdminApi>) -> Response {
     tag = "status",
     params(
         ("accept" = Option<String>, Header,
-            description = "`application/json`, when it is what the client likes best, asks for the counters."),
+            description = "The answer is JSON if `application/json` is the preferred type."),
     ),
     responses((
         status = 200,

@@ -3,47 +3,47 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::AuditRecord;
 use acteon_core::audit::{AuditPage, AuditQuery};
-use acteon_core::{Audit, AuditRecord};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Access, AdminApi, AdminError};
+use super::{Access, AdminApi, AdminError, AuditPorts};
 
-/// How many records one page holds at most.
+/// The most records on one page.
 pub const AUDIT_LIMIT_MAX: usize = 1000;
-/// How many records may be left out by number; beyond it pages go by cursor.
+/// The largest offset; beyond it pages need a cursor.
 pub const AUDIT_OFFSET_MAX: u64 = 10_000;
-/// How long a question may wait for a record to be written.
+/// The longest wait for a record to be written.
 pub const AUDIT_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How often the backend is asked while a question waits: another instance may have written the record.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// The time between two queries of the backend during a wait, because another instance may write the record.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl AdminApi {
-    /// Records inside the query's scope, newest first.
+    /// The records that match the query, newest first.
     ///
     /// # Errors
-    /// When there is no audit trail, or it cannot be asked.
+    /// The audit trail is disabled or cannot be reached.
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, AdminError> {
-        Ok(self.trail()?.query(query).await?)
+        Ok(self.audit_ports()?.backend.query(query).await?)
     }
 
-    /// The newest record of an action. When there is none yet, waits for one, at most for `patience` and not after the
-    /// process has begun to stop: records are written some time after their action has been answered.
+    /// The newest record of an action. If there is none yet, waits for one until `timeout` or until the process stops,
+    /// because records are written some time after their action is answered.
     ///
     /// # Errors
-    /// When there is none inside the scope, there is no audit trail, or it cannot be asked.
+    /// There is no record inside the scope, or the audit trail is disabled or cannot be reached.
     pub async fn audit_record(
         &self,
         access: &Access,
         action_id: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Arc<AuditRecord>, AdminError> {
-        let trail = self.trail()?;
-        let deadline = Instant::now() + patience.min(AUDIT_WAIT_MAX);
-        let wait = self.ports.written.wait_for(action_id);
+        let audit = self.audit_ports()?;
+        let deadline = Instant::now() + timeout.min(AUDIT_WAIT_MAX);
+        let wait = audit.written.wait_for(action_id);
         loop {
             let last = Instant::now() >= deadline || self.ports.stop.is_cancelled();
-            if let Some(newest) = trail.newest_of(&access.scope, action_id).await? {
+            if let Some(newest) = audit.backend.newest_of(&access.scope, action_id).await? {
                 return Ok(newest);
             }
             if last {
@@ -51,14 +51,14 @@ impl AdminApi {
             }
             tokio::select! {
                 () = wait.written() => {}
-                () = sleep(ASK_EVERY) => {}
+                () = sleep(POLL_INTERVAL) => {}
                 () = sleep_until(deadline) => {}
                 () = self.ports.stop.cancelled() => {}
             }
         }
     }
 
-    fn trail(&self) -> Result<&dyn Audit, AdminError> {
-        self.ports.audit.as_deref().ok_or(AdminError::AuditDisabled)
+    fn audit_ports(&self) -> Result<&AuditPorts, AdminError> {
+        self.ports.audit.as_ref().ok_or(AdminError::AuditDisabled)
     }
 }

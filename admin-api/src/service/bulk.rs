@@ -1,4 +1,4 @@
-//! Many dead letters at once. Each is replayed or deleted as if it was alone, its record in the audit trail included.
+//! Replays or deletes many dead letters. Each is handled and recorded in the audit trail like a single one.
 
 use acteon_core::state::DeadLetterQuery;
 use compact_str::CompactString;
@@ -8,78 +8,82 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{Access, AdminApi, AdminError};
 
-/// How many are replayed or deleted side by side.
-const SIDE_BY_SIDE: usize = 16;
+/// How many letters are replayed or deleted concurrently.
+const CONCURRENCY: usize = 16;
 
-/// What is done with each letter.
+/// The change to each letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkChange {
-    /// Its action is offered to the pipeline once more.
+    /// Submit its action to the pipeline again.
     Replay,
-    /// It is gone for good.
+    /// Delete it permanently.
     Delete,
 }
 
-/// What became of many letters.
+/// The result of a bulk change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bulk {
-    /// How many matched at the beginning.
+pub struct BulkResult {
+    /// How many letters matched at the start.
     pub matched: u64,
-    /// How many are gone now.
+    /// How many letters were removed.
     pub done: usize,
-    /// How many are still there: their actions did not come to their end, or could not be offered.
+    /// How many letters remain, because their actions did not finish or were not admitted.
     pub failed: usize,
-    /// Where the next ones begin, when there are more.
+    /// The position of the next page, if there is one.
     pub next: Option<u64>,
 }
 
 impl AdminApi {
-    /// How many letters a query matches; changes nothing.
+    /// Counts the letters that a query matches, without changing anything.
     ///
     /// # Errors
-    /// When the state cannot be asked.
-    pub async fn count_dead_letters(&self, query: &DeadLetterQuery) -> Result<Bulk, AdminError> {
+    /// The state backend cannot be reached.
+    pub async fn count_dead_letters(
+        &self,
+        query: &DeadLetterQuery,
+    ) -> Result<BulkResult, AdminError> {
         let first = DeadLetterQuery {
             limit: 1,
             ..query.clone()
         };
         let page = self.dead_letters(&first).await?;
-        Ok(Bulk {
+        Ok(BulkResult {
             matched: page.total,
-            ..Bulk::default()
+            ..BulkResult::default()
         })
     }
 
-    /// Replays or deletes the letters of one page. What has begun goes to its end when the caller hangs up; the others stay.
+    /// Replays or deletes the letters of one page. If the caller hangs up, changes that have begun are finished, and
+    /// the other letters remain.
     ///
     /// # Errors
-    /// When the state cannot be asked which letters those are.
+    /// The state backend cannot list the letters.
     pub async fn change_dead_letters(
         &self,
         access: &Access,
         query: &DeadLetterQuery,
         change: BulkChange,
-    ) -> Result<Bulk, AdminError> {
+    ) -> Result<BulkResult, AdminError> {
         let page = self.dead_letters(query).await?;
         let mut changes: Vec<BoxFuture<'_, bool>> = Vec::with_capacity(page.letters.len());
         for letter in &page.letters {
             let id = letter.id.clone();
             changes.push(self.change_dead_letter(access, id, change).boxed());
         }
-        let gone: Vec<bool> = stream::iter(changes)
-            .buffer_unordered(SIDE_BY_SIDE)
+        let removed: Vec<bool> = stream::iter(changes)
+            .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
-        let done = gone.iter().filter(|gone| **gone).count();
-        Ok(Bulk {
+        let done = removed.iter().filter(|removed| **removed).count();
+        Ok(BulkResult {
             matched: page.total,
             done,
-            failed: gone.len() - done,
+            failed: removed.len() - done,
             next: page.next,
         })
     }
 
-    /// Whether the letter is gone.
+    /// True if the letter was removed.
     async fn change_dead_letter(
         &self,
         access: &Access,
@@ -93,7 +97,7 @@ impl AdminApi {
             }
             BulkChange::Delete => {
                 let deleted = self.delete_dead_letter(access, &id).await;
-                // Somebody else was faster.
+                // If the letter is missing, another caller has deleted it.
                 matches!(deleted, Ok(()) | Err(AdminError::DeadLetterNotFound(_)))
             }
         }

@@ -1,5 +1,5 @@
-//! Every administrative change goes through here: it is made and recorded in one task that does not end with its
-//! caller's connection.
+//! Makes and records every administrative change, in one task that continues if the caller hangs up. The names of the
+//! changes are those in the audit trail and in metrics.
 
 use std::sync::Arc;
 
@@ -16,10 +16,25 @@ use uuid::Uuid;
 use super::{AdminApi, AdminError};
 use crate::events;
 
-/// Stands in the record of a change where an action has its place in a source.
+pub(super) const RELOAD_RULES: &str = "acteon.rules.reload";
+pub(super) const TOGGLE_RULE: &str = "acteon.rules.toggle";
+pub(super) const REPLAY_LETTER: &str = "acteon.dead_letters.replay";
+pub(super) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
+pub(super) const SET_BREAKER: &str = "acteon.providers.breaker";
+
+/// The names of all changes.
+pub(super) const CHANGE_NAMES: [&str; 5] = [
+    RELOAD_RULES,
+    TOGGLE_RULE,
+    REPLAY_LETTER,
+    DELETE_LETTER,
+    SET_BREAKER,
+];
+
+/// The source in the record of a change, where an action has its position in a source.
 const SOURCE: &str = "admin";
 
-/// What is about to be changed.
+/// The change to make.
 pub(super) struct Change {
     /// The record's `action_type`, such as `acteon.rules.reload`.
     name: &'static str,
@@ -27,18 +42,18 @@ pub(super) struct Change {
     tenant: CompactString,
 }
 
-/// A change that was made.
-pub(super) struct Changed<T> {
+/// The result of a change that was made.
+pub(super) struct CompletedChange<T> {
     /// The record's outcome, in lower snake case.
     pub(super) outcome: &'static str,
-    /// The record's outcome details: an object.
+    /// The record's outcome details, an object.
     pub(super) details: Value,
-    /// What the caller is told.
+    /// The answer to the caller.
     pub(super) answer: T,
 }
 
 impl Change {
-    /// A change to what all tenants share.
+    /// A change that affects all tenants.
     pub(super) fn shared(name: &'static str) -> Self {
         Self {
             name,
@@ -47,7 +62,7 @@ impl Change {
         }
     }
 
-    /// A change to a dead letter, recorded where its action belongs.
+    /// A change to a dead letter, recorded under the namespace and tenant of its action.
     pub(super) fn of_letter(name: &'static str, letter: &DeadLetter) -> Self {
         match &letter.action {
             None => Self::shared(name),
@@ -61,31 +76,31 @@ impl Change {
 }
 
 impl AdminApi {
-    /// Makes a change and records it with its caller, also when it fails, unless there was nothing to change.
+    /// Makes a change and records it with its caller, even if it fails, unless there was nothing to change.
     pub(super) async fn change<T: Send + 'static>(
         &self,
         caller: Caller,
         change: Change,
-        work: impl Future<Output = Result<Changed<T>, AdminError>> + Send + 'static,
+        work: impl Future<Output = Result<CompletedChange<T>, AdminError>> + Send + 'static,
     ) -> Result<T, AdminError> {
         let api = self.clone();
         let whole = async move {
             let began = api.ports.clock.now();
-            let ended = work.await;
-            let outcome = match &ended {
-                Ok(changed) => noted(changed.outcome, &changed.details),
-                Err(error) if error.is_absence() => return ended.map(|changed| changed.answer),
-                Err(error) => noted("failed", &json!({"message": error.to_string()})),
+            let result = work.await;
+            let outcome = match &result {
+                Ok(change) => audited(change.outcome, &change.details),
+                Err(error) if error.is_absence() => return result.map(|change| change.answer),
+                Err(error) => audited("failed", &json!({"message": error.to_string()})),
             };
             events::changed(change.name, &outcome);
             let recorded = api.record(caller, change, began, outcome).await;
-            let answer = ended?.answer;
+            let answer = result?.answer;
             recorded.map(|()| answer)
         };
         let task = self.changes.spawn(whole.in_current_span());
         task.await.unwrap_or_else(|error| {
-            events::broke_off(&error);
-            Err(AdminError::BrokenOff)
+            events::change_aborted(&error);
+            Err(AdminError::Aborted)
         })
     }
 
@@ -96,7 +111,7 @@ impl AdminApi {
         began: Timestamp,
         outcome: AuditedOutcome,
     ) -> Result<(), AdminError> {
-        let Some(trail) = &self.ports.trail else {
+        let Some(audit) = &self.ports.audit else {
             return Ok(());
         };
         let now = self.ports.clock.now();
@@ -129,14 +144,14 @@ impl AdminApi {
             source: SOURCE.into(),
             attempts: Vec::new(),
         };
-        trail.record(vec![record]).await.map_err(|error| {
+        audit.trail.record(vec![record]).await.map_err(|error| {
             events::unrecorded(change.name, &error);
             AdminError::Unrecorded(error)
         })
     }
 }
 
-fn noted(name: &str, details: &Value) -> AuditedOutcome {
+fn audited(name: &str, details: &Value) -> AuditedOutcome {
     let details =
         serde_json::value::to_raw_value(details).unwrap_or_else(|_| RawValue::NULL.to_owned());
     AuditedOutcome::Other(name.into(), Arc::from(details))

@@ -1,42 +1,46 @@
-//! What could not be delivered or decoded: pages of it, one letter with its bytes, and its end. Replay stands apart.
+//! Dead letters: pages of them, one letter with its bytes, and deletion. Also pages of the actions that wait for
+//! redelivery. Replay is in `replay`.
 
 use std::sync::Arc;
 
+use acteon_core::redelivery::{RedeliveryPage, RedeliveryQuery};
 use acteon_core::state::{DeadLetterPage, DeadLetterQuery};
 use acteon_core::{DeadLetter, Redactor, Scope};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError, change};
+use super::changes::{Change, CompletedChange, DELETE_LETTER};
+use super::{Access, AdminApi, AdminError};
 
-/// How many letters one page holds at most.
+/// The most dead letters on one page.
 pub const DEAD_LETTER_LIMIT_MAX: usize = 1000;
+/// The most redeliveries on one page.
+pub const REDELIVERY_LIMIT_MAX: usize = 1000;
 
-/// A dead letter as it may be shown.
+/// A dead letter with its redacted bytes.
 #[derive(Clone, Debug)]
-pub struct ShownLetter {
-    /// The letter. Its bytes are as they came: show [`ShownLetter::bytes`].
+pub struct RedactedLetter {
+    /// The letter. Its own bytes are not redacted: show [`RedactedLetter::bytes`].
     pub letter: Arc<DeadLetter>,
-    /// Its bytes, redacted.
-    pub bytes: ShownBytes,
+    /// Its redacted bytes.
+    pub bytes: RedactedBytes,
 }
 
 /// The original bytes of a dead letter, redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShownBytes {
-    /// They are JSON.
+pub enum RedactedBytes {
+    /// The bytes are JSON.
     Json(String),
-    /// They are not JSON, so there are no fields in them to redact.
+    /// The bytes are not JSON, so they have no fields to redact.
     Opaque(Bytes),
 }
 
 impl AdminApi {
-    /// Dead letters inside the query's scope, the last one stored first.
+    /// The dead letters that match the query, the last one stored first.
     ///
     /// # Errors
-    /// When the state cannot be asked.
+    /// The state backend cannot be reached.
     pub async fn dead_letters(
         &self,
         query: &DeadLetterQuery,
@@ -47,33 +51,44 @@ impl AdminApi {
     /// One dead letter with its bytes.
     ///
     /// # Errors
-    /// When there is none inside the scope, or the state cannot be asked.
-    pub async fn dead_letter(&self, access: &Access, id: &str) -> Result<ShownLetter, AdminError> {
+    /// There is no such letter inside the scope, or the state backend cannot be reached.
+    pub async fn dead_letter(
+        &self,
+        access: &Access,
+        id: &str,
+    ) -> Result<RedactedLetter, AdminError> {
         let letter = self.letter(&access.scope, id).await?;
-        let bytes = shown(&letter.raw, &self.ports.redactor);
-        Ok(ShownLetter { letter, bytes })
+        let bytes = redacted(&letter.raw, &self.ports.redactor);
+        Ok(RedactedLetter { letter, bytes })
     }
 
-    /// Deletes a dead letter for good.
+    /// Deletes a dead letter permanently.
     ///
     /// # Errors
-    /// When there is none inside the scope, or the state cannot be asked.
+    /// There is no such letter inside the scope, or the state backend cannot be reached.
     pub async fn delete_dead_letter(&self, access: &Access, id: &str) -> Result<(), AdminError> {
         let letter = self.letter(&access.scope, id).await?;
-        let change = Change::of_letter(change::DELETE_LETTER, &letter);
-        let (ports, scope) = (self.ports.clone(), access.scope.clone());
+        let change = Change::of_letter(DELETE_LETTER, &letter);
+        let ports = self.ports.clone();
+        let scope = access.scope.clone();
         let work = async move {
             if !ports.state.delete_dead_letter(&scope, &letter.id).await? {
                 return Err(AdminError::DeadLetterNotFound(letter.id.clone()));
             }
             let action_id = letter.action.as_ref().map_or("", |action| &action.id);
-            Ok(Changed {
+            Ok(CompletedChange {
                 outcome: "deleted",
                 details: json!({"dead_letter_id": letter.id, "action_id": action_id}),
                 answer: (),
             })
         };
         self.change(access.caller.clone(), change, work).await
+    }
+
+    /// The actions that wait for redelivery and match the query, the one that is due soonest first. Only actions that
+    /// this process sent to the delayed path of their source are known here.
+    pub fn redeliveries(&self, query: &RedeliveryQuery) -> RedeliveryPage {
+        self.ports.status.redeliveries.list(query)
     }
 
     pub(super) async fn letter(
@@ -86,9 +101,9 @@ impl AdminApi {
     }
 }
 
-/// What may be shown of `raw`. Where fields are redacted JSON is always written anew: a key that stands twice would
-/// otherwise hide the first of its values from the redactor and show it all the same.
-fn shown(raw: &Bytes, redactor: &Redactor) -> ShownBytes {
+/// Redacts `raw`. If fields are redacted, the JSON is always serialized again. Otherwise the first value of a duplicate
+/// key would escape the redactor and be shown.
+fn redacted(raw: &Bytes, redactor: &Redactor) -> RedactedBytes {
     let json = std::str::from_utf8(raw).ok().and_then(|text| {
         if redactor.is_idle() {
             serde_json::from_str::<IgnoredAny>(text).ok()?;
@@ -98,10 +113,10 @@ fn shown(raw: &Bytes, redactor: &Redactor) -> ShownBytes {
         redact_message(&mut value, redactor);
         Some(value.to_string())
     });
-    json.map_or_else(|| ShownBytes::Opaque(raw.clone()), ShownBytes::Json)
+    json.map_or_else(|| RedactedBytes::Opaque(raw.clone()), RedactedBytes::Json)
 }
 
-/// Paths of the redactor begin at the payload, and a message that is no action may be all payload.
+/// The redactor's paths start at the payload, and a message that is not an action may be a payload as a whole.
 fn redact_message(message: &mut Value, redactor: &Redactor) {
     redactor.value(message);
     if let Some(payload) = message.get_mut("payload") {

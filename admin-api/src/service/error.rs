@@ -1,4 +1,4 @@
-//! Why a use case was refused, in terms of what the caller may do. How it looks on the wire is for `rest`.
+//! The errors of the use cases, by what the caller can do about them. `rest` converts them to HTTP.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use acteon_core::{Refusal, StateError};
 use compact_str::CompactString;
 use thiserror::Error;
 
-/// Why a use case was refused.
+/// Why a use case failed.
 #[derive(Debug, Error)]
 pub enum AdminError {
     /// There is no such rule.
     #[error("no rule is named \"{0}\"")]
     RuleNotFound(String),
-    /// The rules stay as they are until the files or the directory are mended.
+    /// The rules do not change until the files or the directory are corrected.
     #[error(transparent)]
     RulesInvalid(RulesError),
     /// The action has no record inside the scope.
@@ -27,41 +27,41 @@ pub enum AdminError {
     /// There is no such dead letter inside the scope.
     #[error("there is no dead letter \"{0}\"")]
     DeadLetterNotFound(CompactString),
-    /// There is no provider of this name.
+    /// No provider has this name.
     #[error("no provider is named \"{0}\"")]
     ProviderNotFound(CompactString),
     /// The bytes are not an action.
     #[error(transparent)]
     NotAnAction(#[from] DecodeError),
-    /// What is wrong with the state that was made up for an evaluation.
+    /// The mock state of an evaluation is invalid.
     #[error("{0}")]
     MockState(String),
-    /// A dead letter's bytes are not an action: it cannot be replayed, only deleted.
-    #[error("its bytes are not an action: {0}")]
+    /// A dead letter's bytes are not an action. It can be deleted, but not replayed.
+    #[error("the bytes of the dead letter are not an action: {0}")]
     NotReplayable(DecodeError),
-    /// The action belongs to a namespace, tenant or type that the caller may not touch.
-    #[error("the action lies outside of what you may touch")]
+    /// The namespace, tenant or type of the action is outside the caller's scope.
+    #[error("the action is outside your scope")]
     Forbidden,
-    /// Asking again later may help.
-    #[error("the action could not be taken in now")]
+    /// The pipeline returned the action without an outcome. A later retry may succeed.
+    #[error("the action was not processed")]
     #[allow(missing_docs)]
     Refused { refusal: Refusal, after: Duration },
-    /// The state backend gave no answer.
+    /// The state backend did not answer.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The audit backend gave no answer.
+    /// The audit backend did not answer.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The change holds, its record is missing.
+    /// The change is in effect, but its record is missing.
     #[error("the change was made, but its audit record could not be written")]
     Unrecorded(#[source] AuditError),
-    /// A bug: the change may or may not hold.
-    #[error("the change broke off")]
-    BrokenOff,
+    /// A bug: the change may or may not be in effect.
+    #[error("the change was aborted")]
+    Aborted,
 }
 
 impl AdminError {
-    /// True when there was nothing to change or to show.
+    /// True if there was nothing to change or to show.
     pub fn is_absence(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Offers a dead letter's action to the pipeline once more, under its original id.
+//! Submits a dead letter's action to the pipeline again, under its original id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,51 +14,53 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde_json::json;
 
-use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError, change};
+use super::changes::{Change, CompletedChange, REPLAY_LETTER};
+use super::{Access, AdminApi, AdminError};
 use crate::events;
 
-/// How long a replay waits for room in the process.
-const ADMISSION_PATIENCE: Duration = Duration::from_millis(100);
-/// When to try again after it found none.
-const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// How long a replay waits for admission.
+const ADMISSION_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a client waits before it retries a replay that was not admitted.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What became of a replayed dead letter.
+/// The result of a replay.
 #[derive(Clone, Debug)]
-pub struct Replayed {
-    /// The letter.
+pub struct ReplayResult {
+    /// The id of the letter.
     pub id: CompactString,
-    /// What became of its action.
+    /// The outcome of its action.
     pub outcome: ActionOutcome,
-    /// False when the letter is still there: its action did not come to its end.
+    /// False if the letter remains, because the outcome is not final or the letter could not be deleted.
     pub deleted: bool,
 }
 
 impl AdminApi {
-    /// Decides and delivers a dead letter's action again, under its original id, and deletes the letter when that was
-    /// its end: all outcomes but those that a broker's action becomes a dead letter for, or is told to wait by.
+    /// Decides and delivers a dead letter's action again, under its original id. Deletes the letter if the outcome is
+    /// final: not if it would make a broker's action wait or become a dead letter.
     ///
     /// # Errors
-    /// When there is no such letter inside the scope, it still cannot be decoded, or there is no room for it now.
-    pub async fn replay(&self, access: &Access, id: &str) -> Result<Replayed, AdminError> {
+    /// There is no such letter inside the scope, it still cannot be decoded, or the pipeline does not admit it now.
+    pub async fn replay(&self, access: &Access, id: &str) -> Result<ReplayResult, AdminError> {
         let letter = self.letter(&access.scope, id).await?;
-        let change = Change::of_letter(change::REPLAY_LETTER, &letter);
-        let (api, access) = (self.clone(), access.clone());
+        let change = Change::of_letter(REPLAY_LETTER, &letter);
+        let api = self.clone();
+        let access = access.clone();
         let caller = access.caller.clone();
         let work = async move {
             let action = action_of(&letter)?;
             let action_id = action.id.clone();
             let outcome = api.deliver(&letter, action, access.caller).await?;
-            let deleted = is_final(&outcome) && api.put_away(&access.scope, &letter.id).await;
+            let deleted =
+                is_final(&outcome) && api.delete_replayed(&access.scope, &letter.id).await;
             let details = json!({
                 "dead_letter_id": letter.id,
                 "action_id": action_id,
                 "outcome": outcome.name(),
             });
-            Ok(Changed {
+            Ok(CompletedChange {
                 outcome: "replayed",
                 details,
-                answer: Replayed {
+                answer: ReplayResult {
                     id: letter.id.clone(),
                     outcome,
                     deleted,
@@ -75,10 +77,10 @@ impl AdminApi {
         caller: Caller,
     ) -> Result<ActionOutcome, AdminError> {
         let admission = &self.ports.admission;
-        let room = admission.admit_within(1, letter.raw.len() as u64, ADMISSION_PATIENCE);
-        let permit = room.await.ok_or(AdminError::Refused {
+        let admitted = admission.admit_within(1, letter.raw.len() as u64, ADMISSION_TIMEOUT);
+        let permit = admitted.await.ok_or(AdminError::Refused {
             refusal: Refusal::Overloaded,
-            after: OVERLOAD_WAIT,
+            after: RETRY_AFTER,
         })?;
         let (replies, answer) = Replies::expect(1);
         let envelope = self.envelope(letter, action, caller);
@@ -92,7 +94,7 @@ impl AdminApi {
     fn envelope(&self, letter: &DeadLetter, action: Action, caller: Caller) -> Envelope {
         Envelope {
             action,
-            // Leased, so that two who replay it at once deliver it once.
+            // The id is leased, so that two concurrent replays deliver once.
             id_given: true,
             position: Position {
                 stream: Arc::from(format!("replay:{}", letter.source)),
@@ -108,20 +110,20 @@ impl AdminApi {
         }
     }
 
-    /// Deletes a letter whose action has come to its end. One that stays is answered from memory when it is replayed
-    /// soon, so a state that fails just now takes nothing from the answer.
-    async fn put_away(&self, scope: &Scope, id: &str) -> bool {
+    /// Deletes a letter whose outcome is final. If that fails, the answer is still correct: replaying the letter again
+    /// soon repeats the outcome from the memory for ids.
+    async fn delete_replayed(&self, scope: &Scope, id: &str) -> bool {
         match self.ports.state.delete_dead_letter(scope, id).await {
             Ok(_) => true,
             Err(error) => {
-                events::letter_stays(id, &error);
+                events::letter_not_deleted(id, &error);
                 false
             }
         }
     }
 }
 
-/// The action in a letter's bytes. What the source had put in stands in the letter.
+/// Decodes a letter's bytes. The letter has the defaults that its source filled in.
 fn action_of(letter: &DeadLetter) -> Result<Action, AdminError> {
     let action = letter.action.as_ref();
     let defaults = action.map_or_else(Defaults::default, |action| Defaults {
@@ -146,7 +148,7 @@ fn outcome_of(settled: Option<Settled>) -> Result<ActionOutcome, AdminError> {
     match settled {
         Some(Settled::Done(outcome) | Settled::Remembered(outcome)) => Ok(outcome),
         Some(Settled::Retry { after, refusal, .. }) => Err(AdminError::Refused { refusal, after }),
-        // Nothing becomes a dead letter whose answer is waited for.
-        Some(Settled::DeadLettered(_) | Settled::Later { .. }) | None => Err(AdminError::BrokenOff),
+        // An action whose caller waits is never redelivered and never becomes a dead letter.
+        Some(Settled::DeadLettered(_) | Settled::Later { .. }) | None => Err(AdminError::Aborted),
     }
 }

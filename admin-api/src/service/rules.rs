@@ -10,21 +10,21 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::changes::{Change, Changed};
-use super::{Access, AdminApi, AdminError, change};
+use super::changes::{Change, CompletedChange, RELOAD_RULES, TOGGLE_RULE};
+use super::{Access, AdminApi, AdminError};
 
-/// The action in `body`, to be evaluated. Fields beside the action's own are ignored.
+/// Parses the action to evaluate. Ignores fields that are not the action's.
 ///
 /// # Errors
-/// When the body is not an action.
+/// The body is not an action.
 pub fn read_action(body: &Bytes, now: Timestamp) -> Result<Action, AdminError> {
     let draft = decode::decode(body)?;
     Ok(draft.complete(&Defaults::default(), || Ids::at(now).text(), now)?)
 }
 
 impl AdminApi {
-    /// The rules in the order of evaluation, and what was wrong with the set that was tried last. They belong to no
-    /// tenant: whoever has access sees all.
+    /// The rules in the order of evaluation, and the errors of the last load. Rules belong to no tenant, so every
+    /// caller sees all.
     pub fn rules(&self, _access: &Access) -> RulesInForce {
         self.ports.rulebook.rules()
     }
@@ -32,7 +32,7 @@ impl AdminApi {
     /// Loads the configured directory, or one below it, as a whole or not at all.
     ///
     /// # Errors
-    /// What is wrong with the rules; the old ones stay in force.
+    /// The rules have errors; the old ones stay in force.
     pub async fn reload(
         &self,
         access: &Access,
@@ -46,48 +46,49 @@ impl AdminApi {
                 "directory": reloaded.directory.display().to_string(),
                 "generation": reloaded.generation,
             });
-            Ok(Changed {
+            Ok(CompletedChange {
                 outcome: "reloaded",
                 details,
                 answer: reloaded,
             })
         };
-        let change = Change::shared(change::RELOAD_RULES);
+        let change = Change::shared(RELOAD_RULES);
         self.change(access.caller.clone(), change, work).await
     }
 
     /// Enables or disables a rule on every node, across restarts and reloads.
     ///
     /// # Errors
-    /// When there is no such rule, or the state cannot be asked.
+    /// There is no such rule, or the state backend cannot be reached.
     pub async fn set_rule_enabled(
         &self,
         access: &Access,
         name: &str,
         enabled: bool,
     ) -> Result<(), AdminError> {
-        let (ports, name) = (self.ports.clone(), name.to_owned());
+        let ports = self.ports.clone();
+        let name = name.to_owned();
         let work = async move {
             ports.rulebook.set_enabled(&name, enabled).await?;
-            Ok(Changed {
+            Ok(CompletedChange {
                 outcome: if enabled { "enabled" } else { "disabled" },
                 details: json!({ "rule": name }),
                 answer: (),
             })
         };
-        let change = Change::shared(change::TOGGLE_RULE);
+        let change = Change::shared(TOGGLE_RULE);
         self.change(access.caller.clone(), change, work).await
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         self.ports.clock.now()
     }
 
-    /// What the rules say about an action, and why; changes nothing.
+    /// Evaluates the rules for an action and explains the verdict, without changing anything.
     ///
     /// # Errors
-    /// When the caller may not touch the action, or what the rules want to know of the state is not to be had.
+    /// The action is outside the caller's scope, the mock state is invalid, or the state backend cannot be reached.
     pub async fn evaluate(
         &self,
         access: &Access,

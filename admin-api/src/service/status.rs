@@ -1,57 +1,58 @@
-//! How the process and its providers are. Open to all who reach the listener, but for the providers.
+//! The health of the process and of its providers. Only the latter needs access.
 
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::health::{BreakerOverride, Part, ProviderHealth};
 use compact_str::CompactString;
 use serde_json::json;
 
-use super::changes::{Change, Changed};
+use super::changes::{Change, CompletedChange, SET_BREAKER};
 use super::{Access, AdminApi, AdminError};
 
-/// Whether work is done now.
+/// The readiness of the process.
 #[derive(Clone, Debug)]
-pub struct Ready {
-    /// True when every part is ready.
+pub struct ReadinessReport {
+    /// True if every part is ready.
     pub ready: bool,
-    /// Each part.
+    /// The readiness of each part.
     pub parts: Vec<Part>,
 }
 
 impl AdminApi {
-    /// What became of actions since the start.
+    /// The number of actions by outcome since the start.
     pub fn counters(&self) -> CountersSnapshot {
-        self.ports.counters.snapshot()
+        self.ports.status.counters.snapshot()
     }
 
-    /// Asks every part, each for a bounded time.
-    pub async fn ready(&self) -> Ready {
-        let parts = self.ports.readiness.parts().await;
-        Ready {
+    /// Checks every part, each with a timeout.
+    pub async fn ready(&self) -> ReadinessReport {
+        let parts = self.ports.status.readiness.parts().await;
+        ReadinessReport {
             ready: parts.iter().all(|part| part.ready),
             parts,
         }
     }
 
-    /// All metrics in the text form of Prometheus.
+    /// All metrics in the text format of Prometheus.
     pub fn metrics(&self) -> String {
-        (self.ports.prometheus)()
+        (self.ports.status.prometheus)()
     }
 
-    /// Opens the breaker of a provider until it is closed by hand, or closes it; tells how the provider is then.
+    /// Opens a provider's breaker until it is closed by hand, or closes it. Returns the provider's new health.
     ///
     /// # Errors
-    /// When there is no such provider.
+    /// There is no such provider.
     pub async fn set_breaker(
         &self,
         access: &Access,
         provider: &str,
         to: BreakerOverride,
     ) -> Result<ProviderHealth, AdminError> {
-        let (ports, provider) = (self.ports.clone(), CompactString::from(provider));
+        let ports = self.ports.clone();
+        let provider = CompactString::from(provider);
         let work = async move {
-            let health = ports.providers.set_breaker(&provider, to);
+            let health = ports.status.providers.set_breaker(&provider, to);
             let answer = health.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
-            Ok(Changed {
+            Ok(CompletedChange {
                 outcome: match to {
                     BreakerOverride::Open => "opened",
                     BreakerOverride::Closed => "closed",
@@ -60,12 +61,12 @@ impl AdminApi {
                 answer,
             })
         };
-        let change = Change::shared("acteon.providers.breaker");
+        let change = Change::shared(SET_BREAKER);
         self.change(access.caller.clone(), change, work).await
     }
 
-    /// All providers, sorted by name. They belong to no tenant: whoever has access sees all.
+    /// The health of all providers, sorted by name. Providers belong to no tenant, so every caller sees all.
     pub fn providers(&self, _access: &Access) -> Vec<ProviderHealth> {
-        self.ports.providers.health()
+        self.ports.status.providers.health()
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for the record of an action that is still on its way to the backend.
+//! Waiting for the record of an action that is not written yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::World;
 use super::samples::record;
 
-/// A backend that counts how often it is asked for the record of an action.
+/// A backend that counts the queries for the record of an action.
 #[derive(Default)]
 struct CountedAudit {
     backend: MemoryAudit,
@@ -53,7 +53,7 @@ impl Audit for CountedAudit {
 
 fn world() -> (World, Arc<CountedAudit>) {
     let audit = Arc::new(CountedAudit::default());
-    let world = World::with(|ports| ports.audit = Some(audit.clone()));
+    let world = World::with(|ports| ports.audit.as_mut().unwrap().backend = audit.clone());
     (world, audit)
 }
 
@@ -77,7 +77,7 @@ async fn a_question_that_waits_is_answered_as_soon_as_the_record_is_written() {
     assert_eq!(answer.json()["action_id"], "a-50");
     assert_eq!(begun.elapsed(), Duration::from_millis(700));
     let asked = audit.asked.load(SeqCst);
-    assert_eq!(asked, 2, "records of other actions are no reason to ask");
+    assert_eq!(asked, 2, "records of other actions cause no query");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Many dead letters at once, and breakers set by hand.
+//! Bulk changes of dead letters, and breakers set by hand.
 
 use acteon_core::ActionOutcome;
 use acteon_core::outcome::ProviderResponse;

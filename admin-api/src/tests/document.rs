@@ -29,7 +29,7 @@ pub(super) fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)>
 }
 
 #[test]
-fn the_checked_in_document_is_the_one_that_the_code_makes() {
+fn the_checked_in_document_is_the_generated_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     let made = serde_json::to_string_pretty(&document()).unwrap() + "\n";
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
@@ -43,7 +43,7 @@ fn the_checked_in_document_is_the_one_that_the_code_makes() {
     let line = differs.map_or(kept.lines().count().min(made.lines().count()), |at| at) + 1;
     assert!(
         kept == made,
-        "the endpoints and admin-api/openapi.json differ, first in line {line}. If the change is meant, run \
+        "the endpoints and admin-api/openapi.json differ, first in line {line}. If the change is intended, run \
          `UPDATE_OPENAPI=1 cargo test -p acteon-admin-api` and commit the file"
     );
 }
@@ -96,7 +96,7 @@ fn operation_ids_are_unique_for_generators_of_clients() {
 }
 
 #[test]
-fn what_is_mounted_beside_stands_in_the_same_document() {
+fn endpoints_mounted_next_to_these_are_in_the_same_document() {
     let mut extra = OpenApi::default();
     let item = utoipa::openapi::PathItem::default();
     extra.paths.paths.insert("/v1/dispatch".into(), item);
@@ -107,7 +107,7 @@ fn what_is_mounted_beside_stands_in_the_same_document() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pages_and_all_they_load_come_from_this_server() {
+async fn the_pages_and_everything_they_load_come_from_this_server() {
     let world = World::new();
     let bare = world.get("/swagger-ui").await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Refusals that are no endpoint's own: the framework's, backends that are away, and bugs.
+//! Errors of no single endpoint: the framework's refusals, unreachable backends, and bugs.
 
 use std::sync::Arc;
 
@@ -40,13 +40,13 @@ async fn every_refusal_of_the_framework_is_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_is_away_is_503_and_one_that_is_corrupt_is_500() {
+async fn an_unreachable_backend_is_503_and_a_corrupt_one_is_500() {
     let state = UnreachableState::before(Arc::new(MemoryState::default()));
     state.set_reach(Reach::CutOff);
     let broken = |corrupt| {
         let state = state.clone();
         World::with(|ports| {
-            ports.audit = Some(Arc::new(BrokenAudit { corrupt }));
+            ports.audit.as_mut().unwrap().backend = Arc::new(BrokenAudit { corrupt });
             ports.state = state;
         })
     };
@@ -67,7 +67,7 @@ async fn a_backend_that_is_away_is_503_and_one_that_is_corrupt_is_500() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_whose_record_cannot_be_written_was_made_all_the_same_and_says_so() {
+async fn a_change_whose_record_cannot_be_written_is_made_and_reports_it() {
     let world = World::new();
     world.trail.refuse();
     let answer = world
@@ -92,7 +92,7 @@ async fn a_change_that_panics_is_an_error_of_ours_and_the_next_one_works() {
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(
         answer.json()["message"],
-        "something went wrong here: the log says what, under r-1"
+        "internal error: see the log of the server, request r-1"
     );
     *world.rulebook.on_reload.lock() = reload;
     let answer = world.ask("POST", "/v1/rules/reload", &[], "").await;

@@ -1,4 +1,4 @@
-//! What waits to be tried again: pages of it.
+//! Pages of redeliveries.
 
 use axum::http::StatusCode;
 
@@ -27,7 +27,7 @@ async fn a_page_shows_what_is_due_soonest_first_with_its_attempts() {
 #[tokio::test(start_paused = true)]
 async fn filters_hold_and_a_walk_by_cursor_sees_each_action_once() {
     let world = World::new();
-    // Pairs are due at the same time: the place in the source tells them apart.
+    // Pairs are due at the same time: the place in the source distinguishes them.
     let mut waiting: Vec<_> = (0..10_u32)
         .map(|number| redelivering(number, i64::from(number / 2)))
         .collect();

@@ -1,4 +1,4 @@
-//! Dead letters that are offered to the pipeline once more.
+//! Replays of dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted(
         ("ns", "t1")
     );
     let AuditedOutcome::Other(name, details) = &record.outcome else {
-        panic!("an administrative change is noted")
+        panic!("expected the record of an administrative change")
     };
     let expected =
         json!({"dead_letter_id": letter_id(1), "action_id": "a-1", "outcome": "executed"});

@@ -12,7 +12,7 @@ use super::world::problem;
 /// The name, outcome and details of a record.
 fn noted(record: &AuditRecord) -> String {
     let AuditedOutcome::Other(outcome, details) = &record.outcome else {
-        panic!("an administrative change is noted")
+        panic!("expected the record of an administrative change")
     };
     format!("{} {outcome} {details}", record.subject.action_type)
 }
@@ -49,13 +49,13 @@ async fn a_reload_takes_no_body_or_a_directory_and_is_recorded() {
     assert_eq!(null.body, bare.body);
     insta::assert_snapshot!(bare.shown() + "\n" + &below.shown());
     let records = world.trail.records();
-    let told: Vec<_> = records.iter().map(noted).collect();
+    let audited: Vec<_> = records.iter().map(noted).collect();
     let expected = |directory| {
         let details = json!({"rules": 2, "directory": directory, "generation": 4});
         format!("acteon.rules.reload reloaded {details}")
     };
     assert_eq!(
-        told,
+        audited,
         [
             expected("/rules"),
             expected("/rules/canary"),
@@ -131,12 +131,12 @@ async fn a_toggle_reaches_the_rule_of_that_name_and_is_recorded() {
         toggles,
         [("mute all".into(), false), ("mute-tests".into(), true)]
     );
-    let told: Vec<_> = world.trail.records().iter().map(noted).collect();
+    let audited: Vec<_> = world.trail.records().iter().map(noted).collect();
     let expected = [
         r#"acteon.rules.toggle disabled {"rule":"mute all"}"#,
         r#"acteon.rules.toggle enabled {"rule":"mute-tests"}"#,
     ];
-    assert_eq!(told, expected);
+    assert_eq!(audited, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn the_playground_reads_action_and_options_from_one_object_and_hides_what_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_evaluation_without_state_is_to_be_tried_again_and_made_up_state_is_to_be_mended() {
+async fn an_evaluation_without_state_is_retryable_and_invalid_mock_state_is_not() {
     let world = World::new();
     let errors = [
         EvaluateError::State(StateError::Unavailable("no route to 10.0.0.7".into())),
@@ -178,7 +178,7 @@ async fn an_evaluation_without_state_is_to_be_tried_again_and_made_up_state_is_t
     ];
     let mut seen = String::new();
     for error in errors {
-        *world.rulebook.unevaluated.lock() = Some(error);
+        *world.rulebook.evaluate_error.lock() = Some(error);
         let body = r#"{"namespace":"n","tenant":"t","provider":"p","action_type":"a","payload":1,"mock_state":{"pages":"x"}}"#;
         let answer = world.send("POST", "/v1/rules/evaluate", body).await;
         seen += &format!("{}\n", answer.shown());

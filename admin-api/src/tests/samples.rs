@@ -38,7 +38,7 @@ pub(super) fn letter_id(number: u32) -> String {
     format!("01900000-0000-7000-8000-{number:012}")
 }
 
-/// What is left of an action that could not be delivered.
+/// The dead letter of an action that could not be delivered.
 pub(super) fn exhausted(number: u32) -> DeadLetter {
     let id = format!("a-{number}");
     let payload = json!({"n": number, "token": "t-1"});
@@ -61,7 +61,7 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
     }
 }
 
-/// An action that was refused once and is tried again `seconds` after the epoch.
+/// An action that was refused once and is due `seconds` after the epoch.
 pub(super) fn redelivering(number: u32, seconds: i64) -> PendingRedelivery {
     let mut history = History::beginning(epoch());
     history.push(refused_attempt());
@@ -78,7 +78,7 @@ pub(super) fn redelivering(number: u32, seconds: i64) -> PendingRedelivery {
     }
 }
 
-/// An attempt that its provider refused.
+/// An attempt that the provider refused.
 pub(super) fn refused_attempt() -> AttemptRecord {
     AttemptRecord {
         at: epoch(),
@@ -90,7 +90,7 @@ pub(super) fn refused_attempt() -> AttemptRecord {
     }
 }
 
-/// What is left of a message that could not be decoded.
+/// The dead letter of a message that could not be decoded.
 pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
     DeadLetter {
         history: Vec::new(),

@@ -1,4 +1,4 @@
-//! What a caller with a narrow scope may see and touch. Requests have none yet, so the use cases are asked.
+//! A caller with a narrow scope. Requests have no scope yet, so these tests call the use cases.
 
 use std::time::Duration;
 

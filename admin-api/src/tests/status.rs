@@ -1,4 +1,4 @@
-//! Health, readiness, metrics, and how providers are.
+//! Health, readiness, metrics, and the health of providers.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,11 +1,11 @@
-//! What the tests of the endpoints share: the API over memory backends and doubles, asked as a client asks.
+//! The API over memory backends and test doubles, for the tests of the endpoints. Tests send requests as a client does.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use acteon_backends_memory::{MemoryAudit, MemoryState};
-use acteon_connect_http::{Mannered, Manners, with_manners};
+use acteon_connect_http::ApiService;
 use acteon_core::health::{
     BreakerOverride, BreakerState, LastError, Latency, Part, ProviderAdmin, ProviderHealth,
     Readiness,
@@ -31,9 +31,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
-use crate::{AdminApi, Ports, openapi, routers, swagger};
+use crate::{AdminApi, AuditPorts, Ports, StatusPorts, openapi, routers, swagger};
 
-/// The API and all that stands behind it.
+/// The API and all its ports.
 pub(super) struct World {
     pub(super) api: AdminApi,
     pub(super) rulebook: Arc<FakeRulebook>,
@@ -45,7 +45,7 @@ pub(super) struct World {
     pub(super) readiness: Arc<FakeReadiness>,
     pub(super) redeliveries: Arc<FakeRedeliveries>,
     pub(super) counters: Arc<Counters>,
-    pub(super) router: Mannered,
+    pub(super) router: ApiService,
 }
 
 impl World {
@@ -53,31 +53,36 @@ impl World {
         Self::with(|_| {})
     }
 
-    /// A world with some ports changed before the API is built over them.
+    /// A world whose ports `change` adjusts before the API is built.
     pub(super) fn with(change: impl FnOnce(&mut Ports)) -> Self {
         let rulebook = Arc::new(FakeRulebook::default());
         let audit = Arc::new(MemoryAudit::default());
         let trail = RecordingTrail::new();
-        let (written, stop) = (WrittenRecords::default(), CancellationToken::new());
+        let written = WrittenRecords::default();
+        let stop = CancellationToken::new();
         let state = UnreachableState::before(Arc::new(MemoryState::default()));
         let readiness = Arc::new(FakeReadiness::default());
         let redeliveries = Arc::new(FakeRedeliveries::default());
         let counters = Arc::new(Counters::default());
         let mut ports = Ports {
             rulebook: rulebook.clone(),
-            audit: Some(audit.clone()),
-            trail: Some(trail.clone()),
-            written: written.clone(),
+            audit: Some(AuditPorts {
+                backend: audit.clone(),
+                trail: trail.clone(),
+                written: written.clone(),
+            }),
             state: state.clone(),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
-            readiness: readiness.clone(),
-            providers: Arc::new(FakeProviders),
-            redeliveries: redeliveries.clone(),
-            counters: counters.clone(),
+            status: StatusPorts {
+                readiness: readiness.clone(),
+                providers: Arc::new(FakeProviders),
+                redeliveries: redeliveries.clone(),
+                counters: counters.clone(),
+                prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
+            },
             redactor: Redactor::default(),
             clock: Clock::starting_at(epoch()),
-            prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
             stop: stop.clone(),
         };
         change(&mut ports);
@@ -87,11 +92,8 @@ impl World {
             .health
             .merge(routers.admin)
             .merge(swagger(openapi(OpenApi::default())));
-        let manners = Manners {
-            body_bytes_max: 10_000,
-        };
         Self {
-            router: with_manners(all, manners),
+            router: ApiService::new(all, 10_000),
             api,
             rulebook,
             audit,
@@ -152,7 +154,7 @@ impl World {
     }
 }
 
-/// What a client got.
+/// The answer that a client got.
 pub(super) struct Answer {
     asked: String,
     pub(super) status: StatusCode,
@@ -165,7 +167,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The answer for people to read, with the headers that are not on every answer.
+    /// The answer as text, with the headers that not every answer has.
     pub(super) fn shown(&self) -> String {
         let mut text = format!("{}\n{}\n", self.asked, self.status);
         for name in [
@@ -192,14 +194,14 @@ impl Answer {
 
 type Reload = dyn Fn(Option<&Path>) -> Result<Reloaded, RulesError> + Send + Sync;
 
-/// Rules that are only told of.
+/// A rulebook without rules: it returns the set that a test chose and records calls.
 pub(super) struct FakeRulebook {
     pub(super) in_force: Mutex<RulesInForce>,
     pub(super) on_reload: Mutex<Box<Reload>>,
     pub(super) toggles: Mutex<Vec<(String, bool)>>,
     pub(super) evaluated: Mutex<Vec<(Action, EvaluateOptions)>>,
-    /// What the next evaluation comes to, in place of an answer.
-    pub(super) unevaluated: Mutex<Option<EvaluateError>>,
+    /// The error of the next evaluation.
+    pub(super) evaluate_error: Mutex<Option<EvaluateError>>,
 }
 
 impl Default for FakeRulebook {
@@ -230,7 +232,7 @@ impl Default for FakeRulebook {
             on_reload: Mutex::new(Box::new(reloaded)),
             toggles: Mutex::default(),
             evaluated: Mutex::default(),
-            unevaluated: Mutex::default(),
+            evaluate_error: Mutex::default(),
         }
     }
 }
@@ -276,7 +278,7 @@ impl Rulebook for FakeRulebook {
         self.evaluated
             .lock()
             .push((action.clone(), options.clone()));
-        if let Some(error) = self.unevaluated.lock().take() {
+        if let Some(error) = self.evaluate_error.lock().take() {
             return Err(error);
         }
         Ok(Evaluation {
@@ -311,7 +313,7 @@ impl Rulebook for FakeRulebook {
     }
 }
 
-/// Says what it is told to.
+/// Reports the parts that a test chose.
 #[derive(Default)]
 pub(super) struct FakeReadiness(pub(super) Mutex<Vec<Part>>);
 
@@ -322,7 +324,7 @@ impl Readiness for FakeReadiness {
     }
 }
 
-/// Lists what it is told to.
+/// Lists the redeliveries that a test chose.
 #[derive(Default)]
 pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<PendingRedelivery>>);
 

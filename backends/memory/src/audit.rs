@@ -199,12 +199,14 @@ impl Kept {
             .range((Bound::Unbounded, below))
             .rev()
             .take(SLICE);
-        let (mut last, mut seen) = (None, 0);
+        let mut last = None;
+        let mut seen = 0;
         for (cursor, record) in &mut slice {
             if look(record) == Walk::Enough {
                 return None;
             }
-            (last, seen) = (Some(*cursor), seen + 1);
+            last = Some(*cursor);
+            seen += 1;
         }
         last.filter(|_| seen == SLICE)
     }

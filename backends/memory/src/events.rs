@@ -12,7 +12,10 @@ const COUNTS_DROPPED: &str = "acteon_memory_counts_dropped_total";
 
 /// Describes the metrics of the state and registers their series at zero, so the recorder must be installed first.
 pub(crate) fn begin_state() {
-    describe_counter!(LETTERS_EVICTED, "Dead letters that made room for new ones.");
+    describe_counter!(
+        LETTERS_EVICTED,
+        "Dead letters evicted to make room for new ones."
+    );
     describe_counter!(
         COUNTS_DROPPED,
         "Actions not counted under a new key because the bound was reached."
@@ -25,19 +28,22 @@ pub(crate) fn begin_state() {
 pub(crate) fn begin_audit() {
     describe_counter!(
         RECORDS_EVICTED,
-        "Audit records that made room for new ones."
+        "Audit records evicted to make room for new ones."
     );
     counter!(RECORDS_EVICTED).increment(0);
 }
 
 /// Counts can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Dead letters were evicted because a bound was reached, not because of their age.
 pub(crate) fn dead_letters_evicted(count: usize) {
     if count > 0 {
         counter!(LETTERS_EVICTED).increment(count as u64);
-        tracing::warn!(count, "the oldest dead letters made room for new ones");
+        tracing::warn!(
+            count,
+            "evicted the oldest dead letters to make room for new ones"
+        );
     }
 }
 
@@ -50,12 +56,12 @@ pub(crate) fn records_evicted(count: usize) {
 
 /// Counts under new keys were dropped because the bound was reached.
 #[derive(Default)]
-pub(crate) struct CountsDropped(Mutex<Unreported>);
+pub(crate) struct CountsDropped(Mutex<Unlogged>);
 
 #[derive(Default)]
-struct Unreported {
+struct Unlogged {
     count: usize,
-    reported_at: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl CountsDropped {
@@ -64,12 +70,12 @@ impl CountsDropped {
             return;
         }
         counter!(COUNTS_DROPPED).increment(count as u64);
-        let mut unsaid = self.0.lock();
-        unsaid.count += count;
-        let is_due = |reported_at: Instant| reported_at.elapsed() >= WARNING_INTERVAL;
-        if unsaid.reported_at.is_none_or(is_due) {
-            let count = std::mem::take(&mut unsaid.count);
-            unsaid.reported_at = Some(Instant::now());
+        let mut unlogged = self.0.lock();
+        unlogged.count += count;
+        let is_due = |logged_at: Instant| logged_at.elapsed() >= LOG_INTERVAL;
+        if unlogged.logged_at.is_none_or(is_due) {
+            let count = std::mem::take(&mut unlogged.count);
+            unlogged.logged_at = Some(Instant::now());
             tracing::warn!(
                 count,
                 "actions were not counted under new keys: the state in memory is full (max_keys)"

@@ -2,29 +2,29 @@
 
 use acteon_core::state::{Answer, Question, Tally};
 
-use crate::key::Key;
+use crate::key::HashedKey;
 use crate::shards::Locked;
-use crate::tally::Span;
-use crate::time::nanos;
+use crate::table::nanos;
+use crate::tally::TallyWindow;
 
 impl Locked<'_> {
-    pub(crate) fn answer(&mut self, question: &Question, key: Key) -> Answer {
+    pub(crate) fn answer(&mut self, question: &Question, key: HashedKey) -> Answer {
         let now = self.now;
         let shard = self.shard(key);
         match question {
-            Question::Tally(tally) => Answer::Tally(shard.tallied(key, span_of(tally), now)),
+            Question::Tally(tally) => Answer::Tally(shard.tallied(key, window_of(tally), now)),
             Question::EventState(_) => Answer::EventState(shard.event_state(key, now)),
             Question::ActiveEvent { .. } => Answer::ActiveEvent(shard.is_active(key)),
         }
     }
 
     /// False if there was no room.
-    pub(crate) fn count(&mut self, tally: &Tally, key: Key) -> bool {
+    pub(crate) fn count(&mut self, tally: &Tally, key: HashedKey) -> bool {
         let now = self.now;
-        self.shard(key).count(key, span_of(tally), now)
+        self.shard(key).count(key, window_of(tally), now)
     }
 }
 
-fn span_of(tally: &Tally) -> Span {
-    Span::new(nanos(tally.within))
+fn window_of(tally: &Tally) -> TallyWindow {
+    TallyWindow::new(nanos(tally.within))
 }

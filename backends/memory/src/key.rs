@@ -1,4 +1,5 @@
-//! Names hashed to 128 bits: short enough to keep millions of them. Nobody outside can construct a collision.
+//! Names hashed to 128 bits: short enough to keep millions of them. Without the secret, collisions cannot be
+//! constructed.
 
 use std::hash::Hasher;
 
@@ -7,7 +8,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// A name, hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct HashedKey {
     /// Chooses the shard.
     pub(crate) high: u64,
     /// Chooses the place in its table.
@@ -16,7 +17,7 @@ pub(crate) struct Key {
 
 /// The kind of a name. The same name under two kinds gives two keys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum KeyKind {
     Lease,
     Claim,
     /// An event, by its fingerprint.
@@ -31,7 +32,7 @@ pub(crate) enum Kind {
     Tally(u64),
 }
 
-impl Kind {
+impl KeyKind {
     /// Quota windows get tags in the lower half of the range, tally windows in the upper half. No window is longer than
     /// a half.
     fn tag(self) -> u64 {
@@ -64,7 +65,7 @@ impl Default for Hashing {
 }
 
 impl Hashing {
-    pub(crate) fn key(&self, kind: Kind, name: &StateKey) -> Key {
+    pub(crate) fn key(&self, kind: KeyKind, name: &StateKey) -> HashedKey {
         self.hashed(|hasher| {
             hasher.write_u64(kind.tag());
             hasher.write(name.as_str().as_bytes());
@@ -72,20 +73,20 @@ impl Hashing {
     }
 
     /// The key of a value under the name of an event type. The length separates the two parts.
-    pub(crate) fn value(&self, event_type: &StateKey, value: &str) -> Key {
+    pub(crate) fn value(&self, event_type: &StateKey, value: &str) -> HashedKey {
         self.hashed(|hasher| {
-            hasher.write_u64(Kind::EventValue.tag());
+            hasher.write_u64(KeyKind::EventValue.tag());
             hasher.write_usize(event_type.as_str().len());
             hasher.write(event_type.as_str().as_bytes());
             hasher.write(value.as_bytes());
         })
     }
 
-    fn hashed(&self, name: impl Fn(&mut SipHasher13)) -> Key {
+    fn hashed(&self, name: impl Fn(&mut SipHasher13)) -> HashedKey {
         let mut hasher = SipHasher13::new_with_key(&self.secret);
         name(&mut hasher);
         let hash = hasher.finish128();
-        Key {
+        HashedKey {
             high: hash.h1,
             low: hash.h2,
         }

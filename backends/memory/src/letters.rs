@@ -12,15 +12,15 @@ use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::time::nanos;
+use crate::table::nanos;
 
 /// The time at which a letter was stored, in nanoseconds since 1970. Numbers are unique and rise in the order of
 /// storing, regardless of ids and timestamps.
 type Number = u64;
 
 pub(crate) struct Letters {
-    poison: OfKind,
-    exhausted: OfKind,
+    poison: LettersOfKind,
+    exhausted: LettersOfKind,
     places: HashMap<CompactString, (DeadLetterKind, Number)>,
     last: Number,
     started: Instant,
@@ -29,7 +29,7 @@ pub(crate) struct Letters {
 
 /// The result of storing the letters of a call.
 #[derive(Default)]
-pub(crate) struct Stored {
+pub(crate) struct StoreResult {
     /// The positions of the settlements whose letter did not fit, in rising order.
     pub(crate) refused: Vec<usize>,
     /// The number of letters evicted.
@@ -38,7 +38,7 @@ pub(crate) struct Stored {
 
 impl Letters {
     pub(crate) fn new(bounds: &DeadLetterBounds, bytes_max: usize, started_at: Timestamp) -> Self {
-        let of = |kind| OfKind::new(bounds.of(kind), bytes_max);
+        let of = |kind| LettersOfKind::new(bounds.of(kind), bytes_max);
         Self {
             poison: of(DeadLetterKind::Poison),
             exhausted: of(DeadLetterKind::Exhausted),
@@ -50,9 +50,9 @@ impl Letters {
     }
 
     /// Stores the letters that are not stored yet.
-    pub(crate) fn store(&mut self, settlements: &[Settlement]) -> Stored {
+    pub(crate) fn store(&mut self, settlements: &[Settlement]) -> StoreResult {
         self.forget_old();
-        let mut stored = Stored::default();
+        let mut stored = StoreResult::default();
         for (at, settlement) in settlements.iter().enumerate() {
             let Some(letter) = &settlement.dead_letter else {
                 continue;
@@ -73,7 +73,8 @@ impl Letters {
 
     pub(crate) fn list(&mut self, query: &DeadLetterQuery) -> DeadLetterPage {
         self.forget_old();
-        let (mut page, mut last) = (DeadLetterPage::default(), None);
+        let mut page = DeadLetterPage::default();
+        let mut last = None;
         for (number, letter) in self.last_stored_first() {
             if !matches(letter, query) {
                 continue;
@@ -116,7 +117,9 @@ impl Letters {
 
     /// Makes room for a letter. Returns the number of evicted letters, or `None` if no room can be made.
     fn make_room(&mut self, letter: &DeadLetter) -> Option<usize> {
-        let (kind, bytes, mut evicted) = (letter.kind(), bytes_of(letter), 0);
+        let kind = letter.kind();
+        let bytes = bytes_of(letter);
+        let mut evicted = 0;
         while !self.of(kind).fits(bytes) {
             match self.of(kind).bound.when_full {
                 FullPolicy::Block => {
@@ -178,14 +181,14 @@ impl Letters {
             .saturating_add(nanos(self.started.elapsed()))
     }
 
-    fn of(&self, kind: DeadLetterKind) -> &OfKind {
+    fn of(&self, kind: DeadLetterKind) -> &LettersOfKind {
         match kind {
             DeadLetterKind::Poison => &self.poison,
             DeadLetterKind::Exhausted => &self.exhausted,
         }
     }
 
-    fn of_mut(&mut self, kind: DeadLetterKind) -> &mut OfKind {
+    fn of_mut(&mut self, kind: DeadLetterKind) -> &mut LettersOfKind {
         match kind {
             DeadLetterKind::Poison => &mut self.poison,
             DeadLetterKind::Exhausted => &mut self.exhausted,
@@ -194,7 +197,7 @@ impl Letters {
 }
 
 /// The letters of one kind.
-struct OfKind {
+struct LettersOfKind {
     kept: BTreeMap<Number, Arc<DeadLetter>>,
     bytes: usize,
     bytes_max: usize,
@@ -203,7 +206,7 @@ struct OfKind {
     refused: bool,
 }
 
-impl OfKind {
+impl LettersOfKind {
     fn new(bound: DeadLetterBound, bytes_max: usize) -> Self {
         Self {
             kept: BTreeMap::new(),
@@ -228,14 +231,17 @@ impl OfKind {
     }
 
     fn full(&self, kind: DeadLetterKind) -> Option<CompactString> {
-        let (count, max, kind) = (self.kept.len(), self.bound.max, kind.as_str());
+        let count = self.kept.len();
+        let max = self.bound.max;
+        let kind = kind.as_str();
         if self.bound.when_full == FullPolicy::EvictOldest {
             return None;
         }
         if count >= max.get() {
             return Some(format_compact!("{count} of {max} {kind}"));
         }
-        let (bytes, max) = (self.bytes, self.bytes_max);
+        let bytes = self.bytes;
+        let max = self.bytes_max;
         let is_full = self.refused || bytes >= max;
         is_full.then(|| format_compact!("{bytes} of {max} bytes of {kind}"))
     }

@@ -2,12 +2,12 @@
 
 mod audit;
 mod config;
-mod error;
+mod event_index;
 mod events;
 mod gather;
 mod key;
+mod keys;
 mod letters;
-mod names;
 mod quota;
 mod record;
 mod refunds;
@@ -18,7 +18,6 @@ mod shards;
 mod state;
 mod table;
 mod tally;
-mod time;
 mod tracking;
 
 pub use audit::{MemoryAudit, MemoryAudits};

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use crate::key::Key;
+use crate::key::HashedKey;
 use crate::table::Perishable;
 
 /// The number of groups per window. At most one group is lost, so 97.5 % of the places are always available.
@@ -16,14 +16,14 @@ const WINDOW_TICKS: u64 = 1 << 30;
 
 /// The bound of a key, as the rule defines it now.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bound {
+pub(crate) struct QuotaBound {
     pub(crate) max_count: u32,
     window: u64,
     /// Nanoseconds per tick: a 2^30th of the window, rounded up.
     tick: u64,
 }
 
-impl Bound {
+impl QuotaBound {
     pub(crate) fn new(max_count: u32, window_nanos: u64) -> Self {
         let window = window_nanos.clamp(1, u64::MAX / 4);
         Self {
@@ -59,7 +59,7 @@ impl Bound {
 /// The deliveries of one key inside the window.
 #[derive(Debug)]
 pub(crate) struct QuotaLog {
-    key: Key,
+    key: HashedKey,
     /// When the newest delivery leaves the window, in nanoseconds.
     until: u64,
     /// The time of the last delivery in each group, oldest first.
@@ -71,7 +71,7 @@ pub(crate) struct QuotaLog {
 }
 
 impl QuotaLog {
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: HashedKey) -> Self {
         Self {
             key,
             until: 0,
@@ -92,7 +92,7 @@ impl QuotaLog {
     }
 
     /// Nanoseconds until there is room for one more besides `more` others. `None` if there is room now.
-    pub(crate) fn wait(&mut self, bound: Bound, now: u64, more: u32) -> Option<u64> {
+    pub(crate) fn wait(&mut self, bound: QuotaBound, now: u64, more: u32) -> Option<u64> {
         self.catch_up(bound, now);
         let wanted = self.total.saturating_add(more).saturating_add(1);
         if wanted <= bound.max_count {
@@ -110,7 +110,7 @@ impl QuotaLog {
     }
 
     /// Takes a place even if there is no room.
-    pub(crate) fn charge(&mut self, bound: Bound, now: u64) {
+    pub(crate) fn charge(&mut self, bound: QuotaBound, now: u64) {
         self.catch_up(bound, now);
         let tick = bound.tick_of(now);
         match self.ticks.last_mut() {
@@ -127,7 +127,7 @@ impl QuotaLog {
     }
 
     /// Refunds the place taken at `charged`, if it still counts.
-    pub(crate) fn refund(&mut self, bound: Bound, now: u64, charged: u64) {
+    pub(crate) fn refund(&mut self, bound: QuotaBound, now: u64, charged: u64) {
         self.catch_up(bound, now);
         if self.total == 0 || now >= charged.saturating_add(bound.window) {
             return;
@@ -175,10 +175,11 @@ impl QuotaLog {
     }
 
     /// Drops the deliveries that have left the window.
-    fn catch_up(&mut self, bound: Bound, now: u64) {
+    fn catch_up(&mut self, bound: QuotaBound, now: u64) {
         if now >= self.until {
             self.ticks.clear();
-            (self.total, self.newest) = (0, 0);
+            self.total = 0;
+            self.newest = 0;
         }
         let left = self
             .ticks
@@ -193,7 +194,7 @@ impl QuotaLog {
     }
 
     /// Handles a changed `max_count`: all deliveries are treated as being as recent as the newest, in one group.
-    fn regroup(&mut self, bound: Bound) {
+    fn regroup(&mut self, bound: QuotaBound) {
         self.stride = bound.stride();
         self.newest = self.total;
         let older = self.ticks.len().saturating_sub(1);
@@ -202,7 +203,7 @@ impl QuotaLog {
 }
 
 impl Perishable for QuotaLog {
-    fn key(&self) -> Key {
+    fn key(&self) -> HashedKey {
         self.key
     }
 

@@ -1,15 +1,15 @@
 //! The record under a lease or dedup key: who holds it, or that it was delivered, and until when.
 
-use crate::key::Key;
+use crate::key::HashedKey;
 use crate::table::Perishable;
 
 /// How long an expired lease is kept, in nanoseconds, so that a delivery that outlived it can be confirmed: as long as
 /// the longest lease.
 const AFTERLIFE: u64 = 3600 * 1_000_000_000;
 
-/// The state of a lease or dedup key.
+/// The status of a lease or dedup key.
 #[derive(Debug)]
-pub(crate) enum Slot {
+pub(crate) enum KeyStatus {
     /// Taken by the grant of this fence.
     Pending(u64),
     /// Delivered. Further reservations are duplicates.
@@ -18,22 +18,22 @@ pub(crate) enum Slot {
 
 /// A lease or a dedup record. It takes 40 bytes, and there are millions.
 #[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) key: Key,
+pub(crate) struct KeyRecord {
+    pub(crate) key: HashedKey,
     /// When it expires, in nanoseconds.
     pub(crate) until: u64,
-    pub(crate) slot: Slot,
+    pub(crate) status: KeyStatus,
 }
 
-impl Perishable for Record {
-    fn key(&self) -> Key {
+impl Perishable for KeyRecord {
+    fn key(&self) -> HashedKey {
         self.key
     }
 
     fn is_over(&self, now: u64) -> bool {
-        match self.slot {
-            Slot::Pending(_) => now >= self.until.saturating_add(AFTERLIFE),
-            Slot::Confirmed => now >= self.until,
+        match self.status {
+            KeyStatus::Pending(_) => now >= self.until.saturating_add(AFTERLIFE),
+            KeyStatus::Confirmed => now >= self.until,
         }
     }
 }

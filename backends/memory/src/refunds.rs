@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::key::Key;
+use crate::key::HashedKey;
 
 /// The number of refunds remembered.
 const REFUNDS_MAX: usize = 4096;
@@ -19,12 +19,12 @@ pub(crate) struct Charge {
 
 #[derive(Default)]
 pub(crate) struct Refunds {
-    known: HashSet<(u64, usize, Key)>,
-    order: VecDeque<(u64, usize, Key)>,
+    known: HashSet<(u64, usize, HashedKey)>,
+    order: VecDeque<(u64, usize, HashedKey)>,
 }
 
 impl Refunds {
-    pub(crate) fn is_first(&mut self, charge: Charge, key: Key) -> bool {
+    pub(crate) fn is_first(&mut self, charge: Charge, key: HashedKey) -> bool {
         let refund = (charge.fence, charge.quota, key);
         let is_first = self.known.insert(refund);
         if is_first {

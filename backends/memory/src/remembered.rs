@@ -1,13 +1,13 @@
-//! Remembered outcomes, to be answered again. They are a courtesy: kept apart from everything in force, with the oldest
+//! Remembered outcomes, to be answered again. They are optional: kept apart from everything in force, with the oldest
 //! evicted to make room for new ones.
 
 use std::collections::VecDeque;
 
 use acteon_core::{ActionOutcome, ProviderResponse};
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Place;
+use hashbrown::hash_table::Entry as TableEntry;
 
-use crate::key::Key;
+use crate::key::HashedKey;
 
 /// The maximum number of expired outcomes dropped for each new one.
 const FORGOTTEN_PER_OUTCOME: usize = 4;
@@ -20,7 +20,7 @@ pub(crate) struct RememberedLimits {
 }
 
 /// The outcomes remembered by one shard.
-pub(crate) struct Remembered {
+pub(crate) struct RememberedOutcomes {
     /// In order of arrival. An entry whose key arrived again no longer has an outcome.
     entries: VecDeque<Entry>,
     /// The number of the newest entry of each key.
@@ -33,12 +33,12 @@ pub(crate) struct Remembered {
 }
 
 struct Entry {
-    key: Key,
+    key: HashedKey,
     until: u64,
     outcome: Option<Box<ActionOutcome>>,
 }
 
-impl Remembered {
+impl RememberedOutcomes {
     pub(crate) fn new(limits: RememberedLimits) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -50,8 +50,9 @@ impl Remembered {
     }
 
     /// The outcome under `key`, unless it has expired.
-    pub(crate) fn find(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
-        let (entries, first) = (&self.entries, self.first);
+    pub(crate) fn find(&self, key: HashedKey, now: u64) -> Option<&ActionOutcome> {
+        let entries = &self.entries;
+        let first = self.first;
         let of_key = |number: &u32| entries[index(first, *number)].key == key;
         let number = self.places.find(key.low, of_key)?;
         let entry = &entries[index(first, *number)];
@@ -59,7 +60,7 @@ impl Remembered {
     }
 
     /// Remembers `outcome` until the given time. Drops expired entries, and the oldest ones if room is needed.
-    pub(crate) fn put(&mut self, key: Key, outcome: ActionOutcome, until: u64, now: u64) {
+    pub(crate) fn put(&mut self, key: HashedKey, outcome: ActionOutcome, until: u64, now: u64) {
         for _ in 0..FORGOTTEN_PER_OUTCOME {
             if self.entries.front().is_none_or(|oldest| now < oldest.until) {
                 break;
@@ -84,16 +85,17 @@ impl Remembered {
 
     /// Records the next entry as the newest of `key`, and empties the previous one.
     #[expect(clippy::cast_possible_truncation, reason = "numbers wrap around")]
-    fn place(&mut self, key: Key) {
+    fn place(&mut self, key: HashedKey) {
         let number = self.first.wrapping_add(self.entries.len() as u32);
-        let (entries, first) = (&mut self.entries, self.first);
+        let entries = &mut self.entries;
+        let first = self.first;
         let of_key = |there: &u32| entries[index(first, *there)].key == key;
         let hash = |there: &u32| entries[index(first, *there)].key.low;
         match self.places.entry(key.low, of_key, hash) {
-            Place::Vacant(place) => {
+            TableEntry::Vacant(place) => {
                 place.insert(number);
             }
-            Place::Occupied(mut place) => {
+            TableEntry::Occupied(mut place) => {
                 let before = std::mem::replace(place.get_mut(), number);
                 if let Some(outcome) = entries[index(first, before)].outcome.take() {
                     self.bytes -= bytes_of(&outcome);

@@ -7,19 +7,19 @@ use acteon_core::state::{
     ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
 
-use crate::key::Key;
-use crate::names::Keys;
-use crate::quota::Bound;
-use crate::record::Slot;
+use crate::key::HashedKey;
+use crate::keys::ReservationKeys;
+use crate::quota::QuotaBound;
+use crate::record::KeyStatus;
 use crate::refunds::Charge;
 use crate::shards::Locked;
-use crate::time::nanos;
+use crate::table::nanos;
 
 impl Locked<'_> {
     pub(crate) fn reserve(
         &mut self,
         asked: &Reservation,
-        keys: Keys<'_>,
+        keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> ReservationAnswer {
         if let Some(answer) = self
@@ -47,10 +47,11 @@ impl Locked<'_> {
     pub(crate) fn renew(
         &mut self,
         held: &HeldReservation,
-        keys: Keys<'_>,
+        keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> bool {
-        let (fence, now) = (held.grant.fence, self.now);
+        let fence = held.grant.fence;
+        let now = self.now;
         let until = now.saturating_add(nanos(lease));
         let mut all = true;
         for key in names(keys) {
@@ -64,7 +65,7 @@ impl Locked<'_> {
         &mut self,
         settlement: &Settlement,
         held: &HeldReservation,
-        keys: Keys<'_>,
+        keys: ReservationKeys<'_>,
         charged: u64,
     ) {
         let fence = held.grant.fence;
@@ -75,9 +76,9 @@ impl Locked<'_> {
             self.remember(remember, key);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
-            let slot =
-                (settlement.end == ReservationEnd::Confirm).then_some((Slot::Confirmed, claim.ttl));
-            self.end(*key, fence, slot);
+            let left = (settlement.end == ReservationEnd::Confirm)
+                .then_some((KeyStatus::Confirmed, claim.ttl));
+            self.end(*key, fence, left);
         }
         if settlement.end == ReservationEnd::Release {
             self.refund(held, keys, charged);
@@ -85,7 +86,7 @@ impl Locked<'_> {
     }
 
     /// Stores an outcome under `key`, to be answered again.
-    pub(crate) fn remember(&mut self, remember: &RememberedOutcome, key: Key) {
+    pub(crate) fn remember(&mut self, remember: &RememberedOutcome, key: HashedKey) {
         let now = self.now;
         let until = now.saturating_add(nanos(remember.ttl));
         let outcome = remember.outcome.abridged();
@@ -93,7 +94,11 @@ impl Locked<'_> {
     }
 
     /// The remembered outcome, if it may be the answer.
-    fn recalled(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<ReservationAnswer> {
+    fn recalled(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Option<ReservationAnswer> {
         let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
         let now = self.now;
         let outcome = self.shard(key).recall(key, now)?;
@@ -101,7 +106,11 @@ impl Locked<'_> {
     }
 
     /// The answer if the lease or a claim is already taken.
-    fn taken(&mut self, asked: &Reservation, keys: Keys<'_>) -> Option<ReservationAnswer> {
+    fn taken(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Option<ReservationAnswer> {
         let now = self.now;
         let claims = asked.claims.iter().map(|claim| &claim.key);
         let named = asked.lease.iter().chain(claims).zip(names(keys));
@@ -109,12 +118,12 @@ impl Locked<'_> {
             let Some(record) = self.shard(key).in_force(key, now) else {
                 continue;
             };
-            return Some(match &record.slot {
-                Slot::Pending(_) => ReservationAnswer::Busy(Busy {
+            return Some(match &record.status {
+                KeyStatus::Pending(_) => ReservationAnswer::Busy(Busy {
                     key: name.clone(),
                     expires_in: Duration::from_nanos(record.until - now),
                 }),
-                Slot::Confirmed => ReservationAnswer::Duplicate {
+                KeyStatus::Confirmed => ReservationAnswer::Duplicate {
                     claim: at - usize::from(asked.lease.is_some()),
                 },
             });
@@ -123,7 +132,11 @@ impl Locked<'_> {
     }
 
     /// The full quotas as bits of a grant, or the wait until no quota refuses.
-    fn room(&mut self, asked: &Reservation, keys: Keys<'_>) -> Result<u64, ReservationAnswer> {
+    fn room(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Result<u64, ReservationAnswer> {
         let now = self.now;
         let mut full = 0;
         let mut refused = None;
@@ -158,7 +171,7 @@ impl Locked<'_> {
         }
     }
 
-    fn fits(&mut self, keys: Keys<'_>) -> bool {
+    fn fits(&mut self, keys: ReservationKeys<'_>) -> bool {
         let now = self.now;
         names(keys).all(|key| self.shard(key).fits_record(key, now))
             && keys
@@ -167,7 +180,13 @@ impl Locked<'_> {
                 .all(|key| self.shard(*key).fits_quota(*key, now))
     }
 
-    fn take(&mut self, asked: &Reservation, keys: Keys<'_>, grant: Grant, lease: Duration) {
+    fn take(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+        grant: Grant,
+        lease: Duration,
+    ) {
         let now = self.now;
         let until = now.saturating_add(nanos(lease));
         for key in names(keys) {
@@ -179,16 +198,17 @@ impl Locked<'_> {
         }
     }
 
-    /// Ends the hold of `fence` under `key`, leaving `slot` for its duration, or nothing. False if the fence holds
+    /// Ends the hold of `fence` under `key`, leaving a status for a while, or nothing. False if the fence holds
     /// nothing there.
-    fn end(&mut self, key: Key, fence: u64, slot: Option<(Slot, Duration)>) -> bool {
+    fn end(&mut self, key: HashedKey, fence: u64, left: Option<(KeyStatus, Duration)>) -> bool {
         let now = self.now;
-        let left = slot.map(|(slot, ttl)| (slot, now.saturating_add(nanos(ttl))));
+        let left = left.map(|(status, ttl)| (status, now.saturating_add(nanos(ttl))));
         self.shard(key).end(key, fence, left)
     }
 
-    fn refund(&mut self, held: &HeldReservation, keys: Keys<'_>, at: u64) {
-        let (now, fence) = (self.now, held.grant.fence);
+    fn refund(&mut self, held: &HeldReservation, keys: ReservationKeys<'_>, at: u64) {
+        let now = self.now;
+        let fence = held.grant.fence;
         for (quota, key) in charged(&held.reservation, keys, held.grant) {
             let charge = Charge { fence, quota, at };
             let bound = bound_of(&held.reservation.quotas[quota]);
@@ -198,16 +218,16 @@ impl Locked<'_> {
 }
 
 /// The lease and the claims.
-fn names(keys: Keys<'_>) -> impl Iterator<Item = Key> {
+fn names(keys: ReservationKeys<'_>) -> impl Iterator<Item = HashedKey> {
     keys.lease.into_iter().chain(keys.claims.iter().copied())
 }
 
 /// The quotas that took a place, with their keys.
 fn charged<'a>(
     asked: &'a Reservation,
-    keys: Keys<'a>,
+    keys: ReservationKeys<'a>,
     grant: Grant,
-) -> impl Iterator<Item = (usize, Key)> {
+) -> impl Iterator<Item = (usize, HashedKey)> {
     let keys = keys
         .quotas
         .iter()
@@ -217,6 +237,6 @@ fn charged<'a>(
     keys.filter(move |(at, _)| !grant.was_full(*at))
 }
 
-fn bound_of(quota: &Quota) -> Bound {
-    Bound::new(quota.max_count, nanos(quota.window))
+fn bound_of(quota: &Quota) -> QuotaBound {
+    QuotaBound::new(quota.max_count, nanos(quota.window))
 }

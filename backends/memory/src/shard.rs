@@ -5,14 +5,14 @@ use acteon_core::ActionOutcome;
 use acteon_core::state::TallyCount;
 use compact_str::CompactString;
 
-use crate::key::Key;
-use crate::quota::{Bound, QuotaLog};
-use crate::record::{Record, Slot};
+use crate::event_index::{IndexEntry, TrackedEvent};
+use crate::key::HashedKey;
+use crate::quota::{QuotaBound, QuotaLog};
+use crate::record::{KeyRecord, KeyStatus};
 use crate::refunds::{Charge, Refunds};
-use crate::remembered::{Remembered, RememberedLimits};
+use crate::remembered::{RememberedLimits, RememberedOutcomes};
 use crate::table::SweptTable;
-use crate::tally::{Span, TallyLog};
-use crate::tracking::{Mark, Tracked};
+use crate::tally::{TallyLog, TallyWindow};
 
 /// The number of buckets swept for each new key. If as many keys expire as arrive, expired ones take at most a quarter
 /// of a table.
@@ -26,58 +26,58 @@ const RESERVED_SHARE: usize = 8;
 
 /// The bounds of one shard.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ShardLimits {
     pub(crate) keys: usize,
     pub(crate) remembered: RememberedLimits,
 }
 
 /// One shard.
 pub(crate) struct Shard {
-    records: SweptTable<Record>,
+    records: SweptTable<KeyRecord>,
     quotas: SweptTable<QuotaLog>,
     tallies: SweptTable<TallyLog>,
-    events: SweptTable<Tracked>,
-    /// The index of active events. An entry is in the shard of its own key.
-    marks: SweptTable<Mark>,
+    events: SweptTable<TrackedEvent>,
+    /// The index of active events. An entry is in the shard of its key.
+    index: SweptTable<IndexEntry>,
     /// The number of index entries of this shard's events, in whichever shard they are.
-    marked: usize,
+    index_entries: usize,
     refunds: Refunds,
-    remembered: Remembered,
-    limits: Limits,
+    remembered: RememberedOutcomes,
+    limits: ShardLimits,
 }
 
 impl Shard {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: ShardLimits) -> Self {
         Self {
             records: SweptTable::default(),
             quotas: SweptTable::default(),
             tallies: SweptTable::default(),
             events: SweptTable::default(),
-            marks: SweptTable::default(),
-            marked: 0,
+            index: SweptTable::default(),
+            index_entries: 0,
             refunds: Refunds::default(),
-            remembered: Remembered::new(limits.remembered),
+            remembered: RememberedOutcomes::new(limits.remembered),
             limits,
         }
     }
 
     /// True if there is a record under `key`, in force or expired.
-    pub(crate) fn knows(&self, key: Key) -> bool {
+    pub(crate) fn knows(&self, key: HashedKey) -> bool {
         self.records.find(key).is_some()
     }
 
     /// The record in force under `key`.
-    pub(crate) fn in_force(&self, key: Key, now: u64) -> Option<&Record> {
+    pub(crate) fn in_force(&self, key: HashedKey, now: u64) -> Option<&KeyRecord> {
         self.records.find(key).filter(|record| now < record.until)
     }
 
     /// True if there is room for a record under `key`.
-    pub(crate) fn fits_record(&mut self, key: Key, now: u64) -> bool {
+    pub(crate) fn fits_record(&mut self, key: HashedKey, now: u64) -> bool {
         self.has_room(now) || self.knows(key)
     }
 
     /// True if there is room for a throttle log under `key`.
-    pub(crate) fn fits_quota(&mut self, key: Key, now: u64) -> bool {
+    pub(crate) fn fits_quota(&mut self, key: HashedKey, now: u64) -> bool {
         self.has_room(now) || self.quotas.find(key).is_some()
     }
 
@@ -92,26 +92,33 @@ impl Shard {
 
     pub(crate) fn len(&self) -> usize {
         let reserved = self.records.len() + self.quotas.len();
-        reserved + self.tallies.len() + self.events.len() + self.marked
+        reserved + self.tallies.len() + self.events.len() + self.index_entries
     }
 
     /// Takes `key` until the given time for the grant of `fence`, and sweeps some expired entries.
-    pub(crate) fn take(&mut self, key: Key, fence: u64, now: u64, until: u64) {
-        let slot = Slot::Pending(fence);
-        self.records.put(Record { key, until, slot });
+    pub(crate) fn take(&mut self, key: HashedKey, fence: u64, now: u64, until: u64) {
+        let status = KeyStatus::Pending(fence);
+        self.records.put(KeyRecord { key, until, status });
         self.sweep(now, SWEEP_PER_KEY);
     }
 
-    /// Ends the hold of `fence` under `key`, in force or recently expired. Leaves a slot until the given time, or
+    /// Ends the hold of `fence` under `key`, in force or recently expired. Leaves a status until the given time, or
     /// nothing. False if the fence holds nothing there.
-    pub(crate) fn end(&mut self, key: Key, fence: u64, left: Option<(Slot, u64)>) -> bool {
-        let of_fence =
-            |record: &&mut Record| matches!(record.slot, Slot::Pending(holder) if holder == fence);
+    pub(crate) fn end(
+        &mut self,
+        key: HashedKey,
+        fence: u64,
+        left: Option<(KeyStatus, u64)>,
+    ) -> bool {
+        let of_fence = |record: &&mut KeyRecord| matches!(record.status, KeyStatus::Pending(holder) if holder == fence);
         let Some(record) = self.records.find_mut(key).filter(of_fence) else {
             return false;
         };
         match left {
-            Some((slot, until)) => (record.slot, record.until) = (slot, until),
+            Some((status, until)) => {
+                record.status = status;
+                record.until = until;
+            }
             None => {
                 self.records.remove(key);
             }
@@ -120,21 +127,27 @@ impl Shard {
     }
 
     /// The outcome remembered under `key`.
-    pub(crate) fn recall(&self, key: Key, now: u64) -> Option<&ActionOutcome> {
+    pub(crate) fn recall(&self, key: HashedKey, now: u64) -> Option<&ActionOutcome> {
         self.remembered.find(key, now)
     }
 
     /// Remembers an outcome until the given time.
-    pub(crate) fn remember(&mut self, key: Key, outcome: ActionOutcome, now: u64, until: u64) {
+    pub(crate) fn remember(
+        &mut self,
+        key: HashedKey,
+        outcome: ActionOutcome,
+        now: u64,
+        until: u64,
+    ) {
         self.remembered.put(key, outcome, until, now);
     }
 
     /// Extends a pending record that is in force and has this fence.
-    pub(crate) fn prolong(&mut self, key: Key, fence: u64, now: u64, until: u64) -> bool {
+    pub(crate) fn prolong(&mut self, key: HashedKey, fence: u64, now: u64, until: u64) -> bool {
         match self.records.find_mut(key) {
-            Some(Record {
+            Some(KeyRecord {
                 until: end,
-                slot: Slot::Pending(holder),
+                status: KeyStatus::Pending(holder),
                 ..
             }) if *holder == fence && now < *end => {
                 *end = until;
@@ -147,8 +160,8 @@ impl Shard {
     /// Nanoseconds until one more besides `more` fits under `key`. `None` if it fits now.
     pub(crate) fn quota_wait(
         &mut self,
-        key: Key,
-        bound: Bound,
+        key: HashedKey,
+        bound: QuotaBound,
         now: u64,
         more: u32,
     ) -> Option<u64> {
@@ -159,7 +172,7 @@ impl Shard {
     }
 
     /// Takes a place under `key`. Sweeps some expired entries if the key is new.
-    pub(crate) fn charge(&mut self, key: Key, bound: Bound, now: u64) {
+    pub(crate) fn charge(&mut self, key: HashedKey, bound: QuotaBound, now: u64) {
         if let Some(log) = self.quotas.find_mut(key) {
             log.charge(bound, now);
             return;
@@ -171,7 +184,7 @@ impl Shard {
     }
 
     /// Refunds the place named by `charge` under `key`, once.
-    pub(crate) fn refund(&mut self, key: Key, bound: Bound, now: u64, charge: Charge) {
+    pub(crate) fn refund(&mut self, key: HashedKey, bound: QuotaBound, now: u64, charge: Charge) {
         if let Some(log) = self.quotas.find_mut(key)
             && self.refunds.is_first(charge, key)
         {
@@ -179,15 +192,15 @@ impl Shard {
         }
     }
 
-    pub(crate) fn tallied(&self, key: Key, span: Span, now: u64) -> TallyCount {
+    pub(crate) fn tallied(&self, key: HashedKey, window: TallyWindow, now: u64) -> TallyCount {
         let log = self.tallies.find(key);
-        log.map_or_else(TallyCount::default, |log| log.read(span, now))
+        log.map_or_else(TallyCount::default, |log| log.read(window, now))
     }
 
     /// Counts one under `key`. False if the key is new and there is no room.
-    pub(crate) fn count(&mut self, key: Key, span: Span, now: u64) -> bool {
+    pub(crate) fn count(&mut self, key: HashedKey, window: TallyWindow, now: u64) -> bool {
         if let Some(log) = self.tallies.find_mut(key) {
-            log.add(span, now);
+            log.add(window, now);
             return true;
         }
         let has_room = self.has_places(1) || {
@@ -197,26 +210,26 @@ impl Shard {
         if has_room {
             self.sweep(now, SWEEP_PER_KEY);
             let mut log = TallyLog::new(key);
-            log.add(span, now);
+            log.add(window, now);
             self.tallies.put(log);
         }
         has_room
     }
 
-    pub(crate) fn event_state(&self, key: Key, now: u64) -> Option<CompactString> {
+    pub(crate) fn event_state(&self, key: HashedKey, now: u64) -> Option<CompactString> {
         let event = self.events.find(key).filter(|event| now < event.until);
         event.map(|event| event.state.clone())
     }
 
     /// True if an active event has this index entry.
-    pub(crate) fn is_active(&self, mark: Key) -> bool {
-        self.marks.find(mark).is_some()
+    pub(crate) fn is_active(&self, entry: HashedKey) -> bool {
+        self.index.find(entry).is_some()
     }
 
     /// The places taken by the event under `key`; zero if it has expired.
-    pub(crate) fn places_of_event(&self, key: Key, now: u64) -> usize {
+    pub(crate) fn places_of_event(&self, key: HashedKey, now: u64) -> usize {
         let event = self.events.find(key).filter(|event| now < event.until);
-        event.map_or(0, Tracked::places)
+        event.map_or(0, TrackedEvent::places)
     }
 
     /// True if events may take `more` places.
@@ -232,28 +245,28 @@ impl Shard {
     }
 
     /// Stores an event and returns the index entries of the event it replaced. The event's `until` is still a duration.
-    pub(crate) fn put_event(&mut self, mut event: Tracked, now: u64) -> Box<[Key]> {
+    pub(crate) fn put_event(&mut self, mut event: TrackedEvent, now: u64) -> Box<[HashedKey]> {
         event.until = event.until.saturating_add(now);
-        self.marked += event.marks.len();
+        self.index_entries += event.entries.len();
         let before = self.events.put(event);
-        let before = before.map(|event| event.marks).unwrap_or_default();
-        self.marked -= before.len();
+        let before = before.map(|event| event.entries).unwrap_or_default();
+        self.index_entries -= before.len();
         self.sweep(now, SWEEP_PER_KEY);
         before
     }
 
     /// Adds one event to this index entry.
-    pub(crate) fn mark(&mut self, key: Key) {
-        let first = || Mark { key, events: 0 };
-        self.marks.entry_or(key, first).events += 1;
+    pub(crate) fn add_to_index(&mut self, key: HashedKey) {
+        let first = || IndexEntry { key, events: 0 };
+        self.index.entry_or(key, first).events += 1;
     }
 
     /// Removes one event from this index entry.
-    pub(crate) fn unmark(&mut self, key: Key) {
-        if let Some(mark) = self.marks.find_mut(key) {
-            mark.events -= 1;
-            if mark.events == 0 {
-                self.marks.remove(key);
+    pub(crate) fn remove_from_index(&mut self, key: HashedKey) {
+        if let Some(entry) = self.index.find_mut(key) {
+            entry.events -= 1;
+            if entry.events == 0 {
+                self.index.remove(key);
             }
         }
     }
@@ -263,10 +276,10 @@ impl Shard {
     pub(crate) fn bytes(&self) -> usize {
         let logs: usize = self.quotas.iter().map(QuotaLog::heap_bytes).sum();
         let tallies: usize = self.tallies.iter().map(TallyLog::heap_bytes).sum();
-        let marks = self.marked * size_of::<Key>() + self.marks.bytes();
+        let index = self.index_entries * size_of::<HashedKey>() + self.index.bytes();
         let remembered = self.remembered.size().1;
         let reserved = self.records.bytes() + remembered + self.quotas.bytes() + logs;
-        reserved + self.tallies.bytes() + tallies + self.events.bytes() + marks
+        reserved + self.tallies.bytes() + tallies + self.events.bytes() + index
     }
 
     #[cfg(test)]

@@ -11,10 +11,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::StateConfig;
-use crate::key::{Hashing, Key};
+use crate::key::{HashedKey, Hashing};
 use crate::remembered::RememberedLimits;
-use crate::shard::{Limits, Shard};
-use crate::time::nanos;
+use crate::shard::{Shard, ShardLimits};
+use crate::table::nanos;
 
 /// A power of two. Twice as many shards would take twice as many locks for a whole batch.
 pub(crate) const SHARDS: usize = 16;
@@ -50,7 +50,7 @@ impl Shards {
     pub(crate) fn new(config: &StateConfig, started_at: Timestamp) -> Self {
         let keys = config.max_keys.get();
         let count = if keys < SHARDED_FROM { 1 } else { SHARDS };
-        let limits = Limits {
+        let limits = ShardLimits {
             keys: keys / count,
             remembered: RememberedLimits {
                 outcomes: config.max_remembered / count,
@@ -72,8 +72,8 @@ impl Shards {
     pub(crate) fn visit<'r, T>(
         &self,
         items: &'r [T],
-        names: impl Fn(&Hashing, &'r T, &mut Vec<Key>),
-        mut each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[Key]),
+        names: impl Fn(&Hashing, &'r T, &mut Vec<HashedKey>),
+        mut each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[HashedKey]),
     ) {
         let mut keys = Vec::with_capacity(2 * items.len().min(CHUNK));
         for chunk in items.chunks(CHUNK) {
@@ -97,7 +97,8 @@ impl Shards {
 
     /// The number of keys, and whether there is no room for a new one.
     pub(crate) fn level(&self) -> FillLevel {
-        let (mut kept, mut is_full) = (0, false);
+        let mut kept = 0;
+        let mut is_full = false;
         for shard in &self.shards {
             let mut shard = shard.lock();
             is_full |= !shard.has_room(nanos(self.started.elapsed()));
@@ -132,7 +133,7 @@ impl Shards {
         u64::try_from(at.duration_since(self.started_at).as_nanos()).unwrap_or_default()
     }
 
-    fn lock(&self, keys: &[Key]) -> Locked<'_> {
+    fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
         let mut needed = [false; SHARDS];
         for key in keys {
             needed[place(*key, self.shards.len())] = true;
@@ -164,7 +165,7 @@ impl Shards {
 impl Locked<'_> {
     /// Touches the position of each key. With millions of keys, each lookup waits for memory. Independent lookups wait
     /// in parallel, so that the later work, one key at a time, finds its data in the cache.
-    fn fetch(&mut self, keys: &[Key]) {
+    fn fetch(&mut self, keys: &[HashedKey]) {
         let known = keys.iter().filter(|key| self.shard(**key).knows(**key));
         std::hint::black_box(known.count());
     }
@@ -178,12 +179,12 @@ impl Locked<'_> {
     }
 
     /// The shard of a key of this chunk.
-    pub(crate) fn shard(&mut self, key: Key) -> &mut Shard {
+    pub(crate) fn shard(&mut self, key: HashedKey) -> &mut Shard {
         self.nth(self.place(key))
     }
 
     /// The index of the key's shard.
-    pub(crate) fn place(&self, key: Key) -> usize {
+    pub(crate) fn place(&self, key: HashedKey) -> usize {
         place(key, self.count)
     }
 
@@ -198,6 +199,6 @@ impl Locked<'_> {
 
 /// The upper half chooses the shard, the lower half the position in its table. `count` is a power of two.
 #[expect(clippy::cast_possible_truncation, reason = "it is below `count`")]
-fn place(key: Key, count: usize) -> usize {
+fn place(key: HashedKey, count: usize) -> usize {
     (key.high & (count as u64 - 1)) as usize
 }

@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 use crate::config::StateConfig;
 use crate::events::{self, CountsDropped};
 use crate::key::Hashing;
+use crate::keys::{ReservationKeys, take};
 use crate::letters::Letters;
-use crate::names::{Keys, take};
 use crate::shards::Shards;
 
 /// State in the memory of this process.
@@ -34,7 +34,8 @@ impl MemoryState {
     /// Empty state with these bounds.
     pub fn new(config: &StateConfig, context: &StateContext) -> Self {
         let now = Clock::system().now();
-        let (bounds, bytes_max) = (&context.dead_letters, config.max_dead_letter_bytes);
+        let bounds = &context.dead_letters;
+        let bytes_max = config.max_dead_letter_bytes;
         Self {
             shards: Shards::new(config, now),
             letters: Mutex::new(Letters::new(bounds, bytes_max, now)),
@@ -99,18 +100,19 @@ impl State for MemoryState {
         let mut answers = Vec::with_capacity(reservations.len());
         self.shards
             .visit(reservations, Hashing::reservation, |locked, asked, rest| {
-                answers.push(locked.reserve(asked, Keys::of(asked, rest), lease));
+                answers.push(locked.reserve(asked, ReservationKeys::of(asked, rest), lease));
             });
         Ok(answers)
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
         let refused = self.store_letters(settlements);
-        let (mut positions, mut dropped) = (0.., 0);
+        let mut positions = 0..;
+        let mut dropped = 0;
         self.shards
             .visit(settlements, Hashing::settlement, |locked, end, rest| {
                 let held = end.held.as_ref();
-                let held = held.map(|held| (held, Keys::of(&held.reservation, rest)));
+                let held = held.map(|held| (held, ReservationKeys::of(&held.reservation, rest)));
                 let remember = end.remember.as_ref().filter(|_| held.is_none());
                 let remembered = take(usize::from(remember.is_some()), rest);
                 let tallies = end.counts.iter().zip(take(end.counts.len(), rest));
@@ -143,7 +145,7 @@ impl State for MemoryState {
             held,
             |hashing, held, into| hashing.reservation(&held.reservation, into),
             |locked, held, rest| {
-                let keys = Keys::of(&held.reservation, rest);
+                let keys = ReservationKeys::of(&held.reservation, rest);
                 kept.push(locked.renew(held, keys, lease));
             },
         );

@@ -7,7 +7,7 @@ use acteon_core::state::TallyCount;
 use smallvec::SmallVec;
 use std::time::Duration;
 
-use crate::key::Key;
+use crate::key::HashedKey;
 use crate::table::Perishable;
 
 /// The number of parts per window.
@@ -17,13 +17,13 @@ const COUNTS_MAX: usize = PARTS as usize + 1;
 
 /// The window of a tally.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
+pub(crate) struct TallyWindow {
     within: u64,
     /// Nanoseconds per part, rounded up.
     part: u64,
 }
 
-impl Span {
+impl TallyWindow {
     pub(crate) fn new(within_nanos: u64) -> Self {
         let within = within_nanos.clamp(1, u64::MAX / 4);
         Self {
@@ -42,7 +42,7 @@ impl Span {
 /// The counts under one key.
 #[derive(Debug)]
 pub(crate) struct TallyLog {
-    key: Key,
+    key: HashedKey,
     /// When the last entry leaves the window, in nanoseconds.
     until: u64,
     /// The count of each part, oldest first. The newest is the part of the last entry.
@@ -50,7 +50,7 @@ pub(crate) struct TallyLog {
 }
 
 impl TallyLog {
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: HashedKey) -> Self {
         Self {
             key,
             until: 0,
@@ -67,27 +67,27 @@ impl TallyLog {
         }
     }
 
-    pub(crate) fn add(&mut self, span: Span, now: u64) {
+    pub(crate) fn add(&mut self, window: TallyWindow, now: u64) {
         if now >= self.until {
             self.counts.clear();
         }
-        let begun = match self.counts.len() {
+        let new_parts = match self.counts.len() {
             0 => 1,
-            _ => span.parts_between(self.until - span.within, now),
+            _ => window.parts_between(self.until - window.within, now),
         };
-        self.begin(begun);
+        self.begin(new_parts);
         if let Some(newest) = self.counts.last_mut() {
             *newest = newest.saturating_add(1);
         }
-        self.until = now + span.within;
+        self.until = now + window.within;
     }
 
-    pub(crate) fn read(&self, span: Span, now: u64) -> TallyCount {
+    pub(crate) fn read(&self, window: TallyWindow, now: u64) -> TallyCount {
         if now >= self.until {
             return TallyCount::default();
         }
-        let last = self.until - span.within;
-        let inside = COUNTS_MAX.saturating_sub(span.parts_between(last, now));
+        let last = self.until - window.within;
+        let inside = COUNTS_MAX.saturating_sub(window.parts_between(last, now));
         let counts = self.counts.iter().rev().take(inside);
         TallyCount {
             count: counts.map(|count| u64::from(*count)).sum(),
@@ -95,7 +95,7 @@ impl TallyLog {
         }
     }
 
-    /// Starts this many parts and drops those that can no longer overlap the window.
+    /// Starts this many parts and drops the parts that can no longer overlap the window.
     fn begin(&mut self, parts: usize) {
         let length = self.counts.len() + parts;
         let left = length.saturating_sub(COUNTS_MAX).min(self.counts.len());
@@ -106,16 +106,17 @@ impl TallyLog {
 
     /// Grows by half, up to the size of a full window. Doubling would waste a third of all memory.
     fn make_room(&mut self, more: usize) {
-        let (length, room) = (self.counts.len(), self.counts.capacity());
-        if length + more > room {
-            let wanted = (room + room / 2).min(COUNTS_MAX).max(length + more);
+        let length = self.counts.len();
+        let capacity = self.counts.capacity();
+        if length + more > capacity {
+            let wanted = (capacity + capacity / 2).min(COUNTS_MAX).max(length + more);
             self.counts.reserve_exact(wanted - length);
         }
     }
 }
 
 impl Perishable for TallyLog {
-    fn key(&self) -> Key {
+    fn key(&self) -> HashedKey {
         self.key
     }
 

@@ -1,72 +1,29 @@
-//! Events and the index of the active ones. An event records its index entries, so that exactly those are removed
-//! whatever it becomes. An entry counts its events and is removed with the last one.
+//! Tracks events: stores all events of a call and their index entries, or none.
 
 use std::collections::HashMap;
 
 use acteon_core::state::{Event, EventPhase, StateKey};
-use compact_str::CompactString;
+use thiserror::Error;
 
-use crate::error::NoRoom;
-use crate::key::{Hashing, Key, Kind};
+use crate::event_index::TrackedEvent;
+use crate::key::{HashedKey, Hashing, KeyKind};
 use crate::shards::{Locked, SHARDS, Shards};
-use crate::table::Perishable;
-use crate::time::nanos;
+use crate::table::nanos;
 
-/// An event.
-#[derive(Debug)]
-pub(crate) struct Tracked {
-    key: Key,
-    /// When it is forgotten, in nanoseconds.
-    pub(crate) until: u64,
-    pub(crate) state: CompactString,
-    /// Its index entries. Empty once the event has ended.
-    pub(crate) marks: Box<[Key]>,
-}
-
-impl Tracked {
-    /// The share of the bound that it takes.
-    pub(crate) fn places(&self) -> usize {
-        1 + self.marks.len()
-    }
-}
-
-impl Perishable for Tracked {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn is_over(&self, now: u64) -> bool {
-        now >= self.until
-    }
-}
-
-/// An index entry: a type, or a type and a value.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    pub(crate) key: Key,
-    /// The number of active events behind it.
-    pub(crate) events: u64,
-}
-
-impl Perishable for Mark {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn is_over(&self, _: u64) -> bool {
-        self.events == 0
-    }
-}
+/// Events do not fit into the bound. They may fit after others have ended and been forgotten.
+#[derive(Debug, Error)]
+#[error("the state in memory is full (max_keys): the events do not fit")]
+pub(crate) struct EventsDoNotFit;
 
 impl Shards {
     /// Locks all shards, so that all events are stored or none, and no reader sees a part of them.
-    pub(crate) fn track(&self, events: &[Event]) -> Result<(), NoRoom> {
+    pub(crate) fn track(&self, events: &[Event]) -> Result<(), EventsDoNotFit> {
         let named = events.iter().map(|event| self.hashing.tracked(event));
         // If an event appears twice, the last entry wins.
         let changes: HashMap<_, _> = named.map(|event| (event.key, event)).collect();
         let mut locked = self.lock_all();
         if !locked.fits_events(&changes) {
-            return Err(NoRoom);
+            return Err(EventsDoNotFit);
         }
         for event in changes.into_values() {
             locked.track(event);
@@ -76,62 +33,67 @@ impl Shards {
 }
 
 impl Locked<'_> {
-    fn fits_events(&mut self, changes: &HashMap<Key, Tracked>) -> bool {
+    fn fits_events(&mut self, changes: &HashMap<HashedKey, TrackedEvent>) -> bool {
         let now = self.now;
-        let (mut wanted, mut given) = ([0; SHARDS], [0; SHARDS]);
+        let mut wanted = [0; SHARDS];
+        let mut freed = [0; SHARDS];
         for (key, event) in changes {
             let place = self.place(*key);
             wanted[place] += event.places();
-            given[place] += self.nth(place).places_of_event(*key, now);
+            freed[place] += self.nth(place).places_of_event(*key, now);
         }
         wanted
             .into_iter()
-            .zip(given)
+            .zip(freed)
             .enumerate()
-            .all(|(at, (wanted, given))| {
-                wanted <= given || self.nth(at).fits_places(wanted - given, now)
+            .all(|(at, (wanted, freed))| {
+                wanted <= freed || self.nth(at).fits_places(wanted - freed, now)
             })
     }
 
-    fn track(&mut self, event: Tracked) {
-        let (now, key) = (self.now, event.key);
-        for mark in &event.marks {
-            self.shard(*mark).mark(*mark);
+    fn track(&mut self, event: TrackedEvent) {
+        let now = self.now;
+        let key = event.key;
+        for entry in &event.entries {
+            self.shard(*entry).add_to_index(*entry);
         }
-        // The new entries were marked first, so that an entry that stays never disappears in between.
-        for mark in self.shard(key).put_event(event, now) {
-            self.shard(mark).unmark(mark);
+        // The new entries are added first, so that an entry that stays never disappears in between.
+        for entry in self.shard(key).put_event(event, now) {
+            self.shard(entry).remove_from_index(entry);
         }
     }
 }
 
 impl Hashing {
     /// The event as stored, except that `until` is still a duration.
-    fn tracked(&self, event: &Event) -> Tracked {
+    fn tracked(&self, event: &Event) -> TrackedEvent {
         let name = |name| StateKey::new(&event.namespace, &event.tenant, "", name);
-        let (until, marks) = match event.phase {
-            EventPhase::Active => (u64::MAX, self.marks(&name(&event.event_type), event)),
+        let (until, entries) = match event.phase {
+            EventPhase::Active => (
+                u64::MAX,
+                self.index_entries(&name(&event.event_type), event),
+            ),
             EventPhase::Ended(retention) => (nanos(retention), Box::default()),
         };
-        Tracked {
-            key: self.key(Kind::Event, &name(&event.fingerprint)),
+        TrackedEvent {
+            key: self.key(KeyKind::Event, &name(&event.fingerprint)),
             until,
             state: event.state.clone(),
-            marks,
+            entries,
         }
     }
 
     /// The entry of the type, and one per value.
-    fn marks(&self, event_type: &StateKey, event: &Event) -> Box<[Key]> {
-        let mut marks = vec![self.key(Kind::EventType, event_type)];
-        marks.extend(
+    fn index_entries(&self, event_type: &StateKey, event: &Event) -> Box<[HashedKey]> {
+        let mut entries = vec![self.key(KeyKind::EventType, event_type)];
+        entries.extend(
             event
                 .values
                 .iter()
                 .map(|value| self.value(event_type, value)),
         );
-        marks.sort_unstable();
-        marks.dedup();
-        marks.into()
+        entries.sort_unstable();
+        entries.dedup();
+        entries.into()
     }
 }

@@ -1,4 +1,4 @@
-//! Adapters with the kinds and options of the real ones, which nobody builds.
+//! Adapters with the kinds and options of the real ones. They cannot be built.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -120,7 +120,7 @@ enum Start {
     /// At the oldest.
     #[default]
     Earliest,
-    /// At what comes next.
+    /// At the next record.
     Latest,
 }
 
@@ -179,7 +179,7 @@ fn prefix() -> String {
     "acteon".into()
 }
 
-/// Options that only their own reader can judge, and alternatives of all sorts.
+/// Options that only their own reader can check, and alternatives of all kinds.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
@@ -201,7 +201,7 @@ struct StrictOptions {
     anything: Option<serde_json::Value>,
 }
 
-/// A reader that is careless with what it refuses.
+/// A reader that quotes the value it refuses.
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let address = text
@@ -216,7 +216,7 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>,
 struct Password(Secret);
 
 impl<'de> Deserialize<'de> for Password {
-    /// A reader that gives its secret away.
+    /// A reader that quotes its secret.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let secret = Secret::deserialize(deserializer)?;
         let text = secret.expose();

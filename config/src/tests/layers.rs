@@ -82,7 +82,10 @@ fn entries_of_a_list_go_by_their_name() {
     ];
     let settings = load_text(file, &environment, &[("providers.log.queue", "6")]).unwrap();
     assert_eq!(
-        (settings.providers[0].queue, settings.providers[1].queue),
+        (
+            settings.providers[0].limits.queue,
+            settings.providers[1].limits.queue
+        ),
         (6, 5)
     );
 }
@@ -105,7 +108,7 @@ fn a_whole_table_may_come_from_one_variable() {
     let environment = [("ACTEON_CIRCUIT_BREAKER__PROVIDERS", value)];
     let settings = load_text("", &environment, &[]).unwrap();
     assert_eq!(
-        settings.circuit_breaker.providers["a"].failure_threshold,
+        settings.pipeline.circuit_breaker.providers["a"].failure_threshold,
         Some(3)
     );
 }
@@ -119,7 +122,10 @@ fn free_keys_keep_the_spelling_they_have_in_the_file() {
         "false",
     )];
     let settings = load_text(file, &environment, &[]).unwrap();
-    assert_eq!(settings.circuit_breaker.for_provider("My-Hook"), None);
+    assert_eq!(
+        settings.pipeline.circuit_breaker.for_provider("My-Hook"),
+        None
+    );
 }
 
 #[test]
@@ -166,9 +172,7 @@ fn the_directory_of_rules_is_relative_to_the_file() {
             environment: pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect(),
             flags: Vec::new(),
         };
-        let registries = Registries::new();
-        let settings = load(&inputs, &registries.adapters()).unwrap();
-        settings.rules.directory
+        load_file(&inputs).unwrap().rules.directory
     };
     let rules = "[rules]\ndirectory = \"rules\"\n";
     assert_eq!(directory(rules, &[]), Some(folder.path().join("rules")));

@@ -1,4 +1,4 @@
-//! What is said about mistakes in the file.
+//! Reports of mistakes in the file.
 
 use super::*;
 use crate::errors::PROBLEMS_MAX;
@@ -211,13 +211,13 @@ fn text_without_quotes_is_told_so_wherever_it_is() {
 
 #[test]
 fn another_language_in_place_of_toml_is_called_by_its_name() {
-    let told = [
+    let reported = [
         errors("{\n  \"server\": {\"port\": 8080}\n}\n"),
         errors("# the server\n\nserver:\n  port: 8080\n"),
         errors("---\nserver: {port: 8080}\n"),
         errors("# still TOML\n[server]\nport: 8080\n"),
     ];
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 #[test]
@@ -242,7 +242,8 @@ fn without_the_default_backend_the_absent_section_is_a_mistake() {
         states: &states,
         audits: &audits,
     };
-    let errors = load(&Inputs::default(), &adapters).unwrap_err();
+    let loaded: Result<Config, _> = load(&Inputs::default(), &adapters);
+    let errors = loaded.unwrap_err();
     insta::assert_snapshot!(errors);
 }
 

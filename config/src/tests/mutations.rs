@@ -38,10 +38,10 @@ fn no_mutation_of_an_example_makes_reading_panic() {
             flags: vec![(flag, "5".into())],
         };
         let document = Document::new(DEFAULT_FILE, text);
-        let reading = read_document(document, &inputs, &registries.adapters());
-        assert!(reading.settings.is_some() || !reading.problems.is_empty());
+        let loaded: LoadedConfig<Types> = read_document(document, &inputs, &registries.adapters());
+        assert!(loaded.config.is_some() || !loaded.problems.is_empty());
         assert!(
-            reading
+            loaded
                 .problems
                 .iter()
                 .all(|problem| !problem.message.is_empty())

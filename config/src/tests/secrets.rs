@@ -13,8 +13,8 @@ fn resolved_in(folder: &Path, text: &str, environment: &[(&str, &str)]) -> Resul
     let environment: Vec<_> = environment.iter().map(owned).collect();
     let document = Document::new(DEFAULT_FILE, format!("secret = {text:?}"));
     let mut root = document.parse(&mut Vec::new()).unwrap();
-    let path = vec![crate::tree::Step::Key("secret".into())];
-    let sources = crate::secrets::Sources {
+    let path = vec![crate::tree::PathStep::Key("secret".into())];
+    let sources = crate::secrets::SecretSources {
         environment: &environment,
         folder,
     };
@@ -126,7 +126,7 @@ fn what_cannot_be_encrypted_is_refused() {
 fn an_envelope_is_never_taken_for_plain_text() {
     let whole = encrypted("hunter2", None, ("ACTEON_AUTH_KEY", KEY));
     let key = [("ACTEON_AUTH_KEY", KEY)];
-    let mut told = vec![
+    let mut reported = vec![
         resolved(&whole, &[]),
         resolved(&whole, &[("ACTEON_AUTH_KEY", "")]),
         resolved(&whole, &[("ACTEON_AUTH_KEY", "short")]),
@@ -145,11 +145,11 @@ fn an_envelope_is_never_taken_for_plain_text() {
         "ENC[AES256-GCM,kid:a b,data:AAAA,iv:AAECAwQFBgcICQoL,tag:AAAA]",
         "ENC[AES256-GCM,iv:AAECAwQFBgcICQoL,data:AAAA,tag:AAAA]",
     ];
-    told.extend(broken.map(|text| resolved(text, &key)));
-    told.push(resolved(&whole.replace("]", ",more:x]"), &key));
-    told.push(resolved(&format!("Bearer {whole}"), &key));
-    let told: Vec<_> = told.into_iter().map(Result::unwrap_err).collect();
-    insta::assert_snapshot!(told.join("\n"));
+    reported.extend(broken.map(|text| resolved(text, &key)));
+    reported.push(resolved(&whole.replace("]", ",more:x]"), &key));
+    reported.push(resolved(&format!("Bearer {whole}"), &key));
+    let reported: Vec<_> = reported.into_iter().map(Result::unwrap_err).collect();
+    insta::assert_snapshot!(reported.join("\n"));
     insta::assert_snapshot!(errors(&format!(
         "{HOOK}headers = {{ a = \"ENC[AES256-GCM,data:x,iv:y,tag:z]\", b = \"ENC[\" }}\n\
          [rules]\ndirectory = \"ENC[x]\"\n"

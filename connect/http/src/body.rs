@@ -1,9 +1,9 @@
-//! Reading request bodies with a bound on bytes, memory and time. The bound on bytes comes with the request, put there
-//! by [`crate::with_manners`] where the request does not show by itself that it is small enough.
+//! Reads request bodies within limits on size, memory and time. [`crate::ApiService`] attaches the size limit to
+//! requests that do not show by themselves that they are small enough.
 
 use std::io::Read;
 
-use axum::body::{Body, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::Request;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -11,48 +11,48 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 
 use crate::error::ApiError;
-use crate::pace::Pace;
+use crate::timed_body::TimedBody;
 
-/// How much of a refused body is read and thrown away.
+/// How much of a refused body is read and discarded.
 const DISCARDED_BYTES_MAX: u64 = 16 << 20;
-/// What is allowed when nobody said anything.
+/// The size limit when no other is set.
 const BYTES_MAX: u64 = 2 << 20;
-/// What a body may take without asking for room: about what its connection holds anyway. So a client that announces
-/// much and sends little takes nothing from others.
-const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
+/// How much of a body needs no budget: about as much as its connection buffers anyway. So a client that announces a
+/// large body and sends little takes no memory from others.
+const UNBUDGETED_BYTES_MAX: usize = 16 << 10;
 
-/// How much is inflated at once.
-const PIECE_BYTES: usize = 32 << 10;
+/// How much is decompressed at a time.
+const CHUNK_BYTES: usize = 32 << 10;
 
-/// How large the body of a request may be.
+/// The size limit for a request body after decompression.
 #[derive(Clone, Copy)]
-pub(crate) struct Bound(pub(crate) u64);
+pub(crate) struct DecodedBytesMax(pub(crate) u64);
 
-/// How large the body of a request may be that does not show its size, or shows too much.
+/// The size limit for a request body that declares no size, or one over the limit.
 #[derive(Clone, Copy)]
-pub(crate) struct Cap(pub(crate) u64);
+pub(crate) struct BodyBytesMax(pub(crate) u64);
 
-/// Who gives room for the memory of a body, as much as has come.
-pub trait Room: Send {
-    /// Takes room for so many more bytes. The body is refused with the error when there is none.
-    fn take(&mut self, bytes: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
+/// Grants the memory for a body while it arrives.
+pub trait MemoryBudget: Send {
+    /// Reserves this many more bytes. If they are not available, the body is refused with the error.
+    fn reserve(&mut self, bytes: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
 
-    /// The body is refused: all that was taken is free.
-    fn give_back(&mut self);
+    /// Releases all reserved bytes, because the body is refused.
+    fn release(&mut self);
 }
 
-/// There is always room: only the size of the body is bounded.
-pub(crate) struct Uncounted;
+/// Grants everything: only the size of the body is limited.
+pub(crate) struct UnlimitedBudget;
 
-impl Room for Uncounted {
-    async fn take(&mut self, _: u64) -> Result<(), ApiError> {
+impl MemoryBudget for UnlimitedBudget {
+    async fn reserve(&mut self, _: u64) -> Result<(), ApiError> {
         Ok(())
     }
 
-    fn give_back(&mut self) {}
+    fn release(&mut self) {}
 }
 
-/// True when the body is declared as `application/json` or some `application/...+json`.
+/// True if the body is declared as `application/json` or `application/...+json`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let Some(declared) = declared else {
@@ -69,13 +69,13 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
 }
 
-/// How a body is encoded.
+/// The content encoding of a body.
 pub(crate) enum Encoding {
     Identity,
     Gzip,
 }
 
-/// As it is declared; `None` is one that is not read here.
+/// The declared encoding; `None` if it is not supported.
 pub(crate) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let mut declared = headers.get_all(CONTENT_ENCODING).iter();
     let Some(first) = declared.next() else {
@@ -89,87 +89,83 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     }
 }
 
-/// Reads and inflates a body. What comes of it is bounded and counted like a body that comes plainly.
+/// Reads and decompresses a body. The decompressed bytes have the same limits as an uncompressed body.
 ///
 /// # Errors
-/// As [`read_body_into`]; `INVALID_JSON` when it is not gzip.
-pub(crate) async fn read_gzip_into(
+/// The errors of [`read_body`]; `INVALID_JSON` if the body is not gzip.
+pub(crate) async fn read_gzip(
     request: Request,
-    room: &mut impl Room,
+    budget: &mut impl MemoryBudget,
 ) -> Result<Bytes, ApiError> {
-    // A body that shows its size shows that of its gzip.
+    // The declared size is that of the compressed body, so it does not limit the result.
     let bytes_max = match request.extensions().get() {
-        Some(Bound(max)) => *max,
+        Some(DecodedBytesMax(max)) => *max,
         None => BYTES_MAX,
     };
-    let packed = read_body_into(request, room).await?;
-    let mut whole = Whole {
-        bytes: Vec::new(),
-        counted: 0,
-        bytes_max,
-    };
-    let (mut inflating, mut piece) = (MultiGzDecoder::new(&*packed), vec![0; PIECE_BYTES]);
+    let compressed = read_body(request, budget).await?;
+    let mut whole = BodyBuffer::new(bytes_max);
+    let mut decoder = MultiGzDecoder::new(&*compressed);
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        let read = inflating.read(&mut piece).map_err(|error| {
-            ApiError::invalid_json(format!("the body is not gzip that can be read: {error}"))
+        let read = decoder.read(&mut chunk).map_err(|error| {
+            ApiError::invalid_json(format!("the body is not valid gzip: {error}"))
         })?;
         if read == 0 {
             return Ok(whole.bytes.into());
         }
-        let added = whole.add(&piece[..read], None, room).await;
-        if let Err(Refused::Broken(error) | Refused::Unwanted(error)) = added {
-            room.give_back();
+        let added = whole.push(&chunk[..read], None, budget).await;
+        if let Err(ReadError::Incomplete(error) | ReadError::Refused(error)) = added {
+            budget.release();
             return Err(error);
         }
-        // A small body may become a large one: others have their turn.
+        // A small body may decompress to a large one, so other tasks get their turn.
         tokio::task::yield_now().await;
     }
 }
 
-/// Reads the whole body, without a copy when it arrives in one piece. What is refused is thrown away, so that a client
-/// that writes before it reads gets to see the answer.
+/// Reads the whole body, without a copy if it arrives in one piece. Discards a refused body, so that a client that
+/// writes everything before it reads gets the answer.
 ///
 /// # Errors
-/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`, those of `room`; `INVALID_JSON` when the body ends early.
-pub(crate) async fn read_body_into(
+/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`, the errors of `budget`; `INVALID_JSON` if the body ends early.
+pub(crate) async fn read_body(
     request: Request,
-    room: &mut impl Room,
+    budget: &mut impl MemoryBudget,
 ) -> Result<Bytes, ApiError> {
     let bytes_max = bytes_max(&request);
     let discarded_max = discarded_bytes_max(&request);
-    let mut body = request.into_body();
-    let mut pace = Pace::default();
-    if body.size_hint().lower() > bytes_max {
-        discard(&mut body, &mut pace, discarded_max).await;
+    let mut body = TimedBody::new(request.into_body());
+    if body.rest_min() > bytes_max {
+        discard(&mut body, discarded_max).await;
         return Err(too_large(bytes_max));
     }
-    match collect(&mut body, &mut pace, bytes_max, room).await {
+    match collect(&mut body, bytes_max, budget).await {
         Ok(whole) => Ok(whole),
-        Err(Refused::Broken(error)) => Err(error),
-        Err(Refused::Unwanted(error)) => {
-            // What had come is gone by now; the rest needs no room.
-            room.give_back();
-            discard(&mut body, &mut pace, DISCARDED_BYTES_MAX).await;
+        Err(ReadError::Incomplete(error)) => Err(error),
+        Err(ReadError::Refused(error)) => {
+            // The buffer is freed by now, and discarding the rest needs no memory.
+            budget.release();
+            discard(&mut body, DISCARDED_BYTES_MAX).await;
             Err(error)
         }
     }
 }
 
-/// For refusals before the body is read: throws the body away. As much as is reasonable: what comes beyond closes the
-/// connection.
+/// Discards the body of a request that is refused before reading, up to [`DISCARDED_BYTES_MAX`]. If the client sends
+/// more than that, the connection is closed.
 pub(crate) async fn discard_body(request: Request) {
     let max = discarded_bytes_max(&request);
-    discard(&mut request.into_body(), &mut Pace::default(), max).await;
+    discard(&mut TimedBody::new(request.into_body()), max).await;
 }
 
 fn bytes_max(request: &Request) -> u64 {
     match request.extensions().get() {
-        Some(Cap(max)) => *max,
+        Some(BodyBytesMax(max)) => *max,
         None => request.body().size_hint().upper().unwrap_or(BYTES_MAX),
     }
 }
 
-/// A client that asks first shall not be told to go on.
+/// Reading the body of a client that sent `Expect` would tell it to continue, so nothing is read from it.
 fn discarded_bytes_max(request: &Request) -> u64 {
     if request.headers().contains_key(EXPECT) {
         0
@@ -179,129 +175,137 @@ fn discarded_bytes_max(request: &Request) -> u64 {
 }
 
 /// Why a body was not read to its end.
-enum Refused {
-    /// No more of it will come, or too slowly.
-    Broken(ApiError),
-    /// More of it may come.
-    Unwanted(ApiError),
+enum ReadError {
+    /// The rest does not arrive, or too slowly.
+    Incomplete(ApiError),
+    /// The body exceeds a limit. The rest may still arrive.
+    Refused(ApiError),
 }
 
-impl From<ApiError> for Refused {
+impl From<ApiError> for ReadError {
     fn from(error: ApiError) -> Self {
-        Self::Broken(error)
+        Self::Incomplete(error)
     }
 }
 
 async fn collect(
-    body: &mut Body,
-    pace: &mut Pace,
+    body: &mut TimedBody,
     bytes_max: u64,
-    room: &mut impl Room,
-) -> Result<Bytes, Refused> {
-    let Some(first) = pace.next(body).await? else {
+    budget: &mut impl MemoryBudget,
+) -> Result<Bytes, ReadError> {
+    let Some(first) = body.next().await? else {
         return Ok(Bytes::new());
     };
-    let mut whole = Whole {
-        bytes: Vec::new(),
-        counted: 0,
-        bytes_max,
-    };
-    whole.check(&first)?;
-    if body.is_end_stream() {
+    let mut whole = BodyBuffer::new(bytes_max);
+    whole.check_size(&first)?;
+    if body.is_at_end() {
         return Ok(first);
     }
-    let Some(second) = pace.next(body).await? else {
+    let Some(second) = body.next().await? else {
         return Ok(first);
     };
-    let rest = body
-        .size_hint()
-        .upper()
-        .map(|rest| rest + second.len() as u64);
-    whole.add(&first, rest, room).await?;
+    let rest = body.rest_max().map(|rest| rest + second.len() as u64);
+    whole.push(&first, rest, budget).await?;
     let mut piece = Some(second);
     while let Some(more) = piece {
-        if whole.add(&more, body.size_hint().upper(), room).await? == Added::IntoNewRoom {
-            pace.pause();
+        let rest = body.rest_max();
+        if whole.push(&more, rest, budget).await? == Growth::Reserved {
+            body.restart_interval();
         }
-        piece = pace.next(body).await?;
+        piece = body.next().await?;
     }
     Ok(whole.bytes.into())
 }
 
-/// What has come of a body in more than one piece.
-struct Whole {
+/// The received part of a body that arrives in more than one piece.
+struct BodyBuffer {
     bytes: Vec<u8>,
-    /// How much of it may be filled: room was taken for it, or it is little.
-    counted: usize,
+    /// How many bytes may be filled: they are reserved, or few enough to need no budget.
+    granted: usize,
     bytes_max: u64,
 }
 
+/// Whether adding a piece had to reserve memory, which may take time.
 #[derive(PartialEq, Eq)]
-enum Added {
-    AtOnce,
-    IntoNewRoom,
+enum Growth {
+    None,
+    Reserved,
 }
 
-impl Whole {
-    async fn add(
+impl BodyBuffer {
+    fn new(bytes_max: u64) -> Self {
+        Self {
+            bytes: Vec::new(),
+            granted: 0,
+            bytes_max,
+        }
+    }
+
+    /// Adds a piece. `rest` is the declared number of bytes after it.
+    async fn push(
         &mut self,
         piece: &[u8],
         rest: Option<u64>,
-        room: &mut impl Room,
-    ) -> Result<Added, Refused> {
-        self.check(piece)?;
+        budget: &mut impl MemoryBudget,
+    ) -> Result<Growth, ReadError> {
+        self.check_size(piece)?;
         let bytes = self.bytes.len() + piece.len();
-        let mut added = Added::AtOnce;
-        if bytes > self.counted {
+        let mut growth = Growth::None;
+        if bytes > self.granted {
             let all = rest.map_or(self.bytes_max, |rest| {
                 self.bytes_max.min(bytes as u64 + rest)
             });
             let all = usize::try_from(all).unwrap_or(usize::MAX);
-            added = self.count(all.min(bytes * 2), room).await?;
-            // Memory that is not written to costs nothing, and moving what is there would leave as much behind.
-            let capacity = rest.map_or(self.counted, |_| all);
+            growth = self.grant(all.min(bytes * 2), budget).await?;
+            // Unwritten memory costs nothing. Growing in steps would copy the bytes and leave as much freed memory
+            // behind.
+            let capacity = rest.map_or(self.granted, |_| all);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);
-        Ok(added)
+        Ok(growth)
     }
 
-    fn check(&self, piece: &[u8]) -> Result<(), Refused> {
+    fn check_size(&self, piece: &[u8]) -> Result<(), ReadError> {
         let bytes = (self.bytes.len() + piece.len()) as u64;
         if bytes > self.bytes_max {
-            return Err(Refused::Unwanted(too_large(self.bytes_max)));
+            return Err(ReadError::Refused(too_large(self.bytes_max)));
         }
         Ok(())
     }
 
-    /// Takes room for `bytes`, with what was taken before.
-    async fn count(&mut self, bytes: usize, room: &mut impl Room) -> Result<Added, Refused> {
-        let before = match self.counted {
-            before if before > UNCOUNTED_BYTES_MAX => before,
+    /// Raises the grant to `bytes` in total.
+    async fn grant(
+        &mut self,
+        bytes: usize,
+        budget: &mut impl MemoryBudget,
+    ) -> Result<Growth, ReadError> {
+        let reserved = match self.granted {
+            granted if granted > UNBUDGETED_BYTES_MAX => granted,
             _ => 0,
         };
-        let mut added = Added::AtOnce;
-        if bytes > UNCOUNTED_BYTES_MAX {
-            let more = room.take((bytes - before) as u64).await;
-            more.map_err(Refused::Unwanted)?;
-            added = Added::IntoNewRoom;
+        let mut growth = Growth::None;
+        if bytes > UNBUDGETED_BYTES_MAX {
+            let more = budget.reserve((bytes - reserved) as u64).await;
+            more.map_err(ReadError::Refused)?;
+            growth = Growth::Reserved;
         }
-        self.counted = bytes;
-        Ok(added)
+        self.granted = bytes;
+        Ok(growth)
     }
 }
 
-async fn discard(body: &mut Body, pace: &mut Pace, bytes_max: u64) {
-    let mut room = bytes_max;
-    while room > 0 && body.size_hint().lower() <= room {
-        match pace.next(body).await {
-            Ok(Some(data)) => room = room.saturating_sub(data.len() as u64),
-            // Too late, too much, broken: all the same here.
+async fn discard(body: &mut TimedBody, bytes_max: u64) {
+    let mut left = bytes_max;
+    while left > 0 && body.rest_min() <= left {
+        match body.next().await {
+            Ok(Some(data)) => left = left.saturating_sub(data.len() as u64),
+            // The body ended, or its errors no longer matter.
             Ok(None) | Err(_) => return,
         }
     }
 }
 
 fn too_large(bytes_max: u64) -> ApiError {
-    ApiError::payload_too_large(format!("the body has more than {bytes_max} bytes"))
+    ApiError::payload_too_large(format!("the body is larger than {bytes_max} bytes"))
 }

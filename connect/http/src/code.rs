@@ -1,56 +1,56 @@
-//! The stable codes of errors, as clients see them. A change here is a breaking change.
+//! The stable codes of errors that clients see. A change here is a breaking change.
 
-/// The body is not JSON, or not of the shape that the endpoint takes.
+/// The body is not JSON or does not match the schema of the endpoint.
 pub const INVALID_JSON: &str = "INVALID_JSON";
-/// A query parameter is missing or malformed.
+/// A query parameter is unknown, missing or malformed.
 pub const INVALID_QUERY: &str = "INVALID_QUERY";
-/// The rules have errors; the old ones stay in force.
+/// The new rules have errors; the old ones stay in force.
 pub const RULES_INVALID: &str = "RULES_INVALID";
-/// What came is not a request of HTTP.
+/// The received bytes are not an HTTP request.
 pub const INVALID_REQUEST: &str = "INVALID_REQUEST";
-/// No credentials, or bad ones.
+/// The credentials are missing or invalid.
 pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
-/// Good credentials without the right.
+/// The credentials are valid but do not grant access.
 pub const FORBIDDEN: &str = "FORBIDDEN";
-/// No such path.
+/// There is no such path, dead letter or provider.
 pub const NOT_FOUND: &str = "NOT_FOUND";
-/// No rule of this name.
+/// No rule has this name.
 pub const RULE_NOT_FOUND: &str = "RULE_NOT_FOUND";
-/// No event of this fingerprint.
+/// No event has this fingerprint.
 pub const EVENT_NOT_FOUND: &str = "EVENT_NOT_FOUND";
-/// No group of this key.
+/// No group has this key.
 pub const GROUP_NOT_FOUND: &str = "GROUP_NOT_FOUND";
-/// No audit record of this action.
+/// The action has no audit record.
 pub const AUDIT_RECORD_NOT_FOUND: &str = "AUDIT_RECORD_NOT_FOUND";
-/// There is no audit trail.
+/// The audit trail is disabled.
 pub const AUDIT_DISABLED: &str = "AUDIT_DISABLED";
-/// The path exists, but not with this method.
+/// The path does not support this method.
 pub const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
-/// The body did not come, or too slowly.
+/// The body did not arrive, or arrived too slowly.
 pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 /// The state machine has no such transition.
 pub const INVALID_TRANSITION: &str = "INVALID_TRANSITION";
-/// The group was flushed already.
+/// The group is already flushed.
 pub const GROUP_NOT_PENDING: &str = "GROUP_NOT_PENDING";
-/// The body has too many bytes, or the batch too many actions.
+/// The body is too large, or the batch has too many actions.
 pub const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
-/// The path and the query together have too many bytes.
+/// The path and the query are too long together.
 pub const URI_TOO_LONG: &str = "URI_TOO_LONG";
-/// The head of the request has too many bytes, or too many headers.
+/// The head of the request is too large or has too many headers.
 pub const HEADERS_TOO_LARGE: &str = "HEADERS_TOO_LARGE";
-/// The body is not declared to be JSON, or is encoded in a way that is not read here.
+/// The body is not declared as JSON, or its encoding is not supported.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
-/// JSON, but not an action.
+/// The body is JSON but not an action.
 pub const INVALID_ACTION: &str = "INVALID_ACTION";
-/// The caller asks too often.
+/// The caller sends too many requests.
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
-/// No room now.
+/// Too much is in flight, or another request is processing the same id or key.
 pub const OVERLOADED: &str = "OVERLOADED";
-/// 503
+/// The state backend has reached its limit.
 pub const STATE_FULL: &str = "STATE_FULL";
-/// The state backend cannot be asked.
+/// The state backend cannot be reached.
 pub const STATE_UNAVAILABLE: &str = "STATE_UNAVAILABLE";
 /// The process is stopping.
 pub const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
-/// A bug, or something broken behind the API; the log says what.
+/// A bug, or corrupt data in a backend; the log has the cause.
 pub const INTERNAL: &str = "INTERNAL";

@@ -1,9 +1,11 @@
-//! The one shape of an error, with one constructor for each code. Who may see what in a message is the
-//! constructor's caller to know: no secrets, no payload contents.
+//! The one format of errors, with one constructor for each code. Callers of the constructors must keep secrets and
+//! payload contents out of messages.
 
 use std::error::Error;
 use std::time::Duration;
 
+use acteon_core::Refusal;
+use acteon_core::decode::DecodeError;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -12,18 +14,18 @@ use utoipa::ToSchema;
 
 use crate::{code, events};
 
-/// What an endpoint answers when it does not do what was asked.
+/// The error that an endpoint answers a request with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// The status of the answer.
     pub status: StatusCode,
     /// One of [`crate::code`].
     pub code: &'static str,
-    /// What was wrong, and where.
+    /// What is wrong, and where.
     pub message: String,
-    /// True when the same request can succeed later.
+    /// True if the same request can succeed later.
     pub retryable: bool,
-    /// How long to wait first; always there on 429 and 503.
+    /// How long to wait before a retry; always set for 429 and 503.
     pub retry_after: Option<Duration>,
     /// For the log only.
     cause: Option<String>,
@@ -32,148 +34,148 @@ pub struct ApiError {
 /// An error as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ErrorBody {
-    /// Stable, in upper snake case.
+    /// A stable code in upper snake case.
     pub code: &'static str,
-    /// What was wrong, and where.
+    /// What is wrong, and where.
     pub message: String,
-    /// True when the same request can succeed later.
+    /// True if the same request can succeed later.
     pub retryable: bool,
-    /// Seconds to wait before trying again; on 429 and 503 only.
+    /// Seconds to wait before a retry; only with 429 and 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
 }
 
-/// What stood behind an internal error. Travels in the answer's extensions to where the request id is known.
+/// The cause of an internal error. It travels in the answer's extensions to the code that knows the request id.
 #[derive(Clone)]
 pub(crate) struct Cause(pub(crate) String);
 
-/// How long path and query together may be.
+/// The maximum length of path and query together.
 pub(crate) const URI_BYTES_MAX: usize = 16 << 10;
 
-/// How long to wait for what usually passes by itself.
-const SOON: Duration = Duration::from_secs(1);
+/// How long clients wait for conditions that usually pass by themselves.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl ApiError {
-    /// 400: the body is not JSON, or not of the shape that the endpoint takes.
+    /// 400: the body is not JSON or does not match the schema of the endpoint.
     pub fn invalid_json(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::BAD_REQUEST, code::INVALID_JSON, message)
+        Self::permanent(StatusCode::BAD_REQUEST, code::INVALID_JSON, message)
     }
 
-    /// 400: a query parameter is missing or malformed; the message names it.
+    /// 400: a query parameter is unknown, missing or malformed; the message names it.
     pub fn invalid_query(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::BAD_REQUEST, code::INVALID_QUERY, message)
+        Self::permanent(StatusCode::BAD_REQUEST, code::INVALID_QUERY, message)
     }
 
-    /// 400: the rules have errors; the old ones stay in force.
+    /// 400: the new rules have errors; the old ones stay in force.
     pub fn rules_invalid(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::BAD_REQUEST, code::RULES_INVALID, message)
+        Self::permanent(StatusCode::BAD_REQUEST, code::RULES_INVALID, message)
     }
 
-    /// 401: no credentials, or bad ones.
+    /// 401: the credentials are missing or invalid.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, message)
+        Self::permanent(StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, message)
     }
 
-    /// 403: good credentials without the right.
+    /// 403: the credentials are valid but do not grant access.
     pub fn forbidden(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::FORBIDDEN, code::FORBIDDEN, message)
+        Self::permanent(StatusCode::FORBIDDEN, code::FORBIDDEN, message)
     }
 
-    /// 404 with the code that says what is not there.
+    /// 404; the code says what was not found.
     pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::NOT_FOUND, code, message)
+        Self::permanent(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// 405: the path exists, but not with this method.
+    /// 405: the path does not support this method.
     pub fn method_not_allowed(message: impl Into<String>) -> Self {
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        Self::fatal(status, code::METHOD_NOT_ALLOWED, message)
+        Self::permanent(status, code::METHOD_NOT_ALLOWED, message)
     }
 
-    /// 408: the body did not come, or too slowly. The connection is closed.
+    /// 408: the body did not arrive, or arrived too slowly. The connection is closed.
     pub fn request_timeout(message: impl Into<String>) -> Self {
         let status = StatusCode::REQUEST_TIMEOUT;
         Self {
             retryable: true,
-            ..Self::fatal(status, code::REQUEST_TIMEOUT, message)
+            ..Self::permanent(status, code::REQUEST_TIMEOUT, message)
         }
     }
 
     /// 409: the state machine has no such transition.
     pub fn invalid_transition(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::CONFLICT, code::INVALID_TRANSITION, message)
+        Self::permanent(StatusCode::CONFLICT, code::INVALID_TRANSITION, message)
     }
 
-    /// 409: the group was flushed already.
+    /// 409: the group is already flushed.
     pub fn group_not_pending(message: impl Into<String>) -> Self {
-        Self::fatal(StatusCode::CONFLICT, code::GROUP_NOT_PENDING, message)
+        Self::permanent(StatusCode::CONFLICT, code::GROUP_NOT_PENDING, message)
     }
 
-    /// 413: too many bytes, or too many actions; the message says how many are allowed.
+    /// 413: too many bytes or too many actions; the message names the limit.
     pub fn payload_too_large(message: impl Into<String>) -> Self {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
-        Self::fatal(status, code::PAYLOAD_TOO_LARGE, message)
+        Self::permanent(status, code::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 414: the path and the query together have too many bytes.
+    /// 414: the path and the query are too long together.
     pub fn uri_too_long() -> Self {
-        let message = format!("the path and query have more than {URI_BYTES_MAX} bytes");
-        Self::fatal(StatusCode::URI_TOO_LONG, code::URI_TOO_LONG, message)
+        let message = format!("the path and query are longer than {URI_BYTES_MAX} bytes");
+        Self::permanent(StatusCode::URI_TOO_LONG, code::URI_TOO_LONG, message)
     }
 
-    /// What the HTTP library refuses by itself, with this status, before there is a request.
+    /// The error for bytes that the HTTP library refuses with this status, before there is a request.
     pub fn of_library(status: StatusCode) -> Self {
         match status {
             StatusCode::URI_TOO_LONG => Self::uri_too_long(),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                let message = "the head of the request is too large, or has too many headers";
-                Self::fatal(status, code::HEADERS_TOO_LARGE, message)
+                let message = "the head of the request is too large or has too many headers";
+                Self::permanent(status, code::HEADERS_TOO_LARGE, message)
             }
-            _ => Self::fatal(
+            _ => Self::permanent(
                 StatusCode::BAD_REQUEST,
                 code::INVALID_REQUEST,
-                "not a request of HTTP/1.1",
+                "not a valid HTTP/1.1 request",
             ),
         }
     }
 
-    /// 415: the body is not declared to be JSON, or is encoded in a way that is not read here.
+    /// 415: the body is not declared as JSON, or its encoding is not supported.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Self::fatal(status, code::UNSUPPORTED_MEDIA_TYPE, message)
+        Self::permanent(status, code::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
-    /// 422: JSON, but not an action; the message names the field.
+    /// 422: the body is JSON but not an action; the message names the field.
     pub fn invalid_action(message: impl Into<String>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::fatal(status, code::INVALID_ACTION, message)
+        Self::permanent(status, code::INVALID_ACTION, message)
     }
 
-    /// 429: the caller asks too often.
+    /// 429: the caller sends too many requests.
     pub fn rate_limited(message: impl Into<String>, after: Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
-        Self::passing(status, code::RATE_LIMITED, message, after)
+        Self::transient(status, code::RATE_LIMITED, message, after)
     }
 
-    /// 503: no room now.
+    /// 503: too much is in flight.
     pub fn overloaded(after: Duration) -> Self {
         let message = "too much is in flight: try again later";
         Self::unavailable(code::OVERLOADED, message, after)
     }
 
-    /// 503: the id or the key of the action is being processed by another request.
+    /// 503: another request is processing an action with the same id or key.
     pub fn busy(after: Duration) -> Self {
         let message = "an action with the same id or key is being processed: try again later";
         Self::unavailable(code::OVERLOADED, message, after)
     }
 
-    /// 503: the state backend cannot be asked.
+    /// 503: the state backend cannot be reached.
     pub fn state_unavailable() -> Self {
         let message = "the state backend cannot be reached: try again later";
-        Self::unavailable(code::STATE_UNAVAILABLE, message, SOON)
+        Self::unavailable(code::STATE_UNAVAILABLE, message, DEFAULT_RETRY_AFTER)
     }
 
-    /// 503: the state backend is at its bound.
+    /// 503: the state backend has reached its limit.
     pub fn state_full(after: Duration) -> Self {
         let message = "the state backend is full: try again later";
         Self::unavailable(code::STATE_FULL, message, after)
@@ -182,10 +184,23 @@ impl ApiError {
     /// 503: the process is stopping.
     pub fn shutting_down() -> Self {
         let message = "this server is shutting down: try again elsewhere or later";
-        Self::unavailable(code::SHUTTING_DOWN, message, SOON)
+        Self::unavailable(code::SHUTTING_DOWN, message, DEFAULT_RETRY_AFTER)
     }
 
-    /// 500: `error` and what stands behind it goes to the log with the request id; the client sees the id only.
+    /// The error for an action that the pipeline returned without an outcome. An abandoned one is a bug, which is
+    /// logged as `abandoned`.
+    pub fn of_refusal(refusal: Refusal, after: Duration, abandoned: &dyn Error) -> Self {
+        match refusal {
+            Refusal::Overloaded => Self::overloaded(after),
+            Refusal::StateFull | Refusal::DeadLettersFull => Self::state_full(after),
+            Refusal::StateUnavailable => Self::state_unavailable(),
+            Refusal::Busy => Self::busy(after),
+            Refusal::ShuttingDown => Self::shutting_down(),
+            Refusal::Abandoned => Self::internal(abandoned),
+        }
+    }
+
+    /// 500: `error` and its sources go to the log with the request id; the client sees only the id.
     pub fn internal(error: &dyn Error) -> Self {
         let mut cause = error.to_string();
         let mut below = error.source();
@@ -193,13 +208,13 @@ impl ApiError {
             cause = format!("{cause}: {error}");
             below = error.source();
         }
-        let message = "something went wrong here: the log says what";
-        let mut this = Self::fatal(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message);
+        let message = "internal error: see the log of the server";
+        let mut this = Self::permanent(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message);
         this.cause = Some(cause);
         this
     }
 
-    /// What the client sees.
+    /// The body that the client sees.
     pub fn into_body(self) -> ErrorBody {
         ErrorBody {
             code: self.code,
@@ -209,12 +224,12 @@ impl ApiError {
         }
     }
 
-    /// What the client sees of a failed item of a batch. An internal error is logged under `request_id`.
-    pub fn into_item(self, request_id: &str) -> ErrorBody {
+    /// The error that the client sees for one item of a batch. An internal error is logged under `request_id`.
+    pub fn into_batch_item(self, request_id: &str) -> ErrorBody {
         let error = match &self.cause {
             Some(cause) => {
                 events::failed(request_id, cause);
-                Self::internal_of(request_id)
+                Self::internal_with_id(request_id)
             }
             None => self,
         };
@@ -224,13 +239,13 @@ impl ApiError {
         }
     }
 
-    /// The answer to an internal error once the request id is known.
-    pub(crate) fn internal_of(request_id: &str) -> Self {
-        let message = format!("something went wrong here: the log says what, under {request_id}");
-        Self::fatal(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
+    /// The answer to an internal error, once the request id is known.
+    pub(crate) fn internal_with_id(request_id: &str) -> Self {
+        let message = format!("internal error: see the log of the server, request {request_id}");
+        Self::permanent(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
     }
 
-    /// For refusals of code that knows nothing of this shape: all that is left is their status.
+    /// The error for a framework's refusal, of which only the status is known.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let reason = status.canonical_reason().unwrap_or("no reason given");
         let message = format!("the request was refused: {}", reason.to_lowercase());
@@ -243,18 +258,18 @@ impl ApiError {
             StatusCode::PAYLOAD_TOO_LARGE => code::PAYLOAD_TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => code::UNSUPPORTED_MEDIA_TYPE,
             StatusCode::TOO_MANY_REQUESTS => {
-                return Self::passing(status, code::RATE_LIMITED, message, SOON);
+                return Self::transient(status, code::RATE_LIMITED, message, DEFAULT_RETRY_AFTER);
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                return Self::passing(status, code::OVERLOADED, message, SOON);
+                return Self::transient(status, code::OVERLOADED, message, DEFAULT_RETRY_AFTER);
             }
             _ if status.is_client_error() => code::INVALID_QUERY,
             _ => code::INTERNAL,
         };
-        Self::fatal(status, code, message)
+        Self::permanent(status, code, message)
     }
 
-    fn fatal(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    fn permanent(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -265,7 +280,7 @@ impl ApiError {
         }
     }
 
-    fn passing(
+    fn transient(
         status: StatusCode,
         code: &'static str,
         message: impl Into<String>,
@@ -274,21 +289,31 @@ impl ApiError {
         Self {
             retryable: true,
             retry_after: Some(after),
-            ..Self::fatal(status, code, message)
+            ..Self::permanent(status, code, message)
         }
     }
 
     fn unavailable(code: &'static str, message: &str, after: Duration) -> Self {
-        Self::passing(StatusCode::SERVICE_UNAVAILABLE, code, message, after)
+        Self::transient(StatusCode::SERVICE_UNAVAILABLE, code, message, after)
+    }
+}
+
+impl From<&DecodeError> for ApiError {
+    fn from(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::Json { .. } => Self::invalid_json(error.to_string()),
+            DecodeError::Action { .. } => Self::invalid_action(error.to_string()),
+        }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
-        let (status, cause) = (self.status, self.cause.take());
+        let status = self.status;
+        let cause = self.cause.take();
         let body = self.into_body();
         let retry_after = body.retry_after;
-        // Strings and numbers: this cannot fail, and an empty body is the least bad answer if it does.
+        // Strings and numbers always serialize, and an empty body is the least bad answer if they do not.
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, json).into_response();
         let headers = response.headers_mut();
@@ -306,7 +331,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Rounded up, and never zero: a client that is told to wait zero seconds does not wait.
+/// Rounds up, and never to zero: a client that reads zero does not wait.
 fn whole_seconds(wait: Duration) -> u64 {
     let up = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(up).max(1)

@@ -1,4 +1,4 @@
-//! Extractors whose refusals have the one shape of errors.
+//! Extractors that refuse requests in the one format of errors.
 
 use axum::body::HttpBody;
 use axum::extract::rejection::PathRejection;
@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{
-    Encoding, Room, Uncounted, discard_body, encoding, is_json, read_body_into, read_gzip_into,
+    Encoding, MemoryBudget, UnlimitedBudget, discard_body, encoding, is_json, read_body, read_gzip,
 };
 use crate::code;
 use crate::error::ApiError;
 use crate::strict::Strict;
 
-/// A JSON body of a request, or the JSON body of a 200 answer. `Option<Json<T>>` takes an empty body, too.
+/// The JSON body of a request or of a 200 answer. `Option<Json<T>>` also accepts an empty body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -60,27 +60,31 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A body that is declared to be JSON, inflated where it is declared to be gzip.
+/// Reads a body that is declared as JSON. Decompresses it if it is declared as gzip.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` when the body ends early or is not gzip.
+/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` if the body ends early or is not
+/// gzip.
 pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
-    read_json_into(request, &mut Uncounted).await
+    read_json_within(request, &mut UnlimitedBudget).await
 }
 
-/// As [`read_json`], and `room` is asked for the memory that the body takes.
+/// Does what [`read_json`] does, and reserves the memory for the body from `budget`.
 ///
 /// # Errors
-/// As [`read_json`], and those of `room`.
-pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<Bytes, ApiError> {
+/// The errors of [`read_json`] and of `budget`.
+pub async fn read_json_within(
+    request: Request,
+    budget: &mut impl MemoryBudget,
+) -> Result<Bytes, ApiError> {
     if !is_json(request.headers()) {
         discard_body(request).await;
         let message = "send the body as `content-type: application/json`";
         return Err(ApiError::unsupported_media_type(message));
     }
     match encoding(request.headers()) {
-        Some(Encoding::Identity) => read_body_into(request, room).await,
-        Some(Encoding::Gzip) => read_gzip_into(request, room).await,
+        Some(Encoding::Identity) => read_body(request, budget).await,
+        Some(Encoding::Gzip) => read_gzip(request, budget).await,
         None => {
             discard_body(request).await;
             let message = "send the body without a `content-encoding`, or as `gzip`";
@@ -89,26 +93,26 @@ pub async fn read_json_into(request: Request, room: &mut impl Room) -> Result<By
     }
 }
 
-/// Reads a body into a `T`: as strictly as [`Json`] does.
+/// Parses a body as strictly as [`Json`] does.
 ///
 /// # Errors
-/// `INVALID_JSON`, with the place.
+/// `INVALID_JSON`; the message says where.
 pub fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
-    // A byte order mark says nothing.
+    // A byte order mark has no meaning.
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|e| {
-        let place = place(e.path());
-        invalid_json(&place, e.inner())
+        let prefix = path_prefix(e.path());
+        invalid_json(&prefix, e.inner())
     })?;
     reader.end().map_err(|e| invalid_json("", &e))?;
     Ok(value)
 }
 
-/// In back quotes and with a colon, or nothing for the whole.
-fn place(path: &serde_path_to_error::Path) -> String {
+/// The path in back quotes with a colon, or nothing for the whole value.
+fn path_prefix(path: &serde_path_to_error::Path) -> String {
     let path = path.to_string();
-    // What is not known is named by the error itself.
+    // The error itself names an unknown field.
     let path = path.trim_end_matches('?').trim_end_matches('.');
     match path.is_empty() {
         true => String::new(),
@@ -116,21 +120,22 @@ fn place(path: &serde_path_to_error::Path) -> String {
     }
 }
 
-fn invalid_json(place: &str, error: &serde_json::Error) -> ApiError {
+fn invalid_json(prefix: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or_default();
-    let (line, column) = (error.line(), error.column());
+    let line = error.line();
+    let column = error.column();
     ApiError::invalid_json(match error.is_data() {
         false => format!("invalid JSON at line {line} column {column}: {message}"),
         true => {
             let message = without_value(message);
-            format!("{place}{message} at line {line} column {column}")
+            format!("{prefix}{message} at line {line} column {column}")
         }
     })
 }
 
-/// `invalid type: string "secret", expected a map` without the value that was found: it may be what nobody shall
-/// read in a log.
+/// Removes the value from messages like `invalid type: string "secret", expected a map`, because it may be
+/// confidential.
 fn without_value(message: &str) -> String {
     let found = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
     match (message.find(['`', '"']), message.rfind(", expected ")) {
@@ -141,7 +146,7 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// The query parameters. One that `T` does not know is refused.
+/// The query parameters. Refuses parameters that `T` does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Query<T>(pub T);
 
@@ -154,7 +159,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// For endpoints without query parameters: any is refused.
+/// For endpoints without query parameters: refuses all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoQuery;
 
@@ -163,10 +168,10 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
-        struct Nothing {}
+        struct NoParameters {}
         match parts.uri.query() {
             None => Ok(Self),
-            Some(query) => parse_query::<Nothing>(query).map(|_| Self),
+            Some(query) => parse_query::<NoParameters>(query).map(|_| Self),
         }
     }
 }
@@ -175,11 +180,11 @@ fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let reader = serde_urlencoded::Deserializer::new(pairs);
     serde_path_to_error::deserialize(Strict(reader)).map_err(|error| {
-        ApiError::invalid_query(format!("{}{}", place(error.path()), error.inner()))
+        ApiError::invalid_query(format!("{}{}", path_prefix(error.path()), error.inner()))
     })
 }
 
-/// The parameters in the path. What cannot be one is not there: 404.
+/// The parameters in the path. A value that does not parse is answered with 404.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Path<T>(pub T);
 
@@ -195,7 +200,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
                 let message = format!("no such path: {}", refusal.kind());
                 Err(ApiError::not_found(code::NOT_FOUND, message))
             }
-            // The route and the handler do not agree on the parameters: a bug.
+            // A bug: the route and its handler differ in their parameters.
             Err(refusal) => Err(ApiError::internal(&refusal)),
         }
     }

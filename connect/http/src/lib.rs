@@ -1,23 +1,25 @@
-//! The manners of the HTTP API, shared by the HTTP source and the admin API: one shape for every error, bodies that
-//! are read with a bound, a request id on every answer.
+//! The conventions of the HTTP API, shared by the HTTP source and the admin API: one format for every error, size and
+//! time limits on bodies, a request id in every answer.
 //!
-//! [`with_manners`] wraps a whole router; [`Json`], [`Query`] and [`Path`] take the place of axum's extractors,
-//! whose refusals are plain text. What the endpoints do is left to their crates.
+//! [`ApiService`] wraps a whole router. [`Json`], [`Query`] and [`Path`] replace axum's extractors, which refuse
+//! requests in plain text. [`responses`] describes the shared errors in the OpenAPI document. The endpoints are in
+//! other crates.
 
 mod body;
 pub mod code;
+mod conventions;
 mod error;
 mod events;
 mod extract;
-mod manners;
-mod pace;
 mod request_id;
+pub mod responses;
 mod strict;
+mod timed_body;
 
-pub use body::Room;
+pub use body::MemoryBudget;
+pub use conventions::{ApiFuture, ApiService};
 pub use error::{ApiError, ErrorBody};
-pub use extract::{Json, NoQuery, Path, Query, parse_json, read_json, read_json_into};
-pub use manners::{Answer, Mannered, Manners, with_manners};
+pub use extract::{Json, NoQuery, Path, Query, parse_json, read_json, read_json_within};
 pub use request_id::{REQUEST_ID, RequestId};
 
 #[cfg(test)]

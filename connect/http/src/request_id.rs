@@ -1,5 +1,5 @@
-//! The id under which a request is found in the log: the client's if it has a sane one, else one made here. It
-//! stands in the request's and in the answer's headers.
+//! The id that links a request to its lines in the log: the client's own if it is valid, else a generated one. Both the
+//! request and the answer carry it as a header.
 
 use std::convert::Infallible;
 
@@ -12,14 +12,14 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const BYTES_MAX: usize = 128;
 
-/// The id of this request; an extractor. Empty outside of [`crate::with_manners`].
+/// The id of this request; an extractor. Empty outside of [`crate::ApiService`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// One for an answer to what is no request.
-    pub fn fresh() -> Self {
-        Self(fresh().to_str().unwrap_or_default().to_owned())
+    /// A new id, for an answer to bytes that are not a request.
+    pub fn generate() -> Self {
+        Self(generate().to_str().unwrap_or_default().to_owned())
     }
 }
 
@@ -33,25 +33,25 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     }
 }
 
-/// The id of the request with these headers, which have it afterwards.
+/// The id of the request with these headers. Adds the header if it is missing or invalid.
 pub(crate) fn assign(headers: &mut HeaderMap) -> HeaderValue {
     match headers.get(REQUEST_ID) {
-        Some(id) if is_sane(id) => id.clone(),
+        Some(id) if is_valid(id) => id.clone(),
         _ => {
-            let id = fresh();
+            let id = generate();
             headers.insert(REQUEST_ID, id.clone());
             id
         }
     }
 }
 
-fn is_sane(id: &HeaderValue) -> bool {
+fn is_valid(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     (1..=BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// A random UUID: unlike one with the time in it, it needs no clock.
-fn fresh() -> HeaderValue {
+/// A random UUID, which needs no clock, unlike one that contains the time.
+fn generate() -> HeaderValue {
     let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text = id.hyphenated().encode_lower(&mut text);

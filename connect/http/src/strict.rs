@@ -1,6 +1,6 @@
-//! Reads what endpoints take as strictly as the API promises: an object is never read from an array, and a name that the
-//! endpoint does not know is refused, with the known one that may be meant. Wraps any reader of serde, so that no endpoint
-//! has to ask for it.
+//! Parses input as strictly as the API promises: an array is never read as an object, and an unknown name is refused
+//! with the known name that is probably meant. Wraps any serde deserializer, so that endpoints need no attributes for
+//! it.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-/// A part of serde's machinery, with this strictness handed on to all that is below it.
+/// Wraps one of serde's traits and passes the strictness on to everything nested.
 pub(crate) struct Strict<T>(pub(crate) T);
 
-macro_rules! hand_on {
+macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             self.0.$method(Strict(visitor))
@@ -23,7 +23,7 @@ macro_rules! hand_on {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
-    hand_on! {
+    forward! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
         deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
         deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq
@@ -88,7 +88,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-macro_rules! pass {
+macro_rules! forward_values {
     ($($method:ident: $value:ty,)*) => {$(
         fn $method<E: Error>(self, value: $value) -> Result<V::Value, E> {
             self.0.$method(value)
@@ -103,7 +103,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
         self.0.expecting(f)
     }
 
-    pass! {
+    forward_values! {
         visit_bool: bool,
         visit_i8: i8,
         visit_i16: i16,
@@ -228,7 +228,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     }
 }
 
-/// Reads a struct: from an object with these keys, and from nothing else.
+/// Reads a struct from an object with these keys, and from nothing else.
 struct Object<V> {
     fields: &'static [&'static str],
     visitor: V,
@@ -275,34 +275,31 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
     }
 }
 
-/// How much of an unknown name is repeated.
+/// How many characters of an unknown name the message repeats.
 const SHOWN_MAX: usize = 64;
 
 fn unknown(found: &str, known: &[&str]) -> String {
     let shown: String = found.chars().take(SHOWN_MAX).collect();
     let shown = shown.escape_debug();
     match nearest(found, known) {
-        Some(near) => format!("`{shown}` is not known here; did you mean `{near}`?"),
-        None if known.is_empty() => format!("`{shown}` is not known here; nothing is"),
-        None => format!(
-            "`{shown}` is not known here; known: `{}`",
-            known.join("`, `")
-        ),
+        Some(near) => format!("`{shown}` is unknown; did you mean `{near}`?"),
+        None if known.is_empty() => format!("`{shown}` is unknown; no names are allowed here"),
+        None => format!("`{shown}` is unknown; known: `{}`", known.join("`, `")),
     }
 }
 
-/// The known name that a slip of the pen, or a name cut short, may have turned into `found`.
+/// The known name that `found` probably is a typo or an abbreviation of.
 fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let length = found.chars().count();
     if length > SHOWN_MAX {
         return None;
     }
     let found = found.to_lowercase();
-    let slips = |known: &str| match length >= 3 && known.starts_with(&found) {
+    let typos = |known: &str| match length >= 3 && known.starts_with(&found) {
         true => 1,
         false => strsim::osa_distance(&found, known),
     };
-    let distances = known.iter().map(|known| (slips(known), *known));
-    let (slips, known) = distances.min_by_key(|(slips, _)| *slips)?;
-    (slips <= (length / 3).max(1)).then_some(known)
+    let distances = known.iter().map(|known| (typos(known), *known));
+    let (typos, known) = distances.min_by_key(|(typos, _)| *typos)?;
+    (typos <= (length / 3).max(1)).then_some(known)
 }

@@ -34,9 +34,9 @@ struct Page {
     limit: Option<u32>,
 }
 
-/// Objects inside of everything that can hold one.
+/// Objects nested in everything that can contain one.
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+#[expect(dead_code, reason = "only `Debug` reads the fields")]
 struct Bounds {
     inner: Option<Span>,
     #[serde(default)]
@@ -47,20 +47,20 @@ struct Bounds {
 }
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+#[expect(dead_code, reason = "only `Debug` reads the fields")]
 struct Span {
     from: u32,
     to: u32,
 }
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "what is read is shown by `Debug` alone")]
+#[expect(dead_code, reason = "only `Debug` reads the fields")]
 enum Either {
     Span(Span),
     Open { from: u32 },
 }
 
-fn api() -> Mannered {
+fn api() -> ApiService {
     let overloaded = || async { ApiError::overloaded(Duration::from_millis(1200)) };
     let limited = || async { ApiError::rate_limited("30 a minute", Duration::from_secs(7)) };
     let broken = || async { ApiError::internal(&io::Error::other("dsn=postgres://u:pw@db")) };
@@ -97,16 +97,11 @@ fn api() -> Mannered {
         .route("/panics", get(|| async { panicking() }))
         .route(
             "/plain",
-            get(|| async { (StatusCode::BAD_REQUEST, "some framework's words") }),
+            get(|| async { (StatusCode::BAD_REQUEST, "a framework's own text") }),
         )
         .route("/bare", get(|| async { StatusCode::BAD_GATEWAY }))
         .route("/id", get(|RequestId(id): RequestId| async move { id }));
-    with_manners(
-        routes,
-        Manners {
-            body_bytes_max: 100,
-        },
-    )
+    ApiService::new(routes, 100)
 }
 
 fn panicking() -> &'static str {
@@ -135,7 +130,7 @@ fn request(line: &str, kind: &str, body: impl Into<Body>) -> Request {
     request.body(body.into()).unwrap()
 }
 
-/// A body that does not say how large it is.
+/// A body that does not declare its size.
 fn pieces(sizes: &'static [usize]) -> Body {
     let pieces = sizes
         .iter()
@@ -159,7 +154,7 @@ fn shown(headers: &HeaderMap) -> String {
 }
 
 #[tokio::test]
-async fn every_refusal_is_json_of_one_shape() {
+async fn every_refusal_is_json_of_one_format() {
     const JSON: &str = "application/json";
     let long = format!("GET /page?limit={}", "1".repeat(16 << 10));
     let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("reset"))]));
@@ -215,7 +210,7 @@ async fn every_refusal_is_json_of_one_shape() {
 }
 
 #[tokio::test]
-async fn a_json_body_is_taken_under_each_of_its_names() {
+async fn a_json_body_is_accepted_under_each_of_its_names() {
     for kind in [
         "application/json",
         "Application/JSON; charset=utf-8",
@@ -258,7 +253,7 @@ async fn a_body_in_pieces_is_put_together_up_to_the_last_byte_allowed() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// A body of this many pieces, one each second.
+/// A body of this many pieces, one per second.
 fn trickle(pieces: usize, piece: &'static [u8]) -> Body {
     let later = move |n| async move {
         sleep(Duration::from_secs(1)).await;
@@ -268,7 +263,7 @@ fn trickle(pieces: usize, piece: &'static [u8]) -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_or_too_slowly_is_not_waited_for() {
+async fn a_body_that_arrives_too_slowly_is_refused() {
     let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
     let slow = trickle(usize::MAX, b" ");
     let slow_and_refused = request("PUT /toggle", "text/plain", trickle(usize::MAX, b" "));
@@ -285,25 +280,18 @@ async fn a_body_that_does_not_come_or_too_slowly_is_not_waited_for() {
         let closes = response.headers().contains_key("connection");
         assert_eq!(closes, status == 408, "nothing more is read from it");
         let text = text(response).await;
-        let slow = "\"code\":\"REQUEST_TIMEOUT\",\"message\":\"the body came too slowly: send at least 10240";
+        let slow = "\"code\":\"REQUEST_TIMEOUT\",\"message\":\"the body arrived too slowly: send at least 10240";
         assert_eq!(text.contains(slow), status == 408, "{text}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_keeps_pace_is_read_though_not_for_ever() {
+async fn a_body_that_keeps_the_minimum_speed_is_read_but_not_for_ever() {
     let large = || {
-        with_manners(
-            Router::new().route(
-                "/size",
-                post(|request: Request| async move {
-                    read_json(request).await.map(|body| body.len().to_string())
-                }),
-            ),
-            Manners {
-                body_bytes_max: 1 << 20,
-            },
-        )
+        let size = post(|request: Request| async move {
+            read_json(request).await.map(|body| body.len().to_string())
+        });
+        ApiService::new(Router::new().route("/size", size), 1 << 20)
     };
     let before = Instant::now();
     let request = |pieces| {
@@ -324,68 +312,68 @@ async fn a_body_that_keeps_pace_is_read_though_not_for_ever() {
     );
 }
 
-/// Counts what is taken, up to a bound.
-struct CountedRoom {
-    taken: u64,
+/// Counts the reserved bytes, up to a limit.
+struct CountedBudget {
+    reserved: u64,
     max: u64,
 }
 
-impl Room for CountedRoom {
-    async fn take(&mut self, bytes: u64) -> Result<(), ApiError> {
-        if self.taken + bytes > self.max {
+impl MemoryBudget for CountedBudget {
+    async fn reserve(&mut self, bytes: u64) -> Result<(), ApiError> {
+        if self.reserved + bytes > self.max {
             return Err(ApiError::overloaded(Duration::from_secs(1)));
         }
-        self.taken += bytes;
+        self.reserved += bytes;
         Ok(())
     }
 
-    fn give_back(&mut self) {
-        self.taken = 0;
+    fn release(&mut self) {
+        self.reserved = 0;
     }
 }
 
 #[tokio::test]
-async fn a_body_takes_room_as_it_comes_and_none_for_what_it_announces() {
+async fn a_body_reserves_memory_as_it_arrives_and_none_for_its_declared_size() {
     let read = async |pieces: &'static [usize], max| {
-        let mut room = CountedRoom { taken: 0, max };
+        let mut budget = CountedBudget { reserved: 0, max };
         let request = request("POST /", "application/json", self::pieces(pieces));
-        let body = read_json_into(request, &mut room).await;
+        let body = read_json_within(request, &mut budget).await;
         (
             body.map(|body| body.len()).map_err(|error| error.code),
-            room.taken,
+            budget.reserved,
         )
     };
     assert_eq!(read(&[16 << 10], 0).await, (Ok(16 << 10), 0));
     assert_eq!(
         read(&[4 << 10, 4 << 10], 0).await,
         (Ok(8 << 10), 0),
-        "hardly anything"
+        "too little to need a budget"
     );
     let (size, taken) = read(&[60 << 10, 60 << 10, 60 << 10], 1 << 20).await;
     assert_eq!(
         (size, taken),
         (Ok(180 << 10), 360 << 10),
-        "what its memory takes"
+        "as much as its buffer holds"
     );
     let refused = read(&[60 << 10, 60 << 10, 60 << 10], 300 << 10).await;
     assert_eq!(refused, (Err("OVERLOADED"), 0));
 }
 
 #[tokio::test]
-async fn a_sane_request_id_is_kept_and_any_other_replaced() {
-    let asked = |id: Option<&str>| {
+async fn a_valid_request_id_is_kept_and_any_other_replaced() {
+    let with_id = |id: Option<&str>| {
         let request = Request::builder().uri("/id");
         let request = id
             .into_iter()
             .fold(request, |r, id| r.header(REQUEST_ID, id));
         request.body(Body::empty()).unwrap()
     };
-    let kept = send(asked(Some("trace-7/b"))).await;
+    let kept = send(with_id(Some("trace-7/b"))).await;
     assert_eq!(kept.headers()[REQUEST_ID], "trace-7/b");
     assert_eq!(text(kept).await, "trace-7/b", "the endpoint sees the same");
     let long = "x".repeat(129);
     for id in [None, Some(""), Some("with space"), Some(long.as_str())] {
-        let replaced = send(asked(id)).await;
+        let replaced = send(with_id(id)).await;
         let made = replaced.headers()[REQUEST_ID].to_str().unwrap().to_owned();
         assert_eq!(made.len(), 36, "{made}");
         assert_eq!(text(replaced).await, made, "the endpoint sees the same");
@@ -402,7 +390,7 @@ async fn the_answer_to_an_internal_error_names_the_request_and_not_the_cause() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_fine_is_left_alone() {
+async fn a_successful_answer_is_not_changed() {
     let response = send(request("GET /page?limit=3", "", "")).await;
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     assert_eq!(
@@ -419,7 +407,7 @@ async fn an_answer_that_is_fine_is_left_alone() {
 }
 
 #[test]
-fn what_was_found_in_a_body_stays_out_of_messages() {
+fn values_of_a_body_stay_out_of_messages() {
     let refused = |json: &str| {
         let refusal = parse_json::<Toggle>(json.as_bytes()).unwrap_err();
         refusal.message

@@ -1,5 +1,5 @@
-//! What the HTTP source needs to know and may use. Its options stand in the `server` and `pipeline` sections of the
-//! configuration: it is always there, and listens where the server listens.
+//! The context of the HTTP source. Its options are in the `server` and `pipeline` sections of the configuration: the
+//! source always exists, and uses the listener of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use acteon_core::rules::Rulebook;
 use acteon_core::{Admission, Clock, Counters, Intake};
 use tokio_util::sync::CancellationToken;
 
-/// What the HTTP source may know and use.
+/// The limits of the HTTP source, and the parts of the server that it uses.
 #[derive(Clone)]
 pub struct HttpContext {
-    /// Where to hand in what was read.
+    /// The pipeline, which takes the actions.
     pub intake: Arc<dyn Intake>,
-    /// Where to ask for room first.
+    /// Grants permits for actions before they go to the pipeline.
     pub admission: Arc<Admission>,
-    /// Whom to ask for dry runs.
+    /// Answers dry runs.
     pub rulebook: Arc<dyn Rulebook>,
-    /// Where dry runs are counted; the pipeline counts the rest.
+    /// Counts dry runs; the pipeline counts the rest.
     pub counters: Arc<Counters>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// The largest body, in bytes: as in the manners of the router that the routes are merged into.
+    /// The largest body, in bytes: the limit of the `ApiService` that the routes are merged into.
     pub body_bytes_max: usize,
-    /// The longest batch a client may send, in actions.
+    /// The longest batch that a client may send, in actions.
     pub batch_actions_max: usize,
-    /// At most so many actions handed in at once.
+    /// The most actions in one micro-batch.
     pub max_batch: usize,
-    /// How long a request waits for room before it is refused.
+    /// How long a request waits for admission before it is refused.
     pub admission_timeout: Duration,
-    /// Once cancelled, new requests are refused; the first step of the process's shutdown.
+    /// Once cancelled, new requests are refused. This is the first step of the process's shutdown.
     pub stop: CancellationToken,
 }

@@ -1,7 +1,10 @@
-//! `POST /v1/dispatch`: one action in, its outcome out.
+//! `POST /v1/dispatch`: dispatches one action and answers with its outcome.
 
 use std::sync::Arc;
 
+use acteon_connect_http::responses::{
+    InternalError, InvalidAction, InvalidBody, InvalidBodyOrQuery, NotAdmitted,
+};
 use acteon_connect_http::{ApiError, Query};
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::decode::decode;
@@ -10,71 +13,78 @@ use acteon_core::{ActionOutcome, Delivery, Envelope, Memory};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::answer::{Unanswered, json};
+use crate::answer::single;
 use crate::events;
+use crate::loans::NoOutcome;
 use crate::openapi;
-use crate::request::{Asked, refusal_of};
+use crate::request::DispatchQuery;
 use crate::source::HttpSource;
 
-/// A body that is longer was put together from pieces, in memory of its own. A shorter one may be a part of what was
-/// read from its connection at once.
-const READ_BYTES_MAX: usize = 64 << 10;
+/// A longer body was assembled from pieces and owns its memory. A shorter one may be a slice of its connection's read
+/// buffer.
+const CONNECTION_READ_BYTES_MAX: usize = 64 << 10;
 
 /// Dispatch one action
 ///
-/// The answer is the outcome, whatever it is. Work goes on when the client hangs up; the same `id` again does not
-/// deliver twice.
+/// Answers with the outcome, even if the action was not delivered. The work continues if the client hangs up. Sending
+/// the same `id` again does not deliver twice.
 #[utoipa::path(
     post,
     path = "/v1/dispatch",
     operation_id = "dispatch",
     tag = "dispatch",
-    params(openapi::Asked),
-    request_body(content = openapi::Action, example = json!(openapi::example_action())),
+    params(DispatchQuery),
+    request_body(content = openapi::ActionSchema, example = json!(openapi::example_action())),
     responses(
-        (status = 200, description = "What became of the action, whatever that is",
-            body = openapi::ActionOutcome, headers(
-            ("Idempotent-Replayed" = bool, description = "`true` when this was answered to the same id before."),
+        (status = 200, description = "The outcome of the action",
+            body = openapi::OutcomeSchema, headers(
+            ("Idempotent-Replayed" = bool,
+                description = "`true` if this repeats the answer to an earlier request with the same id."),
         ), example = json!(openapi::example_outcome())),
-        openapi::Refused,
+        InvalidBody,
+        InvalidBodyOrQuery,
+        InvalidAction,
+        InternalError,
+        NotAdmitted,
     )
 )]
 pub(crate) async fn dispatch(
     State(source): State<Arc<HttpSource>>,
-    asked: Result<Query<Asked>, ApiError>,
+    query: Result<Query<DispatchQuery>, ApiError>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let answer = async { source.dispatch(asked?.0, request).await };
+    let answer = async { source.dispatch(query?.0, request).await };
     answer
         .await
         .inspect_err(|error| events::refused(error.code))
 }
 
 impl HttpSource {
-    async fn dispatch(&self, asked: Asked, request: Request) -> Result<Response, ApiError> {
-        let mut from = self.read(request).await?;
-        let _work = self.begin()?;
-        let draft = decode(&from.body).map_err(|error| refusal_of(&error))?;
-        let mut envelope = self.envelope(draft, &mut from)?;
-        if asked.dry_run {
-            let would_be = self.dry_run(std::slice::from_ref(&envelope)).await?;
-            let first = would_be.into_iter().next();
-            return json(first.ok_or_else(|| ApiError::internal(&Unanswered)).into());
+    async fn dispatch(&self, query: DispatchQuery, request: Request) -> Result<Response, ApiError> {
+        let mut received = self.read(request).await?;
+        let _work = self.begin_work()?;
+        let draft = decode(&received.body).map_err(|error| ApiError::from(&error))?;
+        let mut envelope = self.envelope(draft, &mut received)?;
+        if query.dry_run {
+            let outcomes = self.dry_run(std::slice::from_ref(&envelope)).await?;
+            let first = outcomes.into_iter().next();
+            return single(first.ok_or_else(|| ApiError::internal(&NoOutcome)).into());
         }
-        let permit = from.room.admit(1, from.body.len() as u64).await?;
-        if from.body.len() > READ_BYTES_MAX {
+        let bytes = received.body.len() as u64;
+        let permit = received.permit.admit(1, bytes).await?;
+        if received.body.len() > CONNECTION_READ_BYTES_MAX {
             envelope.memory = Memory::Own;
         }
-        envelope.raw = from.body;
-        let (origin, ended) = self.loans.lend(1);
+        envelope.raw = received.body;
+        let (origin, results) = self.loans.lend(1);
         let delivery = Delivery::of(envelope, Receipt::new(origin, 0), permit);
-        self.gather.push(delivery).await;
-        let ended = ended.await.map_err(|_| ApiError::internal(&Unanswered))?;
-        let ended = ended.into_iter().next();
-        json(ended.ok_or_else(|| ApiError::internal(&Unanswered))?)
+        self.batcher.push(delivery).await;
+        let results = results.await.map_err(|_| ApiError::internal(&NoOutcome))?;
+        let result = results.into_iter().next();
+        single(result.ok_or_else(|| ApiError::internal(&NoOutcome))?)
     }
 
-    /// What dispatching would do.
+    /// The outcomes that dispatching would have.
     pub(crate) async fn dry_run(
         &self,
         envelopes: &[Box<Envelope>],
@@ -82,7 +92,7 @@ impl HttpSource {
         let actions: Vec<_> = envelopes.iter().map(|envelope| &envelope.action).collect();
         let outcomes = self.context.rulebook.dry_run(&actions).await;
         let outcomes = outcomes.map_err(|error| {
-            events::state_away(&error);
+            events::dry_run_without_state(&error);
             ApiError::state_unavailable()
         })?;
         let mut counted = CountersSnapshot::default();
@@ -91,8 +101,11 @@ impl HttpSource {
         Ok(outcomes)
     }
 
-    /// From here on the shutdown waits for this request, unless it has begun already.
-    pub(crate) fn begin(&self) -> Result<impl Sized + use<>, ApiError> {
+    /// Makes the shutdown wait for this request until the token is dropped.
+    ///
+    /// # Errors
+    /// `SHUTTING_DOWN` if the shutdown has begun.
+    pub(crate) fn begin_work(&self) -> Result<impl Sized + use<>, ApiError> {
         let work = self.work.token();
         if self.context.stop.is_cancelled() {
             return Err(ApiError::shutting_down());

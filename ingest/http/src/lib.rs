@@ -2,17 +2,18 @@
 
 mod answer;
 mod batch;
+mod batcher;
 mod config;
 mod dispatch;
 mod events;
-mod gather;
 mod loans;
 mod openapi;
 mod request;
+mod routes;
 mod source;
 
 pub use config::HttpContext;
-pub use openapi::openapi;
+pub use routes::openapi;
 pub use source::HttpSource;
 
 #[cfg(test)]

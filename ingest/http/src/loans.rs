@@ -1,5 +1,5 @@
-//! The actions of callers who wait: how many are on loan, and what each end is as an answer. A provider's answer pays for
-//! its memory until the client has read it.
+//! The loans of callers: how many are open, and the result of each. A provider's response keeps a permit
+//! for its memory until the client has read it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -7,68 +7,71 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use acteon_connect_http::ApiError;
 use acteon_core::delivery::{Origin, Settled};
 use acteon_core::reply::Replies;
-use acteon_core::{ActionOutcome, Admission, Permit, Refusal};
+use acteon_core::{ActionOutcome, Admission, Failure, FailureCode, Permit, Refusal};
+use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::outcome_of;
+/// A provider's body of at most this size needs no permit: the permit of its action, which is released, was larger.
+const UNPERMITTED_BYTES_MAX: usize = 512;
 
-/// A provider's body up to here is not paid for: the room that is given back with the action was larger.
-const UNPAID_BYTES_MAX: usize = 512;
+/// A bug: the holder of an action dropped it unsettled.
+#[derive(Debug, Error)]
+#[error("an action was abandoned without an outcome")]
+pub(crate) struct NoOutcome;
 
-/// How an action ended, as its caller is told.
-pub(crate) struct Ended {
+/// The end of an action, as the answer shows it.
+pub(crate) struct CallerResult {
     pub(crate) outcome: Result<ActionOutcome, ApiError>,
-    /// Room for the provider's body.
-    pub(crate) room: Option<Permit>,
-    pub(crate) told: Told,
+    /// Covers the memory of the provider's body.
+    pub(crate) permit: Option<Permit>,
+    pub(crate) freshness: Freshness,
 }
 
-/// How often a caller was answered so.
+/// Whether the same action was answered before.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// This is the first time.
-    First,
-    /// It is what was answered before.
-    Again,
+pub(crate) enum Freshness {
+    New,
+    /// The outcome comes from the memory for ids.
+    Replayed,
 }
 
-impl Ended {
-    /// With room for the body of the outcome, or a short body in its place where there is no room.
-    fn paid(outcome: Result<ActionOutcome, ApiError>, admission: &Arc<Admission>) -> Self {
+impl CallerResult {
+    /// A result with a permit for the provider's body. Without room for one, a short body replaces it.
+    fn with_permit(outcome: Result<ActionOutcome, ApiError>, admission: &Arc<Admission>) -> Self {
         let bytes = outcome.as_ref().map_or(0, ActionOutcome::body_bytes);
-        if bytes <= UNPAID_BYTES_MAX {
+        if bytes <= UNPERMITTED_BYTES_MAX {
             return outcome.into();
         }
         match admission.try_admit(0, bytes as u64) {
             None => outcome.map(|outcome| outcome.abridged()).into(),
-            room => Self {
-                room,
+            permit => Self {
+                permit,
                 ..outcome.into()
             },
         }
     }
 }
 
-impl From<Result<ActionOutcome, ApiError>> for Ended {
+impl From<Result<ActionOutcome, ApiError>> for CallerResult {
     fn from(outcome: Result<ActionOutcome, ApiError>) -> Self {
         Self {
             outcome,
-            room: None,
-            told: Told::First,
+            permit: None,
+            freshness: Freshness::New,
         }
     }
 }
 
 /// All loans of the source.
-pub(crate) struct Loans {
+pub(crate) struct CallerLoans {
     admission: Arc<Admission>,
     open: AtomicU32,
-    /// Once cancelled, whoever gives an action up does so because the process ends.
+    /// Once cancelled, abandoned actions are answered with `SHUTTING_DOWN`.
     stop: CancellationToken,
 }
 
-impl Loans {
+impl CallerLoans {
     pub(crate) fn new(admission: Arc<Admission>, stop: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             admission,
@@ -77,36 +80,60 @@ impl Loans {
         })
     }
 
-    /// An origin for so many loans, and where all their ends arrive together.
+    /// An origin for `count` loans, and the channel that delivers all their results together.
     pub(crate) fn lend(
         self: &Arc<Self>,
         count: usize,
-    ) -> (Arc<dyn Origin>, oneshot::Receiver<Vec<Ended>>) {
+    ) -> (Arc<dyn Origin>, oneshot::Receiver<Vec<CallerResult>>) {
         let this = self.clone();
         this.open
             .fetch_add(u32::try_from(count).unwrap_or(u32::MAX), Relaxed);
-        let (origin, ended) = Replies::expect_as(count, move |settled| {
+        let (origin, results) = Replies::expect_as(count, move |settled| {
             this.open.fetch_sub(1, Relaxed);
-            match settled {
-                Settled::Retry {
-                    refusal: Refusal::Abandoned,
-                    ..
-                } if this.stop.is_cancelled() => Err(ApiError::shutting_down()).into(),
-                settled => {
-                    let told = match settled {
-                        Settled::Remembered(_) => Told::Again,
-                        _ => Told::First,
-                    };
-                    let ended = Ended::paid(outcome_of(settled), &this.admission);
-                    Ended { told, ..ended }
-                }
-            }
+            this.result_of(settled)
         });
-        (origin, ended)
+        (origin, results)
     }
 
-    /// How many actions have not come to their end.
+    fn result_of(&self, settled: Settled) -> CallerResult {
+        let abandoned = Refusal::Abandoned;
+        if self.stop.is_cancelled()
+            && matches!(settled, Settled::Retry { refusal, .. } if refusal == abandoned)
+        {
+            return Err(ApiError::shutting_down()).into();
+        }
+        let freshness = match settled {
+            Settled::Remembered(_) => Freshness::Replayed,
+            _ => Freshness::New,
+        };
+        let result = CallerResult::with_permit(outcome_of(settled), &self.admission);
+        CallerResult {
+            freshness,
+            ..result
+        }
+    }
+
+    /// How many loans are not settled yet.
     pub(crate) fn open(&self) -> u32 {
         self.open.load(Relaxed)
+    }
+}
+
+/// The outcome of a settled loan, or the error that replaces it.
+fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
+    match settled {
+        Settled::Done(outcome) | Settled::Remembered(outcome) => Ok(outcome),
+        // The policy of this source prevents dead letters, but an unexpected one still has a correct answer.
+        Settled::DeadLettered(letter) => Ok(ActionOutcome::Failed(Failure {
+            code: FailureCode::ExecutionFailed,
+            message: letter.message.clone(),
+            retryable: false,
+            attempts: letter.attempts,
+        })),
+        Settled::Retry { after, refusal, .. } => {
+            Err(ApiError::of_refusal(refusal, after, &NoOutcome))
+        }
+        // An action whose caller waits is never redelivered.
+        Settled::Later { .. } => Err(ApiError::internal(&NoOutcome)),
     }
 }

@@ -1,11 +1,11 @@
-//! What both endpoints do with a request before there is an action: read it within the bounds, and admit what has come
-//! of it.
+//! The part of a request that both endpoints share: its query, its body within the limits, and the envelope of an
+//! action.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_connect_http::{ApiError, Room, read_json_into};
-use acteon_core::decode::{DecodeError, Defaults, Draft};
+use acteon_connect_http::{ApiError, MemoryBudget, read_json_within};
+use acteon_core::decode::{Defaults, Draft};
 use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
 use acteon_core::{Admission, Caller, Envelope, Labels, Memory, Permit, Policy};
@@ -14,62 +14,65 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::source::HttpSource;
 
-/// How long a refused client shall wait.
+/// How long a refused client must wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest `traceparent` or `tracestate` that is taken over.
+/// The longest `traceparent` or `tracestate` that is copied to an action.
 const TRACE_BYTES_MAX: usize = 512;
 
 /// The query of both endpoints.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Asked {
-    /// True: say what would happen, and let nothing happen.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DispatchQuery {
+    /// Evaluates the rules without changing anything.
     #[serde(default)]
+    #[param(required = false, default = false)]
     pub(crate) dry_run: bool,
 }
 
-/// What all actions of one request share.
-pub(crate) struct Provenance {
+/// The parts of a request that its actions share.
+pub(crate) struct ReceivedRequest {
     pub(crate) body: Bytes,
-    /// Holds the room that was taken while the body came.
-    pub(crate) room: BodyRoom,
-    /// From the request's headers, for actions that say nothing themselves.
+    /// Covers the bytes reserved while the body arrived.
+    pub(crate) permit: BodyPermit,
+    /// The request's trace headers, for actions without a trace context.
     pub(crate) trace: Labels,
     pub(crate) received_at: Timestamp,
-    /// For actions without one.
+    /// For actions without an id.
     pub(crate) ids: Ids,
 }
 
-/// Room in flight for a body, as much as has come of it.
-pub(crate) struct BodyRoom {
+/// A permit that grows while the body arrives.
+pub(crate) struct BodyPermit {
     admission: Arc<Admission>,
-    patience: Duration,
+    timeout: Duration,
     permit: Option<Permit>,
 }
 
-impl BodyRoom {
+impl BodyPermit {
     fn bytes(&self) -> u64 {
         self.permit.as_ref().map_or(0, Permit::bytes)
     }
 
-    /// Room for so many actions in so many bytes, with what is there already.
+    /// Extends the permit to this many actions of this many bytes in total.
     pub(crate) async fn admit(mut self, actions: usize, bytes: u64) -> Result<Permit, ApiError> {
         let actions = u32::try_from(actions).unwrap_or(u32::MAX);
         let missing = self.missing(bytes.saturating_sub(self.bytes()));
-        self.take_more(actions, missing).await?;
+        self.extend(actions, missing).await?;
         self.permit.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))
     }
 
-    /// As many of these bytes as there is room for at all: what is larger than that takes all the room, alone.
+    /// Limits `bytes` to the size of the admission. So a larger request takes all of it and runs alone.
     fn missing(&self, bytes: u64) -> u64 {
         let most = u64::from(self.admission.bytes_max());
         bytes.min(most.saturating_sub(self.bytes()))
     }
 
-    async fn take_more(&mut self, actions: u32, bytes: u64) -> Result<(), ApiError> {
-        let admitted = self.admission.admit_within(actions, bytes, self.patience);
+    async fn extend(&mut self, actions: u32, bytes: u64) -> Result<(), ApiError> {
+        let admitted = self.admission.admit_within(actions, bytes, self.timeout);
         let more = admitted.await;
         let more = more.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))?;
         match &mut self.permit {
@@ -80,50 +83,50 @@ impl BodyRoom {
     }
 }
 
-impl Room for BodyRoom {
-    async fn take(&mut self, bytes: u64) -> Result<(), ApiError> {
-        self.take_more(0, self.missing(bytes)).await
+impl MemoryBudget for BodyPermit {
+    async fn reserve(&mut self, bytes: u64) -> Result<(), ApiError> {
+        self.extend(0, self.missing(bytes)).await
     }
 
-    fn give_back(&mut self) {
+    fn release(&mut self) {
         self.permit = None;
     }
 }
 
 impl HttpSource {
-    /// What the request holds: the whole body, which is declared to be JSON, and where it came from.
-    pub(crate) async fn read(&self, request: Request) -> Result<Provenance, ApiError> {
+    /// Reads the whole body, which must be declared as JSON.
+    pub(crate) async fn read(&self, request: Request) -> Result<ReceivedRequest, ApiError> {
         let trace = trace_of(request.headers());
-        let mut room = BodyRoom {
+        let mut permit = BodyPermit {
             admission: self.context.admission.clone(),
-            patience: self.context.admission_timeout,
+            timeout: self.context.admission_timeout,
             permit: None,
         };
-        let body = read_json_into(request, &mut room).await?;
+        let body = read_json_within(request, &mut permit).await?;
         let received_at = self.context.clock.now();
-        Ok(Provenance {
+        Ok(ReceivedRequest {
             body,
-            room,
+            permit,
             trace,
             received_at,
             ids: Ids::at(received_at),
         })
     }
 
-    /// The action as it goes on loan: in its box from the start, for it is large and moves often. It shares the memory of
-    /// its request, of which nobody asks for more than the payload: whoever is answered gets no dead letter.
+    /// The envelope of an action, boxed from the start because it is large and moves often. It shares the memory of its
+    /// request and leaves `raw` empty, because an action that is answered never becomes a dead letter.
     pub(crate) fn envelope(
         &self,
         draft: Draft,
-        from: &mut Provenance,
+        request: &mut ReceivedRequest,
     ) -> Result<Box<Envelope>, ApiError> {
-        let now = from.received_at;
+        let now = request.received_at;
         let id_given = draft.has_id();
         let mut action = draft
-            .complete(&Defaults::default(), || from.ids.text(), now)
-            .map_err(|error| refusal_of(&error))?;
-        if action.trace_context.is_empty() && !from.trace.is_empty() {
-            action.trace_context = from.trace.clone();
+            .complete(&Defaults::default(), || request.ids.text(), now)
+            .map_err(|error| ApiError::from(&error))?;
+        if action.trace_context.is_empty() && !request.trace.is_empty() {
+            action.trace_context = request.trace.clone();
         }
         Ok(Box::new(Envelope {
             action,
@@ -143,13 +146,6 @@ impl HttpSource {
     }
 }
 
-pub(crate) fn refusal_of(error: &DecodeError) -> ApiError {
-    match error {
-        DecodeError::Json { .. } => ApiError::invalid_json(error.to_string()),
-        DecodeError::Action { .. } => ApiError::invalid_action(error.to_string()),
-    }
-}
-
 /// The W3C trace headers.
 fn trace_of(headers: &HeaderMap) -> Labels {
     let header = |name: &'static str| {
@@ -161,7 +157,7 @@ fn trace_of(headers: &HeaderMap) -> Labels {
             .into_iter()
             .flatten()
             .collect(),
-        // A state without a parent belongs to nothing.
+        // A `tracestate` has no meaning without a `traceparent`.
         None => Labels::default(),
     }
 }

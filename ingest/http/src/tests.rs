@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_connect_http::{Mannered, Manners, with_manners};
+use acteon_connect_http::ApiService;
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, Rulebook, RulesError, RulesInForce,
 };
@@ -31,20 +31,20 @@ use tower::ServiceExt;
 
 use crate::{HttpContext, HttpSource};
 
-/// A source over a pipeline that a test chose.
+/// A source over a test's own pipeline.
 struct Api {
     source: Arc<HttpSource>,
-    router: Mannered,
-    rulebook: Arc<AskedRulebook>,
+    router: ApiService,
+    rulebook: Arc<RecordingRulebook>,
 }
 
 fn api(intake: Arc<dyn Intake>) -> Api {
     api_with(intake, |_| {})
 }
 
-/// As [`api`], with the context changed.
+/// The API with a changed context.
 fn api_with(intake: Arc<dyn Intake>, change: impl FnOnce(&mut HttpContext)) -> Api {
-    let rulebook = Arc::new(AskedRulebook::default());
+    let rulebook = Arc::new(RecordingRulebook::default());
     let mut context = HttpContext {
         intake,
         admission: Admission::new(10_000, 256 << 20),
@@ -58,11 +58,9 @@ fn api_with(intake: Arc<dyn Intake>, change: impl FnOnce(&mut HttpContext)) -> A
         stop: CancellationToken::new(),
     };
     change(&mut context);
-    let manners = Manners {
-        body_bytes_max: context.body_bytes_max,
-    };
+    let body_bytes_max = context.body_bytes_max;
     let source = HttpSource::new(context);
-    let router = with_manners(source.routes().into(), manners);
+    let router = ApiService::new(source.routes().into(), body_bytes_max);
     Api {
         source,
         router,
@@ -98,26 +96,26 @@ fn posting(path: &str, body: impl Into<Body>) -> Request {
         .unwrap()
 }
 
-/// An action of this id on the wire.
+/// The JSON of an action with this id.
 fn wire(id: &str) -> String {
     let action = acteon_testkit::action(id).build();
     serde_json::to_string(&action).unwrap()
 }
 
-/// An action of this id with this payload on the wire.
+/// The JSON of an action with this id and payload.
 fn wire_with(id: &str, payload: &str) -> String {
     wire(id).replace("\"payload\":{}", &format!("\"payload\":{payload}"))
 }
 
-/// Says of each action that it would be allowed, unless it knows no state, and remembers which it was asked about at once.
+/// Allows every action unless `without_state` is set, and records the ids of each dry run.
 #[derive(Default)]
-struct AskedRulebook {
-    asked: Mutex<Vec<Vec<String>>>,
+struct RecordingRulebook {
+    dry_runs: Mutex<Vec<Vec<String>>>,
     without_state: AtomicBool,
 }
 
 #[async_trait]
-impl Rulebook for AskedRulebook {
+impl Rulebook for RecordingRulebook {
     fn rules(&self) -> RulesInForce {
         unreachable!("dispatching does not list rules")
     }
@@ -136,7 +134,7 @@ impl Rulebook for AskedRulebook {
 
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
         let ids = actions.iter().map(|action| action.id.to_string());
-        self.asked.lock().push(ids.collect());
+        self.dry_runs.lock().push(ids.collect());
         if self.without_state.load(Relaxed) {
             return Err(StateError::Unavailable("the test cut it off".into()));
         }

@@ -4,61 +4,34 @@ use std::sync::Arc;
 
 use acteon_core::Receipt;
 use acteon_core::delivery::Position;
-use acteon_ingest_kit::{Begun, Place, Watermark};
+use acteon_ingest_kit::{EpochOffset, EpochOrigin, OffsetStatus, Watermark};
 use rdkafka::Message;
 
-use crate::context::{Inbox, Report};
+use crate::client_report::{ClientReport, ClientStats, SessionInbox};
 use crate::ranges::Ranges;
-use crate::seen::{Met, ReadFrom, Seen};
-use crate::starts::{Extent, Start};
-
-type Lender = acteon_ingest_kit::Lender<Report>;
-
-/// Records that are not due yet, by number and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Undue {
-    pub(crate) records: usize,
-    pub(crate) bytes: u64,
-}
-
-impl Undue {
-    pub(crate) fn add(&mut self, bytes: u64) {
-        self.records += 1;
-        self.bytes += bytes;
-    }
-
-    pub(crate) fn remove(&mut self, bytes: u64) {
-        self.records -= 1;
-        self.bytes -= bytes;
-    }
-
-    fn reaches(self, max: Self) -> bool {
-        self.records >= max.records || self.bytes >= max.bytes
-    }
-
-    fn is_over_half(self, max: Self) -> bool {
-        self.records > max.records / 2 || self.bytes > max.bytes / 2
-    }
-}
+use crate::seen::{Continuity, ReadFrom, SeenRecords};
+use crate::start_point::{Extent, StartPoint};
+use crate::undue::UndueRecords;
 
 /// A partition, from its assignment until it is given up.
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
     pub(crate) number: i32,
     pub(crate) mark: Watermark,
-    pub(crate) lender: Arc<Lender>,
+    pub(crate) origin: Arc<EpochOrigin<ClientReport>>,
     /// Handed in or being published, and not settled.
     pub(crate) on_loan: usize,
-    /// One past the last offset lent out. Everything below drains before the partition is given up. Otherwise records
-    /// of other keys that are settled there would be delivered again.
+    /// One past the last offset lent out. Everything below drains before the partition is given up, including records
+    /// that wait behind a key. Each one left behind would be a gap between the settled ranges of the commit, and about
+    /// 700 ranges fit in it: settled records in further ranges are delivered again.
     lent_end: u64,
     /// Records read from a delayed path topic that are not due yet.
-    pub(crate) undue: Undue,
+    pub(crate) undue: UndueRecords,
     /// The broker has asked for the partition back: it is not read any more.
     pub(crate) revoking: bool,
     pub(crate) paused: bool,
     stream: Arc<str>,
-    seen: Seen,
+    seen: SeenRecords,
     commits: Commits,
 }
 
@@ -72,13 +45,13 @@ struct Commits {
     confirmed: Option<Extent>,
 }
 
-/// The result of reading a record.
+/// What to do with a record that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum RecordStatus {
     /// It must be settled.
-    Fresh(Place),
+    Fresh(EpochOffset),
     /// It was begun before, or its partition is being given up.
-    Known,
+    Repeated,
     /// It was settled before a restart: more can be committed.
     Settled,
     /// The topic was recreated.
@@ -87,7 +60,7 @@ pub(crate) enum Taken {
 
 /// How far a partition is settled, ready to be committed.
 #[derive(Clone, Debug)]
-pub(crate) struct Uncommitted {
+pub(crate) struct PartitionCommit {
     pub(crate) epoch: u32,
     pub(crate) topic: Arc<str>,
     pub(crate) number: i32,
@@ -106,28 +79,28 @@ impl Partition {
     }
 
     /// Registers a record that was read.
-    pub(crate) fn take_up(&mut self, record: &impl Message) -> Taken {
-        match self.seen.meet(record) {
-            Met::Next => self.begin(record.offset()),
-            Met::Recreated(from) => Taken::Recreated(from),
+    pub(crate) fn take_up(&mut self, record: &impl Message) -> RecordStatus {
+        match self.seen.check(record) {
+            Continuity::Next => self.begin(record.offset()),
+            Continuity::Recreated(from) => RecordStatus::Recreated(from),
         }
     }
 
-    fn begin(&mut self, offset: i64) -> Taken {
+    fn begin(&mut self, offset: i64) -> RecordStatus {
         let offset = u64::try_from(offset).unwrap_or(0);
         if self.revoking {
-            return Taken::Known;
+            return RecordStatus::Repeated;
         }
-        let epoch = self.lender.epoch;
+        let epoch = self.origin.epoch;
         match self.mark.begin(offset) {
-            Begun::Fresh => Taken::Fresh(Place { epoch, offset }),
-            Begun::Known => Taken::Known,
-            Begun::Settled => Taken::Settled,
+            OffsetStatus::Fresh => RecordStatus::Fresh(EpochOffset { epoch, offset }),
+            OffsetStatus::Repeated => RecordStatus::Repeated,
+            OffsetStatus::Settled => RecordStatus::Settled,
         }
     }
 
     /// Takes the extent that is settled and not yet sent to the broker. Counts it as sent.
-    fn take_uncommitted(&mut self) -> Option<Uncommitted> {
+    fn take_uncommitted(&mut self) -> Option<PartitionCommit> {
         let mut settled = self.settled()?;
         let is_sent = |sent: &Extent| sent.is_as_far_as(&settled);
         if self.commits.sent.as_ref().is_some_and(is_sent) {
@@ -135,7 +108,7 @@ impl Partition {
         }
         settled.landmark = self.seen.landmark(settled.position);
         self.commits.sent = Some(settled.clone());
-        Some(Uncommitted {
+        Some(PartitionCommit {
             settled,
             ..self.committed()
         })
@@ -150,15 +123,26 @@ impl Partition {
         })
     }
 
-    fn committed(&self) -> Uncommitted {
+    fn committed(&self) -> PartitionCommit {
         let confirmed = self.commits.confirmed.clone();
-        Uncommitted {
-            epoch: self.lender.epoch,
+        PartitionCommit {
+            epoch: self.origin.epoch,
             topic: self.topic.clone(),
             number: self.number,
             settled: confirmed.clone().unwrap_or_default(),
             confirmed,
         }
+    }
+
+    /// How many records are not settled: exact once everything readable has been read, otherwise the number of offsets
+    /// left. `None` while the client does not know the end.
+    pub(crate) fn lag(&self, stats: &ClientStats) -> Option<u64> {
+        let offsets = stats.offsets(&self.topic, self.number)?;
+        if offsets.is_all_delivered(self.paused) {
+            return Some(self.mark.unsettled() as u64);
+        }
+        let end = offsets.readable_end()?;
+        Some(end.saturating_sub(self.mark.position()?))
     }
 
     /// The extent the broker last confirmed.
@@ -190,10 +174,10 @@ impl Partition {
     }
 
     /// Counts a record as lent out.
-    pub(crate) fn lend(&mut self, place: Place) -> Receipt {
+    pub(crate) fn lend(&mut self, at: EpochOffset) -> Receipt {
         self.on_loan += 1;
-        self.lent_end = self.lent_end.max(place.offset + 1);
-        Receipt::new(self.lender.clone(), place.offset)
+        self.lent_end = self.lent_end.max(at.offset + 1);
+        Receipt::new(self.origin.clone(), at.offset)
     }
 
     /// Settles a record.
@@ -202,7 +186,7 @@ impl Partition {
     }
 
     /// True if the partition itself needs a pause: too many of its records are unsettled or not due yet.
-    pub(crate) fn is_strained(&self, undue_max: Undue) -> bool {
+    pub(crate) fn is_strained(&self, undue_max: UndueRecords) -> bool {
         match self.paused {
             true => !self.mark.is_narrow() || self.undue.is_over_half(undue_max),
             false => self.mark.is_wide() || self.undue.reaches(undue_max),
@@ -220,12 +204,12 @@ pub(crate) struct Assignment {
     /// The index of the last record's partition: the next record is usually in the same one.
     last: usize,
     next_epoch: u32,
-    inbox: Arc<Inbox>,
+    inbox: Arc<SessionInbox>,
     span_max: usize,
 }
 
 impl Assignment {
-    pub(crate) fn new(inbox: Arc<Inbox>, span_max: usize) -> Self {
+    pub(crate) fn new(inbox: Arc<SessionInbox>, span_max: usize) -> Self {
         Self {
             partitions: Vec::new(),
             last: 0,
@@ -236,9 +220,11 @@ impl Assignment {
     }
 
     /// Adds a partition under a fresh epoch.
-    pub(crate) fn add(&mut self, start: &Start) {
-        let (topic, number, settled) = (&start.topic, start.number, &start.settled);
-        let lender = Lender {
+    pub(crate) fn add(&mut self, start: &StartPoint) {
+        let topic = &start.topic;
+        let number = start.number;
+        let settled = &start.settled;
+        let origin = EpochOrigin {
             epoch: self.next_epoch,
             inbox: self.inbox.clone(),
         };
@@ -247,14 +233,14 @@ impl Assignment {
             topic: topic.as_str().into(),
             number,
             mark: Watermark::resuming(settled.position, settled.beyond.as_slice(), self.span_max),
-            lender: Arc::new(lender),
+            origin: Arc::new(origin),
             on_loan: 0,
             lent_end: 0,
-            undue: Undue::default(),
+            undue: UndueRecords::default(),
             revoking: false,
             paused: false,
             stream: format!("kafka:{topic}/{number}").into(),
-            seen: Seen::new(start),
+            seen: SeenRecords::new(start),
             commits: Commits {
                 sent: Some(settled.clone()),
                 confirmed: Some(settled.clone()),
@@ -266,9 +252,10 @@ impl Assignment {
     /// the position settled in the former topic.
     pub(crate) fn renew(&mut self, topic: &str, number: i32, position: u64) -> Option<u64> {
         let former = self.remove(topic, number)?;
-        self.add(&Start::recreated(topic, number, position));
+        self.add(&StartPoint::recreated(topic, number, position));
         let partition = self.partitions.last_mut()?;
-        (partition.paused, partition.revoking) = (former.paused, former.revoking);
+        partition.paused = former.paused;
+        partition.revoking = former.revoking;
         partition.commits = Commits {
             sent: None,
             confirmed: None,
@@ -282,8 +269,8 @@ impl Assignment {
         for partition in &mut self.partitions {
             partition.seen.begin_batch();
             partition.stream = Arc::from(&*partition.stream);
-            partition.lender = Arc::new(Lender {
-                epoch: partition.lender.epoch,
+            partition.origin = Arc::new(EpochOrigin {
+                epoch: partition.origin.epoch,
                 inbox: self.inbox.clone(),
             });
         }
@@ -297,7 +284,7 @@ impl Assignment {
 
     /// Removes the partition of an epoch.
     pub(crate) fn remove_epoch(&mut self, epoch: u32) -> Option<Partition> {
-        let at = self.iter().position(|p| p.lender.epoch == epoch)?;
+        let at = self.iter().position(|p| p.origin.epoch == epoch)?;
         Some(self.partitions.remove(at))
     }
 
@@ -309,13 +296,13 @@ impl Assignment {
         self.partitions.get_mut(self.last)
     }
 
-    /// The partition of `place`; `None` when that assignment is over.
-    pub(crate) fn of(&mut self, place: Place) -> Option<&mut Partition> {
-        self.of_epoch(place.epoch)
+    /// The partition of the record; `None` when that assignment is over.
+    pub(crate) fn of(&mut self, at: EpochOffset) -> Option<&mut Partition> {
+        self.of_epoch(at.epoch)
     }
 
     fn of_epoch(&mut self, epoch: u32) -> Option<&mut Partition> {
-        let of = |partition: &Partition| partition.lender.epoch;
+        let of = |partition: &Partition| partition.origin.epoch;
         let found = self.partitions.binary_search_by_key(&epoch, of);
         self.partitions.get_mut(found.ok()?)
     }
@@ -336,7 +323,7 @@ impl Assignment {
 
     /// How many records are begun, and neither settled nor waiting until they are due.
     pub(crate) fn in_work(&self) -> usize {
-        let in_work = |p: &Partition| p.mark.unsettled().saturating_sub(p.undue.records);
+        let in_work = |p: &Partition| p.mark.unsettled().saturating_sub(p.undue.count);
         self.iter().map(in_work).sum()
     }
 
@@ -355,21 +342,21 @@ impl Assignment {
     }
 
     /// Takes the extents that are settled and not yet sent to the broker. Counts them as sent.
-    pub(crate) fn take_uncommitted(&mut self) -> Vec<Uncommitted> {
+    pub(crate) fn take_uncommitted(&mut self) -> Vec<PartitionCommit> {
         let partitions = self.partitions.iter_mut();
         partitions.filter_map(Partition::take_uncommitted).collect()
     }
 
     /// All extents that the broker should know.
-    pub(crate) fn committed(&self) -> Vec<Uncommitted> {
+    pub(crate) fn committed(&self) -> Vec<PartitionCommit> {
         let known = self.iter().filter(|p| p.confirmed().is_some());
         known.map(Partition::committed).collect()
     }
 
     /// Records that the broker accepted these commits. Returns by how many offsets the committed positions advanced.
-    pub(crate) fn confirm(&mut self, sent: &[Uncommitted]) -> u64 {
+    pub(crate) fn confirm(&mut self, sent: &[PartitionCommit]) -> u64 {
         let mut moved = 0;
-        for Uncommitted { epoch, settled, .. } in sent {
+        for PartitionCommit { epoch, settled, .. } in sent {
             if let Some(partition) = self.of_epoch(*epoch) {
                 let before = partition.confirmed().map_or(0, |c| c.position);
                 moved += settled.position.saturating_sub(before);

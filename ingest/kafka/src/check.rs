@@ -10,7 +10,7 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaConfRes;
 
 use crate::config::KafkaConfig;
-use crate::member::{Member, Prefetch};
+use crate::member::{GroupMember, Prefetch};
 
 /// Replaces values in messages.
 const HIDDEN: &str = "***";
@@ -21,7 +21,7 @@ const HIDDEN: &str = "***";
 /// The client library's error, without values.
 pub(crate) fn clients(options: &KafkaConfig) -> Result<(), BuildError> {
     let refused = |error| refused(&error, options);
-    let member = Member::OfTopics(0);
+    let member = GroupMember::OfTopics(0);
     let reading = options.consumer("check", member, Prefetch::of(0, 1));
     consumer(reading).map_err(refused)?;
     producer(options.producer("check")).map_err(refused)
@@ -53,16 +53,20 @@ pub(crate) fn refused(error: &KafkaError, options: &KafkaConfig) -> BuildError {
             BuildError::at(format!("client.{property}"), message)
         }
         KafkaError::ClientConfig(_, _, property, _) => {
-            let message = "the Kafka client does not take this value";
+            let message = "the Kafka client does not accept this value";
             BuildError::at(format!("client.{property}"), message)
         }
         KafkaError::ClientCreation(reason) => {
             let reason = without_values(reason, options);
-            let message =
-                format!("the Kafka client does not take these properties together: {reason}");
+            let message = format!(
+                "the Kafka client does not accept this combination of properties: {reason}"
+            );
             BuildError::at("client", message)
         }
-        _ => BuildError::at("client", "the Kafka client does not take these properties"),
+        _ => BuildError::at(
+            "client",
+            "the Kafka client does not accept these properties",
+        ),
     }
 }
 

@@ -12,28 +12,29 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::assignment::{Assignment, Uncommitted};
+use crate::assignment::{Assignment, PartitionCommit};
 use crate::context::Context;
-use crate::source::Shared;
-use crate::starts::{self, METADATA_BYTES_MAX};
+use crate::member_context::MemberContext;
+use crate::start_point::METADATA_BYTES_MAX;
+use crate::starts;
 
 /// How long a settled record waits to be committed together with others.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The delay before a failed commit is repeated.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How long the broker may take to return its committed offsets.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the committed offsets are fetched while there is nothing to commit.
-const ASKED_EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The result of a commit.
-pub(crate) struct Sent {
-    places: Vec<Uncommitted>,
-    result: Result<(), NotCommitted>,
+pub(crate) struct CommitResult {
+    commits: Vec<PartitionCommit>,
+    result: Result<(), CommitError>,
 }
 
 /// Why a commit failed.
-enum NotCommitted {
+enum CommitError {
     Failed(KafkaError),
     /// These epochs were committed, but the broker has no offset for them any more.
     Forgotten(Vec<u32>),
@@ -41,24 +42,27 @@ enum NotCommitted {
 
 /// Sends commits, one after another.
 pub(crate) struct Committer<'a> {
-    shared: &'a Shared,
+    shared: &'a MemberContext,
     consumer: &'a Arc<StreamConsumer<Context>>,
     due: Option<Instant>,
     /// When the broker last got a commit or a request for its offsets.
-    asked_at: Instant,
+    last_request_at: Instant,
     /// The commit on its way.
-    sending: Option<BoxFuture<'static, Sent>>,
+    sending: Option<BoxFuture<'static, CommitResult>>,
     /// How much metadata the broker accepts.
     metadata_bytes_max: usize,
 }
 
 impl<'a> Committer<'a> {
-    pub(crate) fn new(shared: &'a Shared, consumer: &'a Arc<StreamConsumer<Context>>) -> Self {
+    pub(crate) fn new(
+        shared: &'a MemberContext,
+        consumer: &'a Arc<StreamConsumer<Context>>,
+    ) -> Self {
         Self {
             shared,
             consumer,
             due: None,
-            asked_at: Instant::now(),
+            last_request_at: Instant::now(),
             sending: None,
             metadata_bytes_max: METADATA_BYTES_MAX,
         }
@@ -85,38 +89,38 @@ impl<'a> Committer<'a> {
             return;
         }
         self.due = None;
-        let places = assignment.take_uncommitted();
-        if !places.is_empty() {
-            self.send(places, now);
+        let commits = assignment.take_uncommitted();
+        if !commits.is_empty() {
+            self.send(commits, now);
         }
     }
 
     /// Checks now and then, while there is nothing else to send, that the broker still knows the commits.
-    pub(crate) fn ask(&mut self, now: Instant, assignment: &Assignment) {
+    pub(crate) fn check(&mut self, now: Instant, assignment: &Assignment) {
         let is_idle = self.sending.is_none() && self.due.is_none();
-        if is_idle && now >= self.asked_at + ASKED_EVERY {
+        if is_idle && now >= self.last_request_at + CHECK_INTERVAL {
             self.send(assignment.committed(), now);
         }
     }
 
-    fn send(&mut self, places: Vec<Uncommitted>, now: Instant) {
-        self.asked_at = now;
+    fn send(&mut self, commits: Vec<PartitionCommit>, now: Instant) {
+        self.last_request_at = now;
         let consumer = self.consumer.clone();
         let metadata_bytes_max = self.metadata_bytes_max;
         self.sending = Some(Box::pin(async move {
             let sent = spawn_blocking(move || {
-                let result = commit(&consumer, &places, metadata_bytes_max);
-                Sent { places, result }
+                let result = commit(&consumer, &commits, metadata_bytes_max);
+                CommitResult { commits, result }
             });
-            sent.await.unwrap_or_else(|_| Sent {
-                places: Vec::new(),
-                result: Err(NotCommitted::Failed(KafkaError::Canceled)),
+            sent.await.unwrap_or_else(|_| CommitResult {
+                commits: Vec::new(),
+                result: Err(CommitError::Failed(KafkaError::Canceled)),
             })
         }));
     }
 
     /// The result of the commit on its way. Pending if there is none.
-    pub(crate) async fn answered(&mut self) -> Sent {
+    pub(crate) async fn sent(&mut self) -> CommitResult {
         match &mut self.sending {
             Some(sending) => {
                 let sent = sending.await;
@@ -128,37 +132,37 @@ impl<'a> Committer<'a> {
     }
 
     /// Handles the result of a commit. Returns the epochs whose commits the broker has forgotten.
-    pub(crate) fn sent(
+    pub(crate) fn handle(
         &mut self,
-        sent: Sent,
+        sent: CommitResult,
         assignment: &mut Assignment,
         now: Instant,
     ) -> Vec<u32> {
         match sent.result {
             Ok(()) => {
-                let records = assignment.confirm(&sent.places);
+                let records = assignment.confirm(&sent.commits);
                 self.shared.events.committed(records);
                 return Vec::new();
             }
-            Err(NotCommitted::Failed(error)) => {
+            Err(CommitError::Failed(error)) => {
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
                     self.metadata_bytes_max = 0;
                 }
                 self.shared.events.commit_failed(&error);
             }
-            Err(NotCommitted::Forgotten(epochs)) => return epochs,
+            Err(CommitError::Forgotten(epochs)) => return epochs,
         }
         assignment.commit_failed();
-        self.due = Some(now + AGAIN);
+        self.due = Some(now + RETRY_DELAY);
         Vec::new()
     }
 
     /// Commits without waiting for the result, when the session ends or gives up partitions. If the commit fails,
     /// records are delivered again.
     pub(crate) fn send_and_forget(&self, assignment: &mut Assignment) {
-        let places = assignment.take_uncommitted();
-        if !places.is_empty() {
-            let list = list_of(&places, self.metadata_bytes_max);
+        let commits = assignment.take_uncommitted();
+        if !commits.is_empty() {
+            let list = list_of(&commits, self.metadata_bytes_max);
             let sent = list.and_then(|list| self.consumer.commit(&list, CommitMode::Async));
             self.shared.events.called("commit", &sent);
         }
@@ -169,49 +173,57 @@ impl<'a> Committer<'a> {
 /// topic must not get the offsets of the former one.
 fn commit(
     consumer: &StreamConsumer<Context>,
-    places: &[Uncommitted],
+    commits: &[PartitionCommit],
     metadata_bytes_max: usize,
-) -> Result<(), NotCommitted> {
-    let forgotten = forgotten(consumer, places).map_err(NotCommitted::Failed)?;
+) -> Result<(), CommitError> {
+    let forgotten = forgotten(consumer, commits).map_err(CommitError::Failed)?;
     if !forgotten.is_empty() {
-        return Err(NotCommitted::Forgotten(forgotten));
+        return Err(CommitError::Forgotten(forgotten));
     }
-    let is_news = |place: &&Uncommitted| place.confirmed.as_ref() != Some(&place.settled);
-    let list = list_of(places.iter().filter(is_news), metadata_bytes_max);
+    let is_new = |commit: &&PartitionCommit| commit.confirmed.as_ref() != Some(&commit.settled);
+    let list = list_of(commits.iter().filter(is_new), metadata_bytes_max);
     let sent = list.and_then(|list| match list.count() {
         0 => Ok(()),
         _ => consumer.commit(&list, CommitMode::Sync),
     });
-    sent.map_err(NotCommitted::Failed)
+    sent.map_err(CommitError::Failed)
 }
 
 /// The epochs for which the broker should have a commit and has none.
-fn forgotten(consumer: &StreamConsumer<Context>, places: &[Uncommitted]) -> KafkaResult<Vec<u32>> {
+fn forgotten(
+    consumer: &StreamConsumer<Context>,
+    commits: &[PartitionCommit],
+) -> KafkaResult<Vec<u32>> {
     let mut list = TopicPartitionList::new();
-    let known: Vec<&Uncommitted> = places.iter().filter(|p| p.confirmed.is_some()).collect();
-    for place in &known {
-        list.add_partition(&place.topic, place.number);
+    let known: Vec<&PartitionCommit> = commits.iter().filter(|p| p.confirmed.is_some()).collect();
+    for commit in &known {
+        list.add_partition(&commit.topic, commit.number);
     }
     if known.is_empty() {
         return Ok(Vec::new());
     }
-    let list = consumer.committed_offsets(list, PATIENCE)?;
-    let is_gone = |place: &&Uncommitted| {
-        let element = list.find_partition(&place.topic, place.number);
+    let list = consumer.committed_offsets(list, REQUEST_TIMEOUT)?;
+    let is_gone = |commit: &&PartitionCommit| {
+        let element = list.find_partition(&commit.topic, commit.number);
         element.is_none_or(|element| element.error().is_ok() && element.offset() == Offset::Invalid)
     };
     Ok(known.into_iter().filter(is_gone).map(|p| p.epoch).collect())
 }
 
 fn list_of<'p>(
-    places: impl IntoIterator<Item = &'p Uncommitted>,
+    commits: impl IntoIterator<Item = &'p PartitionCommit>,
     metadata_bytes_max: usize,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
-    for place in places {
-        let metadata = place.settled.metadata(metadata_bytes_max);
-        let (topic, number) = (&place.topic, place.number);
-        starts::add(&mut list, (topic, number), place.settled.position, metadata)?;
+    for commit in commits {
+        let settled = &commit.settled;
+        starts::add(
+            &mut list,
+            &commit.topic,
+            commit.number,
+            settled,
+            metadata_bytes_max,
+        )?;
     }
     Ok(list)
 }

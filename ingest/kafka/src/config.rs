@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::member::{Member, Prefetch};
+use crate::member::{GroupMember, Prefetch};
 use crate::own_topics;
 use crate::tls;
 
@@ -77,7 +77,6 @@ pub enum Start {
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
-/// Said of what is needed and not given.
 const EMPTY: &str = "must not be empty";
 const TOPIC_LENGTH_MAX: usize = 249;
 /// Each opens a connection to every broker and runs several threads.
@@ -89,19 +88,22 @@ const OWNED: &[(&str, &str)] = &[
     ("metadata.broker.list", "set `brokers`"),
     ("group.id", "set `group_id`"),
     ("auto.offset.reset", "set `start`"),
-    ("enable.auto.commit", "only what is settled is committed"),
+    (
+        "enable.auto.commit",
+        "the source commits settled records itself",
+    ),
     (
         "enable.auto.offset.store",
-        "only what is settled is committed",
+        "the source commits settled records itself",
     ),
     (
         "auto.commit.interval.ms",
-        "only what is settled is committed",
+        "the source commits settled records itself",
     ),
-    ("enable.partition.eof", "the source has no use for it"),
+    ("enable.partition.eof", "the source does not use it"),
     (
         "group.protocol",
-        "the source drains partitions by the classic protocol",
+        "the source needs the classic protocol to drain partitions",
     ),
     (
         "statistics.interval.ms",
@@ -109,7 +111,7 @@ const OWNED: &[(&str, &str)] = &[
     ),
     (
         "allow.auto.create.topics",
-        "topics are not created by reading them",
+        "reading a topic does not create it",
     ),
     (
         "queued.max.messages.kbytes",
@@ -117,10 +119,10 @@ const OWNED: &[(&str, &str)] = &[
     ),
     ("queued.min.messages", "set `pipeline.max_in_flight_bytes`"),
     ("fetch.max.bytes", "set `pipeline.max_in_flight_bytes`"),
-    ("acks", "what the source publishes is always confirmed"),
+    ("acks", "the source publishes only with confirmation"),
     (
         "enable.idempotence",
-        "what the source publishes is always confirmed",
+        "the source publishes only with confirmation",
     ),
     ("log_level", "set `log.level`"),
 ];
@@ -133,11 +135,11 @@ impl KafkaConfig {
     }
 
     /// Where `member` starts if its group has never committed.
-    pub(crate) fn start_of(&self, member: Member) -> Start {
+    pub(crate) fn start_of(&self, member: GroupMember) -> Start {
         match member {
-            Member::OfTopics(_) => self.start,
+            GroupMember::OfTopics(_) => self.start,
             // Waiting records were read once already, wherever the group started.
-            Member::OfRetries => Start::Earliest,
+            GroupMember::OfRetries => Start::Earliest,
         }
     }
 
@@ -145,15 +147,15 @@ impl KafkaConfig {
         format!("{}.{name}.retry", self.group_id)
     }
 
-    fn group(&self, name: &str, member: Member) -> String {
+    fn group(&self, name: &str, member: GroupMember) -> String {
         match member {
-            Member::OfTopics(_) => self.group_id.clone(),
-            Member::OfRetries => self.retry_group(name),
+            GroupMember::OfTopics(_) => self.group_id.clone(),
+            GroupMember::OfRetries => self.retry_group(name),
         }
     }
 
     /// The part of the session timeout that may pass while partitions drain.
-    pub fn drain_patience(&self) -> Duration {
+    pub fn drain_timeout(&self) -> Duration {
         let set = self.client.get(SESSION_TIMEOUT_KEY);
         let millis = set.and_then(|text| text.expose().parse().ok());
         millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
@@ -182,7 +184,7 @@ impl KafkaConfig {
         faults.end(Some(()))
     }
 
-    /// What the order is by where a record has no key.
+    /// The paths that order actions whose record has no key.
     pub(crate) fn ordering_key(&self) -> Result<OrderingKey, BuildError> {
         let read = OrderingKey::of(&self.ordering_key);
         read.map_err(|error| BuildError::at("ordering_key", error.to_string()))
@@ -198,15 +200,13 @@ impl KafkaConfig {
                 return wrong(EMPTY.to_owned());
             }
             if topic.starts_with('^') {
-                return wrong(format!(
-                    "`{topic}` is a pattern; list the names of the topics"
-                ));
+                return wrong(format!("`{topic}` is a pattern; list topic names instead"));
             }
             if self.topics[..at].contains(topic) {
                 return wrong(format!("`{topic}` is named twice"));
             }
             if !is_topic(topic) {
-                return wrong(no_topic(topic));
+                return wrong(invalid_topic(topic));
             }
         }
         Ok(())
@@ -217,10 +217,10 @@ impl KafkaConfig {
         let mut used = self.topics.clone();
         for (option, topic) in self.own_topics(name) {
             if !is_topic(&topic) {
-                return Err(BuildError::at(option, no_topic(&topic)));
+                return Err(BuildError::at(option, invalid_topic(&topic)));
             }
             if used.contains(&topic) {
-                let message = format!("`{topic}` is used by this source already");
+                let message = format!("this source already uses `{topic}`");
                 return Err(BuildError::at(option, message));
             }
             used.push(topic);
@@ -253,7 +253,12 @@ impl KafkaConfig {
     }
 
     /// The client properties for reading as `member`.
-    pub(crate) fn consumer(&self, name: &str, member: Member, prefetch: Prefetch) -> ClientConfig {
+    pub(crate) fn consumer(
+        &self,
+        name: &str,
+        member: GroupMember,
+        prefetch: Prefetch,
+    ) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("client.id", format!("acteon-{name}"))
@@ -269,7 +274,8 @@ impl KafkaConfig {
             // the others waiting, by default for half a second.
             .set("fetch.wait.max.ms", "100");
         self.overlay(&mut config);
-        if let (Member::OfTopics(number @ 1..), Some(instance)) = (member, config.get(INSTANCE_KEY))
+        if let GroupMember::OfTopics(number @ 1..) = member
+            && let Some(instance) = config.get(INSTANCE_KEY)
         {
             // Two members of a group with the same instance name would keep evicting each other.
             let instance = format!("{instance}-{number}");
@@ -321,8 +327,8 @@ impl KafkaConfig {
     }
 }
 
-fn no_topic(name: &str) -> String {
-    format!("`{name}` cannot be the name of a topic")
+fn invalid_topic(name: &str) -> String {
+    format!("`{name}` is not a valid topic name")
 }
 
 /// True if a broker accepts `name` as the name of a topic.

@@ -11,31 +11,18 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::client_report::{ClientReport, SessionInbox};
 use crate::events::Events;
-use crate::stats::Stats;
-
-/// A report from the client.
-#[derive(Debug)]
-pub(crate) enum Report {
-    Assigned(TopicPartitionList),
-    /// Must be answered with [`give_up`].
-    Revoked(TopicPartitionList),
-    Stats(Stats),
-    TopicUnknown,
-}
-
-/// Delivers reports and ended loans to the session.
-pub(crate) type Inbox = acteon_ingest_kit::Inbox<Report>;
 
 /// Forwards the client's reports and writes its messages to the log.
 pub(crate) struct Context {
-    inbox: Arc<Inbox>,
+    inbox: Arc<SessionInbox>,
     events: Arc<Events>,
     closing: AtomicBool,
 }
 
 impl Context {
-    pub(crate) fn new(inbox: Arc<Inbox>, events: Arc<Events>) -> Self {
+    pub(crate) fn new(inbox: Arc<SessionInbox>, events: Arc<Events>) -> Self {
         Self {
             inbox,
             events,
@@ -56,7 +43,7 @@ impl ClientContext for Context {
 
     fn stats_raw(&self, statistics: &[u8]) {
         match serde_json::from_slice(statistics) {
-            Ok(stats) => self.inbox.report(Report::Stats(stats)),
+            Ok(stats) => self.inbox.report(ClientReport::Stats(stats)),
             Err(error) => self.events.stats_unreadable(&error),
         }
     }
@@ -64,7 +51,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.events.client_failed(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
-            self.inbox.report(Report::TopicUnknown);
+            self.inbox.report(ClientReport::TopicUnknown);
         }
     }
 }
@@ -74,19 +61,20 @@ impl ConsumerContext for Context {
         &self,
         consumer: &BaseConsumer<Self>,
         code: RDKafkaRespErr,
-        places: &mut TopicPartitionList,
+        partitions: &mut TopicPartitionList,
     ) {
         let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
             let answered = match assigned {
-                true => take_up(consumer, places),
-                false => give_up(consumer, places),
+                true => take_up(consumer, partitions),
+                false => give_up(consumer, partitions),
             };
             self.events.called("rebalance while leaving", &answered);
         } else if assigned {
-            self.inbox.report(Report::Assigned(places.clone()));
+            self.inbox
+                .report(ClientReport::Assigned(partitions.clone()));
         } else {
-            self.inbox.report(Report::Revoked(places.clone()));
+            self.inbox.report(ClientReport::Revoked(partitions.clone()));
         }
     }
 }
@@ -94,21 +82,21 @@ impl ConsumerContext for Context {
 /// Answers an assignment: the client starts reading these partitions.
 pub(crate) fn take_up<C: Consumer<Context>>(
     consumer: &C,
-    places: &TopicPartitionList,
+    partitions: &TopicPartitionList,
 ) -> KafkaResult<()> {
     match consumer.rebalance_protocol() {
-        RebalanceProtocol::Cooperative => consumer.incremental_assign(places),
-        _ => consumer.assign(places),
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
+        _ => consumer.assign(partitions),
     }
 }
 
 /// Answers a revocation: the client stops reading these partitions.
 pub(crate) fn give_up<C: Consumer<Context>>(
     consumer: &C,
-    places: &TopicPartitionList,
+    partitions: &TopicPartitionList,
 ) -> KafkaResult<()> {
     match consumer.rebalance_protocol() {
-        RebalanceProtocol::Cooperative => consumer.incremental_unassign(places),
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
         _ => consumer.unassign(),
     }
 }

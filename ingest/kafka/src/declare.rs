@@ -15,7 +15,8 @@ use tokio::task::spawn_blocking;
 
 use crate::events::Events;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the broker may take for one answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Leaves the number of partitions and replicas to the broker.
 const BROKER_DEFAULT: i32 = -1;
 /// The smallest record limit of a created topic.
@@ -26,7 +27,7 @@ const RECORD_LIMIT: &str = "max.message.bytes";
 const RETENTION: &str = "retention.ms";
 
 /// A topic that must exist.
-pub(crate) struct Wanted {
+pub(crate) struct TopicSpec {
     pub(crate) name: String,
     /// The minimum retention of its records; `None` means the broker's default.
     pub(crate) retention: Option<Duration>,
@@ -40,26 +41,27 @@ pub(crate) struct Wanted {
 pub(crate) async fn declare(
     client: &ClientConfig,
     read: &[String],
-    wanted: &[Wanted],
+    wanted: &[TopicSpec],
     events: &Arc<Events>,
 ) -> KafkaResult<Vec<String>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let admin: AdminClient<Declaring> = client.create_with_context(Declaring(events.clone()))?;
+    let admin: AdminClient<AdminContext> =
+        client.create_with_context(AdminContext(events.clone()))?;
     let declared = declare_by(&admin, read, wanted, events).await;
     // The metadata request and dropping the client both block.
-    let ended = spawn_blocking(move || match declared {
-        Ok(refused) if !refused.is_empty() => unseen(&admin, refused),
+    let checked = spawn_blocking(move || match declared {
+        Ok(refused) if !refused.is_empty() => missing(&admin, refused),
         declared => declared,
     });
-    ended.await.unwrap_or_else(|_| Ok(Vec::new()))
+    checked.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
 /// Reports the errors of the client that creates topics.
-struct Declaring(Arc<Events>);
+struct AdminContext(Arc<Events>);
 
-impl ClientContext for Declaring {
+impl ClientContext for AdminContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.0.client_said(level, facility, message);
     }
@@ -71,12 +73,12 @@ impl ClientContext for Declaring {
 
 /// Returns the topics that could not be created. They may exist nevertheless.
 async fn declare_by(
-    admin: &AdminClient<Declaring>,
+    admin: &AdminClient<AdminContext>,
     read: &[String],
-    wanted: &[Wanted],
+    wanted: &[TopicSpec],
     events: &Events,
 ) -> KafkaResult<Vec<String>> {
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let limit = record_limit(admin, read, wanted, events).await?.to_string();
     let with_texts = wanted.iter().map(|topic| {
         let millis = |kept: Duration| kept.as_millis().to_string();
@@ -113,12 +115,12 @@ async fn declare_by(
 /// The record limit of created topics: the largest of the topics that are read, plus room for headers. Warns about
 /// existing topics whose record limit or retention is too small.
 async fn record_limit(
-    admin: &AdminClient<Declaring>,
+    admin: &AdminClient<AdminContext>,
     read: &[String],
-    wanted: &[Wanted],
+    wanted: &[TopicSpec],
     events: &Events,
 ) -> KafkaResult<u64> {
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let wanted_names = wanted.iter().map(|topic| &topic.name);
     let asked = read.iter().chain(wanted_names);
     let asked: Vec<_> = asked.map(|name| ResourceSpecifier::Topic(name)).collect();
@@ -134,13 +136,15 @@ async fn record_limit(
         let Some(wanted) = wanted.iter().find(|wanted| wanted.name == name(topic)) else {
             continue;
         };
-        if let (Some(limit), Some(needed)) = (limit_of(topic), needed)
+        if let Some(limit) = limit_of(topic)
+            && let Some(needed) = needed
             && limit < needed
         {
             events.topic_is_narrow(&wanted.name, limit, needed);
         }
         let kept = number(topic, RETENTION).map(Duration::from_millis);
-        if let (Some(kept), Some(needed)) = (kept, wanted.retention)
+        if let Some(kept) = kept
+            && let Some(needed) = wanted.retention
             && kept < needed
         {
             events.topic_forgets(&wanted.name, kept, needed);
@@ -163,8 +167,8 @@ fn number(topic: &ConfigResource, setting: &str) -> Option<u64> {
 }
 
 /// The `topics` that do not exist. Requests the metadata of all topics, since a request for one may create it.
-fn unseen(admin: &AdminClient<Declaring>, topics: Vec<String>) -> KafkaResult<Vec<String>> {
-    let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+fn missing(admin: &AdminClient<AdminContext>, topics: Vec<String>) -> KafkaResult<Vec<String>> {
+    let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)?;
     let exists = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
     Ok(topics.into_iter().filter(|name| !exists(name)).collect())
 }

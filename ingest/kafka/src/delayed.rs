@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acteon_core::{Envelope, Failure, FailureCode, Permit, Refusal, Returned, Settled};
 use acteon_ingest_kit::{
-    Again, Backoff, Decoded, Held, Place, Publication as _, Publishing, Reason, Waiting,
+    Backoff, DecodeResult, DelayQueue, DelayReason, DelayedItem, DueAction, EpochOffset,
+    Publication as _, PublishResult, Publishing,
 };
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -13,19 +14,16 @@ use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 
 use crate::assignment::Assignment;
-use crate::loans::Loans;
-use crate::publish::{Copied, Producer, Publication, is_refused};
-use crate::reader::Reader;
-use crate::source::Shared;
+use crate::loan_queue::LoanQueue;
+use crate::member_context::MemberContext;
+use crate::publish::{OutgoingContent, OutgoingRecord, Producer, is_refused};
+use crate::reader::RecordReader;
 
 /// The delay before room is asked for again.
 const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The result of a publication.
-pub(crate) type Published = acteon_ingest_kit::Published<Producer>;
-
 /// How to proceed with a record whose loan has ended.
-pub(crate) enum Next {
+pub(crate) enum NextStep {
     /// It is settled.
     Acknowledge,
     /// It cannot be kept anywhere: it becomes a dead letter.
@@ -45,10 +43,10 @@ pub(crate) enum Due {
 
 /// Holds and publishes records that are not settled.
 pub(crate) struct Delayed<'a> {
-    shared: &'a Shared,
-    held: Waiting<Publication>,
+    shared: &'a MemberContext,
+    queue: DelayQueue<OutgoingRecord>,
     /// How often each record was offered again.
-    tries: HashMap<Place, u32>,
+    attempts: HashMap<EpochOffset, u32>,
     backoff: Backoff,
     publishing: Publishing<Producer>,
     /// How many publications on their way have no permit.
@@ -58,12 +56,12 @@ pub(crate) struct Delayed<'a> {
 }
 
 impl<'a> Delayed<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
+    pub(crate) fn new(shared: &'a MemberContext) -> Self {
         let producer = shared.options.producer(&shared.context.name);
         Self {
             shared,
-            held: Waiting::default(),
-            tries: HashMap::new(),
+            queue: DelayQueue::default(),
+            attempts: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             publishing: Publishing::new(Producer::new(producer, shared.own_topics.clone())),
             unadmitted: 0,
@@ -74,16 +72,16 @@ impl<'a> Delayed<'a> {
     /// Handles the end of a loan.
     pub(crate) fn settled(
         &mut self,
-        place: Place,
+        at: EpochOffset,
         settled: Settled,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> Next {
+    ) -> NextStep {
         match settled {
-            Settled::Done(_) | Settled::Remembered(_) => Next::Acknowledge,
+            Settled::Done(_) | Settled::Remembered(_) => NextStep::Acknowledge,
             Settled::DeadLettered(letter) => match &self.shared.own_topics.dead_letter {
-                Some(_) => self.publish(place, Publication::dead_letter(letter), assignment),
-                None => Next::Acknowledge,
+                Some(_) => self.publish(at, OutgoingRecord::dead_letter(letter), assignment),
+                None => NextStep::Acknowledge,
             },
             Settled::Retry {
                 returned,
@@ -91,9 +89,9 @@ impl<'a> Delayed<'a> {
                 refusal,
             } => {
                 self.shared.events.retried(refusal.as_str());
-                let again = Again::HandIn(returned);
-                let after = (after, reason(refusal));
-                self.hold((place, again), after, assignment, now)
+                let action = DueAction::HandIn(returned);
+                let item = DelayedItem::new(at, now + after, action, reason(refusal));
+                self.hold(item, assignment, now)
             }
             Settled::Later {
                 envelope,
@@ -102,13 +100,14 @@ impl<'a> Delayed<'a> {
             } => match &self.shared.own_topics.retry {
                 Some(_) => {
                     self.shared.events.delayed(delay.as_str());
-                    let not_before = later(self.shared.context.clock.now(), after);
-                    self.publish(place, Publication::retry(envelope, not_before), assignment)
+                    let not_before = time_after(self.shared.context.clock.now(), after);
+                    self.publish(at, OutgoingRecord::retry(envelope, not_before), assignment)
                 }
                 None => {
                     self.shared.events.retried(delay.as_str());
-                    let again = Again::HandIn(Returned::Action(envelope));
-                    self.hold((place, again), (after, Reason::Delayed), assignment, now)
+                    let action = DueAction::HandIn(Returned::Action(envelope));
+                    let item = DelayedItem::new(at, now + after, action, DelayReason::Delayed);
+                    self.hold(item, assignment, now)
                 }
             },
         }
@@ -117,71 +116,70 @@ impl<'a> Delayed<'a> {
     /// Publishes a record that still counts as on loan.
     fn publish(
         &mut self,
-        place: Place,
-        publication: Box<Publication>,
+        at: EpochOffset,
+        publication: Box<OutgoingRecord>,
         assignment: &mut Assignment,
-    ) -> Next {
-        if assignment.of(place).is_none() {
-            self.shared.events.fenced(place.offset);
-            return Next::Wait;
+    ) -> NextStep {
+        if assignment.of(at).is_none() {
+            self.shared.events.fenced(at.offset);
+            return NextStep::Wait;
         }
-        self.begin(place, publication);
-        Next::Wait
+        self.begin(at, publication);
+        NextStep::Wait
     }
 
-    fn begin(&mut self, place: Place, mut publication: Box<Publication>) {
+    fn begin(&mut self, at: EpochOffset, mut publication: Box<OutgoingRecord>) {
         if publication.permit.is_none() {
             let bytes = publication.raw().len() as u64;
             publication.permit = self.shared.context.admission.try_admit(1, bytes);
         }
         self.unadmitted += usize::from(publication.permit.is_none());
-        self.publishing.begin(place, publication);
+        self.publishing.begin(at, publication);
     }
 
     /// The next publication to end. Pending if none is on its way.
-    pub(crate) async fn published(&mut self) -> Published {
+    pub(crate) async fn published(&mut self) -> PublishResult<Producer> {
         self.publishing.next().await
     }
 
     /// Handles the end of a publication.
     pub(crate) fn sent(
         &mut self,
-        published: Published,
+        published: PublishResult<Producer>,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> Next {
+    ) -> NextStep {
         let events = &self.shared.events;
-        let Published {
-            place,
-            publication,
-            result,
-        } = published;
-        let kind = publication.kind();
-        self.unadmitted -= usize::from(publication.permit.is_none());
-        let Err(error) = result else {
+        let at = published.at;
+        let record = published.publication;
+        let kind = record.kind();
+        self.unadmitted -= usize::from(record.permit.is_none());
+        let Err(error) = published.result else {
             events.published(kind);
-            return Next::Acknowledge;
+            return NextStep::Acknowledge;
         };
-        let (Publication { copy, permit }, is_refused) = (*publication, is_refused(&error));
-        match (copy, permit) {
-            (Copied::Retry(envelope, _), Some(permit)) if is_refused => {
+        let is_refused = is_refused(&error);
+        let OutgoingRecord { content, permit } = *record;
+        match (content, permit) {
+            (OutgoingContent::Retry(envelope, _), Some(permit)) if is_refused => {
                 events.publish_refused(kind, &error);
-                Next::GiveUp(envelope.into_inner(), permit, refusal(&error))
+                NextStep::GiveUp(envelope.into_inner(), permit, refusal(&error))
             }
             // The dead letter is stored in any case.
-            (Copied::DeadLetter(_), _) if is_refused => {
+            (OutgoingContent::DeadLetter(_), _) if is_refused => {
                 events.publish_refused(kind, &error);
-                Next::Acknowledge
+                NextStep::Acknowledge
             }
-            (copy, permit) => {
+            (content, permit) => {
                 events.publish_failed(kind, &error);
-                let again = Again::Publish(Box::new(Publication { copy, permit }));
-                self.hold(
-                    (place, again),
-                    (Duration::ZERO, Reason::Delayed),
-                    assignment,
-                    now,
-                )
+                let record = OutgoingRecord {
+                    content,
+                    permit: None,
+                };
+                let action = DueAction::Publish(Box::new(record));
+                let mut item = DelayedItem::new(at, now, action, DelayReason::Delayed);
+                item.permit = permit;
+                self.hold(item, assignment, now)
             }
         }
     }
@@ -191,61 +189,46 @@ impl<'a> Delayed<'a> {
     /// were only refused drain.
     fn hold(
         &mut self,
-        (place, again): (Place, Again<Publication>),
-        (after, reason): (Duration, Reason),
+        mut item: DelayedItem<OutgoingRecord>,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> Next {
-        let Some(partition) = assignment.of(place) else {
-            self.shared.events.fenced(place.offset);
-            return Next::Wait;
+    ) -> NextStep {
+        let at = item.at;
+        let Some(partition) = assignment.of(at) else {
+            self.shared.events.fenced(at.offset);
+            return NextStep::Wait;
         };
-        if reason != Reason::Refused {
+        if item.reason != DelayReason::Refused {
             partition.on_loan -= 1;
             if partition.revoking || self.closed {
-                return Next::Wait;
+                return NextStep::Wait;
             }
         }
-        let tries = self.tries.entry(place).or_default();
-        let wait = self.backoff.equal_jitter(*tries, rand::random());
-        *tries += 1;
-        let mut held = Held {
-            due: now + after.max(wait),
-            place,
-            again,
-            permit: None,
-            reason,
-        };
-        held.permit = match &mut held.again {
-            Again::Publish(publication) => publication.permit.take(),
-            Again::HandIn(_) => None,
-        };
-        if held.permit.is_none() {
-            held.permit = self.shared.context.admission.try_admit(1, held.bytes());
+        let attempts = self.attempts.entry(at).or_default();
+        let wait = self.backoff.equal_jitter(*attempts, rand::random());
+        *attempts += 1;
+        item.due = item.due.max(now + wait);
+        if item.permit.is_none() {
+            item.permit = self.shared.context.admission.try_admit(1, item.bytes());
         }
-        self.held.push(held);
-        Next::Wait
+        self.queue.push(item);
+        NextStep::Wait
     }
 
     /// Keeps a record of the delayed path until it is due.
-    pub(crate) fn keep_until(&mut self, due: Due, place: Place, decoded: Decoded) {
-        let (due, again) = match (due, decoded) {
-            (Due::At(due), Ok(envelope)) => (due, Again::HandIn(envelope.into())),
+    pub(crate) fn keep_until(&mut self, due: Due, at: EpochOffset, decoded: DecodeResult) {
+        let (due, action) = match (due, decoded) {
+            (Due::At(due), Ok(envelope)) => (due, DueAction::HandIn(envelope.into())),
             (Due::At(due) | Due::PassOn(due, _), Err(poison)) => {
-                (due, Again::HandIn(poison.into()))
+                (due, DueAction::HandIn(poison.into()))
             }
             (Due::PassOn(due, not_before), Ok(envelope)) => (
                 due,
-                Again::Publish(Publication::retry(envelope, not_before)),
+                DueAction::Publish(OutgoingRecord::retry(envelope, not_before)),
             ),
         };
-        self.held.push(Held {
-            due,
-            place,
-            again,
-            permit: None,
-            reason: Reason::Undue,
-        });
+        self.queue
+            .push(DelayedItem::new(at, due, action, DelayReason::Undue));
     }
 
     /// Retries everything that is due.
@@ -253,14 +236,14 @@ impl<'a> Delayed<'a> {
         &mut self,
         now: Instant,
         assignment: &mut Assignment,
-        loans: &mut Loans,
-        reader: &mut Reader<'_>,
+        loans: &mut LoanQueue,
+        reader: &mut RecordReader<'_>,
     ) {
-        while let Some(held) = self.held.due(now) {
-            match held.reason {
-                Reason::Undue => self.offer_on_time(held, now, assignment, reader),
-                Reason::Refused | Reason::Delayed => {
-                    self.offer_again(held, now, assignment, loans);
+        while let Some(item) = self.queue.due(now) {
+            match item.reason {
+                DelayReason::Undue => self.offer_on_time(item, now, assignment, reader),
+                DelayReason::Refused | DelayReason::Delayed => {
+                    self.offer_again(item, now, assignment, loans);
                 }
             }
         }
@@ -269,97 +252,98 @@ impl<'a> Delayed<'a> {
     /// A due record of the delayed path joins the pending batch, like a record that was just read.
     fn offer_on_time(
         &mut self,
-        held: Held<Publication>,
+        item: DelayedItem<OutgoingRecord>,
         now: Instant,
         assignment: &mut Assignment,
-        reader: &mut Reader<'_>,
+        reader: &mut RecordReader<'_>,
     ) {
-        let Some(partition) = assignment.of(held.place) else {
+        let Some(partition) = assignment.of(item.at) else {
             return;
         };
-        let (bytes, place) = (held.bytes(), held.place);
-        match held.again {
-            Again::HandIn(returned) if reader.takes_more() => {
+        let bytes = item.bytes();
+        let at = item.at;
+        match item.action {
+            DueAction::HandIn(returned) if reader.takes_more() => {
                 partition.undue.remove(bytes);
-                reader.push(place, returned);
+                reader.push(at, returned);
             }
-            Again::HandIn(_) => self.held.push(Held {
+            DueAction::HandIn(_) => self.queue.push(DelayedItem {
                 due: now + ROOM_INTERVAL,
-                ..held
+                ..item
             }),
-            Again::Publish(publication) => {
+            DueAction::Publish(publication) => {
                 partition.undue.remove(bytes);
                 partition.on_loan += 1;
-                self.begin(place, publication);
+                self.begin(at, publication);
             }
         }
     }
 
     fn offer_again(
         &mut self,
-        mut held: Held<Publication>,
+        mut item: DelayedItem<OutgoingRecord>,
         now: Instant,
         assignment: &mut Assignment,
-        loans: &mut Loans,
+        loans: &mut LoanQueue,
     ) {
         let admission = &self.shared.context.admission;
-        let bytes = held.bytes();
-        let Some(permit) = held.permit.take().or_else(|| admission.try_admit(1, bytes)) else {
-            held.due = now + ROOM_INTERVAL;
-            self.held.push(held);
+        let bytes = item.bytes();
+        let Some(permit) = item.permit.take().or_else(|| admission.try_admit(1, bytes)) else {
+            item.due = now + ROOM_INTERVAL;
+            self.queue.push(item);
             return;
         };
-        let Some(partition) = assignment.of(held.place) else {
+        let Some(partition) = assignment.of(item.at) else {
             return;
         };
-        if held.reason == Reason::Refused {
+        if item.reason == DelayReason::Refused {
             // Lending counts it again.
             partition.on_loan -= 1;
         }
-        match held.again {
-            Again::HandIn(Returned::Action(envelope)) => {
-                loans.lend(held.place, Ok(envelope), permit, partition);
+        match item.action {
+            DueAction::HandIn(Returned::Action(envelope)) => {
+                loans.lend(item.at, Ok(envelope), permit, partition);
             }
-            Again::HandIn(Returned::Poison(poison)) => {
-                loans.lend(held.place, Err(poison), permit, partition);
+            DueAction::HandIn(Returned::Poison(poison)) => {
+                loans.lend(item.at, Err(poison), permit, partition);
             }
-            Again::Publish(mut publication) => {
+            DueAction::Publish(mut publication) => {
                 publication.permit = Some(permit);
                 partition.on_loan += 1;
-                self.begin(held.place, publication);
+                self.begin(item.at, publication);
             }
         }
     }
 
     /// When the first held record is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.held.next_due()
+        self.queue.next_due()
     }
 
     /// True if something is held or on its way without a permit.
     pub(crate) fn is_over_the_bound(&self) -> bool {
-        self.held.is_over_the_bound() || self.unadmitted > 0
+        self.queue.is_over_the_bound() || self.unadmitted > 0
     }
 
     /// Clears the state of a settled record.
-    pub(crate) fn forget(&mut self, place: Place) {
-        if !self.tries.is_empty() {
-            self.tries.remove(&place);
+    pub(crate) fn forget(&mut self, at: EpochOffset) {
+        if !self.attempts.is_empty() {
+            self.attempts.remove(&at);
         }
     }
 
     /// Drops the records of assignments not in `kept`, except refused ones, which drain. The broker delivers the
     /// dropped records again.
     pub(crate) fn drain(&mut self, kept: &[u32]) {
-        self.held
-            .retain(|held| held.reason == Reason::Refused || kept.contains(&held.place.epoch));
+        self.queue
+            .retain(|item| item.reason == DelayReason::Refused || kept.contains(&item.at.epoch));
     }
 
     /// Drops the state of partitions that are gone.
     pub(crate) fn forget_gone(&mut self, assignment: &Assignment) {
-        let is_there = |place: Place| assignment.iter().any(|p| p.lender.epoch == place.epoch);
-        self.held.retain(|held| is_there(held.place));
-        self.tries.retain(|place, _| is_there(*place));
+        let is_there = |at: EpochOffset| assignment.iter().any(|p| p.origin.epoch == at.epoch);
+        self.queue.retain(|item| is_there(item.at));
+        self.attempts.retain(|at, _| is_there(*at));
     }
 
     /// Drops everything that does not drain, and holds nothing else from now on.
@@ -370,18 +354,18 @@ impl<'a> Delayed<'a> {
 }
 
 /// A refused record drains unless the refusal may last long.
-fn reason(refusal: Refusal) -> Reason {
+fn reason(refusal: Refusal) -> DelayReason {
     match refusal {
-        Refusal::Overloaded | Refusal::Busy | Refusal::Abandoned => Reason::Refused,
+        Refusal::Overloaded | Refusal::Busy | Refusal::Abandoned => DelayReason::Refused,
         Refusal::StateUnavailable
         | Refusal::StateFull
         | Refusal::DeadLettersFull
-        | Refusal::ShuttingDown => Reason::Delayed,
+        | Refusal::ShuttingDown => DelayReason::Delayed,
     }
 }
 
-fn later(now: Timestamp, after: Duration) -> Timestamp {
-    now.saturating_add(after).unwrap_or(Timestamp::MAX)
+fn time_after(now: Timestamp, wait: Duration) -> Timestamp {
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 /// The failure in the dead letter of an action that cannot be kept anywhere.
@@ -390,7 +374,7 @@ fn refusal(error: &KafkaError) -> Failure {
     let reason = reason.unwrap_or_else(|| error.to_string());
     Failure {
         code: FailureCode::ExecutionFailed,
-        message: format!("it was to be delivered later, and its broker cannot keep it: {reason}")
+        message: format!("the action must wait, and the broker refuses to keep it: {reason}")
             .into(),
         retryable: false,
         attempts: 0,

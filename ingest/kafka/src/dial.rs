@@ -1,4 +1,4 @@
-//! Whether the brokers can be reached and have the topics, asked by a client that joins no group.
+//! Checks that the brokers answer and have the topics, with a client that joins no group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,27 +13,27 @@ use rdkafka::metadata::Metadata;
 use tokio::task::spawn_blocking;
 
 use crate::check;
+use crate::client_errors::ClientErrors;
 use crate::config::KafkaConfig;
-use crate::member::{Member, Prefetch};
-use crate::trouble::Trouble;
+use crate::member::{GroupMember, Prefetch};
 
-/// The brokers are asked so often, each time for so long.
-const ASKED: u32 = 4;
-const PATIENCE: Duration = Duration::from_secs(2);
-/// More than a client has to say in that time.
-const HEARD_MAX: usize = 100;
+/// How often the brokers are asked, and how long each request may take.
+const REQUESTS_MAX: u32 = 4;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// More than a client reports in that time.
+const REPORTS_MAX: usize = 100;
 
 /// Asks the brokers for the topics of a source.
 pub(crate) async fn dial(options: Arc<KafkaConfig>, name: &str) -> Result<String, BuildError> {
     let name = name.to_owned();
     let asked = spawn_blocking(move || ask(&options, &name)).await;
-    asked.unwrap_or_else(|_| Err(BuildError::new("the Kafka client broke down")))
+    asked.unwrap_or_else(|_| Err(BuildError::new("the Kafka client panicked")))
 }
 
 fn ask(options: &KafkaConfig, name: &str) -> Result<String, BuildError> {
-    let config = options.consumer(name, Member::OfTopics(0), Prefetch::of(0, 1));
-    let client: BaseConsumer<Listening> = config
-        .create_with_context(Listening::default())
+    let config = options.consumer(name, GroupMember::OfTopics(0), Prefetch::of(0, 1));
+    let client: BaseConsumer<DialContext> = config
+        .create_with_context(DialContext::default())
         .map_err(|error| check::refused(&error, options))?;
     let mut brokers = 0;
     for (at, topic) in options.topics.iter().enumerate() {
@@ -41,7 +41,7 @@ fn ask(options: &KafkaConfig, name: &str) -> Result<String, BuildError> {
         brokers = metadata.brokers().len();
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         if found.is_none_or(|found| found.error().is_some()) {
-            let message = format!("the brokers have no topic `{topic}`, or do not show it");
+            let message = format!("topic `{topic}` does not exist, or may not be seen");
             return Err(BuildError::at(format!("topics[{at}]"), message));
         }
     }
@@ -53,31 +53,31 @@ fn ask(options: &KafkaConfig, name: &str) -> Result<String, BuildError> {
     Ok(format!("{brokers} {plural}, and the topics exist"))
 }
 
-fn metadata(client: &BaseConsumer<Listening>, topic: &str) -> Result<Metadata, BuildError> {
-    for _ in 0..ASKED {
-        if let Ok(metadata) = client.fetch_metadata(Some(topic), PATIENCE) {
+fn metadata(client: &BaseConsumer<DialContext>, topic: &str) -> Result<Metadata, BuildError> {
+    for _ in 0..REQUESTS_MAX {
+        if let Ok(metadata) = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT) {
             return Ok(metadata);
         }
-        // What the client has to say it says while it is polled, one thing at a time.
-        (0..HEARD_MAX).for_each(|_| drop(client.poll(Duration::ZERO)));
+        // Each poll delivers one report.
+        (0..REPORTS_MAX).for_each(|_| drop(client.poll(Duration::ZERO)));
     }
-    let detail = client.context().trouble.lock().detail();
+    let detail = client.context().errors.lock().detail();
     Err(BuildError::at("brokers", detail))
 }
 
-/// Keeps what the client complains of.
+/// Keeps the errors that the client reports.
 #[derive(Default)]
-struct Listening {
-    trouble: Mutex<Trouble>,
+struct DialContext {
+    errors: Mutex<ClientErrors>,
 }
 
-impl ClientContext for Listening {
+impl ClientContext for DialContext {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        self.trouble.lock().is_new(code, reason);
+        self.errors.lock().is_new(code, reason);
     }
 }
 
-impl ConsumerContext for Listening {}
+impl ConsumerContext for DialContext {}

@@ -11,8 +11,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{debug, error, info, warn};
 
-use crate::starts::{Found, Start};
-use crate::trouble::Trouble;
+use crate::client_errors::ClientErrors;
+use crate::start_point::{StartKind, StartPoint};
 
 const LAG: &str = "acteon_kafka_lag";
 const COMMITTED: &str = "acteon_kafka_committed_total";
@@ -32,7 +32,7 @@ pub(crate) struct Events {
     commit_failures: Counter,
     client_errors: Counter,
     /// Keeps a lasting error from being logged again and again.
-    trouble: Mutex<Trouble>,
+    recent_errors: Mutex<ClientErrors>,
 }
 
 impl Deref for Events {
@@ -56,39 +56,41 @@ impl Events {
             recreated: of(RECREATED),
             commit_failures: of(COMMIT_FAILURES),
             client_errors: of(CLIENT_ERRORS),
-            trouble: Mutex::default(),
+            recent_errors: Mutex::default(),
         }
     }
 
     pub(crate) fn topic_not_declared(&self, topic: &str, error: &str) {
-        warn!(source = %self.source, topic, error, "a topic could not be created; it has to exist");
+        warn!(source = %self.source, topic, error, "a topic could not be created; create it or allow the source to");
     }
 
-    pub(crate) fn assigned(&self, start: &Start) {
-        let (topic, partition, position) = (&start.topic, start.number, start.settled.position);
+    pub(crate) fn assigned(&self, start: &StartPoint) {
+        let topic = &start.topic;
+        let partition = start.number;
+        let position = start.settled.position;
         info!(source = %self.source, topic, partition, position, "partition assigned");
-        match start.found {
-            Found::AsLeft | Found::Fresh => {}
-            Found::Recreated { settled } => self.recreated(topic, partition, settled),
+        match start.kind {
+            StartKind::AsLeft | StartKind::Fresh => {}
+            StartKind::Recreated { settled } => self.recreated(topic, partition, settled),
         }
     }
 
     pub(crate) fn look_up_failed(&self, error: &KafkaError) {
-        warn!(source = %self.source, %error, "where partitions begin could not be looked up; it is tried again");
+        warn!(source = %self.source, %error, "the start of the assigned partitions could not be looked up; trying again");
     }
 
     pub(crate) fn recreated(&self, topic: &str, partition: i32, settled: u64) {
         self.recreated.increment(1);
         warn!(
             source = %self.source, topic, partition, settled,
-            "a topic was recreated or truncated: none of its records count as repetitions"
+            "a topic was recreated or truncated; its records are read as new"
         );
     }
 
     pub(crate) fn forgotten(&self, topic: &str, partition: i32) {
         warn!(
             source = %self.source, topic, partition,
-            "the broker has forgotten what was committed; the client is recreated"
+            "the broker has forgotten the committed offset; recreating the client"
         );
     }
 
@@ -97,22 +99,22 @@ impl Events {
     }
 
     pub(crate) fn topic_is_narrow(&self, topic: &str, limit: u64, needed: u64) {
-        warn!(source = %self.source, topic, limit, needed, "a topic takes shorter records than those that are read");
+        warn!(source = %self.source, topic, limit, needed, "the record limit of a topic is smaller than that of the topics read");
     }
 
     pub(crate) fn topic_forgets(&self, topic: &str, kept: Duration, needed: Duration) {
-        warn!(source = %self.source, topic, ?kept, ?needed, "a topic forgets what may still wait in it");
+        warn!(source = %self.source, topic, ?kept, ?needed, "the retention of a topic is shorter than records may wait in it");
     }
 
     pub(crate) fn revoked(&self, topic: &str, partition: i32, unsettled: usize) {
         self.lag(topic, partition, 0);
-        info!(source = %self.source, topic, partition, unsettled, "partition given up");
+        info!(source = %self.source, topic, partition, unsettled, "partition revoked");
     }
 
     /// Logs a call to the client library if it failed.
     pub(crate) fn called(&self, call: &'static str, result: &KafkaResult<()>) {
         if let Err(error) = result {
-            warn!(source = %self.source, call, %error, "the Kafka client refused a call");
+            warn!(source = %self.source, call, %error, "a call of the Kafka client failed");
         }
     }
 
@@ -122,12 +124,12 @@ impl Events {
 
     pub(crate) fn commit_failed(&self, error: &KafkaError) {
         self.commit_failures.increment(1);
-        warn!(source = %self.source, %error, "a commit failed and will be repeated");
+        warn!(source = %self.source, %error, "a commit failed; trying again");
     }
 
     pub(crate) fn passed_over(&self, records: usize) {
         self.passed_over.increment(records as u64);
-        debug!(source = %self.source, records, "passed over what belongs to another source or group");
+        debug!(source = %self.source, records, "skipped records of another source or group");
     }
 
     pub(crate) fn partition_paused(&self, topic: &str, partition: i32) {
@@ -148,21 +150,21 @@ impl Events {
     pub(crate) fn client_failed(&self, error: &KafkaError, reason: &str) {
         self.client_errors.increment(1);
         let code = error.rdkafka_error_code();
-        if self.trouble.lock().is_new(code, reason) {
-            warn!(source = %self.source, %error, reason, "the Kafka client reports an error");
+        if self.recent_errors.lock().is_new(code, reason) {
+            warn!(source = %self.source, %error, reason, "the Kafka client reported an error");
         } else {
-            debug!(source = %self.source, %error, reason, "the Kafka client repeats an error");
+            debug!(source = %self.source, %error, reason, "the Kafka client reported an error again");
         }
     }
 
     /// Why no broker answers, as far as the client reported it.
     pub(crate) fn why_unreachable(&self) -> String {
-        self.trouble.lock().detail()
+        self.recent_errors.lock().detail()
     }
 
     /// A broker answers.
     pub(crate) fn connected(&self) {
-        if self.trouble.lock().is_over() {
+        if self.recent_errors.lock().is_over() {
             info!(source = %self.source, "connected again");
         }
     }
@@ -183,16 +185,16 @@ impl Events {
     }
 
     pub(crate) fn stats_unreadable(&self, error: &serde_json::Error) {
-        debug!(source = %self.source, %error, "the client's statistics cannot be read");
+        debug!(source = %self.source, %error, "the statistics of the Kafka client cannot be read");
     }
 }
 
 #[rustfmt::skip]
 fn describe() {
     describe_gauge!(LAG, "Records of a partition that are not settled.");
-    describe_counter!(COMMITTED, "Records that were committed.");
+    describe_counter!(COMMITTED, "Records committed.");
     describe_counter!(PASSED_OVER, "Records of the delayed path that belong to another source or group.");
     describe_counter!(RECREATED, "Partitions whose topic was recreated or truncated.");
-    describe_counter!(COMMIT_FAILURES, "Commits that failed and are repeated.");
-    describe_counter!(CLIENT_ERRORS, "Errors that the Kafka client reported.");
+    describe_counter!(COMMIT_FAILURES, "Commits that failed and are sent again.");
+    describe_counter!(CLIENT_ERRORS, "Errors reported by the Kafka client.");
 }

@@ -23,7 +23,7 @@ pub(crate) struct Fingerprint {
 
 /// How a record compares to the fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum RecordMatch {
     /// It is the same record.
     Same,
     /// The fingerprinted record is gone, by retention or compaction: this one comes after it.
@@ -49,14 +49,14 @@ impl Fingerprint {
     }
 
     /// Compares `record`, the first one read from this offset on.
-    pub(crate) fn find(&self, record: &impl Message) -> Found {
-        let found = Self::of(record);
-        if found == *self {
-            Found::Same
-        } else if found.offset > self.offset {
-            Found::Gone
+    pub(crate) fn compare(&self, record: &impl Message) -> RecordMatch {
+        let read = Self::of(record);
+        if read == *self {
+            RecordMatch::Same
+        } else if read.offset > self.offset {
+            RecordMatch::Gone
         } else {
-            Found::Other
+            RecordMatch::Other
         }
     }
 
@@ -100,7 +100,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_committed_is_read_again_and_what_others_committed_is_not() {
+    fn our_text_is_parsed_and_text_of_others_is_not() {
         let fingerprint = Fingerprint::of(&record(41, 1_700_000_000_000, "a"));
         let text = fingerprint.to_string();
         assert!(text.starts_with("acteon/1 41 1700000000000 "), "{text}");
@@ -117,17 +117,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_record_is_known_again_by_its_place_its_time_and_its_content() {
+    fn a_record_is_recognized_by_its_offset_its_time_and_its_content() {
         let fingerprint = Fingerprint::of(&record(41, 7, "a"));
-        assert_eq!(fingerprint.find(&record(41, 7, "a")), Found::Same);
+        assert_eq!(fingerprint.compare(&record(41, 7, "a")), RecordMatch::Same);
         for other in [
             record(41, 8, "a"),
             record(41, 7, "b"),
             record(40, 7, "a"),
             record(0, 9, "c"),
         ] {
-            assert_eq!(fingerprint.find(&other), Found::Other, "{other:?}");
+            assert_eq!(fingerprint.compare(&other), RecordMatch::Other, "{other:?}");
         }
-        assert_eq!(fingerprint.find(&record(42, 7, "a")), Found::Gone);
+        assert_eq!(fingerprint.compare(&record(42, 7, "a")), RecordMatch::Gone);
     }
 }

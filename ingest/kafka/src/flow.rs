@@ -11,22 +11,22 @@ use tokio::time::Instant;
 
 use crate::assignment::{Assignment, Partition};
 use crate::context::Context;
-use crate::source::Shared;
+use crate::member_context::MemberContext;
 
 /// How long the client may go unpolled for lack of room before its partitions are paused. A pause discards the
 /// prefetch, so a short wait is cheaper.
-const BLOCKED_PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE_DELAY: Duration = Duration::from_millis(500);
 
-/// Whether more records may be read.
+/// Whether there is room to read more records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    Some,
-    None,
+pub(crate) enum Capacity {
+    Free,
+    Full,
 }
 
 /// Pauses and resumes partitions.
 pub(crate) struct Flow<'a> {
-    shared: &'a Shared,
+    shared: &'a MemberContext,
     consumer: &'a Arc<StreamConsumer<Context>>,
     /// When the room to read ran out.
     blocked_since: Option<Instant>,
@@ -35,7 +35,10 @@ pub(crate) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    pub(crate) fn new(shared: &'a Shared, consumer: &'a Arc<StreamConsumer<Context>>) -> Self {
+    pub(crate) fn new(
+        shared: &'a MemberContext,
+        consumer: &'a Arc<StreamConsumer<Context>>,
+    ) -> Self {
         Self {
             shared,
             consumer,
@@ -44,13 +47,16 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Pauses or resumes partitions according to the room.
-    pub(crate) fn turn(&mut self, now: Instant, room: Room, assignment: &mut Assignment) {
-        match room {
-            Room::Some => (self.blocked_since, self.held_back) = (None, false),
-            Room::None => {
+    /// Pauses or resumes partitions, depending on whether there is room.
+    pub(crate) fn turn(&mut self, now: Instant, capacity: Capacity, assignment: &mut Assignment) {
+        match capacity {
+            Capacity::Free => {
+                self.blocked_since = None;
+                self.held_back = false;
+            }
+            Capacity::Full => {
                 let since = *self.blocked_since.get_or_insert(now);
-                if now >= since + BLOCKED_PATIENCE {
+                if now >= since + PAUSE_DELAY {
                     self.hold_back(assignment);
                 }
             }
@@ -64,9 +70,9 @@ impl<'a> Flow<'a> {
     }
 
     /// When partitions will be paused for lack of room.
-    pub(crate) fn patience_end(&self) -> Option<Instant> {
+    pub(crate) fn pause_due(&self) -> Option<Instant> {
         let since = self.blocked_since.filter(|_| !self.held_back)?;
-        Some(since + BLOCKED_PATIENCE)
+        Some(since + PAUSE_DELAY)
     }
 
     /// Pauses all partitions.
@@ -95,7 +101,8 @@ impl<'a> Flow<'a> {
                 continue;
             }
             partition.paused = wanted;
-            let (topic, number) = (&partition.topic, partition.number);
+            let topic = &partition.topic;
+            let number = partition.number;
             match wanted {
                 true => pause.add_partition(topic, number),
                 false => resume.add_partition(topic, number),

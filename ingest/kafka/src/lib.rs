@@ -2,6 +2,8 @@
 
 mod assignment;
 mod check;
+mod client_errors;
+mod client_report;
 mod committer;
 mod config;
 mod context;
@@ -12,8 +14,9 @@ mod events;
 mod fingerprint;
 mod flow;
 mod health;
-mod loans;
+mod loan_queue;
 mod member;
+mod member_context;
 mod own_topics;
 mod publish;
 mod ranges;
@@ -23,11 +26,10 @@ mod record;
 mod seen;
 mod session;
 mod source;
+mod start_point;
 mod starts;
-mod stats;
 mod tls;
-mod topics;
-mod trouble;
+mod undue;
 
 use std::sync::Arc;
 

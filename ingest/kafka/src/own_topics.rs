@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use acteon_core::Clock;
 use acteon_ingest_kit::Tier;
-use acteon_ingest_kit::delayed::Owner;
+use acteon_ingest_kit::headers::Owner;
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::time::Instant;
 
 use crate::config::KafkaConfig;
-use crate::declare::{Wanted, declare};
+use crate::declare::{TopicSpec, declare};
 use crate::events::Events;
 
 /// The delay before a refused declaration is repeated.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// The retention of waiting records: longer than any redelivery continues, plus time for operators who stopped
 /// everything.
 const RETENTION: Duration = Duration::from_secs(7 * 86_400);
@@ -68,13 +68,13 @@ pub(crate) struct OwnTopics {
     client: ClientConfig,
     read: Vec<String>,
     pub(crate) events: Arc<Events>,
-    declared: tokio::sync::Mutex<Declared>,
+    declared: tokio::sync::Mutex<Declaration>,
     missing: Mutex<Vec<String>>,
 }
 
 /// The known state of the topics.
 #[derive(Clone, Copy)]
-enum Declared {
+enum Declaration {
     Unknown,
     /// All exist.
     All,
@@ -102,7 +102,7 @@ impl OwnTopics {
             client: options.producer(name),
             read: options.topics.clone(),
             events,
-            declared: tokio::sync::Mutex::new(Declared::Unknown),
+            declared: tokio::sync::Mutex::new(Declaration::Unknown),
             missing: Mutex::default(),
         }
     }
@@ -114,14 +114,14 @@ impl OwnTopics {
     pub(crate) async fn ensure(&self) -> KafkaResult<()> {
         let mut declared = self.declared.lock().await;
         match *declared {
-            Declared::All => return Ok(()),
-            Declared::Not(at) if at.elapsed() < AGAIN => return Err(refused()),
-            Declared::Unknown | Declared::Not(_) => {}
+            Declaration::All => return Ok(()),
+            Declaration::Not(at) if at.elapsed() < RETRY_DELAY => return Err(refused()),
+            Declaration::Unknown | Declaration::Not(_) => {}
         }
         let missing = declare(&self.client, &self.read, &self.wanted(), &self.events).await?;
         *declared = match missing.is_empty() {
-            true => Declared::All,
-            false => Declared::Not(Instant::now()),
+            true => Declaration::All,
+            false => Declaration::Not(Instant::now()),
         };
         let is_refused = !missing.is_empty();
         *self.missing.lock() = missing;
@@ -132,28 +132,28 @@ impl OwnTopics {
     }
 
     /// Some topic may have vanished: the topics are declared again before the next publication.
-    pub(crate) async fn doubt(&self) {
+    pub(crate) async fn recheck(&self) {
         let mut declared = self.declared.lock().await;
-        if let Declared::All = *declared {
-            *declared = Declared::Unknown;
+        if let Declaration::All = *declared {
+            *declared = Declaration::Unknown;
         }
     }
 
     /// The topics that someone else must create, as a message.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn missing(&self) -> Option<String> {
         let missing = self.missing.lock();
         let names = missing.join(", ");
         (!missing.is_empty())
-            .then(|| format!("topics to be made, for it may not make them: {names}"))
+            .then(|| format!("topics to create, because it may not create them: {names}"))
     }
 
-    fn wanted(&self) -> Vec<Wanted> {
+    fn wanted(&self) -> Vec<TopicSpec> {
         let retry = self.retry.iter().flat_map(RetryTopics::names);
-        let retry = retry.map(|name| Wanted {
+        let retry = retry.map(|name| TopicSpec {
             name: name.to_string(),
             retention: Some(RETENTION),
         });
-        let letters = self.dead_letter.iter().map(|name| Wanted {
+        let letters = self.dead_letter.iter().map(|name| TopicSpec {
             name: name.to_string(),
             retention: None,
         });

@@ -18,78 +18,78 @@ use crate::own_topics::OwnTopics;
 use crate::record::{letter_headers, retry_headers};
 
 /// How long to wait for space in the producer's queue.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A record to publish.
-pub(crate) struct Publication {
-    pub(crate) copy: Copied,
+pub(crate) struct OutgoingRecord {
+    pub(crate) content: OutgoingContent,
     /// Its share of the room in flight. While one is missing, nothing new is read.
     pub(crate) permit: Option<Permit>,
 }
 
-/// The original of the record.
-pub(crate) enum Copied {
+/// The content of a record to publish.
+pub(crate) enum OutgoingContent {
     /// An action that must not be offered before the timestamp.
     Retry(Parked<Box<Envelope>>, Timestamp),
     DeadLetter(Arc<DeadLetter>),
 }
 
-impl Publication {
+impl OutgoingRecord {
     /// An action that waits until `not_before`.
     pub(crate) fn retry(envelope: Box<Envelope>, not_before: Timestamp) -> Box<Self> {
         Box::new(Self {
-            copy: Copied::Retry(Parked::new(envelope), not_before),
+            content: OutgoingContent::Retry(Parked::new(envelope), not_before),
             permit: None,
         })
     }
 
     pub(crate) fn dead_letter(letter: Arc<DeadLetter>) -> Box<Self> {
         Box::new(Self {
-            copy: Copied::DeadLetter(letter),
+            content: OutgoingContent::DeadLetter(letter),
             permit: None,
         })
     }
 
     /// `retry` or `dead_letter`.
     pub(crate) fn kind(&self) -> &'static str {
-        match self.copy {
-            Copied::Retry(..) => "retry",
-            Copied::DeadLetter(_) => "dead_letter",
+        match self.content {
+            OutgoingContent::Retry(..) => "retry",
+            OutgoingContent::DeadLetter(_) => "dead_letter",
         }
     }
 
     fn key(&self) -> Option<&[u8]> {
-        match &self.copy {
-            Copied::Retry(envelope, _) => envelope.key.as_deref(),
-            Copied::DeadLetter(_) => None,
+        match &self.content {
+            OutgoingContent::Retry(envelope, _) => envelope.key.as_deref(),
+            OutgoingContent::DeadLetter(_) => None,
         }
     }
 
     fn headers(&self, topics: &OwnTopics) -> OwnedHeaders {
-        match &self.copy {
-            Copied::Retry(envelope, due) => retry_headers(&topics.owner, envelope, *due),
-            Copied::DeadLetter(letter) => letter_headers(letter),
+        match &self.content {
+            OutgoingContent::Retry(envelope, due) => retry_headers(&topics.owner, envelope, *due),
+            OutgoingContent::DeadLetter(letter) => letter_headers(letter),
         }
     }
 
-    /// The topic of the copy. A waiting action goes to the topic for its remaining wait.
+    /// Its topic. A waiting action goes to the topic for its remaining wait.
     fn topic<'t>(&self, topics: &'t OwnTopics) -> Option<&'t Arc<str>> {
-        match &self.copy {
-            Copied::Retry(_, due) => {
+        match &self.content {
+            OutgoingContent::Retry(_, due) => {
                 let wait = due.duration_since(topics.clock.now());
                 let wait = Duration::try_from(wait).unwrap_or_default();
                 Some(topics.retry.as_ref()?.for_wait(wait))
             }
-            Copied::DeadLetter(_) => topics.dead_letter.as_ref(),
+            OutgoingContent::DeadLetter(_) => topics.dead_letter.as_ref(),
         }
     }
 }
 
-impl acteon_ingest_kit::Publication for Publication {
+impl acteon_ingest_kit::Publication for OutgoingRecord {
     fn raw(&self) -> &Bytes {
-        match &self.copy {
-            Copied::Retry(envelope, _) => &envelope.raw,
-            Copied::DeadLetter(letter) => &letter.raw,
+        match &self.content {
+            OutgoingContent::Retry(envelope, _) => &envelope.raw,
+            OutgoingContent::DeadLetter(letter) => &letter.raw,
         }
     }
 }
@@ -113,12 +113,12 @@ impl Producer {
         }
     }
 
-    async fn send(&self, publication: &Publication, topic: &str) -> KafkaResult<()> {
-        let headers = publication.headers(&self.topics);
-        let sent = self.together.send(publication, topic, &headers).await;
+    async fn send(&self, record: &OutgoingRecord, topic: &str) -> KafkaResult<()> {
+        let headers = record.headers(&self.topics);
+        let sent = self.together.send(record, topic, &headers).await;
         match code(&sent) {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                self.alone.send(publication, topic, &headers).await
+                self.alone.send(record, topic, &headers).await
             }
             Some(_) | None => sent,
         }
@@ -127,17 +127,17 @@ impl Producer {
 
 #[async_trait]
 impl Publisher for Producer {
-    type Publication = Publication;
+    type Publication = OutgoingRecord;
     type Error = KafkaError;
 
     /// Declares the topics before sending: a broker that creates topics automatically would set too small a record
     /// limit.
-    async fn publish(&self, publication: &Publication) -> KafkaResult<()> {
+    async fn publish(&self, record: &OutgoingRecord) -> KafkaResult<()> {
         self.topics.ensure().await?;
-        let Some(topic) = publication.topic(&self.topics) else {
+        let Some(topic) = record.topic(&self.topics) else {
             return Ok(());
         };
-        let sent = self.send(publication, topic).await;
+        let sent = self.send(record, topic).await;
         // The client keeps a record for a deleted topic until it times out.
         if let Some(
             RDKafkaErrorCode::UnknownTopic
@@ -146,7 +146,7 @@ impl Publisher for Producer {
             | RDKafkaErrorCode::MessageTimedOut,
         ) = code(&sent)
         {
-            self.topics.doubt().await;
+            self.topics.recheck().await;
         }
         sent
     }
@@ -155,41 +155,41 @@ impl Publisher for Producer {
 /// A client, created on first use.
 struct Client {
     config: ClientConfig,
-    made: Mutex<Option<FutureProducer>>,
+    client: Mutex<Option<FutureProducer>>,
 }
 
 impl Client {
     fn new(config: ClientConfig) -> Self {
-        let made = Mutex::default();
-        Self { config, made }
+        let client = Mutex::default();
+        Self { config, client }
     }
 
     async fn send(
         &self,
-        publication: &Publication,
+        record: &OutgoingRecord,
         topic: &str,
         headers: &OwnedHeaders,
     ) -> KafkaResult<()> {
-        let mut record = FutureRecord::<[u8], [u8]>::to(topic)
-            .payload(publication.raw())
+        let mut outgoing = FutureRecord::<[u8], [u8]>::to(topic)
+            .payload(record.raw())
             .headers(headers.clone());
-        record.key = publication.key();
-        let sent = self.made()?.send(record, QUEUE_PATIENCE).await;
+        outgoing.key = record.key();
+        let sent = self.get_or_create()?.send(outgoing, QUEUE_TIMEOUT).await;
         let sent = sent.map(|_| ()).map_err(|(error, _)| error);
         if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
             // The client will never send again.
-            *self.made.lock() = None;
+            *self.client.lock() = None;
         }
         sent
     }
 
-    fn made(&self) -> KafkaResult<FutureProducer> {
-        let mut made = self.made.lock();
-        if let Some(client) = &*made {
+    fn get_or_create(&self) -> KafkaResult<FutureProducer> {
+        let mut created = self.client.lock();
+        if let Some(client) = &*created {
             return Ok(client.clone());
         }
         let client: FutureProducer = self.config.create()?;
-        *made = Some(client.clone());
+        *created = Some(client.clone());
         Ok(client)
     }
 }

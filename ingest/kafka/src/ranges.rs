@@ -29,7 +29,8 @@ impl Ranges {
     /// 10 means 13, 14 and 16 to 22. Includes as many ranges as fit in `bytes_max`; the records of the others are
     /// delivered again.
     pub(crate) fn to_text(&self, position: u64, bytes_max: usize) -> String {
-        let (mut text, mut end) = (String::new(), position);
+        let mut text = String::new();
+        let mut end = position;
         for range in &self.0 {
             let whole = text.len();
             let comma = if text.is_empty() { "" } else { "," };
@@ -46,7 +47,8 @@ impl Ranges {
 
     /// Parses the output of [`to_text`](Self::to_text). `None` for anything else.
     pub(crate) fn parse(text: &str, position: u64) -> Option<Self> {
-        let (mut ranges, mut end) = (Vec::new(), position);
+        let mut ranges = Vec::new();
+        let mut end = position;
         for part in text.split(',').filter(|part| !part.is_empty()) {
             let (between, length) = part.split_once('+')?;
             let start = end.checked_add(between.parse().ok()?)?;
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_and_what_is_no_range_is_refused() {
+    fn ranges_that_do_not_fit_are_left_out_and_other_text_is_refused() {
         let ranges = Ranges::new(vec![13..15, 16..23]);
         assert_eq!(ranges.to_text(10, 6), "3+2");
         for text in ["3", "a+1", "1+-1", "1+9223372036854775807", "1+1;1+1"] {
@@ -89,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(
+        fn written_ranges_are_read_again(
             position in 0u64..1 << 40,
             steps in prop::collection::vec((0u64..1 << 20, 1u64..1 << 20), 0..50),
         ) {

@@ -3,10 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{Permit, Returned};
-use acteon_ingest_kit::delayed::Known;
-use acteon_ingest_kit::{Copies, Decoded, Decoder, Lane, OrderingKey, Pending, Place};
+use acteon_ingest_kit::headers::MessageHeaders;
+use acteon_ingest_kit::{
+    BatchStart, Copies, DecodeResult, Decoder, EpochOffset, Lane, LaneEntry, OrderingKey, Pending,
+};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
@@ -15,46 +16,62 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::time::Instant;
 
-use crate::assignment::{Assignment, Partition, Taken};
+use crate::assignment::{Assignment, RecordStatus};
 use crate::context::Context;
 use crate::delayed::{Delayed, Due};
-use crate::loans::Loans;
-use crate::member::Member;
-use crate::record::{decode, known};
+use crate::loan_queue::LoanQueue;
+use crate::member::GroupMember;
+use crate::member_context::MemberContext;
+use crate::record::{RecordBytes, decode, headers};
 use crate::seen::ReadFrom;
-use crate::source::Shared;
 
-/// A read stops after it has set aside this many bytes of records that are not due yet.
-const ASIDE_BYTES: u64 = 256 << 10;
+/// A read stops after it has kept this many bytes of records that are not due yet.
+const KEPT_BYTES_MAX: u64 = 256 << 10;
+/// The clocks of two processes differ. A wait that exceeds the tier of its record by less than this part of the tier
+/// counts as such a difference, and the record is not published once more.
+const CLOCK_TOLERANCE_PART: u32 = 10;
 
 /// A record that was read and decoded.
-struct Fresh {
-    place: Place,
-    decoded: Decoded,
+struct PendingRecord {
+    at: EpochOffset,
+    decoded: DecodeResult,
     lane: Option<Lane>,
 }
 
-/// The records of one read that did not become pending: passed over, or kept until they are due.
+/// A record of the delayed path that was read before it is due.
+struct UndueRecord {
+    due: Due,
+    at: EpochOffset,
+    decoded: DecodeResult,
+}
+
+/// Counts the records of one read that did not become pending: passed over, or kept until they are due.
 #[derive(Default)]
-struct Aside {
-    passed: usize,
+struct NotPending {
+    passed_over: usize,
     kept: usize,
-    bytes: u64,
+    kept_bytes: u64,
+}
+
+impl NotPending {
+    fn count(&self) -> usize {
+        self.passed_over + self.kept
+    }
 }
 
 /// Whether records were settled without being offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passed {
+pub(crate) enum Skipped {
     None,
     Some,
 }
 
 /// Reads records into batches.
-pub(crate) struct Reader<'a> {
-    shared: &'a Shared,
+pub(crate) struct RecordReader<'a> {
+    shared: &'a MemberContext,
     decoder: Decoder,
     copies: Copies,
-    pending: Pending<Fresh>,
+    pending: Pending<PendingRecord>,
     /// Set if the actions of one key are delivered one after another.
     order: Option<Order>,
     renewed: Vec<(String, i32, ReadFrom)>,
@@ -71,16 +88,16 @@ struct Order {
 impl Order {
     /// The lane of the record's key, or else of the key its action names. Records without either share one lane per
     /// partition. Poison has no lane and does not wait.
-    fn lane(&self, place: Place, key: Option<&[u8]>, decoded: &Decoded) -> Option<Lane> {
+    fn lane(&self, at: EpochOffset, key: Option<&[u8]>, decoded: &DecodeResult) -> Option<Lane> {
         let envelope = decoded.as_ref().ok()?;
         let named = || self.key.hash(&envelope.action, &self.hasher);
         let key = key.map(|key| self.hasher.hash_one(key)).or_else(named);
-        Some(Lane::new(place.epoch, key.unwrap_or(0)))
+        Some(Lane::new(at.epoch, key.unwrap_or(0)))
     }
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
+impl<'a> RecordReader<'a> {
+    pub(crate) fn new(shared: &'a MemberContext) -> Self {
         Self {
             shared,
             decoder: shared.decoder.clone(),
@@ -105,30 +122,31 @@ impl<'a> Reader<'a> {
         records: &mut MessageStream<'_, Context>,
         assignment: &mut Assignment,
         delayed: &mut Delayed<'_>,
-    ) -> Result<Passed, KafkaError> {
-        let begun = self.pending.begin(self.shared.context.clock);
+    ) -> Result<Skipped, KafkaError> {
+        let start = self.pending.begin(self.shared.context.clock);
         let in_flight = assignment.in_work();
         let room = self.shared.in_flight_max.saturating_sub(in_flight).max(1);
         let limit = self.pending.len() + room;
-        let (mut next, mut aside) = (Some(first), Aside::default());
+        let mut next = Some(first);
+        let mut others = NotPending::default();
         while let Some(record) = next {
             match record {
                 Ok(record) if self.is_of_another(&record) => {
                     self.pass_over(&record, assignment);
-                    aside.passed += 1;
+                    others.passed_over += 1;
                 }
                 Ok(record) => {
-                    if let Some((due, place, decoded)) = self.take_up(&record, assignment, begun) {
-                        aside.kept += 1;
-                        aside.bytes += record.payload_len() as u64;
-                        delayed.keep_until(due, place, decoded);
+                    if let Some(undue) = self.take_up(&record, assignment, start) {
+                        others.kept += 1;
+                        others.kept_bytes += record.payload_len() as u64;
+                        delayed.keep_until(undue.due, undue.at, undue.decoded);
                     }
                 }
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error),
                 Err(_) => {}
             }
-            let taken = self.pending.len() + aside.passed + aside.kept;
-            let is_enough = taken >= limit || aside.bytes >= ASIDE_BYTES;
+            let taken = self.pending.len() + others.count();
+            let is_enough = taken >= limit || others.kept_bytes >= KEPT_BYTES_MAX;
             // The client must seek to the head of a recreated topic before it reads on.
             let goes_on = !self.pending.is_full() && !is_enough && self.renewed.is_empty();
             next = match goes_on {
@@ -137,30 +155,29 @@ impl<'a> Reader<'a> {
             };
         }
         self.pending.end_reading();
-        if aside.passed > 0 {
-            self.shared.events.passed_over(aside.passed);
+        if others.passed_over > 0 {
+            self.shared.events.passed_over(others.passed_over);
         }
-        match std::mem::take(&mut self.has_skipped) || aside.passed > 0 {
-            true => Ok(Passed::Some),
-            false => Ok(Passed::None),
+        match std::mem::take(&mut self.has_skipped) || others.passed_over > 0 {
+            true => Ok(Skipped::Some),
+            false => Ok(Skipped::None),
         }
     }
 
     /// True for a record of the delayed path that belongs to another source or group.
     fn is_of_another(&self, record: &BorrowedMessage<'_>) -> bool {
         match self.shared.member {
-            Member::OfTopics(_) => false,
-            Member::OfRetries => !known(record).is_of(&self.shared.own_topics.owner),
+            GroupMember::OfTopics(_) => false,
+            GroupMember::OfRetries => !headers(record).is_of(&self.shared.own_topics.owner),
         }
     }
 
     /// Settles a record without offering it.
     fn pass_over(&mut self, record: &BorrowedMessage<'_>, assignment: &mut Assignment) {
-        let place = self.place(record, assignment).map(|(_, place)| place);
-        if let Some(place) = place
-            && let Some(partition) = assignment.of(place)
+        if let Some(at) = self.locate(record, assignment)
+            && let Some(partition) = assignment.of(at)
         {
-            partition.settle(place.offset);
+            partition.settle(at.offset);
         }
     }
 
@@ -169,40 +186,34 @@ impl<'a> Reader<'a> {
         &mut self,
         record: &BorrowedMessage<'_>,
         assignment: &mut Assignment,
-        (begun_at, now): (Instant, Timestamp),
-    ) -> Option<(Due, Place, Decoded)> {
-        let (partition, place) = self.place(record, assignment)?;
-        let position = partition.position(place.offset);
-        let mut known = known(record);
-        if self.shared.member != Member::OfRetries {
-            known = known.only_trace();
+        start: BatchStart,
+    ) -> Option<UndueRecord> {
+        let at = self.locate(record, assignment)?;
+        let partition = assignment.of(at)?;
+        let position = partition.position(at.offset);
+        let mut headers = headers(record);
+        if self.shared.member != GroupMember::OfRetries {
+            headers = headers.only_trace();
         }
-        let raw = self.copies.of(record.payload().unwrap_or_default());
-        let key = record
-            .key()
-            .map(|key| match raw.len() <= SHARING_BYTES_MAX {
-                true => self.copies.of(key),
-                false => Bytes::copy_from_slice(key),
-            });
-        let bytes = raw.len() as u64 + record.key_len() as u64;
-        let decoded = decode(&self.decoder, record, (raw, key), &known, position, now);
-        if let Some(due) = self.due(record, &known, (begun_at, now)) {
-            let partition = assignment.of(place)?;
+        let bytes = RecordBytes::copy(record, &mut self.copies);
+        let length = bytes.len();
+        let decoded = decode(&self.decoder, record, bytes, &headers, position, start.time);
+        if let Some(due) = self.due(record, &headers, start) {
             partition.undue.add(record.payload_len() as u64);
-            return Some((due, place, decoded));
+            return Some(UndueRecord { due, at, decoded });
         }
         let order = self.order.as_ref();
-        let fresh = Fresh {
-            place,
-            lane: order.and_then(|order| order.lane(place, record.key(), &decoded)),
+        let pending = PendingRecord {
+            at,
+            lane: order.and_then(|order| order.lane(at, record.key(), &decoded)),
             decoded,
         };
-        self.pending.push(fresh, bytes);
+        self.pending.push(pending, length);
         None
     }
 
     /// Adds a record that has become due to the pending batch.
-    pub(crate) fn push(&mut self, place: Place, returned: Returned) {
+    pub(crate) fn push(&mut self, at: EpochOffset, returned: Returned) {
         let (decoded, bytes) = match returned {
             Returned::Action(envelope) => {
                 let key = envelope.key.as_ref().map_or(0, Bytes::len);
@@ -215,23 +226,24 @@ impl<'a> Reader<'a> {
             }
         };
         self.pending.begin(self.shared.context.clock);
-        let fresh = Fresh {
-            place,
+        let pending = PendingRecord {
+            at,
             decoded,
             lane: None,
         };
-        self.pending.push(fresh, bytes as u64);
+        self.pending.push(pending, bytes as u64);
     }
 
     /// Where a record belongs, if it must be processed.
-    fn place<'p>(
+    fn locate(
         &mut self,
         record: &BorrowedMessage<'_>,
-        assignment: &'p mut Assignment,
-    ) -> Option<(&'p Partition, Place)> {
-        let (topic, number) = (record.topic(), record.partition());
-        let mut taken = assignment.find(topic, number)?.take_up(record);
-        if let Taken::Recreated(read_from) = taken {
+        assignment: &mut Assignment,
+    ) -> Option<EpochOffset> {
+        let topic = record.topic();
+        let number = record.partition();
+        let mut status = assignment.find(topic, number)?.take_up(record);
+        if let RecordStatus::Recreated(read_from) = status {
             let position = match read_from {
                 ReadFrom::Here => u64::try_from(record.offset()).unwrap_or(0),
                 ReadFrom::Head => 0,
@@ -239,18 +251,18 @@ impl<'a> Reader<'a> {
             let settled = assignment.renew(topic, number, position)?;
             self.shared.events.recreated(topic, number, settled);
             self.renewed.push((topic.to_owned(), number, read_from));
-            taken = match read_from {
+            status = match read_from {
                 ReadFrom::Here => assignment.find(topic, number)?.take_up(record),
-                ReadFrom::Head => Taken::Known,
+                ReadFrom::Head => RecordStatus::Repeated,
             };
         }
-        match taken {
-            Taken::Fresh(place) => Some((assignment.of(place)?, place)),
-            Taken::Settled => {
+        match status {
+            RecordStatus::Fresh(at) => Some(at),
+            RecordStatus::Settled => {
                 self.has_skipped = true;
                 None
             }
-            Taken::Known | Taken::Recreated(_) => None,
+            RecordStatus::Repeated | RecordStatus::Recreated(_) => None,
         }
     }
 
@@ -263,22 +275,22 @@ impl<'a> Reader<'a> {
     fn due(
         &self,
         record: &BorrowedMessage<'_>,
-        known: &Known<'_>,
-        (begun_at, now): (Instant, Timestamp),
+        headers: &MessageHeaders<'_>,
+        start: BatchStart,
     ) -> Option<Due> {
-        let wait = known.wait(now)?;
+        let now = start.time;
+        let wait = headers.wait(now)?;
         let retry = self.shared.own_topics.retry.as_ref()?;
         let tier = retry.tier_of(record.topic())?.length();
-        // A small excess over the tier's length is inaccuracy, not a longer wait.
-        if wait <= tier + tier / 10 {
-            return Some(Due::At(begun_at + wait));
+        if wait <= tier + tier / CLOCK_TOLERANCE_PART {
+            return Some(Due::At(start.instant + wait));
         }
         let published = record.timestamp().to_millis();
         let published = published.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let age = now.duration_since(published.unwrap_or(now));
         let left = tier.saturating_sub(Duration::try_from(age).unwrap_or_default());
         let not_before = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        Some(Due::PassOn(begun_at + left, not_before))
+        Some(Due::PassOn(start.instant + left, not_before))
     }
 
     /// True while the pending batch has space and is not waiting for admission.
@@ -293,15 +305,15 @@ impl<'a> Reader<'a> {
 
     /// When the pending batch has waited long enough for more records. It also waits while another batch is being
     /// handed in.
-    pub(crate) fn linger_end(&self, loans: &Loans) -> Option<Instant> {
+    pub(crate) fn linger_end(&self, loans: &LoanQueue) -> Option<Instant> {
         self.pending.linger_end().filter(|_| loans.are_idle())
     }
 
     /// Asks for room for the pending batch when it is time to hand it in.
-    pub(crate) fn admit(&mut self, now: Instant, loans: &Loans) -> Option<Permit> {
+    pub(crate) fn admit(&mut self, now: Instant, loans: &LoanQueue) -> Option<Permit> {
         let has_lingered = self.linger_end(loans).is_some_and(|end| end <= now);
-        let is_ripe = loans.are_handed_in() && (self.pending.is_full() || has_lingered);
-        match is_ripe {
+        let is_due = loans.are_handed_in() && (self.pending.is_full() || has_lingered);
+        match is_due {
             true => self.pending.admit(&self.shared.context.admission),
             false => None,
         }
@@ -313,20 +325,28 @@ impl<'a> Reader<'a> {
     }
 
     /// Lends out the pending records, each with its share of `permit`.
-    pub(crate) fn lend(&mut self, permit: Permit, assignment: &mut Assignment, loans: &mut Loans) {
+    pub(crate) fn lend(
+        &mut self,
+        permit: Permit,
+        assignment: &mut Assignment,
+        loans: &mut LoanQueue,
+    ) {
         loans.reserve(self.pending.len());
-        for (fresh, permit) in self.pending.drain(permit) {
-            let Fresh {
-                place,
-                decoded,
-                lane,
-            } = fresh;
-            let Some(partition) = assignment.of(place).filter(|p| !p.revoking) else {
+        for (record, permit) in self.pending.drain(permit) {
+            let at = record.at;
+            let Some(partition) = assignment.of(at).filter(|p| !p.revoking) else {
                 continue;
             };
-            match lane {
-                Some(lane) => loans.enter(lane, (place, decoded, permit), partition),
-                None => loans.lend(place, decoded, permit, partition),
+            match (record.lane, record.decoded) {
+                (Some(lane), Ok(envelope)) => {
+                    let entry = LaneEntry {
+                        at,
+                        envelope,
+                        permit,
+                    };
+                    loans.enter(lane, entry, partition);
+                }
+                (_, decoded) => loans.lend(at, decoded, permit, partition),
             }
         }
         assignment.begin_batch();

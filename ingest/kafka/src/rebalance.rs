@@ -11,32 +11,37 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use crate::assignment::{Assignment, Partition};
-use crate::context::{Context, Report, give_up, take_up};
-use crate::source::Shared;
-use crate::starts::{LookUp, Start};
+use crate::client_report::ClientReport;
+use crate::context::{Context, give_up, take_up};
+use crate::member_context::MemberContext;
+use crate::start_point::StartPoint;
+use crate::starts::StartLookUp;
 
 /// Partitions that the broker has asked back, given up when their loans have ended.
-struct Revoking {
+struct Revocation {
     deadline: Instant,
-    places: TopicPartitionList,
+    partitions: TopicPartitionList,
 }
 
 /// Answers the group.
 pub(crate) struct Rebalance<'a> {
-    shared: &'a Shared,
+    shared: &'a MemberContext,
     consumer: &'a Arc<StreamConsumer<Context>>,
-    revoking: Option<Revoking>,
-    starting: Option<Starting>,
+    revoking: Option<Revocation>,
+    starting: Option<PendingStart>,
 }
 
 /// Partitions that were assigned, while their starts are looked up.
-struct Starting {
-    places: TopicPartitionList,
-    looking: BoxFuture<'static, KafkaResult<Vec<Start>>>,
+struct PendingStart {
+    partitions: TopicPartitionList,
+    look_up: BoxFuture<'static, KafkaResult<Vec<StartPoint>>>,
 }
 
 impl<'a> Rebalance<'a> {
-    pub(crate) fn new(shared: &'a Shared, consumer: &'a Arc<StreamConsumer<Context>>) -> Self {
+    pub(crate) fn new(
+        shared: &'a MemberContext,
+        consumer: &'a Arc<StreamConsumer<Context>>,
+    ) -> Self {
         Self {
             shared,
             consumer,
@@ -46,75 +51,82 @@ impl<'a> Rebalance<'a> {
     }
 
     /// Takes newly assigned partitions and looks up where they start.
-    pub(crate) fn look_up(&mut self, places: TopicPartitionList) {
-        let look_up = LookUp {
+    pub(crate) fn look_up(&mut self, partitions: TopicPartitionList) {
+        let look_up = StartLookUp {
             consumer: self.consumer.clone(),
-            places: places.clone(),
+            assigned: partitions.clone(),
             policy: self.shared.options.start_of(self.shared.member),
-            remembered: self.shared.remembered.clone(),
+            former: self.shared.former.clone(),
             events: self.shared.events.clone(),
         };
-        let looking = Box::pin(look_up.run());
-        self.starting = Some(Starting { places, looking });
+        let look_up = Box::pin(look_up.run());
+        self.starting = Some(PendingStart {
+            partitions,
+            look_up,
+        });
     }
 
     /// The starts of newly assigned partitions, once looked up. Pending if no lookup is running.
-    pub(crate) async fn looked_up(&mut self) -> KafkaResult<Vec<Start>> {
+    pub(crate) async fn looked_up(&mut self) -> KafkaResult<Vec<StartPoint>> {
         match &mut self.starting {
-            Some(starting) => (&mut starting.looking).await,
+            Some(starting) => (&mut starting.look_up).await,
             None => std::future::pending().await,
         }
     }
 
     /// Starts reading these partitions.
-    pub(crate) fn take_up(&mut self, starts: &[Start], assignment: &mut Assignment) {
+    pub(crate) fn take_up(&mut self, starts: &[StartPoint], assignment: &mut Assignment) {
         self.starting = None;
-        let mut places = TopicPartitionList::with_capacity(starts.len());
+        let mut partitions = TopicPartitionList::with_capacity(starts.len());
         for start in starts {
-            let (topic, number) = (start.topic.as_str(), start.number);
+            let topic = start.topic.as_str();
+            let number = start.number;
             assignment.remove(topic, number);
             assignment.add(start);
             self.shared.events.assigned(start);
             let offset = i64::try_from(start.fetched_from()).unwrap_or(i64::MAX);
-            let added = places.add_partition_offset(topic, number, Offset::Offset(offset));
+            let added = partitions.add_partition_offset(topic, number, Offset::Offset(offset));
             self.shared.events.called("assign", &added);
         }
-        let taken = take_up(&**self.consumer, &places);
-        self.shared.events.called("assign", &taken);
+        let answered = take_up(&**self.consumer, &partitions);
+        self.shared.events.called("assign", &answered);
     }
 
     /// Makes the client read this partition from its first record.
     pub(crate) fn go_back(&self, topic: &str, number: i32) {
         // With a zero timeout, the seek is started and not awaited.
-        let sought = self
+        let seek = self
             .consumer
             .seek(topic, number, Offset::Beginning, Duration::ZERO);
-        self.shared.events.called("seek", &sought);
+        self.shared.events.called("seek", &seek);
     }
 
     /// Stops reading these partitions and lets their loans end, within a part of the session timeout. Returns the
     /// epochs that are kept.
     pub(crate) fn begin(
         &mut self,
-        places: TopicPartitionList,
+        partitions: TopicPartitionList,
         now: Instant,
         assignment: &mut Assignment,
     ) -> Vec<u32> {
         self.answer_start();
-        for place in places.elements() {
-            if let Some(partition) = assignment.find(place.topic(), place.partition()) {
+        for element in partitions.elements() {
+            if let Some(partition) = assignment.find(element.topic(), element.partition()) {
                 partition.revoking = true;
             }
         }
         // Lost partitions belong to others by now: there is nothing to drain for.
-        let patience = match self.is_lost() {
+        let timeout = match self.is_lost() {
             true => Duration::ZERO,
-            false => self.shared.options.drain_patience(),
+            false => self.shared.options.drain_timeout(),
         };
-        let deadline = now + patience;
-        self.revoking = Some(Revoking { deadline, places });
+        let deadline = now + timeout;
+        self.revoking = Some(Revocation {
+            deadline,
+            partitions,
+        });
         let kept = assignment.iter().filter(|p| !p.revoking);
-        kept.map(|p| p.lender.epoch).collect()
+        kept.map(|p| p.origin.epoch).collect()
     }
 
     /// True if the group has continued without this member.
@@ -129,13 +141,13 @@ impl<'a> Rebalance<'a> {
         assignment: &Assignment,
     ) -> Option<TopicPartitionList> {
         let is_drained = assignment.iter().all(|p| !p.revoking || p.on_loan == 0);
-        let is_over = |revoking: &mut Revoking| is_drained || revoking.deadline <= now;
-        self.revoking.take_if(is_over).map(|r| r.places)
+        let is_over = |revoking: &mut Revocation| is_drained || revoking.deadline <= now;
+        self.revoking.take_if(is_over).map(|r| r.partitions)
     }
 
     /// The partitions still to give up.
     pub(crate) fn take(&mut self) -> Option<TopicPartitionList> {
-        self.revoking.take().map(|revoking| revoking.places)
+        self.revoking.take().map(|revoking| revoking.partitions)
     }
 
     /// The deadline of the drain, if one is running.
@@ -144,32 +156,33 @@ impl<'a> Rebalance<'a> {
     }
 
     /// Gives up these partitions: settlements that arrive later are fenced.
-    pub(crate) fn give_up(&self, places: &TopicPartitionList, assignment: &mut Assignment) {
-        for place in places.elements() {
-            let (topic, number) = (place.topic(), place.partition());
+    pub(crate) fn give_up(&self, partitions: &TopicPartitionList, assignment: &mut Assignment) {
+        for element in partitions.elements() {
+            let topic = element.topic();
+            let number = element.partition();
             if let Some(partition) = assignment.remove(topic, number) {
                 self.remember(&partition);
                 let unsettled = partition.mark.unsettled();
                 self.shared.events.revoked(topic, number, unsettled);
             }
         }
-        let given = give_up(&**self.consumer, places);
-        self.shared.events.called("unassign", &given);
+        let answered = give_up(&**self.consumer, partitions);
+        self.shared.events.called("unassign", &answered);
     }
 
     /// Keeps the committed extent here in case the broker forgets it.
     pub(crate) fn remember(&self, partition: &Partition) {
         if let Some(settled) = partition.confirmed() {
-            let (topic, number) = (&partition.topic, partition.number);
-            self.shared.remembered.keep(topic, number, settled.clone());
+            let former = &self.shared.former;
+            former.keep(&partition.topic, partition.number, settled.clone());
         }
     }
 
     /// Answers an assignment whose lookup is no longer needed: the client still waits for the answer.
     fn answer_start(&mut self) {
         if let Some(starting) = self.starting.take() {
-            let taken = take_up(&**self.consumer, &starting.places);
-            self.shared.events.called("assign", &taken);
+            let answered = take_up(&**self.consumer, &starting.partitions);
+            self.shared.events.called("assign", &answered);
         }
     }
 
@@ -179,18 +192,22 @@ impl<'a> Rebalance<'a> {
     }
 
     /// Answers every request that the broker still waits for at the end of the session.
-    pub(crate) fn answer(&mut self, reports: &[Report]) {
+    pub(crate) fn answer(&mut self, reports: &[ClientReport]) {
         self.answer_start();
-        let revoking = self.revoking.as_ref().map(|revoking| &revoking.places);
+        let revoking = self.revoking.as_ref().map(|revoking| &revoking.partitions);
         let mut answers: Vec<_> = revoking
-            .map(|places| give_up(&**self.consumer, places))
+            .map(|partitions| give_up(&**self.consumer, partitions))
             .into_iter()
             .collect();
         for report in reports {
             match report {
-                Report::Assigned(places) => answers.push(take_up(&**self.consumer, places)),
-                Report::Revoked(places) => answers.push(give_up(&**self.consumer, places)),
-                Report::Stats(_) | Report::TopicUnknown => {}
+                ClientReport::Assigned(partitions) => {
+                    answers.push(take_up(&**self.consumer, partitions));
+                }
+                ClientReport::Revoked(partitions) => {
+                    answers.push(give_up(&**self.consumer, partitions));
+                }
+                ClientReport::Stats(_) | ClientReport::TopicUnknown => {}
             }
         }
         for answer in &answers {

@@ -1,43 +1,70 @@
 //! One record: reads its headers and content, and builds the headers of the records that this source publishes.
 
 use acteon_core::delivery::Position;
+use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{DeadLetter, Envelope};
-use acteon_ingest_kit::delayed::{Known, Owner, headers_of};
-use acteon_ingest_kit::headers::{CODE, ID, KIND, MESSAGE, POSITION};
-use acteon_ingest_kit::{Decoded, Decoder, Message};
+use acteon_ingest_kit::headers::{
+    CODE, ID, KIND, MESSAGE, MessageHeaders, Owner, POSITION, delayed_headers,
+};
+use acteon_ingest_kit::{Copies, DecodeResult, Decoder, Message};
 use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
-/// The headers of a record that this source knows.
-pub(crate) fn known<'a>(record: &'a BorrowedMessage<'_>) -> Known<'a> {
-    let headers = record.headers().into_iter().flat_map(Headers::iter);
-    Known::of(headers.filter_map(|header| Some((header.key, header.value?))))
+/// The payload and key of a record, copied out of the client's memory.
+pub(crate) struct RecordBytes {
+    payload: Bytes,
+    key: Option<Bytes>,
 }
 
-/// Decodes a record. `raw` and `key` are copies from it. A position in the headers takes precedence over `position`.
+impl RecordBytes {
+    pub(crate) fn copy(record: &BorrowedMessage<'_>, copies: &mut Copies) -> Self {
+        let payload = copies.of(record.payload().unwrap_or_default());
+        // The memory of a long record is its own, so its key must not share a block either.
+        let is_shared = payload.len() <= SHARING_BYTES_MAX;
+        let key = record.key().map(|key| match is_shared {
+            true => copies.of(key),
+            false => Bytes::copy_from_slice(key),
+        });
+        Self { payload, key }
+    }
+
+    /// The size of both.
+    pub(crate) fn len(&self) -> u64 {
+        let key = self.key.as_ref().map_or(0, Bytes::len);
+        (self.payload.len() + key) as u64
+    }
+}
+
+/// The headers of a record that this source reads.
+pub(crate) fn headers<'a>(record: &'a BorrowedMessage<'_>) -> MessageHeaders<'a> {
+    let all = record.headers().into_iter().flat_map(Headers::iter);
+    MessageHeaders::of(all.filter_map(|header| Some((header.key, header.value?))))
+}
+
+/// Decodes a record, with its `bytes` and `headers`. A position in the headers takes precedence over `position`.
 pub(crate) fn decode(
     decoder: &Decoder,
     record: &BorrowedMessage<'_>,
-    (raw, key): (Bytes, Option<Bytes>),
-    known: &Known<'_>,
+    bytes: RecordBytes,
+    headers: &MessageHeaders<'_>,
     position: Position,
     now: Timestamp,
-) -> Decoded {
+) -> DecodeResult {
     let stamped = || Timestamp::from_millisecond(record.timestamp().to_millis()?).ok();
     let mut envelope = decoder.decode(Message {
-        raw,
-        position: known.position().unwrap_or(position),
-        id: known.id.map(CompactString::from),
-        made_at: known.made_at().or_else(stamped),
+        raw: bytes.payload,
+        position: headers.position().unwrap_or(position),
+        id: headers.id.map(CompactString::from),
+        made_at: headers.made_at().or_else(stamped),
         received_at: now,
-        traceparent: known.traceparent,
-        tracestate: known.tracestate,
+        traceparent: headers.traceparent,
+        tracestate: headers.tracestate,
     })?;
-    envelope.key = key;
-    envelope.history = known.history();
+    envelope.key = bytes.key;
+    envelope.history = headers.history();
     Ok(envelope)
 }
 
@@ -47,7 +74,7 @@ pub(crate) fn retry_headers(
     envelope: &Envelope,
     not_before: Timestamp,
 ) -> OwnedHeaders {
-    let headers = headers_of(owner, envelope, not_before).into_iter();
+    let headers = delayed_headers(owner, envelope, not_before).into_iter();
     headers.fold(OwnedHeaders::new(), |headers, (name, value)| {
         with(headers, name, &value)
     })

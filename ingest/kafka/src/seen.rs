@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 
 use rdkafka::Message;
 
-use crate::fingerprint::{Fingerprint, Found};
-use crate::starts::Start;
+use crate::fingerprint::{Fingerprint, RecordMatch};
+use crate::start_point::StartPoint;
 
 /// How many fingerprints of unsettled records are kept. Each batch contributes one.
 const KEPT_MAX: usize = 8;
 
 /// The records read from one assigned partition.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct SeenRecords {
     /// No earlier offset follows unless the client seeks back.
     next: u64,
     /// If the first record is not this one, the topic was recreated.
@@ -22,12 +22,12 @@ pub(crate) struct Seen {
     /// The last record below the settled position that has a fingerprint.
     last: Option<Fingerprint>,
     /// The next record's fingerprint must be kept.
-    is_due: bool,
+    keeps_next: bool,
 }
 
 /// How a record relates to those read before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Met {
+pub(crate) enum Continuity {
     /// It comes after them.
     Next,
     /// It does not continue them: the topic was recreated or truncated.
@@ -43,39 +43,39 @@ pub(crate) enum ReadFrom {
     Head,
 }
 
-impl Seen {
-    pub(crate) fn new(start: &Start) -> Self {
+impl SeenRecords {
+    pub(crate) fn new(start: &StartPoint) -> Self {
         Self {
             next: start.fetched_from(),
             expected: start.settled.landmark,
             fingerprints: VecDeque::new(),
             last: start.settled.landmark,
-            is_due: true,
+            keeps_next: true,
         }
     }
 
     /// Checks the next record read.
-    pub(crate) fn meet(&mut self, record: &impl Message) -> Met {
+    pub(crate) fn check(&mut self, record: &impl Message) -> Continuity {
         let offset = u64::try_from(record.offset()).unwrap_or(0);
         if offset < self.next {
-            return Met::Recreated(ReadFrom::Here);
+            return Continuity::Recreated(ReadFrom::Here);
         }
         self.next = offset + 1;
         let expected = self.expected.take();
-        match expected.map(|expected| expected.find(record)) {
-            Some(Found::Other) => return Met::Recreated(ReadFrom::Head),
-            Some(Found::Same | Found::Gone) | None => {}
+        match expected.map(|expected| expected.compare(record)) {
+            Some(RecordMatch::Other) => return Continuity::Recreated(ReadFrom::Head),
+            Some(RecordMatch::Same | RecordMatch::Gone) | None => {}
         }
-        if std::mem::take(&mut self.is_due) {
+        if std::mem::take(&mut self.keeps_next) {
             self.fingerprints.truncate(KEPT_MAX - 1);
             self.fingerprints.push_back(Fingerprint::of(record));
         }
-        Met::Next
+        Continuity::Next
     }
 
     /// Keeps the fingerprint of one record of the next batch as well.
     pub(crate) fn begin_batch(&mut self) {
-        self.is_due = true;
+        self.keeps_next = true;
     }
 
     /// The last record below the settled `position` that has a fingerprint. While there is none, the first record read.
@@ -95,49 +95,58 @@ mod tests {
 
     use super::*;
     use crate::fingerprint::tests::record as record_of;
-    use crate::starts::tests::start;
+    use crate::start_point::tests::start;
 
     fn record(offset: i64) -> OwnedMessage {
         record_of(offset, 7, "a")
     }
 
     #[test]
-    fn what_comes_after_what_was_read_is_next_with_and_without_gaps() {
-        let mut seen = Seen::new(&start(0, 5, None));
+    fn later_offsets_continue_the_records_with_and_without_gaps() {
+        let mut seen = SeenRecords::new(&start(0, 5, None));
         for offset in [5, 6, 9] {
-            assert_eq!(seen.meet(&record(offset)), Met::Next);
+            assert_eq!(seen.check(&record(offset)), Continuity::Next);
         }
     }
 
     #[test]
     fn a_client_that_goes_back_reads_a_topic_that_was_recreated() {
-        let mut seen = Seen::new(&start(0, 5, None));
-        assert_eq!(seen.meet(&record(4)), Met::Recreated(ReadFrom::Here));
-        let mut seen = Seen::new(&start(0, 5, None));
-        assert_eq!(seen.meet(&record(5)), Met::Next);
-        assert_eq!(seen.meet(&record(5)), Met::Recreated(ReadFrom::Here));
+        let mut seen = SeenRecords::new(&start(0, 5, None));
+        assert_eq!(
+            seen.check(&record(4)),
+            Continuity::Recreated(ReadFrom::Here)
+        );
+        let mut seen = SeenRecords::new(&start(0, 5, None));
+        assert_eq!(seen.check(&record(5)), Continuity::Next);
+        assert_eq!(
+            seen.check(&record(5)),
+            Continuity::Recreated(ReadFrom::Here)
+        );
     }
 
     #[test]
-    fn the_last_settled_record_is_met_first_or_has_gone_or_is_another() {
+    fn the_last_settled_record_comes_first_or_is_gone_or_differs() {
         let last = Fingerprint::of(&record(3));
-        let seen = || Seen::new(&start(0, 5, Some(last)));
-        assert_eq!(seen().meet(&record(3)), Met::Next);
-        assert_eq!(seen().meet(&record(7)), Met::Next);
+        let seen = || SeenRecords::new(&start(0, 5, Some(last)));
+        assert_eq!(seen().check(&record(3)), Continuity::Next);
+        assert_eq!(seen().check(&record(7)), Continuity::Next);
         let other = record_of(3, 8, "a");
-        assert_eq!(seen().meet(&other), Met::Recreated(ReadFrom::Head));
-        assert_eq!(seen().meet(&record(0)), Met::Recreated(ReadFrom::Here));
+        assert_eq!(seen().check(&other), Continuity::Recreated(ReadFrom::Head));
+        assert_eq!(
+            seen().check(&record(0)),
+            Continuity::Recreated(ReadFrom::Here)
+        );
     }
 
     #[test]
-    fn what_is_settled_is_known_again_by_a_record_of_its_last_batch() {
-        let mut seen = Seen::new(&start(0, 0, None));
+    fn the_landmark_is_a_settled_record_of_the_last_batch() {
+        let mut seen = SeenRecords::new(&start(0, 0, None));
         assert_eq!(seen.landmark(0), None);
         for offset in 0..40 {
             if offset % 2 == 0 {
                 seen.begin_batch();
             }
-            assert_eq!(seen.meet(&record(offset)), Met::Next);
+            assert_eq!(seen.check(&record(offset)), Continuity::Next);
         }
         let of = |offset| Some(Fingerprint::of(&record(offset)));
         assert_eq!(seen.landmark(0), of(0), "nothing is settled");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Permit, Settled, Shutdown};
-use acteon_ingest_kit::{Ended, Phases, Place};
+use acteon_ingest_kit::{ConnectionEnd, EpochOffset, InboxReader, Phases, PublishResult};
 use futures_util::StreamExt;
 use rdkafka::consumer::{MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -15,33 +15,31 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::assignment::Assignment;
-use crate::committer::{Committer, Sent};
-use crate::context::{Context, Inbox, Report};
-use crate::delayed::{Delayed, Next, Published};
-use crate::flow::{Flow, Room};
+use crate::client_report::{ClientReport, SessionInbox};
+use crate::committer::{CommitResult, Committer};
+use crate::context::Context;
+use crate::delayed::{Delayed, NextStep};
+use crate::flow::{Capacity, Flow};
 use crate::health::Health;
-use crate::loans::Loans;
-use crate::reader::{Passed, Reader};
+use crate::loan_queue::LoanQueue;
+use crate::member_context::MemberContext;
+use crate::publish::Producer;
+use crate::reader::{RecordReader, Skipped};
 use crate::rebalance::Rebalance;
 use crate::seen::ReadFrom;
-use crate::source::Shared;
-use crate::starts::Start;
+use crate::start_point::StartPoint;
 
 /// How long to wait for the confirmation of the last commit.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
-
-type Arrived = acteon_ingest_kit::Arrived<Report>;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of one connection.
 pub(crate) struct Session<'a> {
-    shared: &'a Shared,
+    shared: &'a MemberContext,
     phases: Phases<'a>,
-    inbox: Arc<Inbox>,
-    /// The contents of the inbox; the allocation is reused.
-    arrived: Arrived,
+    inbox: InboxReader<ClientReport>,
     assignment: Assignment,
-    reader: Reader<'a>,
-    loans: Loans,
+    reader: RecordReader<'a>,
+    loans: LoanQueue,
     delayed: Delayed<'a>,
     committer: Committer<'a>,
     rebalance: Rebalance<'a>,
@@ -52,32 +50,31 @@ pub(crate) struct Session<'a> {
 }
 
 /// The reason the session woke.
-enum Woken<'a> {
+enum WakeReason<'a> {
     Turn,
     HandedIn,
     Admitted(Permit),
-    Published(Published),
-    Sent(Sent),
-    Looked(bool),
-    LookedUp(KafkaResult<Vec<Start>>),
+    Published(PublishResult<Producer>),
+    Committed(CommitResult),
+    TopicsChecked(bool),
+    StartsFound(KafkaResult<Vec<StartPoint>>),
     Record(KafkaResult<BorrowedMessage<'a>>),
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(
-        shared: &'a Shared,
+        shared: &'a MemberContext,
         consumer: &'a Arc<StreamConsumer<Context>>,
-        inbox: Arc<Inbox>,
+        inbox: Arc<SessionInbox>,
         shutdown: &'a Shutdown,
     ) -> Self {
         Self {
             shared,
             phases: Phases::new(shutdown),
             assignment: Assignment::new(inbox.clone(), shared.span_max()),
-            inbox,
-            arrived: Arrived::default(),
-            reader: Reader::new(shared),
-            loans: Loans::new(shared),
+            inbox: InboxReader::new(inbox),
+            reader: RecordReader::new(shared),
+            loans: LoanQueue::new(shared),
             delayed: Delayed::new(shared),
             committer: Committer::new(shared, consumer),
             rebalance: Rebalance::new(shared, consumer),
@@ -91,27 +88,27 @@ impl<'a> Session<'a> {
     pub(crate) async fn run(
         mut self,
         mut records: MessageStream<'_, Context>,
-    ) -> Ended<KafkaError> {
+    ) -> ConnectionEnd<KafkaError> {
         loop {
             let now = Instant::now();
             self.turn(now);
             if self.is_over(now) {
                 self.shared.events.stopped(self.assignment.unsettled());
                 return match self.broken.take() {
-                    Some(error) => Ended::Lost(error),
-                    None => Ended::Stopped,
+                    Some(error) => ConnectionEnd::Lost(error),
+                    None => ConnectionEnd::Stopped,
                 };
             }
             self.loans.hand_in();
-            match self.woken(&mut records).await {
-                Woken::Turn => {}
+            match self.wake(&mut records).await {
+                WakeReason::Turn => {}
                 // Under load another batch is always ready, and other tasks need this thread too.
-                Woken::HandedIn => yield_now().await,
-                Woken::Admitted(permit) => self.admitted(permit),
-                Woken::Published(published) => self.published(published, Instant::now()),
-                Woken::Sent(sent) => self.sent(sent, Instant::now()),
-                Woken::Looked(all_exist) => self.health.looked(all_exist),
-                Woken::Record(first) => {
+                WakeReason::HandedIn => yield_now().await,
+                WakeReason::Admitted(permit) => self.admitted(permit),
+                WakeReason::Published(published) => self.published(published, Instant::now()),
+                WakeReason::Committed(result) => self.committed(result, Instant::now()),
+                WakeReason::TopicsChecked(all_exist) => self.health.set_topics_exist(all_exist),
+                WakeReason::Record(first) => {
                     let read = self.reader.read(
                         first,
                         &mut records,
@@ -119,38 +116,39 @@ impl<'a> Session<'a> {
                         &mut self.delayed,
                     );
                     match read {
-                        Ok(Passed::None) => {}
-                        Ok(Passed::Some) => {
+                        Ok(Skipped::None) => {}
+                        Ok(Skipped::Some) => {
                             self.committer.settled(Instant::now());
                         }
-                        Err(error) => return Ended::Lost(error),
+                        Err(error) => return ConnectionEnd::Lost(error),
                     }
                     self.renew(Instant::now());
                 }
-                Woken::LookedUp(Ok(starts)) => {
+                WakeReason::StartsFound(Ok(starts)) => {
                     self.rebalance.take_up(&starts, &mut self.assignment);
                     self.health.joined(Instant::now());
                 }
-                Woken::LookedUp(Err(error)) => return Ended::Lost(error),
+                WakeReason::StartsFound(Err(error)) => return ConnectionEnd::Lost(error),
             }
         }
     }
 
-    async fn woken<'r>(&mut self, records: &mut MessageStream<'r, Context>) -> Woken<'r> {
-        let (timer, may_read) = (self.next_timer(), self.may_read());
+    async fn wake<'r>(&mut self, records: &mut MessageStream<'r, Context>) -> WakeReason<'r> {
+        let timer = self.next_timer();
+        let may_read = self.may_read();
         tokio::select! {
             biased;
-            () = self.phases.told() => Woken::Turn,
-            () = self.loans.handed_in() => Woken::HandedIn,
-            permit = self.reader.permit() => Woken::Admitted(permit),
-            published = self.delayed.published() => Woken::Published(published),
-            sent = self.committer.answered() => Woken::Sent(sent),
-            all_exist = self.health.found() => Woken::Looked(all_exist),
-            starts = self.rebalance.looked_up() => Woken::LookedUp(starts),
-            Some(record) = records.next(), if may_read => Woken::Record(record),
+            () = self.phases.signalled() => WakeReason::Turn,
+            () = self.loans.handed_in() => WakeReason::HandedIn,
+            permit = self.reader.permit() => WakeReason::Admitted(permit),
+            published = self.delayed.published() => WakeReason::Published(published),
+            result = self.committer.sent() => WakeReason::Committed(result),
+            all_exist = self.health.topics_checked() => WakeReason::TopicsChecked(all_exist),
+            starts = self.rebalance.looked_up() => WakeReason::StartsFound(starts),
+            Some(record) = records.next(), if may_read => WakeReason::Record(record),
             // The inbox comes after the records: each turn empties it, so new entries need not interrupt reading.
-            () = self.inbox.arrived() => Woken::Turn,
-            () = until(timer), if timer.is_some() => Woken::Turn,
+            () = self.inbox.arrived() => WakeReason::Turn,
+            () = until(timer), if timer.is_some() => WakeReason::Turn,
         }
     }
 
@@ -159,43 +157,43 @@ impl<'a> Session<'a> {
         if self.phases.begins_to_drain() {
             self.begin_draining();
         }
-        let mut arrived = std::mem::take(&mut self.arrived);
-        self.inbox.take(&mut arrived);
-        for place in arrived.done.drain(..) {
-            self.acknowledge(place, now);
+        let mut arrived = self.inbox.take();
+        for at in arrived.done.drain(..) {
+            self.acknowledge(at, now);
         }
-        for (place, settled) in arrived.settled.drain(..) {
-            self.settle(place, settled, now);
+        for (at, settled) in arrived.settled.drain(..) {
+            self.settle(at, settled, now);
         }
         for report in arrived.reports.drain(..) {
             self.reported(report, now);
         }
-        self.arrived = arrived;
+        self.inbox.recycle(arrived);
         self.delayed
             .offer(now, &mut self.assignment, &mut self.loans, &mut self.reader);
         self.admit(now);
-        if let Some(places) = self.rebalance.drained(now, &self.assignment) {
-            self.give_up(&places);
+        if let Some(partitions) = self.rebalance.drained(now, &self.assignment) {
+            self.give_up(&partitions);
         }
-        self.flow.turn(now, self.room(), &mut self.assignment);
+        self.flow.turn(now, self.capacity(), &mut self.assignment);
         self.committer.turn(now, &mut self.assignment);
     }
 
     /// True when the client must be polled: for records while there is room, and for its reports even without room,
     /// once partitions are paused and no records come.
     fn may_read(&self) -> bool {
-        self.room() == Room::Some || (self.flow.is_held_back() && self.reader.takes_some_more())
+        self.capacity() == Capacity::Free
+            || (self.flow.is_held_back() && self.reader.takes_some_more())
     }
 
-    fn room(&self) -> Room {
-        let is_there = self.phases.is_running()
+    fn capacity(&self) -> Capacity {
+        let is_free = self.phases.is_running()
             && self.reader.takes_more()
             && self.loans.are_handed_in()
             && !self.delayed.is_over_the_bound()
             && self.assignment.in_work() < self.shared.in_flight_max;
-        match is_there {
-            true => Room::Some,
-            false => Room::None,
+        match is_free {
+            true => Capacity::Free,
+            false => Capacity::Full,
         }
     }
 
@@ -216,7 +214,7 @@ impl<'a> Session<'a> {
             self.delayed.next_due(),
             self.reader.linger_end(&self.loans),
             self.committer.next_due(),
-            self.flow.patience_end(),
+            self.flow.pause_due(),
             self.rebalance.deadline(),
             self.phases.closing(),
         ];
@@ -224,63 +222,60 @@ impl<'a> Session<'a> {
     }
 
     /// Settles the record.
-    fn acknowledge(&mut self, place: Place, now: Instant) {
-        let Some(partition) = self.assignment.of(place) else {
-            self.shared.events.fenced(place.offset);
+    fn acknowledge(&mut self, at: EpochOffset, now: Instant) {
+        let Some(partition) = self.assignment.of(at) else {
+            self.shared.events.fenced(at.offset);
             return;
         };
         partition.on_loan -= 1;
-        partition.settle(place.offset);
+        partition.settle(at.offset);
         self.committer.settled(now);
-        self.delayed.forget(place);
-        self.loans.leave(place, &mut self.assignment);
+        self.delayed.forget(at);
+        self.loans.leave(at, &mut self.assignment);
     }
 
-    fn settle(&mut self, place: Place, settled: Settled, now: Instant) {
-        let next = self
-            .delayed
-            .settled(place, settled, &mut self.assignment, now);
-        self.go_on(place, next, now);
+    fn settle(&mut self, at: EpochOffset, settled: Settled, now: Instant) {
+        let next = self.delayed.settled(at, settled, &mut self.assignment, now);
+        self.take_step(at, next, now);
     }
 
-    fn published(&mut self, published: Published, now: Instant) {
-        let place = published.place;
+    fn published(&mut self, published: PublishResult<Producer>, now: Instant) {
+        let at = published.at;
         let next = self.delayed.sent(published, &mut self.assignment, now);
-        self.go_on(place, next, now);
+        self.take_step(at, next, now);
     }
 
-    fn go_on(&mut self, place: Place, next: Next, now: Instant) {
+    fn take_step(&mut self, at: EpochOffset, next: NextStep, now: Instant) {
         match next {
-            Next::Acknowledge => self.acknowledge(place, now),
-            Next::GiveUp(envelope, permit, why) => {
-                if let Some(partition) = self.assignment.of(place) {
-                    self.loans
-                        .give_up((place, envelope, permit), why, partition);
+            NextStep::Acknowledge => self.acknowledge(at, now),
+            NextStep::GiveUp(envelope, permit, why) => {
+                if let Some(partition) = self.assignment.of(at) {
+                    self.loans.give_up(at, envelope, permit, why, partition);
                 }
             }
-            Next::Wait => {}
+            NextStep::Wait => {}
         }
     }
 
-    fn reported(&mut self, report: Report, now: Instant) {
+    fn reported(&mut self, report: ClientReport, now: Instant) {
         match report {
-            Report::Assigned(places) => self.rebalance.look_up(places),
-            Report::Revoked(places) => self.revoked(places, now),
-            Report::Stats(stats) if self.phases.is_running() => {
+            ClientReport::Assigned(partitions) => self.rebalance.look_up(partitions),
+            ClientReport::Revoked(partitions) => self.revoked(partitions, now),
+            ClientReport::Stats(stats) if self.phases.is_running() => {
                 self.health.heard(&stats, now, &self.assignment);
-                self.committer.ask(now, &self.assignment);
+                self.committer.check(now, &self.assignment);
             }
-            Report::Stats(_) => {}
-            Report::TopicUnknown => self.health.topic_is_unknown(),
+            ClientReport::Stats(_) => {}
+            ClientReport::TopicUnknown => self.health.topic_is_unknown(),
         }
     }
 
     /// Stops intake from these partitions and lets their loans end.
-    fn revoked(&mut self, places: TopicPartitionList, now: Instant) {
+    fn revoked(&mut self, partitions: TopicPartitionList, now: Instant) {
         if let Some(former) = self.rebalance.take() {
             self.give_up(&former);
         }
-        let kept = self.rebalance.begin(places, now, &mut self.assignment);
+        let kept = self.rebalance.begin(partitions, now, &mut self.assignment);
         self.delayed.drain(&kept);
         let revoking = self.assignment.iter().filter(|p| p.revoking);
         self.loans.drain(revoking);
@@ -289,8 +284,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn sent(&mut self, sent: Sent, now: Instant) {
-        let forgotten = self.committer.sent(sent, &mut self.assignment, now);
+    fn committed(&mut self, result: CommitResult, now: Instant) {
+        let forgotten = self.committer.handle(result, &mut self.assignment, now);
         if !forgotten.is_empty() {
             self.forgotten(&forgotten);
         }
@@ -302,8 +297,8 @@ impl<'a> Session<'a> {
         for epoch in epochs {
             if let Some(partition) = self.assignment.remove_epoch(*epoch) {
                 self.rebalance.remember(&partition);
-                let (topic, number) = (&partition.topic, partition.number);
-                self.shared.events.forgotten(topic, number);
+                let events = &self.shared.events;
+                events.forgotten(&partition.topic, partition.number);
             }
         }
         self.forget_gone();
@@ -334,10 +329,10 @@ impl<'a> Session<'a> {
         self.loans.forget_gone(&self.assignment);
     }
 
-    fn give_up(&mut self, places: &TopicPartitionList) {
+    fn give_up(&mut self, partitions: &TopicPartitionList) {
         // The commit reaches the broker before the partitions are given up.
         self.committer.send_and_forget(&mut self.assignment);
-        self.rebalance.give_up(places, &mut self.assignment);
+        self.rebalance.give_up(partitions, &mut self.assignment);
         self.forget_gone();
     }
 
@@ -353,7 +348,7 @@ impl<'a> Session<'a> {
     /// Enters the next phase when the current one is finished. True after the last.
     fn is_over(&mut self, now: Instant) -> bool {
         let on_loan = self.assignment.on_loan();
-        if self.phases.begins_to_close(on_loan, now + CLOSING_PATIENCE) {
+        if self.phases.begins_to_close(on_loan, now + CLOSE_TIMEOUT) {
             self.committer.hurry(now);
         }
         let Some(deadline) = self.phases.closing() else {
@@ -371,8 +366,8 @@ impl Drop for Session<'_> {
     /// The client does not close until every rebalance is answered.
     fn drop(&mut self) {
         self.rebalance.close();
-        self.inbox.take(&mut self.arrived);
-        self.rebalance.answer(&self.arrived.reports);
+        let arrived = self.inbox.take();
+        self.rebalance.answer(&arrived.reports);
     }
 }
 

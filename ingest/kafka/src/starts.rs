@@ -16,181 +16,96 @@ use tokio::time::sleep;
 use crate::config::Start as Policy;
 use crate::context::Context;
 use crate::events::Events;
-use crate::fingerprint::Fingerprint;
 use crate::ranges::Ranges;
+use crate::start_point::{Extent, METADATA_BYTES_MAX, StartKind, StartPoint};
 
 /// How long the broker may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The delay between attempts, and their number, before the connection is recreated.
-const AGAIN: Duration = Duration::from_secs(1);
-const TRIES: usize = 5;
-/// Brokers accept 4,096 bytes of metadata for a partition by default (`offset.metadata.max.bytes`).
-pub(crate) const METADATA_BYTES_MAX: usize = 4096;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+const ATTEMPTS_MAX: usize = 5;
 
-type Place = (String, i32);
-
-/// The settled part of a partition: everything below `position`, and the ranges `beyond` it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) position: u64,
-    /// A record that identifies the topic: the last settled one that has a fingerprint, or else the first one read.
-    pub(crate) landmark: Option<Fingerprint>,
-    pub(crate) beyond: Ranges,
-}
-
-impl Extent {
-    /// Everything below `position` is settled, and no record is known that identifies the topic.
-    pub(crate) fn at(position: u64) -> Self {
-        Self {
-            position,
-            ..Self::default()
-        }
-    }
-
-    /// True if the same offsets are settled, whatever the landmarks.
-    pub(crate) fn is_as_far_as(&self, other: &Self) -> bool {
-        (self.position, &self.beyond) == (other.position, &other.beyond)
-    }
-
-    /// The metadata committed with the position: the landmark, a space, and as many of the ranges beyond as fit. The
-    /// landmark is included even if it does not fit by itself.
-    pub(crate) fn metadata(&self, bytes_max: usize) -> Option<String> {
-        let landmark = self.landmark?.to_string();
-        let room = bytes_max.saturating_sub(landmark.len() + 1);
-        let beyond = self.beyond.to_text(self.position, room);
-        Some(format!("{landmark} {beyond}").trim_end().to_owned())
-    }
-
-    /// Parses a commit. Metadata written by others is ignored.
-    fn parse(position: u64, metadata: Option<&str>) -> Self {
-        let landmark = metadata.and_then(Fingerprint::parse);
-        let Some(landmark) = landmark.filter(|landmark| landmark.offset <= position) else {
-            return Self::at(position);
-        };
-        let beyond = metadata.and_then(|text| text.split(' ').nth(4));
-        let beyond = beyond.and_then(|text| Ranges::parse(text, position));
-        Self {
-            position,
-            landmark: Some(landmark),
-            beyond: beyond.unwrap_or_default(),
-        }
-    }
-}
-
-/// Where reading of a partition starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Start {
-    pub(crate) topic: String,
-    pub(crate) number: i32,
-    pub(crate) settled: Extent,
-    pub(crate) found: Found,
-}
-
-/// The state in which a partition was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// It still ends at or after the settled position.
-    AsLeft,
-    /// None of it was ever settled.
-    Fresh,
-    /// The topic was recreated: it ends before the settled offset, or nothing shows that its records are the same.
-    Recreated { settled: u64 },
-}
-
-impl Start {
-    /// The start of a recreated topic, from `position` on.
-    pub(crate) fn recreated(topic: &str, number: i32, position: u64) -> Self {
-        Self {
-            topic: topic.to_owned(),
-            number,
-            settled: Extent::at(position),
-            found: Found::Fresh,
-        }
-    }
-
-    /// The first offset to fetch: the landmark's, to check that the record is still there.
-    pub(crate) fn fetched_from(&self) -> u64 {
-        let Extent {
-            position, landmark, ..
-        } = self.settled;
-        landmark.map_or(position, |landmark| landmark.offset)
-    }
-}
+/// A topic and the number of a partition.
+type TopicPartition = (String, i32);
 
 /// How far partitions were settled when they were given up. The broker forgets this when a topic is deleted.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered(Mutex<HashMap<Place, Extent>>);
+pub(crate) struct FormerExtents(Mutex<HashMap<TopicPartition, Extent>>);
 
-impl Remembered {
+impl FormerExtents {
     pub(crate) fn keep(&self, topic: &str, number: i32, settled: Extent) {
         self.0.lock().insert((topic.to_owned(), number), settled);
     }
 }
 
 /// Looks up where reading of partitions starts.
-pub(crate) struct LookUp {
+pub(crate) struct StartLookUp {
     pub(crate) consumer: Arc<StreamConsumer<Context>>,
-    pub(crate) places: TopicPartitionList,
+    pub(crate) assigned: TopicPartitionList,
     pub(crate) policy: Policy,
-    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) former: Arc<FormerExtents>,
     pub(crate) events: Arc<Events>,
 }
 
-impl LookUp {
+impl StartLookUp {
     /// Asks until the broker answers: nothing is guessed.
     ///
     /// # Errors
     /// When the broker did not answer several times.
-    pub(crate) async fn run(self) -> KafkaResult<Vec<Start>> {
+    pub(crate) async fn run(self) -> KafkaResult<Vec<StartPoint>> {
         let this = Arc::new(self);
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
             let asking = this.clone();
             let asked = spawn_blocking(move || asking.ask()).await;
             match asked.unwrap_or(Err(KafkaError::Canceled)) {
                 Ok(starts) => return Ok(starts),
-                Err(error) if tries >= TRIES => return Err(error),
+                Err(error) if attempts >= ATTEMPTS_MAX => return Err(error),
                 Err(error) => this.events.look_up_failed(&error),
             }
-            tries += 1;
-            sleep(AGAIN).await;
+            attempts += 1;
+            sleep(RETRY_DELAY).await;
         }
     }
 
-    fn ask(&self) -> KafkaResult<Vec<Start>> {
-        let assigned = places_of(&self.places);
+    fn ask(&self) -> KafkaResult<Vec<StartPoint>> {
+        let assigned = partitions_of(&self.assigned);
         if assigned.is_empty() {
             return Ok(Vec::new());
         }
         let mut facts = Facts {
             committed: self.committed(&assigned)?,
-            remembered: self.remembered.0.lock().clone(),
+            former: self.former.0.lock().clone(),
             ..Facts::default()
         };
-        let mut places = assigned.clone();
+        let mut partitions = assigned.clone();
         for topic in facts.topics_to_look_at(&assigned) {
-            let all = self.partitions(&topic)?;
+            let all = self.partitions_of_topic(&topic)?;
             facts.committed.extend(self.committed(&all)?);
             if self.policy == Policy::Latest && !facts.knows(&topic) {
                 // One member commits the start for the whole topic. Otherwise another member would find the topic known
                 // to the group, and read the old records as if they had been missed.
-                places.extend(all.into_iter().filter(|place| !assigned.contains(place)));
+                partitions.extend(all.into_iter().filter(|one| !assigned.contains(one)));
             }
         }
-        facts.heads = self.offsets(&places, Offset::Beginning)?;
-        facts.ends = self.offsets(&places, Offset::End)?;
-        let starts = facts.starts(&places, self.policy)?;
-        self.write_down(&starts, &facts)?;
-        let is_assigned = |start: &Start| self.places.find_partition(&start.topic, start.number);
+        facts.heads = self.offsets(&partitions, Offset::Beginning)?;
+        facts.ends = self.offsets(&partitions, Offset::End)?;
+        let starts = facts.starts(&partitions, self.policy)?;
+        self.commit(&starts, &facts)?;
+        let is_assigned =
+            |start: &StartPoint| self.assigned.find_partition(&start.topic, start.number);
         Ok(starts
             .into_iter()
             .filter(|start| is_assigned(start).is_some())
             .collect())
     }
 
-    fn committed(&self, places: &[Place]) -> KafkaResult<HashMap<Place, Extent>> {
-        let list = list_of(places, Offset::Invalid)?;
-        let list = self.consumer.committed_offsets(list, PATIENCE)?;
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> KafkaResult<HashMap<TopicPartition, Extent>> {
+        let list = list_of(partitions, Offset::Invalid)?;
+        let list = self.consumer.committed_offsets(list, REQUEST_TIMEOUT)?;
         let mut committed = HashMap::new();
         for element in list.elements() {
             element.error()?;
@@ -204,22 +119,26 @@ impl LookUp {
         Ok(committed)
     }
 
-    fn offsets(&self, places: &[Place], which: Offset) -> KafkaResult<HashMap<Place, u64>> {
-        let list = list_of(places, which)?;
-        let list = self.consumer.offsets_for_times(list, PATIENCE)?;
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        which: Offset,
+    ) -> KafkaResult<HashMap<TopicPartition, u64>> {
+        let list = list_of(partitions, which)?;
+        let list = self.consumer.offsets_for_times(list, REQUEST_TIMEOUT)?;
         let mut offsets = HashMap::new();
         for element in list.elements() {
             element.error()?;
             if let Offset::Offset(offset) = element.offset() {
-                let place = (element.topic().to_owned(), element.partition());
-                offsets.insert(place, u64::try_from(offset).unwrap_or(0));
+                let partition = (element.topic().to_owned(), element.partition());
+                offsets.insert(partition, u64::try_from(offset).unwrap_or(0));
             }
         }
         Ok(offsets)
     }
 
-    fn partitions(&self, topic: &str) -> KafkaResult<Vec<Place>> {
-        let metadata = self.consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    fn partitions_of_topic(&self, topic: &str) -> KafkaResult<Vec<TopicPartition>> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
         let found = metadata.topics().iter().flat_map(|topic| {
             let partitions = topic.partitions().iter();
             partitions.map(|partition| (topic.name().to_owned(), partition.id()))
@@ -228,14 +147,19 @@ impl LookUp {
     }
 
     /// Commits the starts of partitions for which the broker has no commit or a different one.
-    fn write_down(&self, starts: &[Start], facts: &Facts) -> KafkaResult<()> {
+    fn commit(&self, starts: &[StartPoint], facts: &Facts) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         for start in starts {
-            let (place, settled) = ((start.topic.clone(), start.number), &start.settled);
-            if facts.committed.get(&place) != Some(settled) {
-                let metadata = settled.metadata(METADATA_BYTES_MAX);
-                let place = (start.topic.as_str(), start.number);
-                add(&mut list, place, settled.position, metadata)?;
+            let settled = &start.settled;
+            let partition = (start.topic.clone(), start.number);
+            if facts.committed.get(&partition) != Some(settled) {
+                add(
+                    &mut list,
+                    &start.topic,
+                    start.number,
+                    settled,
+                    METADATA_BYTES_MAX,
+                )?;
             }
         }
         match list.count() {
@@ -245,20 +169,21 @@ impl LookUp {
     }
 }
 
-/// Adds the commit of a partition to `list`.
+/// Adds the commit of a partition to `list`, with as much metadata as the broker accepts.
 ///
 /// # Errors
 /// None in practice: offsets have 63 bits.
 pub(crate) fn add(
     list: &mut TopicPartitionList,
-    (topic, number): (&str, i32),
-    position: u64,
-    metadata: Option<String>,
+    topic: &str,
+    number: i32,
+    settled: &Extent,
+    metadata_bytes_max: usize,
 ) -> KafkaResult<()> {
-    let offset = i64::try_from(position).unwrap_or(i64::MAX);
+    let offset = i64::try_from(settled.position).unwrap_or(i64::MAX);
     let mut element = list.add_partition(topic, number);
     element.set_offset(Offset::Offset(offset))?;
-    if let Some(metadata) = metadata {
+    if let Some(metadata) = settled.metadata(metadata_bytes_max) {
         element.set_metadata(metadata);
     }
     Ok(())
@@ -270,16 +195,16 @@ fn metadata(element: &TopicPartitionListElem<'_>) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()
 }
 
-fn places_of(list: &TopicPartitionList) -> Vec<Place> {
+fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
     let elements = list.elements();
-    let place =
+    let partition =
         |element: &TopicPartitionListElem<'_>| (element.topic().to_owned(), element.partition());
-    elements.iter().map(place).collect()
+    elements.iter().map(partition).collect()
 }
 
-fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> {
+fn list_of(partitions: &[TopicPartition], offset: Offset) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
-    for (topic, number) in places {
+    for (topic, number) in partitions {
         list.add_partition(topic, *number).set_offset(offset)?;
     }
     Ok(list)
@@ -288,66 +213,77 @@ fn list_of(places: &[Place], offset: Offset) -> KafkaResult<TopicPartitionList> 
 /// The facts that decide where partitions start.
 #[derive(Debug, Default)]
 struct Facts {
-    committed: HashMap<Place, Extent>,
-    remembered: HashMap<Place, Extent>,
+    committed: HashMap<TopicPartition, Extent>,
+    former: HashMap<TopicPartition, Extent>,
     /// The position of each partition's first record.
-    heads: HashMap<Place, u64>,
+    heads: HashMap<TopicPartition, u64>,
     /// The position that the next record will get.
-    ends: HashMap<Place, u64>,
+    ends: HashMap<TopicPartition, u64>,
 }
 
 impl Facts {
     /// The topics for which it must be known whether the group ever committed any partition.
-    fn topics_to_look_at(&self, assigned: &[Place]) -> Vec<String> {
+    fn topics_to_look_at(&self, assigned: &[TopicPartition]) -> Vec<String> {
         let missing = assigned
             .iter()
-            .filter(|place| self.settled(place).is_none());
+            .filter(|partition| self.settled(partition).is_none());
         let mut topics: Vec<String> = missing.map(|(topic, _)| topic.clone()).collect();
         topics.sort_unstable();
         topics.dedup();
         topics
     }
 
-    fn settled(&self, place: &Place) -> Option<Extent> {
-        let remembered = || self.remembered.get(place);
-        self.committed.get(place).or_else(remembered).cloned()
+    fn settled(&self, partition: &TopicPartition) -> Option<Extent> {
+        let former = || self.former.get(partition);
+        self.committed.get(partition).or_else(former).cloned()
     }
 
     /// True if the group has read this topic before.
     fn knows(&self, topic: &str) -> bool {
-        let mut known = self.committed.keys().chain(self.remembered.keys());
+        let mut known = self.committed.keys().chain(self.former.keys());
         known.any(|(known, _)| known == topic)
     }
 
-    fn starts(&self, places: &[Place], policy: Policy) -> KafkaResult<Vec<Start>> {
-        let start = |place: &Place| {
-            let (Some(head), Some(end)) = (self.heads.get(place), self.ends.get(place)) else {
-                let unknown = RDKafkaErrorCode::UnknownPartition;
-                return Err(KafkaError::OffsetFetch(unknown));
-            };
-            let (settled, found) = self.begin(place, policy, (*head, *end));
-            Ok(Start {
-                topic: place.0.clone(),
-                number: place.1,
+    fn starts(
+        &self,
+        partitions: &[TopicPartition],
+        policy: Policy,
+    ) -> KafkaResult<Vec<StartPoint>> {
+        let unknown = || KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+        let start = |partition: &TopicPartition| {
+            let head = *self.heads.get(partition).ok_or_else(unknown)?;
+            let end = *self.ends.get(partition).ok_or_else(unknown)?;
+            let (settled, kind) = self.start(partition, policy, head, end);
+            Ok(StartPoint {
+                topic: partition.0.clone(),
+                number: partition.1,
                 settled,
-                found,
+                kind,
             })
         };
-        places.iter().map(start).collect()
+        partitions.iter().map(start).collect()
     }
 
-    fn begin(&self, place: &Place, policy: Policy, (head, end): (u64, u64)) -> (Extent, Found) {
+    fn start(
+        &self,
+        partition: &TopicPartition,
+        policy: Policy,
+        head: u64,
+        end: u64,
+    ) -> (Extent, StartKind) {
         let at = Extent::at;
-        match self.settled(place) {
+        match self.settled(partition) {
             Some(settled) if end < settled.position => {
                 let settled = settled.position;
-                (at(head), Found::Recreated { settled })
+                (at(head), StartKind::Recreated { settled })
             }
             // The broker has forgotten the commit, most likely with the topic, and nothing shows whether the records
             // are the same.
-            Some(settled) if settled.landmark.is_none() && !self.committed.contains_key(place) => {
+            Some(settled)
+                if settled.landmark.is_none() && !self.committed.contains_key(partition) =>
+            {
                 let settled = settled.position;
-                (at(head), Found::Recreated { settled })
+                (at(head), StartKind::Recreated { settled })
             }
             Some(mut settled) => {
                 // A landmark that retention has deleted cannot be checked, and without it the ranges beyond the offset
@@ -357,13 +293,15 @@ impl Facts {
                     Some(_) => settled.beyond.truncate(end),
                     None => settled.beyond = Ranges::default(),
                 }
-                (settled, Found::AsLeft)
+                (settled, StartKind::AsLeft)
             }
-            None if policy == Policy::Latest && !self.knows(&place.0) => (at(end), Found::Fresh),
-            None => (at(head), Found::Fresh),
+            None if policy == Policy::Latest && !self.knows(&partition.0) => {
+                (at(end), StartKind::Fresh)
+            }
+            None => (at(head), StartKind::Fresh),
         }
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

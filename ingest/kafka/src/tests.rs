@@ -31,14 +31,15 @@ mod rebalance;
 mod republishing;
 mod security;
 
-/// The slowest wait, for a topic that was recreated under another leader, takes 40 s on two idle cores.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a condition may take. The slowest, for a topic recreated under another leader, takes 40 s on two idle
+/// cores.
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Polls until the condition holds; panics after [`PATIENCE`].
+/// Polls until the condition holds; panics after [`WAIT_MAX`].
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     while !condition().await {
-        assert!(Instant::now() < deadline, "it never came true that {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -90,7 +91,7 @@ impl<'a> Topic<'a> {
             .key(key)
             .payload(value)
             .headers(headers);
-        self.producer.send(record, PATIENCE).await.unwrap();
+        self.producer.send(record, WAIT_MAX).await.unwrap();
     }
 
     /// The offset at which the group would continue in this partition.
@@ -105,7 +106,7 @@ impl<'a> Topic<'a> {
         let consumer: BaseConsumer = config.set("group.id", self.name).create().unwrap();
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition(self.name, partition);
-        let committed = consumer.committed_offsets(wanted, PATIENCE).unwrap();
+        let committed = consumer.committed_offsets(wanted, WAIT_MAX).unwrap();
         committed.elements()[0].metadata().to_owned()
     }
 
@@ -179,9 +180,11 @@ impl Running {
         change(&mut context);
         let admission = context.admission.clone();
         let source = Arc::new(KafkaSource::new(options, context).unwrap());
-        let (shutdown, mut task) = (Shutdown::default(), JoinSet::new());
-        let (run, told) = (source.clone(), shutdown.clone());
-        task.spawn(async move { run.run(told).await.unwrap() });
+        let shutdown = Shutdown::default();
+        let mut task = JoinSet::new();
+        let running = source.clone();
+        let signal = shutdown.clone();
+        task.spawn(async move { running.run(signal).await.unwrap() });
         Self {
             source,
             admission,

@@ -6,28 +6,28 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
-use crate::inbox::Place;
+use crate::inbox::EpochOffset;
 
 /// The messages on loan, ordered by the time of their last signal to the broker.
 #[derive(Debug, Default)]
 pub struct Ages {
-    heard_at: HashMap<Place, Instant>,
+    heard_at: HashMap<EpochOffset, Instant>,
     /// Instant, epoch and offset.
     by_age: BTreeSet<(Instant, u32, u64)>,
 }
 
 impl Ages {
-    /// The message at `place` is on loan from `now` on.
-    pub fn begin(&mut self, place: Place, now: Instant) {
-        self.end(place);
-        self.heard_at.insert(place, now);
-        self.by_age.insert((now, place.epoch, place.offset));
+    /// The message is on loan from `now` on.
+    pub fn begin(&mut self, loan: EpochOffset, now: Instant) {
+        self.end(loan);
+        self.heard_at.insert(loan, now);
+        self.by_age.insert((now, loan.epoch, loan.offset));
     }
 
     /// The message is not on loan any more.
-    pub fn end(&mut self, place: Place) {
-        if let Some(heard_at) = self.heard_at.remove(&place) {
-            self.by_age.remove(&(heard_at, place.epoch, place.offset));
+    pub fn end(&mut self, loan: EpochOffset) {
+        if let Some(heard_at) = self.heard_at.remove(&loan) {
+            self.by_age.remove(&(heard_at, loan.epoch, loan.offset));
         }
     }
 
@@ -39,14 +39,14 @@ impl Ages {
 
     /// Takes a message for which the broker has had no signal for `interval`; the caller sends one now. `None` if there
     /// is none.
-    pub fn due(&mut self, now: Instant, interval: Duration) -> Option<Place> {
+    pub fn due(&mut self, now: Instant, interval: Duration) -> Option<EpochOffset> {
         if self.next_due(interval)? > now {
             return None;
         }
         let (_, epoch, offset) = *self.by_age.first()?;
-        let place = Place { epoch, offset };
-        self.begin(place, now);
-        Some(place)
+        let loan = EpochOffset { epoch, offset };
+        self.begin(loan, now);
+        Some(loan)
     }
 }
 
@@ -56,20 +56,21 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(10);
 
-    fn place(offset: u64) -> Place {
-        Place { epoch: 0, offset }
+    fn loan(offset: u64) -> EpochOffset {
+        EpochOffset { epoch: 0, offset }
     }
 
     #[test]
     fn the_broker_hears_of_each_loan_once_an_interval_while_it_lasts() {
-        let (mut ages, start) = (Ages::default(), Instant::now());
+        let mut ages = Ages::default();
+        let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for offset in 0..3 {
-            ages.begin(place(offset), at(offset));
+            ages.begin(loan(offset), at(offset));
         }
-        ages.end(place(1));
+        ages.end(loan(1));
         assert_eq!(ages.due(at(9), INTERVAL), None);
-        let mut due = |now| ages.due(now, INTERVAL).map(|place| place.offset);
+        let mut due = |now| ages.due(now, INTERVAL).map(|loan| loan.offset);
         assert_eq!(
             [due(at(12)), due(at(12)), due(at(12))],
             [Some(0), Some(2), None]
@@ -79,10 +80,11 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_not_remembered() {
-        let (mut ages, now) = (Ages::default(), Instant::now());
-        ages.begin(place(1), now);
-        ages.end(place(1));
-        ages.end(place(1));
+        let mut ages = Ages::default();
+        let now = Instant::now();
+        ages.begin(loan(1), now);
+        ages.end(loan(1));
+        ages.end(loan(1));
         assert_eq!(ages.next_due(INTERVAL), None);
         assert!(ages.heard_at.is_empty());
     }

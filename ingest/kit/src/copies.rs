@@ -5,12 +5,12 @@ use acteon_core::parked::SHARING_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
 
 /// The size of a block. A message that is kept long keeps at most one block alive.
-const PIECE_BYTES: usize = 32 << 10;
+const BLOCK_BYTES: usize = 32 << 10;
 
 /// Makes copies, and keeps the rest of the last block.
 #[derive(Debug, Default)]
 pub struct Copies {
-    room: BytesMut,
+    block: BytesMut,
 }
 
 impl Copies {
@@ -20,11 +20,11 @@ impl Copies {
             return Bytes::copy_from_slice(message);
         }
         // Appending to a block that is too short would move the rest of it.
-        if self.room.capacity() < message.len() {
-            self.room = BytesMut::with_capacity(PIECE_BYTES);
+        if self.block.capacity() < message.len() {
+            self.block = BytesMut::with_capacity(BLOCK_BYTES);
         }
-        self.room.extend_from_slice(message);
-        self.room.split().freeze()
+        self.block.extend_from_slice(message);
+        self.block.split().freeze()
     }
 }
 
@@ -42,14 +42,18 @@ mod tests {
     }
 
     #[test]
-    fn short_ones_share_a_piece_and_long_ones_do_not() {
+    fn short_messages_share_a_block_and_long_ones_do_not() {
         let mut copies = Copies::default();
-        let (first, second) = (copies.of(b"abc"), copies.of(b"def"));
+        let first = copies.of(b"abc");
+        let second = copies.of(b"def");
         assert_eq!(first.as_ptr_range().end, second.as_ptr());
         let long = copies.of(&[b'x'; SHARING_BYTES_MAX + 1]);
         assert_ne!(second.as_ptr_range().end, long.as_ptr());
-        assert!(long.try_into_mut().is_ok(), "nobody else holds it");
+        assert!(long.try_into_mut().is_ok(), "it shares no block");
         drop(first);
-        assert!(second.try_into_mut().is_err(), "the piece goes on");
+        assert!(
+            second.try_into_mut().is_err(),
+            "the second copy keeps the block"
+        );
     }
 }

@@ -72,7 +72,7 @@ impl Decoder {
     /// Decodes one message. The payload shares its bytes. The result is boxed once because it is moved many times.
     ///
     /// # Errors
-    /// The message as poison, with the error and its place.
+    /// The message as poison, with the error and its position.
     pub fn decode(&self, message: Message<'_>) -> Result<Box<Envelope>, Box<Poison>> {
         match self.codec {
             Codec::Json => self.decode_json(message),
@@ -85,9 +85,9 @@ impl Decoder {
         }
         let made_at = message.made_at.unwrap_or(message.received_at);
         let decoded = decode(&message.raw).and_then(|draft| {
-            let given = draft.has_id();
+            let id_given = draft.has_id();
             let id = || stable_id(&message);
-            Ok((draft.complete(&self.defaults, id, made_at)?, given))
+            Ok((draft.complete(&self.defaults, id, made_at)?, id_given))
         });
         let (mut action, id_given) = match decoded {
             Ok(decoded) => decoded,

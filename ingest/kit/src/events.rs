@@ -45,7 +45,7 @@ struct ByLabel(Vec<(&'static str, Counter)>);
 impl ByLabel {
     fn count(&self, value: &str) {
         let counter = self.0.iter().find(|(known, _)| *known == value);
-        debug_assert!(counter.is_some(), "`{value}` is not among the known values");
+        debug_assert!(counter.is_some(), "`{value}` has no counter");
         if let Some((_, counter)) = counter {
             counter.increment(1);
         }
@@ -61,10 +61,8 @@ impl Events {
             let of = |value| counter!(name, "kind" => kind, "source" => source.to_owned(), label => value);
             ByLabel(values.iter().map(|value| (*value, of(*value))).collect())
         };
-        let (refusals, delays) = (
-            Refusal::ALL.map(Refusal::as_str),
-            Delay::ALL.map(Delay::as_str),
-        );
+        let refusals = Refusal::ALL.map(Refusal::as_str);
+        let delays = Delay::ALL.map(Delay::as_str);
         let copies = ["retry", "dead_letter"];
         Self {
             source: source.into(),
@@ -90,17 +88,17 @@ impl Events {
     /// The connection broke.
     pub fn lost(&self, error: &dyn Display, wait: Duration) {
         self.reconnects.increment(1);
-        warn!(source = %self.source, %error, ?wait, "the connection is lost and will be made again");
+        warn!(source = %self.source, %error, ?wait, "connection lost; reconnecting after the wait");
     }
 
-    /// The source was told to stop with this many messages in flight.
+    /// The source starts to stop with this many messages in flight.
     pub fn stopping(&self, in_flight: usize) {
-        info!(source = %self.source, in_flight, "stopping: nothing new is read");
+        info!(source = %self.source, in_flight, "stopping: no new messages are read");
     }
 
     /// The source has stopped and left this many messages unsettled.
     pub fn stopped(&self, unsettled: usize) {
-        info!(source = %self.source, unsettled, "stopped; what is unsettled comes back from the broker");
+        info!(source = %self.source, unsettled, "stopped; the broker delivers unsettled messages again");
     }
 
     /// This many messages are handed in, including the poison.
@@ -127,25 +125,25 @@ impl Events {
     /// A copy could not be published.
     pub fn publish_failed(&self, purpose: &'static str, error: &dyn Display) {
         self.publish_failures.count(purpose);
-        warn!(source = %self.source, purpose, %error, "a message could not be published; it is kept and tried again");
+        warn!(source = %self.source, purpose, %error, "a message could not be published; it is kept and published again later");
     }
 
     /// A copy can never be published.
     pub fn publish_refused(&self, purpose: &'static str, error: &dyn Display) {
         self.publish_refused.count(purpose);
-        warn!(source = %self.source, purpose, %error, "a message was refused for good; it is kept among the dead letters only");
+        warn!(source = %self.source, purpose, %error, "the broker refused a message permanently; it is stored as a dead letter only");
     }
 
     /// A message was settled after it no longer belonged to this session.
     pub fn fenced(&self, offset: u64) {
         self.fenced.increment(1);
-        debug!(source = %self.source, offset, "settled when it was not ours any more");
+        debug!(source = %self.source, offset, "a message was settled after this session had lost it");
     }
 
     /// All reading is paused for lack of room.
     pub fn held_back(&self) {
         self.paused("no_room");
-        debug!(source = %self.source, "paused until there is room");
+        debug!(source = %self.source, "paused until there is room in flight");
     }
 
     /// Reading is paused.
@@ -156,21 +154,21 @@ impl Events {
     /// The pipeline panicked on a batch.
     pub fn intake_panicked(&self) {
         self.intake_panics.increment(1);
-        error!(source = %self.source, "the pipeline panicked; what it held is offered again");
+        error!(source = %self.source, "the pipeline panicked; its messages are offered again");
     }
 }
 
 #[rustfmt::skip]
 fn describe() {
-    describe_counter!(CONSUMED, "Messages that were read.");
+    describe_counter!(CONSUMED, "Messages read.");
     describe_counter!(POISON, "Messages that could not be decoded.");
-    describe_counter!(FENCED, "Ends that came when the message was not ours any more.");
-    describe_counter!(RECONNECTS, "Connections that were lost and made again.");
-    describe_counter!(INTAKE_PANICS, "Panics of the pipeline over a batch.");
-    describe_counter!(RETRIED, "Messages that were offered again from this process.");
-    describe_counter!(DELAYED, "Actions that went by the delayed path.");
-    describe_counter!(PUBLISHED, "Copies that were published, to wait elsewhere or for the dead letters.");
-    describe_counter!(PUBLISH_FAILURES, "Copies that could not be published and are tried again.");
-    describe_counter!(PUBLISH_REFUSED, "Copies that the broker refused for good.");
+    describe_counter!(FENCED, "Messages settled after the session had lost them.");
+    describe_counter!(RECONNECTS, "Connections lost and made again.");
+    describe_counter!(INTAKE_PANICS, "Panics of the pipeline while it took a batch.");
+    describe_counter!(RETRIED, "Messages offered again by this process.");
+    describe_counter!(DELAYED, "Actions sent to the delayed path.");
+    describe_counter!(PUBLISHED, "Copies published, as delayed actions or dead letters.");
+    describe_counter!(PUBLISH_FAILURES, "Copies that could not be published and are published again later.");
+    describe_counter!(PUBLISH_REFUSED, "Copies that the broker refused permanently.");
     describe_counter!(PAUSES, "How often reading paused.");
 }

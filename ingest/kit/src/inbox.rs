@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// A message held by this session: the epoch that lent it, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct EpochOffset {
     /// Counts partition assignments or channel openings, so that one that was lost and regained is not confused with
     /// its predecessor.
     pub epoch: u32,
@@ -19,16 +19,16 @@ pub struct Place {
 
 /// The received events; `R` is a client report. Bounded by the loans and reports outstanding.
 #[derive(Debug)]
-pub struct Arrived<R> {
+pub struct InboxContents<R> {
     /// Settled messages, in order of settlement.
-    pub done: Vec<Place>,
+    pub done: Vec<EpochOffset>,
     /// Loans that ended in another way, and need further handling.
-    pub settled: Vec<(Place, Settled)>,
+    pub settled: Vec<(EpochOffset, Settled)>,
     /// The client's reports.
     pub reports: Vec<R>,
 }
 
-impl<R> Default for Arrived<R> {
+impl<R> Default for InboxContents<R> {
     fn default() -> Self {
         Self {
             done: Vec::new(),
@@ -38,7 +38,7 @@ impl<R> Default for Arrived<R> {
     }
 }
 
-impl<R> Arrived<R> {
+impl<R> InboxContents<R> {
     fn is_empty(&self) -> bool {
         self.done.is_empty() && self.settled.is_empty() && self.reports.is_empty()
     }
@@ -47,14 +47,14 @@ impl<R> Arrived<R> {
 /// The events received and not taken yet.
 #[derive(Debug)]
 pub struct Inbox<R> {
-    arrived: Mutex<Arrived<R>>,
+    contents: Mutex<InboxContents<R>>,
     wake: Notify,
 }
 
 impl<R> Default for Inbox<R> {
     fn default() -> Self {
         Self {
-            arrived: Mutex::default(),
+            contents: Mutex::default(),
             wake: Notify::new(),
         }
     }
@@ -62,51 +62,86 @@ impl<R> Default for Inbox<R> {
 
 impl<R> Inbox<R> {
     /// Waits for the first event since the last [`take`](Self::take).
-    pub async fn arrived(&self) {
+    async fn arrived(&self) {
         self.wake.notified().await;
     }
 
     /// Swaps out everything received, reusing the allocation of `emptied`.
-    pub fn take(&self, emptied: &mut Arrived<R>) {
-        debug_assert!(emptied.is_empty(), "what was taken is dealt with first");
-        std::mem::swap(&mut *self.arrived.lock(), emptied);
+    fn take(&self, emptied: &mut InboxContents<R>) {
+        debug_assert!(emptied.is_empty(), "the contents taken before are handled");
+        std::mem::swap(&mut *self.contents.lock(), emptied);
     }
 
     /// Adds a report from the client.
     pub fn report(&self, report: R) {
-        self.leave(|arrived| arrived.reports.push(report));
+        self.add(|contents| contents.reports.push(report));
     }
 
     /// Wakes the session only for the first event: it takes the others along.
-    fn leave(&self, put: impl FnOnce(&mut Arrived<R>)) {
-        let mut arrived = self.arrived.lock();
-        let first = arrived.is_empty();
-        put(&mut arrived);
-        drop(arrived);
+    fn add(&self, put: impl FnOnce(&mut InboxContents<R>)) {
+        let mut contents = self.contents.lock();
+        let first = contents.is_empty();
+        put(&mut contents);
+        drop(contents);
         if first {
             self.wake.notify_one();
         }
     }
 }
 
+/// The session's end of an inbox.
+#[derive(Debug)]
+pub struct InboxReader<R> {
+    inbox: Arc<Inbox<R>>,
+    /// Empty; its allocation is reused.
+    spare: InboxContents<R>,
+}
+
+impl<R> InboxReader<R> {
+    /// Reads `inbox`.
+    pub fn new(inbox: Arc<Inbox<R>>) -> Self {
+        Self {
+            inbox,
+            spare: InboxContents::default(),
+        }
+    }
+
+    /// Waits for the first event since the last [`take`](Self::take).
+    pub async fn arrived(&self) {
+        self.inbox.arrived().await;
+    }
+
+    /// Takes everything received.
+    pub fn take(&mut self) -> InboxContents<R> {
+        let mut contents = std::mem::take(&mut self.spare);
+        self.inbox.take(&mut contents);
+        contents
+    }
+
+    /// Takes the contents back after they were drained, to reuse their allocation.
+    pub fn recycle(&mut self, drained: InboxContents<R>) {
+        self.spare = drained;
+    }
+}
+
 /// The origin of one epoch's loans. Tokens are offsets.
 #[derive(Debug)]
-pub struct Lender<R> {
-    /// The epoch of its loans' places.
+pub struct EpochOrigin<R> {
+    /// The epoch that lends them.
     pub epoch: u32,
-    /// Receives the ends of its loans.
+    /// Receives the ends of the loans.
     pub inbox: Arc<Inbox<R>>,
 }
 
-impl<R: Send> Origin for Lender<R> {
+impl<R: Send> Origin for EpochOrigin<R> {
     fn settled(&self, token: u64, settled: Settled) {
-        let place = Place {
+        let at = EpochOffset {
             epoch: self.epoch,
             offset: token,
         };
-        self.inbox.leave(|arrived| match settled {
-            Settled::Done(_) | Settled::Remembered(_) => arrived.done.push(place),
-            other => arrived.settled.push((place, other)),
+        self.inbox.add(|contents| match settled {
+            Settled::Done(_) | Settled::Remembered(_) => contents.done.push(at),
+            other => contents.settled.push((at, other)),
         });
     }
 }
@@ -123,25 +158,25 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_wakes_the_session_and_is_taken_out_together() {
         let inbox = Arc::new(Inbox::default());
-        let lender = Lender {
+        let origin = EpochOrigin {
             epoch: 3,
             inbox: inbox.clone(),
         };
-        lender.settled(7, Settled::Done(ActionOutcome::Deduplicated(())));
+        origin.settled(7, Settled::Done(ActionOutcome::Deduplicated(())));
         let retry = Settled::Retry {
             returned: Box::new(action("a").envelope()).into(),
             after: Duration::ZERO,
             refusal: Refusal::Busy,
         };
-        lender.settled(8, retry);
+        origin.settled(8, retry);
         inbox.report("lag");
-        inbox.arrived().await;
-        let mut arrived = Arrived::default();
-        inbox.take(&mut arrived);
-        let place = |offset| Place { epoch: 3, offset };
-        assert_eq!(arrived.done, [place(7)]);
-        assert_eq!(arrived.settled[0].0, place(8));
-        assert_eq!(arrived.reports, ["lag"]);
-        assert!(inbox.arrived.lock().is_empty());
+        let mut reader = InboxReader::new(inbox.clone());
+        reader.arrived().await;
+        let contents = reader.take();
+        let at = |offset| EpochOffset { epoch: 3, offset };
+        assert_eq!(contents.done, [at(7)]);
+        assert_eq!(contents.settled[0].0, at(8));
+        assert_eq!(contents.reports, ["lag"]);
+        assert!(inbox.contents.lock().is_empty());
     }
 }

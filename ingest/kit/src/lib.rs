@@ -1,6 +1,7 @@
 //! The common parts of all broker sources. From message to envelope: [`Decoder`], [`Copies`]. From envelope to loan:
 //! [`Pending`], [`Lanes`], [`Submitter`]. From the end of a loan to the acknowledgement: [`Inbox`], [`Settle`],
-//! [`Watermark`], [`Waiting`], [`Publishing`]. For the lifecycle: [`supervise`], [`Phases`], [`Progress`], [`Events`].
+//! [`Watermark`], [`DelayQueue`], [`Publishing`]. For the lifecycle: [`supervise`], [`Phases`], [`Progress`],
+//! [`Events`].
 //!
 //! This crate knows no broker. The format of messages and their acknowledgement belong to the adapter.
 #![deny(missing_docs)]
@@ -8,11 +9,10 @@
 pub mod age;
 pub mod copies;
 pub mod decoder;
-pub mod delayed;
-pub mod deliveries;
+pub mod delay_queue;
+pub mod delivery_count;
 pub mod events;
 pub mod headers;
-pub mod held;
 pub mod inbox;
 pub mod lanes;
 pub mod ordering;
@@ -30,18 +30,18 @@ pub use acteon_core::Backoff;
 pub use age::Ages;
 pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message, message_id};
-pub use deliveries::Deliveries;
+pub use delay_queue::{DelayQueue, DelayReason, DelayedItem, DueAction};
+pub use delivery_count::DeliveryCount;
 pub use events::Events;
-pub use held::{Again, Held, Reason, Waiting};
-pub use inbox::{Arrived, Inbox, Lender, Place};
-pub use lanes::{Lane, Lanes, Queued};
+pub use inbox::{EpochOffset, EpochOrigin, Inbox, InboxContents, InboxReader};
+pub use lanes::{Lane, LaneEntry, Lanes};
 pub use ordering::{OrderingKey, PathError};
-pub use pending::Pending;
+pub use pending::{BatchStart, Pending};
 pub use phase::Phases;
-pub use progress::{Progress, Standing};
-pub use publish::{Publication, Published, Publisher, Publishing};
+pub use progress::{Progress, StreamProgress};
+pub use publish::{Publication, PublishResult, Publisher, Publishing};
 pub use settle::{Keeper, Settle};
-pub use submit::{Decoded, Submitter};
-pub use supervise::{Connection, Ended, supervise};
+pub use submit::{DecodeResult, Submitter};
+pub use supervise::{Connection, ConnectionEnd, supervise};
 pub use tier::Tier;
-pub use watermark::{Begun, Watermark};
+pub use watermark::{OffsetStatus, Watermark};

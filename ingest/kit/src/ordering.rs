@@ -31,7 +31,7 @@ const FIELDS: [(&str, Field); 8] = [
 #[derive(Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum PathError {
-    #[error("`{path}` is no path: a name is missing in it, or a quote is not closed")]
+    #[error("`{path}` is not a path: a name is missing, or a quote is not closed")]
     Malformed { path: String },
     #[error("`{path}` is longer than {LENGTH_MAX} bytes")]
     TooLong { path: String },
@@ -136,7 +136,8 @@ fn hash_text(text: Option<&str>, state: &mut impl Hasher) -> bool {
 
 /// Splits at dots. Inside double quotes a dot is literal, and a backslash escapes a quote or a backslash.
 fn split(text: &str) -> Option<Vec<Segment>> {
-    let (mut segments, mut rest) = (Vec::new(), text.trim());
+    let mut segments = Vec::new();
+    let mut rest = text.trim();
     loop {
         let (segment, tail) = match rest.strip_prefix('"') {
             Some(inner) => quoted(inner)?,
@@ -163,7 +164,8 @@ fn plain(rest: &str) -> Option<(Segment, &str)> {
 }
 
 fn quoted(inner: &str) -> Option<(Segment, &str)> {
-    let (mut key, mut signs) = (String::new(), inner.char_indices());
+    let mut key = String::new();
+    let mut signs = inner.char_indices();
     while let Some((at, sign)) = signs.next() {
         match sign {
             '"' => return Some((Segment { key, index: None }, &inner[at + 1..])),
@@ -220,7 +222,8 @@ impl<'de> Visitor<'de> for At<'_> {
         let Some((step, rest)) = self.0.split_first() else {
             return Ok(None);
         };
-        let (mut found, mut at) = (None, 0);
+        let mut found = None;
+        let mut at = 0;
         loop {
             let element = match step.index == Some(at) {
                 true => list.next_element_seed(At(rest))?.map(|value| found = value),
@@ -301,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_nowhere_is_told() {
-        let told = |path: &str| OrderingKey::of(&[path]).unwrap_err();
+    fn a_path_that_leads_nowhere_is_refused() {
+        let error = |path: &str| OrderingKey::of(&[path]).unwrap_err();
         let text = |path: &str| path.to_owned();
         for path in ["", "payload.", ".a", "payload.\"a", "payload.a[0]"] {
-            assert_eq!(told(path), PathError::Malformed { path: text(path) });
+            assert_eq!(error(path), PathError::Malformed { path: text(path) });
         }
         for path in ["customer", "action", "metadata", "time.hour"] {
-            assert_eq!(told(path), PathError::Unknown { path: text(path) });
+            assert_eq!(error(path), PathError::Unknown { path: text(path) });
         }
         for path in ["metadata.a.b", "tenant.a"] {
-            assert_eq!(told(path), PathError::TooDeep { path: text(path) });
+            assert_eq!(error(path), PathError::TooDeep { path: text(path) });
         }
     }
 }

@@ -14,13 +14,21 @@ const LINGER: Duration = Duration::from_millis(1);
 /// The number of bytes at which a batch is full.
 const BATCH_BYTES: u64 = 1 << 20;
 
+/// When a batch was begun.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchStart {
+    /// On the timer clock.
+    pub instant: Instant,
+    /// On the wall clock.
+    pub time: Timestamp,
+}
+
 /// Messages read and not yet admitted.
 pub struct Pending<T> {
     /// Each message with its size in bytes.
     messages: Vec<(T, u64)>,
     bytes: u64,
-    /// When the batch was begun, on the timer clock and on the wall clock.
-    since: Option<(Instant, Timestamp)>,
+    since: Option<BatchStart>,
     count_max: usize,
     /// The request for room.
     admitting: Option<BoxFuture<'static, Permit>>,
@@ -39,10 +47,11 @@ impl<T> Pending<T> {
     }
 
     /// When the batch was begun: now if it is empty.
-    pub fn begin(&mut self, clock: Clock) -> (Instant, Timestamp) {
-        *self
-            .since
-            .get_or_insert_with(|| (Instant::now(), clock.now()))
+    pub fn begin(&mut self, clock: Clock) -> BatchStart {
+        *self.since.get_or_insert_with(|| BatchStart {
+            instant: Instant::now(),
+            time: clock.now(),
+        })
     }
 
     /// Adds a message of this many bytes.
@@ -73,8 +82,8 @@ impl<T> Pending<T> {
 
     /// When it has waited long enough for more.
     pub fn linger_end(&self) -> Option<Instant> {
-        let (since, _) = self.since.filter(|_| self.admitting.is_none())?;
-        Some(since + LINGER)
+        let since = self.since.filter(|_| self.admitting.is_none())?;
+        Some(since.instant + LINGER)
     }
 
     /// Asks for room for the batch. Returns the permit if there is room now; otherwise [`permit`](Self::permit) returns
@@ -83,7 +92,8 @@ impl<T> Pending<T> {
         if self.admitting.is_some() || self.messages.is_empty() {
             return None;
         }
-        let (actions, bytes) = (u32::try_from(self.len()).unwrap_or(u32::MAX), self.bytes);
+        let actions = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let bytes = self.bytes;
         let permit = admission.try_admit(actions, bytes);
         if permit.is_none() {
             let admission = admission.clone();
@@ -108,7 +118,8 @@ impl<T> Pending<T> {
 
     /// Removes the messages, each with its share of `permit`.
     pub fn drain(&mut self, mut permit: Permit) -> impl Iterator<Item = (T, Permit)> {
-        (self.bytes, self.since) = (0, None);
+        self.bytes = 0;
+        self.since = None;
         let shares = move |(message, bytes)| (message, permit.split_one(bytes));
         // Draining keeps the allocation.
         self.messages.drain(..).map(shares)

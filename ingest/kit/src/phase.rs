@@ -39,24 +39,24 @@ impl<'a> Phases<'a> {
     }
 
     /// Waits for a signal that changes the phase.
-    pub async fn told(&self) {
+    pub async fn signalled(&self) {
         tokio::select! {
             () = self.shutdown.abandon.cancelled() => {}
             () = self.shutdown.stop.cancelled(), if self.is_running() => {}
         }
     }
 
-    /// True once: when a running session has been told to stop.
+    /// True once: when a running session is asked to stop.
     pub fn begins_to_drain(&mut self) -> bool {
-        let is_told = self.shutdown.stop.is_cancelled() || self.is_abandoned();
-        let begins = self.is_running() && is_told;
+        let is_signalled = self.shutdown.stop.is_cancelled() || self.is_abandoned();
+        let begins = self.is_running() && is_signalled;
         if begins {
             self.phase = Phase::Draining;
         }
         begins
     }
 
-    /// Ends the session for a reason of its own. True if it was running.
+    /// Ends the session without a shutdown. True if it was running.
     pub fn drain(&mut self) -> bool {
         let begins = self.is_running();
         if begins {
@@ -92,19 +92,20 @@ mod tests {
 
     use super::*;
 
-    async fn is_told(phases: &Phases<'_>) -> bool {
-        timeout(Duration::from_secs(1), phases.told()).await.is_ok()
+    async fn is_signalled(phases: &Phases<'_>) -> bool {
+        let signal = phases.signalled();
+        timeout(Duration::from_secs(1), signal).await.is_ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_drains_when_told_to_stop_and_closes_when_nothing_is_on_loan() {
+    async fn a_session_drains_on_a_stop_and_closes_when_nothing_is_on_loan() {
         let shutdown = Shutdown::default();
         let mut phases = Phases::new(&shutdown);
-        assert!(!is_told(&phases).await && !phases.begins_to_drain());
+        assert!(!is_signalled(&phases).await && !phases.begins_to_drain());
         shutdown.stop.cancel();
-        assert!(is_told(&phases).await);
+        assert!(is_signalled(&phases).await);
         assert!(phases.begins_to_drain() && !phases.begins_to_drain());
-        assert!(!phases.is_running() && !is_told(&phases).await);
+        assert!(!phases.is_running() && !is_signalled(&phases).await);
         let deadline = Instant::now() + Duration::from_secs(5);
         assert!(!phases.begins_to_close(1, deadline));
         assert!(phases.begins_to_close(0, deadline) && !phases.begins_to_close(0, deadline));
@@ -116,7 +117,7 @@ mod tests {
         let shutdown = Shutdown::default();
         let mut phases = Phases::new(&shutdown);
         shutdown.abandon.cancel();
-        assert!(is_told(&phases).await && phases.is_abandoned());
+        assert!(is_signalled(&phases).await && phases.is_abandoned());
         assert!(phases.begins_to_drain() && phases.begins_to_close(9, Instant::now()));
     }
 }

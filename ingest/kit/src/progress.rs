@@ -21,9 +21,9 @@ pub struct Progress {
     state: Mutex<State>,
 }
 
-/// The state of one stream (a partition, a subject, a queue).
+/// The progress of one stream (a partition, a subject, a queue).
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct StreamProgress<'a> {
     /// Its name, such as `kafka:orders/3`.
     pub stream: &'a str,
     /// How many of its messages wait to be settled. Offsets without a message and messages not yet due do not count.
@@ -62,7 +62,7 @@ impl Progress {
     }
 
     /// The source cannot read now, for this reason. Must contain no secrets.
-    pub fn troubled(&self, detail: impl Into<String>) {
+    pub fn not_ready(&self, detail: impl Into<String>) {
         self.state.lock().trouble = Some(detail.into());
     }
 
@@ -72,23 +72,24 @@ impl Progress {
     }
 
     /// The source can read, is in contact, and these are all its streams. Clears any trouble.
-    pub fn heard<'a>(&self, now: Instant, standings: impl IntoIterator<Item = Standing<'a>>) {
+    pub fn heard<'a>(&self, now: Instant, streams: impl IntoIterator<Item = StreamProgress<'a>>) {
         let mut state = self.state.lock();
         state.connected(now);
         let mut before = std::mem::take(&mut state.streams);
-        for standing in standings {
-            let (name, mut stream) = before.remove_entry(standing.stream).unwrap_or_else(|| {
+        for progress in streams {
+            let (name, mut stream) = before.remove_entry(progress.stream).unwrap_or_else(|| {
                 let stream = Stream {
                     waiting: 0,
-                    moves: standing.moves,
+                    moves: progress.moves,
                     moved_at: now,
                 };
-                (standing.stream.into(), stream)
+                (progress.stream.into(), stream)
             });
-            if stream.waiting == 0 || standing.waiting == 0 || stream.moves != standing.moves {
+            if stream.waiting == 0 || progress.waiting == 0 || stream.moves != progress.moves {
                 stream.moved_at = now;
             }
-            (stream.waiting, stream.moves) = (standing.waiting, standing.moves);
+            stream.waiting = progress.waiting;
+            stream.moves = progress.moves;
             state.streams.insert(name, stream);
         }
     }
@@ -101,7 +102,7 @@ impl Progress {
         }
         let silence = now.duration_since(state.heard_at);
         if silence > SILENCE_MAX {
-            let detail = format!("nothing heard for {} s", silence.as_secs());
+            let detail = format!("no contact for {} s", silence.as_secs());
             return Part::unready(self.name.clone(), detail);
         }
         match state.standstill(now) {
@@ -122,7 +123,7 @@ impl State {
         }
     }
 
-    /// The stream that has stood still the longest, and the number of others that do.
+    /// Names the stream without progress for the longest time, and counts the others.
     fn standstill(&self, now: Instant) -> Option<String> {
         let still = self.streams.iter().filter(|(_, stream)| {
             stream.waiting > 0 && now.duration_since(stream.moved_at) > STANDSTILL_MAX
@@ -135,7 +136,7 @@ impl State {
             format!("{name}: {waiting} messages wait and none was settled for {seconds} s");
         Some(match others {
             0 => detail,
-            others => format!("{detail}; so it is with {others} more"),
+            others => format!("{detail}; {others} more streams are stuck"),
         })
     }
 }
@@ -144,8 +145,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn standing(stream: &str, waiting: u64, moves: u64) -> Standing<'_> {
-        Standing {
+    fn stream(stream: &str, waiting: u64, moves: u64) -> StreamProgress<'_> {
+        StreamProgress {
             stream,
             waiting,
             moves,
@@ -172,31 +173,31 @@ mod tests {
         assert!(!progress.part(at(31)).ready);
         progress.heard(at(31), []);
         assert!(progress.part(at(32)).ready);
-        progress.troubled("no broker answers");
+        progress.not_ready("no broker answers");
         let after = progress.part(at(32));
         assert_eq!(after.detail.as_deref(), Some("no broker answers"));
     }
 
     #[test]
-    fn an_idle_source_is_ready_and_one_that_stands_still_before_waiting_messages_is_not() {
+    fn an_idle_source_is_ready_and_one_that_settles_no_waiting_message_is_not() {
         let (progress, at) = progress();
-        progress.heard(at(100), [standing("a", 0, 7)]);
+        progress.heard(at(100), [stream("a", 0, 7)]);
         assert!(progress.part(at(110)).ready, "nothing waits");
-        progress.heard(at(120), [standing("a", 5, 7)]);
-        progress.heard(at(179), [standing("a", 5, 7)]);
+        progress.heard(at(120), [stream("a", 5, 7)]);
+        progress.heard(at(179), [stream("a", 5, 7)]);
         assert!(progress.part(at(180)).ready, "they wait for a minute only");
-        progress.heard(at(190), [standing("a", 5, 7)]);
+        progress.heard(at(190), [stream("a", 5, 7)]);
         assert!(!progress.part(at(190)).ready);
-        progress.heard(at(191), [standing("a", 4, 8)]);
+        progress.heard(at(191), [stream("a", 4, 8)]);
         assert!(progress.part(at(191)).ready);
     }
 
     #[test]
-    fn a_stream_that_stands_still_is_told_by_name_though_others_move() {
+    fn a_stuck_stream_is_named_although_others_move() {
         let (progress, at) = progress();
         for seconds in 0..=70 {
-            let stuck = standing("kafka:orders/3", 17, 4);
-            let moving = standing("kafka:orders/4", 9, seconds);
+            let stuck = stream("kafka:orders/3", 17, 4);
+            let moving = stream("kafka:orders/4", 9, seconds);
             progress.heard(at(seconds), [moving, stuck]);
         }
         let part = progress.part(at(70));
@@ -205,37 +206,37 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_stand_still_one_is_told_and_the_others_are_counted() {
+    fn of_many_stuck_streams_one_is_named_and_the_others_are_counted() {
         let (progress, at) = progress();
         for seconds in [0, 70] {
-            let streams = ["c", "b", "a"].map(|name| standing(name, 1, 0));
+            let streams = ["c", "b", "a"].map(|name| stream(name, 1, 0));
             progress.heard(at(seconds), streams);
         }
         let detail = progress.part(at(70)).detail.unwrap();
         assert!(
-            detail.starts_with("a: 1 ") && detail.ends_with("; so it is with 2 more"),
+            detail.starts_with("a: 1 ") && detail.ends_with("; 2 more streams are stuck"),
             "{detail}"
         );
     }
 
     #[test]
-    fn a_stream_that_has_gone_is_forgotten_and_begins_anew_when_it_comes_back() {
+    fn a_stream_that_disappeared_starts_over_when_it_returns() {
         let (progress, at) = progress();
-        progress.heard(at(0), [standing("a", 1, 0)]);
+        progress.heard(at(0), [stream("a", 1, 0)]);
         progress.heard(at(70), []);
         assert!(progress.part(at(70)).ready);
-        progress.heard(at(80), [standing("a", 1, 0)]);
+        progress.heard(at(80), [stream("a", 1, 0)]);
         assert!(progress.part(at(80)).ready);
     }
 
     #[test]
-    fn after_trouble_the_time_to_settle_begins_anew() {
+    fn after_trouble_the_time_to_settle_starts_over() {
         let (progress, at) = progress();
-        progress.heard(at(0), [standing("a", 1, 0)]);
-        progress.troubled("no broker answers");
-        progress.heard(at(100), [standing("a", 1, 0)]);
+        progress.heard(at(0), [stream("a", 1, 0)]);
+        progress.not_ready("no broker answers");
+        progress.heard(at(100), [stream("a", 1, 0)]);
         assert!(progress.part(at(120)).ready);
-        progress.heard(at(161), [standing("a", 1, 0)]);
+        progress.heard(at(161), [stream("a", 1, 0)]);
         assert!(!progress.part(at(161)).ready);
     }
 }

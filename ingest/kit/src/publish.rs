@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use crate::inbox::Place;
+use crate::inbox::EpochOffset;
 
 /// How many bytes may be with the client at a time. Client libraries copy what they send, and no limit counts that
 /// copy.
@@ -39,9 +39,9 @@ pub trait Publisher: Send + Sync + 'static {
 
 /// The result of a publication.
 #[derive(Debug)]
-pub struct Published<P: Publisher> {
+pub struct PublishResult<P: Publisher> {
     /// The message it replaces.
-    pub place: Place,
+    pub at: EpochOffset,
     /// The published message.
     pub publication: Box<P::Publication>,
     /// Whether the broker has confirmed it.
@@ -51,10 +51,10 @@ pub struct Published<P: Publisher> {
 /// Publications on their way: with the client, or queued behind others.
 pub struct Publishing<P: Publisher> {
     publisher: Arc<P>,
-    running: FuturesUnordered<BoxFuture<'static, Published<P>>>,
+    running: FuturesUnordered<BoxFuture<'static, PublishResult<P>>>,
     /// The bytes with the client.
     sending_bytes: usize,
-    waiting: VecDeque<(Place, Box<P::Publication>)>,
+    waiting: VecDeque<(EpochOffset, Box<P::Publication>)>,
 }
 
 impl<P: Publisher> Publishing<P> {
@@ -68,32 +68,32 @@ impl<P: Publisher> Publishing<P> {
         }
     }
 
-    /// Publishes for `place`. [`Publishing::next`] returns the result.
-    pub fn begin(&mut self, place: Place, publication: Box<P::Publication>) {
-        self.waiting.push_back((place, publication));
+    /// Publishes a replacement for the message `at`. [`Publishing::next`] returns the result.
+    pub fn begin(&mut self, at: EpochOffset, publication: Box<P::Publication>) {
+        self.waiting.push_back((at, publication));
         self.send();
     }
 
     /// Gives the client as many publications as fit. One that is larger than the limit goes alone.
     fn send(&mut self) {
-        while let Some((place, publication)) = self.waiting.pop_front() {
+        while let Some((at, publication)) = self.waiting.pop_front() {
             let bytes = publication.raw().len();
             let is_room = self.sending_bytes + bytes <= SENDING_BYTES_MAX;
             if !is_room && !self.running.is_empty() {
-                self.waiting.push_front((place, publication));
+                self.waiting.push_front((at, publication));
                 return;
             }
             self.sending_bytes += bytes;
-            self.run(place, publication);
+            self.run(at, publication);
         }
     }
 
-    fn run(&mut self, place: Place, publication: Box<P::Publication>) {
+    fn run(&mut self, at: EpochOffset, publication: Box<P::Publication>) {
         let publisher = self.publisher.clone();
         self.running.push(Box::pin(async move {
             let result = publisher.publish(&publication).await;
-            Published {
-                place,
+            PublishResult {
+                at,
                 publication,
                 result,
             }
@@ -101,7 +101,7 @@ impl<P: Publisher> Publishing<P> {
     }
 
     /// The next publication to end. Pending if none is on its way.
-    pub async fn next(&mut self) -> Published<P> {
+    pub async fn next(&mut self) -> PublishResult<P> {
         match self.running.next().await {
             Some(published) => {
                 self.sending_bytes -= published.publication.raw().len();
@@ -132,10 +132,10 @@ mod tests {
     }
 
     /// Refuses empty messages.
-    struct Choosy;
+    struct RefusingClient;
 
     #[async_trait]
-    impl Publisher for Choosy {
+    impl Publisher for RefusingClient {
         type Publication = Text;
         type Error = &'static str;
 
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_publication_tells_how_it_ended_and_comes_back() {
-        let mut publishing = Publishing::new(Choosy);
+    async fn each_publication_comes_back_with_its_result() {
+        let mut publishing = Publishing::new(RefusingClient);
         for (offset, text) in [(0, "a"), (1, "")] {
-            let place = Place { epoch: 0, offset };
-            publishing.begin(place, Box::new(Text(text.into())));
+            let at = EpochOffset { epoch: 0, offset };
+            publishing.begin(at, Box::new(Text(text.into())));
         }
         let mut ends = [publishing.next().await, publishing.next().await];
-        ends.sort_by_key(|published| published.place.offset);
+        ends.sort_by_key(|published| published.at.offset);
         let [sent, refused] = ends;
         assert_eq!((sent.result, refused.result), (Ok(()), Err("empty")));
         assert_eq!(sent.publication.raw(), "a");
@@ -163,13 +163,13 @@ mod tests {
 
     /// Records for each message how many bytes were with the client, including its own.
     #[derive(Clone, Default)]
-    struct Noting {
+    struct CountingClient {
         bytes: Arc<AtomicUsize>,
         found: Arc<Mutex<Vec<usize>>>,
     }
 
     #[async_trait]
-    impl Publisher for Noting {
+    impl Publisher for CountingClient {
         type Publication = Text;
         type Error = ();
 
@@ -183,14 +183,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_many_bytes_are_with_the_client_and_a_longer_message_is_alone() {
+    async fn the_bytes_with_the_client_are_bounded_and_a_longer_message_goes_alone() {
         const HALF: usize = SENDING_BYTES_MAX / 2;
         const LONG: usize = 2 * SENDING_BYTES_MAX;
-        let client = Noting::default();
+        let client = CountingClient::default();
         let mut publishing = Publishing::new(client.clone());
         for (offset, length) in (0..).zip([HALF, HALF, HALF, LONG, 1]) {
-            let place = Place { epoch: 0, offset };
-            publishing.begin(place, Box::new(Text(vec![0; length].into())));
+            let at = EpochOffset { epoch: 0, offset };
+            publishing.begin(at, Box::new(Text(vec![0; length].into())));
         }
         for _ in 0..5 {
             publishing.next().await;
@@ -198,6 +198,6 @@ mod tests {
         let found = client.found.lock();
         assert_eq!(found[..2], [HALF, 2 * HALF]);
         assert!(found[2] <= SENDING_BYTES_MAX);
-        assert_eq!(found[3..], [LONG, 1], "in their order, and alone");
+        assert_eq!(found[3..], [LONG, 1], "in order, and alone");
     }
 }

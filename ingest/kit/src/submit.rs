@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use crate::events::Events;
 
 /// A decoded message, or one that cannot be decoded.
-pub type Decoded = Result<Box<Envelope>, Box<Poison>>;
+pub type DecodeResult = Result<Box<Envelope>, Box<Poison>>;
 
 /// The loans that wait to be handed in, and the batch that is being handed in.
 pub struct Submitter {
@@ -49,7 +49,7 @@ impl Submitter {
     }
 
     /// Lends a message, to be handed in next.
-    pub fn lend(&mut self, decoded: Decoded, receipt: Receipt, permit: Permit) {
+    pub fn lend(&mut self, decoded: DecodeResult, receipt: Receipt, permit: Permit) {
         match decoded {
             Ok(envelope) => self.deliveries.push(Loan::of(envelope, receipt, permit)),
             Err(poison) => self.poison.push(Loan::of(poison, receipt, permit)),
@@ -59,7 +59,9 @@ impl Submitter {
     /// Lends an action that its source cannot keep until a later delivery: it becomes a dead letter.
     pub fn give_up(
         &mut self,
-        (envelope, receipt, permit): (Box<Envelope>, Receipt, Permit),
+        envelope: Box<Envelope>,
+        receipt: Receipt,
+        permit: Permit,
         why: Failure,
     ) {
         let delivery = Loan::of(envelope, receipt, permit);
@@ -84,7 +86,8 @@ impl Submitter {
         }
         let (deliveries, poison) = self.take();
         let given_up = std::mem::take(&mut self.given_up);
-        let (intake, feed) = (self.intake.clone(), self.feed.clone());
+        let intake = self.intake.clone();
+        let feed = self.feed.clone();
         let events = self.events.clone();
         events.consumed(deliveries.len() + poison.len(), poison.len());
         let submitting = async move {
@@ -165,7 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn loans_are_handed_in_batch_by_batch_in_their_order() {
-        let (intake, tokens) = (FakeIntake::done(), Arc::<Tokens>::default());
+        let intake = FakeIntake::done();
+        let tokens = Arc::<Tokens>::default();
         let mut submitter = submitter(intake.clone(), &tokens, 5);
         while !submitter.is_empty() {
             submitter.begin();
@@ -179,7 +183,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_dropped_goes_back_to_its_origin() {
-        let (intake, tokens) = (FakeIntake::done(), Arc::<Tokens>::default());
+        let intake = FakeIntake::done();
+        let tokens = Arc::<Tokens>::default();
         let mut submitter = submitter(intake.clone(), &tokens, 2);
         submitter.clear();
         assert!(submitter.is_idle() && intake.submitted().is_empty());

@@ -14,7 +14,7 @@ pub trait Connection: Send + Sync {
     type Lost: Send;
 
     /// Connects and reads until shutdown, or until the connection breaks.
-    async fn run(&self, shutdown: &Shutdown) -> Ended<Self::Lost>;
+    async fn run(&self, shutdown: &Shutdown) -> ConnectionEnd<Self::Lost>;
 
     /// Called on every disconnect, with the delay before reconnecting.
     fn lost(&self, error: Self::Lost, wait: Duration);
@@ -22,7 +22,7 @@ pub trait Connection: Send + Sync {
 
 /// How one connection ended.
 #[derive(Debug)]
-pub enum Ended<E> {
+pub enum ConnectionEnd<E> {
     /// It stopped on shutdown.
     Stopped,
     /// It broke and will be retried.
@@ -44,9 +44,9 @@ pub async fn supervise<C: Connection>(
     while !shutdown.stop.is_cancelled() {
         let began = Instant::now();
         match connection.run(shutdown).await {
-            Ended::Stopped => return Ok(()),
-            Ended::Hopeless(error) => return Err(error),
-            Ended::Lost(error) => {
+            ConnectionEnd::Stopped => return Ok(()),
+            ConnectionEnd::Hopeless(error) => return Err(error),
+            ConnectionEnd::Lost(error) => {
                 if began.elapsed() > backoff.longest() {
                     backoff.reset();
                 }
@@ -99,13 +99,13 @@ mod tests {
     impl Connection for Breaking {
         type Lost = &'static str;
 
-        async fn run(&self, _: &Shutdown) -> Ended<&'static str> {
+        async fn run(&self, _: &Shutdown) -> ConnectionEnd<&'static str> {
             let last = self.lasts.lock().pop_front();
             let Some(seconds) = last else {
-                return Ended::Stopped;
+                return ConnectionEnd::Stopped;
             };
             sleep(Duration::from_secs(seconds)).await;
-            Ended::Lost("broken")
+            ConnectionEnd::Lost("broken")
         }
 
         fn lost(&self, error: &'static str, wait: Duration) {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_lasted_begins_the_waits_anew() {
+    async fn a_connection_that_lasted_resets_the_waits() {
         let waits = Breaking::after(&[0, 0, 0, 0, 60]).supervised().await;
         assert!(waits[4] <= Duration::from_secs(1), "{waits:?}");
     }

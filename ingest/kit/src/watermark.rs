@@ -21,13 +21,13 @@ pub struct Watermark {
     moves: u64,
 }
 
-/// The result of beginning a message.
+/// Whether a message must be settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum OffsetStatus {
     /// It must be settled.
     Fresh,
     /// It or a later message was begun before: it must not be offered again.
-    Known,
+    Repeated,
     /// It was settled before a restart, and is settled now.
     Settled,
 }
@@ -64,18 +64,18 @@ impl Watermark {
     }
 
     /// Begins the message at `offset`. Offsets ascend and may leave gaps.
-    pub fn begin(&mut self, offset: u64) -> Begun {
+    pub fn begin(&mut self, offset: u64) -> OffsetStatus {
         debug_assert!(offset < SETTLED, "an offset of 63 bits");
         if self.end.is_some_and(|end| offset < end) {
-            return Begun::Known;
+            return OffsetStatus::Repeated;
         }
         self.take_up(offset);
         match self.was_settled(offset) {
             true => {
                 self.settle(offset);
-                Begun::Settled
+                OffsetStatus::Settled
             }
-            false => Begun::Fresh,
+            false => OffsetStatus::Fresh,
         }
     }
 
@@ -108,22 +108,22 @@ impl Watermark {
             }
             is_adjacent = is_settled;
         }
-        let begun_end = self.end.unwrap_or(0);
+        let read_end = self.end.unwrap_or(0);
         let to_come = self.resumed.iter();
-        let to_come = to_come.map(|range| range.start.max(begun_end)..range.end);
+        let to_come = to_come.map(|range| range.start.max(read_end)..range.end);
         ranges.extend(to_come.filter(|range| !range.is_empty()));
         ranges
     }
 
     /// Settles the message at `offset`. True if the prefix grew. Ignores a message that is not unsettled.
     pub fn settle(&mut self, offset: u64) -> bool {
-        let Some(place) = self.place_of(offset) else {
+        let Some(index) = self.index_of(offset) else {
             return false;
         };
-        self.window[place] |= SETTLED;
+        self.window[index] |= SETTLED;
         self.moves += 1;
         self.unsettled -= 1;
-        if place > 0 {
+        if index > 0 {
             return false;
         }
         while self
@@ -172,17 +172,17 @@ impl Watermark {
     }
 
     /// The index of the unsettled `offset` in the window. Without gaps it is the distance from the first.
-    fn place_of(&self, offset: u64) -> Option<usize> {
+    fn index_of(&self, offset: u64) -> Option<usize> {
         let first = *self.window.front()?;
         let guess = usize::try_from(offset.checked_sub(first)?).ok()?;
         if self.window.get(guess) == Some(&offset) {
             return Some(guess);
         }
-        let place = self
+        let index = self
             .window
             .binary_search_by_key(&offset, |entry| entry & !SETTLED)
             .ok()?;
-        (self.window[place] == offset).then_some(place)
+        (self.window[index] == offset).then_some(index)
     }
 }
 
@@ -198,8 +198,8 @@ mod tests {
     fn a_stream_goes_on_where_it_was_settled() {
         let mut mark = Watermark::starting_at(7, 10);
         assert_eq!(mark.position(), Some(7));
-        assert_eq!(mark.begin(6), Begun::Known);
-        assert_eq!(mark.begin(7), Begun::Fresh);
+        assert_eq!(mark.begin(6), OffsetStatus::Repeated);
+        assert_eq!(mark.begin(7), OffsetStatus::Fresh);
         assert_eq!(mark.position(), Some(7));
         assert!(mark.settle(7));
         assert_eq!(mark.position(), Some(8));
@@ -224,7 +224,7 @@ mod tests {
         let mut mark = Watermark::new(10);
         assert_eq!(mark.position(), None);
         for offset in [5, 6, 9, 10] {
-            assert_eq!(mark.begin(offset), Begun::Fresh);
+            assert_eq!(mark.begin(offset), OffsetStatus::Fresh);
         }
         assert!(!mark.settle(9), "5 is still on its way");
         assert_eq!(mark.position(), Some(5));
@@ -242,14 +242,14 @@ mod tests {
         mark.begin(5);
         mark.begin(7);
         for offset in [4, 5, 6, 7] {
-            assert_eq!(mark.begin(offset), Begun::Known);
+            assert_eq!(mark.begin(offset), OffsetStatus::Repeated);
         }
         assert!(!mark.settle(7) && !mark.settle(7) && !mark.settle(6));
         assert_eq!((mark.unsettled(), mark.span()), (1, 2));
     }
 
     #[test]
-    fn what_is_settled_beyond_the_prefix_is_told_in_ranges_that_span_gaps() {
+    fn records_settled_beyond_the_prefix_form_ranges_that_span_gaps() {
         let mut mark = Watermark::new(10);
         for offset in [5, 6, 9, 10, 11, 12] {
             mark.begin(offset);
@@ -271,15 +271,15 @@ mod tests {
     fn what_was_settled_before_a_restart_is_not_offered_again_and_the_prefix_passes_it() {
         let mut mark = Watermark::resuming(5, &[6..8, 10..12, 20..21], 10);
         assert_eq!((mark.position(), mark.end()), (Some(5), Some(5)));
-        assert_eq!(mark.begin(5), Begun::Fresh);
-        assert_eq!(mark.begin(6), Begun::Settled);
-        assert_eq!(mark.begin(6), Begun::Known);
+        assert_eq!(mark.begin(5), OffsetStatus::Fresh);
+        assert_eq!(mark.begin(6), OffsetStatus::Settled);
+        assert_eq!(mark.begin(6), OffsetStatus::Repeated);
         assert_eq!(mark.beyond(), [6..7, 7..8, 10..12, 20..21]);
         assert!(mark.settle(5));
         assert_eq!((mark.position(), mark.unsettled()), (Some(7), 0));
-        assert_eq!(mark.begin(9), Begun::Fresh, "7 has gone");
-        assert_eq!(mark.begin(11), Begun::Settled);
-        assert_eq!(mark.begin(12), Begun::Fresh);
+        assert_eq!(mark.begin(9), OffsetStatus::Fresh, "7 has gone");
+        assert_eq!(mark.begin(11), OffsetStatus::Settled);
+        assert_eq!(mark.begin(12), OffsetStatus::Fresh);
         assert_eq!(mark.beyond(), [11..12, 20..21]);
     }
 
@@ -302,11 +302,13 @@ mod tests {
         fn it_agrees_with_a_set_of_what_is_unsettled(
             steps in prop::collection::vec((any::<bool>(), 0u64..4, 0usize..64), 0..400),
         ) {
-            let (mut mark, mut naive, mut next) = (Watermark::new(16), Naive::default(), 100);
+            let mut mark = Watermark::new(16);
+            let mut naive = Naive::default();
+            let mut next = 100;
             for (begin, gap, chosen) in steps {
                 if begin {
                     next += gap;
-                    prop_assert_eq!(mark.begin(next), Begun::Fresh);
+                    prop_assert_eq!(mark.begin(next), OffsetStatus::Fresh);
                     naive.unsettled.insert(next);
                     naive.begun.insert(next);
                     next += 1;
@@ -327,7 +329,7 @@ mod tests {
             let Some(position) = mark.position() else { return Ok(()) };
             let mut resumed = Watermark::resuming(position, &mark.beyond(), 16);
             for offset in naive.begun.range(position..) {
-                let is_fresh = resumed.begin(*offset) == Begun::Fresh;
+                let is_fresh = resumed.begin(*offset) == OffsetStatus::Fresh;
                 prop_assert_eq!(is_fresh, naive.unsettled.contains(offset));
             }
             prop_assert_eq!(resumed.beyond(), mark.beyond());

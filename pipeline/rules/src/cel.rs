@@ -1,60 +1,56 @@
-//! CEL in rules. The `cel` crate parses; what it makes is checked against what rules can see and bounded, at load. What
-//! native conditions can say with the same meaning becomes one; the rest is evaluated over the raw JSON within a
-//! budget. ADR 0012 says why evaluation is not the crate's.
+//! CEL in rules. The `cel` crate parses an expression; its tree is checked and bounded when the rules are loaded. Parts
+//! that mean the same as a native condition become one; the rest is evaluated over the raw JSON within a budget. ADR
+//! 0012 says why the `cel` crate does not evaluate.
 
 mod bounds;
-mod budget;
+mod canonical;
 mod check;
 mod evaluate;
-mod exact;
 mod functions;
-mod items;
 mod lower;
 mod macros;
 mod operators;
-mod place;
+mod problem;
 mod strict;
 mod syntax;
 mod tree;
 mod value;
 
-pub(crate) use budget::Budget;
 pub(crate) use evaluate::Program;
-pub(crate) use place::Wrong;
+pub(crate) use problem::CelProblem;
 pub(crate) use strict::StrictTest;
-pub(crate) use value::CelError;
 
 use crate::condition::Condition;
-use crate::path::Known;
+use crate::load::LoadTables;
 use tree::Tree;
 
 /// Reads the CEL of one rule.
 pub(crate) struct CelReader<'r> {
-    pub(crate) known: &'r mut Known,
+    pub(crate) tables: &'r mut LoadTables,
     pub(crate) zone: u32,
 }
 
 impl CelReader<'_> {
-    /// A condition, native as far as that means the same.
+    /// A condition, native as far as the meaning is the same.
     ///
     /// # Errors
-    /// What is wrong with it, and where in the text.
-    pub(crate) fn condition(&mut self, text: &str) -> Result<Condition, Wrong> {
+    /// What is wrong with the expression, and where.
+    pub(crate) fn condition(&mut self, text: &str) -> Result<Condition, CelProblem> {
         let tree = self.tree(text)?;
         Ok(lower::lowered(tree, &text.into()))
     }
 
-    /// An expression for its value, such as a key.
+    /// An expression whose value is used, such as a key.
     ///
     /// # Errors
-    /// What is wrong with it, and where in the text.
-    pub(crate) fn program(&mut self, text: &str) -> Result<Program, Wrong> {
+    /// What is wrong with the expression, and where.
+    pub(crate) fn program(&mut self, text: &str) -> Result<Program, CelProblem> {
         let tree = self.tree(text)?;
         Ok(Program::new(tree, text.into()))
     }
 
-    fn tree(&mut self, text: &str) -> Result<Tree, Wrong> {
-        check::read(text, self.known, self.zone)
+    fn tree(&mut self, text: &str) -> Result<Tree, CelProblem> {
+        check::read(text, self.tables, self.zone)
     }
 }
 

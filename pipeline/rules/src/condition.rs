@@ -1,26 +1,24 @@
-//! Conditions in their native form, and whether they hold. `condition/read.rs` reads them from a file, `condition/shown.rs`
-//! shows them in a line, `condition/why.rs` says why one does not hold.
+//! Conditions in their native form, and whether they hold. `condition/read.rs` reads them from a file,
+//! `condition/display.rs` prints them in one line, `condition/mismatch.rs` explains why one does not hold.
 
+mod display;
+mod mismatch;
 mod operator;
-mod pattern;
 mod read;
-mod shown;
 mod state;
-mod why;
 
-pub(crate) use operator::{
-    Limit, Literal, Literals, Member, Operator, Order, Pattern, PatternTest,
-};
-pub(crate) use pattern::{PATTERN_BYTES_MAX, Patterns};
+pub(crate) use mismatch::why_not;
+pub(crate) use operator::{Limit, Literal, Literals, Needle, Operator, Order};
 pub(crate) use read::{ConditionReader, OPERATORS, STRUCTURE, SUBJECTS};
-pub(crate) use state::{FUNCTIONS, Function, KEY_BYTES_MAX, WITHIN_SECONDS, WITHIN_SECONDS_MAX};
-pub(crate) use why::why_not;
+pub(crate) use state::{
+    EventFunction, FUNCTIONS, KEY_BYTES_MAX, WITHIN_SECONDS, WITHIN_SECONDS_MAX,
+};
 
 use crate::cel::{Program, StrictTest};
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::path::Path;
-use crate::reads::Reading;
+use crate::path::FactPath;
+use crate::reads::StateValueKind;
 
 /// A condition. Nested at most [`read::DEPTH_MAX`] deep.
 #[derive(Debug)]
@@ -30,35 +28,35 @@ pub(crate) enum Condition {
     Not(Box<Condition>),
     Test(Test),
     State(StateTest),
-    /// A test of CEL.
+    /// A test with the meaning of CEL.
     Strict(StrictTest),
     /// `has` of CEL.
-    Has(Path),
-    /// What has no native form.
+    Has(FactPath),
+    /// An expression without a native form.
     Cel(Box<Program>),
 }
 
 /// One operator on one field.
 #[derive(Debug)]
 pub(crate) struct Test {
-    pub(crate) path: Path,
+    pub(crate) path: FactPath,
     pub(crate) operator: Operator,
 }
 
-/// What the state answered, and what is expected of it.
+/// A test of an answer of the state.
 #[derive(Debug)]
 pub(crate) struct StateTest {
-    /// As it is written.
+    /// As written in the rule.
     pub(crate) text: Box<str>,
     /// The number of the read.
     pub(crate) number: u32,
-    pub(crate) reading: Reading,
-    /// All are to hold of the answer.
+    pub(crate) kind: StateValueKind,
+    /// All must hold for the answer.
     pub(crate) operators: Box<[Operator]>,
 }
 
 impl Condition {
-    /// Whether it holds. A fault in one part counts only when the other parts leave it open.
+    /// Whether it holds. A fault in one part is an error only if the other parts do not decide.
     pub(crate) fn holds(&self, facts: &mut Facts<'_>) -> Result<bool, Fault> {
         match self {
             Self::All(parts) => unless_one_is(false, parts, facts),
@@ -69,29 +67,29 @@ impl Condition {
             Self::Has(path) => Ok(facts.has(path)?),
             Self::Cel(program) => program.holds(facts),
             Self::State(test) => {
-                let known = test.reading.of(test.number, facts)?;
+                let value = test.kind.take(test.number, facts)?;
                 Ok(test
                     .operators
                     .iter()
-                    .all(|operator| operator.holds(known.seen())))
+                    .all(|operator| operator.holds(value.as_fact())))
             }
         }
     }
 
-    /// Whether looking at it may have an effect whatever stands after it: the action is noted, or the budget of the rule is
-    /// used up.
+    /// Whether evaluating it may have an effect whatever the parts after it say: a tally is recorded, or the rule's
+    /// budget is used up.
     pub(crate) fn has_effects(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_effects),
             Self::Not(inner) => inner.has_effects(),
-            Self::State(test) => test.reading.notes(),
+            Self::State(test) => test.kind.is_of_tally(),
             Self::Cel(_) => true,
             Self::Test(_) | Self::Strict(_) | Self::Has(_) => false,
         }
     }
 }
 
-/// What decides as soon as one part says it; the opposite when none does and there was no fault.
+/// `decisive` as soon as one part has this value, the opposite if none has it and there was no fault.
 fn unless_one_is(
     decisive: bool,
     parts: &[Condition],

@@ -1,8 +1,8 @@
-//! What the rules say of an action: rules by priority, the first match decides, matches that continue add up.
-//! Pure: nothing is read but the action and the time given.
+//! Decides what to do with an action: rules are tried by priority, the first match decides, and matches with `continue`
+//! add up. Pure: it reads only its arguments.
 
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, Quota, Reservation, Tally, WhenFull};
+use acteon_core::state::{Claim, QUOTAS_MAX, Quota, Reservation, Tally, WhenFull};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
 use compact_str::{CompactString, format_compact};
@@ -10,32 +10,30 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use crate::cel::Budget;
+use crate::answers::{StateAnswers, StateRead};
+use crate::budget::Budget;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::reads::{Gathered, Read};
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
 use crate::set::RuleSet;
 
-pub(crate) use acteon_core::state::QUOTAS_MAX;
+/// How many faults the details of a verdict list.
+const LISTED_ERRORS_MAX: usize = 16;
 
-/// How many faults the details of a verdict tell.
-const TOLD_ERRORS_MAX: usize = 16;
-
-/// What shall happen to an action. Nothing has happened yet.
+/// What to do with an action. Nothing has happened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// That of the last rule that matched; allow when none did.
+    /// The verdict of the last rule that matched; allow if none did.
     pub verdict: Verdict,
     /// The last rule that matched, whatever its verdict.
     pub matched_rule: Option<CompactString>,
-    /// How many rules could not be evaluated or could not do what they say.
+    /// How many rules could not be evaluated or applied.
     pub rule_errors: u32,
-    /// What the audit trail says beside the matched rule.
+    /// Details for the audit trail.
     pub details: Option<Box<VerdictDetails>>,
     /// What to do.
     pub effect: Effect,
-    /// Where the action counts once it is settled: the tallies that rules looked at, each once.
+    /// The tallies that rules read, without duplicates. The action is counted in them when it is settled.
     pub notes: Vec<Tally>,
 }
 
@@ -43,15 +41,15 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "the large one is nearly always the case: a box would be one allocation more for each action"
+    reason = "nearly every decision is the large variant: boxing it would add an allocation to each action"
 )]
 pub enum Effect {
     /// Deliver, once its gates are passed.
-    Deliver(Plan),
+    Deliver(DeliveryPlan),
     /// Deliver nothing.
     #[allow(missing_docs)]
     Suppress { rule: CompactString },
-    /// Deliver nothing: a rule with `on_error: fail` could not do what it says.
+    /// Deliver nothing: a rule with `on_error: fail` could not be evaluated or applied.
     Fail(Failure),
 }
 
@@ -59,126 +57,130 @@ impl Eq for Effect {}
 
 /// How to deliver.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub struct DeliveryPlan {
     /// The provider to use in place of the action's own.
     pub provider: Option<CompactString>,
     /// The payload to deliver in place of the action's own.
     pub payload: Option<Payload>,
-    /// What it has to pass first.
+    /// What it must get from the state first.
     pub gates: Gates,
 }
 
-/// What an action must get from the state before it is delivered, and the rule behind each part.
+/// What an action must get from the state before it is delivered, and the rules that require it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gates {
-    /// The dedup keys and the quotas, of which there are at most [`QUOTAS_MAX`]. The lease on an id is no matter of rules.
+    /// The dedup keys, and at most [`QUOTAS_MAX`] quotas. The lease on an action's id does not come from rules.
     pub reservation: Reservation,
     /// The rules of the dedup keys, in their order.
     pub claim_rules: SmallVec<[CompactString; 1]>,
-    /// The rules of the quotas, in their order, and the provider that each uses when its quota is full. A quota that has
-    /// one is only noted as full.
+    /// The rules of the quotas, in their order, each with the provider it uses if its quota is full. A full quota with
+    /// such a provider does not refuse the action.
     pub quota_rules: SmallVec<[(CompactString, Option<CompactString>); 1]>,
 }
 
 impl RuleSet {
-    /// Whether any rule wants to know anything of the state.
+    /// Whether any rule reads the state.
     pub fn asks(&self) -> bool {
         !self.reads().is_empty()
     }
 
-    /// What the rules that could match an action want to know of the state.
-    pub fn ask(&self, action: &Action, now: Timestamp) -> Vec<Read> {
+    /// The reads of the rules that could match an action.
+    pub fn ask(&self, action: &Action, now: Timestamp) -> Vec<StateRead> {
         let candidates = self.index.candidates(action);
         let rules = candidates.filter_map(|number| self.rule(number));
-        let nothing = Gathered::default();
+        let nothing = StateAnswers::default();
         let payload = &action.payload;
         self.ask_for(
             rules,
-            &mut Facts::new(action, payload, self.beside(now, &nothing)),
+            &mut Facts::new(action, payload, self.fact_context(now, &nothing)),
         )
     }
 
-    /// Decides about an action as of `now`, `gathered` being the answers to what was asked.
-    pub fn decide(&self, action: &Action, now: Timestamp, gathered: &Gathered) -> Decision {
-        let mut progress = Progress::default();
+    /// Decides about an action at the time `now`, with the answers to the reads from [`RuleSet::ask`].
+    pub fn decide(&self, action: &Action, now: Timestamp, answers: &StateAnswers) -> Decision {
+        let mut builder = DecisionBuilder::default();
         let mut candidates = self.index.candidates(action);
         let mut next = candidates.next();
         while next.is_some() {
-            let payload = progress.plan.payload.clone();
+            let payload = builder.plan.payload.clone();
             let payload = payload.as_ref().unwrap_or(&action.payload);
-            let mut facts = Facts::new(action, payload, self.beside(now, gathered));
+            let mut facts = Facts::new(action, payload, self.fact_context(now, answers));
             let step = loop {
                 let Some(rule) = next.and_then(|number| self.rule(number)) else {
-                    break Step::End;
+                    break AfterRule::End;
                 };
                 next = candidates.next();
-                match progress.see(rule, &mut facts) {
-                    Step::Next => {}
+                match builder.apply(rule, &mut facts) {
+                    AfterRule::Next => {}
                     other => break other,
                 }
             };
-            progress.note(&facts);
+            builder.record_tallies(&facts);
             match step {
-                Step::Modified => {}
-                Step::Next | Step::End => break,
+                AfterRule::Modified => {}
+                AfterRule::Next | AfterRule::End => break,
             }
         }
-        progress.into_decision()
+        builder.into_decision()
     }
 }
 
-/// What the rules up to here add up to.
+/// Collects what the rules say of an action, rule by rule.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct DecisionBuilder {
     pub(crate) matched: Option<(Verdict, CompactString)>,
     pub(crate) rule_errors: u32,
     details: Option<Box<VerdictDetails>>,
-    pub(crate) plan: Plan,
-    notes: Vec<Tally>,
-    /// An end other than delivery.
+    pub(crate) plan: DeliveryPlan,
+    tallies: Vec<Tally>,
+    /// A final effect other than delivery.
     ended: Option<Effect>,
 }
 
-/// How to go on after a rule that matched.
+/// How to continue after a rule that matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum AfterRule {
     /// With the next rule.
     Next,
-    /// With the next rule, which sees another payload: that of the plan.
+    /// With the next rule, which sees the changed payload of the plan.
     Modified,
-    /// Not at all: it is decided.
+    /// Not at all: the action is decided.
     End,
 }
 
-impl Progress {
-    /// Does what a rule says, if it matches.
-    pub(crate) fn see(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Step {
+impl DecisionBuilder {
+    /// Applies a rule if it matches.
+    pub(crate) fn apply(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> AfterRule {
         facts.budget = Budget::default();
         let step = match rule.condition.holds(facts) {
-            Ok(false) => return Step::Next,
+            Ok(false) => return AfterRule::Next,
             Ok(true) => self.try_take(rule, facts),
             Err(fault) => Err(fault),
         };
         step.unwrap_or_else(|fault| self.fault(rule, &fault))
     }
 
-    /// Keeps the tallies that rules looked at.
-    pub(crate) fn note(&mut self, facts: &Facts<'_>) {
-        for tally in facts.notes() {
-            if !self.notes.contains(tally) {
-                self.notes.push(Tally::clone(tally));
+    /// Keeps the tallies that conditions have read.
+    pub(crate) fn record_tallies(&mut self, facts: &Facts<'_>) {
+        for tally in facts.tallies() {
+            if !self.tallies.contains(tally) {
+                self.tallies.push(Tally::clone(tally));
             }
         }
     }
 
-    /// Does what a rule that matched says. A fault is left to the caller and has changed nothing.
-    pub(crate) fn try_take(&mut self, rule: &Rule, facts: &mut Facts<'_>) -> Result<Step, Fault> {
+    /// Carries out the action of a rule that matched. A fault is left to the caller and has changed nothing.
+    pub(crate) fn try_take(
+        &mut self,
+        rule: &Rule,
+        facts: &mut Facts<'_>,
+    ) -> Result<AfterRule, Fault> {
         let mut modified = false;
         match &rule.action {
             RuleAction::Allow => {}
             RuleAction::Deny(_) | RuleAction::Suppress(_) => {
                 self.end(rule, rule.action.verdict());
-                return Ok(Step::End);
+                return Ok(AfterRule::End);
             }
             RuleAction::Deduplicate { ttl, key } => {
                 let key = key.of_claim(&rule.name, facts)?;
@@ -197,27 +199,27 @@ impl Progress {
         }
         self.matched(rule, rule.action.verdict());
         Ok(match (rule.after_match, modified) {
-            (AfterMatch::Stop, _) => Step::End,
-            (AfterMatch::Continue, true) => Step::Modified,
-            (AfterMatch::Continue, false) => Step::Next,
+            (AfterMatch::Stop, _) => AfterRule::End,
+            (AfterMatch::Continue, true) => AfterRule::Modified,
+            (AfterMatch::Continue, false) => AfterRule::Next,
         })
     }
 
-    /// Does what the rule's `on_error` says.
-    pub(crate) fn fault(&mut self, rule: &Rule, fault: &Fault) -> Step {
+    /// Follows the rule's `on_error`.
+    pub(crate) fn fault(&mut self, rule: &Rule, fault: &Fault) -> AfterRule {
         self.rule_errors += 1;
         let errors = &mut self.details.get_or_insert_default().errors;
-        if errors.len() < TOLD_ERRORS_MAX {
+        if errors.len() < LISTED_ERRORS_MAX {
             errors.push(RuleFailure {
                 rule: rule.name.clone(),
                 message: fault.to_string(),
             });
         }
         match rule.on_error {
-            OnError::Skip => Step::Next,
+            OnError::Skip => AfterRule::Next,
             OnError::Deny => {
                 self.end(rule, Verdict::Deny);
-                Step::End
+                AfterRule::End
             }
             OnError::Fail => {
                 self.matched(rule, rule.action.verdict());
@@ -230,7 +232,7 @@ impl Progress {
                     retryable: false,
                     attempts: 0,
                 }));
-                Step::End
+                AfterRule::End
             }
         }
     }
@@ -246,7 +248,7 @@ impl Progress {
             rule_errors: self.rule_errors,
             details: self.details,
             effect: self.ended.unwrap_or(Effect::Deliver(self.plan)),
-            notes: self.notes,
+            notes: self.tallies,
         }
     }
 
@@ -280,7 +282,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Remembers the rule as the last that matched.
+    /// Records the rule as the last that matched.
     fn matched(&mut self, rule: &Rule, verdict: Verdict) {
         let before = self.matched.replace((verdict, rule.name.clone()));
         if let Some((_, before)) = before {
@@ -304,7 +306,7 @@ impl Progress {
 }
 
 impl Targets {
-    /// The same target for the same id, on every node.
+    /// Chooses the same target for the same id, on every node.
     fn choose(&self, action: &Action) -> CompactString {
         match self {
             Self::One(provider) => provider.clone(),

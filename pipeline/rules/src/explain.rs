@@ -1,152 +1,153 @@
-//! The same decision with every step told: what the playground shows. No payload content leaves unredacted.
+//! Explains a decision rule by rule, for the playground. Payloads are redacted.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult, RuleTrace};
 use acteon_core::{Action, Payload, Redactor};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cel::Budget;
+use crate::answers::{StateAnswers, StateRead};
+use crate::budget::Budget;
 use crate::condition::why_not;
-use crate::decide::{Decision, Progress, Step};
-use crate::facts::{Beside, Environment, Facts};
+use crate::decide::{AfterRule, Decision, DecisionBuilder};
+use crate::facts::{EnvironmentAccess, FactContext, Facts};
 use crate::moment::Moment;
-use crate::reads::{self, Gathered, Read};
 use crate::rule::Rule;
 use crate::set::RuleSet;
 
-/// An action to be explained.
+/// An action to explain.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
-pub struct Case<'c> {
+pub struct ExplainRequest<'c> {
     pub action: &'c Action,
-    /// The time that rules are given.
+    /// The time of the decision.
     pub now: Timestamp,
-    /// The answers to what was asked.
-    pub gathered: &'c Gathered,
+    /// The answers to the reads from [`RuleSet::ask_to_explain`].
+    pub answers: &'c StateAnswers,
 }
 
-/// Tells how many microseconds have passed since it was made; rules themselves have no clock.
+/// Returns the microseconds since it was created; rules themselves have no clock.
 pub type Stopwatch<'w> = &'w dyn Fn() -> u64;
 
 impl RuleSet {
-    /// What the rules that take part in an explanation want to know of the state.
+    /// The reads of the rules that take part in an explanation.
     pub fn ask_to_explain(
         &self,
         action: &Action,
         now: Timestamp,
         options: &EvaluateOptions,
-    ) -> Vec<Read> {
+    ) -> Vec<StateRead> {
         let all = self.rules();
         let taking_part = all.filter(|(_, enabled)| *enabled || options.include_disabled);
         let rules = taking_part.map(|(rule, _)| rule);
-        let nothing = Gathered::default();
+        let nothing = StateAnswers::default();
         let payload = &action.payload;
         self.ask_for(
             rules,
-            &mut Facts::new(action, payload, self.beside(now, &nothing)),
+            &mut Facts::new(action, payload, self.fact_context(now, &nothing)),
         )
     }
 
-    /// Decides about an action and tells why. Durations are left at zero.
+    /// Decides about an action and explains why. Durations are zero.
     pub fn explain(
         &self,
-        case: Case<'_>,
+        request: ExplainRequest<'_>,
         options: &EvaluateOptions,
         redactor: &Redactor,
     ) -> Evaluation {
-        self.explain_timed(case, options, redactor, &|| 0)
+        self.explain_timed(request, options, redactor, &|| 0)
     }
 
-    /// As [`RuleSet::explain`], with the durations that `stopwatch` shows.
+    /// Like [`RuleSet::explain`], with durations from `stopwatch`.
     pub fn explain_timed(
         &self,
-        case: Case<'_>,
+        request: ExplainRequest<'_>,
         options: &EvaluateOptions,
         redactor: &Redactor,
         stopwatch: Stopwatch<'_>,
     ) -> Evaluation {
         let began = stopwatch();
-        let mut explaining = self.explaining(case, options, redactor);
-        while explaining.next_rule(stopwatch) {}
-        explaining.finish(stopwatch().saturating_sub(began))
+        let mut explanation = self.explanation(request, options, redactor);
+        while explanation.next_rule(stopwatch) {}
+        explanation.finish(stopwatch().saturating_sub(began))
     }
 
-    /// Begins an explanation that is made rule by rule: one rule may take long.
-    pub fn explaining<'e>(
+    /// Starts an explanation that the caller advances rule by rule, because one rule may take long.
+    pub fn explanation<'e>(
         &'e self,
-        case: Case<'e>,
+        request: ExplainRequest<'e>,
         options: &'e EvaluateOptions,
         redactor: &'e Redactor,
-    ) -> Explaining<'e> {
-        Explaining {
+    ) -> Explanation<'e> {
+        Explanation {
             set: self,
-            case,
+            request,
             options,
-            told: Told::new(self, case, redactor),
+            trace: TraceBuilder::new(self, request, redactor),
         }
     }
 
-    /// What [`RuleSet::decide`] would answer, by the steps that explaining takes.
+    /// The decision that an explanation arrives at.
     #[cfg(test)]
-    pub(crate) fn decide_by_explaining(&self, case: Case<'_>) -> Decision {
+    pub(crate) fn decide_by_explaining(&self, request: ExplainRequest<'_>) -> Decision {
         let redactor = Redactor::default();
-        let mut told = Told::new(self, case, &redactor);
+        let mut trace = TraceBuilder::new(self, request, &redactor);
         for (rule, enabled) in self.rules() {
-            if enabled && !told.is_decided {
-                told.rule(rule);
+            if enabled && !trace.is_decided {
+                trace.rule(rule);
             }
         }
-        told.progress.into_decision()
+        trace.builder.into_decision()
     }
 
-    fn context(&self, case: Case<'_>, redactor: &Redactor) -> Value {
-        let (now, zone) = (case.now, self.default_zone());
+    fn context(&self, request: ExplainRequest<'_>, redactor: &Redactor) -> Value {
+        let now = request.now;
+        let zone = self.default_zone();
         json!({
             "now": now.as_second(),
             "timezone": zone.iana_name().unwrap_or("UTC"),
             "time": Moment::new(now, zone).to_json(),
-            "state": self.told_state(case, redactor),
+            "state": self.state_json(request, redactor),
         })
     }
 
-    /// What was read of the state, under keys that hold nothing that is not to be shown.
-    fn told_state(&self, case: Case<'_>, redactor: &Redactor) -> Value {
-        let redacted = redactor.payload(&case.action.payload);
-        let beside = Beside {
-            environment: Environment::Hidden,
-            ..self.beside(case.now, case.gathered)
+    /// The answers of the state, under redacted names.
+    fn state_json(&self, request: ExplainRequest<'_>, redactor: &Redactor) -> Value {
+        let redacted = redactor.payload(&request.action.payload);
+        let context = FactContext {
+            environment: EnvironmentAccess::Hidden,
+            ..self.fact_context(request.now, request.answers)
         };
-        let mut shown = Facts::new(case.action, &redacted, beside);
+        let mut shown = Facts::new(request.action, &redacted, context);
         let rules = self.rules().map(|(rule, _)| rule);
-        reads::told(case.gathered, &self.ask_for(rules, &mut shown))
+        request.answers.to_json(&self.ask_for(rules, &mut shown))
     }
 }
 
-/// An explanation on its way.
-pub struct Explaining<'e> {
+/// An explanation in progress.
+pub struct Explanation<'e> {
     set: &'e RuleSet,
-    case: Case<'e>,
+    request: ExplainRequest<'e>,
     options: &'e EvaluateOptions,
-    told: Told<'e>,
+    trace: TraceBuilder<'e>,
 }
 
-impl Explaining<'_> {
+impl Explanation<'_> {
     /// Explains the next rule; false when there is none.
     pub fn next_rule(&mut self, stopwatch: Stopwatch<'_>) -> bool {
-        let told = &mut self.told;
-        let Some((rule, enabled)) = self.set.rules().nth(told.trace.len()) else {
+        let trace = &mut self.trace;
+        let Some((rule, enabled)) = self.set.rules().nth(trace.rules.len()) else {
             return false;
         };
         let started = stopwatch();
         let (result, why) = if !enabled && !self.options.include_disabled {
             (RuleResult::Skipped, Some("the rule is disabled".to_owned()))
-        } else if told.is_decided && !self.options.evaluate_all {
+        } else if trace.is_decided && !self.options.evaluate_all {
             let reason = "an earlier rule has decided".to_owned();
             (RuleResult::Skipped, Some(reason))
         } else {
-            told.rule(rule)
+            trace.rule(rule)
         };
-        let mut trace = RuleTrace {
+        let mut rule_trace = RuleTrace {
             rule_name: rule.name.clone(),
             priority: rule.priority,
             enabled,
@@ -162,58 +163,58 @@ impl Explaining<'_> {
             metadata: rule.metadata.clone(),
         };
         *match result {
-            RuleResult::Skipped => &mut trace.skip_reason,
-            RuleResult::Error => &mut trace.error,
-            RuleResult::Matched | RuleResult::NotMatched => &mut trace.reason,
+            RuleResult::Skipped => &mut rule_trace.skip_reason,
+            RuleResult::Error => &mut rule_trace.error,
+            RuleResult::Matched | RuleResult::NotMatched => &mut rule_trace.reason,
         } = why;
-        told.trace.push(trace);
+        trace.rules.push(rule_trace);
         true
     }
 
-    /// What was explained so far, which took so long.
+    /// The explanation so far, with its duration.
     pub fn finish(self, duration_us: u64) -> Evaluation {
-        let context = self.set.context(self.case, self.told.redactor);
-        self.told.into_evaluation(context, duration_us)
+        let context = self.set.context(self.request, self.trace.redactor);
+        self.trace.into_evaluation(context, duration_us)
     }
 }
 
-/// What was told of it.
-struct Told<'t> {
+/// Collects the trace of an explanation.
+struct TraceBuilder<'t> {
     action: &'t Action,
-    beside: Beside<'t>,
+    context: FactContext<'t>,
     redactor: &'t Redactor,
-    progress: Progress,
+    builder: DecisionBuilder,
     is_decided: bool,
     /// The working copy, redacted.
     shown: Payload,
-    trace: Vec<RuleTrace>,
+    rules: Vec<RuleTrace>,
 }
 
-impl<'t> Told<'t> {
-    fn new(set: &'t RuleSet, case: Case<'t>, redactor: &'t Redactor) -> Self {
-        let action = case.action;
+impl<'t> TraceBuilder<'t> {
+    fn new(set: &'t RuleSet, request: ExplainRequest<'t>, redactor: &'t Redactor) -> Self {
+        let action = request.action;
         Self {
             action,
-            beside: set.beside(case.now, case.gathered),
+            context: set.fact_context(request.now, request.answers),
             redactor,
-            progress: Progress::default(),
+            builder: DecisionBuilder::default(),
             is_decided: false,
             shown: redactor.payload(&action.payload),
-            trace: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
-    /// Tests a rule and, unless it is decided, does what it says.
+    /// Tests a rule and, unless the action is decided, applies it.
     fn rule(&mut self, rule: &Rule) -> (RuleResult, Option<String>) {
-        let payload = self.progress.plan.payload.clone();
+        let payload = self.builder.plan.payload.clone();
         let payload = payload.as_ref().unwrap_or(&self.action.payload);
-        let mut facts = Facts::new(self.action, payload, self.beside);
+        let mut facts = Facts::new(self.action, payload, self.context);
         let holds = rule.condition.holds(&mut facts);
         if let Ok(false) = holds {
-            let mut shown = Facts::new(self.action, &self.shown, self.beside);
+            let mut shown = Facts::new(self.action, &self.shown, self.context);
             facts.budget = Budget::default();
             let reason = why_not(&rule.condition, &mut facts, &mut shown);
-            self.progress.note(&facts);
+            self.builder.record_tallies(&facts);
             return (RuleResult::NotMatched, reason);
         }
         let reason = rule.action.reason().map(str::to_owned);
@@ -223,30 +224,30 @@ impl<'t> Told<'t> {
                 Err(fault) => (RuleResult::Error, Some(fault.to_string())),
             };
         }
-        let step = holds.and_then(|_| self.progress.try_take(rule, &mut facts));
-        self.progress.note(&facts);
-        let (step, told) = match step {
+        let step = holds.and_then(|_| self.builder.try_take(rule, &mut facts));
+        self.builder.record_tallies(&facts);
+        let (step, result) = match step {
             Ok(step) => (step, (RuleResult::Matched, reason)),
             Err(fault) => {
                 let reason = fault.to_string();
                 (
-                    self.progress.fault(rule, &fault),
+                    self.builder.fault(rule, &fault),
                     (RuleResult::Error, Some(reason)),
                 )
             }
         };
-        self.is_decided = step == Step::End;
-        if let (Step::Modified, Some(changed)) = (step, &self.progress.plan.payload) {
+        self.is_decided = step == AfterRule::End;
+        if let (AfterRule::Modified, Some(changed)) = (step, &self.builder.plan.payload) {
             self.shown = self.redactor.payload(changed);
         }
-        told
+        result
     }
 
     fn into_evaluation(self, context: Value, evaluation_duration_us: u64) -> Evaluation {
         let skipped = |trace: &&RuleTrace| trace.result == RuleResult::Skipped;
         let is_error = |trace: &RuleTrace| trace.result == RuleResult::Error;
-        let total_rules_skipped = self.trace.iter().filter(skipped).count();
-        let modified_payload = self.progress.plan.payload.as_ref().and_then(|payload| {
+        let total_rules_skipped = self.rules.iter().filter(skipped).count();
+        let modified_payload = self.builder.plan.payload.as_ref().and_then(|payload| {
             let mut value = payload.parse::<Value>().ok()?;
             self.redactor.value(&mut value);
             Some(value)
@@ -255,15 +256,15 @@ impl<'t> Told<'t> {
             verdict,
             matched_rule,
             ..
-        } = self.progress.into_decision();
+        } = self.builder.into_decision();
         Evaluation {
             verdict,
             matched_rule,
-            has_errors: self.trace.iter().any(is_error),
-            total_rules_evaluated: self.trace.len() - total_rules_skipped,
+            has_errors: self.rules.iter().any(is_error),
+            total_rules_evaluated: self.rules.len() - total_rules_skipped,
             total_rules_skipped,
             evaluation_duration_us,
-            trace: self.trace,
+            trace: self.rules,
             context,
             modified_payload,
         }

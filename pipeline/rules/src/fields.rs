@@ -1,19 +1,19 @@
-//! Reads typed values out of the tree of a file, and says what was expected where something else stands.
+//! Reads typed values from the tree of a file, and reports what was expected where there is something else.
 
-use crate::problems::{Place, Problems, one_of, unknown};
-use crate::yaml::{Data, Key, Node};
+use crate::problems::{FileProblems, LineColumn, one_of, unknown};
+use crate::yaml::{Data, MappingKey, Node};
 
 /// A mapping with known keys.
 #[derive(Clone, Copy)]
 pub struct Fields<'n> {
     /// Where the mapping begins.
-    pub place: Place,
-    entries: &'n [(Key, Node)],
+    pub place: LineColumn,
+    entries: &'n [(MappingKey, Node)],
 }
 
 impl<'n> Fields<'n> {
-    /// The mapping that `node` is; `what` names it when it is none.
-    pub fn of(node: &'n Node, what: &str, problems: &mut Problems) -> Option<Self> {
+    /// The mapping of a node; `what` describes the mapping if the node is something else.
+    pub fn of(node: &'n Node, what: &str, problems: &mut FileProblems) -> Option<Self> {
         match &node.data {
             Data::Map(entries) => Some(Self {
                 place: node.place,
@@ -24,7 +24,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports each key that is not among `known`.
-    pub fn only(&self, what: &str, known: &[&str], problems: &mut Problems) {
+    pub fn only(&self, what: &str, known: &[&str], problems: &mut FileProblems) {
         for (key, _) in self.entries {
             if !known.contains(&key.text.as_str()) {
                 problems.at(key.place, unknown(what, &key.text, known));
@@ -39,7 +39,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The value of a key that must be there.
-    pub fn required(&self, name: &str, problems: &mut Problems) -> Option<&'n Node> {
+    pub fn required(&self, name: &str, problems: &mut FileProblems) -> Option<&'n Node> {
         let found = self.get(name);
         if found.is_none() {
             problems.at(self.place, format!("the key `{name}` is missing"));
@@ -48,22 +48,22 @@ impl<'n> Fields<'n> {
     }
 
     /// All keys with their values, as written.
-    pub fn iter(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'n MappingKey, &'n Node)> {
         self.entries.iter().map(|(key, node)| (key, node))
     }
 }
 
 impl Node {
     /// A string.
-    pub fn text(&self, what: &str, problems: &mut Problems) -> Option<&str> {
+    pub fn text(&self, what: &str, problems: &mut FileProblems) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
             _ => expected(self, what, problems),
         }
     }
 
-    /// A truth value.
-    pub fn flag(&self, problems: &mut Problems) -> Option<bool> {
+    /// A boolean.
+    pub fn flag(&self, problems: &mut FileProblems) -> Option<bool> {
         match self.data {
             Data::Bool(flag) => Some(flag),
             _ => expected(self, "`true` or `false`", problems),
@@ -71,7 +71,7 @@ impl Node {
     }
 
     /// A list.
-    pub fn list(&self, what: &str, problems: &mut Problems) -> Option<&[Node]> {
+    pub fn list(&self, what: &str, problems: &mut FileProblems) -> Option<&[Node]> {
         match &self.data {
             Data::List(items) => Some(items),
             _ => expected(self, what, problems),
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// An integer between `least` and `most`.
-    pub fn integer(&self, least: i64, most: i64, problems: &mut Problems) -> Option<i64> {
+    pub fn integer(&self, least: i64, most: i64, problems: &mut FileProblems) -> Option<i64> {
         let value = match self.data {
             Data::Number(crate::number::Number::Signed(value)) => Some(value),
             Data::Number(crate::number::Number::Unsigned(value)) => i64::try_from(value).ok(),
@@ -101,7 +101,7 @@ impl Node {
         &self,
         what: &str,
         words: &[(&str, T)],
-        problems: &mut Problems,
+        problems: &mut FileProblems,
     ) -> Option<T> {
         let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
         let text = self.text(&one_of(&names), problems)?;
@@ -114,7 +114,7 @@ impl Node {
 }
 
 /// Reports that `what` was expected here.
-pub fn expected<T>(node: &Node, what: &str, problems: &mut Problems) -> Option<T> {
+pub fn expected<T>(node: &Node, what: &str, problems: &mut FileProblems) -> Option<T> {
     let message = format!("expected {what}, found {}", node.describe());
     problems.at(node.place, message);
     None

@@ -1,7 +1,7 @@
-//! Finds the rules that could match an action by its namespace, tenant, provider and action type: the cost of an
-//! action follows their number, not the number loaded. A condition tells which values of these fields it could hold
-//! for; rules are listed under the hash of those, apart for each combination of fields, and an action asks once per
-//! combination. What is found is a candidate whose whole condition is tested, so equal hashes do no harm.
+//! Finds the rules that could match an action by its namespace, tenant, provider and action type, so that an action
+//! costs as much as it has candidates, not as rules are loaded. Rules are listed under the hash of the values that
+//! their conditions require, in one table per combination of fields; an action looks up each table once. A candidate's
+//! whole condition is tested, so hash collisions do no harm.
 
 use std::hash::BuildHasher;
 
@@ -10,38 +10,38 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use crate::condition::{Condition, Literal, Operator, Test};
-use crate::path::{ActionField, Source};
+use crate::path::{ActionField, PathTarget};
 
-/// The fields that rules are found by.
+/// The indexed fields.
 const FIELDS: [ActionField; 4] = [
     ActionField::Namespace,
     ActionField::Tenant,
     ActionField::Provider,
     ActionField::ActionType,
 ];
-/// Into how many combinations of values one rule is listed at most, where it has the choice.
+/// Under how many combinations of values one rule is listed at most, if it can do with fewer fields.
 const COMBINATIONS_MAX: usize = 256;
 
-/// Rules by what they test for equality. Rules are numbered by their place in the order of evaluation.
+/// Rules by the values they test for equality. Rules are numbered in the order of evaluation.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     hasher: DefaultHashBuilder,
-    /// One table for each combination of fields that occurs.
+    /// One table per combination of fields that occurs.
     tables: Vec<Table>,
 }
 
-/// The rules that test these fields, bit `i` for `FIELDS[i]`.
+/// The rules that test the same fields; bit `i` is `FIELDS[i]`.
 #[derive(Debug)]
 struct Table {
     fields: u8,
     rules: HashMap<u64, Vec<u32>>,
 }
 
-/// The values that a condition can hold for; none means any value.
+/// The values that a condition can hold for; `None` means any value.
 type Values<'c> = Option<Vec<&'c str>>;
 
 impl Index {
-    /// Lists the conditions, whose numbers rise.
+    /// Lists the conditions, in ascending order of their numbers.
     pub(crate) fn new<'c>(conditions: impl Iterator<Item = (u32, &'c Condition)>) -> Self {
         let mut index = Self::default();
         for (number, condition) in conditions {
@@ -51,7 +51,7 @@ impl Index {
         index
     }
 
-    /// Lists each of them where every action finds it.
+    /// Lists all rules so that every action finds them.
     #[cfg(test)]
     pub(crate) fn unused(numbers: impl Iterator<Item = u32>) -> Self {
         let mut index = Self::default();
@@ -61,7 +61,7 @@ impl Index {
         index
     }
 
-    /// The numbers of the rules that could match, rising.
+    /// The numbers of the rules that could match, ascending.
     pub(crate) fn candidates(&self, action: &Action) -> Candidates<'_> {
         let mut lists = SmallVec::new();
         let mut hashes = [None; FIELDS.len()];
@@ -82,7 +82,8 @@ impl Index {
             constrained.extend(values(condition, field).map(|values| (at, values)));
         }
         constrained.sort_by_key(|(_, values)| values.len());
-        let (mut fields, mut hashes) = (0u8, vec![[0u64; FIELDS.len()]]);
+        let mut fields = 0u8;
+        let mut hashes = vec![[0u64; FIELDS.len()]];
         for (at, values) in constrained {
             if fields != 0 && hashes.len() * values.len() > COMBINATIONS_MAX {
                 break;
@@ -128,7 +129,7 @@ fn value(action: &Action, at: usize) -> &str {
     }
 }
 
-/// One hash of the hashes of the fields in `fields`.
+/// Combines the hashes of the fields in `fields`.
 fn combined(fields: u8, mut hash: impl FnMut(usize) -> u64) -> u64 {
     (0..FIELDS.len())
         .filter(|at| fields & (1 << at) != 0)
@@ -137,8 +138,8 @@ fn combined(fields: u8, mut hash: impl FnMut(usize) -> u64) -> u64 {
         })
 }
 
-/// The values of `field` for which the condition could hold, or could reach what has effects: those are there whatever
-/// stands after it.
+/// The values of `field` for which the condition could hold, or could reach a part with effects: the effects happen
+/// whatever the parts after it say.
 fn values(condition: &Condition, field: ActionField) -> Values<'_> {
     match condition {
         Condition::Test(test) => tested(test, field),
@@ -164,7 +165,7 @@ fn values(condition: &Condition, field: ActionField) -> Values<'_> {
 }
 
 fn tested(test: &Test, field: ActionField) -> Values<'_> {
-    if !matches!(test.path.source, Source::Field(tested) if tested == field) {
+    if !matches!(test.path.target, PathTarget::Field(tested) if tested == field) {
         return None;
     }
     match &test.operator {
@@ -174,7 +175,7 @@ fn tested(test: &Test, field: ActionField) -> Values<'_> {
     }
 }
 
-/// Merges the rising lists that an action found.
+/// Merges the ascending lists that an action found.
 pub(crate) struct Candidates<'i> {
     lists: SmallVec<[&'i [u32]; 4]>,
 }

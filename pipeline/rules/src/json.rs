@@ -1,5 +1,7 @@
-//! Finds values in JSON text without building a tree. The text is known to be well formed (a payload is); of text
-//! that is not, it makes something wrong, but never a panic or an endless loop.
+//! Finds values in JSON text without building a tree. The text must be well formed, as payloads are; for other text the
+//! result is wrong, but never a panic or an endless loop. String scanning is not shared with
+//! `core/src/decode/reader.rs`: that one checks untrusted text and stops at every string, this one trusts the text and
+//! skips whole containers.
 
 mod block;
 
@@ -10,30 +12,31 @@ use smallvec::SmallVec;
 
 use block::{BLOCK, Carry, Marks, NEAR};
 
-/// So many objects are remembered at once; beyond that the first ones, which most paths go through, and the last.
+/// How many objects are indexed at once. If there are more, the last one is replaced: most paths go through the first
+/// ones.
 const OBJECTS_MAX: usize = 8;
-/// Objects with more members than this are searched by halves.
+/// Objects with more members than this are sorted for binary search.
 const SORTED_FROM: usize = 24;
 
-/// Indexes the objects that paths go through, each when it is first asked for.
+/// Indexes the objects that paths go through, each on first use.
 #[derive(Default)]
-pub(crate) struct Objects<'a> {
+pub(crate) struct ObjectIndex<'a> {
     objects: SmallVec<[Object; OBJECTS_MAX]>,
-    members: SmallVec<[(Key<'a>, &'a [u8]); 16]>,
+    members: SmallVec<[(MemberKey<'a>, &'a [u8]); 16]>,
     read_bytes: usize,
 }
 
-/// The members `first..end` belong to the object whose text begins at this address.
+/// An indexed object: the address of its text, and its members `first..end`.
 struct Object {
     address: usize,
     first: usize,
     end: usize,
 }
 
-pub(crate) type Key<'a> = Cow<'a, [u8]>;
+pub(crate) type MemberKey<'a> = Cow<'a, [u8]>;
 
-impl<'a> Objects<'a> {
-    /// The member `key` of an object; of a key that stands there twice the last one, as parsers into maps have it.
+impl<'a> ObjectIndex<'a> {
+    /// The member `key` of an object. If the key occurs twice, the last one wins, as in parsers that build maps.
     pub(crate) fn get(&mut self, object: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
         let address = object.as_ptr().addr();
         let known = self.objects.iter().find(|o| o.address == address);
@@ -54,7 +57,7 @@ impl<'a> Objects<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// How many bytes of objects were gone through so far.
+    /// How many bytes of objects have been scanned so far.
     pub(crate) fn read_bytes(&self) -> usize {
         self.read_bytes
     }
@@ -81,8 +84,8 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// The members of an object in the order of the text, the keys without their escapes.
-pub(crate) fn members(object: &[u8]) -> impl Iterator<Item = (Key<'_>, &[u8])> {
+/// The members of an object in the order of the text, with unescaped keys.
+pub(crate) fn members(object: &[u8]) -> impl Iterator<Item = (MemberKey<'_>, &[u8])> {
     let mut at = 1;
     std::iter::from_fn(move || {
         at = after_space(object, at);
@@ -105,8 +108,8 @@ pub(crate) fn members(object: &[u8]) -> impl Iterator<Item = (Key<'_>, &[u8])> {
     })
 }
 
-/// The members of an object by their keys, of two with equal keys the last.
-pub(crate) fn sorted_members(object: &[u8]) -> Vec<(Key<'_>, &[u8])> {
+/// The members of an object, sorted by key; if a key occurs twice, the last one wins.
+pub(crate) fn sorted_members(object: &[u8]) -> Vec<(MemberKey<'_>, &[u8])> {
     let mut sorted: Vec<_> = members(object).collect();
     sorted.reverse();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -114,8 +117,8 @@ pub(crate) fn sorted_members(object: &[u8]) -> Vec<(Key<'_>, &[u8])> {
     sorted
 }
 
-/// Appends `json` with no spaces, the keys of objects sorted, the last of two equal keys kept, escapes made uniform and
-/// numbers left as they are written.
+/// Appends `json` without spaces, with sorted keys, the last of duplicate keys, uniform escapes, and numbers as they
+/// are written.
 pub(crate) fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
     match json.first() {
         Some(b'{') => {
@@ -151,14 +154,16 @@ pub(crate) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &String::from_utf8_lossy(text));
 }
 
-/// What stands between the quotes of a string.
+/// The text between the quotes of a string.
 pub(crate) fn content(string: &[u8]) -> &[u8] {
     string.get(1..string.len() - 1).unwrap_or_default()
 }
 
-/// How deep lists and objects are nested.
+/// How deep lists and objects nest.
 pub(crate) fn depth(json: &[u8]) -> usize {
-    let (mut deepest, mut depth, mut at) = (0, 0usize, 0);
+    let mut deepest = 0;
+    let mut depth = 0usize;
+    let mut at = 0;
     while let Some(byte) = json.get(at) {
         match byte {
             b'"' => at = string_end(json, at + 1).0,
@@ -178,7 +183,7 @@ pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || next_item(list, &mut at))
 }
 
-/// The item of a list that begins at `at` or after white space there; `at` is then where the next one does.
+/// The item of a list at `at`, skipping white space. Moves `at` to the next item.
 pub(crate) fn next_item<'l>(list: &'l [u8], at: &mut usize) -> Option<&'l [u8]> {
     *at = after_space(list, *at);
     if matches!(list.get(*at), None | Some(b']')) {
@@ -191,7 +196,7 @@ pub(crate) fn next_item<'l>(list: &'l [u8], at: &mut usize) -> Option<&'l [u8]> 
     Some(value)
 }
 
-/// Where the value that begins at `at` ends.
+/// The end of the value that begins at `at`.
 fn value_end(json: &[u8], at: usize) -> usize {
     match json.get(at) {
         Some(b'"') => string_end(json, at + 1).0 + 1,
@@ -205,11 +210,13 @@ fn value_end(json: &[u8], at: usize) -> usize {
 }
 
 fn container_end(json: &[u8], start: usize) -> usize {
-    let (mut depth, mut carry) = (0u32, Carry::default());
+    let mut depth = 0u32;
+    let mut carry = Carry::default();
     for (number, block) in json[start..].chunks(BLOCK).enumerate() {
         let marks = Marks::of(block);
         let outside = !carry.strings(&marks);
-        let (opening, closing) = (marks.opening & outside, marks.closing & outside);
+        let opening = marks.opening & outside;
+        let closing = marks.closing & outside;
         if depth > closing.count_ones() {
             depth = depth - closing.count_ones() + opening.count_ones();
             continue;
@@ -230,7 +237,7 @@ fn container_end(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// Where the string whose content begins at `at` has its closing quote, and whether there are escapes before it.
+/// The closing quote of the string whose content begins at `at`, and whether the content has escapes.
 fn string_end(json: &[u8], mut at: usize) -> (usize, bool) {
     let mut has_escapes = false;
     while let Some(rest) = json.get(at..).filter(|rest| !rest.is_empty()) {
@@ -261,8 +268,8 @@ fn after_space(json: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The content of a string (without its quotes) with its escapes resolved; borrowed when it has none. Half of a
-/// surrogate pair becomes U+FFFD.
+/// Resolves the escapes of a string's content (without its quotes); borrowed if there are none. Half a surrogate pair
+/// becomes U+FFFD.
 pub(crate) fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'\\', raw) else {
         return Cow::Borrowed(raw);
@@ -296,7 +303,7 @@ pub(crate) fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// The character of a `\u` escape, whose four digits `rest` begins with, and of a second one that completes it.
+/// The character of a `\u` escape and, for a surrogate pair, of the one after it. `rest` begins with the four digits.
 fn code_point(rest: &mut &[u8]) -> char {
     let unit = |bytes: &[u8]| {
         let digits = std::str::from_utf8(bytes.get(..4)?).ok()?;

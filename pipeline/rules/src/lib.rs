@@ -1,9 +1,11 @@
 //! Rules: read, compiled, decided and explained.
 //!
-//! [`RuleSet::compile`] turns the text of rule files into a set, or into all that is wrong with them;
-//! [`RuleSet::decide`] says what shall happen to an action. Nothing here reads a file, a clock or a state: time is an
-//! argument, and what a decision needs from the state stands in its [`Plan`].
+//! [`RuleSet::compile`] turns the text of rule files into a set, or lists all their problems; [`RuleSet::decide`] says
+//! what to do with an action. Nothing here reads a file, a clock or a state: the time is an argument, and a decision's
+//! [`DeliveryPlan`] lists what it needs from the state.
 
+mod answers;
+mod budget;
 mod cel;
 mod condition;
 mod decide;
@@ -11,15 +13,17 @@ mod explain;
 mod facts;
 mod fault;
 mod fields;
-mod hex;
+mod hash;
 mod index;
 mod json;
 mod key;
 mod lint;
+mod load;
 mod modify;
 mod moment;
 mod number;
 mod path;
+mod pattern;
 mod problems;
 mod reads;
 mod rule;
@@ -28,22 +32,23 @@ mod set;
 mod settings;
 mod synonyms;
 mod template;
+mod value;
 mod yaml;
 
-pub use decide::{Decision, Effect, Gates, Plan};
-pub use explain::{Case, Explaining, Stopwatch};
+pub use answers::{MockError, StateAnswers, StateRead};
+pub use decide::{Decision, DeliveryPlan, Effect, Gates};
+pub use explain::{ExplainRequest, Explanation, Stopwatch};
 pub use lint::lint;
-pub use reads::{Gathered, MockError, Read};
 pub use schema::schema;
 pub use set::{RULES_MAX, RuleSet};
-pub use settings::{KnownProviders, RuleFile, Settings};
+pub use settings::{CompileSettings, KnownProviders, RuleFile};
 
-/// How rule files are read: for other files that lie beside them and tell their mistakes in the same way.
+/// The readers of rule files, for other YAML files that report problems in the same way.
 pub mod reading {
     pub use crate::fields::{Fields, expected};
     pub use crate::number::Number;
-    pub use crate::problems::{Place, Problems, one_of, quoted, unknown};
-    pub use crate::yaml::{Data, Key, Node, read};
+    pub use crate::problems::{FileProblems, LineColumn, one_of, quoted, unknown};
+    pub use crate::yaml::{Data, MappingKey, Node, read};
 }
 
 #[cfg(test)]

@@ -1,78 +1,84 @@
-//! What is allowed and yet hardly meant: rules that can never match, providers that nobody has, fields that no example
-//! has, regular expressions that say less than they seem to. Said of a set that has loaded, and only where it is sure.
-//! Rules that their files disable are left alone.
+//! Warns of valid rules that are probably mistakes: rules that can never match, unknown providers, fields that no
+//! example has, regular expressions with a simpler equivalent. Checks a set that has loaded, and warns only if it is
+//! certain. Rules that are disabled in their files are skipped.
 
-mod claims;
+mod assertions;
 mod earlier;
 mod examples;
 mod pattern;
-mod reach;
+mod rule_text;
 mod search;
-mod written;
+mod unreachable;
 
 use std::collections::BTreeMap;
 
 use acteon_core::rules::RuleProblem;
 use hashbrown::HashMap;
 
-use crate::problems::{Place, Problems};
+use crate::problems::{FileProblems, LineColumn};
 use crate::rule::Rule;
 use crate::set::RuleSet;
-use crate::settings::{RuleFile, Settings};
+use crate::settings::{CompileSettings, RuleFile};
 use crate::yaml::{Data, Node, read};
 
-/// What looks wrong in the files that `set` was compiled from, by file, line and column. `examples` are files of rule
-/// tests: the actions that they dispatch show which fields there are.
+/// Warnings about the files that `set` was compiled from, by file, line and column. `examples` are files of rule tests;
+/// the actions they dispatch show which fields exist.
 pub fn lint(
     set: &RuleSet,
     files: &[RuleFile],
-    settings: &Settings,
+    settings: &CompileSettings,
     examples: &[RuleFile],
 ) -> Vec<RuleProblem> {
     let trees: Vec<_> = files.iter().filter_map(tree).collect();
     let examples: Vec<_> = examples.iter().filter_map(tree).collect();
     let places = Places::of(&trees);
     let mut warnings = Warnings::default();
-    reach::warn(set, &places, &mut warnings);
+    unreachable::warn(set, &places, &mut warnings);
     let enabled = set.rules().map(|(rule, _)| rule).filter(|r| r.enabled);
     let enabled: Vec<_> = enabled
         .filter_map(|rule| Some((rule, places.of_rule(rule)?)))
         .collect();
-    written::warn(&enabled, settings, &mut warnings);
-    let every_rule = places.rules.values().map(|(_, node)| *node);
+    rule_text::warn(&enabled, settings, &mut warnings);
+    let every_rule = places.rules.values().map(|text| text.node);
     let pool = examples::Pool::new(examples.iter().map(|(_, node)| node), every_rule);
     examples::warn(&enabled, &pool, settings, &mut warnings);
     warnings.into_list()
 }
 
-/// A file that is no YAML is reported by those who read it in earnest.
+/// None if the file is not YAML, which compiling it reports.
 fn tree(file: &RuleFile) -> Option<(&str, Node)> {
-    let root = read(&file.text, "", &mut Problems::of(&file.name))?;
+    let root = read(&file.text, "", &mut FileProblems::of(&file.name))?;
     Some((&file.name, root))
 }
 
-/// Where the rules stand.
+/// The places of the rules.
 struct Places<'n> {
-    rules: HashMap<&'n str, Written<'n>>,
+    rules: HashMap<&'n str, RuleText<'n>>,
 }
 
-/// The file and the tree of a rule.
-type Written<'n> = (&'n str, &'n Node);
+/// A rule as written: its file and its tree.
+#[derive(Clone, Copy)]
+struct RuleText<'n> {
+    file: &'n str,
+    node: &'n Node,
+}
 
 impl<'n> Places<'n> {
     fn of(trees: &'n [(&'n str, Node)]) -> Self {
         let lists = trees
             .iter()
             .filter_map(|(file, root)| Some((*file, get(root, "rules")?)));
-        let rules = lists.flat_map(|(file, list)| items(list).iter().map(move |rule| (file, rule)));
-        let named =
-            rules.filter_map(|(file, rule)| Some((text(get(rule, "name")?)?, (file, rule))));
+        let rules = lists.flat_map(|(file, list)| {
+            let rules = items(list).iter();
+            rules.map(move |node| RuleText { file, node })
+        });
+        let named = rules.filter_map(|rule| Some((text(get(rule.node, "name")?)?, rule)));
         Self {
             rules: named.collect(),
         }
     }
 
-    fn of_rule(&self, rule: &Rule) -> Option<Written<'n>> {
+    fn of_rule(&self, rule: &Rule) -> Option<RuleText<'n>> {
         self.rules.get(rule.name.as_str()).copied()
     }
 }
@@ -80,21 +86,21 @@ impl<'n> Places<'n> {
 /// The warnings of all files.
 #[derive(Default)]
 struct Warnings {
-    files: BTreeMap<String, Problems>,
+    files: BTreeMap<String, FileProblems>,
 }
 
 impl Warnings {
-    fn at(&mut self, file: &str, place: Place, message: impl Into<String>) {
+    fn at(&mut self, file: &str, place: LineColumn, message: impl Into<String>) {
         let problems = self.files.entry(file.to_owned());
         problems
-            .or_insert_with(|| Problems::of(file))
+            .or_insert_with(|| FileProblems::of(file))
             .at(place, message);
     }
 
     fn into_list(self) -> Vec<RuleProblem> {
         self.files
             .into_values()
-            .flat_map(Problems::into_list)
+            .flat_map(FileProblems::into_list)
             .collect()
     }
 }

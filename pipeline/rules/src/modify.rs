@@ -1,6 +1,11 @@
-//! Changes of a payload: a merge patch (RFC 7396) whose strings may be templates. What a template brings in is data:
-//! it is set as it is, a null or an object in it is no instruction of the patch. The payload is not read into a tree:
-//! what the patch does not name is copied byte for byte, so that no number loses a digit.
+//! Changes a payload with a merge patch (RFC 7396) whose strings may be templates. A value from a template is data: a
+//! null or an object in it is not an instruction of the patch. The payload is not parsed into a tree: members that the
+//! patch does not name are copied byte for byte, so that no number loses a digit. `modify/read.rs` reads patches from
+//! files.
+
+mod read;
+
+pub(crate) use read::PatchReader;
 
 use std::borrow::Cow;
 
@@ -11,72 +16,18 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::facts::Facts;
-use crate::fault::Fault;
+use crate::fault::{Fault, OUTPUT_BYTES_MAX};
 use crate::json;
-use crate::path::Known;
-use crate::problems::Problems;
 use crate::template::Template;
-use crate::yaml::{Data, Node};
-
-/// How many bytes the templates of one rule may write, and by how much all rules together may lengthen a payload.
-pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// How deep the changes may be nested.
-const DEPTH_MAX: usize = 32;
 
 /// A merge patch.
 #[derive(Debug)]
 pub(crate) enum Patch {
-    /// Null removes a member.
+    /// Null removes the member.
     Literal(Value),
     Text(Template),
     List(Box<[Patch]>),
     Object(Box<[(Box<str>, Patch)]>),
-}
-
-/// Reads the patches of one rule.
-pub(crate) struct PatchReader<'r> {
-    pub(crate) known: &'r mut Known,
-    pub(crate) zone: u32,
-    pub(crate) problems: &'r mut Problems,
-}
-
-impl PatchReader<'_> {
-    /// None when anything was wrong; what it was is among the problems.
-    pub(crate) fn read(&mut self, node: &Node) -> Option<Patch> {
-        self.nested(node, 1)
-    }
-
-    fn nested(&mut self, node: &Node, depth: usize) -> Option<Patch> {
-        if depth > DEPTH_MAX {
-            let message = format!("changes are nested deeper than {DEPTH_MAX} levels");
-            self.problems.at(node.place, message);
-            return None;
-        }
-        match &node.data {
-            Data::Null => Some(Patch::Literal(Value::Null)),
-            Data::Bool(flag) => Some(Patch::Literal((*flag).into())),
-            Data::Number(number) => Some(Patch::Literal(number.to_json())),
-            Data::Text(text) => match Template::read(text, self.known, self.zone) {
-                Ok(template) => Some(Patch::Text(template)),
-                Err(message) => {
-                    self.problems.at(node.place, message);
-                    None
-                }
-            },
-            Data::List(items) => {
-                let read: Vec<_> = items.iter().map(|i| self.nested(i, depth + 1)).collect();
-                read.into_iter().collect::<Option<_>>().map(Patch::List)
-            }
-            Data::Map(entries) => {
-                let mut member = |text: &str, node| {
-                    let patch = self.nested(node, depth + 1)?;
-                    Some((Box::from(text), patch))
-                };
-                let read: Vec<_> = entries.iter().map(|(k, n)| member(&k.text, n)).collect();
-                read.into_iter().collect::<Option<_>>().map(Patch::Object)
-            }
-        }
-    }
 }
 
 impl Patch {
@@ -85,7 +36,7 @@ impl Patch {
         let payload = facts.payload();
         let mut writer = Writer {
             facts,
-            room: OUTPUT_BYTES_MAX,
+            template_bytes_left: OUTPUT_BYTES_MAX,
             out: Vec::with_capacity(payload.len()),
         };
         writer.merged(Some(payload), self)?;
@@ -104,13 +55,13 @@ impl Patch {
 /// Writes the changed payload.
 struct Writer<'w, 'a> {
     facts: &'w mut Facts<'a>,
-    /// How many bytes templates may still bring in.
-    room: usize,
+    /// How many bytes templates may still add.
+    template_bytes_left: usize,
     out: Vec<u8>,
 }
 
 impl Writer<'_, '_> {
-    /// `target` with the patch merged into it.
+    /// Writes `target` with the patch merged into it.
     fn merged(&mut self, target: Option<&[u8]>, patch: &Patch) -> Result<(), Fault> {
         let Patch::Object(changes) = patch else {
             return self.value(patch);
@@ -151,12 +102,12 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// The value itself, as inside of a list, where nothing is merged.
+    /// Writes a value that replaces its target, as inside a list.
     fn value(&mut self, patch: &Patch) -> Result<(), Fault> {
         match patch {
             Patch::Literal(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
             Patch::Text(template) => {
-                template.write(self.facts, &mut self.room, &mut self.out)?;
+                template.write(self.facts, &mut self.template_bytes_left, &mut self.out)?;
             }
             Patch::List(items) => {
                 self.out.push(b'[');
@@ -184,7 +135,7 @@ impl Writer<'_, '_> {
         self.out.push(b':');
     }
 
-    /// A comma, unless the list or object has just been opened.
+    /// Writes a comma unless the list or object has just been opened.
     fn comma(&mut self, opening: u8) {
         if self.out.last() != Some(&opening) {
             self.out.push(b',');
@@ -192,7 +143,7 @@ impl Writer<'_, '_> {
     }
 }
 
-/// Of members with equal keys only the last, where the first stood.
+/// Of members with equal keys, keeps the last value at the position of the first.
 fn keep_last(members: &mut Vec<(Cow<'_, [u8]>, &[u8])>) {
     let mut last: HashMap<Vec<u8>, usize> = HashMap::with_capacity(members.len());
     let mut kept = 0;

@@ -1,10 +1,10 @@
-//! A point in time as rules see it in their zone: `time.hour`, `time.weekday` and so on.
+//! A point in time in a rule's zone: `time.hour`, `time.weekday` and so on.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::facts::Seen;
+use crate::value::FactValue;
 
 /// The names behind `time.`.
 pub(crate) const TIME_FIELDS: [(&str, TimeField); 9] = [
@@ -33,7 +33,7 @@ pub(crate) enum TimeField {
 }
 
 impl TimeField {
-    /// All are but the name of the weekday.
+    /// True for all but the name of the weekday.
     pub(crate) fn is_number(self) -> bool {
         self != Self::Weekday
     }
@@ -64,8 +64,8 @@ impl Moment {
         }
     }
 
-    pub(crate) fn get(&self, field: TimeField) -> Seen<'static> {
-        let number = |value: i64| Seen::Number(value.into());
+    pub(crate) fn get(&self, field: TimeField) -> FactValue<'static> {
+        let number = |value: i64| FactValue::Number(value.into());
         match field {
             TimeField::Hour => number(self.local.hour().into()),
             TimeField::Minute => number(self.local.minute().into()),
@@ -75,11 +75,11 @@ impl Moment {
             TimeField::Year => number(self.local.year().into()),
             TimeField::WeekdayNumber => number(self.weekday_number().into()),
             TimeField::Timestamp => number(self.unix_seconds),
-            TimeField::Weekday => Seen::Text(self.weekday().as_bytes()),
+            TimeField::Weekday => FactValue::Text(self.weekday().as_bytes()),
         }
     }
 
-    /// All of it, for the playground.
+    /// All fields, for the playground.
     pub(crate) fn to_json(self) -> Value {
         json!({
             "hour": self.local.hour(),

@@ -1,4 +1,4 @@
-//! Numbers as JSON and YAML write them, compared exactly: no integer loses digits on its way to a float.
+//! Numbers as JSON and YAML write them, compared exactly: no integer is rounded to a float.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-/// An integer of 64 bits, signed or not, else a float. Zero and above is `Unsigned`.
+/// A 64-bit integer, signed or unsigned, else a float. Integers from zero up are `Unsigned`.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Number {
@@ -48,7 +48,7 @@ impl Number {
         }
     }
 
-    /// How the two stand to each other; none when one is not a number.
+    /// Compares two numbers; `None` if one is NaN.
     pub(crate) fn compare(self, other: Self) -> Option<Ordering> {
         match (self.integer(), other.integer()) {
             (Ok(a), Ok(b)) => Some(a.cmp(&b)),
@@ -70,9 +70,9 @@ impl Number {
         }
     }
 
-    /// Appends text that is the same for numbers that are equal, and only for them: an integer in decimal, whatever it
-    /// was written as, and any other number with its exponent.
-    pub(crate) fn write_exactly(self, out: &mut Vec<u8>) {
+    /// Appends text that is the same exactly for equal numbers: an integer in decimal, however it was written, and any
+    /// other number with its exponent.
+    pub(crate) fn write_canonical(self, out: &mut Vec<u8>) {
         let integer = match self {
             Self::Signed(value) => Ok(value.into()),
             Self::Unsigned(value) => Ok(value.into()),
@@ -85,7 +85,7 @@ impl Number {
         };
     }
 
-    /// The JSON value; what JSON cannot write (an infinity) is null.
+    /// The JSON value; null for an infinity or NaN.
     pub fn to_json(self) -> Value {
         match self {
             Self::Signed(value) => value.into(),
@@ -95,8 +95,8 @@ impl Number {
     }
 }
 
-/// Compares by the float's whole part, then by what is behind its point. The cast saturates far outside of what
-/// an integer of ours can be.
+/// Compares with the float's whole part, then with its fraction. The cast saturates far outside the range of 64-bit
+/// integers.
 fn compare_mixed(integer: i128, float: f64) -> Option<Ordering> {
     if float.is_nan() {
         return None;
@@ -111,7 +111,7 @@ fn compare_mixed(integer: i128, float: f64) -> Option<Ordering> {
     Some(integer.cmp(&(whole as i128)).then(behind))
 }
 
-/// The float as an integer, if it is one that an integer of 64 bits could equal.
+/// The float as an integer, if a 64-bit integer could equal it.
 fn whole(float: f64) -> Option<i128> {
     const BEYOND: f64 = 18_446_744_073_709_551_616.0;
     (float.trunc() == float && float.abs() < BEYOND).then_some(float as i128)

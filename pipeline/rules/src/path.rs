@@ -1,5 +1,5 @@
-//! The paths that rules read by: `action.payload.items.0`, `time.hour`, `env.REGION`. Parsed and resolved as far
-//! as possible at load.
+//! Paths to the values that rules read: `action.payload.items.0`, `time.hour`, `env.REGION`. They are parsed and
+//! resolved when the rules are loaded; `facts.rs` reads their values.
 
 use std::fmt;
 
@@ -7,10 +7,8 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 
-use crate::condition::Patterns;
 use crate::moment::{TIME_FIELDS, TimeField};
 use crate::problems::{quoted, unknown};
-use crate::reads::Reads;
 
 pub(crate) const LENGTH_MAX: usize = 1024;
 pub(crate) const HEADS: [&str; 4] = ["action", "time", "now", "env"];
@@ -32,21 +30,21 @@ pub(crate) const ACTION_FIELDS: [(&str, ActionField); 13] = [
     ("trace_context", ActionField::TraceContext),
 ];
 
-/// A path and the text it was written as, always with its head.
-#[derive(Clone, Debug)]
-pub(crate) struct Path {
+/// A path to a value, with its text in the rule file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FactPath {
     text: Box<str>,
-    pub(crate) source: Source,
+    pub(crate) target: PathTarget,
 }
 
-/// Where a path leads.
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
+/// What a path points to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PathTarget {
     Field(ActionField),
     Label(LabelPath),
     TraceItem(CompactString),
     Payload(PayloadPath),
-    /// The zone is a number in [`Known::zones`].
+    /// The zone is an index into [`PathTable::zones`].
     Time(u32, TimeField),
     Now,
     Environment(CompactString),
@@ -69,42 +67,40 @@ pub(crate) enum ActionField {
     TraceContext,
 }
 
-/// Equal paths to labels and into the payload have equal numbers: what they lead to is looked up once.
+/// Identifies a label or a place in the payload, so that its value is looked up once per action.
 pub(crate) type PathNumber = u32;
 
 /// A label by its key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LabelPath {
     pub(crate) number: PathNumber,
     pub(crate) key: CompactString,
 }
 
-/// A way into the payload.
-#[derive(Clone, Debug)]
+/// A place in the payload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PayloadPath {
     pub(crate) number: PathNumber,
     pub(crate) segments: Box<[Segment]>,
 }
 
-/// One step into an object or, when it is a number, into an object or a list.
+/// One step into an object or, if it is a number, into an object or a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Segment {
     pub(crate) key: Box<str>,
     pub(crate) index: Option<usize>,
 }
 
-/// What all paths of a set are resolved against, and what they share.
+/// Resolves and numbers the paths of a set while its files are loaded.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct PathTable {
     environment: Vec<(CompactString, CompactString)>,
     pub(crate) zones: Vec<TimeZone>,
-    /// By all that stands after `action.`.
+    /// By the segments after `action.`.
     numbers: HashMap<Box<[Segment]>, PathNumber>,
-    pub(crate) reads: Reads,
-    pub(crate) patterns: Patterns,
 }
 
-impl Known {
+impl PathTable {
     pub(crate) fn new(environment: &[(CompactString, CompactString)]) -> Self {
         Self {
             environment: environment.to_vec(),
@@ -122,15 +118,15 @@ impl Known {
         u32::try_from(at).unwrap_or_default()
     }
 
-    /// Reads a path in which the head may not be left out. `zone` is the rule's.
-    pub(crate) fn path(&mut self, text: &str, zone: u32) -> Result<Path, String> {
+    /// Reads a path that must have its head. `zone` is the rule's time zone.
+    pub(crate) fn path(&mut self, text: &str, zone: u32) -> Result<FactPath, String> {
         let parts = split(text)?;
         let (head, rest) = parts.split_first().ok_or("a path is empty")?;
         let head = head.key.as_ref();
-        let source = match head {
+        let target = match head {
             "action" => self.action(rest)?,
-            "time" => Source::Time(zone, time_field(rest)?),
-            "now" if rest.is_empty() => Source::Now,
+            "time" => PathTarget::Time(zone, time_field(rest)?),
+            "now" if rest.is_empty() => PathTarget::Now,
             "now" => return Err("`now` is a number and has no fields".into()),
             "env" => self.environment(rest)?,
             _ if is_action_field(head) => {
@@ -142,14 +138,14 @@ impl Known {
             }
             _ => return Err(unknown("path", head, &HEADS)),
         };
-        Ok(Path {
+        Ok(FactPath {
             text: text.into(),
-            source,
+            target,
         })
     }
 
-    /// Reads a path in which `action.` may be left out.
-    pub(crate) fn short_path(&mut self, text: &str, zone: u32) -> Result<Path, String> {
+    /// Reads a path whose `action.` may be omitted.
+    pub(crate) fn short_path(&mut self, text: &str, zone: u32) -> Result<FactPath, String> {
         let head = text.split('.').next().unwrap_or_default();
         if HEADS.contains(&head) {
             self.path(text, zone)
@@ -158,23 +154,25 @@ impl Known {
         }
     }
 
-    fn action(&mut self, all: &[Segment]) -> Result<Source, String> {
+    fn action(&mut self, all: &[Segment]) -> Result<PathTarget, String> {
         let Some((first, rest)) = all.split_first() else {
             return Err("`action` needs a field, such as `action.tenant`".into());
         };
         if first.key.as_ref() == PAYLOAD {
-            return Ok(Source::Payload(PayloadPath {
+            return Ok(PathTarget::Payload(PayloadPath {
                 number: self.number(all),
                 segments: rest.into(),
             }));
         }
         match (action_field(&first.key)?, rest) {
-            (field, []) => Ok(Source::Field(field)),
-            (ActionField::Metadata, [label]) => Ok(Source::Label(LabelPath {
+            (field, []) => Ok(PathTarget::Field(field)),
+            (ActionField::Metadata, [label]) => Ok(PathTarget::Label(LabelPath {
                 number: self.number(all),
                 key: label.key.as_ref().into(),
             })),
-            (ActionField::TraceContext, [item]) => Ok(Source::TraceItem(item.key.as_ref().into())),
+            (ActionField::TraceContext, [item]) => {
+                Ok(PathTarget::TraceItem(item.key.as_ref().into()))
+            }
             (ActionField::Metadata, _) => Err(format!(
                 "a label is a string and has no fields; quote a name with dots, as in `action.metadata.\"{}\"`",
                 joined(rest)
@@ -191,7 +189,7 @@ impl Known {
         *self.numbers.entry(segments.into()).or_insert(next)
     }
 
-    fn environment(&self, rest: &[Segment]) -> Result<Source, String> {
+    fn environment(&self, rest: &[Segment]) -> Result<PathTarget, String> {
         let [name] = rest else {
             return Err("`env` needs one name, such as `env.REGION`".into());
         };
@@ -200,28 +198,28 @@ impl Known {
             .iter()
             .find(|(known, _)| **known == *name.key);
         match found {
-            Some((_, value)) => Ok(Source::Environment(value.clone())),
+            Some((_, value)) => Ok(PathTarget::Environment(value.clone())),
             None => {
                 let known: Vec<_> = self
                     .environment
                     .iter()
                     .map(|(name, _)| name.as_str())
                     .collect();
-                let what = "environment variable (rules see those that `[rules] environment` lists and that are set)";
+                let what = "environment variable (rules see the variables that are set and listed in `[rules] environment`)";
                 Err(unknown(what, &name.key, &known))
             }
         }
     }
 }
 
-impl Path {
-    /// As it was written, always with its head.
+impl FactPath {
+    /// As in the rule file, with its head added if it was omitted.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for FactPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -260,7 +258,7 @@ fn joined(segments: &[Segment]) -> String {
     keys.join(".")
 }
 
-/// Splits at the dots; between double quotes a dot is a dot, and `\"` and `\\` are a quote and a backslash.
+/// Splits at the dots outside double quotes. Inside quotes, `\"` and `\\` are a quote and a backslash.
 fn split(text: &str) -> Result<Vec<Segment>, String> {
     if text.len() > LENGTH_MAX {
         return Err(format!("a path may be {LENGTH_MAX} bytes long"));
@@ -273,14 +271,14 @@ fn split(text: &str) -> Result<Vec<Segment>, String> {
                 .ok_or_else(|| format!("a quote is not closed in {}", quoted(text)))?,
             None => plain_segment(rest),
         };
-        if let Some(sign) = segment
+        if let Some(character) = segment
             .index
             .is_none()
-            .then(|| stray_sign(rest, &segment))
+            .then(|| stray_character(rest, &segment))
             .flatten()
         {
             return Err(format!(
-                "`{sign}` in the path {}; a list is indexed as in `items.0`, other names are quoted as in `\"a b\"`",
+                "`{character}` in the path {}; write an index as in `items.0`, and quote other names as in `\"a b\"`",
                 quoted(text)
             ));
         }
@@ -301,8 +299,8 @@ fn split(text: &str) -> Result<Vec<Segment>, String> {
     }
 }
 
-/// A sign that only a quoted name may hold.
-fn stray_sign(rest: &str, segment: &Segment) -> Option<char> {
+/// A character that is allowed in quoted names only.
+fn stray_character(rest: &str, segment: &Segment) -> Option<char> {
     if rest.starts_with('"') {
         return None;
     }
@@ -343,13 +341,13 @@ fn quoted_segment(inner: &str) -> Option<(Segment, &str)> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Path, String> {
-        Known::new(&[("REGION".into(), "eu".into())]).path(text, 0)
+    fn parse(text: &str) -> Result<FactPath, String> {
+        PathTable::new(&[("REGION".into(), "eu".into())]).path(text, 0)
     }
 
     fn keys(text: &str) -> Vec<(String, Option<usize>)> {
-        match parse(text).unwrap().source {
-            Source::Payload(path) => path
+        match parse(text).unwrap().target {
+            PathTarget::Payload(path) => path
                 .segments
                 .iter()
                 .map(|s| (s.key.to_string(), s.index))
@@ -376,9 +374,9 @@ mod tests {
 
     #[test]
     fn equal_payload_paths_share_a_number() {
-        let mut known = Known::default();
-        let mut number = |text| match known.path(text, 0).unwrap().source {
-            Source::Payload(path) => path.number,
+        let mut known = PathTable::default();
+        let mut number = |text| match known.path(text, 0).unwrap().target {
+            PathTarget::Payload(path) => path.number,
             other => panic!("{other:?}"),
         };
         assert_eq!(number("action.payload.a"), 0);
@@ -414,14 +412,14 @@ mod tests {
 
     #[test]
     fn a_short_path_means_the_same_with_and_without_its_head() {
-        let mut known = Known::default();
+        let mut known = PathTable::default();
         for text in ["metadata.cluster", "action.metadata.cluster"] {
             let path = known.short_path(text, 0).unwrap();
             assert_eq!(path.to_string(), "action.metadata.cluster");
         }
         assert!(matches!(
-            known.short_path("time.hour", 0).unwrap().source,
-            Source::Time(..)
+            known.short_path("time.hour", 0).unwrap().target,
+            PathTarget::Time(..)
         ));
     }
 }

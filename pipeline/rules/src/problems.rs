@@ -1,5 +1,5 @@
-//! What is wrong with a rule file, placed. Everything that reads a file reports here and goes on, so that all
-//! errors of all files stand in one answer.
+//! The problems of a rule file, with their places. Readers report here and continue, so that one answer lists all
+//! errors of all files.
 
 use acteon_core::rules::RuleProblem;
 
@@ -7,12 +7,12 @@ use crate::synonyms::meant;
 
 /// How many problems of one file are listed.
 const LISTED_MAX: usize = 200;
-/// How much of a name or value from the file a message repeats, in characters.
+/// How many characters of a name or value from the file a message repeats.
 const QUOTED_MAX: usize = 60;
 
-/// A place in a file: line and column, both from 1.
+/// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct LineColumn {
     /// From 1.
     pub line: usize,
     /// From 1.
@@ -21,14 +21,14 @@ pub struct Place {
 
 /// The problems of one file.
 #[derive(Debug)]
-pub struct Problems {
+pub struct FileProblems {
     file: String,
     listed: Vec<RuleProblem>,
     unlisted: usize,
 }
 
-impl Problems {
-    /// None yet in this file.
+impl FileProblems {
+    /// No problems yet in this file.
     pub fn of(file: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -37,8 +37,8 @@ impl Problems {
         }
     }
 
-    /// Reports one.
-    pub fn at(&mut self, place: Place, message: impl Into<String>) {
+    /// Reports a problem.
+    pub fn at(&mut self, place: LineColumn, message: impl Into<String>) {
         if self.listed.len() == LISTED_MAX {
             self.unlisted += 1;
             return;
@@ -56,7 +56,7 @@ impl Problems {
         &self.file
     }
 
-    /// The problems in the order of their places; the last one counts those that are not listed.
+    /// The problems in the order of their places; the last one counts the problems that are not listed.
     pub fn into_list(mut self) -> Vec<RuleProblem> {
         self.listed.sort_by_key(|p| (p.line, p.column));
         if let (1.., Some(last)) = (self.unlisted, self.listed.last().cloned()) {
@@ -67,7 +67,7 @@ impl Problems {
     }
 }
 
-/// `text` in backquotes, cut when it is long.
+/// `text` in backquotes, cut if it is long.
 pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_MAX) {
         None => format!("`{text}`"),
@@ -75,7 +75,7 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// "unknown <what> `<found>`", then the known name that is meant or nearest, or all of them when there is none.
+/// "unknown <what> `<found>`", then the synonym or nearest known name, or all known names if there is none.
 pub fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let found_quoted = quoted(found);
     match meant(found, known).or_else(|| nearest(found, known)) {
@@ -99,7 +99,7 @@ pub fn one_of(known: &[&str]) -> String {
     }
 }
 
-/// The known name that a slip of the hand could have turned into `found`.
+/// The known name that `found` may be a misspelling of.
 pub(crate) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     if found.chars().count() > QUOTED_MAX {
         return None;

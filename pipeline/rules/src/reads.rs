@@ -1,11 +1,5 @@
-//! What the rules of a set read of the state. Worked out at load, where each distinct read gets a number; asked for
-//! each action as it came, before the rules see it; answered by number while they do. So deciding does no I/O.
-
-mod mock;
-mod told;
-
-pub use mock::MockError;
-pub(crate) use told::told;
+//! Which reads of the state a rule set has, and the values its conditions take from the answers. Each distinct read
+//! gets a number when the rules are loaded. The questions for one action and their answers are in `answers.rs`.
 
 use std::time::Duration;
 
@@ -13,58 +7,16 @@ use acteon_core::state::{Answer, Question, StateKey, Tally};
 use compact_str::{CompactString, format_compact};
 use hashbrown::HashMap;
 
-use crate::facts::{Facts, Seen};
+use crate::answers::StateRead;
+use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::key::shortened;
+use crate::hash::shortened;
+use crate::number::Number;
 use crate::template::Template;
+use crate::value::FactValue;
 
-/// What an action asks the state, for the read of this number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
-    pub(crate) number: u32,
-    /// The rendered key, fingerprint or event type.
-    pub(crate) name: CompactString,
-    /// What is asked.
-    pub question: Question,
-}
-
-/// The answers to what one action asked, in the order of the reads' numbers.
-#[derive(Clone, Debug, Default)]
-pub struct Gathered(Vec<(Read, Answer)>);
-
-impl Gathered {
-    /// `reads` as a set asked them; `answers` stand in the order of the questions.
-    pub fn new(reads: Vec<Read>, answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self(reads.into_iter().zip(answers).collect())
-    }
-
-    /// Adds to each tally what was noted since the state answered.
-    pub fn add(&mut self, noted: impl Fn(&Tally) -> u64) {
-        for (read, answer) in &mut self.0 {
-            if let (Question::Tally(tally), Answer::Tally(tallied)) = (&read.question, answer)
-                && let more @ 1.. = noted(tally)
-            {
-                tallied.count = tallied.count.saturating_add(more);
-                tallied.last = Some(Duration::ZERO);
-            }
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Read, Answer)> {
-        self.0.iter()
-    }
-
-    pub(crate) fn answer(&self, number: u32) -> Result<(&Question, &Answer), Fault> {
-        let found = self
-            .0
-            .binary_search_by_key(&number, |(read, _)| read.number);
-        let (read, answer) = &self.0[found.map_err(|_| Fault::NotGathered)?];
-        Ok((&read.question, answer))
-    }
-}
-
-/// A read as a rule writes it. Equal texts are one read.
-#[derive(Debug)]
+/// A read as a rule writes it.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ReadTemplate {
     Tally {
         key: Template,
@@ -80,14 +32,15 @@ pub(crate) enum ReadTemplate {
 }
 
 impl ReadTemplate {
-    fn read(&self, number: u32, facts: &mut Facts<'_>) -> Read {
+    fn render(&self, number: u32, facts: &mut Facts<'_>) -> StateRead {
         let action = facts.action();
         let key = |name: &str| StateKey::new(&action.namespace, &action.tenant, "", name);
         let (name, question) = match self {
             Self::Tally { key: name, within } => {
                 let name = name.to_text(facts);
-                let own = format_compact!("{}:{name}", within.as_secs());
-                let (key, within) = (key(&shortened(&own)), *within);
+                let with_window = format_compact!("{}:{name}", within.as_secs());
+                let key = key(&shortened(&with_window));
+                let within = *within;
                 (name, Question::Tally(Tally { key, within }))
             }
             Self::EventState { fingerprint } => {
@@ -102,7 +55,7 @@ impl ReadTemplate {
                 (name, Question::ActiveEvent { event_type, value })
             }
         };
-        Read {
+        StateRead {
             number,
             name,
             question,
@@ -110,66 +63,74 @@ impl ReadTemplate {
     }
 }
 
-/// All reads of a set.
+/// Numbers the reads of a set while its files are loaded. Equal reads share a number.
 #[derive(Debug, Default)]
-pub(crate) struct Reads {
-    templates: Vec<ReadTemplate>,
-    /// By how they are written.
-    numbers: HashMap<String, u32>,
-    /// Those named since [`Reads::named`] was last asked.
-    named: Vec<u32>,
+pub(crate) struct ReadNumbers {
+    numbers: HashMap<ReadTemplate, u32>,
+    /// The reads of the rule being loaded.
+    of_rule: Vec<u32>,
 }
 
-impl Reads {
-    /// The number of a read; equal ones share it.
+impl ReadNumbers {
+    /// The number of a read.
     pub(crate) fn number(&mut self, read: ReadTemplate) -> u32 {
-        let text = format!("{read:?}");
-        let next = u32::try_from(self.templates.len()).unwrap_or(u32::MAX);
-        let number = *self.numbers.entry(text).or_insert(next);
-        if number == next {
-            self.templates.push(read);
-        }
-        if !self.named.contains(&number) {
-            self.named.push(number);
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(read).or_insert(next);
+        if !self.of_rule.contains(&number) {
+            self.of_rule.push(number);
         }
         number
     }
 
-    /// The reads that one rule has named, which is the one read since the last call.
-    pub(crate) fn named(&mut self) -> Box<[u32]> {
-        std::mem::take(&mut self.named).into()
+    /// The numbers requested since the last call: the reads of one rule.
+    pub(crate) fn take_of_rule(&mut self) -> Box<[u32]> {
+        std::mem::take(&mut self.of_rule).into()
     }
+}
 
+/// All reads of a set, by number.
+#[derive(Debug, Default)]
+pub(crate) struct ReadTable(Box<[ReadTemplate]>);
+
+impl From<ReadNumbers> for ReadTable {
+    fn from(loaded: ReadNumbers) -> Self {
+        let mut reads: Vec<_> = loaded.numbers.into_iter().collect();
+        reads.sort_unstable_by_key(|(_, number)| *number);
+        Self(reads.into_iter().map(|(read, _)| read).collect())
+    }
+}
+
+impl ReadTable {
     pub(crate) fn is_empty(&self) -> bool {
-        self.templates.is_empty()
+        self.0.is_empty()
     }
 
-    /// Asks for the reads of these numbers, once each and in their order.
-    pub(crate) fn ask(
+    /// The reads with these numbers for one action, without duplicates and in the order of their numbers.
+    pub(crate) fn render(
         &self,
         numbers: impl Iterator<Item = u32>,
         facts: &mut Facts<'_>,
-    ) -> Vec<Read> {
+    ) -> Vec<StateRead> {
         let mut numbers: Vec<u32> = numbers.collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let known = numbers
+        let templates = numbers
             .into_iter()
-            .filter_map(|number| Some((number, self.templates.get(number as usize)?)));
-        known
-            .map(|(number, template)| template.read(number, facts))
+            .filter_map(|number| Some((number, self.0.get(number as usize)?)));
+        templates
+            .map(|(number, template)| template.render(number, facts))
             .collect()
     }
 }
 
-/// What a condition makes of an answer.
+/// Which value a condition takes from an answer.
 #[derive(Debug)]
-pub(crate) enum Reading {
-    /// Whether an action was noted in the window.
-    Seen,
-    /// How many were.
+pub(crate) enum StateValueKind {
+    /// Whether an action was counted within the window.
+    WasSeen,
+    /// The number of actions counted within the window.
     Count,
-    /// The state of the event; nothing when there is none.
+    /// The event's state; nothing if there is no event.
     State,
     /// Whether the event is in this state.
     InState(Template),
@@ -178,50 +139,53 @@ pub(crate) enum Reading {
 }
 
 /// A value taken from an answer.
-pub(crate) enum Known {
+pub(crate) enum StateValue {
     Flag(bool),
     Count(u64),
     State(Option<CompactString>),
 }
 
-impl Known {
-    pub(crate) fn seen(&self) -> Seen<'_> {
+impl StateValue {
+    pub(crate) fn as_fact(&self) -> FactValue<'_> {
         match self {
-            Self::Flag(flag) => Seen::Bool(*flag),
-            Self::Count(count) => Seen::Number(crate::number::Number::Unsigned(*count)),
-            Self::State(None) => Seen::Nothing,
-            Self::State(Some(state)) => Seen::Text(state.as_bytes()),
+            Self::Flag(flag) => FactValue::Bool(*flag),
+            Self::Count(count) => FactValue::Number(Number::Unsigned(*count)),
+            Self::State(None) => FactValue::Nothing,
+            Self::State(Some(state)) => FactValue::Text(state.as_bytes()),
         }
     }
 }
 
-impl Reading {
-    /// Whether it is of a tally.
-    pub(crate) fn notes(&self) -> bool {
-        matches!(self, Self::Seen | Self::Count)
+impl StateValueKind {
+    /// Whether it comes from a tally.
+    pub(crate) fn is_of_tally(&self) -> bool {
+        matches!(self, Self::WasSeen | Self::Count)
     }
 
-    /// The value of the read of this number. A tally that is looked at is noted.
-    pub(crate) fn of(&self, number: u32, facts: &mut Facts<'_>) -> Result<Known, Fault> {
-        let (question, answer) = facts.gathered().answer(number)?;
-        let known = match (self, answer) {
-            (Self::Seen, Answer::Tally(tallied)) => Known::Flag(tallied.last.is_some()),
-            (Self::Count, Answer::Tally(tallied)) => Known::Count(tallied.count),
+    /// Takes the value from the answer to the read with this number. Records the tally, so that the action is counted
+    /// in it later.
+    pub(crate) fn take(&self, number: u32, facts: &mut Facts<'_>) -> Result<StateValue, Fault> {
+        let (question, answer) = facts.answers().get(number).ok_or(Fault::StateUnknown)?;
+        let value = match (self, answer) {
+            (Self::WasSeen, Answer::Tally(tallied)) => StateValue::Flag(tallied.last.is_some()),
+            (Self::Count, Answer::Tally(tallied)) => StateValue::Count(tallied.count),
             (Self::State | Self::InState(_), Answer::EventState(state)) => {
-                Known::State(state.clone())
+                StateValue::State(state.clone())
             }
-            (Self::Active, Answer::ActiveEvent(active)) => Known::Flag(*active),
-            _ => return Err(Fault::NotGathered),
+            (Self::Active, Answer::ActiveEvent(active)) => StateValue::Flag(*active),
+            _ => return Err(Fault::StateUnknown),
         };
         if let Question::Tally(tally) = question {
-            facts.note(tally);
+            facts.record_tally(tally);
         }
-        match (self, known) {
-            (Self::InState(expected), Known::State(state)) => {
+        match (self, value) {
+            (Self::InState(expected), StateValue::State(state)) => {
                 let expected = expected.to_text(facts);
-                Ok(Known::Flag(state.is_some_and(|state| state == expected)))
+                Ok(StateValue::Flag(
+                    state.is_some_and(|state| state == expected),
+                ))
             }
-            (_, known) => Ok(known),
+            (_, value) => Ok(value),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A rule in its native form: a condition and what to do. How it is read from a file stands in `rule/`.
+//! A rule in its native form: a condition and an action. `rule/read.rs` and `rule/action.rs` read it from a file.
 
 pub(crate) mod action;
 mod read;
@@ -13,7 +13,7 @@ use acteon_core::rules::RuleSummary;
 use compact_str::CompactString;
 
 use crate::condition::Condition;
-use crate::key::Key;
+use crate::key::KeySpec;
 use crate::modify::Patch;
 
 /// The longest name of a rule, in bytes.
@@ -24,11 +24,11 @@ pub(crate) struct Rule {
     pub(crate) name: CompactString,
     pub(crate) priority: i64,
     pub(crate) description: Option<String>,
-    /// As the file says; a toggle may say otherwise.
+    /// As in the file; a toggle overrides it.
     pub(crate) enabled: bool,
     pub(crate) condition: Condition,
     pub(crate) action: RuleAction,
-    /// The numbers of what it reads of the state.
+    /// The numbers of its reads of the state.
     pub(crate) reads: Box<[u32]>,
     pub(crate) after_match: AfterMatch,
     pub(crate) on_error: OnError,
@@ -36,14 +36,14 @@ pub(crate) struct Rule {
     pub(crate) source: String,
 }
 
-/// What a match means for later rules.
+/// Whether later rules are tried after a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterMatch {
     Stop,
     Continue,
 }
 
-/// What a fault means for the action.
+/// What to do with the action on a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnError {
     Skip,
@@ -58,12 +58,12 @@ pub(crate) enum RuleAction {
     Suppress(Option<String>),
     Deduplicate {
         ttl: Duration,
-        key: Key,
+        key: KeySpec,
     },
     Throttle {
         max_count: u32,
         window: Duration,
-        key: Key,
+        key: KeySpec,
         /// The target of `on_exceeded: reroute`.
         on_full: Option<CompactString>,
     },
@@ -71,11 +71,11 @@ pub(crate) enum RuleAction {
     Modify(Patch),
 }
 
-/// Where a reroute goes.
+/// The target providers of a reroute.
 #[derive(Debug)]
 pub(crate) enum Targets {
     One(CompactString),
-    /// Each with the sum of the weights up to and with its own.
+    /// Each with the sum of all weights up to and including its own.
     Weighted(Box<[(u64, CompactString)]>),
 }
 

@@ -1,6 +1,6 @@
-//! The JSON Schema of rule files, for editors: what may stand where, with a word on each key. Made from the tables that
-//! the readers go by, so that it knows what they know. It refuses nothing that loading accepts; what only loading can
-//! see (a regular expression, a name that is taken) it lets by.
+//! The JSON Schema of rule files, for editors, with a description of each key. It is built from the tables that the
+//! readers use. It accepts everything that loading accepts; errors that only loading can find (an invalid regular
+//! expression, a duplicate name) pass.
 
 mod action;
 mod condition;
@@ -24,7 +24,7 @@ pub fn schema() -> Value {
         "type": "object",
         "properties": {
             "rules": {
-                "description": "The rules of this file. They are tried by priority, then by file name, then in the order in which they stand here.",
+                "description": "The rules of this file. They are tried by priority, then by file name, then in the order of the file.",
                 "type": "array",
                 "items": refer("rule"),
             },
@@ -40,7 +40,7 @@ fn refer(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// A definition of this schema in a role of its own.
+/// A reference to a definition, with a description of its use here.
 fn refer_as(name: &str, description: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}"), "description": description})
 }
@@ -62,7 +62,7 @@ fn properties<'k>(
 fn rule() -> Value {
     json!({
         "title": "Rule",
-        "description": "A condition, and what to do with the actions that it holds for.",
+        "description": "A condition, and the action to take if it holds.",
         "type": "object",
         "properties": properties(KEYS, key),
         "required": ["name", "condition", "action"],
@@ -73,25 +73,25 @@ fn rule() -> Value {
 fn key(name: &str) -> Value {
     match name {
         "name" => json!({
-            "description": "What the rule is called in traces, audit records and the API. Unique over all files.",
+            "description": "The name of the rule in traces, audit records and the API. Unique over all files.",
             "type": "string",
             "minLength": 1,
             "maxLength": NAME_BYTES_MAX,
             "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
         }),
         "priority" => json!({
-            "description": "Lower comes first. Rules of one priority follow by file name, then by their place in the file.",
+            "description": "Lower comes first. Rules with equal priorities are ordered by file name, then by position in the file.",
             "type": "integer",
             "minimum": i64::MIN,
             "maximum": i64::MAX,
             "default": 0,
         }),
         "description" => json!({
-            "description": "What the rule is for, in listings.",
+            "description": "The purpose of the rule, for listings.",
             "type": "string",
         }),
         "enabled" => json!({
-            "description": "Whether the rule takes part. The API can switch it without a change of the file.",
+            "description": "Whether the rule takes part. The API can switch it without changing the file.",
             "type": "boolean",
             "default": true,
         }),
@@ -99,24 +99,24 @@ fn key(name: &str) -> Value {
             "condition",
             "When the rule matches: a tree of `all`, `any`, `not` and tests, or a CEL expression. `all: []` always holds.",
         ),
-        "action" => refer_as("action", "What happens to an action that the rule matches."),
+        "action" => refer_as("action", "What happens to an action that matches the rule."),
         "continue" => json!({
-            "description": "Go on to later rules after this one matched. What they do adds up; `deny` and `suppress` end it all the same.",
+            "description": "Continue with later rules after this one matched. Their effects add up; `deny` and `suppress` still end the evaluation.",
             "type": "boolean",
             "default": false,
         }),
         "on_error" => json!({
-            "description": "What follows when the rule cannot be evaluated or applied. `skip`: as if it did not match. `deny`: the action is suppressed. `fail`: the outcome is Failed.",
+            "description": "What happens if the rule cannot be evaluated or applied. `skip`: the rule does not match. `deny`: the action is suppressed. `fail`: the outcome is Failed.",
             "enum": names(&ON_ERROR),
             "default": "skip",
         }),
         "timezone" => json!({
-            "description": "The IANA name of the zone that `time.*` is read in. Without it: `default_timezone` of the configuration's `[rules]`, else UTC.",
+            "description": "The IANA name of the time zone for `time.*`. Default: `default_timezone` in `[rules]` of the configuration, else UTC.",
             "type": "string",
             "examples": ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"],
         }),
         "metadata" => json!({
-            "description": "Strings of your own that are carried into the trace.",
+            "description": "Custom strings that are copied into the trace.",
             "type": "object",
             "additionalProperties": {"type": "string"},
             "default": {},

@@ -1,4 +1,4 @@
-//! A set of rules: compiled as a whole or not at all, then never changed.
+//! A set of rules: compiled as a whole or not at all, then immutable.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,35 +10,36 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::facts::{Beside, Environment, Facts};
-use crate::hex::lower_hex;
+use crate::answers::{StateAnswers, StateRead};
+use crate::facts::{EnvironmentAccess, FactContext, Facts};
+use crate::hash::lower_hex;
 use crate::index::Index;
-use crate::path::Known;
-use crate::problems::{Place, Problems};
-use crate::reads::{Gathered, Read, Reads};
+use crate::load::LoadTables;
+use crate::problems::{FileProblems, LineColumn};
+use crate::reads::ReadTable;
 use crate::rule::{Rule, RuleReader};
-use crate::settings::{RuleFile, Settings};
+use crate::settings::{CompileSettings, RuleFile};
 
-/// How many rules one set may hold.
+/// How many rules a set may contain.
 pub const RULES_MAX: usize = 100_000;
 
 /// The rules of all files, in the order of evaluation.
 #[derive(Debug)]
 pub struct RuleSet {
     loaded: Arc<Loaded>,
-    /// For each rule whether it takes part.
+    /// Whether each rule takes part.
     enabled: Vec<bool>,
-    /// Over those that do.
+    /// Over the rules that take part.
     pub(crate) index: Index,
 }
 
-/// What toggles do not change.
+/// The part of a set that toggles do not change.
 #[derive(Debug)]
 struct Loaded {
     rules: Vec<Rule>,
     zones: Vec<TimeZone>,
     default_zone: TimeZone,
-    reads: Reads,
+    reads: ReadTable,
     content_hash: String,
 }
 
@@ -49,7 +50,7 @@ impl RuleSet {
             rules: Vec::new(),
             zones: Vec::new(),
             default_zone: TimeZone::UTC,
-            reads: Reads::default(),
+            reads: ReadTable::default(),
             content_hash: content_hash(&[]),
         })
     }
@@ -58,18 +59,22 @@ impl RuleSet {
     ///
     /// # Errors
     /// All problems of all files, by file, line and column.
-    pub fn compile(files: &[RuleFile], settings: &Settings) -> Result<Self, Vec<RuleProblem>> {
+    pub fn compile(
+        files: &[RuleFile],
+        settings: &CompileSettings,
+    ) -> Result<Self, Vec<RuleProblem>> {
         let mut files: Vec<&RuleFile> = files.iter().collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        let known = Known::new(&settings.environment);
+        let tables = LoadTables::new(&settings.environment);
         let zone = settings.default_timezone.clone();
-        let mut reader = RuleReader::new(known, &settings.providers, zone.clone());
-        let (mut rules, mut problems) = (Vec::new(), Vec::new());
+        let mut reader = RuleReader::new(tables, &settings.providers, zone.clone());
+        let mut rules = Vec::new();
+        let mut problems = Vec::new();
         for file in &files {
-            let mut found = Problems::of(&file.name);
+            let mut found = FileProblems::of(&file.name);
             if file.text.len() > RuleFile::BYTES_MAX {
-                let message = format!("a rule file may hold {} bytes", RuleFile::BYTES_MAX);
-                found.at(Place { line: 1, column: 1 }, message);
+                let message = format!("a rule file may be {} bytes long", RuleFile::BYTES_MAX);
+                found.at(LineColumn { line: 1, column: 1 }, message);
             } else {
                 rules.extend(reader.file(&file.text, &mut found));
             }
@@ -80,9 +85,9 @@ impl RuleSet {
                 .last()
                 .map(|file| file.name.as_str())
                 .unwrap_or_default();
-            let mut found = Problems::of(last);
+            let mut found = FileProblems::of(last);
             found.at(
-                Place { line: 1, column: 1 },
+                LineColumn { line: 1, column: 1 },
                 format!("more than {RULES_MAX} rules in all files"),
             );
             problems.extend(found.into_list());
@@ -93,15 +98,14 @@ impl RuleSet {
         rules.sort_by_key(|rule: &Rule| rule.priority);
         Ok(Self::over(Loaded {
             rules,
-            zones: reader.known.zones,
-            reads: reader.known.reads,
+            zones: reader.tables.paths.zones,
+            reads: reader.tables.reads.into(),
             default_zone: zone,
             content_hash: content_hash(&files),
         }))
     }
 
-    /// The same rules, of which those named are enabled or disabled whatever their files say. Names that no rule has
-    /// are left out.
+    /// The same rules with some enabled or disabled, whatever their files say. Names without a rule are ignored.
     pub fn with_toggles(&self, toggles: &[(CompactString, bool)]) -> Self {
         let toggles: HashMap<&str, bool> =
             toggles.iter().map(|(n, on)| (n.as_str(), *on)).collect();
@@ -155,29 +159,33 @@ impl RuleSet {
         self.loaded.rules.get(number as usize)
     }
 
-    /// What rules see beside the action.
-    pub(crate) fn beside<'a>(&'a self, now: Timestamp, gathered: &'a Gathered) -> Beside<'a> {
+    /// What rules see besides the action.
+    pub(crate) fn fact_context<'a>(
+        &'a self,
+        now: Timestamp,
+        answers: &'a StateAnswers,
+    ) -> FactContext<'a> {
         let zones = &self.loaded.zones;
-        Beside {
+        FactContext {
             now,
             zones,
-            gathered,
-            environment: Environment::Seen,
+            answers,
+            environment: EnvironmentAccess::Shown,
         }
     }
 
-    pub(crate) fn reads(&self) -> &Reads {
+    pub(crate) fn reads(&self) -> &ReadTable {
         &self.loaded.reads
     }
 
-    /// What these rules want to know of the state.
+    /// The reads of these rules.
     pub(crate) fn ask_for<'r>(
         &self,
         rules: impl Iterator<Item = &'r Rule>,
         facts: &mut Facts<'_>,
-    ) -> Vec<Read> {
+    ) -> Vec<StateRead> {
         let numbers = rules.flat_map(|rule| rule.reads.iter().copied());
-        self.reads().ask(numbers, facts)
+        self.reads().render(numbers, facts)
     }
 
     pub(crate) fn default_zone(&self) -> &TimeZone {
@@ -200,7 +208,7 @@ impl RuleSet {
         }
     }
 
-    /// The same rules, each tested for every action.
+    /// The same rules, all tested for every action.
     #[cfg(test)]
     pub(crate) fn without_index(&self) -> Self {
         let numbered = (0u32..).zip(&self.enabled);

@@ -1,4 +1,4 @@
-//! What a rule set is compiled from.
+//! The input of a rule set: files, and the names they may refer to.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 /// One rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFile {
-    /// The name that problems and listings show; files are ordered by it.
+    /// The name in problems and listings; files are ordered by it.
     pub name: String,
-    /// What stands in it.
+    /// Its text.
     pub text: String,
 }
 
@@ -19,10 +19,10 @@ impl RuleFile {
     pub const BYTES_MAX: usize = 1024 * 1024;
 }
 
-/// What rules may refer to beside the action.
+/// What rules may refer to besides the action.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// The zone of `time.*` in rules that name none.
+pub struct CompileSettings {
+    /// The zone of `time.*` in rules without a zone.
     pub default_timezone: TimeZone,
     /// The environment variables that rules may see, with their values.
     pub environment: Vec<(CompactString, CompactString)>,
@@ -30,7 +30,7 @@ pub struct Settings {
     pub providers: KnownProviders,
 }
 
-impl Default for Settings {
+impl Default for CompileSettings {
     /// UTC, no environment, any provider.
     fn default() -> Self {
         Self {
@@ -41,11 +41,11 @@ impl Default for Settings {
     }
 }
 
-/// Which provider names are right.
+/// Which provider names are valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownProviders {
-    /// Every name has a provider.
+    /// All names.
     Any,
-    /// These have one.
+    /// These names.
     Only(BTreeSet<CompactString>),
 }

@@ -1,6 +1,6 @@
-//! What other systems call the words of the rule language: whoever writes one of these is told the word that is meant.
+//! Words of other systems for the keys and values of the rule language, so that errors can name the right one.
 
-/// By what is written, the words that may be meant; which of them is told by the place.
+/// Foreign words, and the words that they may mean. The known names at that place decide which.
 const SYNONYMS: [(&[&str], &[&str]); 43] = [
     (&["equals", "equal", "is", "==", "=", "value"], &["eq"]),
     (&["not_equals", "not_equal", "neq", "!=", "<>"], &["ne"]),
@@ -62,7 +62,7 @@ const SYNONYMS: [(&[&str], &[&str]); 43] = [
     (&["rate_limit", "ratelimit"], &["throttle"]),
 ];
 
-/// The known name that is meant by a word of other systems.
+/// The known name that a foreign word means.
 pub(crate) fn meant<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let found = found.to_ascii_lowercase().replace(['-', ' '], "_");
     let of_word = SYNONYMS

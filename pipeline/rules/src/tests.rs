@@ -1,4 +1,4 @@
-//! Tests over whole rule sets, and what they share.
+//! Tests of whole rule sets, and the functions they share.
 
 mod decisions;
 mod errors;
@@ -13,14 +13,14 @@ mod properties;
 mod schema;
 mod sets;
 mod state;
-mod told_state;
+mod state_answers;
 
 use acteon_core::rules::RuleProblem;
 use acteon_core::{Action, Labels, Payload};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Case, Decision, Gathered, RuleFile, RuleSet, Settings};
+use crate::{CompileSettings, Decision, ExplainRequest, RuleFile, RuleSet, StateAnswers};
 
 /// A Thursday, 2026-01-01 22:30:15 UTC.
 pub(crate) fn new_year() -> Timestamp {
@@ -46,7 +46,7 @@ pub(crate) fn action(payload: impl Into<Value>) -> Action {
     }
 }
 
-/// An action with a payload that is exactly this text.
+/// An action whose payload is exactly this text.
 pub(crate) fn raw_action(payload: &str) -> Action {
     let message = format!(
         r#"{{"id":"a-1","namespace":"shop","tenant":"acme","provider":"mail","action_type":"order","payload":{payload}}}"#
@@ -59,11 +59,11 @@ pub(crate) fn raw_action(payload: &str) -> Action {
 }
 
 /// An action at new year.
-pub(crate) fn case<'c>(action: &'c Action, gathered: &'c Gathered) -> Case<'c> {
-    Case {
+pub(crate) fn case<'c>(action: &'c Action, answers: &'c StateAnswers) -> ExplainRequest<'c> {
+    ExplainRequest {
         action,
         now: new_year(),
-        gathered,
+        answers,
     }
 }
 
@@ -75,7 +75,7 @@ fn file(name: &str, text: &str) -> RuleFile {
 }
 
 fn compile(text: &str) -> Result<RuleSet, Vec<RuleProblem>> {
-    RuleSet::compile(&[file("rules.yaml", text)], &Settings::default())
+    RuleSet::compile(&[file("rules.yaml", text)], &CompileSettings::default())
 }
 
 pub(crate) fn set(text: &str) -> RuleSet {
@@ -89,28 +89,29 @@ fn listed(problems: &[RuleProblem]) -> String {
 
 /// Whether a condition, written in flow style, holds.
 fn holds(condition: &str, action: &Action) -> bool {
-    holds_given(condition, action, &Gathered::default())
+    holds_given(condition, action, &StateAnswers::default())
         .matched_rule
         .is_some()
 }
 
-/// What a rule of this condition decides.
-fn holds_given(condition: &str, action: &Action, gathered: &Gathered) -> Decision {
+/// The decision of a rule with this condition.
+fn holds_given(condition: &str, action: &Action, gathered: &StateAnswers) -> Decision {
     let text = format!("rules: [{{name: r, condition: {condition}, action: {{type: suppress}}}}]");
     set(&text).decide(action, new_year(), gathered)
 }
 
 fn decide(text: &str, action: &Action) -> Decision {
-    set(text).decide(action, new_year(), &Gathered::default())
+    set(text).decide(action, new_year(), &StateAnswers::default())
 }
 
 #[test]
 fn without_rules_everything_is_allowed() {
-    let decision = RuleSet::empty().decide(&action(json!({})), new_year(), &Gathered::default());
+    let decision =
+        RuleSet::empty().decide(&action(json!({})), new_year(), &StateAnswers::default());
     assert_eq!(decision.verdict, acteon_core::Verdict::Allow);
     assert_eq!(decision.matched_rule, None);
     assert_eq!(
         decision.effect,
-        crate::Effect::Deliver(crate::Plan::default())
+        crate::Effect::Deliver(crate::DeliveryPlan::default())
     );
 }

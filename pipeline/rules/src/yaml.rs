@@ -1,5 +1,5 @@
-//! A rule file as a tree in which every node knows its place. Built from the parser's events without recursion,
-//! so that no file can exhaust the stack. Aliases and tags are refused: one line could stand for millions.
+//! A rule file as a tree whose nodes know their places. It is built from the parser's events without recursion, so that
+//! no file can exhaust the stack. Aliases and tags are refused: with aliases, one line could expand to millions.
 
 mod surrogates;
 
@@ -7,24 +7,24 @@ use hashbrown::HashSet;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use crate::number::Number;
-use crate::problems::{Place, Problems, quoted};
+use crate::problems::{FileProblems, LineColumn, quoted};
 use surrogates::Pairs;
 
-/// How deep lists and mappings may be nested in a file. A condition of its full depth needs two levels for each.
+/// How deep lists and mappings may nest in a file. Each level of a condition takes two.
 const DEPTH_MAX: usize = 80;
 
 /// A value in a file.
 #[derive(Debug)]
 pub struct Node {
     /// Where it begins.
-    pub place: Place,
-    /// What it is.
+    pub place: LineColumn,
+    /// The value.
     pub data: Data,
-    /// Of a text that is in the file as it is, line by line: where it begins, behind its quote.
-    pub verbatim: Option<Place>,
+    /// Where the text begins, after its quote, if the file contains it unchanged.
+    pub verbatim: Option<LineColumn>,
 }
 
-/// What a value in a file can be.
+/// The data of a node.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Data {
@@ -33,20 +33,20 @@ pub enum Data {
     Number(Number),
     Text(String),
     List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(MappingKey, Node)>),
 }
 
-/// A key of a mapping, as it is written.
+/// A key of a mapping, as written.
 #[derive(Debug)]
-pub struct Key {
-    /// Where it stands.
-    pub place: Place,
+pub struct MappingKey {
+    /// Where it begins.
+    pub place: LineColumn,
     /// The key.
     pub text: String,
 }
 
 impl Node {
-    /// What was found, for a message.
+    /// The value in words, for a message.
     pub fn describe(&self) -> String {
         match &self.data {
             Data::Null => "nothing".to_owned(),
@@ -59,10 +59,11 @@ impl Node {
     }
 }
 
-/// Reads the one document of a file, in which `what` is expected. None when it is not YAML, or not YAML that rules may
-/// be written in.
-pub fn read(text: &str, what: &str, problems: &mut Problems) -> Option<Node> {
-    let (mut tree, pairs) = (Tree::default(), Pairs::hidden(text));
+/// Reads the one document of a file; `what` says what it should contain. None if it is not YAML, or uses YAML that rule
+/// files may not use.
+pub fn read(text: &str, what: &str, problems: &mut FileProblems) -> Option<Node> {
+    let mut tree = Tree::default();
+    let pairs = Pairs::hidden(text);
     let mut cursor = Cursor {
         rest: &pairs.text,
         index: 0,
@@ -87,37 +88,38 @@ pub fn read(text: &str, what: &str, problems: &mut Problems) -> Option<Node> {
         }
     }
     tree.root.or_else(|| {
-        let start = Place { line: 1, column: 1 };
+        let start = LineColumn { line: 1, column: 1 };
         problems.at(start, format!("the file is empty; expected {what}"));
         None
     })
 }
 
-fn place(marker: &Marker) -> Place {
-    Place {
+fn place(marker: &Marker) -> LineColumn {
+    LineColumn {
         line: marker.line().max(1),
         column: marker.col() + 1,
     }
 }
 
-/// Goes through a file along with its scalars.
+/// Follows the scalars through the text of a file.
 struct Cursor<'t> {
     rest: &'t str,
     index: usize,
 }
 
 impl Cursor<'_> {
-    /// Where a scalar's text begins, if it is in the file as it is.
-    fn verbatim(&mut self, text: &str, style: ScalarStyle, start: &Marker) -> Option<Place> {
+    /// Where a scalar's text begins, if the file contains it unchanged.
+    fn verbatim(&mut self, text: &str, style: ScalarStyle, start: &Marker) -> Option<LineColumn> {
         let passed = start.index().checked_sub(self.index)?;
         let mut signs = self.rest.char_indices();
         let (bytes, _) = signs.nth(passed)?;
-        (self.rest, self.index) = (self.rest.get(bytes..)?, start.index());
+        self.rest = self.rest.get(bytes..)?;
+        self.index = start.index();
         let quotes: &[char] = match style {
             ScalarStyle::Plain => &[],
             ScalarStyle::SingleQuoted => &['\''],
             ScalarStyle::DoubleQuoted => &['"'],
-            // Each line behind the same indentation.
+            // Each line has the same indentation.
             ScalarStyle::Literal => {
                 let first = text.lines().next().filter(|line| !line.is_empty())?;
                 return self.rest.starts_with(first).then(|| place(start));
@@ -128,9 +130,9 @@ impl Cursor<'_> {
         let quote = self.rest.len() - inside.len();
         let behind = inside.strip_prefix(text)?;
         let is_whole = quotes.is_empty() || behind.starts_with(quotes);
-        let Place { line, column } = place(start);
+        let LineColumn { line, column } = place(start);
         let column = column + quote;
-        (is_whole && quote == quotes.len()).then_some(Place { line, column })
+        (is_whole && quote == quotes.len()).then_some(LineColumn { line, column })
     }
 }
 
@@ -138,27 +140,32 @@ impl Cursor<'_> {
 struct Tree {
     open: Vec<Open>,
     root: Option<Node>,
-    /// Of the scalar at hand.
-    verbatim: Option<Place>,
+    /// Where the current scalar begins in the file, if it is unchanged there.
+    verbatim: Option<LineColumn>,
 }
 
-/// A list or mapping whose end has not come yet.
+/// A list or mapping that is still being read.
 enum Open {
-    List(Place, Vec<Node>),
-    Map(Place, OpenMap),
+    List(LineColumn, Vec<Node>),
+    Map(LineColumn, OpenMap),
 }
 
 #[derive(Default)]
 struct OpenMap {
-    entries: Vec<(Key, Node)>,
-    /// The key whose value has not come yet.
-    key: Option<Key>,
+    entries: Vec<(MappingKey, Node)>,
+    /// The key whose value comes next.
+    key: Option<MappingKey>,
     keys: HashSet<String>,
 }
 
 impl Tree {
-    /// None when reading cannot go on.
-    fn take(&mut self, event: Event<'_>, place: Place, problems: &mut Problems) -> Option<()> {
+    /// None if reading cannot continue.
+    fn take(
+        &mut self,
+        event: Event<'_>,
+        place: LineColumn,
+        problems: &mut FileProblems,
+    ) -> Option<()> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 problems.at(place, "a second document; one file holds one document");
@@ -196,10 +203,10 @@ impl Tree {
 
     fn key(
         &mut self,
-        place: Place,
+        place: LineColumn,
         text: &str,
         plain: bool,
-        problems: &mut Problems,
+        problems: &mut FileProblems,
     ) -> Option<()> {
         let Some(Open::Map(_, map)) = self.open.last_mut() else {
             return Some(());
@@ -207,16 +214,16 @@ impl Tree {
         if plain && matches!(text, "" | "~") {
             problems.at(place, "a key is missing before the colon");
         } else if !map.keys.insert(text.to_owned()) {
-            problems.at(place, format!("the key {} stands here twice", quoted(text)));
+            problems.at(place, format!("the key {} occurs twice", quoted(text)));
         }
-        map.key = Some(Key {
+        map.key = Some(MappingKey {
             place,
             text: text.to_owned(),
         });
         Some(())
     }
 
-    fn begin(&mut self, open: Open, place: Place, problems: &mut Problems) -> Option<()> {
+    fn begin(&mut self, open: Open, place: LineColumn, problems: &mut FileProblems) -> Option<()> {
         if self.expects_key() {
             problems.at(place, "a key must be a string, found a list or a mapping");
             return None;
@@ -230,14 +237,14 @@ impl Tree {
         Some(())
     }
 
-    fn end(&mut self, problems: &mut Problems) -> Option<()> {
+    fn end(&mut self, problems: &mut FileProblems) -> Option<()> {
         match self.open.pop()? {
             Open::List(place, items) => self.put(place, Data::List(items), problems),
             Open::Map(place, map) => self.put(place, Data::Map(map.entries), problems),
         }
     }
 
-    fn put(&mut self, place: Place, data: Data, problems: &mut Problems) -> Option<()> {
+    fn put(&mut self, place: LineColumn, data: Data, problems: &mut FileProblems) -> Option<()> {
         if let Data::Number(Number::Float(float)) = data
             && !float.is_finite()
         {
@@ -258,7 +265,7 @@ impl Tree {
     }
 }
 
-fn refuse_tag(tagged: bool, place: Place, problems: &mut Problems) {
+fn refuse_tag(tagged: bool, place: LineColumn, problems: &mut FileProblems) {
     if tagged {
         problems.at(
             place,

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf, absolute};
 
 use acteon_core::rules::{RuleProblem, RulesError};
-use acteon_rules::{RuleFile, RuleSet, Settings};
+use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 use tokio::task::spawn_blocking;
 
 use super::names::{FileKind, is_ignored, kind_of};
@@ -101,7 +101,7 @@ impl RuleFolder {
     ///
     /// # Errors
     /// The problems of all files, including those that cannot be read.
-    pub fn compile(&self, settings: &Settings) -> Result<RuleSet, Vec<RuleProblem>> {
+    pub fn compile(&self, settings: &CompileSettings) -> Result<RuleSet, Vec<RuleProblem>> {
         let compiled = RuleSet::compile(&self.files, settings);
         if self.unreadable.is_empty() {
             return compiled;

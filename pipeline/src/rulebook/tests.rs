@@ -10,7 +10,7 @@ use std::time::Duration;
 use acteon_backends_memory::MemoryState;
 use acteon_core::rules::{EvaluateOptions, Rulebook, RulesError};
 use acteon_core::{Action, Clock, Redactor, State};
-use acteon_rules::{KnownProviders, Settings};
+use acteon_rules::{CompileSettings, KnownProviders};
 use acteon_testkit::{Reach, UnreachableState, action, epoch};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -33,7 +33,7 @@ fn options(folder: &Path) -> RulesOptions {
     RulesOptions {
         directory: Some(folder.to_owned()),
         allow_empty: false,
-        settings: Settings {
+        settings: CompileSettings {
             default_timezone: jiff::tz::TimeZone::UTC,
             environment: Vec::new(),
             providers: KnownProviders::Any,

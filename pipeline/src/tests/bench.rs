@@ -9,7 +9,7 @@ use acteon_core::state::DeadLetterQuery;
 use acteon_core::{
     Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope, State,
 };
-use acteon_rules::{KnownProviders, Settings};
+use acteon_rules::{CompileSettings, KnownProviders};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
 };
@@ -119,7 +119,7 @@ impl Bench {
         let rules = RulesOptions {
             directory: Some(folder.path().to_owned()),
             allow_empty: false,
-            settings: Settings {
+            settings: CompileSettings {
                 default_timezone: jiff::tz::TimeZone::UTC,
                 environment: Vec::new(),
                 providers: KnownProviders::Any,

@@ -427,7 +427,7 @@ rules:
     assert_eq!(details("reason"), Some(expected));
     let failure = RuleFailure {
         rule: "pages".into(),
-        message: "the state that it reads was not known".into(),
+        message: "the state that it reads is unknown".into(),
     };
     let expected = VerdictDetails {
         errors: vec![failure],

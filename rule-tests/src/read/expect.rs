@@ -1,10 +1,10 @@
-//! Reads what is expected: of an action that is dispatched, or of what a provider has received.
+//! Reads expectations: for dispatched actions, or for the calls a provider has received.
 
 use acteon_core::FailureCode;
 use acteon_rules::reading::{Data, Fields, Node};
 
 use super::{Reader, json};
-use crate::case::{At, Calls, Content, Expected};
+use crate::case::{Expectations, ExpectedCalls, ExpectedPayload, Located};
 
 const ACTION_KEYS: [&str; 8] = [
     "outcome",
@@ -17,7 +17,7 @@ const ACTION_KEYS: [&str; 8] = [
     "rule_errors",
 ];
 const PROVIDER_KEYS: [&str; 4] = ["provider", "calls", "payload", "payload_has"];
-/// The outcomes there are, by the names of the wire.
+/// The outcomes, by their names on the wire.
 const OUTCOMES: [&str; 7] = [
     "Executed",
     "Deduplicated",
@@ -37,54 +37,54 @@ const CODES: [FailureCode; 7] = [
     FailureCode::Serialization,
 ];
 
-fn at<T>(node: &Node, value: Option<T>) -> Option<At<T>> {
+fn located<T>(node: &Node, value: Option<T>) -> Option<Located<T>> {
     let place = node.place;
-    value.map(|value| At { place, value })
+    value.map(|value| Located { place, value })
 }
 
 impl Reader<'_> {
-    /// What is expected of each action of a dispatch.
-    pub(super) fn expected(&mut self, node: &Node) -> Option<Expected> {
-        let fields = Fields::of(node, "a mapping of what is expected", self.problems)?;
+    /// The expectations for each action of a dispatch.
+    pub(super) fn expected(&mut self, node: &Node) -> Option<Expectations> {
+        let fields = Fields::of(node, "a mapping of expectations", self.problems)?;
         fields.only("key", &ACTION_KEYS, self.problems);
         if fields.iter().next().is_none() {
             self.problems.at(node.place, "nothing is expected here");
         }
         let outcomes = OUTCOMES.map(|name| (name, name));
         let codes = CODES.map(|code| (code.as_str(), code.as_str()));
-        let mut expected = Expected {
+        let mut expected = Expectations {
             content: self.content(&fields),
-            ..Expected::default()
+            ..Expectations::default()
         };
         if let Some(node) = fields.get("outcome") {
-            expected.outcome = at(node, node.word("outcome", &outcomes, self.problems));
+            expected.outcome = located(node, node.word("outcome", &outcomes, self.problems));
         }
         if let Some(node) = fields.get("code") {
-            expected.code = at(node, node.word("code", &codes, self.problems));
+            expected.code = located(node, node.word("code", &codes, self.problems));
         }
         if let Some(node) = fields.get("rule") {
             let rule = match node.data {
                 Data::Null => Some(None),
                 _ => self.rule(node).map(Some),
             };
-            expected.rule = at(node, rule);
+            expected.rule = located(node, rule);
         }
         if let Some(node) = fields.get("provider") {
             let name = node.text("the name of a provider", self.problems);
             let name = name.and_then(|name| self.provider(node.place, name));
-            expected.provider = at(node, name);
+            expected.provider = located(node, name);
         }
         if let Some(node) = fields.get("retry_after") {
-            expected.retry_after = at(node, self.duration(node));
+            expected.retry_after = located(node, self.duration(node));
         }
         if let Some(node) = fields.get("rule_errors") {
-            expected.rule_errors = at(node, self.count(node));
+            expected.rule_errors = located(node, self.count(node));
         }
         Some(expected)
     }
 
-    /// What is expected of one provider, or of several.
-    pub(super) fn checks(&mut self, node: &Node) -> Option<Vec<Calls>> {
+    /// The expectations for one provider, or for several.
+    pub(super) fn checks(&mut self, node: &Node) -> Option<Vec<ExpectedCalls>> {
         let checks: Vec<_> = match &node.data {
             Data::List(items) => items.iter().map(|item| self.calls(item)).collect(),
             _ => vec![self.calls(node)],
@@ -92,13 +92,13 @@ impl Reader<'_> {
         checks.into_iter().collect()
     }
 
-    fn calls(&mut self, node: &Node) -> Option<Calls> {
-        let what = "a mapping of what a provider is expected to have received";
+    fn calls(&mut self, node: &Node) -> Option<ExpectedCalls> {
+        let what = "a mapping of the calls that a provider is expected to have received";
         let fields = Fields::of(node, what, self.problems)?;
         fields.only("key without a dispatch", &PROVIDER_KEYS, self.problems);
         let calls = fields
             .get("calls")
-            .and_then(|node| at(node, self.count(node)));
+            .and_then(|node| located(node, self.count(node)));
         let content = self.content(&fields);
         if fields.get("calls").is_none() && content.is_empty() {
             let message = "nothing is expected here: say `calls`, `payload` or `payload_has`";
@@ -106,16 +106,20 @@ impl Reader<'_> {
         }
         let node = fields.required("provider", self.problems)?;
         let name = node.text("the name of a provider", self.problems)?;
-        Some(Calls {
+        Some(ExpectedCalls {
             provider: self.provider(node.place, name)?,
             calls,
             content,
         })
     }
 
-    fn content(&mut self, fields: &Fields<'_>) -> Content {
-        let of = |key| fields.get(key).and_then(|node| at(node, Some(json(node))));
-        Content {
+    fn content(&mut self, fields: &Fields<'_>) -> ExpectedPayload {
+        let of = |key| {
+            fields
+                .get(key)
+                .and_then(|node| located(node, Some(json(node))))
+        };
+        ExpectedPayload {
             whole: of("payload"),
             has: of("payload_has"),
         }

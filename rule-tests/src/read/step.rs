@@ -1,4 +1,4 @@
-//! Reads one step of a timeline: its time, what is given from then on, and the action to dispatch.
+//! Reads one step of a timeline: its time, its setup, and the action to dispatch.
 
 use std::time::Duration;
 
@@ -11,16 +11,18 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Reader, json as to_json};
-use crate::case::{Answer, Dispatch, Expected, Given, Gives, Step, Task};
-use crate::span;
+use crate::case::{
+    Dispatch, Expectations, ProvidedFields, ProviderAnswer, Setup, Task, TimelineStep,
+};
+use crate::duration;
 
 /// The latest time of a step.
 const AT_MAX: Duration = Duration::from_secs(400 * 86_400);
 /// How often one step may dispatch.
 const TIMES_MAX: i64 = 10_000;
-/// How many answers of a provider may be told one by one.
+/// How many answers of a provider may be listed.
 const ANSWERS_MAX: usize = 1000;
-/// For how long an ended event is kept: longer than any test lasts.
+/// How long an ended event is kept: longer than any test lasts.
 const ENDED_KEPT: Duration = Duration::from_secs(2 * 400 * 86_400);
 const STEP_KEYS: [&str; 5] = ["at", "given", "dispatch", "times", "expect"];
 const GIVEN_KEYS: [&str; 4] = ["events", "providers", "disabled", "enabled"];
@@ -33,14 +35,14 @@ const EVENT_KEYS: [&str; 7] = [
     "namespace",
     "tenant",
 ];
-const ANSWERS: [(&str, Answer); 4] = [
-    ("succeeds", Answer::Succeed),
-    ("fails", Answer::Fail),
-    ("unavailable", Answer::BeUnavailable),
-    ("hangs", Answer::Hang),
+const ANSWERS: [(&str, ProviderAnswer); 4] = [
+    ("succeeds", ProviderAnswer::Succeed),
+    ("fails", ProviderAnswer::Fail),
+    ("unavailable", ProviderAnswer::BeUnavailable),
+    ("hangs", ProviderAnswer::Hang),
 ];
 
-impl Step {
+impl TimelineStep {
     /// How many actions it dispatches.
     pub(super) fn dispatches(&self) -> u32 {
         match &self.task {
@@ -51,27 +53,27 @@ impl Step {
 }
 
 impl Reader<'_> {
-    pub(super) fn step(&mut self, node: &Node, start: Timestamp) -> Option<Step> {
+    pub(super) fn step(&mut self, node: &Node, start: Timestamp) -> Option<TimelineStep> {
         let fields = Fields::of(node, "a step (a mapping)", self.problems)?;
         fields.only("key", &STEP_KEYS, self.problems);
         let at = fields
             .required("at", self.problems)
             .and_then(|node| self.at(node));
-        let given = match fields.get("given") {
-            None => Some(Given::default()),
-            Some(node) => self.given(node),
+        let setup = match fields.get("given") {
+            None => Some(Setup::default()),
+            Some(node) => self.setup(node),
         };
         let task = self.task(&fields, start);
-        if let (Some(given), Some(Task::Nothing)) = (&given, &task)
-            && given.is_empty()
+        if let (Some(setup), Some(Task::Nothing)) = (&setup, &task)
+            && setup.is_empty()
         {
-            let message = "a step does something: `dispatch`, `expect` or `given`";
+            let message = "a step needs `dispatch`, `expect` or `given`";
             self.problems.at(node.place, message);
         }
-        Some(Step {
+        Some(TimelineStep {
             place: node.place,
             at: at?,
-            given: given?,
+            setup: setup?,
             task: task?,
         })
     }
@@ -79,7 +81,7 @@ impl Reader<'_> {
     fn at(&mut self, node: &Node) -> Option<Duration> {
         let at = self.duration(node)?;
         if at > AT_MAX {
-            let message = format!("a test lasts at most {}", span::shown(AT_MAX));
+            let message = format!("a test lasts at most {}", duration::shown(AT_MAX));
             self.problems.at(node.place, message);
             return None;
         }
@@ -87,10 +89,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn duration(&mut self, node: &Node) -> Option<Duration> {
-        let text = node.text(span::EXPECTED, self.problems)?;
-        let time = span::parse(text);
+        let text = node.text(duration::EXPECTED, self.problems)?;
+        let time = duration::parse(text);
         if time.is_none() {
-            let message = format!("expected {}, found {}", span::EXPECTED, quoted(text));
+            let message = format!("expected {}, found {}", duration::EXPECTED, quoted(text));
             self.problems.at(node.place, message);
         }
         time
@@ -100,7 +102,7 @@ impl Reader<'_> {
         let expect = fields.get("expect");
         let Some(node) = fields.get("dispatch") else {
             if let Some(times) = fields.get("times") {
-                let message = "`times` says how often to dispatch, and here is no `dispatch`";
+                let message = "`times` needs a `dispatch`";
                 self.problems.at(times.place, message);
             }
             return match expect {
@@ -114,35 +116,35 @@ impl Reader<'_> {
         };
         let action = self.action(node, start);
         let expected = match expect {
-            None => Some(Expected::default()),
+            None => Some(Expectations::default()),
             Some(node) => self.expected(node),
         };
-        let (action, gives) = action?;
+        let (action, provided) = action?;
         Some(Task::Dispatch(Box::new(Dispatch {
             action,
-            gives,
+            provided,
             times: u32::try_from(times?).ok()?,
             expected: expected?,
         })))
     }
 
-    /// The action as it would be read over HTTP, but that its payload may be left out, and that no key is ignored.
-    fn action(&mut self, node: &Node, start: Timestamp) -> Option<(Action, Gives)> {
+    /// Reads the action as over HTTP, except that the payload may be omitted and unknown keys are errors.
+    fn action(&mut self, node: &Node, start: Timestamp) -> Option<(Action, ProvidedFields)> {
         let fields = Fields::of(node, "an action (a mapping)", self.problems)?;
         fields.only("field of an action", &FIELDS, self.problems);
         let mut message = to_json(node);
         if fields.get("payload").is_none() {
             message["payload"] = json!({});
         }
-        let made = || CompactString::const_new("made when it is dispatched");
-        let gives = Gives {
+        let made = || CompactString::const_new("set when it is dispatched");
+        let provided = ProvidedFields {
             id: !message["id"].is_null(),
             created_at: !message["created_at"].is_null(),
         };
         let action = decode::decode(&message.to_string().into())
             .and_then(|draft| draft.complete(&self.defaults, made, start));
         match action {
-            Ok(action) => Some((action, gives)),
+            Ok(action) => Some((action, provided)),
             Err(error) => {
                 self.not_an_action(&error, node, &fields);
                 None
@@ -168,34 +170,34 @@ impl Reader<'_> {
         self.problems.at(place, message);
     }
 
-    pub(super) fn given(&mut self, node: &Node) -> Option<Given> {
-        let fields = Fields::of(node, "a mapping of what is given", self.problems)?;
+    pub(super) fn setup(&mut self, node: &Node) -> Option<Setup> {
+        let fields = Fields::of(node, "a mapping of `given`", self.problems)?;
         fields.only("key", &GIVEN_KEYS, self.problems);
-        let mut given = Given::default();
+        let mut setup = Setup::default();
         if let Some(node) = fields.get("events") {
             let events = node.list("a list of events", self.problems)?.iter();
-            given.events = events.filter_map(|node| self.event(node)).collect();
+            setup.events = events.filter_map(|node| self.event(node)).collect();
         }
         if let Some(node) = fields.get("providers") {
-            let what = "a mapping of providers to how they answer";
+            let what = "a mapping of providers to their answers";
             for (key, node) in Fields::of(node, what, self.problems)?.iter() {
                 let name = self.provider(key.place, &key.text);
                 let answers = self.answers(node);
-                given.providers.extend(name.zip(answers));
+                setup.providers.extend(name.zip(answers));
             }
         }
         for (key, enabled) in [("disabled", false), ("enabled", true)] {
             if let Some(node) = fields.get(key) {
                 let names = node.list("a list of rules", self.problems)?.iter();
                 let names = names.filter_map(|node| self.rule(node));
-                given.toggles.extend(names.map(|name| (name, enabled)));
+                setup.toggles.extend(names.map(|name| (name, enabled)));
             }
         }
-        Some(given)
+        Some(setup)
     }
 
-    /// One answer for all attempts, or a list of answers, of which the last is repeated.
-    fn answers(&mut self, node: &Node) -> Option<Vec<Answer>> {
+    /// One answer for all attempts, or a list of answers; the last one is repeated.
+    fn answers(&mut self, node: &Node) -> Option<Vec<ProviderAnswer>> {
         let what = "answer";
         match &node.data {
             Data::List(items) if items.is_empty() || items.len() > ANSWERS_MAX => {
@@ -216,10 +218,8 @@ impl Reader<'_> {
     fn event(&mut self, node: &Node) -> Option<Event> {
         let fields = Fields::of(node, "an event (a mapping)", self.problems)?;
         fields.only("key of an event", &EVENT_KEYS, self.problems);
-        let (namespace, tenant) = (
-            self.scoped(&fields, "namespace", self.defaults.namespace.clone()),
-            self.scoped(&fields, "tenant", self.defaults.tenant.clone()),
-        );
+        let namespace = self.scoped(&fields, "namespace", self.defaults.namespace.clone());
+        let tenant = self.scoped(&fields, "tenant", self.defaults.tenant.clone());
         let [fingerprint, event_type, state] =
             ["fingerprint", "event_type", "state"].map(|key| self.scoped(&fields, key, None));
         let active = match fields.get("active") {
@@ -245,7 +245,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A string of an event, or its default; one of the two must be there.
+    /// A string of an event, or its default; one of them must exist.
     fn scoped(
         &mut self,
         fields: &Fields<'_>,
@@ -272,7 +272,7 @@ impl Reader<'_> {
     }
 }
 
-impl Given {
+impl Setup {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.providers.is_empty() && self.toggles.is_empty()
     }

@@ -1,18 +1,18 @@
 use acteon_rules::RuleFile;
-use acteon_rules::reading::Problems;
+use acteon_rules::reading::FileProblems;
 
-use super::{Known, tests};
+use super::{KnownNames, tests};
 
-fn told(text: &str) -> String {
+fn problems(text: &str) -> String {
     let file = RuleFile {
         name: "a.test.yaml".to_owned(),
         text: text.to_owned(),
     };
-    let known = Known {
+    let known = KnownNames {
         rules: Some(vec!["quiet-tests", "mail-limit"]),
         providers: Some(vec!["email", "pager"]),
     };
-    let mut problems = Problems::of(&file.name);
+    let mut problems = FileProblems::of(&file.name);
     tests(&file, &known, &mut problems);
     let lines = problems.into_list();
     let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
@@ -59,7 +59,7 @@ tests:
     given:
       providers: { pagr: fails, email: broken, pager: [] }
       events: [{ fingerprint: f, event_typ: x, active: maybe, values: [1] }]
-      enabled: [nobody]
+      enabled: [unknown]
       time: now
     timeline: [{ at: 0s }]
   - name: twice
@@ -67,21 +67,24 @@ tests:
   - name: twice
     timeline: [{ at: 0s, expect: { provider: email, calls: 0 } }]
 "#;
-    insta::assert_snapshot!(told(text));
+    insta::assert_snapshot!(problems(text));
 }
 
 #[test]
 fn what_is_no_test_file_is_told_so() {
     assert_eq!(
-        told(""),
+        problems(""),
         "a.test.yaml:1:1: the file is empty; expected the key `tests`"
     );
-    assert_eq!(told("{}"), "a.test.yaml:1:1: the key `tests` is missing");
-    assert!(told("tests: [").contains("this is not YAML"));
+    assert_eq!(
+        problems("{}"),
+        "a.test.yaml:1:1: the key `tests` is missing"
+    );
+    assert!(problems("tests: [").contains("this is not YAML"));
     let large = "#".repeat(RuleFile::BYTES_MAX + 1);
     assert_eq!(
-        told(&large),
-        "a.test.yaml:1:1: a test file may hold 1048576 bytes"
+        problems(&large),
+        "a.test.yaml:1:1: a test file may be 1048576 bytes long"
     );
 }
 
@@ -90,7 +93,7 @@ fn a_test_is_bounded() {
     let step = "{ at: 0s, times: 10000, dispatch: { namespace: n, tenant: t, provider: email, action_type: a } }";
     let test = |steps: &[&str]| {
         let timeline = steps.join(", ");
-        told(&format!("tests: [{{ name: x, timeline: [{timeline}] }}]"))
+        problems(&format!("tests: [{{ name: x, timeline: [{timeline}] }}]"))
     };
     assert_eq!(test(&[step; 10]), "");
     assert!(test(&[step; 11]).contains("more than 100000 actions in one test"));
@@ -104,8 +107,8 @@ fn a_timeline_goes_forward() {
     let step = |at: &str| format!("{{ at: {at}, expect: {{ provider: email, calls: 0 }} }}");
     let timeline = ["1h", "1h", "59m", "60m"].map(step).join(",\n");
     assert_eq!(
-        told(&format!("tests: [{{ name: x, timeline: [{timeline}] }}]")),
-        "a.test.yaml:3:1: 59m comes before the step above it, 1h: a timeline goes forward"
+        problems(&format!("tests: [{{ name: x, timeline: [{timeline}] }}]")),
+        "a.test.yaml:3:1: 59m is before the step above it, 1h: the steps of a timeline must be in order"
     );
 }
 
@@ -113,7 +116,7 @@ fn a_timeline_goes_forward() {
 fn an_action_is_read_as_over_http() {
     let deep = "[".repeat(66) + &"]".repeat(66);
     let step = |action: &str| {
-        told(&format!(
+        problems(&format!(
             "defaults: {{ namespace: n, tenant: t, provider: email, action_type: a }}\n\
              tests: [{{ name: x, timeline: [{{ at: 0s, dispatch: {action} }}] }}]"
         ))

@@ -1,4 +1,4 @@
-//! Which rules the tests have matched.
+//! Which rules were matched by tests.
 
 use super::{bare, load};
 use crate::{Counting, Selection};
@@ -30,16 +30,16 @@ fn each_rule_is_listed_with_how_often_it_matched() {
         Vec::from_iter(report.coverage.unmatched()),
         ["never", "off"]
     );
-    let told = report.coverage.to_string();
-    let lines: Vec<_> = told.lines().collect();
+    let text = report.coverage.to_string();
+    let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], "2 of 4 rules matched by a test");
-    assert!(lines[1].trim_start().starts_with("4  mark"), "{told}");
-    assert!(lines[2].trim_start().starts_with("3  mute"), "{told}");
+    assert!(lines[1].trim_start().starts_with("4  mark"), "{text}");
+    assert!(lines[2].trim_start().starts_with("3  mute"), "{text}");
     assert!(
         lines[3].ends_with("rules.yaml  no test matched it"),
-        "{told}"
+        "{text}"
     );
-    assert!(lines[4].ends_with("it is disabled"), "{told}");
+    assert!(lines[4].ends_with("it is disabled"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a timeline can tell of rules: outcomes, rules, payloads, windows, times of day, state.
+//! The expectations of timelines: outcomes, rules, payloads, windows, times of day, state.
 
 use super::{bare, configured, one, passes, run};
 
@@ -76,7 +76,7 @@ rules:
 fn with_configured_providers_another_one_is_not_found() {
     let timeline = "
 - at: 0s
-  dispatch: { provider: nobody }
+  dispatch: { provider: unknown }
   expect: { outcome: Failed, code: PROVIDER_NOT_FOUND }";
     let report = run(ONCE, &one(timeline), configured(&["log"], |_| {}));
     assert_eq!(report.failures(), "");
@@ -143,7 +143,7 @@ tests:
 
 #[test]
 fn errors_of_rules_can_be_expected() {
-    // One more throttle than an action may pass.
+    // One more throttle than an action may match.
     let throttle = |number| {
         format!(
             "  - {{ name: t{number}, continue: true, condition: {{ all: [] }}, \
@@ -175,11 +175,12 @@ rules:
 - at: 0s
   expect: [{ provider: old, calls: 0 }, { provider: new, calls: 0 }]";
     let report = || run(rules, &one(timeline), bare());
-    let calls = |report: crate::Report| -> Vec<u32> {
+    let calls = |report: crate::SuiteReport| -> Vec<u32> {
         let failures = &report.files[0].tests[0].failures[0].mismatches;
         failures.iter().map(|m| m.found.parse().unwrap()).collect()
     };
-    let (once, again) = (calls(report()), calls(report()));
+    let once = calls(report());
+    let again = calls(report());
     assert_eq!(once, again);
     assert_eq!(once.iter().sum::<u32>(), 100);
     assert!((10..45).contains(&once[1]), "{once:?}");
@@ -201,7 +202,7 @@ tests:
       - { at: 1m, given: { enabled: [mute] } }
       - { at: 1m, dispatch: {}, expect: { outcome: Suppressed, rule: mute } }
       - { at: 2m, given: { enabled: [late] }, dispatch: {}, expect: { rule: late } }
-  - name: each test begins anew
+  - name: each test starts with empty state
     timeline:
       - { at: 0s, dispatch: {}, expect: { outcome: Suppressed, rule: mute } }";
     assert_eq!(run(rules, tests, bare()).failures(), "");

@@ -1,4 +1,4 @@
-//! Providers that answer as a test says, and are treated as they are configured.
+//! Providers that answer as a test specifies, with their configured retries and breakers.
 
 use std::time::Duration;
 

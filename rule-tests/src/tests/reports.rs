@@ -1,4 +1,4 @@
-//! What people and machines read of a run.
+//! The reports of a run, for people and for machines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 use quick_xml::{Reader, XmlVersion};
 
 use super::{bare, folder, load};
-use crate::{LoadError, Report, Selection, Suite};
+use crate::{LoadError, Selection, Suite, SuiteReport};
 
 const RULES: &str = r#"
 rules:
@@ -56,7 +56,7 @@ tests:
         expect: [{ provider: email, calls: 2, payload_has: [1] }, { provider: slack, payload: {} }]
 "#;
 
-fn failing() -> Report {
+fn failing() -> SuiteReport {
     let folder = folder(&[("rules.yaml", RULES), ("orders.test.yaml", WRONG)]);
     let suite = Suite::load(folder.path(), bare()).unwrap_or_else(|error| panic!("{error}"));
     let mut report = suite.run(&Selection::default(), |_| {}).unwrap();
@@ -81,7 +81,8 @@ fn a_failing_report_says_where_and_what() {
 
 #[test]
 fn a_report_is_the_same_each_time() {
-    let (one, other) = (failing(), failing());
+    let one = failing();
+    let other = failing();
     assert_eq!(one.failures(), other.failures());
     assert_eq!(one.junit().unwrap(), other.junit().unwrap());
 }
@@ -156,7 +157,7 @@ fn junit_is_read_back_as_it_was_meant() {
     assert!(
         failures[0]
             .2
-            .contains(report.files[0].tests[1].told().trim_end()),
+            .contains(report.files[0].tests[1].failures_text().trim_end()),
         "{}",
         failures[0].2
     );
@@ -179,7 +180,8 @@ fn each_file_is_told_when_it_is_done() {
              tests: [{{ name: {name}, timeline: [{{ at: 0s, dispatch: {{}} }}] }}]"
         )
     };
-    let (one, two) = (test("one"), test("two"));
+    let one = test("one");
+    let two = test("two");
     let files = [
         ("r.yaml", RULES),
         ("b.test.yml", &two),
@@ -187,13 +189,13 @@ fn each_file_is_told_when_it_is_done() {
     ];
     let folder = folder(&files.map(|(name, text)| (name, text as &str)));
     let suite = Suite::load(folder.path(), bare()).unwrap();
-    let mut told = Vec::new();
-    let done = |file: &crate::FileReport| told.push(file.to_string());
+    let mut lines = Vec::new();
+    let done = |file: &crate::FileReport| lines.push(file.to_string());
     let report = suite.run(&Selection::default(), done).unwrap();
     assert_eq!(report.summary(), "2 files, 2 tests: 2 passed, 0 failed");
     let path = |name| folder.path().join(name).display().to_string();
     let line = |name| format!("ok      {}  1 test", path(name));
-    assert_eq!(told, [line("a.test.yaml"), line("b.test.yml")]);
+    assert_eq!(lines, [line("a.test.yaml"), line("b.test.yml")]);
     let none = Selection {
         filter: Some("three".to_owned()),
         ..Selection::default()
@@ -224,11 +226,11 @@ fn what_is_wrong_with_rules_and_tests_is_told_at_once() {
     let error = load("rules: [{ nam: x }]", "tests: [{ nam: y }]", bare())
         .err()
         .unwrap();
-    let told = error.to_string();
+    let lines = error.to_string();
     for wanted in [
         "rules.yaml:1:11: unknown key `nam`",
         "a.test.yaml:1:11: unknown key `nam`; did you mean `name`?",
     ] {
-        assert!(told.contains(wanted), "{told}");
+        assert!(lines.contains(wanted), "{lines}");
     }
 }

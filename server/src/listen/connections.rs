@@ -1,5 +1,4 @@
-//! The connections of one listener, as many as it may have. When there is no place for another, the one that has been
-//! idle for longest is closed.
+//! Limits the connections of one listener. At the limit, the connection idle for longest is closed to admit a new one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,87 +8,87 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::life::{Life, Phase};
+use super::state::{ConnectionState, Phase};
 use crate::events;
 
-pub(super) struct Connections {
-    began: Instant,
-    places: Arc<Semaphore>,
-    /// True while one waits for a place: the next that becomes idle makes room.
-    crowded: AtomicBool,
+pub(super) struct OpenConnections {
+    started: Instant,
+    permits: Arc<Semaphore>,
+    /// True while a connection waits to be admitted. The next one that becomes idle is closed.
+    is_awaited: AtomicBool,
     open: Mutex<Open>,
 }
 
 #[derive(Default)]
 struct Open {
     last: u64,
-    lives: HashMap<u64, Arc<Life>>,
+    states: HashMap<u64, Arc<ConnectionState>>,
 }
 
-impl Connections {
+impl OpenConnections {
     pub(super) fn at_most(max: usize) -> Arc<Self> {
         Arc::new(Self {
-            began: Instant::now(),
-            places: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
-            crowded: AtomicBool::new(false),
+            started: Instant::now(),
+            permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            is_awaited: AtomicBool::new(false),
             open: Mutex::default(),
         })
     }
 
-    /// A place for one more, as soon as there is one.
-    pub(super) async fn enter(self: &Arc<Self>) -> Entered {
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => Some(place),
+    /// Admits one more connection, as soon as the limit allows.
+    pub(super) async fn admit(self: &Arc<Self>) -> ConnectionPermit {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => Some(permit),
             Err(_) => {
-                self.make_room();
-                let place = self.places.clone().acquire_owned().await;
-                self.crowded.store(false, SeqCst);
-                // It is never closed.
-                place.ok()
+                self.close_idle();
+                let permit = self.permits.clone().acquire_owned().await;
+                self.is_awaited.store(false, SeqCst);
+                // The semaphore is never closed.
+                permit.ok()
             }
         };
-        let life = Arc::new(Life::new(self.now_ms()));
+        let state = Arc::new(ConnectionState::new(self.now_ms()));
         let mut open = self.open.lock();
         open.last += 1;
         let number = open.last;
-        open.lives.insert(number, life.clone());
-        Entered {
+        open.states.insert(number, state.clone());
+        ConnectionPermit {
             connections: self.clone(),
             number,
-            life,
-            _place: place,
+            state,
+            _permit: permit,
         }
     }
 
-    /// Answers every request under way now, and says how many those are.
+    /// Cuts off every request in progress, and returns their number.
     pub(super) fn cut_off(&self) -> usize {
         let open = self.open.lock();
-        let busy = open.lives.values().filter(|life| life.cut_off());
+        let busy = open.states.values().filter(|state| state.cut_off());
         busy.count()
     }
 
-    /// Milliseconds since the listener began.
+    /// Milliseconds since the listener started.
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn make_room(&self) {
-        self.crowded.store(true, SeqCst);
+    /// Closes the connection idle for longest. If there is none, the next one that becomes idle is closed.
+    fn close_idle(&self) {
+        self.is_awaited.store(true, SeqCst);
         loop {
             let oldest = {
                 let open = self.open.lock();
-                let idle = open.lives.values().filter_map(|life| {
-                    let seen = life.now();
-                    (seen.phase() == Phase::Idle).then(|| (life.idle_since_ms(), seen, life))
+                let idle = open.states.values().filter_map(|state| {
+                    let seen = state.now();
+                    (seen.phase() == Phase::Idle).then(|| (state.idle_since_ms(), seen, state))
                 });
                 let oldest = idle.min_by_key(|(since, _, _)| *since);
-                oldest.map(|(_, seen, life)| (seen, life.clone()))
+                oldest.map(|(_, seen, state)| (seen, state.clone()))
             };
-            // Without an idle one, the next that becomes idle goes.
-            let Some((seen, life)) = oldest else { return };
-            // Else it has just got a request.
-            if life.close(seen) {
-                self.crowded.store(false, SeqCst);
+            let Some((seen, state)) = oldest else { return };
+            // Closing fails if a request has just arrived.
+            if state.close(seen) {
+                self.is_awaited.store(false, SeqCst);
                 events::closed_for_room();
                 return;
             }
@@ -97,39 +96,39 @@ impl Connections {
     }
 }
 
-/// A connection with its place.
-pub(super) struct Entered {
-    connections: Arc<Connections>,
+/// Admits one connection until it is dropped.
+pub(super) struct ConnectionPermit {
+    connections: Arc<OpenConnections>,
     number: u64,
-    life: Arc<Life>,
-    _place: Option<OwnedSemaphorePermit>,
+    state: Arc<ConnectionState>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Entered {
-    pub(super) fn life(&self) -> &Arc<Life> {
-        &self.life
+impl ConnectionPermit {
+    pub(super) fn state(&self) -> &Arc<ConnectionState> {
+        &self.state
     }
 
-    pub(super) fn idling(&self) -> Idling {
-        Idling(self.connections.clone())
+    pub(super) fn idle_reporter(&self) -> IdleReporter {
+        IdleReporter(self.connections.clone())
     }
 }
 
-impl Drop for Entered {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.connections.open.lock().lives.remove(&self.number);
+        self.connections.open.lock().states.remove(&self.number);
     }
 }
 
-/// Whom a connection tells that it is idle.
-pub(super) struct Idling(Arc<Connections>);
+/// Reports that a connection is idle.
+pub(super) struct IdleReporter(Arc<OpenConnections>);
 
-impl Idling {
-    /// Notes since when it is idle, or closes it where another one waits for its place.
-    pub(super) fn begin(&self, life: &Life) {
-        life.set_idle_since_ms(self.0.now_ms());
-        let crowded = self.0.crowded.load(SeqCst) && self.0.crowded.swap(false, SeqCst);
-        if crowded && life.close(life.now()) {
+impl IdleReporter {
+    /// Records when the connection became idle, or closes it if another one waits to be admitted.
+    pub(super) fn report(&self, state: &ConnectionState) {
+        state.set_idle_since_ms(self.0.now_ms());
+        let is_awaited = self.0.is_awaited.load(SeqCst) && self.0.is_awaited.swap(false, SeqCst);
+        if is_awaited && state.close(state.now()) {
             events::closed_for_room();
         }
     }

@@ -1,11 +1,10 @@
-//! What the HTTP library answers by itself, before there is a request, in the form of the API: it knows bare statuses only.
+//! Replaces the responses that the HTTP library writes by itself, before there is a request, with errors of the API.
 
 use acteon_connect_http::{ApiError, RequestId};
 use axum::http::StatusCode;
 
-/// The answer that takes the place of `written`, where that is a refusal of the library: all answers of ours have a request
-/// id.
-pub(super) fn in_our_form(written: &[u8], line: Line) -> Option<Vec<u8>> {
+/// The replacement for `written`, if that is a refusal of the library. The server's own responses have a request id.
+pub(super) fn replacement(written: &[u8], line: RequestLine) -> Option<Vec<u8>> {
     if !written.starts_with(b"HTTP/1.1 4") {
         return None;
     }
@@ -15,25 +14,28 @@ pub(super) fn in_our_form(written: &[u8], line: Line) -> Option<Vec<u8>> {
     }
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let date = head.lines().find(|line| line.starts_with("date:"));
-    Some(answer(status, line, date.unwrap_or("server: acteon")))
+    Some(response(status, line, date.unwrap_or("server: acteon")))
 }
 
-/// Whether the line with the path has come to its end.
+/// Whether the line with the path is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    Open,
-    Ended,
+pub(super) enum RequestLine {
+    Incomplete,
+    Complete,
 }
 
-fn answer(status: StatusCode, line: Line, date: &str) -> Vec<u8> {
+fn response(status: StatusCode, line: RequestLine, date: &str) -> Vec<u8> {
     let status = match (status, line) {
-        // All that came is the path.
-        (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Line::Open) => StatusCode::URI_TOO_LONG,
+        // Only the path has arrived.
+        (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, RequestLine::Incomplete) => {
+            StatusCode::URI_TOO_LONG
+        }
         (status, _) => status,
     };
     let error = ApiError::of_library(status);
-    let (status, RequestId(id)) = (error.status, RequestId::fresh());
-    // Strings and a boolean: this cannot fail.
+    let status = error.status;
+    let RequestId(id) = RequestId::generate();
+    // A body of strings and a boolean always serializes.
     let body = serde_json::to_string(&error.into_body()).unwrap_or_default();
     let length = body.len();
     format!(

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use acteon_connect_http::{Manners, with_manners};
+use acteon_connect_http::ApiService;
 use axum::Router;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 2,
     idle: Duration::from_secs(75),
     head: Duration::from_secs(10),
@@ -27,10 +27,7 @@ fn listening() -> Listening {
         .route("/slow", get(slow))
         .route("/hangs", get(pending::<&'static str>))
         .route("/large", get(|| async { vec![b'x'; 4 << 20] }));
-    let manners = Manners {
-        body_bytes_max: 1 << 20,
-    };
-    Listening::new(with_manners(router, manners), LIMITS)
+    Listening::new(ApiService::new(router, 1 << 20), LIMITS)
 }
 
 /// The client's end of a connection.
@@ -38,9 +35,9 @@ struct Client(DuplexStream);
 
 impl Client {
     async fn connect(listening: &Listening, tasks: &mut JoinSet<()>) -> Self {
-        let entered = listening.connections.enter().await;
+        let permit = listening.connections.admit().await;
         let (ours, theirs) = duplex(16 << 10);
-        tasks.spawn(listening.connection(theirs, entered));
+        tasks.spawn(listening.connection(theirs, permit));
         Self(ours)
     }
 
@@ -192,7 +189,7 @@ async fn who_still_waits_when_the_time_is_over_is_told_so_before_the_connection_
     let abandon = CancellationToken::new();
     let over = abandon.clone();
     tasks.spawn(listening.close(async move { over.cancelled().await }));
-    assert_eq!(idle.answer().await, "", "nobody waits here");
+    assert_eq!(idle.answer().await, "", "the connection is closed");
     sleep(Duration::from_secs(30)).await;
     abandon.cancel();
     let answer = waiting.answer().await;

@@ -10,48 +10,48 @@ use metrics::{Counter, counter, describe_counter};
 const DROPPED: &str = "acteon_log_lines_dropped_total";
 
 /// Counts dropped lines.
-pub(super) struct Dropped {
-    for_want_of_room: Counter,
-    unwritten: Counter,
-    untold: AtomicU64,
+pub(super) struct DroppedLines {
+    queue_full: Counter,
+    write_failed: Counter,
+    unreported: AtomicU64,
 }
 
-impl Dropped {
+impl DroppedLines {
     pub(super) fn new() -> Self {
         describe_counter!(
             DROPPED,
-            "Log lines that were dropped, because standard error was read too slowly or not at all."
+            "Log lines dropped because standard error was read too slowly or not at all."
         );
         Self {
-            for_want_of_room: counter!(DROPPED, "reason" => "queue_full"),
-            unwritten: counter!(DROPPED, "reason" => "write_failed"),
-            untold: AtomicU64::new(0),
+            queue_full: counter!(DROPPED, "reason" => "queue_full"),
+            write_failed: counter!(DROPPED, "reason" => "write_failed"),
+            unreported: AtomicU64::new(0),
         }
     }
 
     /// Counts a line for which the queue had no room.
-    pub(super) fn for_want_of_room(&self) {
-        self.for_want_of_room.increment(1);
-        self.untold.fetch_add(1, Relaxed);
+    pub(super) fn queue_full(&self) {
+        self.queue_full.increment(1);
+        self.unreported.fetch_add(1, Relaxed);
     }
 
     /// Counts lines that could not be written.
-    pub(super) fn unwritten(&self, lines: u64) {
-        self.unwritten.increment(lines);
-        self.untold.fetch_add(lines, Relaxed);
+    pub(super) fn write_failed(&self, lines: u64) {
+        self.write_failed.increment(lines);
+        self.unreported.fetch_add(lines, Relaxed);
     }
 
     /// Logs how many lines were dropped since the last call.
-    pub(super) fn tell(&self) {
-        let lines = self.untold.swap(0, Relaxed);
+    pub(super) fn report(&self) {
+        let lines = self.unreported.swap(0, Relaxed);
         if lines > 0 {
             tracing::warn!(lines, "log lines were dropped");
         }
     }
 
     #[cfg(test)]
-    pub(super) fn untold(&self) -> u64 {
-        self.untold.load(Relaxed)
+    pub(super) fn unreported(&self) -> u64 {
+        self.unreported.load(Relaxed)
     }
 }
 
@@ -59,7 +59,7 @@ impl Dropped {
 pub(super) fn starting(config: Option<&Path>) {
     let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let config = config.map(|path| path.display().to_string());
-    let config = config.as_deref().unwrap_or("none: defaults hold");
+    let config = config.as_deref().unwrap_or("none: defaults apply");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config, "starting");
 }
 

@@ -14,9 +14,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Formats events. Spans are left out: only libraries have any.
-pub(super) struct Json;
+pub(super) struct JsonFormat;
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, N> FormatEvent<S, N> for JsonFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -55,7 +55,7 @@ fn write(event: &Event<'_>, line: &mut Vec<u8>) -> serde_json::Result<()> {
 
 struct Fields<M: SerializeMap> {
     map: M,
-    /// Names already written: a repeated name gets `_` appended.
+    /// Names already written. A repeated name gets `_` appended.
     names: Vec<String>,
     result: Result<(), M::Error>,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use metrics::{HistogramFn, Key, SharedString};
 use parking_lot::Mutex;
 
-use super::text::{self, Kind};
+use super::text::{self, MetricType};
 
 /// The upper bounds of durations, in seconds.
 const SECONDS: &[f64] = &[
@@ -53,7 +53,7 @@ impl Histograms {
             if family.series.is_empty() {
                 continue;
             }
-            text::head(out, name, Kind::Histogram, &family.help);
+            text::head(out, name, MetricType::Histogram, &family.help);
             for (labels, buckets) in &family.series {
                 buckets.render(out, name, labels);
             }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::text::{self, Kind};
+use super::text::{self, MetricType};
 
 pub(super) fn render(out: &mut String, started_at: Timestamp) {
     let used = clock_gettime(ClockId::ProcessCPUTime);
@@ -19,39 +19,39 @@ pub(super) fn render(out: &mut String, started_at: Timestamp) {
     };
     show(
         "process_cpu_seconds_total",
-        Kind::Counter,
+        MetricType::Counter,
         "Total user and system CPU time spent in seconds.",
         Some(used.tv_sec as f64 + used.tv_nsec as f64 / 1e9),
     );
     let [size, resident] = memory().map_or([None; 2], |bytes| bytes.map(Some));
     show(
         "process_virtual_memory_bytes",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Virtual memory size in bytes.",
         size,
     );
     show(
         "process_resident_memory_bytes",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Resident memory size in bytes.",
         resident,
     );
     show(
         "process_open_fds",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Number of open file descriptors.",
         open_files(),
     );
-    let most = getrlimit(Resource::Nofile).current;
+    let max = getrlimit(Resource::Nofile).current;
     show(
         "process_max_fds",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Maximum number of open file descriptors.",
-        most.map(|most| most as f64),
+        max.map(|max| max as f64),
     );
     show(
         "process_start_time_seconds",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Start time of the process since the Unix epoch in seconds.",
         Some(started_at.as_millisecond() as f64 / 1e3),
     );
@@ -65,7 +65,7 @@ fn memory() -> Option<[f64; 2]> {
     Some([bytes.next()?? * page, bytes.next()?? * page])
 }
 
-/// The number of open file descriptors, without the one that counting them opens.
+/// The number of open file descriptors, not counting the one that reading them opens.
 fn open_files() -> Option<f64> {
     let count = fs::read_dir("/proc/self/fd").ok()?.count();
     Some(count.saturating_sub(1) as f64)

@@ -1,4 +1,4 @@
-//! The recorder behind the `metrics` facade: counters and gauges are the library's, histograms ours.
+//! The recorder behind the `metrics` facade: counters and gauges of the library, histograms of this crate.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use super::histograms::Histograms;
 
 /// The recorder of the process.
-pub struct Recorder {
+pub struct MetricsRecorder {
     counting: PrometheusRecorder,
     histograms: Arc<Histograms>,
 }
 
-impl Recorder {
+impl MetricsRecorder {
     pub(super) fn new(counting: PrometheusRecorder, histograms: Arc<Histograms>) -> Self {
         Self {
             counting,
@@ -22,7 +22,7 @@ impl Recorder {
     }
 }
 
-impl metrics::Recorder for Recorder {
+impl metrics::Recorder for MetricsRecorder {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
         self.counting.describe_counter(name, unit, help);
     }

@@ -8,13 +8,13 @@ use metrics_exporter_prometheus::formatting::{
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricType {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl MetricType {
     fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -25,7 +25,7 @@ impl Kind {
 }
 
 /// Writes the HELP and TYPE lines of a family.
-pub(super) fn head(out: &mut String, name: &str, kind: Kind, help: &str) {
+pub(super) fn head(out: &mut String, name: &str, kind: MetricType, help: &str) {
     write_help_line(out, name, None, None, help);
     write_type_line(out, name, None, None, kind.as_str());
 }
@@ -33,7 +33,8 @@ pub(super) fn head(out: &mut String, name: &str, kind: Kind, help: &str) {
 /// Renders labels as in a sample.
 pub(super) fn labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let shown = |(key, value)| {
-        let (key, value) = (sanitize_label_key(key), sanitize_label_value(value));
+        let key = sanitize_label_key(key);
+        let value = sanitize_label_value(value);
         format!("{key}=\"{value}\"")
     };
     labels.map(shown).collect::<Vec<_>>().join(",")

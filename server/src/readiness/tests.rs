@@ -30,7 +30,7 @@ async fn small(when_full: FullPolicy) -> Arc<dyn State> {
 }
 
 async fn parts(state: &Arc<dyn State>) -> Vec<Part> {
-    let parts = Parts {
+    let parts = ReadinessParts {
         pipeline: Box::new(|| Part::ready("pipeline")),
         state: state.clone(),
         audit: None,
@@ -82,7 +82,7 @@ async fn a_state_that_is_full_is_named() {
         .reserve(&asked, Duration::from_secs(30))
         .await
         .unwrap();
-    let detail = "full: 2 of 2 keys; what needs a new one is refused";
+    let detail = "full: 2 of 2 keys; actions that need a new key are refused";
     let full = Part::unready("state", detail);
     assert_eq!(parts(&state).await, [full, Part::ready("dead_letters")]);
 }

@@ -1,4 +1,4 @@
-//! The end of the server when something does not end by itself.
+//! Shutdown when a part of the server does not end by itself.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const SILENT: &str = "[audit]\nbackend = \"silent\"\n";
 #[serde(deny_unknown_fields)]
 struct NoOptions {}
 
-/// The factory of a provider that the test has made.
+/// The factory of a provider made by the test.
 struct Made(Arc<RecordingSink>);
 
 #[async_trait]
@@ -54,29 +54,29 @@ struct Running {
     url: String,
     stop: CancellationToken,
     stop_at_once: CancellationToken,
-    life: JoinSet<Ended>,
+    life: JoinSet<ShutdownOutcome>,
 }
 
 impl Running {
-    async fn start(sink: &Arc<RecordingSink>, config: &str) -> Self {
+    async fn start(sink: &Arc<RecordingSink>, options: &str) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let mut adapters = AdapterSet::built_in();
         adapters.sinks.register(Made(sink.clone()));
         adapters.audits.register(Silent);
         let file = tempfile::NamedTempFile::new().unwrap();
-        let config = format!(
-            "[server]\nport = 0\n{config}\n\
+        let text = format!(
+            "[server]\nport = 0\n{options}\n\
              [[providers]]\nname = \"made\"\ntype = \"made\"\n"
         );
-        std::fs::write(file.path(), config).unwrap();
+        std::fs::write(file.path(), text).unwrap();
         let inputs = Inputs {
             path: Some(file.path().to_owned()),
             environment: Vec::new(),
             flags: Vec::new(),
         };
-        let settings = acteon_config::load(&inputs, &adapters.as_known()).unwrap();
+        let config = adapters.load(&inputs).unwrap();
         let (metrics, _) = Metrics::detached();
-        let server = Server::build(settings, metrics).await.unwrap();
+        let server = Server::build(config, metrics).await.unwrap();
         let url = format!("http://{}", server.address().unwrap());
         let (stop, stop_at_once) = (CancellationToken::new(), CancellationToken::new());
         let mut life = JoinSet::new();
@@ -90,7 +90,7 @@ impl Running {
         }
     }
 
-    /// What the server answers to this body, as status and JSON.
+    /// The response to this body, as status and JSON.
     fn post(&self, path: &str, body: &Value) -> impl Future<Output = (u16, Value)> + Send + use<> {
         let client = Client::builder().no_proxy().build().unwrap();
         let request = client.post(format!("{}{path}", self.url)).json(body);
@@ -100,8 +100,8 @@ impl Running {
         }
     }
 
-    /// How it ended, within this time.
-    async fn ended_within(&mut self, limit: Duration) -> Ended {
+    /// The outcome of the shutdown, which must come within this time.
+    async fn ended_within(&mut self, limit: Duration) -> ShutdownOutcome {
         let ended = timeout(limit, self.life.join_next()).await;
         ended.expect("it ends in time").unwrap().unwrap()
     }
@@ -114,7 +114,7 @@ fn action(id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn callers_whose_provider_hangs_are_told_at_the_deadline_and_the_end_is_not_whole() {
+async fn callers_whose_provider_hangs_are_answered_at_the_deadline_and_work_is_cut_off() {
     let sink = RecordingSink::answering(|attempt| match attempt.action.id.as_str() {
         "fine" => Answer::Succeed,
         _ => Answer::Hang,
@@ -141,7 +141,7 @@ async fn callers_whose_provider_hangs_are_told_at_the_deadline_and_the_end_is_no
     assert_eq!(items[1]["error"]["code"], "SHUTTING_DOWN");
     assert_eq!(
         server.ended_within(Duration::from_secs(3)).await,
-        Ended::CutOff
+        ShutdownOutcome::CutOff
     );
 }
 
@@ -154,13 +154,13 @@ async fn an_audit_backend_that_is_away_does_not_keep_the_server_from_ending() {
     server.stop.cancel();
     assert_eq!(
         server.ended_within(Duration::from_secs(5)).await,
-        Ended::CutOff,
+        ShutdownOutcome::CutOff,
         "a record could not be written"
     );
 }
 
 #[tokio::test]
-async fn callers_who_wait_for_a_record_to_be_durable_are_told_at_the_deadline() {
+async fn callers_who_wait_for_a_durable_record_are_answered_at_the_deadline() {
     let sink = RecordingSink::succeeding();
     let config = format!("{A_SECOND}{SILENT}delivery = \"confirmed\"");
     let mut server = Running::start(&sink, &config).await;
@@ -172,7 +172,7 @@ async fn callers_who_wait_for_a_record_to_be_durable_are_told_at_the_deadline() 
     assert_eq!((status, &refusal["code"]), (503, &json!("SHUTTING_DOWN")));
     assert_eq!(
         server.ended_within(Duration::from_secs(5)).await,
-        Ended::CutOff
+        ShutdownOutcome::CutOff
     );
 }
 
@@ -184,12 +184,12 @@ async fn a_second_signal_is_heard_while_records_wait_to_be_written() {
     let (status, _) = server.post("/v1/dispatch", &action("a")).await;
     assert_eq!(status, 200);
     server.stop.cancel();
-    // Nobody listens any more: the front has ended, and only the record is waited for.
+    // The listener is closed, and the server only waits for the record.
     let closed = async { while Client::new().get(&server.url).send().await.is_ok() {} };
     timeout(Duration::from_secs(5), closed).await.unwrap();
     server.stop_at_once.cancel();
     assert_eq!(
         server.ended_within(Duration::from_secs(1)).await,
-        Ended::CutOff
+        ShutdownOutcome::CutOff
     );
 }

@@ -1,5 +1,5 @@
-//! Which addresses a sink may connect to: the public ones, and what the operator allows besides. Names are
-//! resolved elsewhere; here an address is judged.
+//! Decides which addresses a sink may connect to: public ones, and the networks that the operator allows. Names are
+//! resolved elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -16,19 +16,19 @@ pub struct AddressFilter {
 /// An address that may not be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{address} is {what}, which is refused unless allowed: add `allow_cidrs = [\"{network}\"]`"
+    "{address} is {kind}, which is refused unless allowed: add `allow_cidrs = [\"{network}\"]`"
 )]
 pub struct RefusedAddress {
     /// The address.
     pub address: IpAddr,
-    /// What kind of address it is, with its article.
-    pub what: &'static str,
+    /// The kind of address, with an article.
+    pub kind: &'static str,
     /// The network that would have to be allowed.
     pub network: IpNet,
 }
 
 impl AddressFilter {
-    /// A filter that also lets through the networks in `cidrs`, such as `10.0.0.0/8`; `option` is where they stand.
+    /// A filter that also accepts the networks in `cidrs`, such as `10.0.0.0/8`. `option` is the name of their option.
     ///
     /// # Errors
     /// When one of them is not a network.
@@ -47,10 +47,10 @@ impl AddressFilter {
         Ok(Self { allowed })
     }
 
-    /// Says whether `address` may be connected to.
+    /// Checks that a sink may connect to `address`.
     ///
     /// # Errors
-    /// When it is not public and not allowed. An IPv4 address written as an IPv6 one is judged as both.
+    /// When it is neither public nor allowed. An IPv4-mapped IPv6 address is checked as both.
     pub fn check(&self, address: IpAddr) -> Result<(), RefusedAddress> {
         let plain = as_ipv4(address);
         let is_allowed = |ip: &IpAddr| self.allowed.iter().any(|network| network.contains(ip));
@@ -60,19 +60,19 @@ impl AddressFilter {
         let refusing = |ip: IpAddr| NOT_PUBLIC.iter().find(|(network, _)| network.contains(&ip));
         match plain.and_then(refusing).or_else(|| refusing(address)) {
             None => Ok(()),
-            Some((network, what)) => Err(RefusedAddress {
+            Some((network, kind)) => Err(RefusedAddress {
                 address,
-                what,
+                kind,
                 network: *network,
             }),
         }
     }
 
-    /// Those of `addresses` that may be connected to.
+    /// The allowed ones of `addresses`.
     ///
     /// # Errors
-    /// When there are some, but none that may. Of a name with both kinds the IPv4 address is told, since that is
-    /// the one most servers inside listen on.
+    /// When none of them is allowed. If there are IPv4 and IPv6 addresses, the error names an IPv4 address, since most
+    /// internal servers listen on it.
     pub(crate) fn keep(
         &self,
         addresses: Vec<SocketAddr>,
@@ -86,17 +86,17 @@ impl AddressFilter {
                 false
             }
         });
-        let told = refused
+        let reported = refused
             .into_iter()
             .min_by_key(|refusal| refusal.address.is_ipv6());
-        match told {
+        match reported {
             Some(refusal) if kept.is_empty() => Err(refusal),
             _ => Ok(kept),
         }
     }
 }
 
-/// The IPv4 address that an IPv4-mapped IPv6 address stands for.
+/// The IPv4 address inside an IPv4-mapped IPv6 address.
 fn as_ipv4(address: IpAddr) -> Option<IpAddr> {
     match address {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map(IpAddr::V4),
@@ -118,8 +118,8 @@ const fn v6_tail(tail: [u16; 4], prefix: u8) -> IpNet {
     IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, e, f, g, h)), prefix)
 }
 
-/// What the IANA registries of special-purpose addresses do not count as global, and ways to write IPv4 as IPv6,
-/// which would lead around the first half. The narrower network stands before the wider.
+/// The addresses that the IANA registries of special-purpose addresses do not list as global, and the ways to write
+/// IPv4 addresses as IPv6, which would bypass the first half. A narrower network comes before a wider one.
 const NOT_PUBLIC: &[(IpNet, &str)] = &[
     (v4(0, 0, 0, 8), "an unspecified address"),
     (v4(10, 0, 0, 8), "a private address"),

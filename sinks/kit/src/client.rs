@@ -1,5 +1,5 @@
-//! One attempt over HTTP: connections kept open, only to addresses that may be connected to, no redirects, no
-//! proxy, and an answer within the attempt's time. Trying again is the pipeline's.
+//! One attempt over HTTP: with pooled connections, only to allowed addresses, without redirects and proxies, and within
+//! the time of the attempt. Retries are left to the pipeline.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use url::{Host, Url};
 
 use crate::address::AddressFilter;
-use crate::confidence::{self, Confidence};
 use crate::connections::Connections;
 use crate::dial::Dialer;
 use crate::reply::{self, Reply};
 use crate::request_body::RequestBody;
 use crate::resolver::FilteringResolver;
 use crate::retry_after::retry_after;
+use crate::sent_secrets::{self, SentSecrets};
 use crate::status::{self, SuccessCodes};
 use crate::tls::Roots;
 use crate::transport;
@@ -28,48 +28,48 @@ use crate::transport;
 pub const USER_AGENT: &str = concat!("acteon/", env!("CARGO_PKG_VERSION"));
 
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
-/// Shorter than the minute after which most servers close, so that few requests meet a closing connection.
+/// Most servers close idle connections after a minute. A shorter limit here keeps requests off closing connections.
 const IDLE_MAX: Duration = Duration::from_secs(50);
-/// An HTTP/2 connection carries all attempts, so one that is dead must be found before they all time out.
+/// One HTTP/2 connection carries all attempts, so a dead one must be detected before all of them time out.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of an attempt's time is kept back at most, to end before it is cut off.
+/// An attempt ends before the pipeline cuts it off, by a tenth of its time and at most this long.
 const MARGIN_MAX: Duration = Duration::from_secs(1);
 
-/// What a client needs to know.
+/// The options of a client.
 pub struct ClientOptions<'a> {
-    /// Where every request goes.
+    /// The URL of every request.
     pub url: Url,
-    /// Where it may connect to.
+    /// The addresses it may connect to.
     pub filter: AddressFilter,
-    /// Which answers are successes.
+    /// The statuses of a success.
     pub success: SuccessCodes,
-    /// Whom to trust.
+    /// The trusted certificates.
     pub roots: &'a Roots,
 }
 
 /// Sends requests to one URL.
 pub struct HttpClient {
     pooled: reqwest::Client,
-    /// Makes a connection of its own for each request.
+    /// Opens a new connection for each request.
     unpooled: reqwest::Client,
     connections: Connections,
     dialer: Dialer,
     url: Url,
     host: CompactString,
     success: SuccessCodes,
-    confidence: Confidence,
-    /// How long an attempt may go on until it must have its end.
-    patience: Duration,
+    secrets: SentSecrets,
+    /// The time limit of one attempt.
+    attempt_timeout: Duration,
     clock: Clock,
 }
 
 /// Reads the option `option` as a URL to send to.
 ///
 /// # Errors
-/// When it is not an `http` or `https` URL, or holds a user and password. The message does not repeat the URL.
+/// When it is not an `http` or `https` URL, or contains a user and password. The message does not repeat the URL.
 pub fn parse_url(option: &str, text: &str) -> Result<Url, BuildError> {
-    let wrong = |what: &str| Err(BuildError::at(option, what));
+    let wrong = |why: &str| Err(BuildError::at(option, why));
     let mut url = match Url::parse(text.trim()) {
         Ok(url) => url,
         Err(error) => return wrong(&format!("not a URL: {error}")),
@@ -78,24 +78,26 @@ pub fn parse_url(option: &str, text: &str) -> Result<Url, BuildError> {
         return wrong("the scheme must be `http` or `https`");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return wrong("a URL holds no user and password; use the options made for credentials");
+        return wrong(
+            "the URL must not contain a user and password; use the options for credentials",
+        );
     }
     url.set_fragment(None);
     Ok(url)
 }
 
 impl HttpClient {
-    /// A client for one sink. Touches nothing outside but the system's root certificates.
+    /// A client for one sink. It does not connect; it reads the system's root certificates.
     ///
     /// # Errors
-    /// When the URL names an address that may not be connected to, or TLS cannot be used.
+    /// When the URL contains an address that is not allowed, or TLS cannot be used.
     pub fn new(options: ClientOptions<'_>, context: &SinkContext) -> Result<Self, BuildError> {
         check_literal(&options.url, &options.filter)?;
         let tls = options.roots.config(&options.url)?;
         Self::with_tls(options, context, &tls)
     }
 
-    /// A client that trusts whom `tls` says.
+    /// A client with this TLS configuration.
     pub(crate) fn with_tls(
         options: ClientOptions<'_>,
         context: &SinkContext,
@@ -104,7 +106,7 @@ impl HttpClient {
         let dialer = Dialer {
             resolver: FilteringResolver::new(options.filter),
             tls: Arc::new(tls.clone()),
-            patience: context.timeout.min(CONNECT_TIMEOUT_MAX),
+            connect_timeout: context.timeout.min(CONNECT_TIMEOUT_MAX),
         };
         let builder = || {
             reqwest::Client::builder()
@@ -112,7 +114,7 @@ impl HttpClient {
                 .dns_resolver(dialer.resolver.clone())
                 .redirect(Policy::none())
                 .no_proxy()
-                .connect_timeout(dialer.patience)
+                .connect_timeout(dialer.connect_timeout)
                 .http2_keep_alive_interval(PING_INTERVAL)
                 .http2_keep_alive_timeout(PING_TIMEOUT)
         };
@@ -130,35 +132,35 @@ impl HttpClient {
             connections,
             dialer,
             host: host(&options.url),
-            confidence: Confidence::of(&options.url),
+            secrets: SentSecrets::of(&options.url),
             url: options.url,
             success: options.success,
-            patience: context.timeout - MARGIN_MAX.min(context.timeout / 10),
+            attempt_timeout: context.timeout - MARGIN_MAX.min(context.timeout / 10),
             clock: Clock::system(),
         })
     }
 
-    /// Connects to the URL's host, sends nothing, and says whom it reached.
+    /// Connects to the URL's host and sends nothing. Returns a description of the connection.
     ///
     /// # Errors
-    /// Why it cannot be reached.
+    /// When the host cannot be reached, with the reason.
     pub async fn dial(&self) -> Result<String, BuildError> {
         self.dialer.dial(&self.url, &self.host).await
     }
 
-    /// Sends one request, and once more when its connection had answered others before and broke without an answer to it.
-    /// Dropping the future closes its connection, unless others share it.
+    /// Sends one request. If it used a connection that had delivered answers before, and the connection broke without
+    /// an answer, the request is sent once more. Dropping the future closes the connection unless others share it.
     ///
     /// # Errors
-    /// As the table of statuses says, and for every way in which no answer comes.
+    /// For each status that is not a success, and whenever no answer arrives.
     pub async fn send(
         &self,
         method: Method,
         headers: HeaderMap,
         body: RequestBody,
     ) -> Result<Reply, SinkError> {
-        let deadline = Instant::now() + self.patience;
-        let secrets = confidence::sensitive(&headers);
+        let deadline = Instant::now() + self.attempt_timeout;
+        let sensitive = sent_secrets::sensitive(&headers);
         let request = |headers| {
             let mut request = reqwest::Request::new(method.clone(), self.url.clone());
             *request.headers_mut() = headers;
@@ -178,22 +180,22 @@ impl HttpClient {
             Ok(answer) if self.success.contains(answer.status()) => {
                 Ok(Reply::read(answer, deadline).await)
             }
-            Ok(answer) => Err(self.refused(answer, &secrets, deadline).await),
+            Ok(answer) => Err(self.refused(answer, &sensitive, deadline).await),
         }
     }
 
     async fn refused(
         &self,
         answer: reqwest::Response,
-        secrets: &[HeaderValue],
+        sensitive: &[HeaderValue],
         deadline: Instant,
     ) -> SinkError {
         let status = answer.status();
         let wait = retry_after(answer.headers(), || self.now());
-        let said = reply::refusal(answer, deadline).await;
+        let body = reply::refusal(answer, deadline).await;
         let failure = status::failure(status, &self.host).refused(ProviderRefusal {
             status: Some(status.as_u16()),
-            body: self.confidence.kept(secrets, said),
+            body: self.secrets.redact(sensitive, body),
         });
         match wait {
             Some(wait) => failure.after(wait),
@@ -208,10 +210,10 @@ impl HttpClient {
 }
 
 fn unusable(error: reqwest::Error) -> BuildError {
-    BuildError::new("the HTTP client could not be built").with_source(error)
+    BuildError::new("the HTTP client could not be created").with_source(error)
 }
 
-/// The HTTP library asks its resolver about names only, so an address written in the URL is judged here.
+/// The HTTP library calls its resolver for names only, so an address in the URL is checked here.
 fn check_literal(url: &Url, filter: &AddressFilter) -> Result<(), BuildError> {
     let checked = match url.host() {
         Some(Host::Ipv4(address)) => filter.check(address.into()),
@@ -221,7 +223,7 @@ fn check_literal(url: &Url, filter: &AddressFilter) -> Result<(), BuildError> {
     checked.map_err(|refused| BuildError::at("url", refused.to_string()))
 }
 
-/// Host and port: all of a URL that messages may show.
+/// Host and port: the only part of a URL that messages may contain.
 fn host(url: &Url) -> CompactString {
     let host = url.host_str().unwrap_or_default();
     match url.port() {

@@ -1,7 +1,7 @@
-//! Tells a connection that its server closed while it was idle from one that broke under a request: many servers close
-//! without saying so, and a request that is sent at that moment is answered by nobody. Whether the server had read it cannot
-//! be known for sure. It is sent once more all the same, on a new connection and under the same idempotency key, as Go's HTTP
-//! client does: otherwise a server that closes early would seem to fail.
+//! Distinguishes a connection that its server closed while idle from one that broke during a request. Many servers
+//! close connections silently, and a request sent at that moment gets no answer. The client cannot know whether the
+//! server has read it, but sends it once more, on a new connection and under the same idempotency key, as Go's HTTP
+//! client does. Otherwise a server that closes early would seem to fail.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use crate::transport::{find, find_io};
 
-/// Which of the connections of one client have brought an answer. A bit for each port of this end.
+/// The connections of one client that have delivered an answer: one bit per local port.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<[AtomicU64]>);
 
@@ -29,39 +29,39 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// It has brought an answer.
+    /// Marks a connection that has delivered an answer.
     pub(crate) fn answered(&self, answer: &reqwest::Response) {
         if let Some(info) = answer.extensions().get::<HttpInfo>() {
-            let (word, bit) = self.place(info.local_addr());
+            let (word, bit) = self.bit_of(info.local_addr());
             if word.load(Relaxed) & bit == 0 {
                 word.fetch_or(bit, Relaxed);
             }
         }
     }
 
-    /// True when `error` is the end of a connection that has brought an answer before, and none to this request.
+    /// True if a connection that had delivered answers ended without one to this request.
     pub(crate) fn broke_unused(&self, error: &reqwest::Error) -> bool {
         let connected = find::<ClientError>(error).and_then(ClientError::connect_info);
-        // HTTP/2 has a frame that tells which requests were not looked at; the client acts by it.
+        // In HTTP/2 a frame names the requests that were not processed, and the client resends them.
         let connected = connected.filter(|connected| !connected.is_negotiated_h2());
         let Some(local) = connected.and_then(local_address) else {
             return false;
         };
-        let (word, bit) = self.place(local);
+        let (word, bit) = self.bit_of(local);
         word.load(Relaxed) & bit != 0 && is_an_end(error)
     }
 
-    /// It is new.
-    fn begun(&self, connected: &Connected) {
+    /// Unmarks a new connection: its port may have belonged to another one.
+    fn opened(&self, connected: &Connected) {
         if let Some(local) = local_address(connected) {
-            let (word, bit) = self.place(local);
+            let (word, bit) = self.bit_of(local);
             word.fetch_and(!bit, Relaxed);
         }
     }
 
-    fn place(&self, local: SocketAddr) -> (&AtomicU64, u64) {
-        let (word, bit) = (local.port() / 64, local.port() % 64);
-        (&self.0[usize::from(word)], 1 << bit)
+    fn bit_of(&self, local: SocketAddr) -> (&AtomicU64, u64) {
+        let port = local.port();
+        (&self.0[usize::from(port / 64)], 1 << (port % 64))
     }
 }
 
@@ -71,7 +71,7 @@ fn local_address(connected: &Connected) -> Option<SocketAddr> {
     extras.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
-/// The connection ended where an answer was to begin.
+/// True if the connection ended before the answer.
 fn is_an_end(error: &reqwest::Error) -> bool {
     let incomplete = find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message);
     incomplete
@@ -86,26 +86,26 @@ fn is_an_end(error: &reqwest::Error) -> bool {
         )
 }
 
-/// Has new connections noted.
+/// Tracks new connections.
 impl<S> Layer<S> for Connections {
-    type Service = Noting<S>;
+    type Service = TrackingConnector<S>;
 
-    fn layer(&self, connector: S) -> Noting<S> {
-        Noting {
+    fn layer(&self, connector: S) -> TrackingConnector<S> {
+        TrackingConnector {
             connector,
             connections: self.clone(),
         }
     }
 }
 
-/// A connector whose connections are noted.
+/// A connector whose new connections are tracked.
 #[derive(Clone)]
-pub(crate) struct Noting<S> {
+pub(crate) struct TrackingConnector<S> {
     connector: S,
     connections: Connections,
 }
 
-impl<S, To> Service<To> for Noting<S>
+impl<S, To> Service<To> for TrackingConnector<S>
 where
     S: Service<To, Response: Connection, Future: Send + 'static>,
 {
@@ -118,10 +118,11 @@ where
     }
 
     fn call(&mut self, to: To) -> Self::Future {
-        let (connecting, connections) = (self.connector.call(to), self.connections.clone());
+        let connecting = self.connector.call(to);
+        let connections = self.connections.clone();
         Box::pin(async move {
             let connection = connecting.await?;
-            connections.begun(&connection.connected());
+            connections.opened(&connection.connected());
             Ok(connection)
         })
     }

@@ -1,5 +1,5 @@
-//! What every HTTP sink must do, as plain functions over a [`Harness`]: an adapter writes a harness and one line,
-//! `acteon_sinks_kit::http_sink_contract!(MyHarness);`, which makes a test of each clause.
+//! The contract of HTTP sinks, as plain functions over a [`Harness`]. An adapter writes a harness and one line,
+//! `acteon_sinks_kit::http_sink_contract!(MyHarness);`, which generates one test per clause.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,33 +17,35 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 mod closing;
+mod closing_receiver;
 mod receiver;
 mod refusals;
 
 pub use closing::*;
-pub use receiver::{Answer, Received, Receiver};
+pub use closing_receiver::ClosingReceiver;
+pub use receiver::{CannedResponse, Received, Receiver};
 pub use refusals::*;
 
-/// What a clause must know about the sink.
+/// Supplied by an adapter to run the contract.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// Builds the sink, with every credential it can have, so that it sends to `url` on 127.0.0.1.
+    /// Builds the sink with every credential it supports, so that it sends to `url` on 127.0.0.1.
     async fn sink(&self, url: &str, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError>;
 
     /// An action that the sink can deliver.
     fn action(&self) -> Action;
 
-    /// The body of a 200 that means the provider took the action.
+    /// The body of a 200 by which the provider accepts the action.
     fn accepted(&self) -> &'static str;
 
-    /// The credentials given to the sink. They must never show.
+    /// The credentials of the sink. They must never appear in messages.
     fn secrets(&self) -> &'static [&'static str];
 
-    /// Where the idempotency key stands in a request; `None` if the provider has no place for one.
+    /// The idempotency key of a request; `None` if the provider has no field for one.
     fn idempotency_key(&self, request: &Received) -> Option<String>;
 }
 
-/// Makes a test of every clause for the harness given, by its name.
+/// Generates one test per clause, each under the name of the clause.
 #[macro_export]
 macro_rules! http_sink_contract {
     ($harness:expr) => {
@@ -76,10 +78,10 @@ macro_rules! http_sink_contract {
     };
 }
 
-/// How long a clause waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The time of an attempt that is meant to run out of it.
-const SHORT: Duration = Duration::from_secs(2);
+/// How long a clause waits for something that must happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The time limit of an attempt that is meant to exceed it.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEY: &str = "0198c0de-0000-7000-8000-00000000000a";
 
 /// A sink under test, its receiver, and the action it delivers.
@@ -90,13 +92,13 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(harness: &dyn Harness, answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self::with_timeout(harness, answers, PATIENCE).await
+    async fn set(harness: &dyn Harness, answers: impl IntoIterator<Item = CannedResponse>) -> Self {
+        Self::with_timeout(harness, answers, TIMEOUT).await
     }
 
     async fn with_timeout(
         harness: &dyn Harness,
-        answers: impl IntoIterator<Item = Answer>,
+        answers: impl IntoIterator<Item = CannedResponse>,
         limit: Duration,
     ) -> Self {
         let receiver = Receiver::start(answers).await;
@@ -124,7 +126,7 @@ async fn deliver(
         idempotency_key: KEY,
         number,
     };
-    timeout(PATIENCE, sink.deliver(attempt)).await.unwrap()
+    timeout(TIMEOUT, sink.deliver(attempt)).await.unwrap()
 }
 
 fn context(limit: Duration) -> SinkContext {
@@ -136,11 +138,11 @@ fn context(limit: Duration) -> SinkContext {
     }
 }
 
-fn accepted(harness: &dyn Harness) -> Answer {
-    Answer::of(200).body(harness.accepted())
+fn accepted(harness: &dyn Harness) -> CannedResponse {
+    CannedResponse::of(200).body(harness.accepted())
 }
 
-/// 2xx is a success, and what clients see of it is an object.
+/// 2xx is a success, and clients see its body as an object.
 pub async fn an_answer_of_2xx_is_a_success_whose_body_is_an_object(harness: &dyn Harness) {
     let stage = Stage::set(harness, [accepted(harness)]).await;
     let response = stage.deliver(1).await.unwrap();
@@ -149,11 +151,11 @@ pub async fn an_answer_of_2xx_is_a_success_whose_body_is_an_object(harness: &dyn
     assert_eq!(stage.receiver.received().len(), 1);
 }
 
-/// A redirect is a failure for good, and nothing goes where it points.
+/// A redirect is a permanent failure, and no request goes to its target.
 pub async fn redirects_are_not_followed(harness: &dyn Harness) {
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = Receiver::start([accepted(harness)]).await;
-        let answer = Answer::of(status).header("location", &elsewhere.url());
+        let answer = CannedResponse::of(status).header("location", &elsewhere.url());
         let stage = Stage::set(harness, [answer]).await;
         let error = stage.deliver(1).await.unwrap_err();
         assert!(!error.is_retryable(), "{status}");
@@ -162,17 +164,17 @@ pub async fn redirects_are_not_followed(harness: &dyn Harness) {
     }
 }
 
-/// A second delivery would be worse than an answer with a note.
+/// A second delivery would be worse than a missing body.
 pub async fn a_success_whose_body_cannot_be_read_stays_a_success(harness: &dyn Harness) {
     for answer in [
-        Answer::broken_body(200),
-        Answer::long_body(200),
-        Answer::hung_body(200),
+        CannedResponse::broken_body(200),
+        CannedResponse::long_body(200),
+        CannedResponse::hung_body(200),
     ] {
-        let stage = Stage::with_timeout(harness, [answer], SHORT).await;
-        let response = timeout(SHORT, stage.deliver(1)).await;
+        let stage = Stage::with_timeout(harness, [answer], SHORT_TIMEOUT).await;
+        let response = timeout(SHORT_TIMEOUT, stage.deliver(1)).await;
         let response = response
-            .expect("an end before the attempt is cut off")
+            .expect("the attempt ends before it is cut off")
             .unwrap();
         assert_eq!(response.status.as_str(), "success");
         assert!(
@@ -183,11 +185,15 @@ pub async fn a_success_whose_body_cannot_be_read_stays_a_success(harness: &dyn H
     }
 }
 
-/// Where the provider has a place for it.
+/// If the provider has a field for it.
 pub async fn every_attempt_carries_the_same_idempotency_key(harness: &dyn Harness) {
     let stage = Stage::set(
         harness,
-        [Answer::of(503), Answer::of(503), accepted(harness)],
+        [
+            CannedResponse::of(503),
+            CannedResponse::of(503),
+            accepted(harness),
+        ],
     )
     .await;
     assert!(stage.deliver(1).await.is_err());
@@ -205,24 +211,24 @@ pub async fn every_attempt_carries_the_same_idempotency_key(harness: &dyn Harnes
     }
 }
 
-/// The provider sees that nobody waits any more.
+/// So the provider sees that the answer is not needed.
 pub async fn a_given_up_attempt_closes_its_connection(harness: &dyn Harness) {
-    let stage = Stage::set(harness, [Answer::Hang]).await;
+    let stage = Stage::set(harness, [CannedResponse::Hang]).await;
     {
         let attempt = stage.deliver(1);
         tokio::pin!(attempt);
         tokio::select! {
-            _ = &mut attempt => panic!("an answer from a server that hangs"),
+            _ = &mut attempt => panic!("the attempt ended although the server hangs"),
             () = stage.receiver.received_one() => {}
         }
     }
-    let closed = timeout(PATIENCE, stage.receiver.hung_up()).await;
+    let closed = timeout(TIMEOUT, stage.receiver.hung_up()).await;
     assert!(closed.is_ok(), "the connection stayed open");
 }
 
-/// Connections are kept, after refusals too.
+/// Connections are kept open, also after refusals.
 pub async fn attempts_one_after_another_share_a_connection(harness: &dyn Harness) {
-    let refusal = || Answer::of(503).body("{\"why\": \"busy\"}");
+    let refusal = || CannedResponse::of(503).body("{\"why\": \"busy\"}");
     let answers = [refusal(), accepted(harness), refusal(), accepted(harness)];
     let stage = Stage::set(harness, answers).await;
     for number in 1..=4 {
@@ -246,7 +252,7 @@ fn show(error: &SinkError, shown: &mut String) {
     }
 }
 
-/// The caller of Acteon is not the one they are for.
+/// They are not meant for the caller of Acteon.
 pub async fn credentials_of_the_provider_are_left_out_of_the_answer(harness: &dyn Harness) {
     let answer = accepted(harness)
         .header("set-cookie", "sid=1")

@@ -1,5 +1,5 @@
-//! Connecting without a request: whether a URL's host can be reached as an attempt would reach it. The name is resolved,
-//! the addresses are judged, and TLS is agreed upon. Nothing is sent beyond that.
+//! Connects without sending a request, to check that an attempt could reach a URL's host: resolves the name, checks the
+//! addresses, and performs the TLS handshake.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,19 +15,18 @@ use url::{Host, Url};
 
 use crate::resolver::FilteringResolver;
 
-/// How a URL is connected to.
+/// Connects to the host of a URL.
 pub(crate) struct Dialer {
     pub(crate) resolver: FilteringResolver,
     pub(crate) tls: Arc<rustls::ClientConfig>,
-    /// For one address.
-    pub(crate) patience: Duration,
+    /// The time limit for one address.
+    pub(crate) connect_timeout: Duration,
 }
 
 impl Dialer {
-    /// Connects, and says whom it reached; `host` is what messages may show of `url`.
+    /// Connects, and describes the connection. `host` is the part of `url` that messages may contain.
     pub(crate) async fn dial(&self, url: &Url, host: &str) -> Result<String, BuildError> {
-        let wrong =
-            |what: String| BuildError::at("url", format!("{host} cannot be reached: {what}"));
+        let wrong = |why: String| BuildError::at("url", format!("{host} cannot be reached: {why}"));
         let addresses = self.addresses(url).await.map_err(wrong)?;
         let mut refusal = "it has no address".to_owned();
         for address in addresses {
@@ -58,15 +57,17 @@ impl Dialer {
 
     async fn connect(&self, url: &Url, address: SocketAddr) -> io::Result<&'static str> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
-        let connected = timeout(self.patience, TcpStream::connect(address)).await;
+        let connected = timeout(self.connect_timeout, TcpStream::connect(address)).await;
         let stream = connected.map_err(late)??;
         if url.scheme() == "http" {
             return Ok("without TLS");
         }
         let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let agreed = TlsConnector::from(self.tls.clone()).connect(name, stream);
-        timeout(self.patience, agreed).await.map_err(late)??;
+        let handshake = TlsConnector::from(self.tls.clone()).connect(name, stream);
+        timeout(self.connect_timeout, handshake)
+            .await
+            .map_err(late)??;
         Ok("over TLS")
     }
 }

@@ -1,15 +1,15 @@
-//! Headers on their way out and back in: an id as a header value, and which of a provider's headers may be shown.
+//! Encodes ids as header values, and selects the headers of a provider that may be shown.
 
 use compact_str::CompactString;
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
 
-/// How many of a provider's headers are kept.
+/// The maximum number of a provider's headers kept.
 const HEADERS_MAX: usize = 32;
-/// How long a header's value may be to be kept, in bytes.
+/// Longer header values are dropped.
 const VALUE_BYTES_MAX: usize = 1024;
 
-/// Parts of names whose values are credentials, or may be.
+/// Parts of the names of headers that may contain credentials.
 const SECRET_PARTS: &[&str] = &[
     "auth",
     "cookie",
@@ -21,7 +21,7 @@ const SECRET_PARTS: &[&str] = &[
     "token",
     "signature",
 ];
-/// Headers about the connection, which say nothing about the answer.
+/// Headers about the connection, not about the answer.
 const OF_THE_CONNECTION: &[&str] = &[
     "connection",
     "keep-alive",
@@ -32,8 +32,8 @@ const OF_THE_CONNECTION: &[&str] = &[
     "upgrade",
 ];
 
-/// `text` as a header value. Printable ASCII stays as it is; every other byte, the space and `%` are
-/// percent-encoded, so that two texts never become one.
+/// `text` as a header value. Printable ASCII is kept. The space, `%` and all other bytes are percent-encoded, so that
+/// different texts give different values.
 pub fn header_text(text: &str) -> HeaderValue {
     let is_plain = |b: u8| b.is_ascii_graphic() && b != b'%';
     if text.bytes().all(is_plain)
@@ -47,14 +47,15 @@ pub fn header_text(text: &str) -> HeaderValue {
         if is_plain(byte) {
             encoded.push(byte);
         } else {
-            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            let high = usize::from(byte >> 4);
+            let low = usize::from(byte & 15);
             encoded.extend([b'%', HEX[high], HEX[low]]);
         }
     }
     HeaderValue::from_maybe_shared(encoded).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What of a provider's headers may be shown: text, bounded in number and length, without credentials. Values of
+/// The headers of a provider that may be shown: text, bounded in number and length, without credentials. Values under
 /// one name are joined by commas.
 pub(crate) fn shown(headers: &HeaderMap) -> Vec<(CompactString, CompactString)> {
     let mut shown = Vec::with_capacity(headers.keys_len().min(HEADERS_MAX));

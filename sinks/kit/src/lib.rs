@@ -1,12 +1,12 @@
-//! What every HTTP sink needs: a client that connects only where it may, one table of what a status means, bodies
-//! read with a bound, and messages that hold no secrets. What to send, and with which headers, is each sink's.
+//! The common parts of all HTTP sinks: a client that connects only to allowed addresses, a table of what each status
+//! means, bounded reading of bodies, and messages without secrets. Each sink decides what to send, and with which
+//! headers.
 //!
-//! The clauses that every HTTP sink must pass stand in [`contract`], behind the feature of that name.
+//! The clauses that every HTTP sink must pass are in [`contract`], behind the feature of that name.
 #![deny(missing_docs)]
 
 mod address;
 mod client;
-mod confidence;
 mod connections;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -16,6 +16,7 @@ mod reply;
 mod request_body;
 mod resolver;
 mod retry_after;
+mod sent_secrets;
 mod status;
 mod tls;
 mod transport;
@@ -24,7 +25,7 @@ mod wire;
 pub use address::{AddressFilter, RefusedAddress};
 pub use client::{ClientOptions, HttpClient, USER_AGENT, parse_url};
 pub use headers::header_text;
-pub use reply::{BODY_BYTES_MAX, Reply, Unread};
+pub use reply::{BODY_BYTES_MAX, BodyError, Reply};
 pub use request_body::RequestBody;
 pub use status::SuccessCodes;
 pub use tls::Roots;

@@ -1,5 +1,5 @@
-//! A provider's answer that counts as a success: reading its body within a bound, and giving it the shape that
-//! clients see. A body that cannot be read takes nothing away from the success.
+//! A provider's successful answer: reads its body up to a bound, and converts it to the form that clients see. An
+//! answer whose body cannot be read is still a success.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::headers;
 
-/// How much of a provider's body is read.
+/// The maximum length of a provider's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
-/// How much of a refusal's body is read, and for how long.
+/// How much of a refusal's body is read at most, and for how long.
 pub(crate) const REFUSAL_BYTES_MAX: usize = 64 << 10;
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A success.
+/// A successful answer.
 #[derive(Debug)]
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
-    /// All its headers; not to be shown as they are.
+    /// All its headers. They may contain credentials.
     pub headers: HeaderMap,
-    /// Its body, as far as it could be read.
-    pub body: Result<Bytes, Unread>,
+    /// Its body, or why it could not be read.
+    pub body: Result<Bytes, BodyError>,
 }
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unread {
+pub enum BodyError {
     /// Longer than [`BODY_BYTES_MAX`].
     #[error("it is longer than {BODY_BYTES_MAX} bytes")]
     TooLong,
     /// The connection broke before its end.
     #[error("the connection broke")]
     Broken,
-    /// It did not end before the attempt's time was over.
+    /// It did not end within the time of the attempt.
     #[error("it did not end in time")]
     TooSlow,
 }
@@ -57,13 +57,13 @@ impl Reply {
         }
     }
 
-    /// The answer as clients see it. The body is always an object within the bounds of payloads: a JSON object as it is,
-    /// other JSON as `{"body": ...}`, text as `{"text": ...}`, nothing as `{}`, what could not be read as `{"note": ...}`.
-    /// What looks like JSON and is none that everybody can read is text with a note.
+    /// The answer as clients see it. The body is always an object within the bounds of payloads: a JSON object
+    /// unchanged, other JSON as `{"body": ...}`, text as `{"text": ...}`, an empty body as `{}`, an unreadable body as
+    /// `{"note": ...}`. Text that looks like JSON, but is not JSON that every client can parse, gets a note.
     pub fn into_response(self) -> ProviderResponse {
         let body = match &self.body {
             Ok(body) => object(body),
-            Err(why) => Note::of(*why),
+            Err(error) => Note::of(*error),
         };
         ProviderResponse {
             status: ResponseStatus::Success,
@@ -73,47 +73,47 @@ impl Reply {
     }
 }
 
-/// What a refusal says, as far as it comes. One that is read to its end leaves a connection that can be used again.
+/// The body of a refusal, as far as it arrives. If it is read to its end, the connection can be reused.
 pub(crate) async fn refusal(mut response: reqwest::Response, deadline: Instant) -> Bytes {
-    let deadline = deadline.min(Instant::now() + REFUSAL_PATIENCE);
-    let mut said = Bytes::new();
-    while said.len() < REFUSAL_BYTES_MAX
+    let deadline = deadline.min(Instant::now() + REFUSAL_TIMEOUT);
+    let mut body = Bytes::new();
+    while body.len() < REFUSAL_BYTES_MAX
         && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
     {
-        said = joined(said, chunk);
+        body = joined(body, chunk);
     }
-    said.truncate(REFUSAL_BYTES_MAX);
-    said
+    body.truncate(REFUSAL_BYTES_MAX);
+    body
 }
 
 async fn read_until(
     response: &mut reqwest::Response,
     deadline: Instant,
     bytes_max: usize,
-) -> Result<Bytes, Unread> {
+) -> Result<Bytes, BodyError> {
     let reading = read(response, bytes_max);
     timeout_at(deadline, reading)
         .await
-        .unwrap_or(Err(Unread::TooSlow))
+        .unwrap_or(Err(BodyError::TooSlow))
 }
 
-/// A body that comes in one piece is not copied.
-async fn read(response: &mut reqwest::Response, bytes_max: usize) -> Result<Bytes, Unread> {
+/// A body in one chunk is not copied.
+async fn read(response: &mut reqwest::Response, bytes_max: usize) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or_default();
     if announced > bytes_max as u64 {
-        return Err(Unread::TooLong);
+        return Err(BodyError::TooLong);
     }
     let mut read = Bytes::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Unread::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(|_| BodyError::Broken)? {
         if read.len() + chunk.len() > bytes_max {
-            return Err(Unread::TooLong);
+            return Err(BodyError::TooLong);
         }
         read = joined(read, chunk);
     }
     Ok(read)
 }
 
-/// Takes the buffer over when nobody else holds it, so a long body grows in place.
+/// Reuses the buffer unless it is shared, so that a long body grows in place.
 fn joined(read: Bytes, chunk: Bytes) -> Bytes {
     if read.is_empty() {
         return chunk;
@@ -132,7 +132,7 @@ fn object(body: &[u8]) -> Arc<RawValue> {
     };
     let levels_max = match first {
         b'{' => Payload::DEPTH_MAX,
-        // It goes into an object.
+        // It is wrapped in an object.
         _ => Payload::DEPTH_MAX - 1,
     };
     let json = strict_json(body, levels_max).and_then(|json| serde_json::from_str(json).ok());
@@ -146,16 +146,16 @@ fn object(body: &[u8]) -> Arc<RawValue> {
     }
 }
 
-/// Escapes make a text longer.
+/// Escaping may make a text too long.
 fn within_bounds(body: Arc<RawValue>) -> Arc<RawValue> {
     match body.get().len() > BODY_BYTES_MAX {
-        true => Note::of(Unread::TooLong),
+        true => Note::of(BodyError::TooLong),
         false => body,
     }
 }
 
-const NOT_STRICT: &str = "accepted, but the answer's body is not JSON of at most 64 levels, with whole surrogate pairs and \
-                          numbers in the range of a double";
+const NOT_STRICT: &str = "accepted, but the body of the answer is not JSON of at most 64 levels, with complete surrogate \
+                          pairs and numbers in the range of a double";
 
 #[derive(Serialize)]
 struct Wrapped<'a> {
@@ -175,14 +175,14 @@ struct Note {
 }
 
 impl Note {
-    fn of(why: Unread) -> Arc<RawValue> {
+    fn of(error: BodyError) -> Arc<RawValue> {
         raw(&Self {
-            note: format!("accepted, but the answer's body could not be read: {why}"),
+            note: format!("accepted, but the body of the answer could not be read: {error}"),
         })
     }
 }
 
-/// `value` is one of the objects above, which always serialize.
+/// The objects above always serialize.
 fn raw(value: &impl Serialize) -> Arc<RawValue> {
     to_raw_value(value).map_or_else(|_| RawValue::NULL.to_owned().into(), Into::into)
 }
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    fn shown(body: Result<&[u8], Unread>) -> String {
+    fn shown(body: Result<&[u8], BodyError>) -> String {
         let reply = Reply {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_not_everybody_can_read_is_shown_as_text_with_a_note() {
+    fn a_body_that_some_clients_cannot_parse_is_shown_as_text_with_a_note() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         let deep_object = format!("{}1{}", "{\"a\":".repeat(65), "}".repeat(65));
         for body in [
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_body_that_could_not_be_read_leaves_a_note() {
-        for why in [Unread::Broken, Unread::TooLong, Unread::TooSlow] {
+        for why in [BodyError::Broken, BodyError::TooLong, BodyError::TooSlow] {
             let body = shown(Err(why));
             assert!(body.starts_with(r#"{"note":"accepted, but"#), "{body}");
         }

@@ -1,5 +1,5 @@
-//! The body of a request. A long payload goes out of the memory it is in: a copy for each attempt would double what is in
-//! flight.
+//! The body of a request. A long payload is sent from where it is in memory: a copy per attempt would double the memory
+//! in flight.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Parts that are sent one after the other.
+/// Parts, sent one after another.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBody {
     parts: VecDeque<Bytes>,
 }
 
 impl RequestBody {
-    /// Adds a part behind those that are there.
+    /// Appends a part.
     pub fn push(&mut self, part: impl Into<Bytes>) {
         let part = part.into();
         if !part.is_empty() {

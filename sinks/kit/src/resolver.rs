@@ -1,5 +1,5 @@
-//! From a name to addresses that may be connected to. The connection is made to exactly these, so a name that
-//! means another address a moment later changes nothing.
+//! Resolves a name to allowed addresses. The connection goes to exactly these, so a name that resolves to another
+//! address a moment later changes nothing.
 
 use std::error::Error;
 use std::io;
@@ -12,10 +12,10 @@ use tokio::task::spawn_blocking;
 
 use crate::address::AddressFilter;
 
-/// How many lookups of one sink run side by side: a name server that hangs must not hold all blocking threads.
+/// The maximum number of concurrent lookups of one sink: a name server that hangs must not occupy all blocking threads.
 const LOOKUPS_MAX: usize = 8;
 
-/// Asks the system and keeps what the filter lets through.
+/// Asks the system, and keeps the addresses that the filter allows.
 #[derive(Clone)]
 pub(crate) struct FilteringResolver {
     filter: Arc<AddressFilter>,
@@ -32,13 +32,13 @@ impl FilteringResolver {
 }
 
 impl FilteringResolver {
-    /// The addresses of a name that may be connected to, without a port; at least one.
+    /// The allowed addresses of a name, without a port; at least one.
     pub(crate) async fn addresses(
         &self,
         name: String,
     ) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
         let permit = self.lookups.clone().acquire_owned().await?;
-        // The thread goes on when the attempt is given up, so the permit stays with the thread.
+        // The thread continues when the attempt is dropped, so it holds the permit.
         let lookup = spawn_blocking(move || {
             let _permit = permit;
             (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter)

@@ -1,12 +1,12 @@
-//! `Retry-After`, in both its forms: seconds, or a date. However long it is, it is passed on.
+//! Reads `Retry-After` in both its forms, seconds or a date. The wait is passed on, however long it is.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// How long the provider asks to wait. A date is taken against the answer's own `Date`, so that clocks which
-/// disagree do not matter; `now` is for an answer without one. A date in the past means no wait.
+/// How long the provider asks to wait. A date is compared with the `Date` of the same answer, so that the clocks need
+/// not agree; `now` replaces a missing `Date`. A date in the past means no wait.
 pub(crate) fn retry_after(
     headers: &HeaderMap,
     now: impl FnOnce() -> SystemTime,
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_left_out() {
+    fn other_values_are_ignored() {
         for value in ["", "soon", "-5", "1.5", "+3", "5 minutes"] {
             assert_eq!(wait(value), None, "{value}");
         }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_taken_against_the_providers_own_clock() {
+    fn a_date_is_compared_with_the_clock_of_the_provider() {
         let mut headers = HeaderMap::new();
         headers.insert(DATE, "Thu, 01 Jan 2026 09:00:00 GMT".parse().unwrap());
         headers.insert(

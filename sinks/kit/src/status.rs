@@ -1,21 +1,21 @@
-//! The one table of what a provider's status means: pass by itself, this action's fault, or the provider's. When to try
-//! again is the pipeline's.
+//! The one table of what a provider's status means: a transient failure, a fault of this action, or a fault of the
+//! provider. The pipeline decides when to try again.
 
 use acteon_core::{BuildError, FailureCode, SinkError};
 use http::StatusCode;
 
-/// Which statuses mean that the provider took the action: every 2xx, unless the operator names others.
+/// The statuses that mean the provider accepted the action: every 2xx, unless the operator lists others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SuccessCodes(Option<Box<[u16]>>);
 
 impl SuccessCodes {
-    /// Exactly `codes`, in place of every 2xx; `option` is where they stand.
+    /// Exactly `codes`, instead of every 2xx. `option` is the name of their option.
     ///
     /// # Errors
-    /// When there are none, or one that cannot be the status of a final answer.
+    /// When the list is empty, or contains a number that cannot be the status of a final answer.
     pub fn only(option: &str, codes: &[u16]) -> Result<Self, BuildError> {
         if codes.is_empty() {
-            let message = "name at least one status, or leave the option out";
+            let message = "list at least one status, or remove the option";
             return Err(BuildError::at(option, message));
         }
         match codes.iter().position(|code| !(200..600).contains(code)) {
@@ -27,7 +27,7 @@ impl SuccessCodes {
         }
     }
 
-    /// True when `status` means that the provider took the action.
+    /// True if `status` means that the provider accepted the action.
     pub fn contains(&self, status: StatusCode) -> bool {
         match &self.0 {
             None => status.is_success(),
@@ -36,7 +36,7 @@ impl SuccessCodes {
     }
 }
 
-/// What a status that is not a success means; `host` is who answered it.
+/// The error for a status that is not a success, answered by `host`.
 pub(crate) fn failure(status: StatusCode, host: &str) -> SinkError {
     let code = match status.as_u16() {
         408 => FailureCode::Timeout,
@@ -50,7 +50,7 @@ pub(crate) fn failure(status: StatusCode, host: &str) -> SinkError {
     };
     match status.as_u16() {
         408 | 425 | 429 | 500..=599 => SinkError::transient(code, message),
-        // The credential or the address is refused, and both come from the configuration: the action is not at fault.
+        // The provider refuses the credential or the address. Both are configured, so the action is not at fault.
         401 | 403 | 404 | 407 | 410 => SinkError::provider_fault(code, message),
         _ => SinkError::permanent(code, message),
     }
@@ -111,7 +111,7 @@ mod tests {
         assert!(
             refused(&[])
                 .to_string()
-                .starts_with("`success_codes`: name")
+                .starts_with("`success_codes`: list")
         );
         assert_eq!(
             refused(&[200, 99]).to_string(),

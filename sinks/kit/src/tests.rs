@@ -11,7 +11,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::contract::{Answer, Receiver};
+use crate::contract::{CannedResponse, Receiver};
 use crate::{AddressFilter, ClientOptions, HttpClient, Reply, Roots, SuccessCodes, parse_url, tls};
 
 fn context(timeout: Duration) -> SinkContext {
@@ -60,9 +60,9 @@ fn assert_transient(error: &SinkError, code: FailureCode) {
     assert_eq!(error.code, code, "{error:?}");
 }
 
-/// A server with a certificate that only those trust who are given it.
+/// A server with a self-signed certificate, and that certificate.
 async fn self_signed(
-    answers: impl IntoIterator<Item = Answer>,
+    answers: impl IntoIterator<Item = CannedResponse>,
 ) -> (Receiver, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -85,7 +85,7 @@ fn over_tls(receiver: &Receiver) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_the_providers_fault() {
+async fn an_untrusted_certificate_is_the_providers_fault() {
     let (receiver, _) = self_signed([]).await;
     let client = client(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"]).unwrap();
     let error = post(&client).await.unwrap_err();
@@ -226,11 +226,11 @@ fn a_url_that_cannot_work_is_refused_without_repeating_it() {
         ),
         (
             "https://s3cret@example.com/",
-            "`url`: a URL holds no user and password",
+            "`url`: the URL must not contain a user and password",
         ),
         (
             "https://u:s3cret@example.com/",
-            "`url`: a URL holds no user and password",
+            "`url`: the URL must not contain a user and password",
         ),
         ("https://", "`url`: not a URL: empty host"),
     ];
@@ -248,10 +248,11 @@ fn a_url_that_cannot_work_is_refused_without_repeating_it() {
 #[tokio::test]
 async fn a_body_longer_than_the_bound_is_found_before_it_is_read() {
     let receiver =
-        Receiver::start([Answer::hung_body(200).header("content-length", "99999999")]).await;
+        Receiver::start([CannedResponse::hung_body(200).header("content-length", "99999999")])
+            .await;
     let client = client(&receiver.url(), &["127.0.0.0/8"]).unwrap();
     assert_eq!(
         post(&client).await.unwrap().body,
-        Err(crate::Unread::TooLong)
+        Err(crate::BodyError::TooLong)
     );
 }

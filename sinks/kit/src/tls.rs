@@ -1,4 +1,4 @@
-//! Whom to trust: the system's root certificates, read once and shared by all sinks of a factory.
+//! The trusted certificates: the system's root certificates, read once and shared by all sinks of a factory.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,14 +8,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use url::Url;
 
-/// The system's root certificates. Read when the first `https` URL needs them; `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR` say where else to look.
+/// The system's root certificates, read when the first `https` URL needs them. `SSL_CERT_FILE` and `SSL_CERT_DIR` name
+/// other locations.
 #[derive(Clone, Default)]
 pub struct Roots(Arc<OnceLock<ClientConfig>>);
 
 impl Roots {
-    /// What is needed to connect to `url`. Plain HTTP needs no certificates, and since redirects are not followed
-    /// it never comes to TLS: such a sink works on a system without any.
+    /// The configuration for connecting to `url`. Plain HTTP needs no certificates, and redirects to TLS are not
+    /// followed, so an `http` sink works on a system without certificates.
     pub(crate) fn config(&self, url: &Url) -> Result<ClientConfig, BuildError> {
         if url.scheme() == "http" {
             return trusting(RootCertStore::empty());
@@ -56,14 +56,14 @@ fn with_protocols(mut config: ClientConfig) -> ClientConfig {
     config
 }
 
-/// The one that the process installed.
+/// The provider that the process installed, if any.
 fn provider() -> Arc<CryptoProvider> {
     let installed = CryptoProvider::get_default().cloned();
     installed.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
 fn unusable(error: rustls::Error) -> BuildError {
-    let message = "https cannot be used: no root certificates were found on this system; install \
-                   `ca-certificates`, or name a file of them in the environment variable SSL_CERT_FILE";
+    let message = "https cannot be used: this system has no root certificates; install `ca-certificates`, \
+                   or set the environment variable SSL_CERT_FILE to a file of certificates";
     BuildError::at("url", message).with_source(error)
 }

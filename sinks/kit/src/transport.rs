@@ -1,5 +1,5 @@
-//! From an error of the HTTP library to what the caller may do. The message is made of our own words and the host;
-//! the library's error goes along for the log, without the URL.
+//! Converts an error of the HTTP library to an error that says what the caller may do. The message contains the host
+//! and nothing from the library; the library's error is kept for the log, without the URL.
 
 use std::error::Error;
 use std::io;
@@ -8,15 +8,15 @@ use acteon_core::{FailureCode, SinkError};
 
 use crate::address::RefusedAddress;
 
-/// Why no answer came from `host`. No action is at fault: all of them would fail so, for now or until the settings are
-/// mended.
+/// The error for a missing answer from `host`. The action is not at fault: every action would fail, for now or until
+/// the configuration is fixed.
 pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     let error = error.without_url();
     let failure = if let Some(refused) = find::<RefusedAddress>(&error) {
-        let message = format!("{host} may not be connected to: {refused}");
+        let message = format!("connecting to {host} is not allowed: {refused}");
         SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_builder() {
-        let message = format!("no request to {host} can be made of these options");
+        let message = format!("these options do not make a valid request to {host}");
         SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_timeout() {
         SinkError::transient(
@@ -31,8 +31,8 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     failure.with_source(error)
 }
 
-/// True when the two will not come to terms before one of them is changed: a certificate is not trusted, or they have no
-/// version or cipher in common.
+/// True if the handshake will fail until one side is reconfigured: a certificate is not trusted, or there is no common
+/// version or cipher.
 fn is_lasting(error: &rustls::Error) -> bool {
     use rustls::{AlertDescription as Alert, Error};
     match error {
@@ -72,11 +72,11 @@ fn unreachable(error: &reqwest::Error, host: &str) -> String {
             None => format!("no connection to {host}"),
         }
     } else {
-        format!("the connection to {host} broke before an answer came")
+        format!("the connection to {host} broke before an answer arrived")
     }
 }
 
-/// What the system says of it, if it was asked.
+/// The kind of the underlying I/O error, if there is one.
 pub(crate) fn find_io(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let io = |cause: &'_ (dyn Error + 'static)| Some(cause.downcast_ref::<io::Error>()?.kind());
     causes(error).filter_map(io).last()
@@ -91,7 +91,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| below(*error))
 }
 
-/// An I/O error made of another error counts that one's cause as its own, so the other has to be asked for.
+/// An I/O error that wraps another error returns that one's cause as its source, so the wrapped error is asked for.
 fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error
         .downcast_ref::<io::Error>()

@@ -1,28 +1,30 @@
-//! An action as JSON, for sinks that send it whole. The payload's bytes go out as they came: they were parsed once already.
+//! Writes an action as JSON, for sinks that send it whole. The payload's bytes are sent unchanged: they were parsed
+//! once already.
 
 use acteon_core::{Action, FailureCode, SinkError};
 use serde::Serialize;
 
 use crate::request_body::RequestBody;
 
-/// What the fields besides payload and labels take up, about.
+/// The approximate size of the fields besides payload and labels.
 const FIELDS_BYTES: usize = 512;
-/// A payload up to here is copied: one buffer to write costs less than three.
+/// A payload up to this size is copied: writing one buffer costs less than writing three.
 const COPIED_BYTES_MAX: usize = 16 << 10;
 
-/// The wire form of `action`: the same bytes that its `Serialize` writes, without reading the payload again.
+/// The wire form of `action`: the same bytes as its `Serialize` writes, without parsing the payload again.
 ///
 /// # Errors
-/// `SERIALIZATION`, which names and times that are well formed never cause.
+/// `SERIALIZATION`, which well-formed names and times never cause.
 pub fn action_json(action: &Action) -> Result<RequestBody, SinkError> {
     written(action).map_err(|error| {
-        let message = "the action could not be written as JSON";
+        let message = "the action could not be serialized as JSON";
         SinkError::permanent(FailureCode::Serialization, message).with_source(error)
     })
 }
 
 fn written(action: &Action) -> serde_json::Result<RequestBody> {
-    let (mut body, payload) = (RequestBody::default(), action.payload.as_bytes());
+    let mut body = RequestBody::default();
+    let payload = action.payload.as_bytes();
     let is_copied = payload.len() <= COPIED_BYTES_MAX;
     let room = if is_copied { payload.len() } else { 0 };
     let mut out = Object(Vec::with_capacity(room + FIELDS_BYTES));

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is written, and how loudly.
+/// The options of a `log` provider.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// The level of the line.
-    pub level: Level,
-    /// Whether the line holds the payload.
+    pub level: LogLevel,
+    /// Whether the line contains the payload.
     pub payload: bool,
     /// `false`: accept every action and write nothing, for load tests.
     pub write: bool,
@@ -18,7 +18,7 @@ pub struct LogConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            level: Level::Info,
+            level: LogLevel::Info,
             payload: true,
             write: true,
         }
@@ -29,7 +29,7 @@ impl Default for LogConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
-pub enum Level {
+pub enum LogLevel {
     Trace,
     Debug,
     Info,

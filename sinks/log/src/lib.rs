@@ -3,7 +3,7 @@
 mod config;
 mod sink;
 
-pub use config::{Level, LogConfig};
+pub use config::{LogConfig, LogLevel};
 pub use sink::{Log, LogSink};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writes the line, which is what this sink delivers, and answers at once.
+//! Writes each action as a log line, which is its delivery.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::config::{Level, LogConfig};
+use crate::config::{LogConfig, LogLevel};
 
 /// The factory of the `log` sink.
 pub struct Log;
@@ -34,26 +34,27 @@ impl Factory<Sinks> for Log {
 pub struct LogSink {
     config: LogConfig,
     context: SinkContext,
-    /// The same for every action.
+    /// The answer to every action.
     answer: Arc<RawValue>,
 }
 
 #[derive(Serialize)]
-struct Answered {
+struct LogAnswer {
     logged: bool,
 }
 
 impl LogSink {
-    /// A sink that needs nothing from outside.
+    /// A sink with these options. Needs no connection.
     ///
     /// # Errors
-    /// None that can be caused by options.
+    /// None in practice.
     pub fn new(config: LogConfig, context: SinkContext) -> Result<Self, BuildError> {
-        let answered = Answered {
+        let answer = LogAnswer {
             logged: config.write,
         };
-        let answer = to_raw_value(&answered).map_err(|error| {
-            BuildError::new("the answer of a `log` provider could not be made").with_source(error)
+        let answer = to_raw_value(&answer).map_err(|error| {
+            BuildError::new("the answer of a `log` provider could not be serialized")
+                .with_source(error)
         })?;
         Ok(Self {
             config,
@@ -82,11 +83,11 @@ impl LogSink {
             };
         }
         match self.config.level {
-            Level::Trace => line!(TRACE),
-            Level::Debug => line!(DEBUG),
-            Level::Info => line!(INFO),
-            Level::Warn => line!(WARN),
-            Level::Error => line!(ERROR),
+            LogLevel::Trace => line!(TRACE),
+            LogLevel::Debug => line!(DEBUG),
+            LogLevel::Info => line!(INFO),
+            LogLevel::Warn => line!(WARN),
+            LogLevel::Error => line!(ERROR),
         }
     }
 
@@ -112,7 +113,7 @@ impl Sink for LogSink {
     }
 }
 
-/// JSON without line breaks: in JSON they stand only between values, where a space means the same.
+/// Shows JSON without line breaks. JSON has them only between values, where a space means the same.
 struct OneLine(Payload);
 
 impl fmt::Display for OneLine {

@@ -47,7 +47,7 @@ async fn sink_hiding(options: Value, redactor: Redactor) -> Arc<dyn Sink> {
         .unwrap()
 }
 
-/// What the log shows at `info` and above while an action is delivered, and the answer.
+/// The log lines at `info` and above during a delivery, and the answer.
 async fn log_of(options: Value) -> (Vec<Value>, ProviderResponse) {
     log_by(sink(options).await).await
 }
@@ -116,7 +116,7 @@ async fn an_action_is_one_line_with_its_names_and_its_payload() {
 }
 
 #[tokio::test]
-async fn what_is_redacted_in_the_audit_trail_is_redacted_in_the_log() {
+async fn fields_redacted_in_the_audit_trail_are_redacted_in_the_log() {
     let redactor = Redactor::new(["token".to_owned()], "[hidden]");
     let (lines, _) = log_by(sink_hiding(json!({}), redactor).await).await;
     let fields = &lines[0]["fields"];
@@ -134,7 +134,7 @@ async fn without_payload_only_its_length_is_written() {
 }
 
 #[tokio::test]
-async fn a_level_that_the_log_does_not_show_is_accepted_all_the_same() {
+async fn an_action_at_a_level_that_the_log_does_not_show_succeeds() {
     let (lines, answer) = log_of(json!({"level": "debug"})).await;
     assert_eq!(lines.len(), 0);
     assert_eq!(answer.body.get(), r#"{"logged":true}"#);
@@ -156,10 +156,8 @@ async fn answers_share_one_body() {
         idempotency_key: "a-1",
         number: 1,
     };
-    let (first, second) = (
-        sink.deliver(attempt).await.unwrap(),
-        sink.deliver(attempt).await.unwrap(),
-    );
+    let first = sink.deliver(attempt).await.unwrap();
+    let second = sink.deliver(attempt).await.unwrap();
     assert!(Arc::ptr_eq(&first.body, &second.body));
 }
 

@@ -6,28 +6,28 @@ use acteon_core::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where to send, what, and with which credentials.
+/// The options of a `webhook` provider.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
-    /// Where to send: `http` or `https`. A secret, since many hooks have a token in their path.
+    /// The URL: `http` or `https`. A secret, since many webhooks have a token in their path.
     pub url: Secret,
-    /// The method.
+    /// The method of the request.
     #[serde(default)]
     pub method: Method,
-    /// What is sent.
+    /// The body of the request.
     #[serde(default)]
     pub body: Body,
-    /// Further headers. Values may be secrets.
+    /// Additional headers. Values may be secrets.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
     /// Credentials for the `Authorization` header.
     #[serde(default)]
     pub auth: Option<Auth>,
-    /// Networks that may be connected to although they are not public, such as `10.0.0.0/8`.
+    /// Networks to connect to although they are not public, such as `10.0.0.0/8`.
     #[serde(default)]
     pub allow_cidrs: Vec<String>,
-    /// The statuses that are successes, in place of every 2xx.
+    /// The statuses that count as success, instead of every 2xx.
     #[serde(default)]
     #[schemars(length(min = 1), inner(range(min = 200, max = 599)))]
     pub success_codes: Option<Vec<u16>>,
@@ -44,7 +44,7 @@ pub enum Method {
     Patch,
 }
 
-/// What the request's body is.
+/// The body of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {

@@ -1,4 +1,4 @@
-//! The headers of a request: those that are the same for every action, made once, and those of an attempt.
+//! The headers of a request: the constant ones, built once, and the ones of each attempt.
 
 use acteon_core::{Action, Attempt, BuildError, Faults, Secret};
 use acteon_sinks_kit::{USER_AGENT, header_text};
@@ -13,13 +13,13 @@ const ACTION_ID: HeaderName = HeaderName::from_static("x-acteon-action-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-acteon-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// How many headers an attempt adds at most.
-const OF_AN_ATTEMPT: usize = 5;
-/// W3C asks to pass on at least half of this.
+/// The maximum number of headers that an attempt adds.
+const ATTEMPT_HEADERS_MAX: usize = 5;
+/// W3C requires passing on at least half of this.
 const TRACESTATE_BYTES_MAX: usize = 1024;
 
-/// Headers that the options may not set: they are Acteon's, or belong to the connection.
-const TAKEN: &[&str] = &[
+/// Headers that the options may not set: Acteon or the connection sets them.
+const RESERVED: &[&str] = &[
     "idempotency-key",
     "x-acteon-action-id",
     "x-acteon-attempt",
@@ -45,7 +45,7 @@ pub(crate) fn constant(config: &WebhookConfig) -> Result<HeaderMap, BuildError> 
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     let mut faults = Faults::default();
     for (name, value) in &config.headers {
-        let pair = named(name, value, config.auth.as_ref());
+        let pair = configured(name, value, config.auth.as_ref());
         headers.extend(faults.keep(pair));
     }
     if let Some(auth) = &config.auth {
@@ -55,29 +55,29 @@ pub(crate) fn constant(config: &WebhookConfig) -> Result<HeaderMap, BuildError> 
     faults.end(Some(headers))
 }
 
-/// A header of the options.
-fn named(
+/// A header from the options.
+fn configured(
     name: &str,
     value: &Secret,
     auth: Option<&Auth>,
 ) -> Result<(HeaderName, HeaderValue), BuildError> {
-    let wrong = |what| BuildError::at(format!("headers.{name}"), what);
+    let wrong = |why| BuildError::at(format!("headers.{name}"), why);
     let header =
-        HeaderName::try_from(name).map_err(|_| wrong("this is not the name of a header"))?;
-    if TAKEN.contains(&header.as_str()) {
-        return Err(wrong("this header is set by Acteon; leave it out"));
+        HeaderName::try_from(name).map_err(|_| wrong("this is not a valid header name"))?;
+    if RESERVED.contains(&header.as_str()) {
+        return Err(wrong("Acteon sets this header; remove it"));
     }
     if header == header::AUTHORIZATION && auth.is_some() {
-        return Err(wrong("`auth` sets this header too; give one of them"));
+        return Err(wrong("`auth` sets this header, too; set only one of them"));
     }
     let value = sensitive(value.expose());
-    let value = value.ok_or_else(|| wrong("the value is not one line of text"))?;
+    let value = value.ok_or_else(|| wrong("the value must be one line of text"))?;
     Ok((header, value))
 }
 
-/// `constant` and what belongs to this attempt.
+/// The constant headers and the headers of this attempt.
 pub(crate) fn headers(constant: &HeaderMap, attempt: Attempt<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(constant.len() + OF_AN_ATTEMPT);
+    let mut headers = HeaderMap::with_capacity(constant.len() + ATTEMPT_HEADERS_MAX);
     for (name, value) in constant {
         headers.insert(name.clone(), value.clone());
     }
@@ -114,7 +114,7 @@ fn trace(action: &Action, headers: &mut HeaderMap) {
 
 fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
     let wrong = |option| {
-        let message = "must be one line of text, and not empty";
+        let message = "must be one line of text and not empty";
         BuildError::at(format!("auth.{option}"), message)
     };
     match auth {
@@ -123,7 +123,7 @@ fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {
             .and_then(|token| sensitive(&format!("Bearer {token}")))
             .ok_or_else(|| wrong("token")),
         Auth::Basic { username, .. } if username.is_empty() || username.contains(':') => {
-            let message = "must not be empty nor hold a colon";
+            let message = "must not be empty or contain a colon";
             Err(BuildError::at("auth.username", message))
         }
         Auth::Basic { username, password } => {
@@ -137,7 +137,7 @@ fn basic(username: &str, password: &Secret) -> Option<HeaderValue> {
     sensitive(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
-/// A value that neither `Debug` nor the tables of HTTP/2's header compression show.
+/// A value kept out of `Debug` output and of the tables of HTTP/2 header compression.
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

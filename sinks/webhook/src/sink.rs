@@ -1,4 +1,4 @@
-//! One attempt: headers, body, and the client of the kit, which knows what the answer means.
+//! Delivers an action: builds headers and body, and sends them with the client of the kit, which interprets the answer.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct WebhookSink {
 }
 
 impl WebhookSink {
-    /// A sink of these options. It does not connect yet.
+    /// A sink with these options. It does not connect yet.
     ///
     /// # Errors
     /// All options that cannot work.

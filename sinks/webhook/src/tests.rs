@@ -6,7 +6,7 @@ use acteon_core::sink::{SinkContext, SinkErrorClass};
 use acteon_core::{
     Action, Attempt, BuildError, FailureCode, Labels, Registry, Sink, SinkError, Sinks,
 };
-use acteon_sinks_kit::contract::{Answer, Harness, Received, Receiver};
+use acteon_sinks_kit::contract::{CannedResponse, Harness, Received, Receiver};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -48,13 +48,13 @@ async fn build(options: Value, context: SinkContext) -> Result<Arc<dyn Sink>, Bu
         .await
 }
 
-/// Why options of the right shape cannot work.
+/// The error for options of the right shape that cannot work.
 async fn refusal(options: Value) -> String {
     let error = build(options, context()).await.err().unwrap();
     format!("{error}")
 }
 
-/// What arrives when `action` is sent under these options and its own id as key.
+/// The request sent for `action` under these options, with its id as the idempotency key.
 async fn sent(mut options: Value, action: &Action) -> Received {
     let receiver = Receiver::start([]).await;
     options["url"] = receiver.url().into();
@@ -159,7 +159,7 @@ async fn configured_headers_and_credentials_are_sent() {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_well_formed_is_left_out() {
+async fn a_malformed_trace_is_left_out() {
     let mut action = action();
     action.trace_context = Labels::from_iter([("traceparent", "nonsense"), ("tracestate", "a=1")]);
     let received = sent(json!({}), &action).await;
@@ -173,8 +173,8 @@ async fn a_trace_that_is_not_well_formed_is_left_out() {
 }
 
 #[tokio::test]
-async fn named_success_codes_take_the_place_of_2xx() {
-    let receiver = Receiver::start([Answer::of(409), Answer::of(204)]).await;
+async fn configured_success_codes_replace_2xx() {
+    let receiver = Receiver::start([CannedResponse::of(409), CannedResponse::of(204)]).await;
     let options = json!({
         "url": receiver.url(), "allow_cidrs": ["127.0.0.0/8"], "success_codes": [200, 409],
     });
@@ -186,7 +186,7 @@ async fn named_success_codes_take_the_place_of_2xx() {
 }
 
 #[tokio::test]
-async fn a_url_on_this_machine_says_which_network_to_allow() {
+async fn the_error_for_a_local_url_names_the_network_to_allow() {
     let literal = refusal(json!({"url": "http://127.0.0.1:9/hook"})).await;
     assert!(
         literal.starts_with("`url`: 127.0.0.1 is a loopback address"),
@@ -212,7 +212,7 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
         (json!({"url": "s3cret"}), "`url`: not a URL"),
         (
             json!({"url": "https://u:s3cret@example.com/"}),
-            "`url`: a URL holds no user",
+            "`url`: the URL must not contain a user",
         ),
         (
             json!({"url": url, "allow_cidrs": ["10/8"]}),
@@ -220,19 +220,19 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
         ),
         (
             json!({"url": url, "success_codes": []}),
-            "`success_codes`: name at least one",
+            "`success_codes`: list at least one",
         ),
         (
             json!({"url": url, "headers": {"a b": "s3cret"}}),
-            "`headers.a b`: this is not the name",
+            "`headers.a b`: this is not a valid header name",
         ),
         (
             json!({"url": url, "headers": {"X-A": "s3cret\n"}}),
-            "`headers.X-A`: the value is not",
+            "`headers.X-A`: the value must be",
         ),
         (
             json!({"url": url, "headers": {"Host": "s3cret"}}),
-            "`headers.Host`: this header is set",
+            "`headers.Host`: Acteon sets this header",
         ),
         (
             json!({"url": url, "headers": {"Idempotency-Key": "s3cret"}}),
@@ -263,7 +263,7 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
 }
 
 #[tokio::test]
-async fn all_options_that_cannot_work_are_told_at_once() {
+async fn all_options_that_cannot_work_are_reported_together() {
     let options = json!({
         "url": "htps://example.com/", "allow_cidrs": ["::/0", "10.0.0.0/33"], "success_codes": [200, 99],
         "headers": {"Host": "h", "X-A": "\n"}, "auth": {"type": "bearer", "token": ""},
@@ -282,7 +282,7 @@ async fn all_options_that_cannot_work_are_told_at_once() {
 }
 
 #[test]
-fn options_of_the_wrong_shape_name_what_is_known() {
+fn errors_about_unknown_options_name_the_known_ones() {
     let mut registry = Registry::<Sinks>::default();
     registry.register(Webhook::default());
     let refusal = |options| registry.plan("webhook", options).err().unwrap().to_string();

@@ -117,9 +117,9 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
         .port())
 }
 
-/// Polls until `path` answers, for at most `patience`.
-pub(crate) async fn until_ready(port: u16, path: &str, patience: Duration) -> anyhow::Result<()> {
-    let until = Instant::now() + patience;
+/// Polls until `path` answers, for at most `timeout`.
+pub(crate) async fn until_ready(port: u16, path: &str, timeout: Duration) -> anyhow::Result<()> {
+    let until = Instant::now() + timeout;
     loop {
         match get(port, path).await {
             Ok(_) => return Ok(()),
@@ -135,14 +135,14 @@ pub(crate) async fn counters(port: u16) -> anyhow::Result<Value> {
     Ok(health["metrics"].clone())
 }
 
-/// Waits until the counter reaches `count` or `patience` ends; returns all counters.
+/// Waits until the counter reaches `count` or `timeout` ends; returns all counters.
 pub(crate) async fn until_counted(
     port: u16,
     counter: &str,
     count: u64,
-    patience: Duration,
+    timeout: Duration,
 ) -> anyhow::Result<Value> {
-    let until = Instant::now() + patience;
+    let until = Instant::now() + timeout;
     loop {
         let counters = counters(port).await?;
         if counters[counter].as_u64().unwrap_or_default() >= count {
@@ -150,7 +150,7 @@ pub(crate) async fn until_counted(
         }
         ensure!(
             Instant::now() < until,
-            "still at {counters} after {patience:?}"
+            "still at {counters} after {timeout:?}"
         );
         sleep(ASK_EVERY).await;
     }

@@ -106,9 +106,9 @@ impl FarEnd {
         Some((arrivals().min()?, arrivals().max()?))
     }
 
-    /// Waits until this many have arrived, for at most `patience`. Returns whether they have.
-    pub(crate) async fn until_arrived(&self, count: u64, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+    /// Waits until this many have arrived, for at most `timeout`. Returns whether they have.
+    pub(crate) async fn until_arrived(&self, count: u64, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
         while self.count().arrived < count {
             if Instant::now() > until {
                 return false;

@@ -84,7 +84,8 @@ pub(crate) fn run(options: &Options, shape: Shape) -> anyhow::Result<Report> {
 
 async fn compare(options: &Options, shape: Shape) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir()?;
-    let (floor_port, port) = (free_port()?, free_port()?);
+    let floor_port = free_port()?;
+    let port = free_port()?;
     let floor_arguments = ["floor", "http", "--port", &floor_port.to_string()].map(str::to_owned);
     let floor_log = folder.path().join("floor.log");
     let mut floor = Measured::start(&std::env::current_exe()?, &floor_arguments, &floor_log)?;
@@ -98,7 +99,8 @@ async fn compare(options: &Options, shape: Shape) -> anyhow::Result<Report> {
     until_ready(port, "/health", Duration::from_secs(10)).await?;
 
     let mut report = Report::new(shape.name());
-    let (mut ratios, mut sent) = (Vec::new(), 0);
+    let mut ratios = Vec::new();
+    let mut sent = 0;
     for number in 1..=options.runs {
         let bare = measure(options, shape, floor_port, &floor).await?;
         let acteon = measure(options, shape, port, &server).await?;
@@ -149,10 +151,8 @@ async fn measure(
     port: u16,
     process: &Measured,
 ) -> anyhow::Result<Run> {
-    let (stop, answered) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(AtomicU64::new(0));
     let cpu_before = process.cpu_seconds()?;
     let start = Instant::now();
     let mut callers = JoinSet::new();
@@ -164,10 +164,8 @@ async fn measure(
     while let Some(caller) = callers.join_next().await {
         caller??;
     }
-    let (seconds, cpu) = (
-        start.elapsed().as_secs_f64(),
-        process.cpu_seconds()? - cpu_before,
-    );
+    let seconds = start.elapsed().as_secs_f64();
+    let cpu = process.cpu_seconds()? - cpu_before;
     let sent = answered.load(Relaxed) * shape.actions();
     Ok(Run {
         actions_per_second: sent as f64 / seconds,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::actions::action_for;
 use crate::far_end::FarEnd;
-use crate::receiver::{Manner, Receiver};
+use crate::receiver::{Behaviour, Receiver};
 use crate::report::Report;
 use crate::server::{Ending, Server, webhook};
 use crate::topic::Topic;
@@ -19,7 +19,7 @@ use crate::topic::Topic;
 const PROVIDERS: [&str; 4] = ["hung", "failing", "slow", "well"];
 const ACTION_BYTES: usize = 1024;
 const WARM_UP: u64 = 400;
-const WARM_UP_PATIENCE: Duration = Duration::from_secs(30);
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// A short schedule, so that redelivered actions come back in time to be counted. The failing provider keeps its
 /// breaker closed: behind an open one it would not be called, and could not affect the others.
 const CONFIG: &str = "redelivery.schedule_seconds = [5, 10]\n\
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     mixes: Vec<Mix>,
     /// How long the last action may take after the trouble.
     #[arg(long, default_value_t = 60)]
-    patience_seconds: u64,
+    timeout_seconds: u64,
     /// Lines of configuration in addition to the defaults.
     #[arg(long, default_value = CONFIG)]
     config: String,
@@ -98,12 +98,12 @@ impl Mix {
 /// The provider that has half of the traffic when none is in trouble.
 const HALF_OF_FLOOR: &str = "slow";
 
-fn manner(provider: &str) -> Manner {
+fn behaviour(provider: &str) -> Behaviour {
     match provider {
-        "hung" => Manner::Hung,
-        "failing" => Manner::Failing,
-        "slow" => Manner::Slow(100),
-        _ => Manner::Well,
+        "hung" => Behaviour::Hung,
+        "failing" => Behaviour::Failing,
+        "slow" => Behaviour::Slow(100),
+        _ => Behaviour::Well,
     }
 }
 
@@ -192,12 +192,13 @@ fn describe(report: &mut Report, name: &str, run: &Run) {
 
 /// How many actions a second the machine handles if all are there and no provider is in trouble.
 async fn most(options: &Options, kafka: &Kafka) -> anyhow::Result<f64> {
-    let (setting, actions) = (Setting::new(options, kafka).await?, options.first_run);
+    let setting = Setting::new(options, kafka).await?;
+    let actions = options.first_run;
     setting.send(actions, shares(HALF_OF_FLOOR))?;
     let _server = Server::start(&setting.config).await?;
-    let patience = Duration::from_secs(120);
+    let timeout = Duration::from_secs(120);
     ensure!(
-        setting.far_end.until_arrived(actions, patience).await,
+        setting.far_end.until_arrived(actions, timeout).await,
         "not all actions of the first run came"
     );
     let (first, last) = setting.far_end.arrivals_from(0).context("none came")?;
@@ -214,22 +215,24 @@ async fn measure(
     let mut server = Server::start(&setting.config).await?;
     let shares = shares(mix.map_or(HALF_OF_FLOOR, Mix::half));
     setting.send(WARM_UP, shares)?;
-    let warm = setting.far_end.until_arrived(WARM_UP, WARM_UP_PATIENCE);
+    let warm = setting.far_end.until_arrived(WARM_UP, WARM_UP_TIMEOUT);
     ensure!(warm.await, "the first actions did not come");
 
     let troubled = mix.map_or(&[] as &[&str], Mix::troubled);
     setting.trouble(troubled);
-    let (start, cpu_before) = (Instant::now(), server.process().cpu_seconds()?);
+    let start = Instant::now();
+    let cpu_before = server.process().cpu_seconds()?;
     let window = Duration::from_secs(options.seconds);
     let mut turns = shares.into_iter().cycle();
     let next = || setting.next(turns.next().unwrap_or(HALF_OF_FLOOR));
     setting.topic.offer(rate, window, next).await?;
-    let (end, cpu) = (Instant::now(), server.process().cpu_seconds()? - cpu_before);
+    let end = Instant::now();
+    let cpu = server.process().cpu_seconds()? - cpu_before;
     setting.topic.flush()?;
     setting.trouble(&[]);
 
-    let patience = Duration::from_secs(options.patience_seconds);
-    let mut ending = server.ending(&setting.far_end, patience).await?;
+    let timeout = Duration::from_secs(options.timeout_seconds);
+    let mut ending = server.ending(&setting.far_end, timeout).await?;
     if !troubled.is_empty() {
         sleep(LONGEST_WAIT).await;
         ending.doubled = setting.far_end.count().doubled;
@@ -268,9 +271,9 @@ impl Setting {
         for (provider, receiver) in PROVIDERS.into_iter().zip(&self.receivers) {
             let is_troubled = troubled.contains(&provider);
             receiver.behave(if is_troubled {
-                manner(provider)
+                behaviour(provider)
             } else {
-                Manner::Well
+                Behaviour::Well
             });
         }
     }

@@ -19,7 +19,7 @@ use crate::topic::queue;
 
 const TOPIC: &str = "bench";
 const PARTITIONS: i32 = 6;
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -45,13 +45,17 @@ async fn compare(options: &Options) -> anyhow::Result<Report> {
     let kafka = Kafka::start().await?;
     kafka.create_topic(TOPIC, PARTITIONS).await?;
     let brokers = kafka.bootstrap().to_owned();
-    let (records, to) = (options.records, brokers.clone());
+    let records = options.records;
+    let to = brokers.clone();
     tokio::task::spawn_blocking(move || produce(&to, records)).await??;
     // Not counted: the broker is still busy with the records just written when the first reader comes.
     floor(&brokers, records, Fetching::Steady)?;
     let mut report = Report::new("kafka");
-    let (mut pausing_rates, mut pausing_audited) = (Vec::new(), Vec::new());
-    let (mut rates, mut costs, mut audited_rates) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pausing_rates = Vec::new();
+    let mut pausing_audited = Vec::new();
+    let mut rates = Vec::new();
+    let mut costs = Vec::new();
+    let mut audited_rates = Vec::new();
     for number in 1..=options.runs {
         let pausing = floor(&brokers, records, Fetching::Pausing)?;
         let bare = floor(&brokers, records, Fetching::Steady)?;
@@ -86,7 +90,8 @@ async fn compare(options: &Options) -> anyhow::Result<Report> {
         report.at_least(what, median(ratios), goal);
     }
     report.at_most("CPU of acteon / bare, median", median(costs), 4.0);
-    let (executed, doubled) = (unique_keys(records), records - unique_keys(records));
+    let executed = unique_keys(records);
+    let doubled = records - unique_keys(records);
     report.row(
         "far end, every run",
         &[
@@ -167,7 +172,7 @@ async fn server(brokers: &str, records: u64, audit: Audit) -> anyhow::Result<Run
     let start = Instant::now();
     let mut process = Measured::start(&server_binary()?, &arguments, &log)?;
     until_ready(port, "/health", Duration::from_secs(10)).await?;
-    let counters = until_counted(port, "dispatched", records, PATIENCE).await?;
+    let counters = until_counted(port, "dispatched", records, TIMEOUT).await?;
     let seconds = start.elapsed().as_secs_f64();
     process.still_runs(&log)?;
     let unique = unique_keys(records);
@@ -186,7 +191,8 @@ fn configure(folder: &Path, brokers: &str, audit: Audit) -> anyhow::Result<Strin
     let rules_folder = folder.join("rules");
     std::fs::create_dir(&rules_folder)?;
     std::fs::write(rules_folder.join("bench.yaml"), rules(20))?;
-    let (rules, audited) = (rules_folder.to_string_lossy(), audit == Audit::Memory);
+    let rules = rules_folder.to_string_lossy();
+    let audited = audit == Audit::Memory;
     let group = uuid::Uuid::now_v7();
     // As the guide recommends: one per core, and no more than partitions.
     let consumers = std::thread::available_parallelism()?

@@ -19,7 +19,7 @@ use crate::actions::action_for;
 use crate::chance::fraction;
 use crate::connection::Connection;
 use crate::far_end::FarEnd;
-use crate::receiver::{Manner, Receiver};
+use crate::receiver::{Behaviour, Receiver};
 use crate::report::Report;
 use crate::server::{Server, webhook};
 use crate::topic::Topic;
@@ -27,10 +27,10 @@ use crate::topic::Topic;
 const PATH: &str = "/v1/dispatch/batch";
 const WELL: &str = "well";
 const TROUBLED: &str = "troubled";
-const TROUBLES: [(&str, Manner); 3] = [
-    ("slow", Manner::Slow(100)),
-    ("hung", Manner::Hung),
-    ("failing", Manner::Failing),
+const TROUBLES: [(&str, Behaviour); 3] = [
+    ("slow", Behaviour::Slow(100)),
+    ("hung", Behaviour::Hung),
+    ("failing", Behaviour::Failing),
 ];
 const SHORTEST_BYTES: f64 = 200.0;
 const LONGEST_BYTES: f64 = 2_000_000.0;
@@ -64,7 +64,7 @@ pub(crate) struct Options {
     seconds: u64,
     /// How long the last action may take after the trouble.
     #[arg(long, default_value_t = 60)]
-    patience_seconds: u64,
+    timeout_seconds: u64,
     /// Lines of configuration in addition to the defaults.
     #[arg(long, default_value = CONFIG)]
     config: String,
@@ -99,18 +99,18 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     setting.report(&mut report, "large batches", &outcome)?;
 
     let bytes = (options.gib * 1024.0 * MIB / (2 * TROUBLES.len()) as f64) as u64;
-    for (name, manner) in TROUBLES {
+    for (name, behaviour) in TROUBLES {
         let setting = Setting::start(&options.config, options.bound_mib, "").await?;
-        setting.troubled.behave(manner);
+        setting.troubled.behave(behaviour);
         let outcome = http::run(&setting, bytes).await?;
         setting.report(&mut report, &format!("http, {name}"), &outcome)?;
     }
     let kafka = Kafka::start().await?;
-    for (name, manner) in TROUBLES {
+    for (name, behaviour) in TROUBLES {
         let topic = Topic::create(&kafka).await?;
         let source = topic.source(&kafka);
         let mut setting = Setting::start(&options.config, options.bound_mib, &source).await?;
-        setting.troubled.behave(manner);
+        setting.troubled.behave(behaviour);
         let outcome = kafka::run(options, &mut setting, topic, bytes).await?;
         setting.report(&mut report, &format!("kafka, {name}"), &outcome)?;
     }
@@ -120,7 +120,8 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
 impl Setting {
     async fn start(config: &str, bound_mib: u64, source: &str) -> anyhow::Result<Self> {
         let far_end = Arc::new(FarEnd::default());
-        let (well, troubled) = (Receiver::start(&far_end)?, Receiver::start(&far_end)?);
+        let well = Receiver::start(&far_end)?;
+        let troubled = Receiver::start(&far_end)?;
         let bytes = bound_mib << 20;
         let providers = webhook(WELL, &well) + &webhook(TROUBLED, &troubled);
         let config =

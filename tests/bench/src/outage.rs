@@ -20,7 +20,7 @@ const WELL: &str = "well";
 const AWAY: &str = "away";
 const ACTION_BYTES: usize = 1024;
 const WARM_UP: u64 = 200;
-const WARM_UP_PATIENCE: Duration = Duration::from_secs(30);
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// How long the last action may take after the provider is back: the third wait of the schedule with its jitter,
     /// the breaker's recovery, and the time to deliver.
     #[arg(long, default_value_t = 240)]
-    patience_seconds: u64,
+    timeout_seconds: u64,
     /// How long to watch for duplicates afterwards: as long as the third wait.
     #[arg(long, default_value_t = 150)]
     watch_seconds: u64,
@@ -60,8 +60,8 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     let mut setting = Setting::start(options, &kafka).await?;
     let beside = setting.offer(&[WELL, AWAY], rate, window).await?;
     setting.away.come_back()?;
-    let patience = Duration::from_secs(options.patience_seconds);
-    let ending = setting.server.ending(&setting.far_end, patience).await?;
+    let timeout = Duration::from_secs(options.timeout_seconds);
+    let ending = setting.server.ending(&setting.far_end, timeout).await?;
     sleep(Duration::from_secs(options.watch_seconds)).await;
     let doubled = setting.far_end.count().doubled;
     let took = ending.took.as_secs_f64();
@@ -77,7 +77,7 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     report.at_most("lost", ending.lost as f64, 0.0);
     report.at_most("doubled", doubled as f64, 0.0);
     report.at_most("dead-lettered", ending.dead_lettered as f64, 0.0);
-    report.at_most("all there after s", took, patience.as_secs_f64());
+    report.at_most("all there after s", took, timeout.as_secs_f64());
     Ok(report)
 }
 
@@ -94,7 +94,8 @@ impl Setting {
     async fn start(options: &Options, kafka: &Kafka) -> anyhow::Result<Self> {
         let far_end = Arc::new(FarEnd::default());
         let topic = Topic::create(kafka).await?;
-        let (well, away) = (Receiver::start(&far_end)?, Receiver::away(&far_end)?);
+        let well = Receiver::start(&far_end)?;
+        let away = Receiver::away(&far_end)?;
         let providers = webhook(WELL, &well) + &webhook(AWAY, &away);
         let source = topic.source(kafka);
         let server = Server::start(&format!("{}\n{source}{providers}", options.config)).await?;
@@ -110,7 +111,7 @@ impl Setting {
             setting.topic.send(number, &action)?;
         }
         setting.topic.flush()?;
-        let warm = setting.far_end.until_arrived(WARM_UP, WARM_UP_PATIENCE);
+        let warm = setting.far_end.until_arrived(WARM_UP, WARM_UP_TIMEOUT);
         ensure!(warm.await, "the first actions did not come");
         Ok(setting)
     }

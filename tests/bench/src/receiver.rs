@@ -25,7 +25,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 
 /// How a provider behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Behaviour {
     Well,
     /// It takes requests and never answers them. When that ends, it closes their connections.
     Hung,
@@ -46,7 +46,7 @@ pub(crate) struct Receiver {
 
 struct Shared {
     far_end: Arc<FarEnd>,
-    manner: watch::Sender<Manner>,
+    behaviour: watch::Sender<Behaviour>,
     progress: Mutex<Progress>,
 }
 
@@ -77,7 +77,7 @@ impl Receiver {
             reserved: Some(socket),
             shared: Arc::new(Shared {
                 far_end: far_end.clone(),
-                manner: watch::Sender::new(Manner::Well),
+                behaviour: watch::Sender::new(Behaviour::Well),
                 progress: Mutex::new(progress),
             }),
             accepting: JoinSet::new(),
@@ -91,8 +91,8 @@ impl Receiver {
         Ok(())
     }
 
-    pub(crate) fn behave(&self, manner: Manner) {
-        self.shared.manner.send_replace(manner);
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.shared.behaviour.send_replace(behaviour);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -140,22 +140,26 @@ impl Shared {
             progress.requests += 1;
             progress.requests
         };
-        let manner = *self.manner.borrow();
-        match manner {
-            Manner::Well => {}
-            Manner::Hung => {
+        let behaviour = *self.behaviour.borrow();
+        match behaviour {
+            Behaviour::Well => {}
+            Behaviour::Hung => {
                 // The sender lives as long as this value.
-                let mut changes = self.manner.subscribe();
-                drop(changes.wait_for(|manner| *manner != Manner::Hung).await);
+                let mut changes = self.behaviour.subscribe();
+                drop(
+                    changes
+                        .wait_for(|behaviour| *behaviour != Behaviour::Hung)
+                        .await,
+                );
                 return None;
             }
-            Manner::Failing => {
+            Behaviour::Failing => {
                 sleep(FAILING_TAKES).await;
                 if !request.is_multiple_of(4) {
                     return Some(REFUSED);
                 }
             }
-            Manner::Slow(a_second) => sleep_until(self.turn(a_second)).await,
+            Behaviour::Slow(a_second) => sleep_until(self.turn(a_second)).await,
         }
         self.far_end.arrive(number);
         Some(ACCEPTED)
@@ -229,7 +233,7 @@ mod tests {
     async fn a_failing_provider_accepts_one_request_of_four() {
         let far_end = Arc::new(FarEnd::default());
         let receiver = Receiver::start(&far_end).unwrap();
-        receiver.behave(Manner::Failing);
+        receiver.behave(Behaviour::Failing);
         let mut connection = TcpStream::connect(receiver.address).await.unwrap();
         for _ in 0..8 {
             let number = far_end.offer("failing");
@@ -243,14 +247,14 @@ mod tests {
     async fn a_hung_provider_answers_nothing_and_closes_when_it_is_well_again() {
         let far_end = Arc::new(FarEnd::default());
         let receiver = Receiver::start(&far_end).unwrap();
-        receiver.behave(Manner::Hung);
+        receiver.behave(Behaviour::Hung);
         let number = far_end.offer("hung");
         let mut connection = TcpStream::connect(receiver.address).await.unwrap();
         let well_again = async {
             while receiver.requests() == 0 {
                 tokio::task::yield_now().await;
             }
-            receiver.behave(Manner::Well);
+            receiver.behave(Behaviour::Well);
         };
         let (answer, ()) = tokio::join!(send(&mut connection, number), well_again);
         assert_eq!(answer.unwrap(), None);

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use acteon_core::decode::{Defaults, decode};
 use acteon_core::{Action, Clock};
-use acteon_rules::{Gathered, KnownProviders, RuleFile, RuleSet, Settings};
+use acteon_rules::{CompileSettings, KnownProviders, RuleFile, RuleSet, StateAnswers};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -69,7 +69,7 @@ fn compile(texts: &[String]) -> anyhow::Result<RuleSet> {
             text: text.clone(),
         })
         .collect();
-    let settings = Settings {
+    let settings = CompileSettings {
         default_timezone: jiff::tz::TimeZone::UTC,
         environment: Vec::new(),
         providers: KnownProviders::Any,
@@ -86,7 +86,8 @@ fn read(number: u64) -> anyhow::Result<Action> {
 
 /// Nanoseconds per action, the best of five measurements.
 fn measure(set: &RuleSet, actions: &[Action]) -> f64 {
-    let (now, nothing) = (Clock::system().now(), Gathered::default());
+    let now = Clock::system().now();
+    let nothing = StateAnswers::default();
     let round = || {
         let start = Instant::now();
         for action in actions.iter().cycle().take(ROUNDS as usize) {

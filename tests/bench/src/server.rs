@@ -59,11 +59,11 @@ impl Server {
         self.port
     }
 
-    /// Waits until every action has reached the far end or the dead letters, for at most `patience`.
+    /// Waits until every action has reached the far end or the dead letters, for at most `timeout`.
     pub(crate) async fn ending(
         &mut self,
         far_end: &FarEnd,
-        patience: Duration,
+        timeout: Duration,
     ) -> anyhow::Result<Ending> {
         let start = Instant::now();
         loop {
@@ -72,7 +72,7 @@ impl Server {
             let dead_lettered = counters["dead_lettered"].as_u64().unwrap_or_default();
             let count = far_end.count();
             let lost = count.offered.saturating_sub(count.arrived + dead_lettered);
-            if lost == 0 || start.elapsed() > patience {
+            if lost == 0 || start.elapsed() > timeout {
                 return Ok(Ending {
                     offered: count.offered,
                     lost,

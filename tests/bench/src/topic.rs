@@ -75,7 +75,8 @@ impl Topic {
         lasting: Duration,
         mut next: impl FnMut() -> (u64, Vec<u8>),
     ) -> anyhow::Result<()> {
-        let (start, mut sent) = (Instant::now(), 0.0);
+        let start = Instant::now();
+        let mut sent = 0.0;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let total = rate * lasting.as_secs_f64();

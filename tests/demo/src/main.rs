@@ -1,5 +1,5 @@
-//! The Kafka example of the README, run: a broker, the server, a producer, and a receiver that shows what arrives. All
-//! listen on free ports of 127.0.0.1, and all end with this process, whatever ends it.
+//! Runs the Kafka example of the README: a broker, the server, a producer, and a receiver that shows its requests. All
+//! listen on free ports of 127.0.0.1, and all end with this process, however it ends.
 
 mod receiver;
 mod server;
@@ -21,7 +21,7 @@ use crate::server::Server;
 const TOPIC: &str = "orders";
 const ORDER: &str = r#"{"id": "order-1", "payload": {"order_id": 1, "item": "tea"}}"#;
 const ORDER_AGAIN: &str = r#"{"id": "order-1-again", "payload": {"order_id": 1, "item": "tea"}}"#;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Goes on until it is dropped, and with it ends all that it has started.
+/// Runs until dropped. Dropping it stops everything it has started.
 async fn demonstrate() -> anyhow::Result<()> {
     say("Starting the broker; its archives are downloaded once (75 MB)");
     let kafka = Kafka::start().await.context("starting the broker")?;
@@ -67,16 +67,16 @@ async fn demonstrate() -> anyhow::Result<()> {
 }
 
 async fn write(producer: &FutureProducer, record: &str) -> anyhow::Result<()> {
-    // Before it is sent: it may arrive before the broker has confirmed it.
+    // Printed before sending: the action may arrive before the broker has confirmed the record.
     say(&format!("writing    {record}"));
     let to_topic = FutureRecord::<(), str>::to(TOPIC).payload(record);
-    let sent = producer.send(to_topic, Timeout::After(PATIENCE)).await;
+    let sent = producer.send(to_topic, Timeout::After(TIMEOUT)).await;
     sent.map_err(|(error, _)| error)
         .context("writing to the topic")?;
     Ok(())
 }
 
-/// Shows what became of an action, once its record is in the audit trail.
+/// Shows the outcome of an action, once its record is in the audit trail.
 async fn show_outcome(server: &Server, action_id: &str) -> anyhow::Result<()> {
     let path = format!("/v1/audit/{action_id}?wait_ms=10000");
     let record = server.get(&path).await?;
@@ -84,7 +84,7 @@ async fn show_outcome(server: &Server, action_id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns at Ctrl-C, at a request to end, and when the terminal is closed.
+/// Returns on SIGINT, SIGTERM and SIGHUP.
 async fn interrupted() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -98,7 +98,7 @@ async fn interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The lines that are typed, until there are no more.
+/// The lines of standard input, until its end.
 fn lines_of_standard_input() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -112,6 +112,6 @@ fn lines_of_standard_input() -> mpsc::Receiver<String> {
 }
 
 fn say(text: &str) {
-    // A terminal that is gone needs to be told nothing.
+    // A closed terminal needs no output.
     drop(writeln!(std::io::stdout(), "{text}"));
 }

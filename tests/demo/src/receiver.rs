@@ -1,4 +1,4 @@
-//! An HTTP endpoint that shows what it is sent.
+//! An HTTP endpoint that prints the requests it receives.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::{PATIENCE, say};
+use crate::{TIMEOUT, say};
 
-/// A running receiver. It ends when dropped.
+/// A running receiver. It stops when dropped.
 pub(crate) struct Receiver {
     address: SocketAddr,
     arrivals: mpsc::Receiver<()>,
@@ -44,16 +44,16 @@ impl Receiver {
         self.address
     }
 
-    /// Waits until something has arrived.
+    /// Waits until a request has arrived.
     pub(crate) async fn arrival(&mut self) -> anyhow::Result<()> {
-        let arrived = timeout(PATIENCE, self.arrivals.recv()).await;
-        arrived.with_context(|| format!("nothing has arrived after {PATIENCE:?}"))?;
+        let arrived = timeout(TIMEOUT, self.arrivals.recv()).await;
+        arrived.with_context(|| format!("nothing has arrived after {TIMEOUT:?}"))?;
         Ok(())
     }
 }
 
 async fn show(State(arrivals): State<mpsc::Sender<()>>, body: String) {
     say(&format!("arrived    {body}"));
-    // One that nobody waits for has been shown all the same.
+    // The request has been printed even if no caller waits for it.
     let _ = arrivals.try_send(());
 }

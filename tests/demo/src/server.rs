@@ -1,4 +1,4 @@
-//! The server with the configuration and the rules of the example, in a folder of its own.
+//! The server with the configuration and the rules of the example, in a separate folder.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,16 +16,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tempfile::TempDir;
 
-use crate::PATIENCE;
+use crate::TIMEOUT;
 
 const CONFIGURATION: &str = include_str!("../../../examples/kafka/acteon.toml");
 const RULES: &str = include_str!("../../../examples/kafka/rules/once.yaml");
-/// What the example names, in place of which comes what was started.
+/// The addresses in the example, replaced by the ones of the started servers.
 const BROKER: &str = "127.0.0.1:9092";
 const RECEIVER: &str = "127.0.0.1:9000";
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// A running server. It ends when dropped, and its folder goes.
+/// A running server. Dropping it stops it and removes its folder.
 pub(crate) struct Server {
     _process: Process,
     folder: TempDir,
@@ -51,7 +51,7 @@ impl Server {
         let mut process = Process::start(&command, folder.path())?;
         let ready = format!("{url}/ready");
         let is_ready = async || ask(&client, &ready).await.is_ok();
-        let started = process.until_ready(PATIENCE, is_ready).await;
+        let started = process.until_ready(TIMEOUT, is_ready).await;
         started.context("starting the server")?;
         Ok(Self {
             _process: process,
@@ -65,7 +65,7 @@ impl Server {
         &self.url
     }
 
-    /// Where its configuration, its rules and its log are.
+    /// The folder with its configuration, its rules and its log.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -86,7 +86,7 @@ async fn ask(client: &Client<HttpConnector, Body>, url: &str) -> anyhow::Result<
     Ok(body.to_bytes())
 }
 
-/// The server beside this program: `make demo` builds both.
+/// The server binary in the folder of this program: `make demo` builds both.
 fn binary() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("acteon-server");
     ensure!(

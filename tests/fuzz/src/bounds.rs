@@ -1,4 +1,4 @@
-//! A small stack and little memory, so that what would exhaust a server ends the test.
+//! A small stack and little memory, so that an input that would exhaust a server ends the test.
 
 use std::alloc::System;
 use std::panic;
@@ -7,18 +7,18 @@ use std::thread;
 
 use cap::Cap;
 
-/// Half of what a worker of the server has, although unoptimised code takes more of it.
+/// Half the stack of a server's worker, although unoptimised code needs more.
 const STACK_BYTES: usize = 1 << 20;
-/// How much one input may take beyond what is in use when it begins.
+/// How much memory one input may take beyond the amount in use when it starts.
 const MEMORY_BYTES: usize = 256 << 20;
 
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
-/// The memory is that of the process, so one input is run at a time.
+/// The limit is per process, so one input runs at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Runs `work` within the bounds. Its panic goes on here.
+/// Runs `work` within the bounds and resumes its panic.
 pub(crate) fn within<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     limit_memory(MEMORY.allocated() + MEMORY_BYTES);
@@ -36,5 +36,8 @@ pub(crate) fn within<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn limit_memory(bytes: usize) {
-    assert!(MEMORY.set_limit(bytes).is_ok(), "more is in use than that");
+    assert!(
+        MEMORY.set_limit(bytes).is_ok(),
+        "more memory is in use than the limit"
+    );
 }

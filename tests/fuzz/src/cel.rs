@@ -1,11 +1,11 @@
-//! A CEL expression and a payload: it is refused, or it is the same condition wherever it may stand in a rule.
+//! A CEL expression and a payload: the expression is refused, or has the same result in every place a rule allows.
 //!
-//! Parts: the expression, and the payload. A rule whose condition is the text is compared with rules that hold it
-//! inside `not`, `all` and `any`, and with one whose ternary keeps it from being turned into native conditions.
+//! Parts: the expression, and the payload. The rule with the text as its condition is compared with rules that have it
+//! inside `not`, `all` and `any`, and with a rule whose ternary prevents the lowering to native conditions.
 
 use acteon_core::Action;
 use acteon_core::rules::{Evaluation, RuleResult};
-use acteon_rules::{Gathered, RuleFile, RuleSet};
+use acteon_rules::{RuleFile, RuleSet, StateAnswers};
 use serde_json::{Value, json};
 
 use crate::Reading;
@@ -13,12 +13,13 @@ use crate::decide::judge;
 use crate::parts::{sample, split, text};
 use crate::rules::settings;
 
-/// What only one of two texts may be: the longer one goes beyond a bound sooner.
+/// Reasons to refuse only one of two texts: the longer text exceeds a bound sooner.
 const BOUNDS: [&str; 3] = ["steps", "bytes", "MiB"];
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
     let [expression, payload] = split(input);
-    let (expression, action) = (text(expression), action(payload));
+    let expression = text(expression);
+    let action = action(payload);
     let alone = json!(expression);
     let cel = json!({ "cel": expression });
     let forms = [
@@ -41,13 +42,13 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     Reading::Accepted
 }
 
-/// The same expression as a part of one that native conditions cannot express.
+/// The expression inside one that native conditions cannot express.
 fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
     let wrapped = json!(format!("(\n{expression}\n) ? true : false"));
     let Some(set) = compile(&[wrapped]) else {
         return;
     };
-    let evaluation = judge(&set, action, &Gathered::default());
+    let evaluation = judge(&set, action, &StateAnswers::default());
     let [rule] = &evaluation.trace[..] else {
         panic!("a result for the rule");
     };
@@ -57,7 +58,12 @@ fn unlowered(expression: &str, action: &Action, alone: RuleResult) {
             .as_deref()
             .is_some_and(|reason| BOUNDS.iter().any(|bound| reason.contains(bound)));
     if !is_bound {
-        assert_eq!(alone, rule.result, "lowered and not: {:?}", rule.why());
+        assert_eq!(
+            alone,
+            rule.result,
+            "the lowered and the interpreted form differ: {:?}",
+            rule.why()
+        );
     }
 }
 
@@ -69,7 +75,7 @@ fn negated(result: RuleResult) -> RuleResult {
     }
 }
 
-/// A set with a rule for each condition, all of which are tried.
+/// A set with one rule per condition; every rule is evaluated.
 fn compile(conditions: &[Value]) -> Option<RuleSet> {
     let rule = |(number, condition): (usize, &Value)| {
         json!({
@@ -94,11 +100,11 @@ fn compile(conditions: &[Value]) -> Option<RuleSet> {
 }
 
 fn results(set: &RuleSet, action: &Action) -> Vec<RuleResult> {
-    let evaluation: Evaluation = judge(set, action, &Gathered::default());
+    let evaluation: Evaluation = judge(set, action, &StateAnswers::default());
     evaluation.trace.iter().map(|rule| rule.result).collect()
 }
 
-/// The sample with this payload, when it is one.
+/// The sample action with this payload, if the payload is valid.
 fn action(payload: &[u8]) -> Action {
     let sample = sample();
     let list = [br#"{"payload":"#, payload, b"}"].concat();

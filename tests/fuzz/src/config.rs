@@ -1,10 +1,11 @@
-//! Configuration: settings or problems, twice the same, and no secret in either.
+//! Configuration: settings or problems, the same on a second read, and no secret in either.
 //!
 //! Parts: the file, then variables and flags, each a line `NAME=value`.
 
 use std::sync::LazyLock;
 
-use acteon_config::{Adapters, Inputs, Place, Problems, Settings, load};
+use acteon_config::{Adapters, Inputs, Location, PipelineTypes, ProblemList, ResolvedConfig, load};
+use acteon_pipeline::{PipelineSections, ProviderLimits, TrailOptions};
 use memchr::memmem;
 
 use crate::Reading;
@@ -13,8 +14,18 @@ use crate::parts::{split, text};
 
 mod adapters;
 
-/// What `env:TOKEN` stands for.
+/// The value of `env:TOKEN`.
 const SECRET: &str = "hush-7d1f0c55";
+
+/// The pipeline's types.
+#[derive(Debug)]
+struct Types;
+
+impl PipelineTypes for Types {
+    type Sections = PipelineSections;
+    type TrailKeys = TrailOptions;
+    type ProviderKeys = ProviderLimits;
+}
 
 static REGISTRIES: LazyLock<Registries> = LazyLock::new(Registries::new);
 
@@ -54,13 +65,13 @@ fn pairs(lines: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, Problems> {
-    let settings: Result<Settings, _> = load(inputs, &adapters);
+fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, ProblemList> {
+    let settings: Result<ResolvedConfig<Types>, _> = load(inputs, &adapters);
     if let Err(errors) = &settings {
         assert!(!errors.is_empty(), "refused without a problem");
         for problem in errors.iter() {
             assert!(!problem.message.is_empty(), "{problem}");
-            if let Place::File { line, column, .. } = &problem.place {
+            if let Location::File { line, column, .. } = &problem.location {
                 assert!(*line > 0 && *column > 0, "{problem}");
             }
         }

@@ -1,12 +1,11 @@
-//! Rules and an action: a decision is there whatever they say, twice the same, and the one that is explained.
+//! Rules and an action: evaluation always reaches a decision, the same twice, and the explanation agrees with it.
 //!
-//! Parts: a rule file, an action, and made-up answers of the state (`mock_state`). The time is the action's
-//! `created_at`.
+//! Parts: a rule file, an action, and mocked answers of the state (`mock_state`). The time is the action's `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use acteon_core::state::{Answer, QUOTAS_MAX, Question, TallyCount};
 use acteon_core::{Action, Redactor};
-use acteon_rules::{Case, Decision, Effect, Gathered, Read, RuleFile, RuleSet};
+use acteon_rules::{Decision, Effect, ExplainRequest, RuleFile, RuleSet, StateAnswers, StateRead};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -25,20 +24,20 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     };
     let action = action(json).unwrap_or_else(sample);
     let now = action.created_at.timestamp();
-    judge(&set, &action, &Gathered::default());
+    judge(&set, &action, &StateAnswers::default());
     let asked = asked(&set, &action, now);
     let answers = asked.iter().map(answer).collect::<Vec<_>>();
-    judge(&set, &action, &Gathered::new(asked.clone(), answers));
+    judge(&set, &action, &StateAnswers::new(asked.clone(), answers));
     let mock = serde_json::from_slice::<Value>(mock).unwrap_or(Value::Object(Default::default()));
-    match Gathered::mocked(asked, &mock) {
+    match StateAnswers::mocked(asked, &mock) {
         Ok(gathered) => drop(judge(&set, &action, &gathered)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     Reading::Accepted
 }
 
-/// What a decision asks is asked twice the same, and is part of what an explanation asks.
-fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<Read> {
+/// Two decisions ask the same of the state, and an explanation asks that and more.
+fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<StateRead> {
     let asked = set.ask(action, now);
     assert_eq!(asked, set.ask(action, now));
     assert!(asked.is_empty() || set.asks());
@@ -47,8 +46,8 @@ fn asked(set: &RuleSet, action: &Action, now: Timestamp) -> Vec<Read> {
     asked
 }
 
-/// An answer that follows from the question.
-fn answer(read: &Read) -> Answer {
+/// An answer derived from the question.
+fn answer(read: &StateRead) -> Answer {
     match &read.question {
         Question::Tally(tally) => {
             let count = tally.within.as_secs() % 7;
@@ -61,15 +60,15 @@ fn answer(read: &Read) -> Answer {
 }
 
 /// Decides and explains, and compares the two.
-pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Evaluation {
+pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &StateAnswers) -> Evaluation {
     let now = action.created_at.timestamp();
     let decision = set.decide(action, now, gathered);
     assert_eq!(decision, set.decide(action, now, gathered), "decided twice");
     check(&decision, action);
-    let case = Case {
+    let case = ExplainRequest {
         action,
         now,
-        gathered,
+        answers: gathered,
     };
     let explained = explain(set, case, &EvaluateOptions::default());
     same(&decision, &explained);
@@ -87,7 +86,7 @@ pub(crate) fn judge(set: &RuleSet, action: &Action, gathered: &Gathered) -> Eval
     all
 }
 
-fn explain(set: &RuleSet, case: Case<'_>, options: &EvaluateOptions) -> Evaluation {
+fn explain(set: &RuleSet, case: ExplainRequest<'_>, options: &EvaluateOptions) -> Evaluation {
     let redactor = Redactor::new(["password".to_owned()], "***");
     let explained = set.explain(case, options, &redactor);
     assert_eq!(explained.trace.len(), set.len());
@@ -105,7 +104,7 @@ fn same(decision: &Decision, explained: &Evaluation) {
     assert_eq!(decision.rule_errors > 0, explained.has_errors);
 }
 
-/// What is to be done can be done.
+/// The verdict can be carried out.
 fn check(decision: &Decision, action: &Action) {
     let Effect::Deliver(plan) = &decision.effect else {
         return;

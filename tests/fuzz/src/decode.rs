@@ -1,4 +1,4 @@
-//! Actions and batches from bytes: whatever is accepted can be written and read again, alone as in a batch.
+//! Actions and batches from bytes: every accepted action can be written and read back, alone and in a batch.
 
 use acteon_core::Action;
 use acteon_core::decode::{DecodeError, Draft, decode, decode_batch, decode_batch_up_to};
@@ -30,7 +30,7 @@ fn check(action: Result<&Action, &DecodeError>) {
     }
 }
 
-/// What was accepted is JSON as others read it, and says the same when it is read again.
+/// An accepted action is JSON to other parsers, and reads back equal.
 fn round_trip(action: &Action) {
     let raw = action.payload.parse::<Box<RawValue>>();
     assert!(raw.is_ok(), "a payload is JSON: {raw:?}");
@@ -40,9 +40,9 @@ fn round_trip(action: &Action) {
     assert_eq!(again.as_ref(), Ok(action));
 }
 
-/// A batch of one says of it what it says alone.
+/// A batch of one gives the same result as the action alone.
 fn same_in_a_batch(input: &[u8], alone: Result<&Action, &DecodeError>) {
-    // It may stand before the whole only.
+    // A byte order mark is only allowed before the whole text.
     let item = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
     let list = [b"[", item, b"]"].concat();
     match decode_batch(&list.into()) {
@@ -51,14 +51,14 @@ fn same_in_a_batch(input: &[u8], alone: Result<&Action, &DecodeError>) {
             let item = item.as_ref().and_then(|item| item.as_ref().ok());
             assert_eq!(item, alone.ok(), "alone and in a batch");
         }
-        // Nothing, or several items, that are none alone.
+        // No item, or several: not an action alone.
         Ok(_) | Err(_) => assert!(alone.is_err(), "accepted alone, but not in a batch"),
     }
 }
 
 fn batch(bytes: &Bytes) -> Reading {
     let Ok(items) = decode_batch(bytes) else {
-        // It may be too long before it is seen to be no batch.
+        // It may exceed the length bound before the parser finds that it is not a batch.
         assert!(!matches!(decode_batch_up_to(bytes, 1), Ok(Some(_))));
         return Reading::Refused;
     };

@@ -1,10 +1,10 @@
-//! What reads from outside, fed with anything: actions, rule files, CEL, configuration.
+//! Feeds arbitrary bytes to every parser of outside input: actions, rule files, CEL, configuration.
 //!
-//! A [`Target`] takes any bytes and panics when something that must hold does not. `make fuzz` drives the targets with
-//! libFuzzer, which follows the branches an input takes; the tests here run every input of `corpus/` and random changes
-//! of them. Both run each input on a small stack and with little memory: see [`Target::run`].
+//! A [`Target`] takes any bytes and panics when a property is violated. `make fuzz` drives the targets with libFuzzer,
+//! which follows the branches an input takes; the tests here run every input of `corpus/` and random mutations of them.
+//! Both run each input on a small stack and with little memory: see [`Target::run`].
 //!
-//! An input that needs several parts has them between lines of `=====`, so that it can be read and written by hand.
+//! An input with several parts separates them by lines of `=====`, so that people can read and write it.
 
 mod bounds;
 mod cel;
@@ -17,7 +17,7 @@ mod rules;
 
 pub use mutation::Mutation;
 
-/// Something to feed.
+/// A parser under test.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Also the name of its folder below `corpus/`.
@@ -25,16 +25,16 @@ pub struct Target {
     feed: fn(&[u8]) -> Reading,
 }
 
-/// What became of an input.
+/// The outcome of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// It means something.
+    /// The input is valid.
     Accepted,
-    /// It was told what is wrong with it.
+    /// The input was refused with a reason.
     Refused,
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 5] = [
     Target {
         name: "decode",
@@ -64,7 +64,7 @@ impl Target {
         TARGETS.into_iter().find(|target| target.name == name)
     }
 
-    /// Feeds it `input`, and panics when what it promises does not hold. Deep recursion overflows the small stack, and
+    /// Feeds it `input`, and panics when a property is violated. Deep recursion overflows the small stack, and
     /// too large an allocation fails: both end the process.
     pub fn run(self, input: &[u8]) -> Reading {
         bounds::within(|| (self.feed)(input))

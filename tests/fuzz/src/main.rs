@@ -1,4 +1,4 @@
-//! The binary that libFuzzer drives: it feeds the target that `ACTEON_FUZZ_TARGET` names. See `make fuzz`.
+//! The binary that libFuzzer drives. It feeds the target named by `ACTEON_FUZZ_TARGET`. See `make fuzz`.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     Target::named(&name).unwrap_or_else(|| panic!("ACTEON_FUZZ_TARGET names no target: \"{name}\""))
 });
 
-/// Where the input stands while it is run: a stack that overflows ends the process before libFuzzer can keep it.
+/// The file with the running input: a stack overflow ends the process before libFuzzer can save it.
 static RUNNING: LazyLock<Option<std::path::PathBuf>> =
     LazyLock::new(|| std::env::var_os("ACTEON_FUZZ_RUNNING").map(Into::into));
 

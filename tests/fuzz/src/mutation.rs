@@ -1,14 +1,14 @@
-//! Random changes of an input, each the same for the same seed: for the ordinary tests, which no fuzzer guides.
+//! Random mutations of an input, reproducible by seed, for the ordinary tests, which no fuzzer guides.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// The longest input that comes out.
+/// The longest mutated input.
 const BYTES_MAX: usize = 64 << 10;
-/// The longest piece that is moved at once.
+/// The longest piece moved in one mutation.
 const PIECE_BYTES_MAX: usize = 48;
 
-/// A source of changes.
+/// A source of mutations.
 #[derive(Debug)]
 pub struct Mutation<'p> {
     random: StdRng,
@@ -16,13 +16,13 @@ pub struct Mutation<'p> {
 }
 
 impl<'p> Mutation<'p> {
-    /// Changes that follow from `seed`; `pieces` are what may be put in beside other parts of the input.
+    /// Mutations determined by `seed`; `pieces` may be inserted besides parts of the input.
     pub fn new(seed: u64, pieces: &'p [Vec<u8>]) -> Self {
         let random = StdRng::seed_from_u64(seed);
         Self { random, pieces }
     }
 
-    /// One of `inputs` with a few changes, some of them out of another of `inputs`.
+    /// One of `inputs` with a few mutations, some of them pieces of another input.
     pub fn next(&mut self, inputs: &[Vec<u8>]) -> Vec<u8> {
         let mut input = self.one_of(inputs).to_vec();
         for _ in 0..self.random.random_range(1..6) {

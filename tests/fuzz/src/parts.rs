@@ -1,4 +1,4 @@
-//! The parts of an input, and what stands in when one is missing.
+//! Splits an input into its parts, with defaults for missing ones.
 
 use std::sync::LazyLock;
 
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use memchr::memmem;
 
-/// The line between two parts.
+/// The line that separates two parts.
 pub(crate) const BETWEEN: &[u8] = b"\n=====\n";
 
-/// The parts of `input`, the last one whole.
+/// The parts of `input`. The last part may contain further separators.
 pub(crate) fn split<const N: usize>(input: &[u8]) -> [&[u8]; N] {
     let mut rest = Some(input);
     std::array::from_fn(|number| {
@@ -27,18 +27,18 @@ pub(crate) fn split<const N: usize>(input: &[u8]) -> [&[u8]; N] {
     })
 }
 
-/// As text, with a mark for each byte that is none.
+/// As text, with a replacement character for each invalid byte.
 pub(crate) fn text(part: &[u8]) -> String {
     String::from_utf8_lossy(part).into_owned()
 }
 
-/// The action that `json` is, with names for those it lacks.
+/// The action in `json`, with defaults for missing names.
 pub(crate) fn action(json: &[u8]) -> Option<Action> {
     let draft = decode(&Bytes::copy_from_slice(json)).ok()?;
     draft.complete(&defaults(), || "id-1".into(), *NOW).ok()
 }
 
-/// An action that has something of everything.
+/// An action with values of every kind.
 pub(crate) fn sample() -> Action {
     action(SAMPLE.as_bytes()).unwrap_or_else(|| panic!("the sample is an action"))
 }
@@ -52,7 +52,7 @@ pub(crate) fn defaults() -> Defaults {
     }
 }
 
-/// When an action was made that does not say.
+/// The creation time of an action that has none.
 pub(crate) static NOW: LazyLock<Timestamp> =
     LazyLock::new(|| Timestamp::from_second(1_767_225_600).unwrap_or_default());
 

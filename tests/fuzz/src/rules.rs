@@ -1,12 +1,12 @@
-//! Rule files: a set or problems, each with a place in a file; the same for the same files in any order.
+//! Rule files: a set or problems, each with a position in a file; the same for the same files in any order.
 
 use acteon_core::rules::RuleProblem;
-use acteon_rules::{RuleFile, RuleSet, Settings};
+use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 
 use crate::Reading;
 use crate::parts::{split, text};
 
-/// The longest message a person is shown.
+/// The longest message shown to a person.
 const MESSAGE_CHARS_MAX: usize = 2000;
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
@@ -33,18 +33,18 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
     }
 }
 
-/// What rules may refer to.
-pub(crate) fn settings() -> Settings {
-    Settings {
+/// The providers and variables that rules may refer to.
+pub(crate) fn settings() -> CompileSettings {
+    CompileSettings {
         environment: vec![("STAGE".into(), "prod".into())],
-        ..Settings::default()
+        ..CompileSettings::default()
     }
 }
 
 fn check(problem: &RuleProblem, files: &[RuleFile]) {
     let file = files.iter().find(|file| file.name == problem.file);
-    let file = file.unwrap_or_else(|| panic!("a problem of no file: {problem}"));
-    // YAML counts three ends of lines; where a file ends, one more line begins.
+    let file = file.unwrap_or_else(|| panic!("a problem without a file: {problem}"));
+    // YAML has three line endings, and the end of the file starts one more line.
     let lines = file.text.split(['\n', '\r']).count() + 1;
     assert!((1..=lines).contains(&problem.line), "{problem}");
     assert!(

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use crate::{Mutation, Reading, TARGETS, Target};
 
-/// How many changed inputs each target is fed. A few seconds' worth.
+/// How many mutated inputs each target gets: a few seconds' worth.
 const ROUNDS: u64 = 1000;
-/// Always the same, so that a test that is green stays so; `ACTEON_FUZZ_SEED` begins somewhere else.
+/// Fixed, so that a passing test keeps passing; `ACTEON_FUZZ_SEED` overrides it.
 const SEED: u64 = 0xac7e;
 
 mod adversarial;
@@ -21,12 +21,12 @@ fn rule_files_are_compiled_or_refused() {
 }
 
 #[test]
-fn a_decision_is_there_whatever_rules_and_actions_say() {
+fn all_rules_and_actions_get_a_decision() {
     run_all("decide");
 }
 
 #[test]
-fn a_cel_expression_means_the_same_wherever_it_stands() {
+fn a_cel_expression_means_the_same_everywhere_in_a_rule() {
     run_all("cel");
 }
 
@@ -47,8 +47,8 @@ fn every_target_has_a_dictionary_and_a_corpus_of_which_some_is_accepted_and_some
     }
 }
 
-/// Runs every input of the corpus, then random changes of them. What is printed last is what failed; what ends the
-/// process shows with `--nocapture`.
+/// Runs every input of the corpus, then random mutations of them. The last input printed is the one that failed; run
+/// with `--nocapture` to see an input that ends the process.
 fn run_all(name: &str) {
     let target = Target::named(name).unwrap();
     let mut inputs = Vec::new();
@@ -70,7 +70,7 @@ fn run_all(name: &str) {
     }
 }
 
-/// The inputs that are kept, by name.
+/// The inputs of the corpus, by name.
 fn corpus(target: Target) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(here().join("corpus").join(target.name)).unwrap();
     let read = |entry: fs::DirEntry| {
@@ -82,7 +82,7 @@ fn corpus(target: Target) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-/// The words of the target's dictionary: one a line, in quotes, with `\xNN` for a byte.
+/// The words of the target's dictionary: one per line, in quotes, with `\xNN` for a byte.
 fn pieces(target: Target) -> Vec<Vec<u8>> {
     let path = here().join("dict").join(format!("{}.dict", target.name));
     let text = fs::read_to_string(path).unwrap();

@@ -74,7 +74,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let failed = fetched_in(cache.path(), "thing", |folder| {
             fs::write(folder.join("half"), "")?;
-            anyhow::bail!("the network went away")
+            anyhow::bail!("the network is gone")
         });
         assert!(failed.is_err());
         let place = fetched_in(cache.path(), "thing", |_| Ok(())).unwrap();

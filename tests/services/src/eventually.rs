@@ -10,13 +10,13 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 /// Polls until `wanted` accepts the answer, and returns it.
 ///
 /// # Panics
-/// After `patience`, with the last answer.
+/// After `timeout`, with the last answer.
 pub async fn eventually<T: Debug>(
-    patience: Duration,
+    timeout: Duration,
     ask: impl AsyncFn() -> T,
     wanted: impl Fn(&T) -> bool,
 ) -> T {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         let answer = ask().await;
         if wanted(&answer) {
@@ -24,7 +24,7 @@ pub async fn eventually<T: Debug>(
         }
         assert!(
             Instant::now() < deadline,
-            "not so after {patience:?}; the last answer was {answer:?}"
+            "timed out after {timeout:?}; the last answer was {answer:?}"
         );
         sleep(ASK_EVERY).await;
     }

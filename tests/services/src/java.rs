@@ -46,11 +46,11 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| missing(&program, error))?;
     if !output.status.success() {
-        let told = [output.stdout, output.stderr].concat();
+        let text = [output.stdout, output.stderr].concat();
         bail!(
             "`{program}` failed ({}):\n{}",
             output.status,
-            String::from_utf8_lossy(&told)
+            String::from_utf8_lossy(&text)
         );
     }
     Ok(())
@@ -59,7 +59,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 fn missing(program: &str, error: std::io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::NotFound {
         return anyhow::anyhow!(
-            "`{program}` is not installed: `.ci/tools test` says what tests need, and how to get it"
+            "`{program}` is not installed: `.ci/tools test` lists what the tests need and how to install it"
         );
     }
     anyhow::Error::new(error).context(format!("cannot run `{program}`"))
@@ -98,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_program_is_answered_with_what_to_install() {
+    fn the_error_for_a_missing_program_says_what_to_install() {
         let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
         assert!(error.to_string().contains(".ci/tools test"), "{error}");
     }
 
     #[test]
-    fn the_output_of_what_failed_is_in_the_error() {
+    fn the_output_of_a_failed_command_is_in_the_error() {
         let error = run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err();
         assert!(error.to_string().contains("why"), "{error}");
     }

@@ -30,8 +30,8 @@ const ARCHIVES: &[java::Coordinates] = &[
 ];
 const BROKER_FLAGS: &[&str] = &["-Xmx768m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
 const CLUSTER_ID: &str = "acteon-tests-cluster01";
-const START_PATIENCE: Duration = Duration::from_secs(60);
-const ASK_PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running broker. Dropping it stops it and removes its data.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Kafka {
         server.arg(self.folder.join("server.properties"));
         let mut process = Process::start(&server, &self.folder)?;
         process
-            .until_ready(START_PATIENCE, async || self.answers().await)
+            .until_ready(START_TIMEOUT, async || self.answers().await)
             .await?;
         *self.slot() = Some(process);
         Ok(())
@@ -127,7 +127,7 @@ impl Kafka {
     pub async fn create_topic(&self, name: &str, partitions: i32) -> anyhow::Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.client().create()?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let options = AdminOptions::new().operation_timeout(Some(ASK_PATIENCE));
+        let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT));
         for result in admin.create_topics([&topic], &options).await? {
             if let Err((topic, code)) = result {
                 bail!("cannot create topic {topic}: {code}");
@@ -194,7 +194,7 @@ impl Drop for Kafka {
 }
 
 fn topics(consumer: &BaseConsumer) -> anyhow::Result<Vec<String>> {
-    let metadata = consumer.fetch_metadata(None, ASK_PATIENCE)?;
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
     let names = metadata
         .topics()
         .iter()
@@ -203,16 +203,16 @@ fn topics(consumer: &BaseConsumer) -> anyhow::Result<Vec<String>> {
 }
 
 fn committed(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<(i32, Option<i64>)>> {
-    let metadata = consumer.fetch_metadata(Some(topic), ASK_PATIENCE)?;
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
     let found = metadata.topics().first().context("the topic is unknown")?;
     let mut wanted = TopicPartitionList::new();
     for partition in found.partitions() {
         wanted.add_partition(topic, partition.id());
     }
     ensure!(wanted.count() > 0, "there is no topic {topic}");
-    let deadline = Instant::now() + ASK_PATIENCE;
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
     let committed = loop {
-        match consumer.committed_offsets(wanted.clone(), ASK_PATIENCE) {
+        match consumer.committed_offsets(wanted.clone(), REQUEST_TIMEOUT) {
             // A new broker has no coordinator until the offsets topic is created for the first group.
             Err(error) if lacks_coordinator(&error) && Instant::now() < deadline => {
                 consumer.poll(Duration::from_millis(100));
@@ -245,7 +245,7 @@ fn lag_of(
 ) -> anyhow::Result<u64> {
     let mut lag = 0;
     for &(partition, offset) in committed {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, ASK_PATIENCE)?;
+        let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?;
         lag += u64::try_from(high - offset.unwrap_or(low)).unwrap_or(0);
     }
     Ok(lag)
@@ -253,7 +253,8 @@ fn lag_of(
 
 fn properties(port: u16, controller: u16, folder: &Path, others: &Listeners) -> String {
     let data = folder.join("data");
-    let (addresses, protocols) = (others.addresses(), others.protocols());
+    let addresses = others.addresses();
+    let protocols = others.protocols();
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\

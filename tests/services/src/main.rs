@@ -1,5 +1,5 @@
 //! `acteon-services fetch` downloads what the tests need beforehand, and reports its progress.
-#![expect(clippy::print_stderr, reason = "a command tells its progress")]
+#![expect(clippy::print_stderr, reason = "a command reports its progress")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,18 +13,18 @@ async fn main() -> ExitCode {
         eprintln!("usage: acteon-services fetch");
         return ExitCode::from(2);
     }
-    eprintln!("Kafka: looking for its archives, else downloading them (up to a minute)");
-    let kafka = told("Kafka", &Kafka::fetch().await);
-    eprintln!("Schemathesis: looking for its packages, else downloading them (up to a minute)");
-    let schemathesis = told("Schemathesis", &schemathesis::fetch().await);
+    eprintln!("Kafka: looking for its archives, or downloading them (up to a minute)");
+    let kafka = report("Kafka", &Kafka::fetch().await);
+    eprintln!("Schemathesis: looking for its packages, or downloading them (up to a minute)");
+    let schemathesis = report("Schemathesis", &schemathesis::fetch().await);
     match kafka && schemathesis {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
 }
 
-/// Whether it is there.
-fn told(name: &str, fetched: &anyhow::Result<PathBuf>) -> bool {
+/// Prints the result. True if it succeeded.
+fn report(name: &str, fetched: &anyhow::Result<PathBuf>) -> bool {
     match fetched {
         Ok(folder) => eprintln!("{name}: in {}", folder.display()),
         Err(error) => eprintln!("{name}: {error:#}"),

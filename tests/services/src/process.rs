@@ -62,20 +62,20 @@ impl Process {
         })
     }
 
-    /// Polls `ready` until it is true. Fails at once if the server has ended, or after `patience`.
+    /// Polls `ready` until it is true. Fails at once if the server has ended, or after `timeout`.
     pub async fn until_ready(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         ready: impl AsyncFn() -> bool,
     ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         while !ready().await {
             if let Some(status) = self.shell.try_wait()? {
                 bail!("the server ended ({status}):\n{}", self.log());
             }
             if Instant::now() > deadline {
                 bail!(
-                    "the server was not ready after {patience:?}:\n{}",
+                    "the server was not ready after {timeout:?}:\n{}",
                     self.log()
                 );
             }
@@ -86,10 +86,7 @@ impl Process {
 
     /// Kills the server and keeps its folder.
     pub fn kill(mut self) -> anyhow::Result<()> {
-        let mut pipe = self
-            .pipe
-            .take()
-            .context("the pipe is there until the end")?;
+        let mut pipe = self.pipe.take().context("the pipe was closed before")?;
         pipe.write_all(b"keep\n")?;
         self.shell.wait()?;
         Ok(())

@@ -1,5 +1,5 @@
-//! Schemathesis, which reads the OpenAPI document of a server and asks it with what the document allows and forbids. It is
-//! Python, fetched from PyPI into a folder of its own.
+//! Schemathesis: reads the OpenAPI document of a server and sends requests that the document allows and forbids. It is
+//! a Python package, fetched from PyPI into a separate folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::java::run;
 
 const WANTED: &[&str] = &["schemathesis==4.32.5", "hypothesis==6.170.17"];
 
-/// The folder of its packages, downloaded when it is not there yet.
+/// The folder of its packages, downloaded if missing.
 pub async fn fetch() -> anyhow::Result<PathBuf> {
     spawn_blocking(|| {
         cache::fetched("schemathesis-4.32.5", |folder| {

@@ -1,4 +1,4 @@
-//! What end-to-end tests are made of: the real binary, a provider to receive what it delivers, and a producer.
+//! The parts of an end-to-end test: the real binary, a provider that receives its deliveries, and a producer.
 
 mod producer;
 mod receiver;
@@ -10,6 +10,6 @@ pub(crate) use self::server::{Server, binary};
 
 /// Installs the TLS provider of this test binary, once.
 pub(crate) fn tls_provider() {
-    // Another test of this binary may have done it already.
+    // Another test of this binary may have installed it already.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }

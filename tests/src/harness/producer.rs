@@ -1,4 +1,4 @@
-//! A plain producer that knows nothing of Acteon.
+//! A plain Kafka producer, independent of Acteon.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use acteon_services::Kafka;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Writes records to one topic.
 pub(crate) struct Producer {
@@ -15,7 +15,7 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// A producer to a topic of its own, made with so many partitions.
+    /// Creates a topic with this many partitions, and a producer for it.
     pub(crate) async fn to_new_topic(kafka: &Kafka, partitions: i32) -> Self {
         let topic = format!("actions-{}", uuid::Uuid::now_v7());
         kafka.create_topic(&topic, partitions).await.unwrap();
@@ -31,13 +31,13 @@ impl Producer {
         &self.topic
     }
 
-    /// How many records were ever written to a topic, whoever did.
+    /// How many records were ever written to a topic, by any producer.
     pub(crate) fn written(&self, topic: &str) -> i64 {
         let client = self.producer.client();
-        let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let metadata = client.fetch_metadata(Some(topic), TIMEOUT).unwrap();
         let partitions = metadata.topics()[0].partitions().iter();
         let ends = partitions.map(|partition| {
-            let ends = client.fetch_watermarks(topic, partition.id(), PATIENCE);
+            let ends = client.fetch_watermarks(topic, partition.id(), TIMEOUT);
             ends.unwrap().1
         });
         ends.sum()
@@ -54,13 +54,13 @@ impl Producer {
         }
     }
 
-    /// Lets the client do what is due, without waiting.
+    /// Runs the client's due work, without waiting.
     pub(crate) fn poll(&self) {
         self.producer.poll(Duration::ZERO);
     }
 
-    /// Waits until the broker has all.
+    /// Waits until the broker has all records.
     pub(crate) fn flush(&self) {
-        self.producer.flush(PATIENCE).unwrap();
+        self.producer.flush(TIMEOUT).unwrap();
     }
 }

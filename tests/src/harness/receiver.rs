@@ -1,4 +1,4 @@
-//! A provider's side: an HTTP server that keeps what it was sent and answers as the test wants.
+//! A provider: an HTTP server that keeps the requests it received and answers as the test requires.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -15,13 +15,13 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What the receiver does with a request; it sees how many came before this one.
+/// Chooses the answer to a request from the number of requests before it.
 pub(crate) type Reply = fn(u64) -> Option<StatusCode>;
 
-/// A running receiver. It ends when dropped.
+/// A running receiver. It stops when dropped.
 pub(crate) struct Receiver {
     url: String,
-    /// Its address while it is away: taken, so that connections to it are refused.
+    /// Holds the address while the receiver is away, so that connections to it are refused.
     reserved: Option<TcpSocket>,
     reply: Reply,
     seen: Arc<Mutex<Seen>>,
@@ -48,7 +48,7 @@ impl Receiver {
         Self::replying(|_| Some(StatusCode::OK)).await
     }
 
-    /// Answers by `reply`; `None` is never to answer.
+    /// Answers with `reply`; `None` never answers.
     pub(crate) async fn replying(reply: Reply) -> Self {
         let mut receiver = Self::away();
         receiver.reply = reply;
@@ -56,7 +56,7 @@ impl Receiver {
         receiver
     }
 
-    /// Refuses connections until it comes back; then it accepts everything.
+    /// Refuses connections until [`Receiver::come_back`]; then it accepts everything.
     pub(crate) fn away() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -83,7 +83,7 @@ impl Receiver {
         &self.url
     }
 
-    /// How many requests came, refused ones included.
+    /// How many requests arrived, including refused ones.
     pub(crate) fn requests(&self) -> u64 {
         self.seen.lock().requests
     }
@@ -103,7 +103,7 @@ impl Receiver {
             .count()
     }
 
-    /// The values of `field` of all that was accepted, in the order in which it came.
+    /// The values of `field` of all accepted actions, in order of arrival.
     pub(crate) fn values_of(&self, field: &str) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let seen = self.seen.lock();
@@ -113,7 +113,7 @@ impl Receiver {
             .collect()
     }
 
-    /// The idempotency keys of what was accepted, by the value of a field of the action.
+    /// The idempotency keys of the accepted actions, by the value of a field.
     pub(crate) fn keys_by(&self, field: &str) -> HashMap<String, Vec<String>> {
         let mut keys: HashMap<String, Vec<String>> = HashMap::new();
         for accepted in &self.seen.lock().accepted {

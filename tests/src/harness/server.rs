@@ -1,4 +1,4 @@
-//! The server as a user starts it: the binary with a configuration file, in a folder of its own.
+//! The server as a user starts it: the binary with a configuration file, in a separate folder.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server under test. Killed when dropped.
 pub(crate) struct Server {
@@ -22,7 +22,7 @@ pub(crate) struct Server {
     client: Client,
 }
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
 
 impl Server {
     /// Starts it with this configuration and these rule files, and waits until it answers. `{rules}` in the
-    /// configuration stands for the folder of the rules.
+    /// configuration is replaced by the folder of the rules.
     pub(crate) async fn start(config: &str, rules: &[(&str, &str)]) -> Self {
         let mut server = Self::prepare(config, rules);
         server.launch();
@@ -39,7 +39,7 @@ impl Server {
         server
     }
 
-    /// Makes its folder and starts nothing.
+    /// Creates its folder without starting the process.
     pub(crate) fn prepare(config: &str, rules: &[(&str, &str)]) -> Self {
         super::tls_provider();
         let folder = tempfile::tempdir().unwrap();
@@ -59,14 +59,14 @@ impl Server {
         server
     }
 
-    /// Starts the process; it must not run.
+    /// Starts the process, which must not be running.
     pub(crate) fn launch(&mut self) {
         let mut options = fs::OpenOptions::new();
         let log = options.create(true).append(true).open(self.log_path());
         self.launch_writing_to(log.unwrap());
     }
 
-    /// As [`Server::launch`], with standard output and standard error going to `out`.
+    /// Like [`Server::launch`], with standard output and standard error written to `out`.
     pub(crate) fn launch_writing_to(&mut self, out: impl Into<OwnedFd>) {
         assert!(self.child.is_none(), "it runs already");
         let out: OwnedFd = out.into();
@@ -80,10 +80,10 @@ impl Server {
         self.child = Some(command.spawn().unwrap());
     }
 
-    /// Asks `/health` until it answers.
+    /// Polls `/health` until it answers.
     pub(crate) async fn until_healthy(&self) {
         let ask = async || self.client.get(self.url("/health")).send().await.is_ok();
-        eventually(PATIENCE, ask, |healthy| *healthy).await;
+        eventually(TIMEOUT, ask, |healthy| *healthy).await;
     }
 
     /// `kill -9`.
@@ -109,7 +109,7 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end of the process.
+    /// Waits until the process ends.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         tokio::task::spawn_blocking(move || child.wait().unwrap())
@@ -141,7 +141,7 @@ impl Server {
         fs::write(self.rules().join(name), text).unwrap();
     }
 
-    /// All it has logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -154,7 +154,7 @@ impl Server {
         self.ask(Method::POST, path, Some(body.to_string())).await
     }
 
-    /// Sends this text as JSON, be it JSON or not.
+    /// Sends this text with the JSON content type, even if it is not JSON.
     pub(crate) async fn post_text(&self, path: &str, body: String) -> Answer {
         self.ask(Method::POST, path, Some(body)).await
     }
@@ -182,9 +182,9 @@ impl Server {
     }
 
     /// Waits until a counter has reached `count`.
-    pub(crate) async fn until_counted(&self, name: &str, count: u64, patience: Duration) -> Value {
+    pub(crate) async fn until_counted(&self, name: &str, count: u64, timeout: Duration) -> Value {
         let reached = |counters: &Value| counters[name].as_u64().unwrap_or_default() >= count;
-        eventually(patience, async || self.counters().await, reached).await
+        eventually(timeout, async || self.counters().await, reached).await
     }
 
     fn log_path(&self) -> PathBuf {
@@ -209,7 +209,7 @@ impl Drop for Server {
     }
 }
 
-/// The binary beside this test binary, which the same command has built.
+/// The server binary in the folder of this test binary, built by the same command.
 pub(crate) fn binary() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let profile = tests.parent().and_then(|deps| deps.parent()).unwrap();

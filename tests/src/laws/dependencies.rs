@@ -74,14 +74,15 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
     }
 }
 
-/// Additional dependencies allowed in tests: the contracts, the real services, and the memory backend where a port
-/// needs an implementation.
+/// Additional dependencies allowed in tests: the contracts, the real services, the memory backend where a port needs an
+/// implementation, and the pipeline's sections where the configuration is read.
 fn allows_testing(who: Role<'_>, needed: Role<'_>, folder: &str) -> bool {
     let contracts = matches!(needed, Role::Testkit | Role::Services)
         && !matches!(who, Role::Core | Role::Testkit | Role::Services);
     let memory = folder == "backends/memory"
         && matches!(who, Role::Pipeline | Role::AdminApi | Role::Server);
-    contracts || memory
+    let sections = (who, needed) == (Role::Config, Role::Pipeline);
+    contracts || memory || sections
 }
 
 /// Crates that may name a certain adapter although it belongs to a family. The HTTP source has no connection of its
@@ -191,6 +192,7 @@ fn what_flows_the_wrong_way_is_found() {
         ("pipeline/rules", "pipeline", Always),
         ("connect/http", "connect/kafka", Always),
         ("config", "sinks", Always),
+        ("config", "pipeline", Always),
         ("server", "sinks/webhook", Always),
         ("tests/testkit", "backends/memory", Testing),
         ("clients/rust", "core", Always),
@@ -222,6 +224,7 @@ fn what_flows_the_right_way_is_not() {
         ("ingest/kit", "core", Always),
         ("pipeline", "pipeline/rules", Always),
         ("pipeline", "backends/memory", Testing),
+        ("config", "pipeline", Testing),
         ("rule-tests", "pipeline", Always),
         ("rule-tests", "backends/memory", Always),
         ("server", "rule-tests", Always),

@@ -55,7 +55,8 @@ impl<'ast> Visit<'ast> for Events<'_> {
         let Some(last) = item.path.segments.last() else {
             return;
         };
-        let (name, line) = (last.ident.to_string(), last.ident.span().start().line);
+        let name = last.ident.to_string();
+        let line = last.ident.span().start().line;
         let is_metric = METRICS.contains(&name.as_str());
         let is_log = LOGS.contains(&name.as_str());
         if (is_metric || is_log) && !self.path.ends_with("/events.rs") {

@@ -44,7 +44,8 @@ fn check(path: &str, page: &str, exists: impl Fn(&Path) -> bool) -> Vec<Violatio
         .collect()
 }
 
-fn pages(house: &House) -> Vec<String> {
+/// The paths of all our pages.
+pub(super) fn pages(house: &House) -> Vec<String> {
     let crates = house.crates.iter().map(|krate| krate.folder.as_str());
     let folders = crates.chain(PAGE_FOLDERS.iter().copied()).chain([""]);
     let mut pages = Vec::new();

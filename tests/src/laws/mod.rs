@@ -2,6 +2,7 @@
 //! pure function with its own test on a sample that breaks the law.
 
 mod bans;
+mod circles;
 mod clauses;
 mod dependencies;
 mod events;
@@ -11,6 +12,7 @@ mod house;
 mod layout;
 mod links;
 mod look;
+mod markdown;
 mod metrics;
 mod purity;
 mod sleeps;

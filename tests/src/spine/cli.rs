@@ -1,4 +1,4 @@
-//! The command line: what a user is told before anything runs.
+//! The command line: its output and its errors before anything runs.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -48,7 +48,7 @@ fn answering_to(out: impl Into<Stdio>) -> (Option<i32>, String) {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_ends_the_command_as_sigpipe_would() {
+fn a_closed_pipe_ends_the_command_as_sigpipe_would() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     assert_eq!(answering_to(writer), (Some(141), String::new()));
@@ -124,12 +124,12 @@ fn check_reports_options_that_only_an_adapter_can_refuse_and_does_not_show_their
     fs::write(folder.path().join("acteon.toml"), text).unwrap();
     let (code, _, said) = code_and_output(folder.path(), &["check"]);
     assert_eq!(code, Some(1));
-    for told in [
-        "acteon.toml:7:10: sources.slow.client: the Kafka client does not take these",
+    for error in [
+        "acteon.toml:7:10: sources.slow.client: the Kafka client does not accept this",
         "max.poll.interval.ms",
         "acteon.toml:13:16: sources.twice.topics[1]: `x` is named twice",
     ] {
-        assert!(said.contains(told), "{told} is not in:\n{said}");
+        assert!(said.contains(error), "{error} is not in:\n{said}");
     }
     assert!(!said.contains("4321"), "{said}");
 }
@@ -169,16 +169,16 @@ fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
     let config = folder.path().join("acteon.toml");
     fs::write(&config, "[rules]\ndirectory = \"ruels\"\n").unwrap();
     let path = folder.path().join("ruels");
-    let told = format!(
+    let expected = format!(
         "rules.directory: there is no directory `{}`\n",
         path.display()
     );
     let config = config.to_str().unwrap();
-    for (command, expected) in [("check", 1), ("run", 1), ("test", 2)] {
+    for (command, status) in [("check", 1), ("run", 1), ("test", 2)] {
         let arguments = ["-c", config, "--port", "0", command];
         let (code, _, said) = code_and_output(&std::env::temp_dir(), &arguments);
-        assert_eq!(code, Some(expected));
-        assert!(said.ends_with(&told), "{said}");
+        assert_eq!(code, Some(status));
+        assert!(said.ends_with(&expected), "{said}");
     }
     fs::write(&path, "rules: []").unwrap();
     let is_file = "is a file, and the rules are read from a directory";
@@ -194,8 +194,8 @@ fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
     }
     let (_, _, said) = code_and_output(folder.path(), &["test", "nowhere"]);
     let path = folder.path().join("nowhere");
-    let told = format!("there is no directory `{}`\n", path.display());
-    assert_eq!(said, told);
+    let expected = format!("there is no directory `{}`\n", path.display());
+    assert_eq!(said, expected);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn rules_lie_beside_the_configuration_wherever_the_process_runs() {
     assert!(warned.contains(&path), "{warned}");
 }
 
-/// A folder with one configured provider and rules of which each looks wrong in its own way.
+/// A folder with one configured provider and rules, each suspicious for a different reason.
 fn suspicious() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
@@ -353,7 +353,7 @@ fn the_example_rules_pass_their_tests_which_match_every_rule() {
     assert!(!said.contains("no test matched it"), "{said}");
 }
 
-/// A folder with rules for one configured provider, and this test.
+/// A folder with rules for one configured provider, and the given rule test.
 fn tested(timeline: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
@@ -417,7 +417,7 @@ fn a_rule_test_that_fails_ends_with_one_and_is_told_to_people_and_machines() {
 #[test]
 fn when_there_is_nothing_to_test_the_end_is_two_with_a_reason() {
     let passing = "{ at: 0s, dispatch: {}, expect: { outcome: Executed } }";
-    let told = |folder: &Path, arguments: &[&str], wanted: &str| {
+    let assert_refused = |folder: &Path, arguments: &[&str], wanted: &str| {
         let (code, said, complaints) = code_and_output(folder, arguments);
         assert_eq!(code, Some(2), "{said}{complaints}");
         assert!(
@@ -427,17 +427,17 @@ fn when_there_is_nothing_to_test_the_end_is_two_with_a_reason() {
     };
     let folder = tested("{ at: 0s, dispach: {}, expect: { provider: pagr, calls: 0 } }");
     let wrong = "a.test.yaml:4:26: unknown key `dispach`; did you mean `dispatch`?";
-    told(folder.path(), &["test"], wrong);
-    told(folder.path(), &["test"], "did you mean `pager`?");
+    assert_refused(folder.path(), &["test"], wrong);
+    assert_refused(folder.path(), &["test"], "did you mean `pager`?");
     let folder = tested(passing);
-    told(folder.path(), &["test", "--filter", "two"], "\"two\"");
+    assert_refused(folder.path(), &["test", "--filter", "two"], "\"two\"");
     fs::write(folder.path().join("rules/b.yaml"), "rules: [{ nam: x }]").unwrap();
-    told(folder.path(), &["test"], "rules/b.yaml:1:11: unknown key");
+    assert_refused(folder.path(), &["test"], "rules/b.yaml:1:11: unknown key");
     let empty = tempfile::tempdir().unwrap();
-    told(empty.path(), &["test"], "no directory is given");
+    assert_refused(empty.path(), &["test"], "no directory is given");
     let folder = tested(passing);
     fs::remove_file(folder.path().join("rules/a.test.yaml")).unwrap();
-    told(folder.path(), &["test"], "holds no tests");
+    assert_refused(folder.path(), &["test"], "contains no tests");
     fs::write(folder.path().join("acteon.toml"), "[rulez]\n").unwrap();
-    told(folder.path(), &["test", "rules"], "acteon.toml:1:2");
+    assert_refused(folder.path(), &["test", "rules"], "acteon.toml:1:2");
 }

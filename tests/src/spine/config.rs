@@ -1,4 +1,4 @@
-//! The configuration as the binary reads it: mistakes, secrets, what is in force, and whom it reaches.
+//! The configuration as the binary reads it: its errors, its secrets, `config show` and `check --connect`.
 
 use std::fs;
 use std::io::Write;
@@ -31,7 +31,7 @@ fn said(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// What is complained of in `folder`, by `check` and by `run` alike, without the folder's own path and the log.
+/// The errors that `check` and `run` both print for `folder`, without the folder's path and without log lines.
 fn refused(folder: &Path, environment: &[(&str, &str)]) -> String {
     let complaint = |arguments: &[&str]| {
         let mut command = command(folder, arguments);
@@ -112,15 +112,15 @@ fn mistakes_of_the_file_the_environment_and_the_rules_come_together() {
 #[test]
 fn a_directory_of_rules_that_is_none_is_named_with_its_key_and_its_whole_path() {
     let missing = folder("[rules]\ndirectory = \"rules\"\n");
-    let told = refused(missing.path(), &[]);
+    let errors = refused(missing.path(), &[]);
     assert_eq!(
-        told,
+        errors,
         "acteon.toml:2:13: rules.directory: there is no directory `/folder/rules`"
     );
     fs::write(missing.path().join("rules"), "").unwrap();
-    let told = refused(missing.path(), &[]);
+    let errors = refused(missing.path(), &[]);
     assert_eq!(
-        told,
+        errors,
         "acteon.toml:2:13: rules.directory: `/folder/rules` is a file, and the rules are read from a directory"
     );
 }
@@ -193,10 +193,10 @@ async fn what_encrypt_writes_is_read_where_the_key_is_and_refused_where_it_is_no
     let mut check = command(folder.path(), &["check", "--connect"]);
     let output = check.env("ACTEON_AUTH_KEY_NEW", KEY).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let told = refused(folder.path(), &[("ACTEON_AUTH_KEY", KEY)]);
+    let errors = refused(folder.path(), &[("ACTEON_AUTH_KEY", KEY)]);
     let expected = "acteon.toml:4:7: providers.hook.url: `ENC[...]` needs the key in the environment variable \
                     `ACTEON_AUTH_KEY_NEW`, which is not set";
-    assert_eq!(told, expected);
+    assert_eq!(errors, expected);
     let output = encrypt(&[], ("ACTEON_AUTH_KEY", "short"), "x");
     assert_eq!(output.status.code(), Some(1));
     let expected = "`ACTEON_AUTH_KEY` must hold 64 hex digits or the base64 of 32 bytes\n";
@@ -256,7 +256,8 @@ fn orders(brokers: &str, topic: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_connects_to_all_that_is_configured_when_asked_to() {
-    let (kafka, receiver) = (Kafka::shared().await, Receiver::accepting().await);
+    let kafka = Kafka::shared().await;
+    let receiver = Receiver::accepting().await;
     let producer = Producer::to_new_topic(kafka, 1).await;
     let config = orders(kafka.bootstrap(), producer.topic()) + &hook(receiver.url());
     let (code, said, complained) = connect(&config);

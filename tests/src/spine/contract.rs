@@ -1,4 +1,4 @@
-//! The wire contract as clients see it, walked from end to end over the real binary.
+//! The wire contract as clients see it, checked end to end against the real binary.
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ use crate::harness::{Receiver, Server};
 
 const RULES: &str = r#"
 rules:
-  - { name: mute, description: Nobody wants these, priority: 1, condition: { field: action.metadata.env, eq: test }, action: { type: suppress } }
+  - { name: mute, description: No provider accepts these, priority: 1, condition: { field: action.metadata.env, eq: test }, action: { type: suppress } }
   - { name: twice, priority: 2, condition: { field: action.action_type, eq: twice }, action: { type: reroute, target_provider: other } }
 "#;
 
@@ -112,9 +112,9 @@ async fn a_dry_run_names_a_provider_whatever_the_rules_decide() {
         (rerouted, "reroute", "other"),
     ] {
         let answer = server.post("/v1/dispatch?dry_run=true", &action).await;
-        let told = &answer.body["DryRun"];
+        let dry_run = &answer.body["DryRun"];
         assert_eq!(
-            (&told["verdict"], &told["would_be_provider"]),
+            (&dry_run["verdict"], &dry_run["would_be_provider"]),
             (&verdict.into(), &provider.into())
         );
     }
@@ -141,8 +141,9 @@ async fn the_playground_tells_of_each_rule_and_refuses_what_it_does_not_know() {
     let server = start(&receiver).await;
     let mut asked = action(1, "hook");
     asked["metadata"] = json!({"env": "test"});
-    let told = server.post("/v1/rules/evaluate", &asked).await.body;
-    let (first, second) = (&told["trace"][0], &told["trace"][1]);
+    let evaluation = server.post("/v1/rules/evaluate", &asked).await.body;
+    let first = &evaluation["trace"][0];
+    let second = &evaluation["trace"][1];
     for name in [
         "rule_name",
         "priority",
@@ -166,7 +167,7 @@ async fn the_playground_tells_of_each_rule_and_refuses_what_it_does_not_know() {
         first["condition_display"],
         "action.metadata.env eq: \"test\""
     );
-    assert_eq!(first["description"], "Nobody wants these");
+    assert_eq!(first["description"], "No provider accepts these");
     assert_eq!(
         (&second["result"], second["skip_reason"].is_string()),
         (&"skipped".into(), true)
@@ -330,7 +331,8 @@ async fn raw(server: &Server, request: &str) -> (String, Value) {
         .await
         .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
     loop {
         let read = stream.read(&mut piece).await.unwrap();
         seen.extend_from_slice(&piece[..read]);

@@ -1,4 +1,4 @@
-//! The cookbook, case by case: each folder is a rule set of its own and passes its tests, which match every rule.
+//! The cookbook, case by case: each folder is a separate rule set. It passes its tests, and they match every rule.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn cases() -> Vec<String> {
     names
 }
 
-/// What the binary says about a case when it ends well, in `region`.
+/// The output of the binary for a case that passes, in `region`.
 fn said_of(case: &str, region: &str, arguments: &[&str]) -> String {
     let folder = format!("docs/cookbook/{case}");
     let mut command = Command::new(binary());

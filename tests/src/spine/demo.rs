@@ -1,4 +1,4 @@
-//! `make demo`, run as a newcomer runs it, and ended as they end it.
+//! `make demo`, started from a shell and ended with Ctrl-C.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,9 +11,9 @@ use acteon_services::eventually;
 
 use super::readme::demo_sample;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The demo in a process group of its own, as a terminal would have it.
+/// The demo in a separate process group, as a terminal starts it.
 struct Demo(Child);
 
 impl Demo {
@@ -27,7 +27,7 @@ impl Demo {
         Self(make.spawn().unwrap())
     }
 
-    /// What is printed until a line begins with `last`, that line included.
+    /// The lines printed up to and including the first that begins with `last`.
     fn lines_until(&mut self, last: &str) -> Vec<String> {
         let output = BufReader::new(self.0.stdout.as_mut().unwrap());
         let mut seen = Vec::new();
@@ -40,7 +40,7 @@ impl Demo {
         panic!("no line begins with `{last}`: {seen:#?}");
     }
 
-    /// Sends a signal to the whole group, as the terminal does at Ctrl-C.
+    /// Sends a signal to the whole group, as a terminal does on Ctrl-C.
     fn signal(&self, name: &str) {
         let group = format!("-{}", self.0.id());
         let mut kill = Command::new("kill");
@@ -57,8 +57,8 @@ impl Drop for Demo {
     }
 }
 
-/// What follows `name` in the line that begins with it.
-fn told<'a>(lines: &'a [String], name: &str) -> &'a str {
+/// The rest of the line that begins with `name`.
+fn printed_after<'a>(lines: &'a [String], name: &str) -> &'a str {
     let line = lines.iter().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("{name} is not in {lines:#?}"))
         .trim()
@@ -80,10 +80,10 @@ async fn it_delivers_what_is_written_once_and_leaves_nothing_behind() {
     let mut demo = Demo::start();
     let lines = demo.lines_until("Each line");
     let shown = demo_sample();
-    let begun = lines
+    let starting = lines
         .iter()
         .position(|line| line.starts_with("Starting the broker"));
-    let printed = lines[begun.unwrap()..].iter().map(String::as_str);
+    let printed = lines[starting.unwrap()..].iter().map(String::as_str);
     assert!(printed.map(first_word).eq(shown.lines().map(first_word)));
     let orders = lines.iter().filter(|line| line.starts_with("writing"));
     assert_eq!(orders.count(), 2);
@@ -91,7 +91,7 @@ async fn it_delivers_what_is_written_once_and_leaves_nothing_behind() {
     let arrived: Vec<_> = arrived.collect();
     assert_eq!(arrived.len(), 1, "the second is the first again");
     assert!(arrived[0].contains(r#""id":"order-1""#), "{arrived:?}");
-    assert!(told(&lines, "audited").contains(r#""outcome":"deduplicated""#));
+    assert!(printed_after(&lines, "audited").contains(r#""outcome":"deduplicated""#));
 
     let typed = r#"{"payload": {"order_id": 2}}"#;
     writeln!(demo.0.stdin.as_mut().unwrap(), "{typed}").unwrap();
@@ -100,13 +100,14 @@ async fn it_delivers_what_is_written_once_and_leaves_nothing_behind() {
 
     demo.signal("INT");
     demo.0.wait().unwrap();
-    let addresses = ["broker", "receiver", "server"].map(|name| address(told(&lines, name)));
+    let addresses =
+        ["broker", "receiver", "server"].map(|name| address(printed_after(&lines, name)));
     let listening = async || {
         let listens = |address: &&String| TcpStream::connect(address.as_str()).is_ok();
         addresses.iter().filter(listens).cloned().collect()
     };
     let nothing = |found: &Vec<String>| found.is_empty();
-    eventually(PATIENCE, listening, nothing).await;
-    let folder = PathBuf::from(told(&lines, "folder"));
-    eventually(PATIENCE, async || folder.exists(), |exists| !exists).await;
+    eventually(TIMEOUT, listening, nothing).await;
+    let folder = PathBuf::from(printed_after(&lines, "folder"));
+    eventually(TIMEOUT, async || folder.exists(), |exists| !exists).await;
 }

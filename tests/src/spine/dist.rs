@@ -1,5 +1,5 @@
-//! What `make dist` packs is installed, started and removed, and `make install` is undone: below a scratch folder, by
-//! the tools that do it on a real system. The binary is the debug one, packed in the same way.
+//! The packages of `make dist` are installed, started and removed, and `make install` is undone: below a scratch folder,
+//! with the tools of a real system. The binary is the debug build, packed in the same way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use acteon_services::process::{Process, free_ports};
 
 use crate::harness::binary;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn ran(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -26,14 +26,14 @@ fn make(arguments: &[&str]) -> String {
     String::from_utf8(ran(&mut make).stdout).unwrap()
 }
 
-/// The package whose name ends so, of those that `make dist` has named.
+/// The package with this file name ending in the output of `make dist`.
 fn package(said: &str, ending: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let named = said.lines().find(|line| line.ends_with(ending));
     root.join(named.unwrap_or_else(|| panic!("no {ending} in {said}")))
 }
 
-/// All files below, without their folders.
+/// All files below a folder, without the folders.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -62,7 +62,7 @@ impl Root {
         self.0.path().join(path)
     }
 
-    /// Runs dpkg on this root, which need not be done as root. What the package depends on is not in it.
+    /// Runs dpkg on this root folder, without root privileges. The package's dependencies are not installed in it.
     fn dpkg(&self, action: &str, what: &Path) {
         let mut dpkg = Command::new("dpkg");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -93,7 +93,7 @@ impl Root {
             let answer = client.get(&ready).send().await;
             answer.is_ok_and(|answer| answer.status().is_success())
         };
-        server.until_ready(PATIENCE, answers).await.unwrap();
+        server.until_ready(TIMEOUT, answers).await.unwrap();
         server
     }
 }

@@ -1,4 +1,5 @@
-//! The OpenAPI document of the running server: its examples are sent to it, and what it answers is what the document says.
+//! The OpenAPI document of the running server: its examples are sent to the server, and the answers must match the
+//! document.
 
 use jsonschema::Validator;
 use reqwest::Method;
@@ -54,7 +55,7 @@ impl Operation<'_> {
     }
 }
 
-/// Holds values to a schema of the document.
+/// Validates values against a schema of the document.
 fn validator(document: &Value, schema: &Value) -> Validator {
     let whole = json!({"allOf": [schema], "components": document["components"]});
     jsonschema::draft202012::new(&whole).unwrap()
@@ -98,7 +99,8 @@ async fn every_example_that_is_sent_is_answered_as_the_document_says() {
     let server = Server::start(CONFIG, &[("mute.yaml", MUTE)]).await;
     let document = server.get("/api-doc/openapi.json").await.body;
     for operation in operations(&document) {
-        let (method, path) = (operation.method.to_uppercase(), operation.asked());
+        let method = operation.method.to_uppercase();
+        let path = operation.asked();
         let body = operation.body().map(|content| content["example"].clone());
         let method: Method = method.parse().unwrap();
         let sent = body.as_ref().map(Value::to_string);
@@ -117,7 +119,7 @@ async fn every_example_that_is_sent_is_answered_as_the_document_says() {
             &answer.body,
             &format!("{name} {status}"),
         );
-        // No such letter, record or directory is there; all else succeeds.
+        // The dead letter, record and directory do not exist; all other requests succeed.
         let absent = status == "404" || answer.body["code"] == "RULES_INVALID";
         assert!(
             answer.status.is_success() || absent,

@@ -1,4 +1,4 @@
-//! `eval`: one action against rules, offline, as the playground would have it.
+//! `eval`: one action against rules, offline, with the same result as the playground.
 
 use std::fs;
 use std::io::Write;
@@ -28,7 +28,7 @@ fn action(env: &str, more: &Value) -> Value {
     action
 }
 
-/// How it ended, and what it said and complained of.
+/// The exit code, standard output and standard error.
 fn eval(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut child = Command::new(binary())
         .arg("eval")
@@ -59,7 +59,7 @@ fn folder() -> tempfile::TempDir {
 fn an_action_is_tried_against_a_directory_or_a_file_and_each_rule_says_why() {
     let folder = folder();
     let quiet = action("test", &json!({})).to_string();
-    let told = "suppress by quiet-tests
+    let expected = "suppress by quiet-tests
 
 matched      quiet-tests  suppress  tests are quiet
 skipped      off          deny      the rule is disabled
@@ -77,14 +77,14 @@ state    {\"key\":\"alerts of acme\",\"within_seconds\":86400,\"count\":0,\"last
     fs::write(folder.path().join("acteon.toml"), config).unwrap();
     for (arguments, input) in ways {
         let (code, said, complained) = eval(folder.path(), arguments, input);
-        assert_eq!(said, told, "{arguments:?}: {complained}");
+        assert_eq!(said, expected, "{arguments:?}: {complained}");
         assert_eq!((code, complained.as_str()), (Some(0), ""));
     }
-    // Rules that come through a pipe.
+    // The rules come through a pipe.
     let arguments = ["-f", "/dev/stdin", "action.json"];
-    assert_eq!(eval(folder.path(), &arguments, RULES).1, told);
+    assert_eq!(eval(folder.path(), &arguments, RULES).1, expected);
     let (code, said, _) = eval(folder.path(), &[], &action("prod", &json!({})).to_string());
-    let told = "modify by mark
+    let expected = "modify by mark
 
 not matched  quiet-tests  suppress  action.metadata.env is \"prod\"; expected eq: \"test\"
 skipped      off          deny      the rule is disabled
@@ -97,7 +97,7 @@ payload  {
   \"night\": true
 }
 ";
-    assert_eq!((code, said.as_str()), (Some(0), told));
+    assert_eq!((code, said.as_str()), (Some(0), expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn as_json_it_says_what_the_api_answers() {
     }
 }
 
-/// Takes out what is measured, and the files of rules: the API has their names, the command line their paths.
+/// Removes measured times and the files of rules: the API has their names, the command line their paths.
 fn comparable(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -172,11 +172,14 @@ fn when_nothing_can_be_evaluated_the_end_is_two_with_all_mistakes() {
         ),
         (&[], &valid, &["`-f RULES`", "`rules.directory`"]),
     ];
-    for (arguments, input, told) in rows {
+    for (arguments, input, expected) in rows {
         let (code, said, complained) = eval(folder.path(), arguments, input);
         assert_eq!((code, said.as_str()), (Some(2), ""), "{complained}");
-        for told in told {
-            assert!(complained.contains(told), "{told} is not in:\n{complained}");
+        for expected in expected {
+            assert!(
+                complained.contains(expected),
+                "{expected} is not in:\n{complained}"
+            );
         }
     }
     let mock = action("prod", &json!({"mock_state": {"alerts of acme": "many"}}));

@@ -1,5 +1,5 @@
-//! Requests that Schemathesis makes from the OpenAPI document, valid and not, against the running server: no answer is one that
-//! the document does not have.
+//! Valid and invalid requests that Schemathesis generates from the OpenAPI document, against the running server: the
+//! document must describe every answer.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +9,12 @@ use tokio::task::spawn_blocking;
 
 use crate::harness::Server;
 
-/// How long it may make up requests.
+/// How long it generates requests.
 const SECONDS: &str = "45";
 
 const RULES: &str = "rules: [{ name: mute-tests, condition: { field: action.metadata.env, eq: test }, action: { type: suppress } }]";
 
-/// `ACTEON_SCHEMATHESIS_SEED` begins at others.
+/// `ACTEON_SCHEMATHESIS_SEED` overrides it.
 fn seed() -> String {
     std::env::var("ACTEON_SCHEMATHESIS_SEED").unwrap_or_else(|_| "20260101".to_owned())
 }
@@ -28,7 +28,7 @@ async fn no_generated_request_is_answered_otherwise_than_documented() {
     let seed = seed();
     println!("the seed is {seed}");
     let options = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/spine/schemathesis.toml");
-    // What it remembers of a run is not for the next one.
+    // Its record of a run must not affect the next one.
     let memory = tempfile::tempdir().unwrap();
     let mut command: Command = schemathesis::command(&folder, &options);
     command.current_dir(memory.path());
@@ -53,10 +53,10 @@ async fn no_generated_request_is_answered_otherwise_than_documented() {
         .await
         .unwrap()
         .unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
+    let output = String::from_utf8_lossy(&ended.stdout);
     assert!(
         ended.status.success(),
-        "seed {seed}\n{told}{}",
+        "seed {seed}\n{output}{}",
         String::from_utf8_lossy(&ended.stderr)
     );
     let health = server.get("/health").await;

@@ -1,4 +1,4 @@
-//! Dispatch over HTTP: answers in order, each refusal in its words, one delivery for one id.
+//! Dispatch over HTTP: answers in order, a message for each refusal, one delivery per id.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ async fn work_goes_on_when_the_client_hangs_up() {
     let receiver = Receiver::accepting().await;
     let server = start(&receiver).await;
     let text = action(1, "hook").to_string();
-    // The whole request is sent, and nobody stays for the answer.
+    // The caller sends the whole request and closes without reading the answer.
     let mut socket = tokio::net::TcpStream::connect(server.url("")[7..].to_owned())
         .await
         .unwrap();
@@ -187,18 +187,18 @@ async fn rules_see_what_came_before_and_trying_them_counts_nothing() {
     }
     assert_eq!(would_be().await, "suppress");
     let mut tried = order.clone();
-    let told = server.post("/v1/rules/evaluate", &tried).await;
-    assert_eq!(told.body["matched_rule"], "third");
-    let read = &told.body["context"]["state"][0];
+    let answer = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(answer.body["matched_rule"], "third");
+    let read = &answer.body["context"]["state"][0];
     assert_eq!(read["key"], "orders for customer@example.com");
     assert_eq!(read["count"], 2);
     tried["mock_state"] = json!({"orders for customer@example.com": 1});
-    let told = server.post("/v1/rules/evaluate", &tried).await;
-    assert_eq!(told.body["verdict"], "allow");
+    let answer = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(answer.body["verdict"], "allow");
     tried["mock_state"] = json!({"orders for customer@example.com": "two"});
-    let told = server.post("/v1/rules/evaluate", &tried).await;
-    assert_eq!(told.status, StatusCode::BAD_REQUEST);
-    let message = told.body["message"].as_str().unwrap();
+    let answer = server.post("/v1/rules/evaluate", &tried).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let message = answer.body["message"].as_str().unwrap();
     assert!(
         message.contains("`orders for customer@example.com`"),
         "{message}"

@@ -1,4 +1,4 @@
-//! A provider that hangs is felt by nobody else.
+//! A hung provider does not slow the others.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::harness::{Receiver, Server};
 
 const CALLERS: u64 = 8;
 const ACTIONS: u64 = 2_000;
-/// How often the two are compared. Noise of the machine slows now one and now the other; a hung provider that is
-/// felt slows its server in every pair, so one good pair proves that it is not.
+/// How many pairs are compared. Noise slows now one run of a pair and now the other; a hung provider that affects the
+/// others slows its server in every pair, so one good pair proves that it does not.
 const PAIRS: u64 = 8;
-/// More than run side by side, so that the hung provider's queue is in use, too.
+/// More than run concurrently, so that the hung provider's queue is in use, too.
 const HUNG: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,8 @@ async fn a_hung_webhook_leaves_another_providers_rate_at_95_percent() {
     rate(&burdened).await;
     let mut best: f64 = 0.0;
     for pair in 1..=PAIRS {
-        let (alone, beside) = (rate(&free).await, rate(&burdened).await);
+        let alone = rate(&free).await;
+        let beside = rate(&burdened).await;
         println!("pair {pair}: {alone:.0}/s alone, {beside:.0}/s beside the hung one");
         best = best.max(beside / alone);
         if best >= 0.95 {
@@ -71,7 +72,7 @@ fn dispatch(server: &Server, number: u64, provider: &str) -> RequestBuilder {
     request.body(action(number, provider).to_string())
 }
 
-/// Actions per second to the provider that is well.
+/// Actions per second to the healthy provider.
 async fn rate(server: &Server) -> f64 {
     let start = Instant::now();
     let mut callers = JoinSet::new();

@@ -1,5 +1,5 @@
-//! A topic, worked off by the binary: each key once, undecodable records kept, and nothing lost when the process is
-//! killed or the provider fails.
+//! The binary consumes a topic: each key once, undecodable records kept, and nothing lost when the process is killed or
+//! the provider fails.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::{TEN_RULES, action};
 use crate::harness::{Producer, Receiver, Server};
 
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 const PARTITIONS: i32 = 6;
-/// How long a settled record may wait for its commit: the interval of the source, and the way to the broker.
+/// How long a settled record may wait for its commit: the interval of the source, plus the request to the broker.
 const COMMIT_WINDOW: Duration = Duration::from_millis(250);
 
 pub(super) fn config(kafka: &Kafka, topic: &str, receiver: &Receiver, more: &str) -> String {
@@ -54,7 +54,7 @@ allow_cidrs = ["127.0.0.0/8"]
     )
 }
 
-/// Chance that can be had again: `ACTEON_TEST_SEED` takes the seed that a run has printed.
+/// Reproducible random numbers: `ACTEON_TEST_SEED` takes the seed that a run has printed.
 fn seeded() -> StdRng {
     let given = std::env::var("ACTEON_TEST_SEED")
         .ok()
@@ -67,7 +67,7 @@ fn seeded() -> StdRng {
 async fn until_no_lag(kafka: &Kafka, topic: &str) {
     let group = format!("{topic}-group");
     let ask = async || kafka.lag(&group).await.unwrap_or(u64::MAX);
-    eventually(PATIENCE, ask, |lag| *lag == 0).await;
+    eventually(TIMEOUT, ask, |lag| *lag == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +100,7 @@ async fn each_key_of_100_000_records_is_delivered_once_and_undecodable_ones_are_
     .await;
 
     let counters = server
-        .until_counted("dispatched", RECORDS - UNDECODABLE, PATIENCE)
+        .until_counted("dispatched", RECORDS - UNDECODABLE, TIMEOUT)
         .await;
     assert_eq!(counters["executed"], unique);
     assert_eq!(counters["deduplicated"], DOUBLED);
@@ -160,14 +160,15 @@ async fn kill_9_loses_nothing_and_what_is_doubled_carries_the_same_key() {
         &config(kafka, producer.topic(), &receiver, &bound),
         &[("ten.yaml", TEN_RULES)],
     );
-    let (mut chance, mut uncommitted) = (seeded(), 0);
+    let mut chance = seeded();
+    let mut uncommitted = 0;
     for kill in 1..=KILLS {
-        // Somewhere in the next part of the stream.
+        // At a random point in the next part of the stream.
         let at = receiver.accepted() as u64 + chance.random_range(500..RECORDS / (KILLS + 1));
         println!("kill {kill} after {at} deliveries");
         server.launch();
         eventually(
-            PATIENCE,
+            TIMEOUT,
             async || receiver.accepted() as u64,
             |count| *count >= at,
         )
@@ -189,7 +190,7 @@ async fn kill_9_loses_nothing_and_what_is_doubled_carries_the_same_key() {
             "a second delivery carries another key"
         );
     }
-    // In flight is what is not acknowledged: what was admitted, and what was delivered since the last commit.
+    // In flight are all records not yet acknowledged: the admitted ones, and the ones delivered since the last commit.
     let in_flight = KILLS * IN_FLIGHT + uncommitted;
     let extra: u64 = doubled.iter().map(|keys| keys.len() as u64 - 1).sum();
     println!("{extra} deliveries too many, at most {in_flight} in flight");
@@ -220,12 +221,12 @@ async fn the_partitions_of_a_killed_instance_are_read_again_within_12_seconds() 
     );
     server.launch();
     let received = async || receiver.keys_by("dedup_key").len();
-    eventually(PATIENCE, received, |count| *count == RECORDS).await;
+    eventually(TIMEOUT, received, |count| *count == RECORDS).await;
     server.kill();
     let killed = Instant::now();
     send(RECORDS..2 * RECORDS);
     server.launch();
-    eventually(PATIENCE, received, |count| *count == 2 * RECORDS).await;
+    eventually(TIMEOUT, received, |count| *count == 2 * RECORDS).await;
     let took = killed.elapsed();
     println!("taken over within {took:?}");
     assert!(took < TAKEOVER, "{took:?}");
@@ -238,7 +239,7 @@ async fn an_ordered_source_that_is_stopped_under_load_delivers_nothing_again() {
     let kafka = Kafka::shared().await;
     let receiver = Receiver::accepting().await;
     let producer = Producer::to_new_topic(kafka, 2).await;
-    // Every second record is of one key, which lags behind the others.
+    // Every second record has the same key, which lags behind the others.
     let key = |number: usize| match number % 2 {
         0 => 0,
         _ => number % KEYS,
@@ -256,7 +257,7 @@ async fn an_ordered_source_that_is_stopped_under_load_delivers_nothing_again() {
         let at = receiver.accepted() + RECORDS / 8;
         server.launch();
         let accepted = async || receiver.accepted();
-        eventually(PATIENCE, accepted, |count| *count >= at).await;
+        eventually(TIMEOUT, accepted, |count| *count >= at).await;
         server.terminate();
         let ended = server.ended().await;
         assert!(ended.success(), "{ended}: {}", server.log());
@@ -264,7 +265,7 @@ async fn an_ordered_source_that_is_stopped_under_load_delivers_nothing_again() {
     }
     server.launch();
     let accepted = async || receiver.accepted();
-    eventually(PATIENCE, accepted, |count| *count >= RECORDS).await;
+    eventually(TIMEOUT, accepted, |count| *count >= RECORDS).await;
     until_no_lag(kafka, producer.topic()).await;
     let values = receiver.values_of("dedup_key");
     assert_eq!(values.len(), RECORDS, "nothing came again");
@@ -296,7 +297,7 @@ async fn eight_sources_without_a_broker_do_not_stop_http() {
         answer.unwrap().text().await.unwrap()
     };
     let all_reserved = format!("acteon_reserved_bytes {}", 64 << 20);
-    eventually(PATIENCE, metrics, |text| text.contains(&all_reserved)).await;
+    eventually(TIMEOUT, metrics, |text| text.contains(&all_reserved)).await;
     let answer = server.post("/v1/dispatch", &action(1, "hook")).await;
     assert!(answer.status.is_success(), "{answer:?}");
 }
@@ -332,17 +333,15 @@ async fn a_provider_that_fails_half_of_the_time_loses_nothing() {
         &[("ten.yaml", TEN_RULES)],
     )
     .await;
-    let counters = server.until_counted("dispatched", RECORDS, PATIENCE).await;
+    let counters = server.until_counted("dispatched", RECORDS, TIMEOUT).await;
     until_no_lag(kafka, producer.topic()).await;
 
     let letters = server
         .get("/v1/dead-letters?kind=exhausted&limit=1")
         .await
         .body;
-    let (delivered, buried) = (
-        receiver.keys_by("dedup_key"),
-        letters["total"].as_u64().unwrap(),
-    );
+    let delivered = receiver.keys_by("dedup_key");
+    let buried = letters["total"].as_u64().unwrap();
     println!(
         "{} delivered, {buried} dead letters, {} requests",
         delivered.len(),
@@ -381,12 +380,12 @@ rules:
     let config = config(kafka, producer.topic(), &receiver, "");
     let began = Instant::now();
     let server = Server::start(&config, &[("calm.yaml", rules)]).await;
-    server.until_counted("executed", BACKLOG, PATIENCE).await;
+    server.until_counted("executed", BACKLOG, TIMEOUT).await;
     let topic = |tier| format!("{}-group.orders.retry.{tier}", producer.topic());
     let tiers = ["1s", "10s", "1m", "10m", "1h"];
     let copies: Vec<i64> = tiers.map(|tier| producer.written(&topic(tier))).to_vec();
     println!("{copies:?} copies in {:?}", began.elapsed());
-    // The first 20 pass at once. Some of the others come a little too early, and wait once more.
+    // The first 20 pass at once. Some of the others are retried a little too early, and wait again.
     let all: i64 = copies.iter().sum();
     assert!((580..900).contains(&all), "{copies:?} copies");
     assert_eq!(receiver.accepted() as u64, BACKLOG);

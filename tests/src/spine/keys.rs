@@ -1,4 +1,4 @@
-//! The full example and the guide hold every key that the schema has, and no other.
+//! The full example and the guide name every key of the schema, and no other.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ fn schema() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The keys of the schema. Those of an adapter begin with its family and kind: `providers.webhook.url`.
+/// The keys of the schema. An adapter's keys begin with its family and kind: `providers.webhook.url`.
 fn keys_of_schema() -> BTreeSet<String> {
     let schema = schema();
     let mut keys = BTreeSet::new();
@@ -54,7 +54,7 @@ fn keys_of_schema() -> BTreeSet<String> {
     keys
 }
 
-/// The keys inside `shape`. A table of which every key is free is one key.
+/// The keys inside `shape`. A table with arbitrary keys counts as one key.
 fn collect(schema: &Value, shape: &Value, path: &str, keys: &mut BTreeSet<String>) {
     let shape = match shape["$ref"].as_str() {
         Some(reference) => schema.pointer(reference.trim_start_matches('#')).unwrap(),
@@ -75,7 +75,7 @@ fn collect(schema: &Value, shape: &Value, path: &str, keys: &mut BTreeSet<String
     }
 }
 
-/// The keys that the file gives, spelt as [`keys_of_schema`] spells them.
+/// The keys in the file, spelt as [`keys_of_schema`] spells them.
 fn keys_of_file(text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     let file: toml::Table = text.parse().unwrap();
     let mut keys = BTreeSet::new();
@@ -103,7 +103,7 @@ fn keys_of_file(text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     keys
 }
 
-/// Tells `found` each path of a value until it knows one.
+/// Calls `found` with each path of a value until `found` returns true.
 fn given(value: &toml::Value, path: &str, found: &mut impl FnMut(&str) -> bool) {
     if found(path) {
         return;
@@ -122,7 +122,7 @@ fn the_full_example_gives_every_key_of_the_schema() {
     assert!(missing.is_empty(), "full.toml leaves out {missing:?}");
 }
 
-/// What the first cells of the guide's tables name. A key that begins with a dot goes on the one before it.
+/// The keys in the first cells of the guide's tables. A key that begins with a dot continues the one before it.
 fn keys_of_guide(guide: &str) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut prefix = String::new();
@@ -183,7 +183,7 @@ fn blocks(text: &str) -> impl Iterator<Item = &str> {
     blocks.map(|rest| rest.split("```").next().unwrap())
 }
 
-/// The first path of `value` that leads to no known key, of whatever kind its adapter is.
+/// The first path of `value` that is not a known key of any adapter.
 fn unknown(value: &toml::Value, path: &str, known: &BTreeSet<String>) -> Option<String> {
     let (section, key) = path.split_once('.').unwrap_or((path, ""));
     let is_it = |name: &String| {
@@ -207,7 +207,9 @@ fn unknown(value: &toml::Value, path: &str, known: &BTreeSet<String>) -> Option<
 
 #[test]
 fn the_configurations_that_documents_show_have_only_keys_that_there_are() {
-    let (known, mut paths, mut shown) = (keys_of_schema(), Vec::new(), 0);
+    let known = keys_of_schema();
+    let mut paths = Vec::new();
+    let mut shown = 0;
     documents(Path::new(REPOSITORY), &mut paths);
     let of_users = [
         "README.md",
@@ -261,7 +263,8 @@ fn every_command_that_a_document_shows_is_one() {
             .unwrap();
         output.status.success()
     };
-    let (mut paths, mut shown) = (Vec::new(), BTreeSet::new());
+    let mut paths = Vec::new();
+    let mut shown = BTreeSet::new();
     documents(Path::new(REPOSITORY), &mut paths);
     for path in paths {
         let bytes = fs::read(&path).unwrap();

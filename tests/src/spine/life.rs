@@ -1,4 +1,4 @@
-//! The life of the process: it starts at once and without its broker, costs little when idle, and drains.
+//! The life cycle of the process: it starts quickly and without its broker, costs little when idle, and drains.
 
 use std::fs;
 use std::io;
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::action;
 use crate::harness::{Receiver, Server};
 
-/// A configuration whose broker is not there.
+/// A configuration with an unreachable broker.
 fn without_broker() -> String {
-    let [nobody] = free_ports().unwrap();
+    let [closed_port] = free_ports().unwrap();
     format!(
-        "[[sources]]\nname = \"orders\"\ntype = \"kafka\"\nbrokers = \"127.0.0.1:{nobody}\"\n\
+        "[[sources]]\nname = \"orders\"\ntype = \"kafka\"\nbrokers = \"127.0.0.1:{closed_port}\"\n\
          topics = [\"orders\"]\ngroup_id = \"acteon\"\n"
     )
 }
@@ -53,14 +53,15 @@ async fn idle_it_holds_less_than_50_mb_and_hardly_wakes() {
     let resident_kib = status_field(&format!("/proc/{id}/status"), "VmRSS:");
     println!("{resident_kib} KiB resident");
     assert!(resident_kib < 50 * 1024, "{resident_kib} KiB");
-    let (wakes_before, cpu_before) = (wakes(id), cpu_hundredths(id));
+    let wakes_before = wakes(id);
+    let cpu_before = cpu_hundredths(id);
     let start = Instant::now();
     let five_seconds = async || start.elapsed() > Duration::from_secs(5);
     eventually(Duration::from_secs(10), five_seconds, |passed| *passed).await;
     let woken = wakes(id) - wakes_before;
     let cpu = cpu_hundredths(id) - cpu_before;
     println!("{woken} wakes and {cpu} hundredths of a second of CPU in five idle seconds");
-    // What one wake costs depends on the machine, so the wakes are counted. The CPU time shows that no thread spins.
+    // The cost of one wake depends on the machine, so the wakes are counted. The CPU time shows that no thread spins.
     assert!(woken <= 30, "{woken} wakes in five idle seconds");
     assert!(
         cpu <= 25,
@@ -68,7 +69,7 @@ async fn idle_it_holds_less_than_50_mb_and_hardly_wakes() {
     );
 }
 
-/// How often the threads of the process have gone to sleep by themselves.
+/// The voluntary context switches of all threads of the process.
 fn wakes(process_id: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{process_id}/task")).unwrap();
     let of_thread = |thread: io::Result<fs::DirEntry>| {
@@ -115,7 +116,7 @@ async fn sigterm_lets_work_in_flight_finish() {
     server.terminate();
     let mut executed = 0;
     while let Some(answer) = callers.join_next().await {
-        // Who came too late finds a closed door or is told so; whoever was let in gets an answer.
+        // A late caller is refused by the socket or gets a 503; an accepted caller gets an answer.
         if let Ok(answer) = answer.unwrap()
             && answer.status() == StatusCode::OK
         {
@@ -130,7 +131,7 @@ async fn sigterm_lets_work_in_flight_finish() {
     );
 }
 
-/// A server whose webhook never answers, and a caller who waits for it.
+/// A server whose webhook never answers, and a caller waiting for it.
 async fn with_a_caller_who_waits(
     receiver: &Receiver,
     shutdown_timeout_seconds: u32,
@@ -140,7 +141,8 @@ async fn with_a_caller_who_waits(
          [[providers]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
         receiver.url()
     );
-    let (server, mut callers) = (Server::start(&config, &[]).await, JoinSet::new());
+    let server = Server::start(&config, &[]).await;
+    let mut callers = JoinSet::new();
     let request = server.client().post(server.url("/v1/dispatch"));
     let request = request.header("content-type", "application/json");
     callers.spawn(request.body(action(1, "hook").to_string()).send());
@@ -169,7 +171,7 @@ async fn a_caller_whose_webhook_hangs_is_told_at_the_deadline_and_the_exit_statu
         .lines()
         .find(|line| line.contains("the time to drain is over"));
     let over = over.unwrap_or_else(|| panic!("{log}"));
-    for count in ["\"of_callers\":1", "\"of_brokers\":0"] {
+    for count in ["\"from_http\":1", "\"from_brokers\":0"] {
         assert!(over.contains(count), "{over}");
     }
 }

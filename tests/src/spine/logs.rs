@@ -1,4 +1,4 @@
-//! The log: its lines, and that no reader of it can stop the server.
+//! The log: its lines, and that a stalled reader cannot stop the server.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::action;
 use crate::harness::{Producer, Receiver, Server};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Two providers: one writes to the log, one to the receiver.
 fn config(receiver: &Receiver) -> String {
@@ -65,7 +65,7 @@ async fn sample(server: &Server, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("{name} is not in:\n{text}"))
 }
 
-/// Asserts that it delivers, answers and stops as usual.
+/// Asserts that the server delivers, answers and stops as usual.
 async fn goes_on(mut server: Server, receiver: &Receiver) {
     for number in 0..100 {
         let answer = server.post("/v1/dispatch", &action(number, "hook")).await;
@@ -76,7 +76,7 @@ async fn goes_on(mut server: Server, receiver: &Receiver) {
         assert_eq!(server.get(path).await.status, StatusCode::OK, "{path}");
     }
     server.terminate();
-    let ended = timeout(PATIENCE, server.ended()).await;
+    let ended = timeout(TIMEOUT, server.ended()).await;
     assert!(ended.expect("it ends in time").success());
 }
 
@@ -115,18 +115,18 @@ async fn a_log_that_is_read_again_goes_on_and_says_how_many_lines_are_missing() 
     let dropped = "acteon_log_lines_dropped_total{reason=\"queue_full\"}";
     let dropped = sample(&server, dropped).await;
     goes_on(server, &receiver).await;
-    let lines = timeout(PATIENCE, reading).await.unwrap().unwrap();
-    let told = lines
+    let lines = timeout(TIMEOUT, reading).await.unwrap().unwrap();
+    let reported = lines
         .iter()
         .filter(|line| line.contains("log lines were dropped"));
-    let told: f64 = told
+    let reported: f64 = reported
         .map(|line| {
             serde_json::from_str::<Value>(line).unwrap()["lines"]
                 .as_f64()
                 .unwrap()
         })
         .sum();
-    assert!(told >= dropped, "{told} of {dropped}");
+    assert!(reported >= dropped, "{reported} of {dropped}");
     assert!(
         lines.last().unwrap().contains("ended"),
         "{:?}",
@@ -135,7 +135,7 @@ async fn a_log_that_is_read_again_goes_on_and_says_how_many_lines_are_missing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_any_more_costs_its_lines_only() {
+async fn an_unread_log_loses_only_its_lines() {
     let receiver = Receiver::accepting().await;
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
@@ -148,7 +148,7 @@ async fn a_log_that_nobody_reads_any_more_costs_its_lines_only() {
         )
         .await
     };
-    eventually(PATIENCE, counted, |lines| *lines >= 200.0).await;
+    eventually(TIMEOUT, counted, |lines| *lines >= 200.0).await;
     goes_on(server, &receiver).await;
 }
 
@@ -165,7 +165,7 @@ async fn a_log_on_a_full_disk_costs_its_lines_only() {
 async fn the_first_lines_say_what_runs_where_and_with_which_promises() {
     let server = Server::start("[server]\nhost = \"0.0.0.0\"\n", &[]).await;
     let log = async || server.log();
-    let log = eventually(PATIENCE, log, |log| log.contains("without authentication")).await;
+    let log = eventually(TIMEOUT, log, |log| log.contains("without authentication")).await;
     let starting = &lines(&log, "starting")[0];
     let config = starting["config"].as_str().unwrap();
     assert!(
@@ -221,7 +221,7 @@ async fn a_server_that_cannot_start_says_why_and_logs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_fails_is_told_of_once_and_its_breaker_too() {
+async fn a_failing_provider_is_logged_once_and_so_is_its_breaker() {
     let receiver = Receiver::replying(|_| Some(StatusCode::SERVICE_UNAVAILABLE)).await;
     let config = config(&receiver).replace("debug", "info");
     let config = format!("{config}max_retries = 0\n");
@@ -257,15 +257,15 @@ async fn each_dead_letter_is_a_warning_with_its_action_its_code_and_its_reason()
     let producer = Producer::to_new_topic(kafka, 1).await;
     let config = super::kafka::config(kafka, producer.topic(), &receiver, "");
     let server = Server::start(&config, &[]).await;
-    let mut undeliverable = action(7, "nobody");
+    let mut undeliverable = action(7, "missing");
     undeliverable["id"] = json!("the-action");
     producer.send("key", b"{broken");
     producer.send("key", undeliverable.to_string().as_bytes());
     producer.flush();
-    server.until_counted("dead_lettered", 2, PATIENCE).await;
+    server.until_counted("dead_lettered", 2, TIMEOUT).await;
     let log = async || server.log();
     let both = |log: &String| lines(log, "a dead letter").len() == 2;
-    let log = eventually(PATIENCE, log, both).await;
+    let log = eventually(TIMEOUT, log, both).await;
     let letters = lines(&log, "a dead letter");
     assert!(
         letters.iter().all(|line| line["level"] == "WARN"),
@@ -277,7 +277,7 @@ async fn each_dead_letter_is_a_warning_with_its_action_its_code_and_its_reason()
         (&exhausted["action_id"], &exhausted["code"]),
         (&json!("the-action"), &json!("PROVIDER_NOT_FOUND"))
     );
-    assert_eq!(exhausted["reason"], "no provider is named \"nobody\"");
+    assert_eq!(exhausted["reason"], "no provider is named \"missing\"");
     let poison = of_kind("poison");
     assert_eq!(poison["code"], "INVALID_ACTION");
     assert!(

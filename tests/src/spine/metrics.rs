@@ -1,4 +1,4 @@
-//! `/metrics` of the real binary, checked by promtool, and the alerts and the dashboard that use it.
+//! `/metrics` of the real binary, checked by promtool, and the alerts and the dashboard that use its metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use super::kafka::config;
 use super::{TEN_RULES, action};
 use crate::harness::{Producer, Receiver, Server};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn docker() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker")
@@ -47,7 +47,7 @@ impl Scrape {
         samples.map(|(series, value)| (series, value.parse().unwrap()))
     }
 
-    /// Names with labels.
+    /// The names of all series, with labels.
     fn series(&self) -> BTreeSet<String> {
         self.samples()
             .map(|(series, _)| series.to_owned())
@@ -77,7 +77,7 @@ impl Scrape {
     }
 }
 
-/// A server with a Kafka source that has its partition assigned, and a receiver for its deliveries.
+/// A server whose Kafka source has its partition assigned, and a receiver for its deliveries.
 async fn with_a_topic() -> (Server, Receiver, Producer) {
     let kafka = Kafka::shared().await;
     let receiver = Receiver::accepting().await;
@@ -85,20 +85,20 @@ async fn with_a_topic() -> (Server, Receiver, Producer) {
     let config = config(kafka, producer.topic(), &receiver, "");
     let server = Server::start(&config, &[("ten.yaml", TEN_RULES)]).await;
     let lag = async || Scrape::of(&server).await.0.contains("\nacteon_kafka_lag{");
-    eventually(PATIENCE, lag, |is_there| *is_there).await;
+    eventually(TIMEOUT, lag, |is_there| *is_there).await;
     (server, receiver, producer)
 }
 
 /// An action for an unknown provider, which becomes a dead letter.
 fn undeliverable() -> String {
-    action(7, "nobody").to_string()
+    action(7, "missing").to_string()
 }
 
 async fn until_dead_lettered(server: &Server, producer: &Producer) {
     producer.send("key", b"{broken");
     producer.send("key", undeliverable().as_bytes());
     producer.flush();
-    server.until_counted("dead_lettered", 2, PATIENCE).await;
+    server.until_counted("dead_lettered", 2, TIMEOUT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +119,7 @@ async fn promtool_finds_nothing_wrong_and_each_family_is_described() {
 async fn all_series_are_there_before_anything_happens() {
     let (server, receiver, producer) = with_a_topic().await;
     let before = Scrape::of(&server).await.series();
-    for (number, provider) in [(1, "hook"), (1, "hook"), (2, "nobody")] {
+    for (number, provider) in [(1, "hook"), (1, "hook"), (2, "missing")] {
         server.post("/v1/dispatch", &action(number, provider)).await;
     }
     server.post_text("/v1/dispatch", "{".to_owned()).await;
@@ -141,7 +141,7 @@ async fn what_is_counted_adds_up() {
     for action in [
         &action(1, "hook"),
         &action(1, "hook"),
-        &action(2, "nobody"),
+        &action(2, "missing"),
         &twice,
         &twice,
     ] {
@@ -226,7 +226,7 @@ fn promtool_loads_the_alerts_and_the_configuration_that_names_them() {
     }
 }
 
-/// The words that have the form of a metric's name.
+/// All words in the form of a metric's name.
 fn named(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words

@@ -1,4 +1,4 @@
-//! The spine, end to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
+//! End to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
 mod cli;
 mod config;
@@ -23,7 +23,7 @@ mod reload;
 
 use serde_json::{Value, json};
 
-/// An action number `number` without an id, keyed for dedup by itself.
+/// Action number `number`, without an id and with a unique dedup key.
 fn action(number: u64, provider: &str) -> Value {
     json!({
         "namespace": "shop",
@@ -35,7 +35,7 @@ fn action(number: u64, provider: &str) -> Value {
     })
 }
 
-/// Ten rules, of which the last, for all actions, delivers each dedup key once.
+/// Ten rules. The last one matches all actions and delivers each dedup key once.
 const TEN_RULES: &str = r#"
 rules:
   - { name: mute-tests, priority: 1, condition: { field: action.metadata.env, eq: test }, action: { type: suppress } }

@@ -1,5 +1,5 @@
-//! A provider that is away while half of a topic's records are for it: the other half keeps its rate, and when the
-//! provider is back each record has been delivered once. The long form is a bench, `make bench-outage`.
+//! A provider is away while half of a topic's records are for it. The other half keeps its rate, and once the provider is
+//! back each record has been delivered once. `make bench-outage` is the long form.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,21 +11,22 @@ use super::action;
 use crate::harness::{Producer, Receiver, Server};
 
 const PARTITIONS: i32 = 6;
-/// Records a second for each of the two: 20,000 in all while the one is away.
+/// Records per second for each of the two providers: 20,000 in total while one is away.
 const RATE: f64 = 667.0;
 const OUTAGE: Duration = Duration::from_secs(15);
-/// How long the healthy provider is alone, at the same rate, to compare with.
+/// How long the healthy provider runs alone, at the same rate, for comparison.
 const ALONE: Duration = Duration::from_secs(5);
-/// Four times the longest wait of the schedule with its jitter and the breaker's recovery.
+/// Four times the longest wait of the schedule, including jitter and the breaker's recovery.
 const BACK_WITHIN: Duration = Duration::from_secs(28);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const WARM_UP: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_felt_by_nobody_else_and_all_is_delivered_once_after_it() {
+async fn an_outage_does_not_slow_other_providers_and_everything_is_delivered_once_after_it() {
     let kafka = Kafka::shared().await;
-    let (well, mut away) = (Receiver::accepting().await, Receiver::away());
+    let well = Receiver::accepting().await;
+    let mut away = Receiver::away();
     let producer = Producer::to_new_topic(kafka, PARTITIONS).await;
     let server = Server::start(&config(kafka, producer.topic(), &well, &away), &[]).await;
     let mut offer = Offer {
@@ -34,7 +35,7 @@ async fn an_outage_is_felt_by_nobody_else_and_all_is_delivered_once_after_it() {
     };
     offer.steadily(&["well"], WARM_UP).await;
     let warm = offer.offered["well"];
-    eventually(PATIENCE, async || well.accepted(), |count| *count == warm).await;
+    eventually(TIMEOUT, async || well.accepted(), |count| *count == warm).await;
 
     let alone = offer.while_measuring(&well, &["well"], ALONE).await;
     let both = ["well", "away"];
@@ -56,7 +57,7 @@ async fn an_outage_is_felt_by_nobody_else_and_all_is_delivered_once_after_it() {
     let group = format!("{}-group", producer.topic());
     for group in [format!("{group}.retry"), group] {
         let lag = async || kafka.lag(&group).await.unwrap_or(u64::MAX);
-        eventually(PATIENCE, lag, |lag| *lag == 0).await;
+        eventually(TIMEOUT, lag, |lag| *lag == 0).await;
     }
     for (name, receiver) in [("well", &well), ("away", &away)] {
         let arrivals = receiver.keys_by("dedup_key");
@@ -74,7 +75,7 @@ struct Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// How many records a second `well` accepts while they come for these providers.
+    /// How many records per second `well` accepts while the topic receives records for these providers.
     async fn while_measuring(
         &mut self,
         well: &Receiver,
@@ -86,9 +87,10 @@ impl Offer<'_> {
         well.accepted_since(start) as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// [`RATE`] records a second for each provider, whatever becomes of them.
+    /// Sends [`RATE`] records per second for each provider, regardless of their outcome.
     async fn steadily(&mut self, providers: &[&'static str], lasting: Duration) {
-        let (start, mut sent) = (Instant::now(), 0);
+        let start = Instant::now();
+        let mut sent = 0;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let total = (RATE * lasting.as_secs_f64()) as u64;

@@ -1,5 +1,5 @@
-//! The README word for word: its commands are run in order against the binary, and what it shows must be in the
-//! answers. Its configuration and rules are checked by the binary, too.
+//! The README word for word: its commands run in order against the binary, and their output must contain the output it
+//! shows. The binary also checks its configuration and rules.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{Server, binary};
 
-/// A marked block of the README, and what is shown after it.
+/// A marked block of the README, and the output shown after it.
 struct Example {
     name: String,
     language: String,
@@ -18,13 +18,13 @@ struct Example {
     shown: Option<Shown>,
 }
 
-/// What the README shows of the output of a command.
+/// The output that the README shows for a command.
 enum Shown {
-    /// A part of the answer, for the text before it says that it is abridged.
+    /// A part of the answer: the text before it says that it is abridged.
     Part(Value),
     /// The whole answer.
     Whole(Value),
-    /// The whole output, which is not JSON.
+    /// The whole output, not JSON.
     Text(String),
 }
 
@@ -86,7 +86,7 @@ fn example(part: &str) -> Example {
     }
 }
 
-/// The search path with the binary's folder before all others.
+/// The search path with the binary's folder first.
 fn search_path() -> OsString {
     let own = binary().parent().unwrap().to_owned();
     let others = std::env::var_os("PATH").unwrap_or_default();
@@ -94,7 +94,7 @@ fn search_path() -> OsString {
     std::env::join_paths(all).unwrap()
 }
 
-/// True when all that is shown stands in the answer; the answer may hold more.
+/// True if the answer contains everything shown; it may contain more.
 fn shows(answer: &Value, shown: &Value) -> bool {
     match (answer, shown) {
         (Value::Object(answer), Value::Object(shown)) => shown

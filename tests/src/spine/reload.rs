@@ -1,4 +1,4 @@
-//! Rules that change under load: the whole set or nothing, and every error placed.
+//! Rules that change under load: the whole set or nothing, and every error with its position.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -13,7 +13,7 @@ use tokio::time::interval;
 use super::action;
 use crate::harness::Server;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const CONFIG: &str = "[rules]\ndirectory = \"{rules}\"\nwatch = false\n";
 const MUTE: &str = "rules:\n  - name: mute\n    condition: { field: action.tenant, eq: acme }\n    action: { type: suppress }\n";
 
@@ -27,13 +27,13 @@ async fn a_broken_set_is_refused_with_every_error_placed_while_the_old_one_works
     );
     server.write_rules("c.yaml", "rules:\n  - name: three\n    condition: { field: action.payload.x, matches: \"(\" }\n    action: { type: allow }\n");
 
-    let (stop, sent) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let sent = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..4 {
-        let (server, stop, sent) = (server.clone(), stop.clone(), sent.clone());
+        let server = server.clone();
+        let stop = stop.clone();
+        let sent = sent.clone();
         callers.spawn(async move {
             while !stop.load(Relaxed) {
                 let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
@@ -84,9 +84,11 @@ async fn reloads_under_load_never_show_a_mixed_set() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = JoinSet::new();
     for _ in 0..4 {
-        let (server, stop) = (server.clone(), stop.clone());
+        let server = server.clone();
+        let stop = stop.clone();
         callers.spawn(async move {
-            let (mut red, mut blue) = (0, 0);
+            let mut red = 0;
+            let mut blue = 0;
             while !stop.load(Relaxed) {
                 let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
                 match answer.body["Suppressed"]["rule"].as_str() {
@@ -106,7 +108,8 @@ async fn reloads_under_load_never_show_a_mixed_set() {
         assert_eq!(answer.body["loaded"], 2, "{answer:?}");
     }
     stop.store(true, Relaxed);
-    let (mut red, mut blue) = (0, 0);
+    let mut red = 0;
+    let mut blue = 0;
     while let Some(seen) = callers.join_next().await {
         let seen: (u64, u64) = seen.unwrap();
         red += seen.0;
@@ -131,7 +134,7 @@ async fn a_toggled_rule_stays_off_across_reloads() {
     server.post("/v1/rules/reload", &json!({})).await;
     let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
     assert!(answer.body.get("Executed").is_some(), "{answer:?}");
-    // The toggle and the reload are recorded, too. The trail is buffered.
+    // The toggle and the reload are recorded, too. The audit trail is buffered.
     let recorded = async || server.get("/v1/audit").await.body["total"].clone();
     eventually(Duration::from_secs(10), recorded, |total| *total == 3).await;
 }
@@ -140,11 +143,11 @@ async fn a_toggled_rule_stays_off_across_reloads() {
 async fn a_directory_that_goes_leaves_its_rules_in_force_and_is_followed_when_it_is_back() {
     let config = "[rules]\ndirectory = \"{rules}\"\n";
     let server = Server::start(config, &[("mute.yaml", MUTE)]).await;
-    let patience = Duration::from_secs(10);
+    let timeout = Duration::from_secs(10);
     std::fs::remove_dir_all(server.rules()).unwrap();
     let last_load = async || server.get("/v1/rules/reload").await.body["errors"].clone();
-    let told = |errors: &Value| errors.to_string().contains("there is no directory");
-    eventually(patience, &last_load, told).await;
+    let names_the_cause = |errors: &Value| errors.to_string().contains("there is no directory");
+    eventually(timeout, &last_load, names_the_cause).await;
     let answer = server.post("/v1/dispatch", &action(1, "anything")).await;
     assert_eq!(answer.body, json!({"Suppressed": {"rule": "mute"}}));
     let answer = server.post("/v1/rules/reload", &json!({})).await;
@@ -153,7 +156,7 @@ async fn a_directory_that_goes_leaves_its_rules_in_force_and_is_followed_when_it
     std::fs::create_dir(server.rules()).unwrap();
     server.write_rules("new.yaml", &MUTE.replace("name: mute", "name: new"));
     let names = async || server.get("/v1/rules").await.body[0]["name"].clone();
-    eventually(patience, names, |name| *name == "new").await;
+    eventually(timeout, names, |name| *name == "new").await;
     assert_eq!(last_load().await, json!([]));
 }
 
@@ -170,12 +173,12 @@ async fn sighup_reloads_the_rules_and_a_broken_set_leaves_the_old_one_in_force()
     server.write_rules("mute.yaml", MUTE);
     server.hang_up();
     let muted = |outcome: &Value| outcome["DryRun"]["matched_rule"] == "mute";
-    eventually(PATIENCE, outcome, muted).await;
+    eventually(TIMEOUT, outcome, muted).await;
     server.write_rules("broken.yaml", "rules: [{ nam: x }]\n");
     server.hang_up();
     let log = async || server.log();
     let refused = |log: &String| log.contains("nothing was reloaded at SIGHUP");
-    let log = eventually(PATIENCE, log, refused).await;
+    let log = eventually(TIMEOUT, log, refused).await;
     assert!(log.contains("broken.yaml:1:11"), "{log}");
     assert!(muted(&outcome().await), "the old set works");
     let recorded = async || {
@@ -183,7 +186,7 @@ async fn sighup_reloads_the_rules_and_a_broken_set_leaves_the_old_one_in_force()
         server.get(path).await.body["records"].clone()
     };
     let two = |records: &Value| records.as_array().is_some_and(|records| records.len() == 2);
-    let records = eventually(PATIENCE, recorded, two).await;
+    let records = eventually(TIMEOUT, recorded, two).await;
     assert_eq!(
         (&records[0]["caller_id"], &records[0]["outcome"]),
         (&json!("SIGHUP"), &json!("failed"))
@@ -199,7 +202,7 @@ async fn sighup_does_not_end_a_server_that_has_no_rules() {
     let server = Server::start("", &[]).await;
     server.hang_up();
     let log = async || server.log();
-    eventually(PATIENCE, log, |log| {
+    eventually(TIMEOUT, log, |log| {
         log.contains("no rules directory is configured")
     })
     .await;

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long a test waits before it fails. Generous, because paused time runs ahead.
-const PATIENCE: Duration = Duration::from_secs(600);
+const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// A count that only grows.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Tally {
     /// Waits until the total reaches `wanted`. Panics if it does not.
     pub(crate) async fn reach(&self, wanted: usize, what: &str) {
         let mut seen = self.0.subscribe();
-        let reached = timeout(PATIENCE, seen.wait_for(|count| *count >= wanted)).await;
+        let reached = timeout(WAIT_MAX, seen.wait_for(|count| *count >= wanted)).await;
         assert!(
             reached.is_ok(),
             "waited for {wanted} {what}, but only {} came",

@@ -42,7 +42,7 @@ pub struct StateCalls {
     pub rule_toggles: usize,
 }
 
-/// Forwards every call to the wrapped state, unless told otherwise.
+/// Forwards every call to the wrapped state, unless the test has cut it off.
 pub struct UnreachableState {
     inner: Arc<dyn State>,
     reach: Mutex<Reach>,

@@ -1,4 +1,4 @@
-//! One audit record on the wire: all fields, those that are not there yet as `null`.
+//! The JSON of an audit record. It has all fields; reserved ones are `null`.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What became of an action, or of an administrative change.
+/// The outcome of an action or of an administrative change.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
+#[schema(as = Outcome)]
+pub(super) enum OutcomeName {
     Executed,
     Deduplicated,
     Suppressed,
@@ -25,7 +26,7 @@ pub(super) enum Outcome {
     Grouped,
     StateChanged,
     CircuitOpen,
-    /// The rules were loaded anew.
+    /// The rules were reloaded.
     Reloaded,
     /// A rule was enabled.
     Enabled,
@@ -44,17 +45,17 @@ pub(super) enum Outcome {
 /// One decision or administrative change.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRecord)]
-pub(super) struct Record<'a> {
-    /// UUID v7.
+pub(super) struct AuditRecordJson<'a> {
+    /// A UUID v7.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
-    /// The action, or for an administrative change its own id.
+    /// The id of the action. An administrative change has its own.
     action_id: &'a str,
     /// Empty for an administrative change that belongs to no namespace.
     namespace: &'a str,
     /// Empty for an administrative change that belongs to no tenant.
     tenant: &'a str,
-    /// The provider that was used.
+    /// The provider that handled the action.
     provider: &'a str,
     /// The action's type, or the name of the administrative change.
     action_type: &'a str,
@@ -62,47 +63,47 @@ pub(super) struct Record<'a> {
     #[schema(required)]
     chain_id: Option<String>,
     verdict: Verdict,
-    /// The rule that decided, for every verdict but `allow`.
+    /// The rule that decided; `null` for the verdict `allow`.
     #[schema(required)]
     matched_rule: Option<&'a str>,
-    #[schema(value_type = Outcome)]
+    #[schema(value_type = OutcomeName)]
     outcome: &'a str,
-    /// As delivered, redacted; `null` when payloads are not stored.
+    /// The payload as delivered, redacted; `null` if payloads are not stored.
     #[schema(required, value_type = Value)]
     action_payload: Option<&'a Payload>,
-    /// How the rules came to their verdict, when there is more to say than the verdict and its rule.
+    /// Explains the verdict if the verdict and its rule are not the whole explanation.
     #[schema(required, value_type = Option<VerdictDetails>)]
     verdict_details: Option<&'a VerdictDetails>,
-    /// What belongs to the outcome.
+    /// The details of the outcome.
     #[schema(value_type = Object)]
     outcome_details: &'a AuditedOutcome,
-    /// The labels, with `__dedup_key`, `__fingerprint` and `__status` where the action had them.
+    /// The labels, with `__dedup_key`, `__fingerprint` and `__status` if the action had them.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     metadata: &'a Labels,
     #[schema(value_type = String, format = DateTime)]
     dispatched_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     completed_at: Timestamp,
-    /// From `dispatched_at` to `completed_at`.
+    /// The time from `dispatched_at` to `completed_at`.
     duration_ms: i64,
-    /// The last attempts to deliver it, oldest first: at most 16.
+    /// The last attempts to deliver the action, oldest first; at most 16.
     #[schema(value_type = Vec<AttemptRecord>)]
     attempts: Cow<'a, [AttemptRecord]>,
-    /// When the record may go; `null`: never.
+    /// When the record expires; `null` if never.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     #[schema(required)]
     caller_id: Option<&'a str>,
     /// `jwt`, `api_key`, `anonymous` or `source`.
     auth_method: &'static str,
-    /// The place in the source; `admin` for an administrative change.
+    /// The position in the source; `admin` for an administrative change.
     #[schema(value_type = String)]
     source: &'a Position,
     /// The generation of the rules that decided.
     rules_generation: u64,
-    /// The first 16 hex digits of the hash over their files, as `GET /v1/rules` tells it.
+    /// The first 16 hex digits of the hash that `GET /v1/rules` shows.
     rules_content_hash: String,
-    /// Of the action's W3C trace context: 32 hex digits.
+    /// The trace id of the action's W3C trace context, 32 hex digits.
     #[schema(required)]
     trace_id: Option<&'a str>,
     /// Reserved for the hash chain.
@@ -116,9 +117,9 @@ pub(super) struct Record<'a> {
     sequence_number: Option<u64>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> AuditRecordJson<'a> {
     pub(super) fn of(record: &'a AuditRecord) -> Self {
-        let took = record.completed_at.duration_since(record.dispatched_at);
+        let duration = record.completed_at.duration_since(record.dispatched_at);
         Self {
             id: record.id,
             action_id: &record.subject.action_id,
@@ -136,7 +137,7 @@ impl<'a> Record<'a> {
             metadata: &record.metadata,
             dispatched_at: record.dispatched_at,
             completed_at: record.completed_at,
-            duration_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+            duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
             attempts: attempts(record),
             expires_at: record.expires_at,
             caller_id: record.caller.id.as_deref(),
@@ -152,11 +153,11 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The attempts of a record. Where a provider took the action at once none is recorded: it was the only one.
+/// The attempts of a record. A successful first attempt is not stored, so it is derived from the outcome.
 fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
     let is_delivered = match &record.outcome {
         AuditedOutcome::Executed { .. } | AuditedOutcome::Rerouted { .. } => true,
-        // What a backend has read back from its store.
+        // An outcome that a backend has read from its storage.
         AuditedOutcome::Other(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
         AuditedOutcome::Failed { .. }
         | AuditedOutcome::Suppressed { .. }
@@ -179,7 +180,7 @@ fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
     }])
 }
 
-/// A record for the document.
+/// A sample record for the document.
 pub(super) fn example() -> Value {
     json!({
         "id": "0198c0de-0000-7000-8000-000000000000",

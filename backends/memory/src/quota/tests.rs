@@ -34,8 +34,8 @@ impl Naive {
     }
 }
 
-fn key() -> Key {
-    Key { high: 1, low: 2 }
+fn key() -> HashedKey {
+    HashedKey { high: 1, low: 2 }
 }
 
 proptest! {
@@ -43,8 +43,10 @@ proptest! {
 
     #[test]
     fn the_bound_is_never_passed_and_small_ones_are_exact((max, steps) in steps()) {
-        let (mut log, mut naive, mut now) = (QuotaLog::new(key()), Naive::default(), 0);
-        let mut bound = Bound::new(max, WINDOW);
+        let mut log = QuotaLog::new(key());
+        let mut naive = Naive::default();
+        let mut now = 0;
+        let mut bound = QuotaBound::new(max, WINDOW);
         let mut is_exact = max <= GROUPS;
         for step in steps {
             match step {
@@ -67,7 +69,7 @@ proptest! {
                     }
                 }
                 Step::Change(max) => {
-                    bound = Bound::new(max, WINDOW);
+                    bound = QuotaBound::new(max, WINDOW);
                     is_exact = false;
                 }
             }
@@ -81,7 +83,7 @@ proptest! {
 #[test]
 fn the_wait_is_exact_to_the_last_tick() {
     let mut log = QuotaLog::new(key());
-    let bound = Bound::new(1, WINDOW);
+    let bound = QuotaBound::new(1, WINDOW);
     log.charge(bound, 5);
     let wait = log.wait(bound, 1_000, 0).unwrap();
     assert!(wait.abs_diff(WINDOW - 995) <= bound.tick, "{wait}");
@@ -92,7 +94,7 @@ fn the_wait_is_exact_to_the_last_tick() {
 #[test]
 fn a_key_that_rested_for_many_windows_has_forgotten_all() {
     let mut log = QuotaLog::new(key());
-    let bound = Bound::new(3, WINDOW);
+    let bound = QuotaBound::new(3, WINDOW);
     for windows in [0_u64, 3, 4, 5, 1 << 20] {
         let now = windows * WINDOW + 7;
         for _ in 0..3 {

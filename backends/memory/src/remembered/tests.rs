@@ -7,9 +7,11 @@ use serde_json::json;
 use super::*;
 
 /// Many keys share a position in the table and must still be distinguished.
-fn key(number: u64) -> Key {
-    let (high, low) = (number, number % 3);
-    Key { high, low }
+fn key(number: u64) -> HashedKey {
+    HashedKey {
+        high: number,
+        low: number % 3,
+    }
 }
 
 fn outcome(number: u64) -> ActionOutcome {
@@ -25,8 +27,8 @@ fn number_of(outcome: &ActionOutcome) -> u64 {
     body["n"].as_u64().unwrap()
 }
 
-fn remembering(outcomes: usize, bytes: usize) -> Remembered {
-    Remembered::new(RememberedLimits { outcomes, bytes })
+fn remembering(outcomes: usize, bytes: usize) -> RememberedOutcomes {
+    RememberedOutcomes::new(RememberedLimits { outcomes, bytes })
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn the_oldest_goes_when_there_are_too_many_bytes() {
 }
 
 #[test]
-fn what_is_larger_than_the_bound_is_not_remembered_and_drives_nothing_out() {
+fn an_outcome_larger_than_the_bound_is_not_remembered_and_evicts_nothing() {
     let mut remembered = remembering(100, 2 * bytes_of(&outcome(0)));
     remembered.put(key(0), outcome(0), 100, 0);
     let body = json!({"text": "x".repeat(REMEMBERED_BODY_BYTES_MAX)});
@@ -61,7 +63,7 @@ fn what_is_larger_than_the_bound_is_not_remembered_and_drives_nothing_out() {
 }
 
 #[test]
-fn what_is_over_goes_while_others_come() {
+fn expired_outcomes_are_dropped_as_others_arrive() {
     let mut remembered = remembering(usize::MAX, usize::MAX);
     for now in 0..1000 {
         remembered.put(key(now), outcome(now), now + 10, now);

@@ -100,7 +100,7 @@ async fn at_the_bound_counts_under_new_keys_are_dropped_and_others_kept() {
         assert_eq!(count(&state, number).await, expected, "{number}");
     }
     assert_eq!(state.shards.size().0, 14);
-    assert_eq!(granted(&state, 10).await, 0, "no lease has gone");
+    assert_eq!(granted(&state, 10).await, 0, "no lease was evicted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn tallies_that_are_over_are_swept_while_others_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_counts_are_reported_once_a_minute_with_their_number() {
+async fn dropped_counts_are_logged_once_a_minute_with_their_number() {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -229,7 +229,8 @@ async fn nothing_is_left_of_events_that_are_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn a_tally_takes_at_most_200_bytes_however_busy_it_is() {
     // A number of keys at which every table has just grown and is as empty as possible.
-    let (state, keys) = (MemoryState::default(), 30_000);
+    let state = MemoryState::default();
+    let keys = 30_000;
     for part in 1..=17 {
         for first in (0..keys).step_by(1000) {
             count_actions(&state, first..first + 1000).await;

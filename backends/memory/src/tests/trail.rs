@@ -61,7 +61,8 @@ async fn more_records_than_one_look_takes_are_walked_to_their_end() {
 
 #[tokio::test]
 async fn both_are_built_by_their_kind_from_options_that_may_be_left_out() {
-    let (mut states, mut audits) = (Registry::<States>::default(), Registry::<Audits>::default());
+    let mut states = Registry::<States>::default();
+    let mut audits = Registry::<Audits>::default();
     states.register(MemoryStates);
     audits.register(MemoryAudits);
     let state = states

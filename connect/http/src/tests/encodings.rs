@@ -1,4 +1,4 @@
-//! Bodies that are gzip, or begin with a byte order mark.
+//! Bodies that are gzip or begin with a byte order mark.
 
 use std::io::Write as _;
 
@@ -14,7 +14,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_may_be_gzip_and_is_bounded_by_what_it_becomes() {
+async fn a_body_may_be_gzip_and_is_limited_after_decompression() {
     let toggle = br#"{"enabled": true, "note": "packed"}"#;
     let sent = async |encoding: &str, body: Vec<u8>| {
         let mut request = request("PUT /toggle", "application/json", body);
@@ -39,10 +39,10 @@ async fn a_body_may_be_gzip_and_is_bounded_by_what_it_becomes() {
             "gzip",
             gzip(&[b' '; 101]),
             413,
-            "the body has more than 100 bytes",
+            "the body is larger than 100 bytes",
         ),
-        ("gzip", toggle.to_vec(), 400, "not gzip that can be read"),
-        ("gzip", torn, 400, "not gzip that can be read"),
+        ("gzip", toggle.to_vec(), 400, "not valid gzip"),
+        ("gzip", torn, 400, "not valid gzip"),
         ("br", toggle.to_vec(), 415, "or as `gzip`"),
         ("gzip, gzip", gzip(&gzip(toggle)), 415, "or as `gzip`"),
     ];
@@ -54,18 +54,18 @@ async fn a_body_may_be_gzip_and_is_bounded_by_what_it_becomes() {
 }
 
 #[tokio::test]
-async fn what_a_body_is_inflated_to_takes_room_as_it_comes() {
+async fn a_decompressed_body_reserves_memory_as_it_grows() {
     let packed = gzip(&vec![b' '; 1 << 20]);
     assert!(packed.len() < 16 << 10, "{} bytes", packed.len());
     let read = async |max| {
-        let mut room = CountedRoom { taken: 0, max };
+        let mut budget = CountedBudget { reserved: 0, max };
         let mut request = request("POST /", "application/json", packed.clone());
         let headers = request.headers_mut();
         headers.insert("content-encoding", "gzip".parse().unwrap());
-        let body = read_json_into(request, &mut room).await;
+        let body = read_json_within(request, &mut budget).await;
         (
             body.map(|body| body.len()).map_err(|error| error.code),
-            room.taken,
+            budget.reserved,
         )
     };
     let (size, taken) = read(4 << 20).await;
@@ -75,7 +75,7 @@ async fn what_a_body_is_inflated_to_takes_room_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_before_a_body_says_nothing() {
+async fn a_byte_order_mark_before_a_body_is_ignored() {
     let body = "\u{feff}{\"enabled\": true}";
     let response = send(request("PUT /toggle", "application/json", body)).await;
     assert_eq!(text(response).await, "true ");

@@ -1,9 +1,9 @@
-//! Names that are not known, and arrays where objects belong.
+//! Unknown names, and arrays in place of objects.
 
 use super::*;
 
 #[tokio::test]
-async fn a_name_that_is_not_known_is_refused_with_the_one_that_may_be_meant() {
+async fn an_unknown_name_is_refused_with_the_name_that_is_probably_meant() {
     let refused = async |line: &str, body: &'static str| {
         let response = send(request(line, "application/json", body)).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{line} {body}");
@@ -15,27 +15,27 @@ async fn a_name_that_is_not_known_is_refused_with_the_one_that_may_be_meant() {
         (
             "PUT /toggle",
             r#"{"enabled": true, "notes": "x"}"#,
-            "INVALID_JSON `notes` is not known here; did you mean `note`? at line 1 column 25",
+            "INVALID_JSON `notes` is unknown; did you mean `note`? at line 1 column 25",
         ),
         (
             "PUT /toggle",
             r#"{"enabled": true, "x\n": 1}"#,
-            "INVALID_JSON `x\\n` is not known here; known: `enabled`, `note` at line 1 column 23",
+            "INVALID_JSON `x\\n` is unknown; known: `enabled`, `note` at line 1 column 23",
         ),
         (
             "GET /page?Limit=3",
             "",
-            "INVALID_QUERY `Limit` is not known here; did you mean `limit`?",
+            "INVALID_QUERY `Limit` is unknown; did you mean `limit`?",
         ),
         (
             "GET /page?limit=3&lim=4",
             "",
-            "INVALID_QUERY `lim` is not known here; did you mean `limit`?",
+            "INVALID_QUERY `lim` is unknown; did you mean `limit`?",
         ),
         (
             "GET /page?offset=3",
             "",
-            "INVALID_QUERY `offset` is not known here; known: `limit`",
+            "INVALID_QUERY `offset` is unknown; known: `limit`",
         ),
         (
             "GET /page?limit=3&limit=4",
@@ -45,7 +45,7 @@ async fn a_name_that_is_not_known_is_refused_with_the_one_that_may_be_meant() {
         (
             "GET /bounds?x",
             "",
-            "INVALID_QUERY `x` is not known here; nothing is",
+            "INVALID_QUERY `x` is unknown; no names are allowed here",
         ),
     ];
     for (line, body, expected) in table {
@@ -81,6 +81,6 @@ async fn an_array_is_never_read_as_an_object_however_deep_it_is() {
     assert!(
         text(response)
             .await
-            .contains("`many[1]`: `too` is not known here; did you mean `to`? at line 1 column 49")
+            .contains("`many[1]`: `too` is unknown; did you mean `to`? at line 1 column 49")
     );
 }

@@ -5,7 +5,7 @@ use acteon_testkit::{End, FakeIntake};
 
 use super::*;
 
-/// Answers those from memory whose id begins with `old`.
+/// Answers ids that begin with `old` from the memory for ids.
 fn with_memory() -> Api {
     api(FakeIntake::settling(|envelope| {
         let outcome = ActionOutcome::Deduplicated(());
@@ -17,7 +17,7 @@ fn with_memory() -> Api {
 }
 
 #[tokio::test]
-async fn what_was_answered_before_is_marked_and_nothing_else() {
+async fn repeated_answers_are_marked_and_no_others() {
     let api = with_memory();
     let header = |response: &Response, name: &str| {
         let value = response.headers().get(name)?;
@@ -70,11 +70,11 @@ async fn a_batch_of_1000_is_answered_in_the_order_of_the_input() {
     );
     assert_eq!(answer, expected);
     assert_eq!(intake.batch_sizes(), [256, 256, 256, 232]);
-    assert_eq!(intake.submitted_ids(), ids, "handed in in order");
+    assert_eq!(intake.submitted_ids(), ids, "submitted in order");
 }
 
 #[tokio::test]
-async fn a_bad_item_does_not_fail_its_neighbours() {
+async fn an_invalid_item_does_not_affect_the_others() {
     let intake = FakeIntake::settling(|envelope| match envelope.action.id.as_str() {
         "full" => End::Retry(Duration::from_secs(9), Refusal::Overloaded),
         "state" => End::Retry(Duration::ZERO, Refusal::StateUnavailable),
@@ -95,11 +95,15 @@ async fn a_bad_item_does_not_fail_its_neighbours() {
     assert_eq!(status, 200);
     let answer = answer.replace("},{", "},\n{");
     insta::assert_snapshot!("batch_with_bad_items", answer);
-    assert_eq!(intake.batch_sizes(), [8], "the bad ones were not handed in");
+    assert_eq!(
+        intake.batch_sizes(),
+        [8],
+        "the invalid ones were not submitted"
+    );
 }
 
 #[tokio::test]
-async fn a_batch_without_good_items_hands_in_nothing() {
+async fn a_batch_without_valid_items_submits_nothing() {
     let intake = FakeIntake::done();
     let api = api(intake.clone());
     assert_eq!(api.post(MANY, "[]").await, (200, "[]".to_owned()));
@@ -170,7 +174,7 @@ async fn a_dry_run_of_a_batch_answers_for_each_item() {
     assert_eq!(kinds, ["\"DryRun", "\"error\"", "\"DryRun"]);
     assert_eq!(api.source.context.counters.snapshot().dry_run, 2);
     assert_eq!(
-        *api.rulebook.asked.lock(),
+        *api.rulebook.dry_runs.lock(),
         [["a", "b"]],
         "asked once for all"
     );

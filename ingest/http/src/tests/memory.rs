@@ -1,4 +1,4 @@
-//! What is counted is what is held: bytes that came, and of a batch only what waits.
+//! Memory in flight: the received bytes, and of a batch only the actions that wait.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -90,7 +90,7 @@ async fn a_body_that_finds_no_room_on_its_way_is_refused_and_holds_none() {
     drop(others);
 }
 
-/// Tells when the memory of a body is free.
+/// Reports when the memory of a body is freed.
 struct Watched(Vec<u8>, Arc<AtomicBool>);
 
 impl AsRef<[u8]> for Watched {
@@ -105,8 +105,8 @@ impl Drop for Watched {
     }
 }
 
-/// As a pipeline whose provider for one action does not answer: that one gets bytes of its own and waits, some go
-/// back, the others are done.
+/// Acts as a pipeline whose provider does not answer one action. That action gets its own bytes and waits, one action is
+/// returned, and the others are done.
 #[derive(Default)]
 struct OneWaits(Mutex<Option<Delivery>>);
 
@@ -153,7 +153,7 @@ async fn one_action_that_waits_keeps_its_own_bytes_and_not_its_batch() {
     assert_eq!(admission.bytes_in_flight(), 0);
 }
 
-/// As a pipeline whose provider answers all but one action at once, with a long body.
+/// Acts as a pipeline whose provider answers all actions but one at once, with a long body.
 #[derive(Default)]
 struct AnswersAtLength(Mutex<Option<Delivery>>);
 
@@ -175,7 +175,7 @@ impl Intake for AnswersAtLength {
     async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }
 
-/// A provider's answer of about so many bytes.
+/// A provider's response of about this many bytes.
 fn answered(bytes: usize) -> ActionOutcome {
     let body = serde_json::json!({"text": "x".repeat(bytes)});
     let executed = serde_json::json!({
@@ -206,15 +206,16 @@ async fn a_providers_answer_takes_room_until_the_client_has_read_it() {
 }
 
 #[tokio::test]
-async fn a_providers_answer_that_finds_no_room_is_told_without_its_body() {
+async fn a_providers_response_without_room_for_its_body_is_abridged() {
     let api = api_with(Arc::new(AnswersAtLength::default()), |context| {
         context.admission = Admission::new(10, LONG as u64);
     });
     let _others = api.source.context.admission.admit(1, 1024).await;
     for (path, body) in [(ONE, wire("a")), (MANY, format!("[{}]", wire("a")))] {
         let (status, answer) = api.post(path, body).await;
-        let told = r#"{"Executed":{"status":"success","body":{"truncated":true},"headers":{}}}"#;
+        let abridged =
+            r#"{"Executed":{"status":"success","body":{"truncated":true},"headers":{}}}"#;
         assert_eq!(status, 200);
-        assert!(answer.contains(told), "{}", answer.len());
+        assert!(answer.contains(abridged), "{}", answer.len());
     }
 }

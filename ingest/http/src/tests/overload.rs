@@ -1,4 +1,4 @@
-//! What happens when there is no room.
+//! Requests without room in flight.
 
 use acteon_core::ActionOutcome;
 use acteon_testkit::FakeIntake;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_request_waits_a_while_for_room_and_is_then_told_when_to_come_again() {
+async fn a_request_waits_for_room_and_then_gets_503_with_a_retry_time() {
     let intake = FakeIntake::done();
     let api = api_with(intake.clone(), |context| {
         context.admission = Admission::new(1, 1 << 20);

@@ -1,4 +1,4 @@
-//! Everything a client can be refused with.
+//! All refusals that a client can get.
 
 use std::fmt::Write as _;
 

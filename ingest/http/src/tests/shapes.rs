@@ -1,4 +1,4 @@
-//! What is documented is what is sent.
+//! The documented schemas match the JSON that is sent.
 
 use acteon_core::{ActionOutcome, Failure, FailureCode, ProviderResponse};
 use acteon_testkit::{End, FakeIntake, epoch};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::openapi;
+use crate::openapi::{ActionSchema, BatchItem, OutcomeSchema};
 
 fn outcomes() -> Vec<ActionOutcome> {
     let mut response = ProviderResponse::success(&json!({"logged": true})).unwrap();
@@ -52,7 +53,7 @@ fn outcomes() -> Vec<ActionOutcome> {
     ]
 }
 
-/// Nothing of `json` is lost on the way through a `T`, and nothing added.
+/// Parsing `json` as a `T` and serializing it again loses and adds nothing.
 fn assert_shape<T: DeserializeOwned + Serialize>(json: &str) {
     let shape: T = serde_json::from_str(json).unwrap();
     let expected: Value = serde_json::from_str(json).unwrap();
@@ -66,10 +67,10 @@ async fn every_outcome_is_answered_with_200_and_as_documented() {
         let api = api(FakeIntake::settling(move |_| End::Done(outcome.clone())));
         let (status, answer) = api.post(ONE, wire("a")).await;
         assert_eq!(status, 200, "{answer}");
-        assert_shape::<openapi::ActionOutcome>(&answer);
+        assert_shape::<OutcomeSchema>(&answer);
         let (status, answer_of_batch) = api.post(MANY, format!("[{},0]", wire("a"))).await;
         assert_eq!(status, 200);
-        assert_shape::<Vec<openapi::BatchItem>>(&answer_of_batch);
+        assert_shape::<Vec<BatchItem>>(&answer_of_batch);
         assert!(answer_of_batch.starts_with(&format!("[{answer},{{\"error\":")));
         seen.push(answer);
     }
@@ -78,7 +79,7 @@ async fn every_outcome_is_answered_with_200_and_as_documented() {
 
 #[test]
 fn an_action_as_it_is_written_is_an_action_as_it_is_documented() {
-    assert_shape::<openapi::Action>(&wire("a"));
+    assert_shape::<ActionSchema>(&wire("a"));
 }
 
 #[test]

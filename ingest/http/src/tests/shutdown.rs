@@ -1,4 +1,4 @@
-//! Stopping: what was taken is answered, what comes is refused.
+//! Stopping: accepted requests are answered, new ones are refused.
 
 use std::pin::pin;
 
@@ -18,7 +18,10 @@ async fn after_the_stop_new_requests_are_refused_and_old_ones_answered() {
     let mut request = pin!(api.post(ONE, wire("a")));
     assert!(poll!(request.as_mut()).is_pending());
     intake.wait_for_submitted(1).await;
-    assert!(poll!(running.as_mut()).is_pending(), "nobody said stop");
+    assert!(
+        poll!(running.as_mut()).is_pending(),
+        "it is not stopped yet"
+    );
 
     stop.cancel();
     assert!(
@@ -39,7 +42,7 @@ async fn after_the_stop_new_requests_are_refused_and_old_ones_answered() {
 }
 
 #[tokio::test]
-async fn work_that_takes_too_long_is_given_back_when_the_time_is_over() {
+async fn unfinished_work_is_returned_when_the_drain_timeout_expires() {
     let intake = FakeIntake::done();
     intake.close();
     let shutdown = Shutdown::default();
@@ -51,7 +54,7 @@ async fn work_that_takes_too_long_is_given_back_when_the_time_is_over() {
     let mut running = pin!(api.source.run(shutdown.clone()));
     assert!(
         poll!(running.as_mut()).is_pending(),
-        "handing in is not over"
+        "a batch is still being submitted"
     );
     shutdown.abandon.cancel();
     running.await.unwrap();

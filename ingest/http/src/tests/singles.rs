@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 #[tokio::test]
-async fn an_action_is_handed_in_as_it_came_and_its_outcome_is_the_answer() {
+async fn an_action_is_submitted_unchanged_and_its_outcome_is_the_answer() {
     let intake = FakeIntake::done();
     let (status, answer) = api(intake.clone()).post(ONE, wire("a-1")).await;
     assert_eq!((status, answer.as_str()), (200, r#"{"Deduplicated":null}"#));
@@ -82,7 +82,7 @@ async fn trace_headers_speak_for_actions_that_say_nothing_themselves() {
 }
 
 #[tokio::test]
-async fn what_needs_no_waiting_is_answered_in_the_same_go() {
+async fn an_action_that_needs_no_waiting_is_answered_in_the_same_poll() {
     let api = api(FakeIntake::done());
     assert!(matches!(
         poll!(pin!(api.post(ONE, wire("a")))),
@@ -92,7 +92,7 @@ async fn what_needs_no_waiting_is_answered_in_the_same_go() {
 }
 
 #[tokio::test]
-async fn requests_that_come_while_others_wait_are_handed_in_together() {
+async fn requests_that_arrive_while_others_wait_are_submitted_together() {
     let intake = FakeIntake::done();
     intake.close();
     let api = api_with(intake.clone(), |context| context.max_batch = 24);
@@ -105,7 +105,7 @@ async fn requests_that_come_while_others_wait_are_handed_in_together() {
 }
 
 #[tokio::test]
-async fn a_slow_submit_does_not_hold_up_those_that_come_after() {
+async fn a_slow_submit_does_not_delay_later_ones() {
     let intake = FakeIntake::done();
     intake.close();
     let api = api(intake.clone());
@@ -113,14 +113,18 @@ async fn a_slow_submit_does_not_hold_up_those_that_come_after() {
         assert_eq!(api.post(ONE, wire(id)).await.0, 200, "{id}");
     }
     assert_eq!(intake.batch_sizes(), [1, 1, 1]);
-    assert_eq!(api.source.work.len(), 3, "each still waits to hand in more");
+    assert_eq!(
+        api.source.work.len(),
+        3,
+        "each submitter stays to submit more"
+    );
     intake.open();
     api.source.work.close();
     api.source.work.wait().await;
 }
 
 #[tokio::test]
-async fn when_every_submitter_is_busy_actions_wait_in_line_and_go_together() {
+async fn when_every_submitter_is_busy_actions_are_queued_and_submitted_together() {
     let intake = FakeIntake::done();
     intake.close();
     let api = api(intake.clone());
@@ -144,8 +148,8 @@ async fn work_goes_on_when_the_client_hangs_up() {
         assert!(poll!(first.as_mut()).is_pending());
         let mut second = pin!(api.post(ONE, wire("a-2")));
         assert!(poll!(second.as_mut()).is_pending());
-        let handed_in = intake.submitted_ids();
-        assert_eq!(handed_in, ["a-1"], "the other is in line");
+        let submitted = intake.submitted_ids();
+        assert_eq!(submitted, ["a-1"], "the other is queued");
     }
     intake.open();
     intake.wait_for_submitted(2).await;
@@ -176,13 +180,13 @@ async fn a_dry_run_asks_the_rules_and_changes_nothing() {
         r#"{"DryRun":{"verdict":"allow","matched_rule":null,"would_be_provider":"log"}}"#;
     assert_eq!(answer, expected);
     assert_eq!(api.source.context.counters.snapshot().dry_run, 1);
-    assert_eq!(*api.rulebook.asked.lock(), [["a-1"]]);
+    assert_eq!(*api.rulebook.dry_runs.lock(), [["a-1"]]);
     api.post("/v1/dispatch?dry_run=false", wire("a-2")).await;
     assert_eq!(intake.submitted_ids(), ["a-2"]);
 }
 
 #[tokio::test]
-async fn a_dry_run_whose_rules_want_state_that_is_away_is_to_be_tried_again() {
+async fn a_dry_run_whose_state_backend_is_unreachable_is_retryable() {
     let api = api(FakeIntake::done());
     api.rulebook.without_state.store(true, Relaxed);
     for (path, body) in [(ONE, wire("a")), (MANY, format!("[{}]", wire("a")))] {
@@ -199,7 +203,7 @@ async fn a_dry_run_whose_rules_want_state_that_is_away_is_to_be_tried_again() {
     assert_eq!(api.source.context.counters.snapshot().dry_run, 0);
 }
 
-/// Takes the first batches only when nine are there at once, each on a thread of its own.
+/// Accepts the first batches only when nine have arrived at once, each on another thread.
 struct Crowd {
     gate: Barrier,
     came: AtomicUsize,
@@ -223,7 +227,7 @@ impl Intake for Crowd {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 9)]
-async fn a_crowd_that_begins_at_once_calls_no_more_to_hand_in() {
+async fn requests_that_start_at_once_spawn_no_additional_submitters() {
     let intake = FakeIntake::done();
     intake.close();
     let api = Arc::new(api(Arc::new(Crowd {
@@ -239,13 +243,13 @@ async fn a_crowd_that_begins_at_once_calls_no_more_to_hand_in() {
     crowd.join_all().await;
     let mut late = pin!(api.post(ONE, wire("late")));
     assert!(poll!(late.as_mut()).is_pending());
-    let (handing_in, asking) = (CROWD, 1);
-    assert_eq!(api.source.work.len(), handing_in + asking);
+    let requests = 1;
+    assert_eq!(api.source.work.len(), CROWD + requests);
     intake.open();
     assert_eq!(late.await.0, 200);
 }
 
-/// Panics at the first batch, and settles those that come after.
+/// Panics at the first batch and settles the following ones.
 #[derive(Default)]
 struct PanicsOnce(AtomicUsize);
 
@@ -280,7 +284,7 @@ async fn a_panic_below_is_an_internal_error_and_the_next_request_works() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_told_as_a_failure() {
+async fn a_dead_letter_is_answered_as_a_failure() {
     let api = api(FakeIntake::settling(|_| End::DeadLetter));
     let (status, answer) = api.post(ONE, wire("a")).await;
     let expected = r#"{"Failed":{"code":"EXECUTION_FAILED","message":"the test said so","retryable":false,"attempts":1}}"#;

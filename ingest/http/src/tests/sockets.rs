@@ -1,4 +1,4 @@
-//! Over real connections: what only a connection can show.
+//! Tests that need real connections.
 
 use std::net::SocketAddr;
 
@@ -82,7 +82,7 @@ async fn one_connection_carries_many_requests() {
 }
 
 #[tokio::test]
-async fn a_client_that_writes_5_mib_before_it_reads_sees_why_that_was_too_much() {
+async fn a_client_that_writes_5_mib_before_it_reads_gets_the_refusal() {
     let api = api(FakeIntake::done());
     let (address, _server) = listen(&api).await;
     let size = 5 << 20;
@@ -120,7 +120,7 @@ async fn a_chunked_body_is_counted_as_it_comes() {
     let (refusal, body) = answer(&mut client).await;
     assert!(refusal.starts_with("HTTP/1.1 413"), "{refusal}");
     assert!(
-        body.contains("the body has more than 2097152 bytes"),
+        body.contains("the body is larger than 2097152 bytes"),
         "{body}"
     );
 
@@ -136,7 +136,7 @@ async fn a_chunked_body_is_counted_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_before_it_sends_too_much_is_told_not_to() {
+async fn a_client_that_announces_too_much_with_expect_is_refused_at_once() {
     let api = api(FakeIntake::done());
     let (address, _server) = listen(&api).await;
     let mut client = TcpStream::connect(address).await.unwrap();
@@ -169,11 +169,7 @@ async fn many_sockets_that_announce_much_and_send_one_byte_take_nothing_from_oth
         idle.push(client);
     }
     let admission = &api.source.context.admission;
-    assert_eq!(
-        admission.bytes_in_flight(),
-        0,
-        "as much as before for brokers"
-    );
+    assert_eq!(admission.bytes_in_flight(), 0, "brokers have all the room");
     let large = wire_with("large", &format!("\"{}\"", "x".repeat(500 << 10)));
     for action in [wire("small"), large] {
         let mut client = TcpStream::connect(address).await.unwrap();

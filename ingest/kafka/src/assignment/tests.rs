@@ -1,7 +1,7 @@
 use super::*;
 use crate::fingerprint::Fingerprint;
 use crate::fingerprint::tests::record;
-use crate::starts::tests::start;
+use crate::start_point::tests::start;
 
 fn assignment() -> Assignment {
     let mut assignment = Assignment::new(Arc::default(), 100);
@@ -10,31 +10,31 @@ fn assignment() -> Assignment {
     assignment
 }
 
-fn taken(assignment: &mut Assignment, number: i32, offset: i64) -> Taken {
+fn status(assignment: &mut Assignment, number: i32, offset: i64) -> RecordStatus {
     let partition = assignment.find("orders", number).unwrap();
     partition.take_up(&record(offset, 7, "a"))
 }
 
-fn take_up(assignment: &mut Assignment, number: i32, offset: i64) -> Place {
-    match taken(assignment, number, offset) {
-        Taken::Fresh(place) => place,
+fn take_up(assignment: &mut Assignment, number: i32, offset: i64) -> EpochOffset {
+    match status(assignment, number, offset) {
+        RecordStatus::Fresh(at) => at,
         other => panic!("{offset} is {other:?}"),
     }
 }
 
 /// Positions by partition.
-fn positions(uncommitted: &[Uncommitted]) -> Vec<(i32, u64)> {
-    let position = |u: &Uncommitted| (u.number, u.settled.position);
+fn positions(uncommitted: &[PartitionCommit]) -> Vec<(i32, u64)> {
+    let position = |u: &PartitionCommit| (u.number, u.settled.position);
     uncommitted.iter().map(position).collect()
 }
 
 #[test]
-fn only_what_is_settled_is_committed_and_once() {
+fn only_settled_records_are_committed_and_only_once() {
     let mut assignment = assignment();
-    let place = take_up(&mut assignment, 1, 40);
+    let at = take_up(&mut assignment, 1, 40);
     take_up(&mut assignment, 1, 41);
     assert!(assignment.take_uncommitted().is_empty(), "none is settled");
-    assignment.of(place).unwrap().mark.settle(40);
+    assignment.of(at).unwrap().mark.settle(40);
     let sent = assignment.take_uncommitted();
     assert_eq!(positions(&sent), [(1, 41)]);
     assert!(assignment.take_uncommitted().is_empty());
@@ -44,10 +44,10 @@ fn only_what_is_settled_is_committed_and_once() {
 }
 
 #[test]
-fn a_commit_tells_by_which_record_it_is_known_again() {
+fn a_commit_names_the_record_that_identifies_its_topic() {
     let mut assignment = assignment();
-    let place = take_up(&mut assignment, 0, 5);
-    assignment.of(place).unwrap().mark.settle(5);
+    let at = take_up(&mut assignment, 0, 5);
+    assignment.of(at).unwrap().mark.settle(5);
     let sent = assignment.take_uncommitted();
     let last = Fingerprint::of(&record(5, 7, "a"));
     assert_eq!(sent[0].settled.landmark, Some(last));
@@ -56,8 +56,8 @@ fn a_commit_tells_by_which_record_it_is_known_again() {
 #[test]
 fn a_commit_that_failed_is_sent_again() {
     let mut assignment = assignment();
-    let place = take_up(&mut assignment, 0, 5);
-    assignment.of(place).unwrap().mark.settle(5);
+    let at = take_up(&mut assignment, 0, 5);
+    assignment.of(at).unwrap().mark.settle(5);
     assert_eq!(assignment.take_uncommitted().len(), 1);
     assignment.commit_failed();
     assert_eq!(assignment.take_uncommitted().len(), 1);
@@ -78,16 +78,16 @@ fn a_partition_that_came_back_does_not_know_its_former_records() {
 fn a_record_is_not_taken_up_while_its_partition_is_given_up() {
     let mut assignment = assignment();
     assignment.find("orders", 0).unwrap().revoking = true;
-    assert_eq!(taken(&mut assignment, 0, 5), Taken::Known);
+    assert_eq!(status(&mut assignment, 0, 5), RecordStatus::Repeated);
 }
 
 #[test]
-fn what_was_settled_before_is_not_taken_up_again() {
+fn records_settled_before_are_not_taken_up_again() {
     let mut assignment = assignment();
     let last = Fingerprint::of(&record(3, 7, "a"));
     assignment.add(&start(2, 5, Some(last)));
-    assert_eq!(taken(&mut assignment, 2, 3), Taken::Known);
-    assert_eq!(taken(&mut assignment, 2, 4), Taken::Known);
+    assert_eq!(status(&mut assignment, 2, 3), RecordStatus::Repeated);
+    assert_eq!(status(&mut assignment, 2, 4), RecordStatus::Repeated);
     take_up(&mut assignment, 2, 5);
     assert!(assignment.take_uncommitted().is_empty());
 }
@@ -99,11 +99,11 @@ fn a_topic_that_was_recreated_begins_a_new_epoch_and_its_commits_go_down() {
     assignment.of(old).unwrap().mark.settle(40);
     let sent = assignment.take_uncommitted();
     assert_eq!(
-        taken(&mut assignment, 1, 3),
-        Taken::Recreated(ReadFrom::Here)
+        status(&mut assignment, 1, 3),
+        RecordStatus::Recreated(ReadFrom::Here)
     );
     assert_eq!(assignment.renew("orders", 1, 3), Some(41));
-    assert!(assignment.of(old).is_none(), "what was lent is fenced");
+    assert!(assignment.of(old).is_none(), "its loans are fenced");
     // The confirmation of an earlier commit arrives late.
     assignment.confirm(&sent);
     let new = take_up(&mut assignment, 1, 3);
@@ -117,8 +117,8 @@ fn a_topic_that_was_recreated_begins_a_new_epoch_and_its_commits_go_down() {
 fn a_partition_with_a_record_in_work_waits_for_its_provider_and_not_for_the_reading() {
     let mut assignment = assignment();
     assert!(assignment.find("orders", 0).unwrap().is_read_on());
-    let place = take_up(&mut assignment, 0, 5);
-    let partition = assignment.of(place).unwrap();
+    let at = take_up(&mut assignment, 0, 5);
+    let partition = assignment.of(at).unwrap();
     assert!(!partition.is_read_on());
     partition.settle(5);
     assert!(partition.is_read_on());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acteon_core::Refusal;
 use acteon_testkit::{End, FakeIntake};
 
-use super::{PATIENCE, Running, Topic, done, eventually};
+use super::{Running, Topic, WAIT_MAX, done, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_crash_what_was_not_settled_comes_again_and_nothing_else() {
@@ -113,7 +113,7 @@ async fn a_stop_that_is_abandoned_commits_what_is_settled_and_leaves_the_rest() 
         delivery.done(done());
     }
     running.shutdown.stop.cancel();
-    tokio::time::timeout(PATIENCE, running.abandon())
+    tokio::time::timeout(WAIT_MAX, running.abandon())
         .await
         .unwrap();
     topic.until_committed(0, 20).await;

@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{AttemptRecord, Clock, Delay, FailureCode, History};
-use acteon_ingest_kit::delayed::{Owner, headers_of};
+use acteon_core::{AttemptRecord, Delay, FailureCode, History};
 use acteon_services::Kafka as Broker;
-use acteon_testkit::{End, FakeIntake, action as an_action};
+use acteon_testkit::{End, FakeIntake};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::FutureRecord;
+use rdkafka::message::{Headers, Message, OwnedHeaders};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{PATIENCE, Running, Topic, action, done, eventually};
+use super::{Running, Topic, WAIT_MAX, action, done, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,8 +35,8 @@ fn admin(broker: &Broker) -> AdminClient<DefaultClientContext> {
     broker.client().create().unwrap()
 }
 
-fn patient() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(PATIENCE))
+fn with_timeout() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(WAIT_MAX))
 }
 
 async fn create_with(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
@@ -46,32 +44,35 @@ async fn create_with(broker: &Broker, name: &str, settings: &[(&str, &str)]) {
     let topic = settings
         .iter()
         .fold(topic, |topic, (key, value)| topic.set(key, value));
-    let created = admin(broker).create_topics([&topic], &patient()).await;
+    let created = admin(broker).create_topics([&topic], &with_timeout()).await;
     created.unwrap().remove(0).unwrap();
 }
 
 async fn delete(broker: &Broker, name: &str) {
-    let deleted = admin(broker).delete_topics(&[name], &patient()).await;
+    let deleted = admin(broker).delete_topics(&[name], &with_timeout()).await;
     deleted.unwrap().remove(0).unwrap();
 }
 
 async fn setting(broker: &Broker, topic: &str, name: &str) -> String {
     let asked = [ResourceSpecifier::Topic(topic)];
-    let described = admin(broker).describe_configs(&asked, &patient()).await;
+    let described = admin(broker)
+        .describe_configs(&asked, &with_timeout())
+        .await;
     let described = described.unwrap().remove(0).unwrap();
     described.get(name).unwrap().value.clone().unwrap()
 }
 
 /// How many records were ever written to a topic. `None` if there is no such topic, or its partitions are just being
 /// created or deleted.
-async fn written(broker: &Broker, topic: &str) -> Option<i64> {
-    let (config, topic) = (broker.client(), topic.to_owned());
+pub(super) async fn written(broker: &Broker, topic: &str) -> Option<i64> {
+    let config = broker.client();
+    let topic = topic.to_owned();
     let counted = spawn_blocking(move || {
         let consumer: BaseConsumer = config.create().unwrap();
-        let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).ok()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), WAIT_MAX).ok()?;
         let partitions = metadata.topics()[0].partitions();
         let ends = partitions.iter().map(|partition| {
-            let ends = consumer.fetch_watermarks(&topic, partition.id(), PATIENCE);
+            let ends = consumer.fetch_watermarks(&topic, partition.id(), WAIT_MAX);
             ends.ok().map(|(_, high)| high)
         });
         ends.sum::<Option<i64>>().filter(|_| !partitions.is_empty())
@@ -81,7 +82,8 @@ async fn written(broker: &Broker, topic: &str) -> Option<i64> {
 
 /// The key and the headers of the first record of a topic.
 async fn first_record(broker: &Broker, topic: &str) -> (Vec<u8>, Vec<(String, String)>) {
-    let (mut config, topic) = (broker.client(), topic.to_owned());
+    let mut config = broker.client();
+    let topic = topic.to_owned();
     config.set("group.id", format!("{topic}.looking"));
     config.set("auto.offset.reset", "earliest");
     let read = spawn_blocking(move || {
@@ -103,7 +105,7 @@ fn large_action(id: &str, bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waits_of_a_minute_do_not_stand_in_front_of_one_of_a_second() {
+async fn waits_of_a_minute_do_not_hold_up_a_wait_of_a_second() {
     let topic = Topic::create("tiers", 1).await;
     topic.publish_many(0, 0..600).await;
     topic.publish(0, "short").await;
@@ -122,7 +124,7 @@ async fn waits_of_a_minute_do_not_stand_in_front_of_one_of_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delayed_record_keeps_its_key_and_says_whose_it_is() {
+async fn a_delayed_record_keeps_its_key_and_names_its_owner() {
     let topic = Topic::create("labelled", 1).await;
     topic
         .publish_as(0, "the key", action("a").as_bytes(), OwnedHeaders::new())
@@ -160,7 +162,8 @@ async fn sources_that_share_retry_topics_do_not_deliver_each_others_actions() {
     let sources = [("mine", "one", 0), ("yours", "one", 1), ("mine", "two", 0)];
     let mut running = Vec::new();
     for (name, group, topic) in sources {
-        let (intake, options) = (delaying(|_| SECOND), options(&topics[topic], group));
+        let intake = delaying(|_| SECOND);
+        let options = options(&topics[topic], group);
         let source = Running::start_with(options, &intake, |context| context.name = name.into());
         running.push((source, intake, format!("{group}.{name}.retry")));
     }
@@ -178,7 +181,7 @@ async fn sources_that_share_retry_topics_do_not_deliver_each_others_actions() {
         assert_eq!(
             intake.submitted_ids().len(),
             10,
-            "each came twice, and no other"
+            "each source read its own record twice, and no other"
         );
         source.stop().await;
     }
@@ -220,7 +223,7 @@ async fn what_is_longer_than_the_default_limit_waits_and_is_published_like_anyth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_its_topic_refuses_for_good_becomes_a_dead_letter_and_pins_no_commit() {
+async fn a_copy_that_its_topic_refuses_permanently_becomes_a_dead_letter_and_holds_up_no_commit() {
     let broker = Broker::shared().await;
     let topic = Topic::create_on(broker, "narrow", 1).await;
     let narrow = [("max.message.bytes", "1000")];
@@ -239,7 +242,10 @@ async fn a_copy_that_its_topic_refuses_for_good_becomes_a_dead_letter_and_pins_n
     let letters = intake.given_up();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].action.as_ref().unwrap().id, "large");
-    assert!(letters[0].message.contains("cannot keep it"), "{letters:?}");
+    assert!(
+        letters[0].message.contains("refuses to keep it"),
+        "{letters:?}"
+    );
     intake.wait_for_submitted(3).await;
     assert_eq!(intake.submitted_ids()[2], "small");
     running.stop().await;
@@ -281,7 +287,7 @@ async fn a_retry_topic_that_is_deleted_when_much_has_gone_through_it_loses_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topics_that_it_may_not_make_are_named_and_what_is_delayed_waits_for_them() {
+async fn topics_that_it_may_not_create_are_named_and_delayed_actions_wait_for_them() {
     let topic = Topic::create("unmade", 1).await;
     // A broker refuses a name that differs from an existing one only in dots and underscores.
     let in_the_way = "unmade_orders_retry_1s";
@@ -289,7 +295,7 @@ async fn topics_that_it_may_not_make_are_named_and_what_is_delayed_waits_for_the
     let intake = delaying(|_| SECOND);
     let running = Running::start(topic.options(), &intake);
     topic.publish(0, "a").await;
-    let expected = "topics to be made, for it may not make them: unmade.orders.retry.1s";
+    let expected = "topics to create, because it may not create them: unmade.orders.retry.1s";
     eventually("the topic is named", async || {
         running.readiness().detail.as_deref() == Some(expected)
     })
@@ -360,41 +366,4 @@ async fn a_crash_in_the_middle_loses_nothing() {
     let source = Running::start(topic.options(), &intake());
     eventually("all have ended", async || ended.lock().len() == 300).await;
     source.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_is_longer_than_an_hour_goes_on_in_another_copy() {
-    let topic = Topic::create("patient", 1).await;
-    let tier = "patient.orders.retry.1h";
-    let running = Running::start(topic.options(), &FakeIntake::done());
-    eventually("the topic is there", async || {
-        written(topic.broker, tier).await == Some(0)
-    })
-    .await;
-    let hour = Duration::from_secs(3_600);
-    let now = Clock::system().now();
-    let owner = Owner {
-        source: "orders".into(),
-        group: "patient".into(),
-    };
-    let envelope = an_action("a").position("kafka:patient/0", 7).envelope();
-    let headers = headers_of(&owner, &envelope, now + 48 * hour);
-    let headers = headers
-        .iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| {
-            let value = Some(value.as_str());
-            headers.insert(Header { key, value })
-        });
-    // As if published an hour ago.
-    let record = FutureRecord::to(tier)
-        .key("key")
-        .payload(&envelope.raw[..])
-        .headers(headers)
-        .timestamp((now - hour).as_millisecond());
-    topic.producer.send(record, PATIENCE).await.unwrap();
-    eventually("it is published again", async || {
-        written(topic.broker, tier).await == Some(2)
-    })
-    .await;
-    running.stop().await;
 }

@@ -7,7 +7,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{PATIENCE, Running, Topic, eventually};
+use super::{Running, Topic, WAIT_MAX, eventually};
 use crate::{KafkaConfig, Start};
 
 impl Topic<'_> {
@@ -26,7 +26,7 @@ impl Topic<'_> {
 
     async fn add_partitions(&mut self, count: usize) {
         let wanted = NewPartitions::new(self.name, count);
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let options = AdminOptions::new().operation_timeout(Some(WAIT_MAX));
         let added = self.admin().create_partitions([&wanted], &options).await;
         added.unwrap().remove(0).unwrap();
         // The former producer does not know them yet.
@@ -38,12 +38,12 @@ impl Topic<'_> {
         heads
             .add_partition_offset(self.name, 0, Offset::Offset(offset))
             .unwrap();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let options = AdminOptions::new().operation_timeout(Some(WAIT_MAX));
         self.admin().delete_records(&heads, &options).await.unwrap();
     }
 
     async fn delete(&self) {
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let options = AdminOptions::new().operation_timeout(Some(WAIT_MAX));
         let deleted = self.admin().delete_topics(&[self.name], &options).await;
         deleted.unwrap().remove(0).unwrap();
     }
@@ -80,7 +80,7 @@ impl Topic<'_> {
         let consumer: BaseConsumer = client.set("group.id", self.name).create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition(self.name, 0);
-        let list = consumer.committed_offsets(list, PATIENCE).unwrap();
+        let list = consumer.committed_offsets(list, WAIT_MAX).unwrap();
         list.elements()[0].metadata().to_owned()
     }
 }
@@ -106,7 +106,7 @@ async fn what_comes_while_a_group_is_away_is_read_though_it_never_settled_anythi
     topic.publish_many(0, 0..10).await;
     let running = Running::start(topic.options_latest(), &FakeIntake::done());
     running.until_ready().await;
-    assert_eq!(topic.committed(0).await, Some(10), "it is written down");
+    assert_eq!(topic.committed(0).await, Some(10), "the start is committed");
     assert_eq!(topic.committed(1).await, Some(0));
     running.stop().await;
     topic.publish_many(0, 10..15).await;
@@ -273,7 +273,7 @@ async fn assert_all_are_read(topic: &Topic<'_>, count: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_recreated_while_nobody_reads_loses_nothing() {
+async fn a_topic_recreated_while_the_source_is_down_loses_nothing() {
     for (name, count) in [("stopped-fewer", 20), ("stopped-more", 70)] {
         let mut topic = Topic::create(name, 1).await;
         settle_fifty(&topic).await;
@@ -284,7 +284,7 @@ async fn a_topic_recreated_while_nobody_reads_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_a_broker_keeps_the_commits_of_a_deleted_topic_its_records_are_told_apart() {
+async fn a_recreated_topic_is_recognized_by_its_records_if_the_broker_keeps_its_commits() {
     for (name, count) in [("kept-fewer", 20), ("kept-equal", 50), ("kept-more", 70)] {
         let mut topic = Topic::create(name, 1).await;
         settle_fifty(&topic).await;

@@ -6,7 +6,7 @@ use rdkafka::consumer::BaseConsumer;
 use serde_json::{Value, json};
 
 use super::{Running, context, options};
-use crate::member::{Member, Prefetch};
+use crate::member::{GroupMember, Prefetch};
 use crate::{Kafka, KafkaSource};
 
 fn refused(change: impl FnOnce(&mut Value)) -> String {
@@ -18,7 +18,7 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_options_are_named() {
     assert_eq!(
         refused(|o| o["brokers"] = json!(" ")),
         "`brokers`: must not be empty"
@@ -34,7 +34,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn a_number_of_consumers_that_cannot_be_is_refused() {
+fn a_number_of_consumers_out_of_range_is_refused() {
     for found in [0, 17] {
         assert_eq!(
             refused(|o| o["consumers"] = json!(found)),
@@ -49,14 +49,11 @@ fn a_topic_that_would_feed_itself_is_refused() {
         o["topics"] = json!(["late.1m"]);
         o["retry_topic"] = json!("late");
     });
-    assert_eq!(
-        error,
-        "`retry_topic`: `late.1m` is used by this source already"
-    );
+    assert_eq!(error, "`retry_topic`: this source already uses `late.1m`");
     let error = refused(|o| o["dead_letter_topic"] = json!("g.orders.retry.1s"));
     assert_eq!(
         error,
-        "`dead_letter_topic`: `g.orders.retry.1s` is used by this source already"
+        "`dead_letter_topic`: this source already uses `g.orders.retry.1s`"
     );
 }
 
@@ -64,20 +61,20 @@ fn a_topic_that_would_feed_itself_is_refused() {
 fn a_pattern_in_place_of_names_is_refused() {
     assert_eq!(
         refused(|o| o["topics"] = json!(["^pat.*"])),
-        "`topics[0]`: `^pat.*` is a pattern; list the names of the topics"
+        "`topics[0]`: `^pat.*` is a pattern; list topic names instead"
     );
 }
 
 #[test]
-fn what_no_topic_can_be_named_is_refused_before_a_broker_does() {
+fn invalid_topic_names_are_refused_before_a_broker_refuses_them() {
     assert_eq!(
         refused(|o| o["topics"] = json!(["two words"])),
-        "`topics[0]`: `two words` cannot be the name of a topic"
+        "`topics[0]`: `two words` is not a valid topic name"
     );
     let error = refused(|o| o["group_id"] = json!("a/b"));
     assert_eq!(
         error,
-        "`retry_topic`: `a/b.orders.retry.1s` cannot be the name of a topic"
+        "`retry_topic`: `a/b.orders.retry.1s` is not a valid topic name"
     );
 }
 
@@ -99,13 +96,13 @@ fn client_properties_that_the_source_sets_itself_are_refused_with_what_to_set_in
     );
     let error = refused(|o| o["client"] = json!({"enable.auto.commit": "true"}));
     assert!(
-        error.ends_with("only what is settled is committed"),
+        error.ends_with("the source commits settled records itself"),
         "{error}"
     );
 }
 
 #[test]
-fn client_properties_that_the_library_does_not_take_are_refused_without_their_values() {
+fn client_properties_that_the_library_does_not_accept_are_refused_without_their_values() {
     let error = refused(|o| o["client"] = json!({"session.timeout.ms": "soon"}));
     assert!(error.contains("session.timeout.ms"), "{error}");
     let error = refused(|o| o["client"] = json!({"no.such": "hunter2"}));
@@ -157,7 +154,7 @@ fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
             .client
             .insert(property.to_owned(), Secret::new(value));
     }
-    let config = options.consumer("orders", Member::OfTopics(0), Prefetch::of(0, 1));
+    let config = options.consumer("orders", GroupMember::OfTopics(0), Prefetch::of(0, 1));
     let created: Result<BaseConsumer, _> = config.create();
     let error = crate::check::refused(&created.err().unwrap(), &options).to_string();
     assert!(error.contains("ssl.key.pem failed"), "{error}");
@@ -175,8 +172,9 @@ fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_
     let properties = json!({"max.poll.interval.ms": "5000"});
     let error = refused(|o| o["client"] = properties);
     assert!(
-        error.starts_with("`client`: the Kafka client does not take these properties together")
-            && error.contains("max.poll.interval.ms")
+        error.starts_with(
+            "`client`: the Kafka client does not accept this combination of properties"
+        ) && error.contains("max.poll.interval.ms")
             && error.contains("session.timeout.ms"),
         "{error}"
     );
@@ -184,19 +182,19 @@ fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_
     let error = refused(|o| o["client"] = properties);
     assert!(
         error.contains("max.in.flight"),
-        "the client that publishes is asked, too: {error}"
+        "the publishing client is checked, too: {error}"
     );
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_go_on_keeps_saying_why() {
+async fn a_source_that_failed_permanently_keeps_reporting_why() {
     let mut options = options("127.0.0.1:1", "orders");
     let wrong = ("max.poll.interval.ms".to_owned(), Secret::new("5000"));
     options.client.extend([wrong]);
     options.consumers = 2;
     let source = KafkaSource::unchecked(options, context(&FakeIntake::done())).unwrap();
     let error = source.run(Shutdown::default()).await.unwrap_err();
-    let why = "does not take these properties together";
+    let why = "does not accept this combination of properties";
     let text = error.to_string();
     assert!(
         text.contains("`orders`") && text.contains(why) && !text.contains("5000"),
@@ -207,8 +205,8 @@ async fn a_source_that_cannot_go_on_keeps_saying_why() {
 }
 
 #[test]
-fn no_value_of_a_property_is_in_what_the_library_says() {
-    let secret = "/where/nobody/looks/hunter2";
+fn errors_of_the_library_contain_no_value_of_a_property() {
+    let secret = "/no/such/folder/hunter2";
     let properties = json!({"plugin.library.paths": secret});
     let error = refused(|o| o["client"] = properties);
     assert!(
@@ -225,8 +223,8 @@ fn a_check_connects_to_nothing_and_ends_at_once() {
     let options = options(&broker.local_addr().unwrap().to_string(), "orders");
     assert!(options.check("orders").is_ok());
     assert!(began.elapsed() < std::time::Duration::from_secs(2));
-    let nobody = broker.accept().unwrap_err();
-    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    let accepted = broker.accept().unwrap_err();
+    assert_eq!(accepted.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -242,7 +240,7 @@ fn the_registry_knows_the_kind_and_names_what_is_wrong_in_its_options() {
 }
 
 #[test]
-fn all_options_that_cannot_work_are_told_at_once() {
+fn all_options_that_cannot_work_are_reported_together() {
     let mut wrong = options(" ", "two words");
     wrong.consumers = 99;
     wrong.ordering_key = vec!["customer".to_owned()];
@@ -269,7 +267,7 @@ fn a_wrong_option_stops_the_source_from_being_built() {
 }
 
 #[tokio::test]
-async fn without_a_broker_a_source_is_not_ready_and_stops_when_told() {
+async fn without_a_broker_a_source_is_not_ready_and_stops_on_shutdown() {
     let running = Running::start(options("127.0.0.1:1", "orders"), &FakeIntake::done());
     let part = running.readiness();
     assert_eq!((part.name.as_str(), part.ready), ("source:orders", false));

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::FutureRecord;
 
-use super::{PATIENCE, Running, Topic, action, done, eventually};
+use super::{Running, Topic, WAIT_MAX, action, done, eventually};
 use crate::KafkaConfig;
 
 const KEYS: [&str; 3] = ["slow", "quick", "quicker"];
@@ -44,7 +44,7 @@ async fn publish(topic: &Topic<'_>, partition: i32, key: &str, number: usize) {
 #[derive(Default)]
 struct Settled {
     ids: Mutex<Vec<String>>,
-    let_go: AtomicBool,
+    released: AtomicBool,
 }
 
 impl Settled {
@@ -52,7 +52,7 @@ impl Settled {
         let settled = self.clone();
         FakeIntake::settling(move |envelope| {
             let id = envelope.action.id.to_string();
-            if id.contains(KEYS[0]) && !settled.let_go.load(Ordering::Acquire) {
+            if id.contains(KEYS[0]) && !settled.released.load(Ordering::Acquire) {
                 return End::Hold;
             }
             settled.ids.lock().push(id);
@@ -61,8 +61,8 @@ impl Settled {
     }
 
     /// From now on the slow key is as quick as the others.
-    fn let_go(&self, intake: &FakeIntake) {
-        self.let_go.store(true, Ordering::Release);
+    fn release(&self, intake: &FakeIntake) {
+        self.released.store(true, Ordering::Release);
         for delivery in intake.take_held() {
             self.ids.lock().push(delivery.action.id.to_string());
             delivery.done(done());
@@ -102,7 +102,8 @@ fn start(topic: &Topic<'_>, intake: &Arc<FakeIntake>, admission: &Arc<Admission>
 async fn a_clean_stop_of_an_ordered_source_leaves_nothing_to_be_delivered_twice() {
     let topic = Topic::create("cleanstop", 1).await;
     publish_rounds(&topic, 0).await;
-    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let settled = Arc::<Settled>::default();
+    let admission = Admission::new(1000, 64 << 20);
     let intake = settled.intake();
     let running = start(&topic, &intake, &admission);
     // The first record of the slow key is held, and the others wait behind it.
@@ -112,11 +113,11 @@ async fn a_clean_stop_of_an_ordered_source_leaves_nothing_to_be_delivered_twice(
     .await;
     running.shutdown.stop.cancel();
     eventually(
-        "what lies above all that was handed in is dropped",
+        "records above the last one handed in are dropped",
         async || (admission.actions_in_flight() as usize) < ROUNDS + 1,
     )
     .await;
-    settled.let_go(&intake);
+    settled.release(&intake);
     running.stop().await;
     assert_eq!(topic.committed(0).await, Some(3 * ROUNDS as i64));
 
@@ -132,7 +133,8 @@ async fn a_partition_of_an_ordered_source_is_drained_key_by_key_before_it_is_giv
     for partition in 0..2 {
         publish_rounds(&topic, partition).await;
     }
-    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let settled = Arc::<Settled>::default();
+    let admission = Admission::new(1000, 64 << 20);
     let intake = settled.intake();
     let one = start(&topic, &intake, &admission);
     let waiting = 2 * (ROUNDS + 1);
@@ -147,7 +149,7 @@ async fn a_partition_of_an_ordered_source_is_drained_key_by_key_before_it_is_giv
         (admission.actions_in_flight() as usize) < waiting
     })
     .await;
-    settled.let_go(&intake);
+    settled.release(&intake);
     for partition in 0..2 {
         topic
             .until_committed(partition, 3 * ROUNDS as i64 + 1)
@@ -184,7 +186,8 @@ async fn what_waits_for_its_time_holds_up_its_own_key_only() {
 async fn a_clean_stop_while_a_key_waits_for_its_time_brings_that_key_again_and_no_other() {
     let topic = Topic::create("stopswaiting", 1).await;
     publish_rounds(&topic, 0).await;
-    let (settled, admission) = (Arc::<Settled>::default(), Admission::new(1000, 64 << 20));
+    let settled = Arc::<Settled>::default();
+    let admission = Admission::new(1000, 64 << 20);
     let first = settled.clone();
     let intake = FakeIntake::settling(move |envelope| {
         let id = envelope.action.id.to_string();
@@ -202,7 +205,7 @@ async fn a_clean_stop_while_a_key_waits_for_its_time_brings_that_key_again_and_n
     running.stop().await;
     assert_eq!(topic.committed(0).await, Some(0), "the slow key is first");
 
-    settled.let_go.store(true, Ordering::Release);
+    settled.released.store(true, Ordering::Release);
     let intake = settled.intake();
     let running = start(&topic, &intake, &admission);
     topic.until_committed(0, 3 * ROUNDS as i64 + 1).await;
@@ -217,7 +220,7 @@ async fn records_without_a_key_are_ordered_by_what_their_actions_name() {
     for (id, customer) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
         let value = action(id).replace("{}", &format!(r#"{{"customer":"{customer}"}}"#));
         let record = FutureRecord::<(), _>::to(topic.name).payload(&value);
-        topic.producer.send(record, PATIENCE).await.unwrap();
+        topic.producer.send(record, WAIT_MAX).await.unwrap();
     }
     let intake = FakeIntake::holding();
     let mut options = ordered(&topic);

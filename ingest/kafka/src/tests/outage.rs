@@ -4,7 +4,7 @@ use acteon_core::Secret;
 use acteon_services::Kafka as Broker;
 use acteon_testkit::FakeIntake;
 
-use super::{PATIENCE, Running, Topic, done, eventually, options};
+use super::{Running, Topic, WAIT_MAX, done, eventually, options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_outlives_its_broker_and_goes_on_when_it_is_back() {
@@ -26,7 +26,7 @@ async fn a_source_outlives_its_broker_and_goes_on_when_it_is_back() {
     topic.until_committed(0, 20).await;
 
     broker.stop().await.unwrap();
-    tokio::time::timeout(PATIENCE, running.stop())
+    tokio::time::timeout(WAIT_MAX, running.stop())
         .await
         .unwrap();
 }
@@ -72,7 +72,7 @@ async fn a_source_that_starts_before_its_broker_joins_when_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_does_not_exist_is_told_and_read_when_it_is_created() {
+async fn a_topic_that_does_not_exist_is_reported_and_read_when_it_is_created() {
     let broker = Broker::shared().await;
     let intake = FakeIntake::done();
     let mut options = options(broker.bootstrap(), "late");
@@ -82,7 +82,7 @@ async fn a_topic_that_does_not_exist_is_told_and_read_when_it_is_created() {
         every_second,
     );
     let running = Running::start(options, &intake);
-    eventually("the missing topic is told", async || {
+    eventually("the missing topic is reported", async || {
         let detail = running.readiness().detail;
         detail.as_deref() == Some("a topic it reads does not exist")
     })

@@ -31,7 +31,7 @@ async fn a_source_at_its_bound_reads_no_more_stays_in_its_group_and_goes_on() {
     // The elapsed time itself is under test: the session timeout passes.
     sleep_until(Instant::now() + LONG).await;
     assert_eq!(intake.submitted_ids().len(), BOUND);
-    assert!(running.readiness().ready, "it still is in its group");
+    assert!(running.readiness().ready, "it is still in its group");
     while intake.submitted_ids().len() < 1000 {
         let before = intake.submitted_ids().len();
         for delivery in intake.take_held() {
@@ -103,7 +103,8 @@ async fn a_pipeline_that_takes_no_more_stops_the_reading_and_not_the_membership(
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_sources_leave_three_quarters_of_the_bytes_to_others() {
     const BYTES_MAX: u64 = 256 << 20;
-    let (admission, intake) = (Admission::new(100, BYTES_MAX), FakeIntake::done());
+    let admission = Admission::new(100, BYTES_MAX);
+    let intake = FakeIntake::done();
     let running: Vec<_> = (0..8)
         .map(|_| {
             Running::start_with(options("127.0.0.1:1", "orders"), &intake, |context| {
@@ -112,7 +113,7 @@ async fn eight_sources_leave_three_quarters_of_the_bytes_to_others() {
             })
         })
         .collect();
-    eventually("each has set its share aside", async || {
+    eventually("each source has reserved its prefetch", async || {
         admission.bytes_reserved() == admission.reserve_max()
     })
     .await;
@@ -141,7 +142,8 @@ async fn a_record_larger_than_all_bounds_is_handed_in_alone() {
         .publish_as(0, "key", large.as_bytes(), OwnedHeaders::new())
         .await;
     topic.publish(0, "after").await;
-    let (admission, intake) = (Admission::new(100, BYTES_MAX), FakeIntake::holding());
+    let admission = Admission::new(100, BYTES_MAX);
+    let intake = FakeIntake::holding();
     let running = Running::start_with(topic.options(), &intake, |context| {
         context.admission = admission.clone();
         context.prefetch_bytes = admission.reserve_max();
@@ -153,7 +155,7 @@ async fn a_record_larger_than_all_bounds_is_handed_in_alone() {
         })
         .await;
         if id == "large" {
-            assert!(admission.try_admit(1, 1).is_none(), "it has all the room");
+            assert!(admission.try_admit(1, 1).is_none(), "it takes all the room");
         }
         for delivery in intake.take_held() {
             delivery.done(done());

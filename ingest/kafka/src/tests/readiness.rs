@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use tokio::task::spawn_blocking;
 
-use super::{PATIENCE, Running, Topic, action, eventually};
+use super::{Running, Topic, WAIT_MAX, action, eventually};
 use crate::Start;
 
 /// The metrics of this process.
@@ -45,12 +45,12 @@ async fn in_transaction(producer: &FutureProducer, topic: &str, ids: [&str; 2], 
         let record = FutureRecord::<str, str>::to(topic)
             .partition(0)
             .payload(&value);
-        producer.send(record, PATIENCE).await.unwrap();
+        producer.send(record, WAIT_MAX).await.unwrap();
     }
     let producer = producer.clone();
     let ended = spawn_blocking(move || match ending {
-        Ending::Commit => producer.commit_transaction(PATIENCE),
-        Ending::Abort => producer.abort_transaction(PATIENCE),
+        Ending::Commit => producer.commit_transaction(WAIT_MAX),
+        Ending::Abort => producer.abort_transaction(WAIT_MAX),
     });
     ended.await.unwrap().unwrap();
 }
@@ -63,8 +63,8 @@ async fn what_holds_no_record_is_no_lag_and_keeps_no_source_from_being_ready() {
     client.set("transactional.id", "aborted");
     let producer: FutureProducer = client.create().unwrap();
     let beginning = producer.clone();
-    let begun = spawn_blocking(move || beginning.init_transactions(PATIENCE));
-    begun.await.unwrap().unwrap();
+    let initialized = spawn_blocking(move || beginning.init_transactions(WAIT_MAX));
+    initialized.await.unwrap().unwrap();
     in_transaction(&producer, topic.name, ["a", "b"], Ending::Commit).await;
     in_transaction(&producer, topic.name, ["c", "d"], Ending::Abort).await;
     let intake = FakeIntake::done();

@@ -70,7 +70,7 @@ async fn poison_is_buried_with_its_bytes_and_its_place_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_envelope_says_where_it_stood_and_what_trace_it_belongs_to() {
+async fn an_envelope_has_its_position_and_trace() {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let topic = Topic::create("trace", 1).await;
     let parent = Header {

@@ -12,7 +12,8 @@ use super::{Running, Topic, done, eventually};
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_move_to_a_second_member_and_back_and_nothing_is_lost() {
     let topic = Topic::create("members", 4).await;
-    let (first, second) = (FakeIntake::done(), FakeIntake::done());
+    let first = FakeIntake::done();
+    let second = FakeIntake::done();
     let one = Running::start(topic.options(), &first);
     one.until_ready().await;
     publish_round(&topic, 0).await;
@@ -30,15 +31,15 @@ async fn partitions_move_to_a_second_member_and_back_and_nothing_is_lost() {
         let published = published(&topic, partition).await;
         topic.until_committed(partition as usize, published).await;
     }
-    let mut places = BTreeSet::new();
+    let mut positions = BTreeSet::new();
     for envelope in first.submitted().iter().chain(&second.submitted()) {
-        places.insert(envelope.position.to_string());
+        positions.insert(envelope.position.to_string());
     }
     let mut total = 0;
     for partition in 0..4 {
         total += published(&topic, partition).await;
     }
-    assert_eq!(places.len() as i64, total);
+    assert_eq!(positions.len() as i64, total);
     one.stop().await;
 }
 
@@ -56,8 +57,8 @@ async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_reco
     // One of the three members has no partition.
     running.until_ready().await;
     let client: BaseConsumer = topic.broker.client().create().unwrap();
-    let patience = Duration::from_secs(10);
-    let groups = client.fetch_group_list(Some(topic.name), patience).unwrap();
+    let timeout = Duration::from_secs(10);
+    let groups = client.fetch_group_list(Some(topic.name), timeout).unwrap();
     assert_eq!(groups.groups()[0].members().len(), 3);
     topic.publish_many(0, 0..200).await;
     topic.publish_many(1, 200..400).await;
@@ -73,7 +74,8 @@ async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_reco
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_is_drained_before_it_is_given_up() {
     let topic = Topic::create("drained", 2).await;
-    let (first, second) = (FakeIntake::holding(), FakeIntake::done());
+    let first = FakeIntake::holding();
+    let second = FakeIntake::done();
     let one = Running::start(topic.options(), &first);
     one.until_ready().await;
     topic.publish(0, "a").await;
@@ -99,7 +101,7 @@ async fn a_partition_is_drained_before_it_is_given_up() {
     assert_eq!(
         second.submitted_ids().len(),
         1,
-        "what was drained does not come again"
+        "drained records are not delivered again"
     );
     for delivery in first.take_held() {
         delivery.done(done());
@@ -111,7 +113,8 @@ async fn a_partition_is_drained_before_it_is_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_settled_after_its_partition_was_given_up_moves_nothing() {
     let topic = Topic::create("fenced", 1).await;
-    let (first, second) = (FakeIntake::holding(), FakeIntake::holding());
+    let first = FakeIntake::holding();
+    let second = FakeIntake::holding();
     let one = Running::start(topic.options(), &first);
     topic.publish_many(0, 0..10).await;
     first.wait_for_submitted(10).await;
@@ -136,7 +139,8 @@ async fn what_is_settled_after_its_partition_was_given_up_moves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_holds_a_partition_too_long_loses_it_and_its_late_ends_are_fenced() {
     let topic = Topic::create("overdue", 2).await;
-    let (first, second) = (FakeIntake::holding(), FakeIntake::done());
+    let first = FakeIntake::holding();
+    let second = FakeIntake::done();
     let one = Running::start(topic.options(), &first);
     one.until_ready().await;
     topic.publish(0, "a").await;
@@ -176,7 +180,7 @@ async fn published(topic: &Topic<'_>, partition: i32) -> i64 {
     let asked = tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer = config.create().unwrap();
         consumer
-            .fetch_watermarks(name, partition, super::PATIENCE)
+            .fetch_watermarks(name, partition, super::WAIT_MAX)
             .unwrap()
     });
     asked.await.unwrap().1

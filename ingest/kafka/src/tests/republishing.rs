@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acteon_core::{Delay, ThrottledPolicy};
-use acteon_testkit::{End, FakeIntake};
+use acteon_core::{Clock, Delay, ThrottledPolicy};
+use acteon_ingest_kit::headers::{Owner, delayed_headers};
+use acteon_testkit::{End, FakeIntake, action as an_action};
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::{Headers, Message, OwnedHeaders};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
 use tokio::time::Instant;
 
-use super::{Running, Topic, done};
+use super::delayed::written;
+use super::{Running, Topic, WAIT_MAX, done, eventually};
 use crate::config::Start;
 
 /// Throttles each action the first time.
@@ -44,7 +47,7 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     intake.wait_for_submitted(6).await;
     assert!(
         first_seen.elapsed() > wait - Duration::from_millis(500),
-        "not before its time"
+        "it came before it was due"
     );
     let mut seen: Vec<_> = intake.submitted();
     let mut again = seen.split_off(3);
@@ -52,17 +55,18 @@ async fn a_throttled_action_waits_in_the_retry_topic_and_comes_again_as_it_was()
     for (before, after) in seen.iter().zip(&again) {
         assert_eq!(
             before.action, after.action,
-            "the id and the time it was given included"
+            "its generated id and time are kept"
         );
         assert_eq!(before.position, after.position);
         assert!(!after.id_given);
     }
     running.stop().await;
     assert_eq!(topic.broker.lag("throttled").await.unwrap(), 0);
-    let (group, retries) = ("throttled.orders.retry", "throttled.orders.retry.10s");
+    let group = "throttled.orders.retry";
+    let retries = "throttled.orders.retry.10s";
     let committed = topic.broker.committed(group, retries).await.unwrap();
     let read: i64 = committed.iter().filter_map(|(_, offset)| *offset).sum();
-    assert_eq!(read, 3, "by a group of their own");
+    assert_eq!(read, 3, "by a separate group");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,4 +167,41 @@ fn reader(topic: &Topic<'_>, name: &str) -> StreamConsumer {
     let reader: StreamConsumer = config.create().unwrap();
     reader.subscribe(&[name]).unwrap();
     reader
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_is_longer_than_an_hour_goes_on_in_another_copy() {
+    let topic = Topic::create("patient", 1).await;
+    let tier = "patient.orders.retry.1h";
+    let running = Running::start(topic.options(), &FakeIntake::done());
+    eventually("the topic is there", async || {
+        written(topic.broker, tier).await == Some(0)
+    })
+    .await;
+    let hour = Duration::from_secs(3_600);
+    let now = Clock::system().now();
+    let owner = Owner {
+        source: "orders".into(),
+        group: "patient".into(),
+    };
+    let envelope = an_action("a").position("kafka:patient/0", 7).envelope();
+    let headers = delayed_headers(&owner, &envelope, now + 48 * hour);
+    let headers = headers
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| {
+            let value = Some(value.as_str());
+            headers.insert(Header { key, value })
+        });
+    // As if published an hour ago.
+    let record = FutureRecord::to(tier)
+        .key("key")
+        .payload(&envelope.raw[..])
+        .headers(headers)
+        .timestamp((now - hour).as_millisecond());
+    topic.producer.send(record, WAIT_MAX).await.unwrap();
+    eventually("it is published again", async || {
+        written(topic.broker, tier).await == Some(2)
+    })
+    .await;
+    running.stop().await;
 }

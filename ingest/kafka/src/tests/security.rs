@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::{KafkaConfig, PATIENCE, Running, Topic, action, context, eventually, options};
+use super::{KafkaConfig, Running, Topic, WAIT_MAX, action, context, eventually, options};
 use crate::KafkaSource;
 
 async fn secured() -> &'static Secured {
@@ -101,7 +101,7 @@ async fn records_arrive_for_a_client_with_a_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told_without_it_and_tried_until_it_is_right() {
+async fn a_wrong_password_is_reported_without_it_and_tried_until_it_is_right() {
     let (topic, mut options) = topic("late-user", Listener::Scram).await;
     set(&mut options, "sasl.username", "late");
     set(&mut options, "sasl.password", "hunter2");
@@ -132,7 +132,7 @@ async fn a_broker_whose_authority_the_system_does_not_know_is_not_spoken_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_the_certificate_it_needs_is_told_so() {
+async fn a_client_without_a_required_certificate_reports_it() {
     let (_topic, mut options) = topic("nameless", Listener::ClientCertificate).await;
     options.client.remove("ssl.certificate.location");
     options.client.remove("ssl.key.location");
@@ -150,12 +150,13 @@ async fn a_broker_that_hangs_up_is_called_again_after_a_wait() {
     let mut options = options(&address, "hung-up");
     set(&mut options, "security.protocol", "ssl");
     let running = Running::start(options, &FakeIntake::done());
-    let begun = Instant::now();
+    let start = Instant::now();
     // Two clients connect: one for the topic, one for the delayed path.
     for _ in 0..2 * CALLS_OF_EACH {
         drop(listener.accept().await.unwrap());
     }
-    let (took, least) = (begun.elapsed(), Duration::from_millis(900));
+    let took = start.elapsed();
+    let least = Duration::from_millis(900);
     assert!(took > least, "called within {took:?}");
     assert!(!running.readiness().ready);
     running.stop().await;
@@ -171,10 +172,11 @@ async fn records_are_read_however_their_producer_compressed_them() {
         config.set("compression.type", codec).set("linger.ms", "50");
         let producer: FutureProducer = config.create().unwrap();
         let sent = (0..200).map(|number| {
-            let (producer, value) = (&producer, action(&format!("{codec}-{number}")));
+            let producer = &producer;
+            let value = action(&format!("{codec}-{number}"));
             async move {
                 let record = FutureRecord::<str, _>::to("compressed").payload(&value);
-                producer.send(record, PATIENCE).await.unwrap();
+                producer.send(record, WAIT_MAX).await.unwrap();
             }
         });
         futures_util::future::join_all(sent).await;

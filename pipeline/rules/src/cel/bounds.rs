@@ -1,30 +1,34 @@
-//! Bounds on the text of an expression, checked before it is parsed: the parser recurses, and so does the freeing of
-//! what it makes. The tokens are those of the parser itself, so that nothing can hide from them.
+//! Bounds on the text of an expression, checked before it is parsed: the parser recurses, and so does dropping its
+//! tree. The tokens come from the parser's own lexer, so that no text is counted differently than it is parsed.
 
-use cel::parser::pratt_parser::{Lexer, Token, TokenKind};
+use cel::parser::pratt_parser::TokenKind;
 
-use super::place::{Wrong, place_of};
+use super::problem::{CelProblem, place_of, tokens};
 
-/// How long an expression may be, in bytes.
+/// The longest expression, in bytes.
 pub(super) const BYTES_MAX: usize = 4096;
-/// How deep an expression may be nested, in brackets and in operators.
+/// How deep brackets and operators may nest.
 pub(super) const DEPTH_MAX: usize = 32;
-/// How many names, literals and operators an expression may hold.
+/// How many names, literals and operators an expression may contain.
 pub(super) const NODES_MAX: usize = 500;
 
-/// How many fields, calls, indexes and operators may hang on one another: each is a level of the parser's tree.
+/// How many fields, calls, indexes and operators may follow one another: each is a level of the parser's tree.
 const CHAIN_MAX: usize = 160;
 
+/// Checks the text of an expression.
+///
 /// # Errors
-/// Which bound the text breaks, and where.
-pub(super) fn check(text: &str) -> Result<(), Wrong> {
+/// Which bound the text exceeds, and where.
+pub(super) fn check(text: &str) -> Result<(), CelProblem> {
     if text.len() > BYTES_MAX {
-        return Err(Wrong::from(format!(
+        return Err(CelProblem::from(format!(
             "an expression may be {BYTES_MAX} bytes long, this one has {}",
             text.len()
         )));
     }
-    let (mut depth, mut nodes, mut chains) = (0usize, 0, Chains::default());
+    let mut depth = 0usize;
+    let mut nodes = 0;
+    let mut chains = Chains::default();
     for token in tokens(text) {
         chains.take(token.kind);
         match token.kind {
@@ -42,25 +46,26 @@ pub(super) fn check(text: &str) -> Result<(), Wrong> {
         let broken = if depth > DEPTH_MAX {
             format!("brackets are nested deeper than {DEPTH_MAX} levels")
         } else if nodes > NODES_MAX {
-            format!("an expression may hold {NODES_MAX} names, literals and operators")
+            format!("an expression may contain {NODES_MAX} names, literals and operators")
         } else if chains.longest() > CHAIN_MAX {
-            format!("more than {CHAIN_MAX} fields, calls and operators hang on one another")
+            format!("more than {CHAIN_MAX} fields, calls and operators follow one another")
         } else {
             continue;
         };
-        return Err(Wrong::at(broken, place_of(text, token.start)));
+        return Err(CelProblem::at(broken, place_of(text, token.start)));
     }
     Ok(())
 }
 
-/// How deep the parser's tree may become: the open brackets, the outermost first. A row of `&&` or `||` is no chain.
+/// Estimates how deep the parser's tree becomes, from the open brackets, outermost first. A row of `&&` or `||` is not
+/// a chain.
 struct Chains(Vec<Chain>);
 
 #[derive(Clone, Copy, Default)]
 struct Chain {
-    /// How many operators hang on one another.
+    /// How many operators follow one another.
     links: usize,
-    /// The longest of those in brackets that hang on it.
+    /// The longest chain in closed brackets.
     inner: usize,
 }
 
@@ -119,17 +124,7 @@ impl Chains {
     }
 }
 
-/// The tokens but for white space and comments. Wrong ones are left to the parser.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = Token> {
-    let mut lexer = Lexer::new(text);
-    let all = std::iter::from_fn(move || {
-        let token = lexer.lex();
-        (token.kind != TokenKind::TokEnd).then_some(token)
-    });
-    all.filter(|token| !matches!(token.kind, TokenKind::TokWhitespace | TokenKind::TokComment))
-}
-
-/// Whatever a tree can grow by has one of these: an operator of two sides has an operand of its own.
+/// Every part of a tree has one of these tokens: a binary operator is counted by its second operand.
 fn is_node(kind: TokenKind) -> bool {
     !matches!(
         kind,

@@ -1,28 +1,31 @@
-//! From the text of an expression to a checked tree: every name one that rules know, every bound kept.
+//! From the text of an expression to a checked tree, in which every name is known to rules and every bound is kept.
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use cel::parser::PrattParser;
 
 use super::bounds::{self, DEPTH_MAX, NODES_MAX};
-use super::functions::{self, Named};
-use super::macros::Expanded;
-use super::place::{Wrong, of_parser};
+use super::functions::{self, Callee};
+use super::macros::MacroCall;
+use super::problem::{CelProblem, of_parser};
 use super::syntax;
 use super::tree::{Loop, Operation, Tree};
-use crate::condition::{Function as StateFunction, StateTest};
-use crate::path::{HEADS, Known, Path, is_action_field};
+use crate::condition::{EventFunction, StateTest};
+use crate::load::LoadTables;
+use crate::path::{FactPath, HEADS, is_action_field};
 use crate::problems::{quoted, unknown};
-use crate::template::{Part, Template};
+use crate::template::{Template, TemplatePart};
 
-/// How many macros may stand in one another.
+/// How deep macros may nest.
 const MACROS_MAX: usize = 2;
-/// How deep the parser may go by itself; brackets were counted before.
+/// The recursion limit of the parser. Brackets have been counted before.
 const PARSER_DEPTH: u16 = 100;
 const NAMES_BYTES_MAX: usize = 256;
 
+/// Reads an expression. `zone` is the rule's time zone.
+///
 /// # Errors
-/// The first thing that is wrong.
-pub(super) fn read(text: &str, known: &mut Known, zone: u32) -> Result<Tree, Wrong> {
+/// The first problem.
+pub(super) fn read(text: &str, tables: &mut LoadTables, zone: u32) -> Result<Tree, CelProblem> {
     bounds::check(text)?;
     let parser = PrattParser::new().max_recursion_depth(PARSER_DEPTH);
     let parsed = parser
@@ -30,7 +33,7 @@ pub(super) fn read(text: &str, known: &mut Known, zone: u32) -> Result<Tree, Wro
         .map_err(|errors| first_of(&errors, text))?;
     let mut check = Check {
         text,
-        known,
+        tables,
         zone,
         nodes: 0,
         variables: Vec::new(),
@@ -38,30 +41,30 @@ pub(super) fn read(text: &str, known: &mut Known, zone: u32) -> Result<Tree, Wro
     check.tree(&parsed, 1)
 }
 
-fn first_of(errors: &cel::ParseErrors, text: &str) -> Wrong {
+fn first_of(errors: &cel::ParseErrors, text: &str) -> CelProblem {
     let first = errors.errors.iter().min_by_key(|error| error.pos);
     let message = first.and_then(|error| error.msg.lines().next());
     let message = message.unwrap_or("it cannot be read");
-    let wrong = syntax::told(message.trim_start_matches("Syntax error: "));
-    match first.and_then(|error| of_parser(text, error.pos)) {
-        Some(place) => Wrong::at(wrong, place),
-        None => wrong.into(),
+    let problem = syntax::reworded(message.trim_start_matches("Syntax error: "));
+    match first.and_then(|error| of_parser(text, error.pos.0, error.pos.1)) {
+        Some(place) => CelProblem::at(problem, place),
+        None => problem.into(),
     }
 }
 
 struct Check<'c> {
     text: &'c str,
-    known: &'c mut Known,
+    tables: &'c mut LoadTables,
     zone: u32,
     nodes: usize,
-    /// The variables of the macros around, the innermost last.
+    /// The variables of the enclosing macros, innermost last.
     variables: Vec<String>,
 }
 
-type Checked = Result<Tree, Wrong>;
+type TreeResult = Result<Tree, CelProblem>;
 
 impl Check<'_> {
-    fn tree(&mut self, from: &IdedExpr, depth: usize) -> Checked {
+    fn tree(&mut self, from: &IdedExpr, depth: usize) -> TreeResult {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             return Err(format!("the expression has more than {NODES_MAX} nodes").into());
@@ -85,7 +88,7 @@ impl Check<'_> {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else {
-                        return Err("a message has no place in a rule".into());
+                        return Err("rules have no protobuf messages".into());
                     };
                     entries.push((
                         self.tree(&entry.key, depth + 1)?,
@@ -95,25 +98,25 @@ impl Check<'_> {
                 Ok(Tree::Map(entries.into()))
             }
             Expr::Comprehension(comprehension) => {
-                let expanded = Expanded::of(comprehension).ok_or("this macro is not known")?;
+                let expanded = MacroCall::of(comprehension).ok_or("unknown macro")?;
                 self.expanded(&expanded, depth)
             }
             Expr::List(_) | Expr::Struct(_) | Expr::Unspecified => {
-                Err("messages and optional values have no place in a rule".into())
+                Err("rules have no protobuf messages and no optional values".into())
             }
         }
     }
 
-    fn each(&mut self, from: &[IdedExpr], depth: usize) -> Result<Box<[Tree]>, Wrong> {
+    fn each(&mut self, from: &[IdedExpr], depth: usize) -> Result<Box<[Tree]>, CelProblem> {
         from.iter().map(|one| self.tree(one, depth + 1)).collect()
     }
 
-    fn boxed(&mut self, from: &IdedExpr, depth: usize) -> Result<Box<Tree>, Wrong> {
+    fn boxed(&mut self, from: &IdedExpr, depth: usize) -> Result<Box<Tree>, CelProblem> {
         self.tree(from, depth + 1).map(Box::new)
     }
 
-    /// A name that stands alone.
-    fn name(&mut self, name: &str) -> Checked {
+    /// A name without a field.
+    fn name(&mut self, name: &str) -> TreeResult {
         let at = self.variables.iter().rposition(|known| known == name);
         if let Some(at) = at {
             return Ok(Tree::Variable(self.variables.len() - 1 - at));
@@ -133,11 +136,11 @@ impl Check<'_> {
                 unknown("name", name, &known)
             }
         };
-        Err(Wrong::from(message).near(self.text, &[name]))
+        Err(CelProblem::from(message).near(self.text, &[name]))
     }
 
-    /// The path that a row of fields spells from `action`, `time` or `env` on.
-    fn path(&mut self, from: &IdedExpr) -> Result<Option<Path>, Wrong> {
+    /// The path that a row of fields spells, if it begins with `action`, `time` or `env`.
+    fn path(&mut self, from: &IdedExpr) -> Result<Option<FactPath>, CelProblem> {
         let words = self.words(from);
         if words.len() < 2 {
             return Ok(None);
@@ -146,9 +149,10 @@ impl Check<'_> {
         self.spelled(&words).map(Some)
     }
 
-    /// The words of such a row, its beginning first; none when it is another one.
+    /// The names of such a row, from its beginning; empty for any other expression.
     fn words<'e>(&self, from: &'e IdedExpr) -> Vec<&'e str> {
-        let (mut words, mut at) = (Vec::new(), from);
+        let mut words = Vec::new();
+        let mut at = from;
         loop {
             match &at.expr {
                 Expr::Select(select) if !select.test => {
@@ -176,20 +180,20 @@ impl Check<'_> {
         matches!(name, "action" | "time" | "env") && !self.variables.iter().any(|v| v == name)
     }
 
-    fn spelled(&mut self, words: &[&str]) -> Result<Path, Wrong> {
+    fn spelled(&mut self, words: &[&str]) -> Result<FactPath, CelProblem> {
         if words.len() > DEPTH_MAX {
             return Err(format!("a path has more than {DEPTH_MAX} names").into());
         }
         if let ["action", "metadata", _, _, ..] = words {
-            let message = "a label is a string and has no fields; write a name with dots as in `action.metadata[\"a.b\"]`";
-            return Err(Wrong::from(message).near(self.text, words));
+            let message = "a label is a string and has no fields; write a label name with dots as in `action.metadata[\"a.b\"]`";
+            return Err(CelProblem::from(message).near(self.text, words));
         }
         let segments: Vec<_> = words.iter().map(|word| as_segment(word)).collect();
-        let path = self.known.path(&segments.join("."), self.zone);
-        path.map_err(|message| Wrong::from(message).near(self.text, words))
+        let path = self.tables.paths.path(&segments.join("."), self.zone);
+        path.map_err(|message| CelProblem::from(message).near(self.text, words))
     }
 
-    fn select(&mut self, select: &SelectExpr, depth: usize) -> Checked {
+    fn select(&mut self, select: &SelectExpr, depth: usize) -> TreeResult {
         let field = select.field.as_str();
         if !select.test {
             let operand = self.boxed(&select.operand, depth)?;
@@ -204,7 +208,7 @@ impl Check<'_> {
         self.spelled(&words).map(Tree::IsSet)
     }
 
-    fn call(&mut self, call: &CallExpr, depth: usize) -> Checked {
+    fn call(&mut self, call: &CallExpr, depth: usize) -> TreeResult {
         let name = call.func_name.as_str();
         match (name, call.args.as_slice()) {
             (operators::LOGICAL_AND, _) => self.row(call, depth).map(Tree::And),
@@ -228,8 +232,8 @@ impl Check<'_> {
         }
     }
 
-    /// The operands of a row of `&&` or of `||`, however the parser has nested them.
-    fn row(&mut self, call: &CallExpr, depth: usize) -> Result<Box<[Tree]>, Wrong> {
+    /// The operands of a row of `&&` or `||`, however the parser has nested them.
+    fn row(&mut self, call: &CallExpr, depth: usize) -> Result<Box<[Tree]>, CelProblem> {
         let mut waiting: Vec<&IdedExpr> = call.args.iter().rev().collect();
         let mut operands = Vec::new();
         while let Some(next) = waiting.pop() {
@@ -243,7 +247,7 @@ impl Check<'_> {
         Ok(operands.into())
     }
 
-    fn function(&mut self, call: &CallExpr, depth: usize) -> Checked {
+    fn function(&mut self, call: &CallExpr, depth: usize) -> TreeResult {
         let operands: Vec<&IdedExpr> = call
             .target
             .as_deref()
@@ -251,74 +255,79 @@ impl Check<'_> {
             .chain(&call.args)
             .collect();
         let name = call.func_name.as_str();
-        let near = |message: String| Wrong::from(message).near(self.text, &[name]);
+        let near = |message: String| CelProblem::from(message).near(self.text, &[name]);
         let named = functions::named(name, call.target.is_some(), operands.len()).map_err(near)?;
         match (named, operands.as_slice()) {
-            (Named::State(function), _) => self.state(function, name, &operands, depth),
-            (Named::Matches, [value, pattern]) => {
+            (Callee::State(function), _) => self.state(function, name, &operands, depth),
+            (Callee::Matches, [value, pattern]) => {
                 let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
-                    let message = "the pattern of `matches` is written in the rule: it is compiled when the rule is loaded";
+                    let message = "the pattern of `matches` must be a string literal: it is compiled when the rules are loaded";
                     return Err(near(message.to_owned()));
                 };
-                let pattern = self.known.patterns.compile(pattern.inner()).map_err(near)?;
+                let pattern = self
+                    .tables
+                    .patterns
+                    .compile(pattern.inner())
+                    .map_err(near)?;
                 Ok(Tree::Matches(self.boxed(value, depth)?, Box::new(pattern)))
             }
-            (Named::Function(function), _) => {
+            (Callee::Function(function), _) => {
                 let arguments: Result<Vec<_>, _> = operands
                     .iter()
                     .map(|one| self.tree(one, depth + 1))
                     .collect();
                 Ok(Tree::Call(function, arguments?.into()))
             }
-            (Named::Matches, _) => Err("`matches` takes a text and a pattern".into()),
+            (Callee::Matches, _) => Err("`matches` takes a text and a pattern".into()),
         }
     }
 
     fn state(
         &mut self,
-        function: StateFunction,
+        function: EventFunction,
         name: &str,
         operands: &[&IdedExpr],
         depth: usize,
-    ) -> Checked {
-        let (mut arguments, mut written) = (Vec::new(), Vec::new());
+    ) -> TreeResult {
+        let mut arguments = Vec::new();
+        let mut written = Vec::new();
         for operand in operands {
             let parts = self.argument(operand, depth);
-            let parts = parts.map_err(|wrong| wrong.near(self.text, &[name]))?;
+            let parts = parts.map_err(|problem| problem.near(self.text, &[name]))?;
             written.push(parts.iter().map(as_written).collect::<Vec<_>>().join(" + "));
             arguments.push(Template::of(parts));
         }
         let made = function.over(arguments);
-        let (read, reading) =
-            made.map_err(|message| Wrong::from(message).near(self.text, &[name]))?;
+        let (read, kind) =
+            made.map_err(|message| CelProblem::from(message).near(self.text, &[name]))?;
         Ok(Tree::State(StateTest {
             text: format!("{name}({})", written.join(", ")).into(),
-            number: self.known.reads.number(read),
-            reading,
+            number: self.tables.reads.number(read),
+            kind,
             operators: Box::new([]),
         }))
     }
 
-    /// What a state function is asked about is known before the rules run: texts and paths, joined by `+`.
-    fn argument(&mut self, from: &IdedExpr, depth: usize) -> Result<Vec<Part>, Wrong> {
+    /// The argument of a state function, which must be known before the rules run: texts and paths, joined by `+`.
+    fn argument(&mut self, from: &IdedExpr, depth: usize) -> Result<Vec<TemplatePart>, CelProblem> {
         let mut parts = Vec::new();
         parts_of(self.tree(from, depth + 1)?, &mut parts)?;
         Ok(parts)
     }
 
-    fn expanded(&mut self, expanded: &Expanded<'_>, depth: usize) -> Checked {
+    fn expanded(&mut self, expanded: &MacroCall<'_>, depth: usize) -> TreeResult {
         let range = self.tree(expanded.range, depth + 1)?;
         if self.variables.len() == MACROS_MAX {
-            let wrong = Wrong::from("a macro may hold one level of macros, not more");
-            return Err(wrong.near(self.text, &[expanded.variable]));
+            let problem = CelProblem::from("macros may nest two levels deep");
+            return Err(problem.near(self.text, &[expanded.variable]));
         }
         let variable = expanded.variable;
         if HEADS.contains(&variable) || variable.len() > NAMES_BYTES_MAX {
-            let wrong = Wrong::from(format!(
-                "the variable {} needs another name",
+            let problem = CelProblem::from(format!(
+                "{} cannot be the name of a variable",
                 quoted(variable)
             ));
-            return Err(wrong.near(self.text, &[variable, variable]));
+            return Err(problem.near(self.text, &[variable, variable]));
         }
         self.variables.push(variable.to_owned());
         let test = expanded
@@ -339,7 +348,7 @@ impl Check<'_> {
     }
 }
 
-fn literal_of(literal: &LiteralValue) -> Checked {
+fn literal_of(literal: &LiteralValue) -> TreeResult {
     Ok(match literal {
         LiteralValue::Boolean(value) => Tree::Bool(*value.inner()),
         LiteralValue::Double(value) => Tree::Double(*value.inner()),
@@ -347,7 +356,7 @@ fn literal_of(literal: &LiteralValue) -> Checked {
         LiteralValue::UInt(value) => Tree::Uint(*value.inner()),
         LiteralValue::String(value) => Tree::Text(value.inner().into()),
         LiteralValue::Null => Tree::Null,
-        LiteralValue::Bytes(_) => return Err("JSON has no bytes; write a string".into()),
+        LiteralValue::Bytes(_) => return Err("JSON has no bytes; use a string".into()),
     })
 }
 
@@ -370,7 +379,7 @@ fn literal_index(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
     }
 }
 
-/// The field as a path writes it; quoted, so that it never indexes a list.
+/// The field as a segment of a path. A number is quoted, so that it does not index a list.
 fn as_segment(field: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_number = field.starts_with(|c: char| c.is_ascii_digit());
@@ -398,26 +407,26 @@ fn operation(name: &str) -> Option<Operation> {
     })
 }
 
-fn parts_of(tree: Tree, parts: &mut Vec<Part>) -> Result<(), Wrong> {
+fn parts_of(tree: Tree, parts: &mut Vec<TemplatePart>) -> Result<(), CelProblem> {
     match tree {
-        Tree::Text(text) => parts.push(Part::Plain(text)),
-        Tree::Path(path) => parts.push(Part::Path(path)),
+        Tree::Text(text) => parts.push(TemplatePart::Plain(text)),
+        Tree::Path(path) => parts.push(TemplatePart::Path(path)),
         Tree::Binary(Operation::Add, operands) => {
             for operand in *operands {
                 parts_of(operand, parts)?;
             }
         }
         _ => {
-            let message = "a state function is asked about strings and paths, joined by `+`: what it reads is fetched before the rules run";
+            let message = "an argument of a state function must be a string or a path, or several joined by `+`: the state is read before the rules run";
             return Err(message.into());
         }
     }
     Ok(())
 }
 
-fn as_written(part: &Part) -> String {
+fn as_written(part: &TemplatePart) -> String {
     match part {
-        Part::Plain(text) => format!("{text:?}"),
-        Part::Path(path) => path.text().to_owned(),
+        TemplatePart::Plain(text) => format!("{text:?}"),
+        TemplatePart::Path(path) => path.text().to_owned(),
     }
 }

@@ -1,19 +1,17 @@
-//! Evaluates a checked expression over the facts of an action, within a budget.
+//! Evaluates a checked expression over the facts of an action within a budget.
 
 use std::sync::Arc;
 
-use super::budget::Budget;
 use super::functions;
-use super::items::Items;
 use super::operators;
 use super::tree::{Loop, Macro, Tree};
-use super::value::{CelError, ITEM_BYTES, List, Map, Member, Text, Value};
-use crate::facts::{Facts, Lasting};
-use crate::fault::Fault;
-use crate::path::Path;
-use crate::reads::Known;
+use super::value::{ITEM_BYTES, Items, List, Map, MapMember, Text, Value};
+use crate::budget::Budget;
+use crate::facts::{ActionValue, Facts};
+use crate::fault::{CelError, Fault};
+use crate::reads::StateValue;
 
-/// An expression that is evaluated as it stands.
+/// An expression that has no native form.
 #[derive(Debug)]
 pub(crate) struct Program {
     tree: Tree,
@@ -25,12 +23,15 @@ impl Program {
         Self { tree, text }
     }
 
-    /// As it is written, the condition it is part of included.
+    /// The whole expression as written in the rule, even if this is only a part of it.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether looking at it may note an action: state functions do not.
+    /// The value of a condition.
+    ///
+    /// # Errors
+    /// If evaluation fails or the value is not a boolean.
     pub(crate) fn holds(&self, facts: &mut Facts<'_>) -> Result<bool, Fault> {
         match self.value(facts)? {
             Value::Bool(holds) => Ok(holds),
@@ -38,19 +39,20 @@ impl Program {
         }
     }
 
-    /// Appends its value as [`write_exactly`](crate::key::write_exactly) does; false when it is null.
-    pub(crate) fn write_exactly(
+    /// Appends its value in canonical form, as [`FactValue::write_canonical`](crate::value::FactValue::write_canonical)
+    /// does. False if it is null.
+    pub(crate) fn write_canonical(
         &self,
         facts: &mut Facts<'_>,
         out: &mut Vec<u8>,
     ) -> Result<bool, Fault> {
         let value = self.value(facts)?;
-        value.write_exactly(out, &mut facts.budget)?;
+        value.write_canonical(out, &mut facts.budget)?;
         Ok(!matches!(value, Value::Null))
     }
 
     fn value<'v, 'a: 'v>(&'v self, facts: &mut Facts<'a>) -> Result<Value<'v>, Fault> {
-        let mut run = Run {
+        let mut run = Evaluator {
             budget: facts.budget,
             facts,
             variables: Vec::new(),
@@ -61,17 +63,17 @@ impl Program {
     }
 }
 
-struct Run<'r, 'a, 'v> {
+struct Evaluator<'r, 'a, 'v> {
     facts: &'r mut Facts<'a>,
     budget: Budget,
-    /// Those of the macros around, the innermost last.
+    /// The variables of the enclosing macros, innermost last.
     variables: Vec<Value<'v>>,
 }
 
-type Made<'v> = Result<Value<'v>, CelError>;
+type CelResult<'v> = Result<Value<'v>, CelError>;
 
-impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
-    fn value(&mut self, tree: &'v Tree) -> Made<'v> {
+impl<'a: 'v, 'v> Evaluator<'_, 'a, 'v> {
+    fn value(&mut self, tree: &'v Tree) -> CelResult<'v> {
         self.budget.step()?;
         match tree {
             Tree::Null => Ok(Value::Null),
@@ -81,8 +83,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
             Tree::Double(value) => Ok(Value::Double(*value)),
             Tree::Text(text) => Ok(Value::Text(Text::Borrowed(text))),
             Tree::Path(path) => {
-                let lasting = self.lasting(path)?;
-                self.seen(lasting.ok_or(CelError::NoField)?)
+                let value = self.reading(|facts| facts.action_value(path))?;
+                self.of_action(value.ok_or(CelError::NoField)?)
             }
             Tree::IsSet(path) => {
                 let is_set = self.reading(|facts| facts.has(path))?;
@@ -94,12 +96,14 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
                 Ok(value.cloned().unwrap_or(Value::Null))
             }
             Tree::State(test) => {
-                let known = test.reading.of(test.number, self.facts);
-                Ok(match known.map_err(|_| CelError::NotGathered)? {
-                    Known::Flag(flag) => Value::Bool(flag),
-                    Known::Count(count) => Value::Uint(count),
-                    Known::State(None) => Value::Null,
-                    Known::State(Some(state)) => Value::Text(Text::Made(state.as_str().into())),
+                let value = test.kind.take(test.number, self.facts);
+                Ok(match value.map_err(|_| CelError::StateUnknown)? {
+                    StateValue::Flag(flag) => Value::Bool(flag),
+                    StateValue::Count(count) => Value::Uint(count),
+                    StateValue::State(None) => Value::Null,
+                    StateValue::State(Some(state)) => {
+                        Value::Text(Text::Made(state.as_str().into()))
+                    }
                 })
             }
             Tree::Select(operand, field) => {
@@ -111,7 +115,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
                 Ok(Value::Bool(self.member(&value, field)?.is_some()))
             }
             Tree::Index(operand, index) => {
-                let (value, index) = (self.value(operand)?, self.value(index)?);
+                let value = self.value(operand)?;
+                let index = self.value(index)?;
                 self.item(&value, &index)
             }
             _ => self.made(tree),
@@ -119,7 +124,7 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
     }
 
     /// The value of a node that computes.
-    fn made(&mut self, tree: &'v Tree) -> Made<'v> {
+    fn made(&mut self, tree: &'v Tree) -> CelResult<'v> {
         match tree {
             Tree::List(items) => {
                 self.budget.make(items.len() * ITEM_BYTES)?;
@@ -145,7 +150,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
             }
             Tree::Binary(operation, operands) => {
                 let [left, right] = &**operands;
-                let (left, right) = (self.value(left)?, self.value(right)?);
+                let left = self.value(left)?;
+                let right = self.value(right)?;
                 operators::apply(*operation, &left, &right, &mut self.budget)
             }
             Tree::Call(function, operands) => {
@@ -161,31 +167,27 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
                 _ => Err(CelError::NoOverload("matches")),
             },
             Tree::Macro(kind, inner) => self.run_macro(*kind, inner),
-            // All others were answered before.
+            // `value` handles all others.
             _ => Ok(Value::Null),
         }
     }
 
-    fn lasting(&mut self, path: &'v Path) -> Result<Option<Lasting<'a>>, CelError> {
-        self.reading(|facts| facts.lasting(path))
-    }
-
-    /// Charges what is read of the payload.
+    /// Charges the bytes of the payload that `look` scans.
     fn reading<T>(&mut self, look: impl FnOnce(&mut Facts<'a>) -> T) -> Result<T, CelError> {
         let before = self.facts.read_bytes();
-        let seen = look(self.facts);
+        let value = look(self.facts);
         self.budget.read(self.facts.read_bytes() - before)?;
-        Ok(seen)
+        Ok(value)
     }
 
-    fn seen(&mut self, lasting: Lasting<'a>) -> Made<'v> {
-        Ok(match lasting {
-            Lasting::Null => Value::Null,
-            Lasting::Json(json) => Value::of_json(json, &mut self.budget)?,
-            Lasting::Text(text) => Value::Text(Text::Borrowed(text)),
-            Lasting::Made(text) => Value::Text(Text::Made(text.into())),
-            Lasting::Number(number) => number.into(),
-            Lasting::Labels(labels) => Value::Map(Map::Labels(labels)),
+    fn of_action(&mut self, value: ActionValue<'a>) -> CelResult<'v> {
+        Ok(match value {
+            ActionValue::Null => Value::Null,
+            ActionValue::Json(json) => Value::of_json(json, &mut self.budget)?,
+            ActionValue::Text(text) => Value::Text(Text::Borrowed(text)),
+            ActionValue::Made(text) => Value::Text(Text::Made(text.into())),
+            ActionValue::Number(number) => number.into(),
+            ActionValue::Labels(labels) => Value::Map(Map::Labels(labels)),
         })
     }
 
@@ -196,8 +198,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         }
     }
 
-    /// What decides as soon as one part says it, whatever error stands beside it.
-    fn unless_one_is(&mut self, decisive: bool, parts: &'v [Tree]) -> Made<'v> {
+    /// `decisive` if any part has this value, even if another part fails.
+    fn unless_one_is(&mut self, decisive: bool, parts: &'v [Tree]) -> CelResult<'v> {
         let mut error = None;
         for part in parts {
             match self.truth(part) {
@@ -212,11 +214,12 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         error.map_or(Ok(Value::Bool(!decisive)), Err)
     }
 
-    fn map(&mut self, entries: &'v [(Tree, Tree)]) -> Made<'v> {
+    fn map(&mut self, entries: &'v [(Tree, Tree)]) -> CelResult<'v> {
         self.budget.make(entries.len() * 2 * ITEM_BYTES)?;
-        let mut members: Vec<Member<'v>> = Vec::with_capacity(entries.len());
+        let mut members: Vec<MapMember<'v>> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let (key, value) = (self.value(key)?, self.value(value)?);
+            let key = self.value(key)?;
+            let value = self.value(value)?;
             if let Value::Null | Value::Double(_) | Value::List(_) | Value::Map(_) = key {
                 return Err(CelError::NotAKey);
             }
@@ -237,7 +240,7 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         }
     }
 
-    fn item(&mut self, value: &Value<'v>, index: &Value<'v>) -> Made<'v> {
+    fn item(&mut self, value: &Value<'v>, index: &Value<'v>) -> CelResult<'v> {
         match (value, index) {
             (Value::Map(map), key) => {
                 let found = map.get(key, &mut self.budget)?;
@@ -255,7 +258,7 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         }
     }
 
-    fn run_macro(&mut self, kind: Macro, inner: &'v Loop) -> Made<'v> {
+    fn run_macro(&mut self, kind: Macro, inner: &'v Loop) -> CelResult<'v> {
         let items = match self.value(&inner.range)? {
             Value::List(list) => list.items(),
             Value::Map(map) => map.keys(&mut self.budget)?.items(),
@@ -269,18 +272,23 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         }
     }
 
-    fn exactly_one(&mut self, mut items: Items<'v>, inner: &'v Loop) -> Made<'v> {
+    fn exactly_one(&mut self, mut items: Items<'v>, inner: &'v Loop) -> CelResult<'v> {
         let mut count = 0;
         while let Some(item) = items.next(&mut self.budget)? {
-            count += u32::from(self.about(&item, inner.test.as_ref())?);
+            count += u32::from(self.passes(&item, inner.test.as_ref())?);
         }
         Ok(Value::Bool(count == 1))
     }
 
-    fn quantified(&mut self, decisive: bool, mut items: Items<'v>, inner: &'v Loop) -> Made<'v> {
+    fn quantified(
+        &mut self,
+        decisive: bool,
+        mut items: Items<'v>,
+        inner: &'v Loop,
+    ) -> CelResult<'v> {
         let mut error = None;
         while let Some(item) = items.next(&mut self.budget)? {
-            match self.about(&item, inner.test.as_ref()) {
+            match self.passes(&item, inner.test.as_ref()) {
                 Ok(holds) if holds == decisive => return Ok(Value::Bool(decisive)),
                 Ok(_) => {}
                 Err(last) if last.is_final() => return Err(last),
@@ -292,10 +300,10 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         error.map_or(Ok(Value::Bool(!decisive)), Err)
     }
 
-    fn listed(&mut self, mut items: Items<'v>, inner: &'v Loop) -> Made<'v> {
+    fn listed(&mut self, mut items: Items<'v>, inner: &'v Loop) -> CelResult<'v> {
         let mut made = Vec::new();
         while let Some(item) = items.next(&mut self.budget)? {
-            if !self.about(&item, inner.test.as_ref())? {
+            if !self.passes(&item, inner.test.as_ref())? {
                 continue;
             }
             self.budget.make(ITEM_BYTES)?;
@@ -307,8 +315,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
         List::made(made).map(Value::List)
     }
 
-    /// What the test says of an item; true when there is none.
-    fn about(&mut self, item: &Value<'v>, test: Option<&'v Tree>) -> Result<bool, CelError> {
+    /// Whether an item passes the test; true if there is no test.
+    fn passes(&mut self, item: &Value<'v>, test: Option<&'v Tree>) -> Result<bool, CelError> {
         self.budget.step()?;
         match test {
             Some(test) => self.with(item, |run| run.truth(test)),
@@ -318,8 +326,8 @@ impl<'a: 'v, 'v> Run<'_, 'a, 'v> {
 
     fn with<T>(&mut self, item: &Value<'v>, look: impl FnOnce(&mut Self) -> T) -> T {
         self.variables.push(item.clone());
-        let seen = look(self);
+        let value = look(self);
         self.variables.pop();
-        seen
+        value
     }
 }

@@ -1,22 +1,23 @@
 //! The functions of CEL that rules may call.
 
-use super::budget::Budget;
 use super::tree::Function;
-use super::value::{CelError, Text, Value};
-use crate::condition::{FUNCTIONS, Function as StateFunction};
+use super::value::{Text, Value};
+use crate::budget::Budget;
+use crate::condition::{EventFunction, FUNCTIONS};
+use crate::fault::CelError;
 use crate::problems::unknown;
 
-/// What a name stands for.
+/// What a name refers to.
 #[derive(Clone, Copy)]
-pub(super) enum Named {
+pub(super) enum Callee {
     Function(Function),
     Matches,
-    State(StateFunction),
+    State(EventFunction),
 }
 
 /// How a function is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Called {
+enum CallStyle {
     /// `text.contains(part)`
     OnValue,
     /// `int(text)`
@@ -24,73 +25,61 @@ enum Called {
     Either,
 }
 
-/// Name, how it is called, how many operands, its value's included, and an example.
-const KNOWN: [(&str, Named, Called, usize, &str); 9] = [
-    (
-        "size",
-        Named::Function(Function::Size),
-        Called::Either,
-        1,
-        "size(list)",
-    ),
-    (
-        "contains",
-        Named::Function(Function::Contains),
-        Called::OnValue,
-        2,
-        "text.contains(part)",
-    ),
-    (
-        "startsWith",
-        Named::Function(Function::StartsWith),
-        Called::OnValue,
-        2,
-        "text.startsWith(start)",
-    ),
-    (
-        "endsWith",
-        Named::Function(Function::EndsWith),
-        Called::OnValue,
-        2,
-        "text.endsWith(end)",
-    ),
-    (
-        "matches",
-        Named::Matches,
-        Called::Either,
-        2,
-        "text.matches(\"^a\")",
-    ),
-    (
-        "int",
-        Named::Function(Function::Int),
-        Called::Alone,
-        1,
-        "int(value)",
-    ),
-    (
-        "uint",
-        Named::Function(Function::Uint),
-        Called::Alone,
-        1,
-        "uint(value)",
-    ),
-    (
-        "double",
-        Named::Function(Function::Double),
-        Called::Alone,
-        1,
-        "double(value)",
-    ),
-    (
-        "string",
-        Named::Function(Function::Text),
-        Called::Alone,
-        1,
-        "string(value)",
-    ),
+/// A function and how it is called.
+struct Signature {
+    name: &'static str,
+    callee: Callee,
+    style: CallStyle,
+    /// The receiver included.
+    operands: usize,
+    example: &'static str,
+}
+
+const SIGNATURES: [Signature; 9] = [
+    on_value("contains", Function::Contains, "text.contains(part)"),
+    on_value("startsWith", Function::StartsWith, "text.startsWith(start)"),
+    on_value("endsWith", Function::EndsWith, "text.endsWith(end)"),
+    conversion("int", Function::Int, "int(value)"),
+    conversion("uint", Function::Uint, "uint(value)"),
+    conversion("double", Function::Double, "double(value)"),
+    conversion("string", Function::Text, "string(value)"),
+    Signature {
+        name: "size",
+        callee: Callee::Function(Function::Size),
+        style: CallStyle::Either,
+        operands: 1,
+        example: "size(list)",
+    },
+    Signature {
+        name: "matches",
+        callee: Callee::Matches,
+        style: CallStyle::Either,
+        operands: 2,
+        example: "text.matches(\"^a\")",
+    },
 ];
-/// Macros take the place of functions; one with other operands is a call that is left.
+
+const fn on_value(name: &'static str, function: Function, example: &'static str) -> Signature {
+    Signature {
+        name,
+        callee: Callee::Function(function),
+        style: CallStyle::OnValue,
+        operands: 2,
+        example,
+    }
+}
+
+const fn conversion(name: &'static str, function: Function, example: &'static str) -> Signature {
+    Signature {
+        name,
+        callee: Callee::Function(function),
+        style: CallStyle::Alone,
+        operands: 1,
+        example,
+    }
+}
+
+/// The parser expands macros. A call of one that is left has the wrong operands.
 const MACROS: [(&str, &str); 6] = [
     ("has", "has(action.payload.field)"),
     ("all", "list.all(item, condition)"),
@@ -100,38 +89,40 @@ const MACROS: [(&str, &str); 6] = [
     ("filter", "list.filter(item, condition)"),
 ];
 
+/// The function of this name.
+///
 /// # Errors
-/// When nothing is called so, or it is called in another way.
-pub(super) fn named(name: &str, on_value: bool, operands: usize) -> Result<Named, String> {
+/// If there is none, or it is called in another way.
+pub(super) fn named(name: &str, on_value: bool, operands: usize) -> Result<Callee, String> {
     if let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name)
         && !on_value
     {
-        return Ok(Named::State(*function));
+        return Ok(Callee::State(*function));
     }
     if let Some((_, example)) = MACROS.iter().find(|(known, _)| *known == name) {
         return Err(format!("`{name}` is written as in `{example}`"));
     }
-    let Some((_, named, called, count, example)) = KNOWN.iter().find(|(known, ..)| *known == name)
-    else {
-        let names = KNOWN.iter().map(|(known, ..)| *known);
+    let Some(signature) = SIGNATURES.iter().find(|known| known.name == name) else {
+        let names = SIGNATURES.iter().map(|known| known.name);
         let others = MACROS.iter().map(|(known, _)| *known);
         let states = FUNCTIONS.iter().map(|(known, _)| *known);
         let known: Vec<_> = names.chain(others).chain(states).collect();
         return Err(unknown("function", name, &known));
     };
-    let fits = match called {
-        Called::Either => true,
-        Called::OnValue => on_value,
-        Called::Alone => !on_value,
+    let fits = match signature.style {
+        CallStyle::Either => true,
+        CallStyle::OnValue => on_value,
+        CallStyle::Alone => !on_value,
     };
-    if fits && operands == *count {
-        Ok(*named)
+    if fits && operands == signature.operands {
+        Ok(signature.callee)
     } else {
+        let example = signature.example;
         Err(format!("`{name}` is written as in `{example}`"))
     }
 }
 
-/// What a function makes of its operands.
+/// Calls a function.
 pub(super) fn call<'v>(
     function: Function,
     operands: &[Value<'v>],
@@ -156,10 +147,9 @@ pub(super) fn call<'v>(
 }
 
 fn name_of(function: Function) -> &'static str {
-    let is_it = |named: &Named| matches!(named, Named::Function(known) if *known == function);
-    let mut known = KNOWN.iter();
-    let found = known.find(|(_, named, ..)| is_it(named));
-    found.map_or("", |(name, ..)| name)
+    let is_it =
+        |known: &&Signature| matches!(known.callee, Callee::Function(other) if other == function);
+    SIGNATURES.iter().find(is_it).map_or("", |known| known.name)
 }
 
 fn size<'v>(value: &Value<'v>, budget: &mut Budget) -> Result<Value<'v>, CelError> {
@@ -175,7 +165,7 @@ fn size<'v>(value: &Value<'v>, budget: &mut Budget) -> Result<Value<'v>, CelErro
     Ok(Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
-/// The float without what is behind its point, if it is an integer of 64 bits.
+/// The whole part of a float, if it may fit into 64 bits.
 fn whole(value: f64) -> Option<i128> {
     let fits = value.is_finite() && value.abs() < 1e19;
     fits.then_some(value.trunc() as i128)

@@ -1,4 +1,4 @@
-//! Native conditions in place of CEL, where they mean the same.
+//! Turns CEL into native conditions where they mean the same.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use super::evaluate::Program;
 use super::strict::StrictTest;
 use super::tree::{Function, Operation, Tree};
 use crate::condition::{
-    Condition, Limit, Literal, Literals, Member, Operator, Order, StateTest, Test,
+    Condition, Limit, Literal, Literals, Needle, Operator, Order, StateTest, Test,
 };
 use crate::number::Number;
-use crate::path::{ActionField, Path, Source};
-use crate::reads::Reading;
+use crate::path::{ActionField, FactPath, PathTarget};
+use crate::reads::StateValueKind;
 
-/// What may be native becomes it, and keeps being evaluated one after the other.
+/// The condition for a tree: native as far as possible, with the same order of evaluation.
 pub(super) fn lowered(tree: Tree, text: &Arc<str>) -> Condition {
     match tree {
         Tree::Bool(true) => Condition::All(Box::new([])),
@@ -35,9 +35,9 @@ pub(super) fn lowered(tree: Tree, text: &Arc<str>) -> Condition {
     }
 }
 
-/// What an operator is said of.
+/// The left side of an operator.
 enum Subject {
-    Path(Path),
+    Path(FactPath),
     State(StateTest),
 }
 
@@ -50,7 +50,7 @@ impl Subject {
     }
 
     /// # Errors
-    /// The tree, when it is none.
+    /// The tree itself, if it is not a subject.
     fn of(tree: Tree) -> Result<Self, Tree> {
         match tree {
             Tree::Path(path) => Ok(Self::Path(path)),
@@ -59,16 +59,19 @@ impl Subject {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> SubjectKind {
         match self {
             Self::Path(path) => kind_of(path),
-            Self::State(_) => Kind::TextOrNull,
+            Self::State(_) => SubjectKind::TextOrNull,
         }
     }
 }
 
 fn is_truth(test: &StateTest) -> bool {
-    matches!(test.reading, Reading::Active | Reading::InState(_))
+    matches!(
+        test.kind,
+        StateValueKind::Active | StateValueKind::InState(_)
+    )
 }
 
 fn state(test: StateTest, operator: Operator) -> Condition {
@@ -81,7 +84,10 @@ fn each(parts: Box<[Tree]>, text: &Arc<str>) -> Box<[Condition]> {
     parts.map(|part| lowered(part, text)).collect()
 }
 
-/// One operator on one subject; what is none is given back.
+/// One operator on one subject.
+///
+/// # Errors
+/// The tree itself, if it is anything else.
 fn native(tree: Tree) -> Result<(Subject, Operator), Tree> {
     match tree {
         Tree::Binary(operation, operands) => {
@@ -106,7 +112,7 @@ fn native(tree: Tree) -> Result<(Subject, Operator), Tree> {
 fn called(function: Function, operands: Box<[Tree]>) -> Result<(Subject, Operator), Tree> {
     let operator = match &*operands {
         [Tree::Path(_), Tree::Text(text)] => match function {
-            Function::Contains => Some(Operator::Contains(Member::of_text(text))),
+            Function::Contains => Some(Operator::Contains(Needle::of_text(text))),
             Function::StartsWith => Some(Operator::StartsWith(text.clone())),
             Function::EndsWith => Some(Operator::EndsWith(text.clone())),
             _ => None,
@@ -126,7 +132,7 @@ fn binary(operation: Operation, left: Tree, right: Tree) -> Tree {
     Tree::Binary(operation, Box::new([left, right]))
 }
 
-/// With the subject on the right.
+/// A comparison whose subject is on the right.
 fn mirrored(operation: Operation, left: Tree, right: Tree) -> Result<(Subject, Operator), Tree> {
     let Some(turned) = turned(operation) else {
         return Err(binary(operation, left, right));
@@ -140,7 +146,7 @@ fn mirrored(operation: Operation, left: Tree, right: Tree) -> Result<(Subject, O
     }
 }
 
-/// The same comparison with its sides changed.
+/// The same comparison with its sides swapped.
 fn turned(operation: Operation) -> Option<Operation> {
     Some(match operation {
         Operation::Equals | Operation::NotEquals => operation,
@@ -152,8 +158,8 @@ fn turned(operation: Operation) -> Option<Operation> {
     })
 }
 
-/// What is asked of a subject of this kind on the left.
-fn of_subject(operation: Operation, right: &Tree, kind: Kind) -> Option<Operator> {
+/// The operator for a subject of this kind on the left.
+fn of_subject(operation: Operation, right: &Tree, kind: SubjectKind) -> Option<Operator> {
     let order = match operation {
         Operation::Equals => return literal(right).map(Operator::Eq),
         Operation::NotEquals => return literal(right).map(Operator::Ne),
@@ -172,10 +178,12 @@ fn of_subject(operation: Operation, right: &Tree, kind: Kind) -> Option<Operator
         Literal::Text(text) => Limit::Text(text),
         Literal::Bool(_) | Literal::Null => return None,
     };
-    // A comparison that is known to fail, or that may fail on an answer of the state, is left to evaluation.
+    // A comparison that always fails, or may fail on an answer of the state, is left to evaluation.
     let fits = matches!(
         (kind, &limit),
-        (Kind::Any, _) | (Kind::Text, Limit::Text(_)) | (Kind::Number, Limit::Number(_))
+        (SubjectKind::Any, _)
+            | (SubjectKind::Text, Limit::Text(_))
+            | (SubjectKind::Number, Limit::Number(_))
     );
     fits.then_some(Operator::Order(order, limit))
 }
@@ -197,31 +205,31 @@ fn literals(items: &[Tree]) -> Option<Literals> {
     Some(Literals::of(all?))
 }
 
-/// What type a subject has, where that is known.
+/// The type of a subject, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SubjectKind {
     Text,
     Number,
     TextOrNull,
     Any,
 }
 
-fn kind_of(path: &Path) -> Kind {
-    match &path.source {
-        Source::Now => Kind::Number,
-        Source::Time(_, field) if field.is_number() => Kind::Number,
-        Source::Field(field) if is_required(*field) => Kind::Text,
-        Source::Time(..) | Source::Environment(_) => Kind::Text,
-        _ => Kind::Any,
+fn kind_of(path: &FactPath) -> SubjectKind {
+    match &path.target {
+        PathTarget::Now => SubjectKind::Number,
+        PathTarget::Time(_, field) if field.is_number() => SubjectKind::Number,
+        PathTarget::Field(field) if is_required(*field) => SubjectKind::Text,
+        PathTarget::Time(..) | PathTarget::Environment(_) => SubjectKind::Text,
+        _ => SubjectKind::Any,
     }
 }
 
-/// Whether the value is always there and of a type that the operator takes, so that the plain test means the same.
-fn never_fails(path: &Path, operator: &Operator) -> bool {
+/// Whether the value is always present and of a type that the operator accepts, so that the plain test means the same.
+fn never_fails(path: &FactPath, operator: &Operator) -> bool {
     match (kind_of(path), operator) {
-        (Kind::Any | Kind::TextOrNull, _) => false,
-        (Kind::Text, _) | (_, Operator::Eq(_) | Operator::Ne(_) | Operator::In(_)) => true,
-        (Kind::Number, operator) => matches!(operator, Operator::Order(..)),
+        (SubjectKind::Any | SubjectKind::TextOrNull, _) => false,
+        (SubjectKind::Text, _) | (_, Operator::Eq(_) | Operator::Ne(_) | Operator::In(_)) => true,
+        (SubjectKind::Number, operator) => matches!(operator, Operator::Order(..)),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The macros of CEL, recognised in what the parser has expanded them to.
+//! The macros of CEL, recognised from their expansion by the parser.
 
 use cel::common::ast::{ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::tree::Macro;
 
 /// A macro as it was written.
-pub(super) struct Expanded<'e> {
+pub(super) struct MacroCall<'e> {
     pub(super) kind: Macro,
     pub(super) range: &'e IdedExpr,
     pub(super) variable: &'e str,
@@ -13,8 +13,8 @@ pub(super) struct Expanded<'e> {
     pub(super) item: Option<&'e IdedExpr>,
 }
 
-impl<'e> Expanded<'e> {
-    /// Nothing when no macro makes this.
+impl<'e> MacroCall<'e> {
+    /// `None` if no macro expands to this.
     pub(super) fn of(from: &'e ComprehensionExpr) -> Option<Self> {
         let (kind, test, item) = match &from.accu_init.expr {
             Expr::Literal(LiteralValue::Boolean(init)) => {
@@ -47,9 +47,10 @@ impl<'e> Expanded<'e> {
     }
 }
 
+/// The macro, its test and its item.
 type Parts<'e> = (Macro, Option<&'e IdedExpr>, Option<&'e IdedExpr>);
 
-/// `filter`, and `map` with and without a test.
+/// `filter`, or `map` with or without a test.
 fn list_of(from: &ComprehensionExpr) -> Option<Parts<'_>> {
     let (test, step) = match arguments(&from.loop_step)? {
         (operators::CONDITIONAL, [test, step, _]) => (Some(test), step),

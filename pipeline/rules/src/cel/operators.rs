@@ -1,20 +1,22 @@
-//! The operators of CEL: integers are checked, kinds of numbers are compared and never mixed in arithmetic.
+//! The operators of CEL. Integer arithmetic is checked for overflow. Numbers of different types can be compared, but
+//! not mixed in arithmetic.
 
 use std::cmp::Ordering;
 
-use super::budget::Budget;
 use super::tree::Operation;
-use super::value::{CelError, ITEM_BYTES, List, Text, Value};
+use super::value::{ITEM_BYTES, List, Text, Value};
+use crate::budget::Budget;
+use crate::fault::CelError;
 
-type Made<'v> = Result<Value<'v>, CelError>;
+type CelResult<'v> = Result<Value<'v>, CelError>;
 
-/// What an operator makes of its operands.
+/// Applies an operator.
 pub(super) fn apply<'v>(
     operation: Operation,
     left: &Value<'v>,
     right: &Value<'v>,
     budget: &mut Budget,
-) -> Made<'v> {
+) -> CelResult<'v> {
     match operation {
         Operation::Equals => left.equals(right, budget).map(Value::Bool),
         Operation::NotEquals => left.equals(right, budget).map(|equal| Value::Bool(!equal)),
@@ -34,7 +36,7 @@ fn compared<'v>(
     right: &Value<'v>,
     budget: &mut Budget,
     is: fn(Ordering) -> bool,
-) -> Made<'v> {
+) -> CelResult<'v> {
     let ordering = left.compare(right, budget)?;
     Ok(Value::Bool(ordering.is_some_and(is)))
 }
@@ -51,7 +53,7 @@ fn is_in<'v>(
     }
 }
 
-fn add<'v>(left: &Value<'v>, right: &Value<'v>, budget: &mut Budget) -> Made<'v> {
+fn add<'v>(left: &Value<'v>, right: &Value<'v>, budget: &mut Budget) -> CelResult<'v> {
     match (left, right) {
         (Value::Text(a), Value::Text(b)) => {
             budget.make(a.len() + b.len())?;
@@ -72,7 +74,7 @@ fn add<'v>(left: &Value<'v>, right: &Value<'v>, budget: &mut Budget) -> Made<'v>
     }
 }
 
-fn calculate<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> Made<'v> {
+fn calculate<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> CelResult<'v> {
     let (on_int, on_uint, on_double): (IntTo, UintTo, fn(f64, f64) -> f64) = match operation {
         Operation::Add => (i64::checked_add, u64::checked_add, |a, b| a + b),
         Operation::Subtract => (i64::checked_sub, u64::checked_sub, |a, b| a - b),
@@ -91,7 +93,7 @@ fn calculate<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> M
 type IntTo = fn(i64, i64) -> Option<i64>;
 type UintTo = fn(u64, u64) -> Option<u64>;
 
-fn divide<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> Made<'v> {
+fn divide<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> CelResult<'v> {
     let divides = operation == Operation::Divide;
     match (left, right) {
         (Value::Int(_), Value::Int(0)) | (Value::Uint(_), Value::Uint(0)) => {

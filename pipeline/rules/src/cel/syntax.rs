@@ -1,6 +1,6 @@
-//! What the parser of CEL complains of, in the words of this language: what was found, and what is meant or expected.
+//! Rewords the errors of the CEL parser: what was found, and what is meant or expected.
 
-/// What other languages write, and what CEL has for it.
+/// Operators and words of other languages, and their counterparts in CEL.
 const MEANT: [(&str, &str); 9] = [
     ("=", "=="),
     ("&", "&&"),
@@ -13,8 +13,8 @@ const MEANT: [(&str, &str); 9] = [
     ("<>", "!="),
 ];
 
-/// The message for one of the parser's.
-pub(super) fn told(message: &str) -> String {
+/// The message for an error of the parser.
+pub(super) fn reworded(message: &str) -> String {
     let parts = message
         .strip_prefix("mismatched input ")
         .and_then(|rest| rest.split_once(" expecting "))

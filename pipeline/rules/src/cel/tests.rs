@@ -1,4 +1,4 @@
-//! CEL over real payloads: a table of what it says, and its bounds.
+//! CEL over real payloads: a table of results, and the bounds.
 
 mod agreement;
 mod bounds;
@@ -8,52 +8,52 @@ use acteon_core::Action;
 use serde_json::json;
 
 use crate::fault::Fault;
-use crate::path::Known;
+use crate::load::LoadTables;
 use crate::tests::{action, new_year};
-use crate::{Gathered, RuleSet};
+use crate::{RuleSet, StateAnswers};
 
 use super::CelReader;
 use super::evaluate::Program;
-use super::value::CelError;
-use crate::facts::{Beside, Environment, Facts};
+use crate::facts::{EnvironmentAccess, FactContext, Facts};
+use crate::fault::CelError;
 
-/// What a condition says of an action, in its native form as far as it has one.
+/// The result of a condition, in its native form as far as it has one.
 fn lowered(text: &str, action: &Action) -> Result<bool, String> {
-    let mut known = Known::new(&[("REGION".into(), "eu".into())]);
-    let zone = known.zone(&jiff::tz::TimeZone::UTC);
+    let mut tables = LoadTables::new(&[("REGION".into(), "eu".into())]);
+    let zone = tables.paths.zone(&jiff::tz::TimeZone::UTC);
     let mut reader = CelReader {
-        known: &mut known,
+        tables: &mut tables,
         zone,
     };
     let condition = reader.condition(text).map_err(|wrong| wrong.to_string())?;
-    with_facts(action, &known, |facts| condition.holds(facts))
+    with_facts(action, &tables, |facts| condition.holds(facts))
 }
 
-/// What an expression says of an action when it is evaluated as it stands.
+/// The result of an expression that is evaluated without lowering.
 fn evaluated(text: &str, action: &Action) -> Result<bool, String> {
-    let mut known = Known::new(&[("REGION".into(), "eu".into())]);
-    let zone = known.zone(&jiff::tz::TimeZone::UTC);
+    let mut tables = LoadTables::new(&[("REGION".into(), "eu".into())]);
+    let zone = tables.paths.zone(&jiff::tz::TimeZone::UTC);
     let mut reader = CelReader {
-        known: &mut known,
+        tables: &mut tables,
         zone,
     };
     let program: Program = reader.program(text).map_err(|wrong| wrong.to_string())?;
-    with_facts(action, &known, |facts| program.holds(facts))
+    with_facts(action, &tables, |facts| program.holds(facts))
 }
 
 fn with_facts(
     action: &Action,
-    known: &Known,
+    tables: &LoadTables,
     look: impl FnOnce(&mut Facts<'_>) -> Result<bool, Fault>,
 ) -> Result<bool, String> {
-    let nothing = Gathered::default();
-    let beside = Beside {
+    let nothing = StateAnswers::default();
+    let context = FactContext {
         now: new_year(),
-        zones: &known.zones,
-        gathered: &nothing,
-        environment: Environment::Seen,
+        zones: &tables.paths.zones,
+        answers: &nothing,
+        environment: EnvironmentAccess::Shown,
     };
-    let mut facts = Facts::new(action, &action.payload, beside);
+    let mut facts = Facts::new(action, &action.payload, context);
     look(&mut facts).map_err(|fault| fault.to_string())
 }
 
@@ -130,7 +130,7 @@ fn expressions_say_what_they_say() {
         "time.hour == 22 && time.weekday == 'Thursday' && time.year == 2026",
         "now > 1000 && env.REGION == 'eu'",
         "action.created_at.startsWith('2026-')",
-        // An error counts only when the rest leaves it open.
+        // An error counts only if the other operand does not decide.
         "action.payload.missing == 1 || true",
         "true || action.payload.missing == 1",
         "!(action.payload.missing == 1 && false)",
@@ -201,10 +201,11 @@ rules:
     action: { type: deduplicate, key: "action.payload.items[0] + '/' + action.tenant" }
 "#;
     let set = crate::tests::set(rules);
-    let decide =
-        |payload: serde_json::Value| set.decide(&action(payload), new_year(), &Gathered::default());
+    let decide = |payload: serde_json::Value| {
+        set.decide(&action(payload), new_year(), &StateAnswers::default())
+    };
     let crate::Effect::Deliver(plan) = decide(json!({"items": ["a", "b"]})).effect else {
-        panic!("it is delivered");
+        panic!("the action is delivered");
     };
     assert!(
         plan.gates.reservation.claims[0]
@@ -213,7 +214,7 @@ rules:
             .ends_with("tree[\"a/acme\"]")
     );
     assert_eq!(decide(json!({"items": ["a"]})).matched_rule, None);
-    // A key without a value is the rule's fault, and is counted.
+    // A key without a value is an error of the rule, and is counted.
     let fault = decide(json!({"items": [{}, 1]}));
     assert_eq!((fault.rule_errors, fault.matched_rule), (1, None));
 }
@@ -245,7 +246,7 @@ rules:
     let mut reads = set.ask(&action, new_year());
     assert_eq!(reads.len(), 3);
     let decide = |mock: serde_json::Value| {
-        let gathered = Gathered::mocked(reads.clone(), &mock).unwrap();
+        let gathered = StateAnswers::mocked(reads.clone(), &mock).unwrap();
         set.decide(&action, new_year(), &gathered)
             .matched_rule
             .is_some()
@@ -257,9 +258,9 @@ rules:
         json!({"cluster_down": true, "f-1": "acknowledged"})
     ));
     reads.clear();
-    let unknown = set.decide(&action, new_year(), &Gathered::new(reads, []));
+    let unknown = set.decide(&action, new_year(), &StateAnswers::new(reads, []));
     assert_eq!((unknown.rule_errors, unknown.matched_rule), (1, None));
-    // What the state did not answer counts only when the rest leaves it open, evaluated or lowered.
+    // A missing answer counts only if the other operand does not decide, evaluated or lowered.
     for known in [
         "(has_active_event('x') ? true : false) || action.tenant == 'acme'",
         "has_active_event('x') || action.tenant == 'acme'",
@@ -321,7 +322,8 @@ fn the_index_passes_over_no_rule_that_would_use_up_its_budget() {
     );
     let set = crate::tests::set(&rules);
     let list: Vec<_> = (0..2_000).collect();
-    let (action, nothing) = (action(json!({ "list": list })), Gathered::default());
+    let action = action(json!({ "list": list }));
+    let nothing = StateAnswers::default();
     let decided = set.decide(&action, new_year(), &nothing);
     let explained = set.decide_by_explaining(crate::tests::case(&action, &nothing));
     assert_eq!(decided, explained);

@@ -1,11 +1,10 @@
-//! A checked expression: every name resolved, every bound kept.
+//! A checked expression, in which every name is resolved and every bound is kept.
 
 use crate::condition::StateTest;
-use crate::path::Path;
+use crate::path::FactPath;
+use crate::pattern::TextPattern;
 
-use crate::condition::Pattern;
-
-/// A node. At most as deep and as many as the bounds say, so that walking it may recurse.
+/// A node. Depth and number of nodes are bounded, so walking the tree may recurse.
 #[derive(Debug)]
 pub(crate) enum Tree {
     Null,
@@ -14,18 +13,18 @@ pub(crate) enum Tree {
     Uint(u64),
     Double(f64),
     Text(Box<str>),
-    /// What rules see: a field of the action, the time, the environment.
-    Path(Path),
-    /// The variable of a macro: how many macros lie between it and the use.
+    /// A field of the action, the time or the environment.
+    Path(FactPath),
+    /// The variable of a macro: the number of macros between its definition and its use.
     Variable(usize),
-    /// What the state answered.
+    /// An answer of the state.
     State(StateTest),
     Select(Box<Tree>, Box<str>),
     Index(Box<Tree>, Box<Tree>),
     /// Whether the value has this member.
     Has(Box<Tree>, Box<str>),
     /// Whether a field of the action is set.
-    IsSet(Path),
+    IsSet(FactPath),
     List(Box<[Tree]>),
     Map(Box<[(Tree, Tree)]>),
     Not(Box<Tree>),
@@ -35,7 +34,7 @@ pub(crate) enum Tree {
     Conditional(Box<[Tree; 3]>),
     Binary(Operation, Box<[Tree; 2]>),
     Call(Function, Box<[Tree]>),
-    Matches(Box<Tree>, Box<Pattern>),
+    Matches(Box<Tree>, Box<TextPattern>),
     Macro(Macro, Box<Loop>),
 }
 
@@ -76,12 +75,12 @@ pub(crate) enum Macro {
     Filter,
 }
 
-/// What a macro does over each item of a list or key of a map.
+/// The body of a macro, run for each item of a list or key of a map.
 #[derive(Debug)]
 pub(crate) struct Loop {
     pub(crate) range: Tree,
-    /// What is asked of an item; of `map` only when it filters.
+    /// The test of an item; `map` has one only if it filters.
     pub(crate) test: Option<Tree>,
-    /// What `map` makes of an item.
+    /// The value `map` computes from an item.
     pub(crate) item: Option<Tree>,
 }

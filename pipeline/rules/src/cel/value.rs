@@ -1,5 +1,5 @@
-//! Values of CEL over the raw JSON of a payload: what stands in it is borrowed, what an expression makes is shared, and
-//! nothing is read before it is asked for.
+//! Values of CEL over the raw JSON of a payload. Values in the payload are borrowed, values created by an expression
+//! are shared, and nothing is read before it is needed.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,59 +8,14 @@ use std::rc::Rc;
 
 use acteon_core::Labels;
 use hashbrown::HashMap;
-use thiserror::Error;
 
-use super::budget::Budget;
-use super::items::Items;
+use crate::budget::Budget;
+use crate::fault::{CEL_DEPTH_MAX, CelError};
 use crate::json;
 use crate::number::Number;
 
-/// Why an expression has no value. Names no content of the payload.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum CelError {
-    #[error("a field that it reads is absent")]
-    NoField,
-    #[error("a list has no item of this number")]
-    NoItem,
-    #[error("`{0}` does not take values of these types")]
-    NoOverload(&'static str),
-    #[error("`{0}` cannot take this value")]
-    NotConvertible(&'static str),
-    #[error("an integer is out of range")]
-    Overflow,
-    #[error("a division by zero")]
-    DivisionByZero,
-    #[error("a condition is true or false, and this value is neither")]
-    NotBool,
-    #[error("a key is a string, a number or a boolean, and this value is none of them")]
-    NotAKey,
-    #[error("a key is told by its value, and NaN equals nothing")]
-    NanKey,
-    #[error("a map has two members of one key")]
-    RepeatedKey,
-    #[error("the state that it reads was not known")]
-    NotGathered,
-    #[error("it takes more than {} steps", super::budget::STEPS_MAX)]
-    TooManySteps,
-    #[error("it makes values of more than {} bytes", super::budget::BYTES_MAX)]
-    TooLarge,
-    #[error("it nests lists and maps deeper than {MADE_DEPTH_MAX} levels")]
-    TooDeep,
-}
-
-impl CelError {
-    /// Whether nothing may be evaluated after it.
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::TooManySteps | Self::TooLarge)
-    }
-}
-
-/// How many bytes an item of a list that was made is taken to need.
+/// The bytes charged for each item of a created list.
 pub(super) const ITEM_BYTES: usize = 32;
-/// How deep lists and maps may be nested that an expression makes, beside what stands in the payload: comparing and
-/// freeing them goes as deep.
-const MADE_DEPTH_MAX: u8 = 32;
-
 #[derive(Clone, Debug)]
 pub(super) enum Value<'v> {
     Null,
@@ -91,10 +46,10 @@ pub(super) enum Map<'v> {
     Json(&'v [u8]),
     Labels(&'v Labels),
     /// With its depth.
-    Made(Rc<[Member<'v>]>, u8),
+    Made(Rc<[MapMember<'v>]>, u8),
 }
 
-pub(super) type Member<'v> = (Value<'v>, Value<'v>);
+pub(super) type MapMember<'v> = (Value<'v>, Value<'v>);
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -120,7 +75,7 @@ impl<'v> From<Cow<'v, [u8]>> for Text<'v> {
 }
 
 impl<'v> Value<'v> {
-    /// The value of a JSON text. Costs as much as a string in it is long.
+    /// The value of a JSON text. A string costs its length.
     pub(super) fn of_json(json: &'v [u8], budget: &mut Budget) -> Result<Self, CelError> {
         Ok(match json.first() {
             Some(b'"') => {
@@ -140,7 +95,7 @@ impl<'v> Value<'v> {
         })
     }
 
-    /// How deep a list or map of these values is.
+    /// The depth of a list or map of these values.
     fn depth_over<'i>(values: impl Iterator<Item = &'i Self>) -> Result<u8, CelError>
     where
         'v: 'i,
@@ -152,7 +107,7 @@ impl<'v> Value<'v> {
         let deepest = values.map(depth).max().unwrap_or_default();
         let depth = deepest.checked_add(1);
         depth
-            .filter(|depth| *depth <= MADE_DEPTH_MAX)
+            .filter(|depth| *depth <= CEL_DEPTH_MAX)
             .ok_or(CelError::TooDeep)
     }
 
@@ -165,7 +120,7 @@ impl<'v> Value<'v> {
         }
     }
 
-    /// Values of different types are not equal; numbers are as numbers.
+    /// Values of different types are never equal, but numbers of different types may be.
     pub(super) fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
         budget.step()?;
         match (self, other) {
@@ -184,7 +139,7 @@ impl<'v> Value<'v> {
         }
     }
 
-    /// How two numbers, texts or booleans stand to each other; nothing for what is not a number.
+    /// Compares two numbers, texts or booleans. `None` if one is NaN.
     pub(super) fn compare(
         &self,
         other: &Self,
@@ -241,11 +196,14 @@ impl<'v> List<'v> {
         }
     }
 
-    /// The items, none of them read yet.
+    /// Iterates over the items, reading each when it is reached.
     pub(super) fn items(&self) -> Items<'v> {
         match self {
-            Self::Json(json) => Items::of_json(json),
-            Self::Made(items, _) => Items::of_made(items.clone()),
+            Self::Json(list) => Items::Json { list, at: 1 },
+            Self::Made(items, _) => Items::Made {
+                items: items.clone(),
+                at: 0,
+            },
         }
     }
 
@@ -264,7 +222,8 @@ impl<'v> List<'v> {
     }
 
     fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
-        let (mut own, mut others) = (self.items(), other.items());
+        let mut own = self.items();
+        let mut others = other.items();
         loop {
             match (own.next(budget)?, others.next(budget)?) {
                 (Some(item), Some(other)) if item.equals(&other, budget)? => {}
@@ -275,13 +234,37 @@ impl<'v> List<'v> {
     }
 }
 
+/// The remaining items of a list. Skipped text is charged, including white space.
+pub(super) enum Items<'v> {
+    Json { list: &'v [u8], at: usize },
+    Made { items: Rc<[Value<'v>]>, at: usize },
+}
+
+impl<'v> Items<'v> {
+    pub(super) fn next(&mut self, budget: &mut Budget) -> Result<Option<Value<'v>>, CelError> {
+        match self {
+            Self::Json { list, at } => {
+                let before = *at;
+                let item = json::next_item(list, at);
+                budget.read(at.saturating_sub(before))?;
+                item.map(|json| Value::of_json(json, budget)).transpose()
+            }
+            Self::Made { items, at } => {
+                budget.step()?;
+                *at += 1;
+                Ok(items.get(*at - 1).cloned())
+            }
+        }
+    }
+}
+
 impl<'v> Map<'v> {
-    pub(super) fn made(members: Vec<Member<'v>>) -> Result<Self, CelError> {
+    pub(super) fn made(members: Vec<MapMember<'v>>) -> Result<Self, CelError> {
         let depth = Value::depth_over(members.iter().map(|(_, value)| value))?;
         Ok(Self::Made(members.into(), depth))
     }
 
-    /// The keys, each once.
+    /// The keys, without duplicates.
     pub(super) fn keys(&self, budget: &mut Budget) -> Result<List<'v>, CelError> {
         let members = self.members(budget)?;
         budget.make(members.len() * ITEM_BYTES)?;
@@ -289,8 +272,8 @@ impl<'v> Map<'v> {
         List::made(keys.collect())
     }
 
-    /// The members, of those with equal keys the last.
-    pub(super) fn members(&self, budget: &mut Budget) -> Result<Rc<[Member<'v>]>, CelError> {
+    /// The members; if a key occurs twice, the last member wins.
+    pub(super) fn members(&self, budget: &mut Budget) -> Result<Rc<[MapMember<'v>]>, CelError> {
         let key = |key: &'v str| Value::Text(Text::Borrowed(key));
         match self {
             Self::Made(members, _) => Ok(members.clone()),
@@ -304,14 +287,15 @@ impl<'v> Map<'v> {
             }
             Self::Json(json) => {
                 budget.read(json.len())?;
-                let (mut places, mut members) = (HashMap::new(), Vec::new());
+                let mut places = HashMap::new();
+                let mut members = Vec::new();
                 for (name, value) in json::members(json) {
                     budget.make(2 * ITEM_BYTES + name.len())?;
                     let value = Value::of_json(value, budget)?;
                     match places.get(name.as_ref()) {
                         Some(place) => {
                             let place: &usize = place;
-                            let (_, known): &mut Member<'v> = &mut members[*place];
+                            let (_, known): &mut MapMember<'v> = &mut members[*place];
                             *known = value;
                         }
                         None => {
@@ -358,7 +342,8 @@ impl<'v> Map<'v> {
     }
 
     fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, CelError> {
-        let (own, others) = (self.members(budget)?, other.members(budget)?);
+        let own = self.members(budget)?;
+        let others = other.members(budget)?;
         if own.len() != others.len() {
             return Ok(false);
         }

@@ -1,26 +1,25 @@
-//! The operators and what they say of a value. A value that is absent, null or of another type makes each of them
-//! false but `ne`, `not_in` and `exists: false`; only `eq: null` (and a null in a list) is true of it.
+//! The operators of conditions. For a value that is absent, null or of another type, every operator is false except
+//! `ne`, `not_in` and `exists: false`; `eq: null` and a null in a list match null and absent values.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use memchr::memmem::Finder;
-use regex::bytes::Regex;
 
-use super::pattern::finder;
-use crate::facts::{Seen, look_at};
 use crate::json;
 use crate::number::Number;
+use crate::pattern::{TextPattern, finder};
+use crate::value::{FactValue, with_value};
 
 #[derive(Debug)]
 pub(crate) enum Operator {
     Eq(Literal),
     Ne(Literal),
     Order(Order, Limit),
-    Contains(Member),
+    Contains(Needle),
     StartsWith(Box<str>),
     EndsWith(Box<str>),
-    Matches(Pattern),
+    Matches(TextPattern),
     In(Literals),
     NotIn(Literals),
     Exists(bool),
@@ -43,34 +42,18 @@ pub(crate) enum Order {
     Lte,
 }
 
-/// What `gt` and its like compare with.
+/// The operand of `gt`, `gte`, `lt` and `lte`.
 #[derive(Debug)]
 pub(crate) enum Limit {
     Number(Number),
     Text(Box<str>),
 }
 
-/// What `contains` looks for: a member of a list or, when it is text, also a part of a text.
+/// The operand of `contains`: a member of a list or, if it is text, also a part of a text.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct Needle {
     pub(crate) literal: Literal,
     pub(crate) part: Option<Box<Finder<'static>>>,
-}
-
-/// A regular expression, compiled to what it really asks.
-#[derive(Debug)]
-pub(crate) struct Pattern {
-    pub(crate) text: Box<str>,
-    pub(crate) test: PatternTest,
-}
-
-#[derive(Debug)]
-pub(crate) enum PatternTest {
-    Is(Box<str>),
-    Starts(Box<str>),
-    Ends(Box<str>),
-    Has(Box<Finder<'static>>),
-    Regex(Regex),
 }
 
 /// The values of `in`, the texts sorted.
@@ -80,7 +63,7 @@ pub(crate) struct Literals {
     pub(crate) others: Box<[Literal]>,
 }
 
-impl Member {
+impl Needle {
     /// A part of a text, or a text in a list.
     pub(crate) fn of_text(text: &str) -> Self {
         Self {
@@ -92,7 +75,8 @@ impl Member {
 
 impl Literals {
     pub(crate) fn of(all: Vec<Literal>) -> Self {
-        let (mut texts, mut others) = (Vec::new(), Vec::new());
+        let mut texts = Vec::new();
+        let mut others = Vec::new();
         for literal in all {
             match literal {
                 Literal::Text(text) => texts.push(text),
@@ -109,36 +93,36 @@ impl Literals {
 }
 
 impl Operator {
-    pub(crate) fn holds(&self, seen: Seen<'_>) -> bool {
+    pub(crate) fn holds(&self, value: FactValue<'_>) -> bool {
         match self {
-            Self::Eq(literal) => literal.equals(seen),
-            Self::Ne(literal) => !literal.equals(seen),
-            Self::Order(order, limit) => limit.compare(seen).is_some_and(|o| order.allows(o)),
-            Self::Contains(member) => member.is_in(seen),
-            Self::StartsWith(start) => text(seen).is_some_and(|t| t.starts_with(start.as_bytes())),
-            Self::EndsWith(end) => text(seen).is_some_and(|t| t.ends_with(end.as_bytes())),
-            Self::Matches(pattern) => text(seen).is_some_and(|t| pattern.test.holds(t)),
-            Self::In(literals) => literals.have(seen),
-            Self::NotIn(literals) => !literals.have(seen),
-            Self::Exists(expected) => *expected != matches!(seen, Seen::Nothing),
+            Self::Eq(literal) => literal.equals(value),
+            Self::Ne(literal) => !literal.equals(value),
+            Self::Order(order, limit) => limit.compare(value).is_some_and(|o| order.allows(o)),
+            Self::Contains(member) => member.is_in(value),
+            Self::StartsWith(start) => text(value).is_some_and(|t| t.starts_with(start.as_bytes())),
+            Self::EndsWith(end) => text(value).is_some_and(|t| t.ends_with(end.as_bytes())),
+            Self::Matches(pattern) => text(value).is_some_and(|t| pattern.test.holds(t)),
+            Self::In(literals) => literals.have(value),
+            Self::NotIn(literals) => !literals.have(value),
+            Self::Exists(expected) => *expected != matches!(value, FactValue::Nothing),
         }
     }
 }
 
-fn text(seen: Seen<'_>) -> Option<&[u8]> {
-    match seen {
-        Seen::Text(text) => Some(text),
+fn text(value: FactValue<'_>) -> Option<&[u8]> {
+    match value {
+        FactValue::Text(text) => Some(text),
         _ => None,
     }
 }
 
 impl Literal {
-    fn equals(&self, seen: Seen<'_>) -> bool {
-        match (self, seen) {
-            (Self::Text(expected), Seen::Text(text)) => expected.as_bytes() == text,
-            (Self::Number(expected), Seen::Number(number)) => expected.equals(number),
-            (Self::Bool(expected), Seen::Bool(flag)) => *expected == flag,
-            (Self::Null, Seen::Nothing) => true,
+    fn equals(&self, value: FactValue<'_>) -> bool {
+        match (self, value) {
+            (Self::Text(expected), FactValue::Text(text)) => expected.as_bytes() == text,
+            (Self::Number(expected), FactValue::Number(number)) => expected.equals(number),
+            (Self::Bool(expected), FactValue::Bool(flag)) => *expected == flag,
+            (Self::Null, FactValue::Nothing) => true,
             _ => false,
         }
     }
@@ -156,47 +140,35 @@ impl Order {
 }
 
 impl Limit {
-    /// How the value stands to the limit. UTF-8 sorts by code point byte for byte.
-    fn compare(&self, seen: Seen<'_>) -> Option<Ordering> {
-        match (self, seen) {
-            (Self::Number(limit), Seen::Number(number)) => number.compare(*limit),
-            (Self::Text(limit), Seen::Text(text)) => Some(text.cmp(limit.as_bytes())),
+    /// Compares the value with the limit. UTF-8 bytes sort like code points.
+    fn compare(&self, value: FactValue<'_>) -> Option<Ordering> {
+        match (self, value) {
+            (Self::Number(limit), FactValue::Number(number)) => number.compare(*limit),
+            (Self::Text(limit), FactValue::Text(text)) => Some(text.cmp(limit.as_bytes())),
             _ => None,
         }
     }
 }
 
-impl Member {
-    fn is_in(&self, seen: Seen<'_>) -> bool {
-        match (seen, &self.part) {
-            (Seen::Text(text), Some(part)) => part.find(text).is_some(),
-            (Seen::List(list), _) => {
-                json::items(list).any(|item| look_at(item, |seen| self.literal.equals(seen)))
+impl Needle {
+    fn is_in(&self, value: FactValue<'_>) -> bool {
+        match (value, &self.part) {
+            (FactValue::Text(text), Some(part)) => part.find(text).is_some(),
+            (FactValue::List(list), _) => {
+                json::items(list).any(|item| with_value(item, |value| self.literal.equals(value)))
             }
             _ => false,
         }
     }
 }
 
-impl PatternTest {
-    pub(crate) fn holds(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Is(whole) => whole.as_bytes() == text,
-            Self::Starts(start) => text.starts_with(start.as_bytes()),
-            Self::Ends(end) => text.ends_with(end.as_bytes()),
-            Self::Has(part) => part.find(text).is_some(),
-            Self::Regex(regex) => regex.is_match(text),
-        }
-    }
-}
-
-/// Among so few texts it is faster to look at each: most differ in length.
+/// Up to this many texts are compared one by one, which is faster than binary search: most differ in length.
 const FEW: usize = 8;
 
 impl Literals {
-    fn have(&self, seen: Seen<'_>) -> bool {
-        match seen {
-            Seen::Text(text) => {
+    fn have(&self, value: FactValue<'_>) -> bool {
+        match value {
+            FactValue::Text(text) => {
                 if self.texts.len() <= FEW {
                     return self.texts.iter().any(|known| known.as_bytes() == text);
                 }
@@ -211,7 +183,7 @@ impl Literals {
 }
 
 impl fmt::Display for Operator {
-    /// As it could stand in a file: `gt: 100`.
+    /// As in a rule file: `gt: 100`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eq(literal) => write!(f, "eq: {literal}"),
@@ -252,7 +224,7 @@ impl fmt::Display for Literal {
 }
 
 impl fmt::Display for Literals {
-    /// The first few of them.
+    /// The first few values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
         let texts = self.texts.iter().map(|text| format!("{text:?}"));

@@ -1,19 +1,20 @@
-//! From the tree of a file to a [`Condition`]: every key known, every operand of its type, every path resolved.
+//! From the tree of a file to a [`Condition`], in which every key is known, every operand has its type and every path
+//! is resolved.
 
-use super::operator::{Limit, Literal, Literals, Member, Operator, Order, Pattern};
-use super::pattern::Patterns;
+use super::operator::{Limit, Literal, Literals, Needle, Operator, Order};
 use super::{Condition, Test};
 use crate::cel::CelReader;
 use crate::fields::{Fields, expected};
-use crate::path::Known;
-use crate::problems::{Problems, one_of, unknown};
-use crate::yaml::{Data, Key, Node};
+use crate::load::LoadTables;
+use crate::pattern::{PatternTable, TextPattern};
+use crate::problems::{FileProblems, one_of, unknown};
+use crate::yaml::{Data, MappingKey, Node};
 
-/// How deep conditions may be nested.
+/// How deep conditions may nest.
 pub(super) const DEPTH_MAX: usize = 32;
 
 pub(crate) const STRUCTURE: [&str; 4] = ["all", "any", "not", "cel"];
-/// What operators are said of, and the keys that belong to it.
+/// The keys that name the subject of operators, each with the keys that belong to it.
 pub(crate) const SUBJECTS: [(&str, &[&str]); 4] = [
     ("field", &[]),
     ("state_seen", &["within_seconds"]),
@@ -41,13 +42,13 @@ const A_SCALAR: &str = "a string, a number, a boolean or null";
 
 /// Reads the conditions of one rule.
 pub(crate) struct ConditionReader<'r> {
-    pub(crate) known: &'r mut Known,
+    pub(crate) tables: &'r mut LoadTables,
     pub(crate) zone: u32,
-    pub(crate) problems: &'r mut Problems,
+    pub(crate) problems: &'r mut FileProblems,
 }
 
 impl ConditionReader<'_> {
-    /// None when anything was wrong; what it was is among the problems.
+    /// None if anything is wrong; the problems say what.
     pub(crate) fn read(&mut self, node: &Node) -> Option<Condition> {
         self.nested(node, 1)
     }
@@ -68,7 +69,7 @@ impl ConditionReader<'_> {
         let mut whole = true;
         for (key, value) in fields.iter() {
             let part = match key.text.as_str() {
-                // Which of them an operator is meant for is not known.
+                // It is unknown which of the subjects an operator belongs to.
                 name if subjects.len() > 1 && subjects.contains(&name) => None,
                 "all" => self.list(value, depth).map(Condition::All),
                 "any" => self.list(value, depth).map(Condition::Any),
@@ -94,49 +95,52 @@ impl ConditionReader<'_> {
         whole.then(|| combined(parts))
     }
 
-    /// What the operators in this mapping are said of, which may be one thing only.
+    /// The subjects in this mapping. More than one is a problem.
     fn subjects<'n>(&mut self, fields: &Fields<'n>) -> Vec<&'n str> {
-        let is_subject = |key: &&Key| SUBJECTS.iter().any(|(name, _)| *name == key.text);
+        let is_subject = |key: &&MappingKey| SUBJECTS.iter().any(|(name, _)| *name == key.text);
         let found: Vec<_> = fields
             .iter()
             .map(|(key, _)| key)
             .filter(is_subject)
             .collect();
         for (first, second) in found.iter().zip(found.iter().skip(1)) {
-            let (name, beside) = (&second.text, &first.text);
-            let message = format!("`{name}` stands beside `{beside}`; write a list under `all`");
+            let name = &second.text;
+            let beside = &first.text;
+            let message = format!(
+                "`{name}` cannot be combined with `{beside}`; put them in a list under `all`"
+            );
             self.problems.at(second.place, message);
         }
         found.iter().map(|key| key.text.as_str()).collect()
     }
 
-    fn stray(&mut self, key: &Key) -> Option<Condition> {
+    fn stray(&mut self, key: &MappingKey) -> Option<Condition> {
         let name = key.text.as_str();
         let owners = SUBJECTS.into_iter().filter(|(_, own)| own.contains(&name));
         let owners: Vec<_> = owners.map(|(owner, _)| format!("`{owner}`")).collect();
         let message = if is_operator(name) {
-            format!("the operator `{name}` stands without a `field`")
+            format!("the operator `{name}` needs a `field`")
         } else if owners.is_empty() {
             let known: Vec<_> = OPERATORS.into_iter().chain(beginnings()).collect();
             unknown("operator", name, &known)
         } else {
-            format!("`{name}` stands without {}", owners.join(" or "))
+            format!("`{name}` needs {}", owners.join(" or "))
         };
         self.problems.at(key.place, message);
         None
     }
 
-    /// A string is CEL.
+    /// A CEL expression.
     fn cel(&mut self, node: &Node) -> Option<Condition> {
         let text = node.text("an expression (a string)", self.problems)?;
         let mut reader = CelReader {
-            known: self.known,
+            tables: self.tables,
             zone: self.zone,
         };
         match reader.condition(text) {
             Ok(condition) => Some(condition),
-            Err(wrong) => {
-                wrong.report(node, self.problems);
+            Err(problem) => {
+                problem.report(node, self.problems);
                 None
             }
         }
@@ -153,7 +157,7 @@ impl ConditionReader<'_> {
 
     fn tests(&mut self, fields: &Fields<'_>, field: &Node) -> Option<Condition> {
         let text = field.text("a path, such as `action.payload.amount`", self.problems);
-        let path = text.and_then(|text| match self.known.path(text, self.zone) {
+        let path = text.and_then(|text| match self.tables.paths.path(text, self.zone) {
             Ok(path) => Some(path),
             Err(message) => {
                 self.problems.at(field.place, message);
@@ -171,7 +175,7 @@ impl ConditionReader<'_> {
         Some(combined(operators?.into_iter().map(test).collect()))
     }
 
-    /// The operators in a mapping, of which there must be one.
+    /// The operators in a mapping; there must be at least one.
     pub(super) fn operators(
         &mut self,
         fields: &Fields<'_>,
@@ -183,13 +187,15 @@ impl ConditionReader<'_> {
             .collect();
         let read: Vec<_> = named
             .iter()
-            .map(|(key, value)| operator(&key.text, value, &mut self.known.patterns, self.problems))
+            .map(|(key, value)| {
+                operator(&key.text, value, &mut self.tables.patterns, self.problems)
+            })
             .collect();
         if named.is_empty() {
-            // A key that nobody knows was meant for an operator, and is reported as what it is.
+            // An unknown key is probably a misspelt operator, and is reported elsewhere.
             if fields.iter().all(|(key, _)| is_known(&key.text)) {
                 let message = format!(
-                    "`{subject}` stands without an operator; expected one of {}",
+                    "`{subject}` needs an operator; expected one of {}",
                     OPERATORS.join(", ")
                 );
                 self.problems.at(fields.place, message);
@@ -204,25 +210,25 @@ pub(super) fn is_operator(name: &str) -> bool {
     OPERATORS.contains(&name)
 }
 
-/// Whether a key may stand in a condition beside operators.
+/// Whether a key other than an operator is allowed in a condition.
 fn is_known(key: &str) -> bool {
     let mut subjects = SUBJECTS.into_iter();
     STRUCTURE.contains(&key) || subjects.any(|(name, own)| name == key || own.contains(&key))
 }
 
-/// What a condition may begin with.
+/// The keys that a condition may begin with.
 fn beginnings() -> Vec<&'static str> {
     let subjects = SUBJECTS.into_iter().map(|(name, _)| name);
     STRUCTURE.into_iter().chain(subjects).collect()
 }
 
-/// Whether a key is said of the subject.
+/// Whether a key belongs to the subject.
 fn belongs_to(subject: &str, key: &str) -> bool {
     let own = SUBJECTS.iter().find(|(name, _)| *name == subject);
     is_operator(key) || own.is_some_and(|(_, own)| own.contains(&key))
 }
 
-/// All of them, without a layer around a single one.
+/// All of them; a single one without an `all` around it.
 fn combined(mut parts: Vec<Condition>) -> Condition {
     match (parts.pop(), parts.is_empty()) {
         (Some(only), true) => only,
@@ -236,8 +242,8 @@ fn combined(mut parts: Vec<Condition>) -> Condition {
 fn operator(
     name: &str,
     node: &Node,
-    patterns: &mut Patterns,
-    problems: &mut Problems,
+    patterns: &mut PatternTable,
+    problems: &mut FileProblems,
 ) -> Option<Operator> {
     let mut text = || node.text("a string", problems).map(Box::from);
     match name {
@@ -257,7 +263,7 @@ fn operator(
     }
 }
 
-fn literal(node: &Node, what: &str, problems: &mut Problems) -> Option<Literal> {
+fn literal(node: &Node, what: &str, problems: &mut FileProblems) -> Option<Literal> {
     match &node.data {
         Data::Null => Some(Literal::Null),
         Data::Bool(flag) => Some(Literal::Bool(*flag)),
@@ -267,7 +273,7 @@ fn literal(node: &Node, what: &str, problems: &mut Problems) -> Option<Literal> 
     }
 }
 
-fn limit(node: &Node, problems: &mut Problems) -> Option<Limit> {
+fn limit(node: &Node, problems: &mut FileProblems) -> Option<Limit> {
     match &node.data {
         Data::Number(number) => Some(Limit::Number(*number)),
         Data::Text(text) => Some(Limit::Text(text.as_str().into())),
@@ -275,19 +281,19 @@ fn limit(node: &Node, problems: &mut Problems) -> Option<Limit> {
     }
 }
 
-fn member(node: &Node, problems: &mut Problems) -> Option<Member> {
+fn member(node: &Node, problems: &mut FileProblems) -> Option<Needle> {
     let what = "a string, a number or a boolean";
     match literal(node, what, problems)? {
         Literal::Null => expected(node, what, problems),
-        Literal::Text(text) => Some(Member::of_text(&text)),
-        literal => Some(Member {
+        Literal::Text(text) => Some(Needle::of_text(&text)),
+        literal => Some(Needle {
             literal,
             part: None,
         }),
     }
 }
 
-fn literals(node: &Node, problems: &mut Problems) -> Option<Literals> {
+fn literals(node: &Node, problems: &mut FileProblems) -> Option<Literals> {
     let items = node.list("a list", problems)?;
     let read: Vec<_> = items
         .iter()
@@ -297,7 +303,11 @@ fn literals(node: &Node, problems: &mut Problems) -> Option<Literals> {
     all.map(Literals::of)
 }
 
-fn pattern(node: &Node, patterns: &mut Patterns, problems: &mut Problems) -> Option<Pattern> {
+fn pattern(
+    node: &Node,
+    patterns: &mut PatternTable,
+    problems: &mut FileProblems,
+) -> Option<TextPattern> {
     let text = node.text("a regular expression (a string)", problems)?;
     match patterns.compile(text) {
         Ok(pattern) => Some(pattern),

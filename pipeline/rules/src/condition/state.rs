@@ -6,49 +6,53 @@ use super::operator::{Literal, Operator};
 use super::read::{ConditionReader, is_operator};
 use super::{Condition, StateTest};
 use crate::fields::{Fields, expected};
-use crate::reads::{ReadTemplate, Reading};
+use crate::reads::{ReadTemplate, StateValueKind};
 use crate::template::Template;
 use crate::yaml::{Data, Node};
 
-/// How far back is counted when a rule does not say: a day.
+/// The default window of `state_counter`: a day.
 pub(crate) const WITHIN_SECONDS: i64 = 24 * 60 * 60;
-/// How far back can be counted: a year.
+/// The longest window: a year.
 pub(crate) const WITHIN_SECONDS_MAX: i64 = 366 * 24 * 60 * 60;
 pub(crate) const KEY_BYTES_MAX: usize = 1024;
 
-pub(crate) const FUNCTIONS: [(&str, Function); 3] = [
-    ("has_active_event", Function::HasActiveEvent),
-    ("get_event_state", Function::GetEventState),
-    ("event_in_state", Function::EventInState),
+pub(crate) const FUNCTIONS: [(&str, EventFunction); 3] = [
+    ("has_active_event", EventFunction::HasActiveEvent),
+    ("get_event_state", EventFunction::GetEventState),
+    ("event_in_state", EventFunction::EventInState),
 ];
 
-/// What reads events.
+/// A function that reads events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
+pub(crate) enum EventFunction {
     HasActiveEvent,
     GetEventState,
     EventInState,
 }
 
-impl Function {
-    /// What it reads, and what it makes of the answer.
+impl EventFunction {
+    /// The read that it needs, and the value that it takes from the answer.
     ///
     /// # Errors
-    /// What arguments it takes, when they are of another number.
-    pub(crate) fn over(self, arguments: Vec<Template>) -> Result<(ReadTemplate, Reading), String> {
+    /// The arguments it takes, if their number is wrong.
+    pub(crate) fn over(
+        self,
+        arguments: Vec<Template>,
+    ) -> Result<(ReadTemplate, StateValueKind), String> {
         let count = arguments.len();
         let mut arguments = arguments.into_iter();
         match (self, arguments.next(), arguments.next()) {
             (Self::HasActiveEvent, Some(event_type), value) if count <= 2 => {
                 let read = ReadTemplate::ActiveEvent { event_type, value };
-                Ok((read, Reading::Active))
+                Ok((read, StateValueKind::Active))
             }
-            (Self::GetEventState, Some(fingerprint), None) => {
-                Ok((ReadTemplate::EventState { fingerprint }, Reading::State))
-            }
+            (Self::GetEventState, Some(fingerprint), None) => Ok((
+                ReadTemplate::EventState { fingerprint },
+                StateValueKind::State,
+            )),
             (Self::EventInState, Some(fingerprint), Some(state)) if count == 2 => {
                 let read = ReadTemplate::EventState { fingerprint };
-                Ok((read, Reading::InState(state)))
+                Ok((read, StateValueKind::InState(state)))
             }
             _ => Err(format!("`{}` takes {}", self.name(), self.signature())),
         }
@@ -60,15 +64,15 @@ impl Function {
         found.map_or("", |(name, _)| name)
     }
 
-    /// Whether its answer is a value that operators are said of, and not the truth.
+    /// Whether operators test its value; otherwise it is true or false by itself.
     pub(crate) fn is_compared(self) -> bool {
         self == Self::GetEventState
     }
 
-    /// What it takes.
+    /// Its arguments, in words.
     pub(crate) fn signature(self) -> &'static str {
         match self {
-            Self::HasActiveEvent => "an event type and, if you like, a value",
+            Self::HasActiveEvent => "an event type and optionally a value",
             Self::GetEventState => "a fingerprint",
             Self::EventInState => "a fingerprint and a state",
         }
@@ -82,8 +86,7 @@ impl ConditionReader<'_> {
         let within = within.and_then(|node| self.within(node));
         let operators = self.no_operators(fields, "state_seen");
         let key = self.key_template(key);
-        let (what, reading) = ("state_seen", Reading::Seen);
-        self.tally((what, reading), key?, within?, operators?)
+        self.tally(StateValueKind::WasSeen, key?, within?, operators?)
     }
 
     /// `state_counter: "<key>"` with operators.
@@ -94,11 +97,10 @@ impl ConditionReader<'_> {
         };
         let operators = self.operators(fields, "state_counter");
         let key = self.key_template(key);
-        let (what, reading) = ("state_counter", Reading::Count);
-        self.tally((what, reading), key?, within?, operators?)
+        self.tally(StateValueKind::Count, key?, within?, operators?)
     }
 
-    /// `call: <function>` with `args` and, where it answers a state, operators.
+    /// `call: <function>` with `args` and, if it returns a state, operators.
     pub(super) fn call(&mut self, fields: &Fields<'_>, name: &Node) -> Option<Condition> {
         let function = name.word("function", &FUNCTIONS, self.problems);
         let node = fields.required("args", self.problems)?;
@@ -112,10 +114,10 @@ impl ConditionReader<'_> {
         };
         let arguments = read.into_iter().collect::<Option<Vec<_>>>()?;
         match function.over(arguments) {
-            Ok((read, reading)) => Some(Condition::State(StateTest {
+            Ok((read, kind)) => Some(Condition::State(StateTest {
                 text: written(function, items),
-                number: self.known.reads.number(read),
-                reading,
+                number: self.tables.reads.number(read),
+                kind,
                 operators: operators?,
             })),
             Err(message) => {
@@ -127,21 +129,29 @@ impl ConditionReader<'_> {
 
     fn tally(
         &mut self,
-        (what, reading): (&str, Reading),
-        (text, key): (&str, Template),
+        kind: StateValueKind,
+        key: TallyKey<'_>,
         within: Duration,
         operators: Box<[Operator]>,
     ) -> Option<Condition> {
-        let number = self.known.reads.number(ReadTemplate::Tally { key, within });
+        let TallyKey { text, template } = key;
+        let subject = match kind {
+            StateValueKind::Count => "state_counter",
+            _ => "state_seen",
+        };
+        let number = self.tables.reads.number(ReadTemplate::Tally {
+            key: template,
+            within,
+        });
         Some(Condition::State(StateTest {
-            text: format!("{what} {text:?} within {} s", within.as_secs()).into(),
+            text: format!("{subject} {text:?} within {} s", within.as_secs()).into(),
             number,
-            reading,
+            kind,
             operators,
         }))
     }
 
-    /// The operators beside a subject that has none but its truth.
+    /// The operators for a subject that is true or false by itself and takes none.
     fn no_operators(&mut self, fields: &Fields<'_>, subject: &str) -> Option<Box<[Operator]>> {
         let mut stray = fields.iter().filter(|(key, _)| is_operator(&key.text));
         let Some((key, _)) = stray.next() else {
@@ -157,20 +167,21 @@ impl ConditionReader<'_> {
         Some(Duration::from_secs(seconds.unsigned_abs()))
     }
 
-    fn key_template<'n>(&mut self, node: &'n Node) -> Option<(&'n str, Template)> {
+    fn key_template<'n>(&mut self, node: &'n Node) -> Option<TallyKey<'n>> {
         let text = node.text("a key (a string)", self.problems)?;
         if text.is_empty() || text.len() > KEY_BYTES_MAX {
             let message = format!("a key has 1 to {KEY_BYTES_MAX} bytes");
             self.problems.at(node.place, message);
             return None;
         }
-        self.template(node, text).map(|template| (text, template))
+        let template = self.template(node, text)?;
+        Some(TallyKey { text, template })
     }
 
-    /// A string that begins like a path is one; anything else stands for itself.
+    /// A string that begins like a path is a path; anything else is a literal.
     fn argument(&mut self, node: &Node) -> Option<Template> {
         match &node.data {
-            Data::Text(text) if is_path(text) => match self.known.path(text, self.zone) {
+            Data::Text(text) if is_path(text) => match self.tables.paths.path(text, self.zone) {
                 Ok(path) => Some(Template::Value(path)),
                 Err(message) => {
                     self.problems.at(node.place, message);
@@ -185,7 +196,7 @@ impl ConditionReader<'_> {
     }
 
     fn template(&mut self, node: &Node, text: &str) -> Option<Template> {
-        match Template::read(text, self.known, self.zone) {
+        match Template::read(text, &mut self.tables.paths, self.zone) {
             Ok(template) => Some(template),
             Err(message) => {
                 self.problems.at(node.place, message);
@@ -195,8 +206,14 @@ impl ConditionReader<'_> {
     }
 }
 
+/// The key of a tally, as written and as read.
+struct TallyKey<'n> {
+    text: &'n str,
+    template: Template,
+}
+
 /// `name(argument, argument)`
-fn written(function: Function, arguments: &[Node]) -> Box<str> {
+fn written(function: EventFunction, arguments: &[Node]) -> Box<str> {
     let argument = |node: &Node| match &node.data {
         Data::Text(text) => text.clone(),
         Data::Number(number) => number.to_string(),

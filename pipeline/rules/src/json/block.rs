@@ -1,12 +1,12 @@
-//! Looks at 64 bytes of JSON text at once: where its quotes and brackets are, as bits. Sixteen bytes are compared
-//! by each instruction and nothing branches on what a byte is, which is what makes skipping a value cheap.
+//! Finds the quotes and brackets in 64 bytes of JSON text, as bit masks. Each instruction compares sixteen bytes and
+//! nothing branches on a byte, which makes skipping a value cheap.
 
 use wide::u8x16;
 
-/// How many bytes one block has.
+/// The bytes of a block.
 pub(super) const BLOCK: usize = 64;
 
-/// Bit `i` stands for byte `i` of the block.
+/// Bit `i` is for byte `i` of the block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) quotes: u64,
@@ -17,7 +17,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Of a block that may be shorter at the end of the text.
+    /// The marks of the first block of a text, which may be shorter at the end.
     #[inline]
     pub(super) fn of(text: &[u8]) -> Self {
         match text.first_chunk::<BLOCK>() {
@@ -31,7 +31,7 @@ impl Marks {
     }
 }
 
-/// Short strings end within so many bytes.
+/// Short strings end within this many bytes.
 pub(super) const NEAR: usize = 16;
 
 impl Marks {
@@ -49,7 +49,7 @@ impl Marks {
     }
 }
 
-/// What is carried from one block to the next.
+/// The state carried from one block to the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Carry {
     in_string: bool,
@@ -57,7 +57,7 @@ pub(super) struct Carry {
 }
 
 impl Carry {
-    /// Which bytes of a block belong to strings, their opening quotes included.
+    /// Which bytes of a block are in strings, opening quotes included.
     #[inline]
     pub(super) fn strings(&mut self, marks: &Marks) -> u64 {
         let mut quotes = marks.quotes;
@@ -72,7 +72,7 @@ impl Carry {
         inside
     }
 
-    /// Which bytes follow a backslash that is not itself escaped.
+    /// Which bytes follow an unescaped backslash.
     fn escaped(&mut self, mut backslashes: u64) -> u64 {
         let mut escaped = u64::from(self.is_escaped);
         backslashes &= !escaped;
@@ -88,7 +88,7 @@ impl Carry {
     }
 }
 
-/// Each bit becomes the parity of itself and all below.
+/// Sets each bit to the parity of itself and all lower bits.
 fn prefix_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         bits ^= bits << shift;
@@ -121,13 +121,13 @@ fn near_marks(near: &[u8; NEAR]) -> Marks {
     }
 }
 
-/// Bit `i` is set where byte `i` is this one.
+/// Sets bit `i` if byte `i` equals `byte`.
 #[inline]
 fn equal(bytes: u8x16, byte: u8) -> u64 {
     bytes.simd_eq(u8x16::splat(byte)).to_bitmask().into()
 }
 
-/// Makes a bracket a brace, and nothing else one.
+/// Turns a bracket into a brace, and no other byte into one.
 const FOLD: u8 = b'{' ^ b'[';
 
 #[cfg(test)]
@@ -160,7 +160,9 @@ mod tests {
 
         #[test]
         fn strings_are_found_across_blocks(text in prop::collection::vec(prop::sample::select(b"\"\\a".to_vec()), 0..200)) {
-            let (mut carry, mut inside, mut escaped) = (Carry::default(), false, false);
+            let mut carry = Carry::default();
+            let mut inside = false;
+            let mut escaped = false;
             for block in text.chunks(BLOCK) {
                 let strings = carry.strings(&Marks::of(block));
                 for (at, byte) in block.iter().enumerate() {

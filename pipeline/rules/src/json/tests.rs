@@ -1,4 +1,4 @@
-//! Reading against a parser into a tree.
+//! Compares the scanner with a parser that builds a tree.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn get<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let value = Objects::default().get(object.as_bytes(), key.as_bytes())?;
+    let value = ObjectIndex::default().get(object.as_bytes(), key.as_bytes())?;
     Some(std::str::from_utf8(value).unwrap())
 }
 
@@ -43,7 +43,7 @@ fn more_objects_than_are_remembered_are_still_read_right() {
             .collect::<Vec<_>>()
             .join(",")
     );
-    let mut members = Objects::default();
+    let mut members = ObjectIndex::default();
     for i in (0..30).chain(0..30) {
         let inner = members
             .get(object.as_bytes(), format!("o{i}").as_bytes())
@@ -112,12 +112,12 @@ proptest! {
         let value = json!({"it": value});
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
         let text = text.unwrap();
-        same(&value, text.as_bytes(), &mut Objects::default());
+        same(&value, text.as_bytes(), &mut ObjectIndex::default());
     }
 
     #[test]
     fn text_that_is_not_json_is_survived(text in "[\\[\\]{}\",:\\\\ua0 ]{0,40}") {
-        let _ = Objects::default().get(text.as_bytes(), b"a");
+        let _ = ObjectIndex::default().get(text.as_bytes(), b"a");
         let _ = items(text.as_bytes()).count();
         let _ = unescaped(text.as_bytes());
         let _ = depth(text.as_bytes());
@@ -125,7 +125,7 @@ proptest! {
     }
 }
 
-fn same<'a>(value: &Value, text: &'a [u8], members: &mut Objects<'a>) {
+fn same<'a>(value: &Value, text: &'a [u8], members: &mut ObjectIndex<'a>) {
     let mut sorted = Vec::new();
     write_sorted(text, &mut sorted);
     let mut expected = value.clone();

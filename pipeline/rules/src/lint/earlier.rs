@@ -1,38 +1,39 @@
-//! The rules before the one that is looked at: which of them ends the evaluation whenever it would match. They are filed
-//! by what a condition has to name to imply theirs, so that a rule is not compared with all before it.
+//! The rules before the current one, and which of them ends the evaluation whenever the current one would match. They
+//! are grouped by a fact that a condition must name to imply theirs, so that a rule is not compared with all earlier
+//! rules.
 
 use hashbrown::{HashMap, HashSet};
 
-use super::claims::{Claim, Subject};
+use super::assertions::{Assertion, FactId};
 use super::search::{Goal, conflict};
 use crate::cel::StrictTest;
 use crate::condition::{Condition, Test};
-use crate::decide::QUOTAS_MAX;
-use crate::facts::Seen;
-use crate::path::Source;
+use crate::path::PathTarget;
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction};
+use crate::value::FactValue;
+use acteon_core::state::QUOTAS_MAX;
 
 /// How many pairs of rules are compared.
 const COMPARED_MAX: usize = 1_000_000;
 
 #[derive(Default)]
 pub(super) struct Earlier<'r> {
-    ending: HashMap<Key<'r>, Vec<Ending<'r>>>,
-    /// How many rules there were.
+    ending: HashMap<GroupKey<'r>, Vec<Ending<'r>>>,
+    /// The number of rules added.
     seen: usize,
-    /// The number after the last one that changes the payload for those behind it.
+    /// The number after the last rule that changes the payload.
     modified: usize,
     throttles: usize,
     compared: usize,
 }
 
-/// What a condition names: a value, maybe with a text that it is compared with; or nothing.
-type Key<'c> = Option<(Subject<'c>, Option<&'c [u8]>)>;
+/// A fact that a condition names, with the text it is compared with, if any; or nothing.
+type GroupKey<'c> = Option<(FactId<'c>, Option<&'c [u8]>)>;
 
-/// A rule that, when its condition holds, lets no other match.
+/// A rule that ends the evaluation if its condition holds.
 struct Ending<'r> {
     rule: &'r Rule,
-    /// Its place among all.
+    /// Its number among all rules.
     number: usize,
     reads_payload: bool,
 }
@@ -45,7 +46,7 @@ impl<'r> Earlier<'r> {
         let mut known = HashSet::new();
         keys.retain(|key| known.insert(*key));
         for ending in keys.iter().filter_map(|key| self.ending.get(key)).flatten() {
-            // What `rule` sees may not be what the other saw.
+            // `rule` may see another payload than the earlier rule did.
             if ending.reads_payload && ending.number < self.modified {
                 continue;
             }
@@ -61,7 +62,7 @@ impl<'r> Earlier<'r> {
         None
     }
 
-    /// Whether there were too many to compare; told once.
+    /// Whether there were too many pairs to compare; true only once.
     pub(super) fn has_given_up(&mut self) -> bool {
         let now = self.compared == COMPARED_MAX;
         self.compared += usize::from(now);
@@ -85,7 +86,7 @@ impl<'r> Earlier<'r> {
         }
     }
 
-    /// Whether nothing comes after a match of the rule, not even when it cannot do what it says.
+    /// Whether a match of the rule ends the evaluation, even if the rule cannot be applied.
     fn ends(&self, rule: &Rule) -> bool {
         let could_fail = match rule.action {
             RuleAction::Deny(_) | RuleAction::Suppress(_) => return true,
@@ -96,34 +97,34 @@ impl<'r> Earlier<'r> {
         rule.after_match == AfterMatch::Stop && (rule.on_error != OnError::Skip || !could_fail)
     }
 
-    /// One thing that every condition names that implies this one: that which the fewest others have.
-    fn key(&self, condition: &'r Condition) -> Key<'r> {
+    /// A fact that every condition implying this one must name: the one with the fewest rules so far.
+    fn key(&self, condition: &'r Condition) -> GroupKey<'r> {
         if conflict(&[Goal::does_not_hold(condition)]).is_some() {
             return None;
         }
         let mut keys = Vec::new();
         needed(condition, &mut keys);
-        let filed = |key: &Key<'_>| self.ending.get(key).map_or(0, Vec::len);
+        let filed = |key: &GroupKey<'_>| self.ending.get(key).map_or(0, Vec::len);
         keys.into_iter().min_by_key(filed).flatten()
     }
 }
 
-fn needed<'c>(condition: &'c Condition, keys: &mut Vec<Key<'c>>) {
+fn needed<'c>(condition: &'c Condition, keys: &mut Vec<GroupKey<'c>>) {
     match condition {
         Condition::All(parts) => parts.iter().for_each(|part| needed(part, keys)),
         Condition::Test(test) => {
-            let claim = Claim { test, holds: true };
-            let only = match claim.values().as_deref() {
-                Some([Seen::Text(text)]) => Some(*text),
+            let assertion = Assertion { test, holds: true };
+            let only = match assertion.values().as_deref() {
+                Some([FactValue::Text(text)]) => Some(*text),
                 _ => None,
             };
-            keys.push(Some((claim.subject(), only)));
+            keys.push(Some((assertion.fact(), only)));
         }
         _ => {}
     }
 }
 
-fn named<'c>(condition: &'c Condition, keys: &mut Vec<Key<'c>>) {
+fn named<'c>(condition: &'c Condition, keys: &mut Vec<GroupKey<'c>>) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => {
             parts.iter().for_each(|part| named(part, keys));
@@ -134,12 +135,12 @@ fn named<'c>(condition: &'c Condition, keys: &mut Vec<Key<'c>>) {
     }
 }
 
-fn named_by<'c>(test: &'c Test, keys: &mut Vec<Key<'c>>) {
-    for claim in [true, false].map(|holds| Claim { test, holds }) {
-        keys.push(Some((claim.subject(), None)));
-        for value in claim.values().unwrap_or_default() {
-            if let Seen::Text(text) = value {
-                keys.push(Some((claim.subject(), Some(text))));
+fn named_by<'c>(test: &'c Test, keys: &mut Vec<GroupKey<'c>>) {
+    for assertion in [true, false].map(|holds| Assertion { test, holds }) {
+        keys.push(Some((assertion.fact(), None)));
+        for value in assertion.values().unwrap_or_default() {
+            if let FactValue::Text(text) = value {
+                keys.push(Some((assertion.fact(), Some(text))));
             }
         }
     }
@@ -149,7 +150,7 @@ fn reads_payload(condition: &Condition) -> bool {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().any(reads_payload),
         Condition::Not(inner) => reads_payload(inner),
-        Condition::Test(test) => matches!(test.path.source, Source::Payload(_)),
+        Condition::Test(test) => matches!(test.path.target, PathTarget::Payload(_)),
         _ => false,
     }
 }

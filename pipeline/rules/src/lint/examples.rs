@@ -1,17 +1,17 @@
-//! Labels and payload fields that a rule reads and that no example has: most likely a slip. Examples are the actions that
-//! rule tests dispatch; what a rule sets is there, too. Where there are no examples, nothing is said.
+//! Labels and payload fields that a rule reads but no example has: probably a typing mistake. The examples are the
+//! actions that rule tests dispatch, and the fields that rules set. Without examples there are no warnings.
 
 use hashbrown::HashSet;
 
-use super::written::each_mapping;
-use super::{Warnings, Written, entries, get, items, text};
-use crate::path::{Known, Path, Segment, Source};
-use crate::problems::{Place, nearest};
+use super::rule_text::each_mapping;
+use super::{RuleText, Warnings, entries, get, items, text};
+use crate::path::{FactPath, PathTable, PathTarget, Segment};
+use crate::problems::{LineColumn, nearest};
 use crate::rule::Rule;
-use crate::settings::Settings;
+use crate::settings::CompileSettings;
 use crate::yaml::{Data, Node};
 
-/// What is known of actions.
+/// The fields that actions have.
 pub(super) struct Pool<'n> {
     payloads: Vec<&'n Node>,
     labels: HashSet<&'n str>,
@@ -29,15 +29,15 @@ impl<'n> Pool<'n> {
             labels: HashSet::new(),
             dispatched: 0,
         };
-        examples.for_each(|example| pool.gather(example));
+        examples.for_each(|example| pool.collect(example));
         let changes = rules.filter_map(|rule| get(get(rule, "action")?, "changes"));
         pool.payloads.extend(changes);
         pool
     }
 
-    /// The actions of a file of rule tests, wherever they stand in it.
-    fn gather(&mut self, node: &'n Node) {
-        items(node).iter().for_each(|item| self.gather(item));
+    /// Collects the actions of a file of rule tests, wherever they are in it.
+    fn collect(&mut self, node: &'n Node) {
+        items(node).iter().for_each(|item| self.collect(item));
         for (key, value) in entries(node) {
             match key {
                 "dispatch" => {
@@ -45,7 +45,7 @@ impl<'n> Pool<'n> {
                     self.action(value);
                 }
                 "defaults" => self.action(value),
-                _ => self.gather(value),
+                _ => self.collect(value),
             }
         }
     }
@@ -59,11 +59,11 @@ impl<'n> Pool<'n> {
         }
     }
 
-    /// The names that stand where none of the path's does. None when the path leads somewhere.
+    /// The names that exist where the path leads to nothing. None if the path leads somewhere.
     fn instead_of(&self, segments: &[Segment]) -> Option<Vec<&'n str>> {
         let mut level = self.payloads.clone();
         for segment in segments {
-            // What a template brings in is not known.
+            // The value of a template is unknown.
             if level
                 .iter()
                 .any(|node| text(node).is_some_and(|text| text.contains("{{")))
@@ -81,7 +81,7 @@ impl<'n> Pool<'n> {
     }
 }
 
-/// What is behind a step, in any place of a list.
+/// The values after a step; any item of a list.
 fn step<'n>(node: &'n Node, segment: &Segment) -> Vec<&'n Node> {
     match &node.data {
         Data::List(items) if segment.index.is_some() => items.iter().collect(),
@@ -90,23 +90,23 @@ fn step<'n>(node: &'n Node, segment: &Segment) -> Vec<&'n Node> {
 }
 
 pub(super) fn warn(
-    rules: &[(&Rule, Written<'_>)],
+    rules: &[(&Rule, RuleText<'_>)],
     pool: &Pool<'_>,
-    settings: &Settings,
+    settings: &CompileSettings,
     warnings: &mut Warnings,
 ) {
     if pool.dispatched == 0 {
         return;
     }
-    let mut known = Known::new(&settings.environment);
-    let mut told = HashSet::new();
-    for (_, (file, rule)) in rules {
-        for (place, written) in paths(rule) {
-            let Ok(path) = known.short_path(written, 0) else {
+    let mut table = PathTable::new(&settings.environment);
+    let mut reported = HashSet::new();
+    for (_, RuleText { file, node }) in rules {
+        for (place, written) in paths(node) {
+            let Ok(path) = table.short_path(written, 0) else {
                 continue;
             };
             if let Some(message) = missing(&path, pool)
-                && told.insert(path.to_string())
+                && reported.insert(path.to_string())
             {
                 warnings.at(file, place, message);
             }
@@ -114,13 +114,13 @@ pub(super) fn warn(
     }
 }
 
-/// What is said of a path that leads nowhere.
-fn missing(path: &Path, pool: &Pool<'_>) -> Option<String> {
-    let (sought, names): (_, Vec<&str>) = match &path.source {
-        Source::Label(label) if !pool.labels.contains(label.key.as_str()) => {
+/// The warning for a path that no example has.
+fn missing(path: &FactPath, pool: &Pool<'_>) -> Option<String> {
+    let (sought, names): (_, Vec<&str>) = match &path.target {
+        PathTarget::Label(label) if !pool.labels.contains(label.key.as_str()) => {
             (label.key.as_str(), pool.labels.iter().copied().collect())
         }
-        Source::Payload(inner) => {
+        PathTarget::Payload(inner) => {
             let names = pool.instead_of(&inner.segments)?;
             (inner.segments.last()?.key.as_ref(), names)
         }
@@ -133,8 +133,8 @@ fn missing(path: &Path, pool: &Pool<'_>) -> Option<String> {
     Some(format!("no action in the rule tests has `{path}`{meant}"))
 }
 
-/// The paths that a rule reads, as they are written and where.
-fn paths(rule: &Node) -> Vec<(Place, &str)> {
+/// The paths that a rule reads, with their places.
+fn paths(rule: &Node) -> Vec<(LineColumn, &str)> {
     let mut paths = Vec::new();
     if let Some(condition) = get(rule, "condition") {
         each_mapping(condition, &mut |mapping| {
@@ -158,13 +158,13 @@ fn paths(rule: &Node) -> Vec<(Place, &str)> {
     paths
 }
 
-fn argument(node: &Node) -> Option<(Place, &str)> {
+fn argument(node: &Node) -> Option<(LineColumn, &str)> {
     let is_path = |text: &&str| text.starts_with("action.");
     Some((node.place, text(node).filter(is_path)?))
 }
 
-/// The paths between braces in all strings of a value.
-fn templates<'n>(node: &'n Node, paths: &mut Vec<(Place, &'n str)>) {
+/// The paths in the templates of a value.
+fn templates<'n>(node: &'n Node, paths: &mut Vec<(LineColumn, &'n str)>) {
     items(node).iter().for_each(|item| templates(item, paths));
     entries(node).for_each(|(_, value)| templates(value, paths));
     let parts = text(node).unwrap_or_default().split("{{").skip(1);

@@ -1,6 +1,6 @@
-//! Regular expressions that ask for no more than an operator of their own does.
+//! Regular expressions that an operator could replace.
 
-/// The operator that says the same of a text, as it could stand in a file. None when the pattern asks for more.
+/// The equivalent operator, as in a rule file. None if there is none.
 pub(super) fn simpler(pattern: &str) -> Option<String> {
     let from_start = pattern.strip_prefix('^');
     let rest = from_start.unwrap_or_else(|| pattern.strip_prefix(".*").unwrap_or(pattern));
@@ -17,8 +17,8 @@ pub(super) fn simpler(pattern: &str) -> Option<String> {
     Some(format!("{operator}: {text:?}"))
 }
 
-/// What the rest of a pattern stands for when it has no signs of its own but escaped ones, and whether it ends with
-/// the text. `.*` at the end asks for nothing.
+/// The plain text that the rest of a pattern matches, and whether it is anchored at the end. None if it has
+/// metacharacters other than escaped ones and `.*` at the end.
 fn plain(rest: &str) -> Option<(String, bool)> {
     let mut text = String::new();
     let mut signs = rest.chars();

@@ -1,25 +1,25 @@
-//! Whether conditions could hold together. Answers that they could not only when it is certain: what the state answers and
-//! what CEL computes may always be either way, and a search that takes too long is given up.
+//! Searches for a contradiction between conditions. It finds one only if it is certain: answers of the state and
+//! results of CEL may be anything, and a search that takes too long is abandoned.
 
-use super::claims::{Claim, Subject, contradict};
+use super::assertions::{Assertion, FactId, contradict};
 use crate::condition::{Condition, Test};
 
-/// How much is looked at before a search is given up.
+/// After how many steps a search is abandoned.
 const STEPS_MAX: usize = 20_000;
-/// How many branches are followed into one another.
+/// How deep branches are followed.
 const BRANCHES_MAX: usize = 64;
 
-/// What is to become of a condition.
+/// A required result of a condition.
 #[derive(Clone, Copy)]
 pub(super) struct Goal<'c> {
     condition: &'c Condition,
     holds: bool,
-    /// Whether it is to be evaluated without a fault.
+    /// Whether it must be evaluated without a fault.
     faultless: bool,
 }
 
 impl<'c> Goal<'c> {
-    /// It holds.
+    /// The condition holds.
     pub(super) fn holds(condition: &'c Condition) -> Self {
         Self {
             condition,
@@ -28,7 +28,7 @@ impl<'c> Goal<'c> {
         }
     }
 
-    /// It does not hold, or cannot be evaluated.
+    /// The condition does not hold, or cannot be evaluated.
     pub(super) fn does_not_hold(condition: &'c Condition) -> Self {
         Self {
             condition,
@@ -42,32 +42,32 @@ impl<'c> Goal<'c> {
     }
 }
 
-/// Why goals cannot be reached together.
+/// Why goals contradict each other.
 pub(super) enum Conflict<'c> {
-    /// These claims of one value contradict each other.
-    Claims(Vec<Claim<'c>>),
-    /// There are several ways, and each leads to a conflict; the first one's stands here.
-    EachWay(Box<Conflict<'c>>),
-    /// There is no way to hold at all.
-    NoWay,
+    /// These assertions about one value contradict each other.
+    Assertions(Vec<Assertion<'c>>),
+    /// Every alternative leads to a conflict; this is the first one's.
+    EveryAlternative(Box<Conflict<'c>>),
+    /// There is no alternative at all.
+    NoAlternative,
 }
 
-/// None when the goals could be reached, as far as can be seen.
+/// None if the goals could be reached, as far as the search can tell.
 pub(super) fn conflict<'c>(goals: &[Goal<'c>]) -> Option<Conflict<'c>> {
     let mut search = Search {
-        claims: Vec::new(),
+        assertions: Vec::new(),
         steps: 0,
     };
     search.reach(goals, &[], 0)
 }
 
 struct Search<'c> {
-    claims: Vec<Claim<'c>>,
+    assertions: Vec<Assertion<'c>>,
     steps: usize,
 }
 
 impl<'c> Search<'c> {
-    /// `choices` are goals of which one part has to be reached.
+    /// `choices` are goals of which one part must be reached.
     fn reach(
         &mut self,
         goals: &[Goal<'c>],
@@ -94,12 +94,12 @@ impl<'c> Search<'c> {
                     choices.push(goal);
                     None
                 }
-                (Condition::Test(test), holds) => self.claim(test, holds),
-                (Condition::Strict(test), holds) if goal.faultless => self.claim(&test.0, holds),
+                (Condition::Test(test), holds) => self.assert(test, holds),
+                (Condition::Strict(test), holds) if goal.faultless => self.assert(&test.0, holds),
                 _ => None,
             };
-            if let Some(claims) = conflict {
-                return Some(Conflict::Claims(claims));
+            if let Some(assertions) = conflict {
+                return Some(Conflict::Assertions(assertions));
             }
             if self.steps > STEPS_MAX {
                 return None;
@@ -114,39 +114,39 @@ impl<'c> Search<'c> {
             return None;
         };
         if parts.is_empty() {
-            return Some(Conflict::NoWay);
+            return Some(Conflict::NoAlternative);
         }
         if depth == BRANCHES_MAX {
             return None;
         }
-        let known = self.claims.len();
+        let known = self.assertions.len();
         let mut first = None;
         for part in parts {
             let found = self.reach(&[choice.of(part)], others, depth + 1);
-            self.claims.truncate(known);
+            self.assertions.truncate(known);
             first.get_or_insert(found?);
         }
-        first.map(|first| Conflict::EachWay(Box::new(first)))
+        first.map(|first| Conflict::EveryAlternative(Box::new(first)))
     }
 
-    /// The claims of the same value, if they contradict this one.
-    fn claim(&mut self, test: &'c Test, holds: bool) -> Option<Vec<Claim<'c>>> {
-        let claim = Claim { test, holds };
-        let subject: Subject<'_> = claim.subject();
-        self.claims.push(claim);
-        self.steps += self.claims.len();
+    /// The assertions about the same value, if they contradict this one.
+    fn assert(&mut self, test: &'c Test, holds: bool) -> Option<Vec<Assertion<'c>>> {
+        let assertion = Assertion { test, holds };
+        let fact: FactId<'_> = assertion.fact();
+        self.assertions.push(assertion);
+        self.steps += self.assertions.len();
         let beside: Vec<_> = self
-            .claims
+            .assertions
             .iter()
-            .filter(|c| c.subject() == subject)
+            .filter(|other| other.fact() == fact)
             .copied()
             .collect();
         let values: usize = beside
             .iter()
-            .filter_map(Claim::values)
+            .filter_map(Assertion::values)
             .map(|v| v.len())
             .sum();
         self.steps += values;
-        contradict(subject, &beside).then_some(beside)
+        contradict(fact, &beside).then_some(beside)
     }
 }

@@ -1,4 +1,5 @@
-//! From the tree of a file to what a rule does: every parameter known, of its type and within its bounds.
+//! From the tree of a file to the action of a rule, in which every parameter is known, has its type and is within its
+//! bounds.
 
 use std::time::Duration;
 
@@ -7,39 +8,39 @@ use compact_str::CompactString;
 use super::{RuleAction, Targets};
 use crate::cel::CelReader;
 use crate::fields::{Fields, expected};
-use crate::key::Key;
+use crate::key::KeySpec;
+use crate::load::LoadTables;
 use crate::modify::PatchReader;
-use crate::path::Known;
-use crate::problems::{Problems, unknown};
+use crate::problems::{FileProblems, unknown};
 use crate::settings::KnownProviders;
 use crate::yaml::{Data, Node};
 
-/// The longest window or memory of a key: ten years.
+/// The longest window, and the longest time a dedup key is remembered: ten years.
 pub(crate) const SECONDS_MAX: i64 = 10 * 366 * 24 * 60 * 60;
 pub(crate) const DEDUP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const KEY_PATHS_MAX: usize = 32;
 pub(crate) const TARGETS_MAX: usize = 1000;
 pub(crate) const WEIGHT_MAX: i64 = 1_000_000;
-/// The keys of one of several targets.
+/// The keys of a weighted target.
 pub(crate) const TARGET_KEYS: [&str; 2] = ["provider", "weight"];
-/// The words of `on_exceeded`, and whether another provider takes over.
+/// The values of `on_exceeded`, and whether another provider takes over.
 pub(crate) const ON_EXCEEDED: [(&str, bool); 2] = [("reject", false), ("reroute", true)];
 
-pub(crate) const ACTION_TYPES: [(&str, Kind); 10] = [
-    ("allow", Kind::Allow),
-    ("deny", Kind::Deny),
-    ("suppress", Kind::Suppress),
-    ("deduplicate", Kind::Deduplicate),
-    ("dedup", Kind::Deduplicate),
-    ("throttle", Kind::Throttle),
-    ("reroute", Kind::Reroute),
-    ("modify", Kind::Modify),
-    ("group", Kind::NotYet),
-    ("state_machine", Kind::NotYet),
+pub(crate) const ACTION_TYPES: [(&str, ActionKind); 10] = [
+    ("allow", ActionKind::Allow),
+    ("deny", ActionKind::Deny),
+    ("suppress", ActionKind::Suppress),
+    ("deduplicate", ActionKind::Deduplicate),
+    ("dedup", ActionKind::Deduplicate),
+    ("throttle", ActionKind::Throttle),
+    ("reroute", ActionKind::Reroute),
+    ("modify", ActionKind::Modify),
+    ("group", ActionKind::NotYet),
+    ("state_machine", ActionKind::NotYet),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ActionKind {
     Allow,
     Deny,
     Suppress,
@@ -50,8 +51,8 @@ pub(crate) enum Kind {
     NotYet,
 }
 
-impl Kind {
-    /// The parameters beside `type`.
+impl ActionKind {
+    /// The parameters, `type` included.
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Allow | Self::NotYet => &["type"],
@@ -73,19 +74,19 @@ impl Kind {
 
 /// Reads the action of one rule.
 pub(super) struct ActionReader<'r> {
-    pub(super) known: &'r mut Known,
+    pub(super) tables: &'r mut LoadTables,
     pub(super) providers: &'r KnownProviders,
     pub(super) zone: u32,
-    pub(super) problems: &'r mut Problems,
+    pub(super) problems: &'r mut FileProblems,
 }
 
 impl ActionReader<'_> {
-    /// None when anything was wrong; what it was is among the problems.
+    /// None if anything is wrong; the problems say what.
     pub(super) fn read(&mut self, node: &Node) -> Option<RuleAction> {
         let fields = Fields::of(node, "a mapping with the key `type`", self.problems)?;
         let type_node = fields.required("type", self.problems)?;
         let kind = type_node.word("action type", &ACTION_TYPES, self.problems)?;
-        if kind == Kind::NotYet {
+        if kind == ActionKind::NotYet {
             let message = format!(
                 "the action type {} is not supported yet",
                 type_node.describe()
@@ -96,13 +97,13 @@ impl ActionReader<'_> {
         }
         fields.only("parameter", kind.parameters(), self.problems);
         match kind {
-            Kind::Allow | Kind::NotYet => Some(RuleAction::Allow),
-            Kind::Deny => Some(RuleAction::Deny(self.reason(&fields))),
-            Kind::Suppress => Some(RuleAction::Suppress(self.reason(&fields))),
-            Kind::Deduplicate => self.deduplicate(&fields),
-            Kind::Throttle => self.throttle(&fields),
-            Kind::Reroute => self.reroute(&fields).map(RuleAction::Reroute),
-            Kind::Modify => self.modify(&fields),
+            ActionKind::Allow | ActionKind::NotYet => Some(RuleAction::Allow),
+            ActionKind::Deny => Some(RuleAction::Deny(self.reason(&fields))),
+            ActionKind::Suppress => Some(RuleAction::Suppress(self.reason(&fields))),
+            ActionKind::Deduplicate => self.deduplicate(&fields),
+            ActionKind::Throttle => self.throttle(&fields),
+            ActionKind::Reroute => self.reroute(&fields).map(RuleAction::Reroute),
+            ActionKind::Modify => self.modify(&fields),
         }
     }
 
@@ -140,7 +141,7 @@ impl ActionReader<'_> {
         })
     }
 
-    /// The target of `reroute`; an inner none is `reject`.
+    /// The target of `on_exceeded: reroute`; an inner `None` is `reject`.
     fn on_exceeded(&mut self, fields: &Fields<'_>) -> Option<Option<CompactString>> {
         let reroutes = match fields.get("on_exceeded") {
             None => false,
@@ -167,7 +168,7 @@ impl ActionReader<'_> {
             (Some(one), None) => self.provider(one).map(Targets::One),
             (None, Some(many)) => self.targets(many),
             (Some(_), Some(many)) => {
-                let message = "`targets` stands beside `target_provider`; expected one of the two";
+                let message = "`targets` cannot be combined with `target_provider`";
                 self.problems.at(many.place, message);
                 None
             }
@@ -221,7 +222,7 @@ impl ActionReader<'_> {
             return expected(node, "the changes (a mapping)", self.problems);
         }
         let mut reader = PatchReader {
-            known: self.known,
+            paths: &mut self.tables.paths,
             zone: self.zone,
             problems: self.problems,
         };
@@ -233,9 +234,9 @@ impl ActionReader<'_> {
         u64::try_from(seconds).ok().map(Duration::from_secs)
     }
 
-    fn key(&mut self, fields: &Fields<'_>) -> Option<Key> {
+    fn key(&mut self, fields: &Fields<'_>) -> Option<KeySpec> {
         let Some(node) = fields.get("key") else {
-            return Some(Key::Default);
+            return Some(KeySpec::Default);
         };
         if let Data::Text(text) = &node.data {
             return self.cel_key(node, text);
@@ -249,24 +250,24 @@ impl ActionReader<'_> {
         let mut paths = Vec::new();
         for item in items {
             let text = item.text("a path, such as `payload.order_id`", self.problems);
-            match text.map(|text| self.known.short_path(text, self.zone)) {
+            match text.map(|text| self.tables.paths.short_path(text, self.zone)) {
                 Some(Ok(path)) => paths.push(path),
                 Some(Err(message)) => self.problems.at(item.place, message),
                 None => {}
             }
         }
-        (paths.len() == items.len()).then(|| Key::Paths(paths.into()))
+        (paths.len() == items.len()).then(|| KeySpec::Paths(paths.into()))
     }
 
-    fn cel_key(&mut self, node: &Node, text: &str) -> Option<Key> {
+    fn cel_key(&mut self, node: &Node, text: &str) -> Option<KeySpec> {
         let mut reader = CelReader {
-            known: self.known,
+            tables: self.tables,
             zone: self.zone,
         };
         match reader.program(text) {
-            Ok(program) => Some(Key::Cel(Box::new(program))),
-            Err(wrong) => {
-                wrong.report(node, self.problems);
+            Ok(program) => Some(KeySpec::Cel(Box::new(program))),
+            Err(problem) => {
+                problem.report(node, self.problems);
                 None
             }
         }

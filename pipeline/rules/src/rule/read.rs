@@ -9,8 +9,8 @@ use super::action::ActionReader;
 use super::{AfterMatch, NAME_BYTES_MAX, OnError, Rule};
 use crate::condition::ConditionReader;
 use crate::fields::Fields;
-use crate::path::Known;
-use crate::problems::{Place, Problems, quoted};
+use crate::load::LoadTables;
+use crate::problems::{FileProblems, LineColumn, quoted};
 use crate::settings::KnownProviders;
 use crate::yaml::{Node, read};
 
@@ -34,27 +34,31 @@ pub(crate) const ON_ERROR: [(&str, OnError); 3] = [
     ("fail", OnError::Fail),
 ];
 
-/// Reads the rules of all files of a set, one file after the other.
+/// Reads the rules of a set, file by file.
 pub(crate) struct RuleReader<'s> {
-    pub(crate) known: Known,
+    pub(crate) tables: LoadTables,
     pub(crate) providers: &'s KnownProviders,
     pub(crate) default_zone: TimeZone,
-    /// Where each name stands.
-    names: BTreeMap<CompactString, (String, Place)>,
+    /// The file and place of each name.
+    names: BTreeMap<CompactString, (String, LineColumn)>,
 }
 
 impl<'s> RuleReader<'s> {
-    pub(crate) fn new(known: Known, providers: &'s KnownProviders, default_zone: TimeZone) -> Self {
+    pub(crate) fn new(
+        tables: LoadTables,
+        providers: &'s KnownProviders,
+        default_zone: TimeZone,
+    ) -> Self {
         Self {
-            known,
+            tables,
             providers,
             default_zone,
             names: BTreeMap::new(),
         }
     }
 
-    /// The rules of a file that are right; what is wrong with the others is among the problems.
-    pub(crate) fn file(&mut self, text: &str, problems: &mut Problems) -> Vec<Rule> {
+    /// The valid rules of a file; the problems list what is wrong with the others.
+    pub(crate) fn file(&mut self, text: &str, problems: &mut FileProblems) -> Vec<Rule> {
         let rules = read(text, "the key `rules`", problems).and_then(|root| {
             let what = "a mapping with the key `rules`";
             let fields = Fields::of(&root, what, problems)?;
@@ -71,32 +75,31 @@ impl<'s> RuleReader<'s> {
         rules.unwrap_or_default()
     }
 
-    fn rule(&mut self, node: &Node, problems: &mut Problems) -> Option<Rule> {
+    fn rule(&mut self, node: &Node, problems: &mut FileProblems) -> Option<Rule> {
         let fields = Fields::of(node, "a rule (a mapping)", problems)?;
         fields.only("key", &KEYS, problems);
         let name = self.name(&fields, problems);
         let zone = self.zone(&fields, problems);
         let condition = fields.required("condition", problems).and_then(|node| {
-            let known = &mut self.known;
+            let tables = &mut self.tables;
             ConditionReader {
-                known,
+                tables,
                 zone,
                 problems,
             }
             .read(node)
         });
         let action = fields.required("action", problems).and_then(|node| {
-            let (known, providers) = (&mut self.known, self.providers);
             ActionReader {
-                known,
-                providers,
+                tables: &mut self.tables,
+                providers: self.providers,
                 zone,
                 problems,
             }
             .read(node)
         });
-        let reads = self.known.reads.named();
-        let flag = |name, default, problems: &mut Problems| {
+        let reads = self.tables.reads.take_of_rule();
+        let flag = |name, default, problems: &mut FileProblems| {
             fields
                 .get(name)
                 .map_or(Some(default), |node| node.flag(problems))
@@ -127,7 +130,7 @@ impl<'s> RuleReader<'s> {
         })
     }
 
-    fn name(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> Option<CompactString> {
+    fn name(&mut self, fields: &Fields<'_>, problems: &mut FileProblems) -> Option<CompactString> {
         let node = fields.required("name", problems)?;
         let name = node.text("a string", problems)?;
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
@@ -137,10 +140,11 @@ impl<'s> RuleReader<'s> {
             return None;
         }
         if let Some((file, place)) = self.names.get(name) {
-            let (name, line) = (quoted(name), place.line);
+            let name = quoted(name);
+            let line = place.line;
             problems.at(
                 node.place,
-                format!("the name {name} is taken by the rule in {file} line {line}"),
+                format!("the name {name} is taken by the rule at {file}:{line}"),
             );
             return None;
         }
@@ -150,8 +154,8 @@ impl<'s> RuleReader<'s> {
         Some(name)
     }
 
-    /// The number of the rule's zone; the default one's when the rule names none that is known.
-    fn zone(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> u32 {
+    /// The number of the rule's zone; of the default zone if the rule names none or an unknown one.
+    fn zone(&mut self, fields: &Fields<'_>, problems: &mut FileProblems) -> u32 {
         let named = fields.get("timezone").and_then(|node| {
             let name = node.text("an IANA time zone name, such as `Europe/Berlin`", problems)?;
             let zone = TimeZone::get(name).ok();
@@ -160,7 +164,8 @@ impl<'s> RuleReader<'s> {
             }
             zone
         });
-        self.known
+        self.tables
+            .paths
             .zone(named.as_ref().unwrap_or(&self.default_zone))
     }
 }
@@ -175,13 +180,13 @@ fn unknown_zone(name: &str) -> String {
     }
 }
 
-fn on_error(fields: &Fields<'_>, problems: &mut Problems) -> OnError {
+fn on_error(fields: &Fields<'_>, problems: &mut FileProblems) -> OnError {
     let node = fields.get("on_error");
     node.and_then(|node| node.word("value of `on_error`", &ON_ERROR, problems))
         .unwrap_or(OnError::Skip)
 }
 
-fn metadata(fields: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
+fn metadata(fields: &Fields<'_>, problems: &mut FileProblems) -> BTreeMap<String, String> {
     let Some(map) = fields
         .get("metadata")
         .and_then(|node| Fields::of(node, "a mapping of strings", problems))

@@ -1,10 +1,10 @@
-//! The part of the schema that says what a rule does.
+//! The part of the schema for the action of a rule.
 
 use serde_json::{Map, Value, json};
 
 use super::{names, properties, refer, refer_as};
 use crate::rule::action::{
-    ACTION_TYPES, DEDUP_TTL, KEY_PATHS_MAX, Kind, ON_EXCEEDED, SECONDS_MAX, TARGET_KEYS,
+    ACTION_TYPES, ActionKind, DEDUP_TTL, KEY_PATHS_MAX, ON_EXCEEDED, SECONDS_MAX, TARGET_KEYS,
     TARGETS_MAX, WEIGHT_MAX,
 };
 
@@ -14,21 +14,21 @@ pub(super) fn define(definitions: &mut Map<String, Value>) {
     definitions.insert("provider".into(), provider());
 }
 
-/// The types that there are, without those that are only reserved.
-fn types() -> impl Iterator<Item = (&'static str, Kind)> {
-    let there = |(_, kind): &(_, Kind)| *kind != Kind::NotYet;
-    ACTION_TYPES.into_iter().filter(there)
+/// The supported types, without the reserved ones.
+fn types() -> impl Iterator<Item = (&'static str, ActionKind)> {
+    let supported = |(_, kind): &(_, ActionKind)| *kind != ActionKind::NotYet;
+    ACTION_TYPES.into_iter().filter(supported)
 }
 
 fn action() -> Value {
     let names: Vec<_> = types().map(|(name, _)| name).collect();
-    let told: Vec<_> = types()
+    let effects: Vec<_> = types()
         .map(|(name, _)| format!("`{name}`: {}.", effect(name)))
         .collect();
     json!({
         "title": "Action",
         "type": "object",
-        "properties": {"type": {"description": told.join("\n\n"), "enum": names}},
+        "properties": {"type": {"description": effects.join("\n\n"), "enum": names}},
         "required": ["type"],
         "allOf": types().map(|(name, kind)| parameters(name, kind)).collect::<Vec<_>>(),
     })
@@ -47,13 +47,13 @@ fn effect(name: &str) -> &'static str {
     }
 }
 
-/// What stands beside the type when it is this one, and nothing else.
-fn parameters(name: &str, kind: Kind) -> Value {
+/// The parameters that this type takes.
+fn parameters(name: &str, kind: ActionKind) -> Value {
     let parameter = |key: &str| match (kind, key) {
         (_, "type") => json!(true),
-        (Kind::Throttle, "target_provider") => refer_as(
+        (ActionKind::Throttle, "target_provider") => refer_as(
             "provider",
-            "Who delivers what is over the limit, with `on_exceeded: reroute`.",
+            "The provider for actions over the limit, with `on_exceeded: reroute`.",
         ),
         _ => described(kind, key),
     };
@@ -62,64 +62,64 @@ fn parameters(name: &str, kind: Kind) -> Value {
         "additionalProperties": false,
     });
     match kind {
-        Kind::Throttle => {
+        ActionKind::Throttle => {
             then["required"] = json!(["max_count", "window_seconds"]);
             then["if"] = json!({"properties": {"on_exceeded": {"const": "reroute"}}, "required": ["on_exceeded"]});
             then["then"] = json!({"required": ["target_provider"]});
             then["else"] = json!({"properties": {"target_provider": false}});
         }
-        Kind::Reroute => {
+        ActionKind::Reroute => {
             then["oneOf"] = json!([{"required": ["target_provider"]}, {"required": ["targets"]}]);
         }
-        Kind::Modify => then["required"] = json!(["changes"]),
+        ActionKind::Modify => then["required"] = json!(["changes"]),
         _ => {}
     }
     json!({"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then})
 }
 
-fn described(kind: Kind, key: &str) -> Value {
+fn described(kind: ActionKind, key: &str) -> Value {
     match key {
         "reason" => json!({
-            "description": "Why, for whoever dispatched the action.",
+            "description": "The reason, for the producer of the action.",
             "type": "string",
         }),
         "ttl_seconds" => seconds(
-            "How long a key is remembered once something was delivered under it.",
+            "How long a key is remembered after a delivery.",
             Some(DEDUP_TTL.as_secs()),
         ),
-        "window_seconds" => seconds("The length of the window, which slides.", None),
+        "window_seconds" => seconds("The length of the sliding window.", None),
         "max_count" => json!({
-            "description": "How many actions of one key may be delivered in any window.",
+            "description": "How many actions with one key may be delivered in any window.",
             "type": "integer",
             "minimum": 1,
             "maximum": u32::MAX,
         }),
         "key" => key_of(match kind {
-            Kind::Throttle => {
-                "What is counted apart: paths whose values make the key, or CEL. Without it: the tenant."
+            ActionKind::Throttle => {
+                "Which actions share a limit: paths whose values form the key, or CEL. Default: the tenant."
             }
             _ => {
-                "What makes two actions the same: paths whose values make the key, or CEL. Without it: the action's `dedup_key`, else its `id`."
+                "What identifies duplicates: paths whose values form the key, or CEL. Default: the action's `dedup_key`, else its `id`."
             }
         }),
         "on_exceeded" => json!({
-            "description": "What happens to an action that is over the limit. `reject`: it is throttled. `reroute`: `target_provider` delivers it.",
+            "description": "What happens to an action over the limit. `reject`: it is throttled. `reroute`: `target_provider` delivers it.",
             "enum": names(&ON_EXCEEDED),
             "default": "reject",
         }),
         "target_provider" => refer_as(
             "provider",
-            "Who delivers in place of the action's own provider.",
+            "The provider that delivers instead of the action's own.",
         ),
         "targets" => json!({
-            "description": "Providers among which actions are divided by weight, always the same way for the same id.",
+            "description": "Providers among which actions are divided by weight; the same id always goes to the same provider.",
             "type": "array",
             "items": refer("target"),
             "minItems": 1,
             "maxItems": TARGETS_MAX,
         }),
         "changes" => json!({
-            "description": "An RFC 7396 merge patch of the payload: keys are set, `null` removes one. Strings may hold `{{ path }}`; a string that is nothing but one path takes over the value as it is.",
+            "description": "An RFC 7396 merge patch of the payload: keys are set, `null` removes one. Strings may contain `{{ path }}`; a string that consists of one path yields the value with its type.",
             "type": ["object", "array", "string", "number", "boolean"],
         }),
         _ => json!(true),
@@ -152,9 +152,9 @@ fn seconds(description: &str, default: Option<u64>) -> Value {
 
 fn target() -> Value {
     let key = |name: &str| match name {
-        "provider" => refer_as("provider", "Who delivers."),
+        "provider" => refer_as("provider", "The provider."),
         "weight" => json!({
-            "description": "Its share: this weight of the sum of all.",
+            "description": "Its share: this weight divided by the sum of all weights.",
             "type": "integer",
             "minimum": 1,
             "maximum": WEIGHT_MAX,

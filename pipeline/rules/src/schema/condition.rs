@@ -1,15 +1,16 @@
-//! The part of the schema that says what a condition is.
+//! The part of the schema for conditions.
 
 use serde_json::{Map, Value, json};
 
 use super::{names, properties, refer, refer_as};
 use crate::condition::{
-    FUNCTIONS, Function, KEY_BYTES_MAX, OPERATORS, PATTERN_BYTES_MAX, STRUCTURE, SUBJECTS,
-    WITHIN_SECONDS, WITHIN_SECONDS_MAX,
+    EventFunction, FUNCTIONS, KEY_BYTES_MAX, OPERATORS, STRUCTURE, SUBJECTS, WITHIN_SECONDS,
+    WITHIN_SECONDS_MAX,
 };
+use crate::pattern::PATTERN_BYTES_MAX;
 use crate::template::Template;
 
-/// The most arguments that a function could take.
+/// More arguments than any function takes.
 const ARGUMENTS_MAX: usize = 8;
 
 pub(super) fn define(definitions: &mut Map<String, Value>) {
@@ -35,7 +36,7 @@ fn cel() -> Value {
     })
 }
 
-/// A string or a mapping; the keywords for mappings say nothing of strings.
+/// A string or a mapping; the keywords for mappings do not apply to strings.
 fn condition() -> Value {
     let subjects = SUBJECTS.map(|(name, _)| name);
     let own = SUBJECTS.iter().flat_map(|(_, own)| own.iter().copied());
@@ -52,7 +53,7 @@ fn condition() -> Value {
     );
     json!({
         "title": "Condition",
-        "description": "A mapping with `all`, `any`, `not`, or with one of `field`, `state_seen`, `state_counter`, `call` and what is expected of it; or a string: CEL. What stands side by side must all hold.",
+        "description": "A mapping with `all`, `any`, `not`, or with one of `field`, `state_seen`, `state_counter`, `call` and its operators; or a string: CEL. All keys of a mapping must hold.",
         "type": ["object", "string"],
         "minLength": 1,
         "minProperties": 1,
@@ -62,7 +63,7 @@ fn condition() -> Value {
     })
 }
 
-/// What may stand beside a subject and what must.
+/// The keys that a subject allows and requires.
 fn subject(name: &str, own: &[&str]) -> Value {
     let mut then = json!({"properties": forbidden(Some((name, own)))});
     match name {
@@ -77,8 +78,8 @@ fn subject(name: &str, own: &[&str]) -> Value {
     json!({"if": {"required": [name]}, "then": then})
 }
 
-/// What a function takes, and whether its answer is compared with something.
-fn call(name: &str, function: Function) -> Value {
+/// The arguments of a function, and whether it takes operators.
+fn call(name: &str, function: EventFunction) -> Value {
     let over = |count| function.over((0..count).map(|_| Template::Plain("".into())).collect());
     let counts: Vec<_> = (0..=ARGUMENTS_MAX)
         .filter(|count| over(*count).is_ok())
@@ -97,7 +98,7 @@ fn call(name: &str, function: Function) -> Value {
     json!({"if": {"properties": {"call": {"const": name}}, "required": ["call"]}, "then": then})
 }
 
-/// The keys that do not go with a subject, or that go with none.
+/// The keys that cannot be combined with this subject, or that need a subject if there is none.
 fn forbidden(subject: Option<(&str, &[&str])>) -> Value {
     let beside = |key: &str| match subject {
         Some((name, own)) => key == name || own.contains(&key),
@@ -119,7 +120,7 @@ fn forbid_operators(then: &mut Value) {
     }
 }
 
-/// At least one of these keys is there.
+/// At least one of these keys is present.
 fn any_of<const N: usize>(keys: [&str; N]) -> Value {
     json!({"anyOf": required(keys)})
 }
@@ -139,26 +140,26 @@ fn key(name: &str) -> Value {
         "cel" => refer_as("cel", "This CEL expression must be true."),
         "field" => refer_as(
             "path",
-            "The value that the operators beside it are said of, such as `action.payload.amount`. A value that is absent, null or of another type makes each of them false but `ne`, `not_in` and `exists: false`.",
+            "The value that the operators next to it test, such as `action.payload.amount`. For a value that is absent, null or of another type, every operator is false except `ne`, `not_in` and `exists: false`.",
         ),
         "state_seen" => state_key(
-            "True when another action was noted under this key within `within_seconds`. May hold `{{ path }}` parts.",
+            "True if another action was counted under this key within `within_seconds`. May contain `{{ path }}` parts.",
         ),
         "state_counter" => state_key(
-            "How many other actions were noted under this key within `within_seconds`; the operators beside it are said of the number. May hold `{{ path }}` parts.",
+            "How many other actions were counted under this key within `within_seconds`; the operators next to it test the number. May contain `{{ path }}` parts.",
         ),
         "within_seconds" => json!({
-            "description": format!("How far back is looked, in seconds. `state_counter` takes {WITHIN_SECONDS} when nothing is said."),
+            "description": format!("How far to look back, in seconds. The default for `state_counter` is {WITHIN_SECONDS}."),
             "type": "integer",
             "minimum": 1,
             "maximum": WITHIN_SECONDS_MAX,
         }),
         "call" => json!({
-            "description": "A function that reads events; its arguments stand under `args`. `get_event_state` answers the name of a state, which operators are said of; the others are true or false.",
+            "description": "A function that reads events; `args` are its arguments. `get_event_state` returns the name of a state, which operators test; the others return true or false.",
             "enum": names(&FUNCTIONS),
         }),
         "args" => json!({
-            "description": "The arguments of the function under `call`. A string that begins with `action.`, `time.` or `env.` is a path; anything else stands for itself.",
+            "description": "The arguments of the function under `call`. A string that begins with `action.`, `time.` or `env.` is a path; anything else is a literal.",
             "type": "array",
             "items": {"type": ["string", "number", "boolean"]},
         }),
@@ -176,33 +177,36 @@ fn state_key(description: &str) -> Value {
     })
 }
 
-/// What stands behind an operator.
+/// The operand of an operator.
 fn operand(operator: &str) -> Value {
     let limit = |description| json!({"description": description, "type": ["number", "string"]});
     let text = |description| json!({"description": description, "type": "string"});
     let list = |description| json!({"description": description, "type": "array", "items": refer("scalar")});
     match operator {
-        "eq" => refer_as("scalar", "The value is this. `null`: it is null or absent."),
-        "ne" => refer_as("scalar", "The value is anything but this, or absent."),
+        "eq" => refer_as(
+            "scalar",
+            "The value equals this. `null`: it is null or absent.",
+        ),
+        "ne" => refer_as("scalar", "The value does not equal this, or is absent."),
         "gt" => limit("The value is greater: numbers as numbers, strings by code point."),
         "gte" => limit("The value is greater or equal: numbers as numbers, strings by code point."),
         "lt" => limit("The value is less: numbers as numbers, strings by code point."),
         "lte" => limit("The value is less or equal: numbers as numbers, strings by code point."),
         "contains" => json!({
-            "description": "The value is a string with this part, or a list with this member.",
+            "description": "The value is a string that contains this text, or a list that contains this item.",
             "type": ["string", "number", "boolean"],
         }),
-        "starts_with" => text("The value is a string that begins so."),
-        "ends_with" => text("The value is a string that ends so."),
+        "starts_with" => text("The value is a string that starts with this."),
+        "ends_with" => text("The value is a string that ends with this."),
         "matches" => pattern(
-            "The value is a string in which this regular expression finds something. Anchor it yourself: `^...$`.",
+            "The value is a string in which this regular expression finds a match. Anchor it yourself: `^...$`.",
         ),
         "regex" => pattern("The same as `matches`."),
         "in" => list("The value is one of these."),
         "in_list" => list("The same as `in`."),
         "not_in" => list("The value is none of these, or absent."),
         "exists" => json!({
-            "description": "`true`: the value is there and not null. `false`: it is not.",
+            "description": "`true`: the value exists and is not null. `false`: it does not, or is null.",
             "type": "boolean",
         }),
         _ => json!(true),

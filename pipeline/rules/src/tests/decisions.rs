@@ -1,4 +1,4 @@
-//! What each action of a rule does, and how matches add up.
+//! The effects of the actions of rules, and how matches add up.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use acteon_core::state::{StateKey, WhenFull};
 use acteon_core::{Action, Verdict};
 use serde_json::{Value, json};
 
-use super::{Gathered, action, decide, new_year, raw_action, set};
-use crate::{Decision, Effect, Plan};
+use super::{StateAnswers, action, decide, new_year, raw_action, set};
+use crate::{Decision, DeliveryPlan, Effect};
 
-fn plan(decision: &Decision) -> &Plan {
+fn plan(decision: &Decision) -> &DeliveryPlan {
     match &decision.effect {
         Effect::Deliver(plan) => plan,
         other => panic!("{other:?}"),
@@ -18,7 +18,7 @@ fn plan(decision: &Decision) -> &Plan {
 
 fn payload(decision: &Decision) -> Value {
     let payload = plan(decision).payload.as_ref();
-    payload.expect("it was changed").parse().unwrap()
+    payload.expect("a changed payload").parse().unwrap()
 }
 
 fn key(name: &str) -> StateKey {
@@ -94,7 +94,7 @@ fn different_values_never_make_the_same_key() {
             let decision = set.decide(
                 &action(json!({"a": a, "b": b})),
                 new_year(),
-                &Gathered::default(),
+                &StateAnswers::default(),
             );
             let key = plan(&decision).gates.reservation.claims[0].key.clone();
             assert!(key.as_str().len() < 300);
@@ -143,7 +143,7 @@ rules:
         let mut action = action(json!({}));
         action.id = format!("id-{i}").into();
         let target = |set: &crate::RuleSet| {
-            plan(&set.decide(&action, new_year(), &Gathered::default()))
+            plan(&set.decide(&action, new_year(), &StateAnswers::default()))
                 .provider
                 .clone()
         };

@@ -1,15 +1,15 @@
-//! What is said of broken files, word for word.
+//! The exact messages for broken files.
 
 use compact_str::CompactString;
 
 use super::{compile, file, listed};
-use crate::{KnownProviders, RuleFile, RuleSet, Settings};
+use crate::{CompileSettings, KnownProviders, RuleFile, RuleSet};
 
 fn problems(files: &[RuleFile]) -> String {
-    let settings = Settings {
+    let settings = CompileSettings {
         environment: vec![("REGION".into(), "eu".into())],
         providers: KnownProviders::Only(["mail", "slack"].map(CompactString::from).into()),
-        ..Settings::default()
+        ..CompileSettings::default()
     };
     listed(&RuleSet::compile(files, &settings).expect_err("the files are broken"))
 }
@@ -155,7 +155,7 @@ fn a_file_that_is_no_rule_file_is_told_so() {
     insta::assert_snapshot!(problems(&files));
 }
 
-/// What other systems call things, and where in the file CEL is wrong.
+/// Words of other systems, and places of errors in CEL.
 const OTHER_WORDS: &str = r#"
 rules:
   - name: a

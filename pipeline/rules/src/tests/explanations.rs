@@ -1,10 +1,10 @@
-//! What the playground tells.
+//! The explanations of the playground.
 
 use acteon_core::Redactor;
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult};
 use serde_json::json;
 
-use super::{Gathered, action, case, set};
+use super::{StateAnswers, action, case, set};
 
 const RULES: &str = r#"
 rules:
@@ -48,7 +48,7 @@ fn explain(options: &EvaluateOptions) -> Evaluation {
         ticks.set(ticks.get() + 1);
         ticks.get()
     };
-    let gathered = Gathered::default();
+    let gathered = StateAnswers::default();
     let mut case = case(&action, &gathered);
     case.now = options.evaluate_at.unwrap_or(case.now);
     set(RULES).explain_timed(case, options, &redactor, &stopwatch)
@@ -114,7 +114,7 @@ rules:
     let action = action(json!({"v": "v".repeat(65_536)}));
     let options = EvaluateOptions::default();
     let evaluation = rules.explain(
-        case(&action, &Gathered::default()),
+        case(&action, &StateAnswers::default()),
         &options,
         &Redactor::default(),
     );

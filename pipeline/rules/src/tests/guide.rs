@@ -1,4 +1,4 @@
-//! Every rule that the page about the language shows can be loaded.
+//! All rules in the guide to the rule language can be loaded.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +6,10 @@ use std::path::Path;
 use super::compile;
 use super::listed;
 
-/// The YAML blocks of the page that describes the language, with the lines they begin at.
+/// The YAML blocks of the guide, with the lines where they begin.
 fn blocks(page: &str) -> Vec<(usize, String)> {
-    let (mut blocks, mut open) = (Vec::new(), None);
+    let mut blocks = Vec::new();
+    let mut open = None;
     for (number, line) in (1..).zip(page.lines()) {
         match (line, &mut open) {
             ("```yaml", None) => open = Some((number + 1, String::new())),
@@ -20,7 +21,7 @@ fn blocks(page: &str) -> Vec<(usize, String)> {
     blocks
 }
 
-/// A rule set around a block: it shows whole sets, or one key of a rule.
+/// A rule set around a block, which is a whole set or one key of a rule.
 fn as_set(block: &str) -> Option<String> {
     let mut lines = block.lines();
     let first = lines.find(|line| !line.trim_start().starts_with('#'))?;

@@ -1,14 +1,14 @@
-//! Keys of dedup and throttle rules: the same exactly when the values are equal as rules compare them. A failing case
-//! is printed with its seed.
+//! Keys of dedup and throttle rules are the same exactly if their values are equal as rules compare them. A failing
+//! case is printed with its seed.
 
 use acteon_core::state::StateKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Gathered, holds, new_year, raw_action, set};
+use super::{StateAnswers, holds, new_year, raw_action, set};
 use crate::{Effect, RuleSet};
 
-/// A dedup and a throttle rule under one key.
+/// A dedup and a throttle rule with the same key.
 fn keyed(key: &str) -> RuleSet {
     let rule = |name: &str, action: &str| {
         format!(
@@ -20,9 +20,9 @@ fn keyed(key: &str) -> RuleSet {
     set(&format!("rules:\n{dedup}{throttle}"))
 }
 
-/// The key of the dedup and of the throttle rule, if the rule could make one.
+/// The keys of the dedup and the throttle rule, if they could be computed.
 fn keys(set: &RuleSet, payload: &str) -> [Option<StateKey>; 2] {
-    let decision = set.decide(&raw_action(payload), new_year(), &Gathered::default());
+    let decision = set.decide(&raw_action(payload), new_year(), &StateAnswers::default());
     let Effect::Deliver(plan) = decision.effect else {
         panic!("{:?}", decision.effect);
     };
@@ -205,7 +205,7 @@ fn text() -> impl Strategy<Value = String> {
     .prop_map(String::from)
 }
 
-/// JSON text of few values, many of them equal and written in other ways.
+/// JSON text of few values, many of them equal but written differently.
 fn value() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         3 => number(),
@@ -227,7 +227,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// A pair of values, half of them nearly the same.
+/// A pair of values; half of the pairs are nearly equal.
 fn values() -> impl Strategy<Value = (String, String)> {
     prop_oneof![
         (value(), value()),
@@ -250,7 +250,8 @@ proptest! {
             let members = members.map(|(at, pair)| format!("\"v{at}\":{}", pick(pair)));
             format!("{{\"v\":1,{}}}", members.collect::<Vec<_>>().join(","))
         };
-        let (left, right) = (payload(|pair| &pair.0), payload(|pair| &pair.1));
+        let left = payload(|pair| &pair.0);
+        let right = payload(|pair| &pair.1);
         let equal = pairs.iter().all(|(a, b)| {
             let both = raw_action(&format!("{{\"a\":{a},\"b\":{b}}}"));
             holds("action.payload.a == action.payload.b", &both)
@@ -260,7 +261,8 @@ proptest! {
         for (a, b) in keys(&paths, &left).iter().zip(&keys(&paths, &right)) {
             prop_assert_eq!(a == b, equal, "{:?} and {:?}", a, b);
         }
-        let (path, expression) = (keyed("[payload.v0]"), keyed("action.payload.v0"));
+        let path = keyed("[payload.v0]");
+        let expression = keyed("action.payload.v0");
         prop_assert_eq!(keys(&path, &left), keys(&expression, &left));
     }
 

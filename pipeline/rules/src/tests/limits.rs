@@ -1,11 +1,11 @@
-//! Files made to exhaust something, and the largest that are allowed.
+//! Files that try to exhaust a resource, and the largest allowed files.
 
 use std::fmt::Write;
 
 use serde_json::json;
 
-use super::{Gathered, action, compile, holds, new_year};
-use crate::{RuleFile, Settings};
+use super::{StateAnswers, action, compile, holds, new_year};
+use crate::{CompileSettings, RuleFile};
 
 fn message(text: &str) -> String {
     compile(text).expect_err("it is too much")[0]
@@ -106,7 +106,7 @@ fn a_file_beyond_its_size_is_refused_and_one_at_its_size_is_read() {
     text.push_str(&"x".repeat(RuleFile::BYTES_MAX - text.len()));
     assert!(compile(&text).is_ok());
     text.push('x');
-    assert_eq!(message(&text), "a rule file may hold 1048576 bytes");
+    assert_eq!(message(&text), "a rule file may be 1048576 bytes long");
 }
 
 #[test]
@@ -175,10 +175,10 @@ fn ten_thousand_rules_over_a_large_payload_are_decided_in_time() {
         }
         files.push(super::file(&format!("{part}.yaml"), &text));
     }
-    let set = crate::RuleSet::compile(&files, &Settings::default()).unwrap();
+    let set = crate::RuleSet::compile(&files, &CompileSettings::default()).unwrap();
     let payload: serde_json::Map<_, _> = (0..100_000)
         .map(|i| (format!("k{i}"), json!({"y": i})))
         .collect();
-    let decision = set.decide(&action(payload), new_year(), &Gathered::default());
+    let decision = set.decide(&action(payload), new_year(), &StateAnswers::default());
     assert_eq!(decision.matched_rule, None);
 }

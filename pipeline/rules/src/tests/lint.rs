@@ -1,17 +1,17 @@
-//! Warnings: each kind with its place, and what is left alone.
+//! Warnings of each kind with their places, and rules without warnings.
 
 mod random;
 
 use compact_str::CompactString;
 
 use super::{file, listed};
-use crate::{KnownProviders, RuleFile, RuleSet, Settings, lint};
+use crate::{CompileSettings, KnownProviders, RuleFile, RuleSet, lint};
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> CompileSettings {
+    CompileSettings {
         environment: vec![("REGION".into(), "eu".into())],
         providers: KnownProviders::Only(["mail", "slack"].map(CompactString::from).into()),
-        ..Settings::default()
+        ..CompileSettings::default()
     }
 }
 
@@ -20,12 +20,12 @@ fn warnings(files: &[RuleFile], examples: &[RuleFile]) -> String {
     listed(&lint(&set, files, &settings(), examples))
 }
 
-/// What is said of these rules, without any examples.
+/// The warnings for these rules, without examples.
 fn said(rules: &str) -> String {
     warnings(&[file("rules.yaml", rules)], &[])
 }
 
-/// A rule that ends with its match.
+/// A rule whose match ends the evaluation.
 fn stops(name: &str, condition: &str) -> String {
     format!("  - {{ name: {name}, condition: {condition}, action: {{ type: suppress }} }}\n")
 }
@@ -55,7 +55,7 @@ const KINDS: &str = r#"rules:
   - name: moved
     condition: { field: action.provider, eq: pager }
     action: { type: reroute, target_provider: slack }
-  - name: nobody has this provider
+  - name: unknown provider
     condition:
       any:
         - { field: action.provider, in: [slack, slakc] }
@@ -144,7 +144,7 @@ fn what_a_template_brings_in_could_have_any_field() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// Conditions of which the second asks for what the first does, and for more.
+/// Pairs of conditions; the second requires what the first does, and more.
 const NARROWER: &[(&str, &str)] = &[
     ("{ all: [] }", "{ field: now, gt: 1 }"),
     (
@@ -288,7 +288,7 @@ fn a_later_rule_that_could_match_is_left_alone() {
             "{ field: action.tenant, starts_with: abc }",
             "{ field: action.tenant, starts_with: ab }",
         ),
-        // A list, too, could contain it.
+        // A list could contain it too.
         (
             "{ field: action.payload.x, matches: b }",
             "{ field: action.payload.x, contains: b }",

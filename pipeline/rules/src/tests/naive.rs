@@ -1,11 +1,11 @@
-//! The rule language once more, as plainly as it can be written: over a tree of JSON values, without an index, a
-//! cache or a native form. What the property tests compare with.
+//! A naive model of the rule language for property tests: over a tree of JSON values, without an index, a cache or
+//! native conditions.
 
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
-/// What came of it: verdict, last matched rule, provider, payload, the keys asked for, and the tallies looked at.
+/// The decision: verdict, last matched rule, provider, payload, required keys, and recorded tallies.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Naive {
     pub(super) verdict: String,
@@ -18,26 +18,26 @@ pub(super) struct Naive {
     pub(super) notes: Vec<String>,
 }
 
-/// What a condition sees, and what it leaves behind.
+/// The input of a condition, and its effects.
 struct World {
     action: Value,
-    /// As it came.
+    /// As received.
     came: Value,
-    /// `<within>:<key>` of each tally that was looked at.
+    /// `<within>:<key>` of each recorded tally.
     notes: Vec<String>,
 }
 
-/// How often the state is taken to have seen a name.
+/// The pretended count of a name.
 pub(super) fn pretended_count(name: &str) -> u64 {
     name.len() as u64 % 4
 }
 
-/// The state that the event of a name is taken to be in.
+/// The pretended state of the event with a name.
 pub(super) fn pretended_state(name: &str) -> Option<&'static str> {
     [None, Some("a"), Some("b")][name.len() % 3]
 }
 
-/// Whether an event of a type is taken to be active.
+/// Whether an event of a type is pretended to be active.
 pub(super) fn pretended_active(event_type: &str, value: Option<&str>) -> bool {
     (event_type.len() + value.map_or(0, str::len)) % 2 == 1
 }
@@ -63,7 +63,8 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
             continue;
         }
         let action = &mut world.action;
-        let (name, does) = (rule["name"].as_str().unwrap(), &rule["action"]);
+        let name = rule["name"].as_str().unwrap();
+        let does = &rule["action"];
         naive.verdict = does["type"].as_str().unwrap().into();
         naive.matched = Some(name.into());
         match naive.verdict.as_str() {
@@ -99,7 +100,7 @@ pub(super) fn decide(rules: &[Value], action: &Value) -> Naive {
     naive
 }
 
-/// What a template brings in is wrapped, so that merging takes it as it is.
+/// Values from templates are wrapped, so that merging inserts them unchanged.
 const AS_IT_IS: &str = "\u{0}as it is";
 
 fn rendered(changes: &Value, action: &Value) -> Value {
@@ -144,7 +145,7 @@ fn key(paths: &Value, action: &Value) -> Option<String> {
     are_given.then_some(values)
 }
 
-/// Whether one is given, and all of them.
+/// Whether one of the values is not null, and all values.
 fn values(paths: &Value, action: &Value) -> (bool, String) {
     let paths = paths.as_array().into_iter().flatten();
     let values: Vec<_> = paths.map(|p| at(p.as_str().unwrap(), action)).collect();
@@ -152,7 +153,7 @@ fn values(paths: &Value, action: &Value) -> (bool, String) {
     (are_given, exact(&Value::Array(values)))
 }
 
-/// As keys hold it.
+/// The value in the form of keys.
 fn exact(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_f64() => {
@@ -179,7 +180,7 @@ fn exact(value: &Value) -> String {
     }
 }
 
-/// As templates write it.
+/// The value in the form of templates.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -220,7 +221,7 @@ fn holds(condition: &Value, world: &mut World) -> bool {
     })
 }
 
-/// What the operators in a mapping are said of.
+/// The value that the operators in a mapping test.
 fn subject(condition: &Map<String, Value>, world: &mut World) -> Value {
     if let Some(path) = condition.get("field") {
         return at(path.as_str().unwrap(), &world.action);
@@ -260,7 +261,7 @@ fn argument(given: &Value, action: &Value) -> String {
     }
 }
 
-/// With what stands between braces replaced by what it leads to.
+/// The text with its templates expanded.
 fn filled(template: &str, action: &Value) -> String {
     let mut parts = template.split("{{ ");
     let mut all = parts.next().unwrap().to_owned();

@@ -266,7 +266,11 @@ fn time_is_that_of_the_zone_of_the_rule() {
     );
     assert!(
         tokyo
-            .decide(&action(json!({})), new_year(), &crate::Gathered::default())
+            .decide(
+                &action(json!({})),
+                new_year(),
+                &crate::StateAnswers::default()
+            )
             .matched_rule
             .is_some()
     );

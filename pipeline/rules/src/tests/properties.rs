@@ -1,5 +1,5 @@
-//! Random rules and actions: the compiled form decides as the naive one, with and without the index, and explaining
-//! is deciding. A failing case is printed with its seed.
+//! Random rules and actions: compiled rules decide like the naive model, with and without the index, and an explanation
+//! arrives at the same decision. A failing case is printed with its seed.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::naive::{self, Naive};
-use super::{Gathered, case, new_year, set};
-use crate::{Decision, Effect, Gates, Read, RuleSet};
+use super::{StateAnswers, case, new_year, set};
+use crate::{Decision, Effect, Gates, RuleSet, StateRead};
 
-/// Few names and values, so that rules and actions meet.
+/// Few names and values, so that rules often match.
 fn word() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "ab", "", "ä", "a\"\\b", "😀", "5", "0"])
         .prop_map(String::from)
@@ -100,7 +100,7 @@ fn test() -> impl Strategy<Value = Value> {
     (path(), operator).prop_map(|(path, (name, operand))| json!({"field": path, name: operand}))
 }
 
-/// What the index is made from.
+/// Tests that the index uses.
 fn found_by() -> impl Strategy<Value = Value> {
     let field = prop::sample::select(vec!["namespace", "tenant", "provider", "action_type"]);
     let values = prop::collection::vec(name(), 1..3);
@@ -212,7 +212,7 @@ pub(super) fn actions() -> impl Strategy<Value = Action> {
     })
 }
 
-/// As it comes out of a message, with its members noted, and as a rule makes one.
+/// A payload as decoding produces it, with its members recorded, or as a rule produces it.
 fn any_payload() -> impl Strategy<Value = Payload> {
     (payload(), any::<bool>()).prop_map(|(payload, decoded)| match decoded {
         true => super::raw_action(&payload.to_string()).payload,
@@ -220,15 +220,15 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     })
 }
 
-/// What the state is taken to answer, but to the reads whose bit is set in `away`.
-pub(super) fn answered(reads: Vec<Read>, away: u64) -> Gathered {
-    let there = |read: &Read| away >> (read.number % 64) & 1 == 0;
+/// The pretended answers of the state, without the reads whose bit is set in `away`.
+pub(super) fn answered(reads: Vec<StateRead>, away: u64) -> StateAnswers {
+    let there = |read: &StateRead| away >> (read.number % 64) & 1 == 0;
     let reads: Vec<_> = reads.into_iter().filter(there).collect();
     let answers: Vec<_> = reads.iter().map(answer).collect();
-    Gathered::new(reads, answers)
+    StateAnswers::new(reads, answers)
 }
 
-fn answer(read: &Read) -> Answer {
+fn answer(read: &StateRead) -> Answer {
     match &read.question {
         Question::Tally(_) => {
             let count = naive::pretended_count(&read.name);
@@ -277,7 +277,7 @@ fn as_naive(decision: Decision) -> Naive {
     naive
 }
 
-/// The naive form knows a key's name only; a suppressed action keeps nothing of its plan.
+/// The naive model has only the names of keys; a suppressed action keeps nothing of its plan.
 fn comparable(mut naive: Naive, action: &Action) -> Naive {
     let key = |owner: &str, name: &str| {
         let key = StateKey::new(&action.namespace, &action.tenant, owner, name);

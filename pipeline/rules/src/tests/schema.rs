@@ -1,4 +1,4 @@
-//! The schema for editors: it is the one that is checked in, it describes every key, and it agrees with loading.
+//! The schema for editors is the checked-in one, describes every key, and agrees with loading.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::compile;
 use super::properties::rules;
-use crate::problems::Problems;
+use crate::problems::FileProblems;
 use crate::schema;
 use crate::yaml::{Data, Node, read};
 
@@ -21,9 +21,9 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What an editor sees of a file.
+/// A file as an editor validates it.
 fn seen(text: &str) -> Value {
-    let mut problems = Problems::of("test");
+    let mut problems = FileProblems::of("test");
     let node = read(text, "anything", &mut problems);
     assert_eq!(problems.into_list(), []);
     as_json(&node.unwrap())
@@ -69,7 +69,7 @@ fn the_checked_in_schema_is_the_one_that_the_code_makes() {
     let line = differs.unwrap_or(kept.lines().count().min(made.lines().count())) + 1;
     assert!(
         kept == made,
-        "what rule files may hold and docs/rules.schema.json differ, first in line {line}. If the change is meant, run \
+        "docs/rules.schema.json is out of date, first in line {line}. If the change is intended, run \
          `UPDATE_SCHEMA=1 cargo test -p acteon-rules` and commit the file"
     );
 }
@@ -79,7 +79,7 @@ fn the_schema_is_one() {
     jsonschema::meta::validate(&schema()).unwrap();
 }
 
-/// Calls `see` with each schema in which keys are listed, and with those that are listed.
+/// Calls `see` with each schema that lists keys, and with the listed keys.
 fn each_table<'s>(schema: &'s Value, see: &mut impl FnMut(&'s Value, &'s Map<String, Value>)) {
     if let Some(keys) = schema["properties"].as_object() {
         see(schema, keys);
@@ -102,10 +102,10 @@ fn every_key_is_described_and_no_other_is_let_in() {
         for (key, schema) in keys {
             let text = schema["description"].as_str();
             let Some(text) = text else {
-                // `false`, or a word on what is described elsewhere.
+                // `false`, or a reference to a description elsewhere.
                 let says_little = schema.is_boolean() || schema["const"].is_string();
                 assert!(says_little, "`{key}` is not described: {schema}");
-                // The `type` of an action is described where types are listed.
+                // The list of types describes the `type` of an action.
                 assert!(*schema != true || key == "type", "`{key}` is not described");
                 continue;
             };
@@ -121,7 +121,7 @@ fn every_key_is_described_and_no_other_is_let_in() {
     assert!(described > 45, "{described}");
 }
 
-/// The rule files in a folder and in those below it.
+/// The rule files in a folder and its subfolders.
 fn rule_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -283,7 +283,7 @@ fn what_loading_refuses_by_its_shape_is_invalid() {
     }
 }
 
-/// Something that a slip of the hand could do to a file.
+/// A typing mistake in a file.
 #[derive(Clone, Debug)]
 enum Slip {
     Add(String, Value),
@@ -407,11 +407,13 @@ proptest! {
             Ok(_) => prop_assert_eq!(found, Vec::<String>::new(), "{}", file),
             Err(problems) => {
                 let shape = ["unknown key", "unknown operator", "unknown parameter", "unknown action type", "the key", "expected"];
+                let parts = [" needs an operator", "` needs `", " needs a `field`", "cannot be combined with"];
                 let of_shape = problems.iter().any(|p| {
-                    p.message.contains("stands") || shape.iter().any(|start| p.message.starts_with(start))
+                    parts.iter().any(|part| p.message.contains(part))
+                        || shape.iter().any(|start| p.message.starts_with(start))
                 });
-                let told = super::listed(&problems);
-                prop_assert!(!found.is_empty() || !of_shape, "{told}\n{file}");
+                let listed = super::listed(&problems);
+                prop_assert!(!found.is_empty() || !of_shape, "{listed}\n{file}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{action, file, listed, new_year, set};
-use crate::{RuleFile, RuleSet, Settings};
+use crate::{CompileSettings, RuleFile, RuleSet};
 
 const TWO: &str = "
 rules:
@@ -48,7 +48,7 @@ fn ties_of_priority_are_broken_by_file_name_then_place() {
         file("1.yml", &one("z")),
         file("10.yaml", &one("y")),
     ];
-    let set = RuleSet::compile(&files, &Settings::default()).unwrap();
+    let set = RuleSet::compile(&files, &CompileSettings::default()).unwrap();
     assert_eq!(names(&set), ["z", "y", "x"]);
 }
 
@@ -56,9 +56,13 @@ fn ties_of_priority_are_broken_by_file_name_then_place() {
 fn toggles_override_the_files_and_are_not_remembered() {
     let set = set(TWO);
     let verdict = |set: &RuleSet| {
-        set.decide(&action(json!({})), new_year(), &crate::Gathered::default())
-            .verdict
-            .as_str()
+        set.decide(
+            &action(json!({})),
+            new_year(),
+            &crate::StateAnswers::default(),
+        )
+        .verdict
+        .as_str()
     };
     assert_eq!(verdict(&set), "deduplicate");
     let toggled = set.with_toggles(&[("b".into(), true), ("gone".into(), true)]);
@@ -72,12 +76,13 @@ fn toggles_override_the_files_and_are_not_remembered() {
 #[test]
 fn the_hash_follows_names_and_texts_but_not_the_order_given() {
     let hash = |files: &[RuleFile]| {
-        RuleSet::compile(files, &Settings::default())
+        RuleSet::compile(files, &CompileSettings::default())
             .unwrap()
             .content_hash()
             .to_owned()
     };
-    let (a, b) = (file("a.yaml", &one("x")), file("b.yaml", &one("y")));
+    let a = file("a.yaml", &one("x"));
+    let b = file("b.yaml", &one("y"));
     let both = hash(&[a.clone(), b.clone()]);
     assert_eq!(both.len(), 64);
     assert_eq!(both, hash(&[b.clone(), a.clone()]));
@@ -88,10 +93,10 @@ fn the_hash_follows_names_and_texts_but_not_the_order_given() {
 #[test]
 fn two_rules_of_one_name_are_refused_over_all_files() {
     let files = [file("a.yaml", &one("same")), file("b.yaml", &one("same"))];
-    let problems = RuleSet::compile(&files, &Settings::default()).unwrap_err();
+    let problems = RuleSet::compile(&files, &CompileSettings::default()).unwrap_err();
     assert_eq!(
         listed(&problems),
-        "b.yaml:1:16: the name `same` is taken by the rule in a.yaml line 1"
+        "b.yaml:1:16: the name `same` is taken by the rule at a.yaml:1"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Conditions on the state: what they ask, what they make of the answers, what they note, and what becomes of a rule
+//! Conditions on the state: their reads, the values they take from the answers, the tallies they record, and rules
 //! without an answer.
 
 use std::collections::HashSet;
@@ -10,11 +10,11 @@ use acteon_core::{Action, Verdict};
 use serde_json::{Value, json};
 
 use super::{action, holds_given, new_year, set};
-use crate::{Decision, Effect, Gathered, RuleSet};
+use crate::{Decision, Effect, RuleSet, StateAnswers};
 
-/// What the state is taken to answer to the questions of a set.
-fn known(set: &RuleSet, action: &Action, mock: &Value) -> Gathered {
-    Gathered::mocked(set.ask(action, new_year()), mock).unwrap()
+/// Pretended answers of the state to the reads of a set.
+fn known(set: &RuleSet, action: &Action, mock: &Value) -> StateAnswers {
+    StateAnswers::mocked(set.ask(action, new_year()), mock).unwrap()
 }
 
 fn decide(set: &RuleSet, action: &Action, mock: &Value) -> Decision {
@@ -44,7 +44,7 @@ fn tally(seconds: u64, key: &str) -> Tally {
     }
 }
 
-/// A condition, what the state is taken to hold, and whether it holds.
+/// A condition, the pretended state, and whether the condition holds.
 const ROWS: &str = r#"
 {state_seen: k, within_seconds: 60} | {"k": true} | yes
 {state_seen: k, within_seconds: 60} | {"k": 7} | yes
@@ -174,11 +174,10 @@ fn a_set_that_reads_no_state_asks_nothing() {
 #[test]
 fn a_tally_is_noted_where_its_condition_is_reached() {
     let count = |key: &str| format!("{{state_counter: {key}, gte: 3}}");
-    let (a, b) = (count("a"), count("b"));
-    let (yes, no) = (
-        "{field: action.tenant, eq: acme}",
-        "{field: action.tenant, eq: x}",
-    );
+    let a = count("a");
+    let b = count("b");
+    let yes = "{field: action.tenant, eq: acme}";
+    let no = "{field: action.tenant, eq: x}";
     let rows: [(String, &[&str]); 12] = [
         (a.clone(), &["a"]),
         (format!("{{all: [{yes}, {a}]}}"), &["a"]),
@@ -186,7 +185,7 @@ fn a_tally_is_noted_where_its_condition_is_reached() {
         (format!("{{any: [{yes}, {a}]}}"), &[]),
         (format!("{{any: [{no}, {a}]}}"), &["a"]),
         (format!("{{not: {a}}}"), &["a"]),
-        // The count of `a` is too low for anything after it in an `all`; `c` is high enough for an `any` to end.
+        // The count of `a` is too low for the parts after it in an `all`; `c` is high enough to end an `any`.
         (format!("{{all: [{a}, {b}]}}"), &["a"]),
         (format!("{{any: [{a}, {b}]}}"), &["a", "b"]),
         (format!("{{any: [{}, {b}]}}", count("c")), &["c"]),
@@ -259,7 +258,8 @@ fn long_keys_are_kept_short_and_apart() {
         Question::Tally(tally) => tally.key,
         other => panic!("{other:?}"),
     };
-    let (a, b) = (key("a".repeat(60_000)), key("b".repeat(60_000)));
+    let a = key("a".repeat(60_000));
+    let b = key("b".repeat(60_000));
     assert!(a.as_str().len() < 300);
     assert_ne!(a, b);
 }
@@ -284,7 +284,7 @@ fn keys_of_different_tenants_never_meet() {
     }
 }
 
-/// A rule whose state was not to be had, before one that matches.
+/// A rule without an answer of the state, before one that matches.
 fn unknown(on_error: &str) -> Decision {
     let set = set(&format!(
         "
@@ -292,14 +292,14 @@ rules:
   - {{ name: pages, on_error: {on_error}, condition: {{ state_counter: k, gte: 5 }}, action: {{ type: deny, reason: enough }} }}
   - {{ name: next, condition: {{ all: [] }}, action: {{ type: reroute, target_provider: x }} }}"
     ));
-    set.decide(&action(json!({})), new_year(), &Gathered::default())
+    set.decide(&action(json!({})), new_year(), &StateAnswers::default())
 }
 
 #[test]
 fn a_read_without_an_answer_is_an_error_of_its_rule() {
     let failure = RuleFailure {
         rule: "pages".into(),
-        message: "the state that it reads was not known".into(),
+        message: "the state that it reads is unknown".into(),
     };
     let told = |decision: &Decision| {
         assert_eq!(decision.rule_errors, 1);
@@ -321,7 +321,7 @@ fn a_read_without_an_answer_is_an_error_of_its_rule() {
     };
     assert_eq!(
         failure.message,
-        "rule \"pages\" could not be applied: the state that it reads was not known"
+        "rule \"pages\" could not be applied: the state that it reads is unknown"
     );
 }
 
@@ -329,13 +329,15 @@ fn a_read_without_an_answer_is_an_error_of_its_rule() {
 fn an_answer_of_another_kind_is_none() {
     let set = one_rule("{state_counter: k, gte: 0}");
     let action = action(json!({}));
-    let wrong = Gathered::new(set.ask(&action, new_year()), [Answer::ActiveEvent(true)]);
+    let wrong = StateAnswers::new(set.ask(&action, new_year()), [Answer::ActiveEvent(true)]);
     assert_eq!(set.decide(&action, new_year(), &wrong).rule_errors, 1);
 }
 
 #[test]
 fn an_error_counts_only_where_the_other_parts_leave_it_open() {
-    let (away, yes, no) = ("{state_counter: k, gte: 5}", "{all: []}", "{any: []}");
+    let away = "{state_counter: k, gte: 5}";
+    let yes = "{all: []}";
+    let no = "{any: []}";
     let rows = [
         (away.to_owned(), None),
         (format!("{{not: {away}}}"), None),
@@ -358,7 +360,7 @@ fn an_error_counts_only_where_the_other_parts_leave_it_open() {
         ),
     ];
     for (condition, expected) in rows {
-        let decision = holds_given(&condition, &action(json!({})), &Gathered::default());
+        let decision = holds_given(&condition, &action(json!({})), &StateAnswers::default());
         let matched = decision.matched_rule.is_some();
         let found = (decision.rule_errors == 0).then_some(matched);
         assert_eq!(found, expected, "{condition}");
@@ -372,7 +374,7 @@ fn what_came_since_the_state_answered_is_added() {
     );
     let action = action(json!({}));
     let mut gathered = known(&set, &action, &json!({}));
-    let matches = |gathered: &Gathered| {
+    let matches = |gathered: &StateAnswers| {
         let decision = set.decide(&action, new_year(), gathered);
         decision.matched_rule.is_some()
     };
@@ -395,7 +397,7 @@ fn a_count_and_whether_it_was_seen_are_taken_as_the_state_tells_them() {
         last: Some(Duration::from_secs(59)),
     };
     let reads = set.ask(&action, new_year());
-    let gathered = Gathered::new(reads, [Answer::Tally(tallied)]);
+    let gathered = StateAnswers::new(reads, [Answer::Tally(tallied)]);
     let decision = set.decide(&action, new_year(), &gathered);
     assert_eq!(decision.verdict, Verdict::Suppress);
 }

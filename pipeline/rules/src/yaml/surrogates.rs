@@ -1,36 +1,37 @@
-//! JSON writers escape a character beyond 16 bits as two, `"\ud83d\ude00"`, which YAML knows nothing of. Each half is put
-//! to the parser as the escape of a private character of the same length, so that places stay, and read back.
+//! JSON writers escape a character beyond 16 bits as a surrogate pair, `"\ud83d\ude00"`, which YAML does not support.
+//! Each half is replaced by the escape of a private-use character of the same length, so that places stay, and restored
+//! in the parsed scalars.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// The surrogates, and how many there are.
+/// The first surrogate, and the number of surrogates.
 const FIRST: u16 = 0xd800;
 const COUNT: u16 = 0x800;
-/// How far the private characters that may stand for them are away.
+/// The distances to the private-use ranges that can replace them.
 const SHIFTS: [u16; 3] = [COUNT, 2 * COUNT, 3 * COUNT];
 
-/// Both halves of a pair, after the backslashes before it.
+/// Both halves of a pair, with the backslashes before it.
 static PAIR: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let high = "(d[89ab][0-9a-f]{2}|D[89AB][0-9A-F]{2})";
     let low = "(d[c-f][0-9a-f]{2}|D[C-F][0-9A-F]{2})";
     Regex::new(&format!(r"(\\*)\\u{high}\\u{low}")).ok()
 });
-/// Any escape of 16 bits.
+/// Any 16-bit escape.
 static ESCAPE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\\(?:u|U0000)([0-9a-fA-F]{4})").ok());
 
-/// A file in which the halves of surrogate pairs are private characters.
+/// A file in which surrogates are replaced by private-use characters.
 pub(super) struct Pairs<'t> {
     pub(super) text: Cow<'t, str>,
-    /// How far they were moved; 0 when there are none.
+    /// The distance they were moved; 0 if there are none.
     shift: u16,
 }
 
 impl<'t> Pairs<'t> {
-    /// Leaves the text as it is when no private characters are free in it.
+    /// Leaves the text unchanged if it uses every private-use range.
     pub(super) fn hidden(text: &'t str) -> Self {
         let shown = Self {
             text: Cow::Borrowed(text),
@@ -43,12 +44,13 @@ impl<'t> Pairs<'t> {
             return shown;
         };
         let hidden = pair.replace_all(text, |found: &Captures<'_>| {
-            let (before, high, low) = (&found[1], &found[2], &found[3]);
-            // After an odd number of them the backslash is itself escaped.
+            let before = &found[1];
+            // After an odd number of backslashes, the next one is itself escaped.
             if before.len() % 2 == 1 {
                 return found[0].to_owned();
             }
-            let (high, low) = (moved(high, shift), moved(low, shift));
+            let high = moved(&found[2], shift);
+            let low = moved(&found[3], shift);
             format!(r"{before}\u{high}\u{low}")
         });
         Self {
@@ -57,12 +59,13 @@ impl<'t> Pairs<'t> {
         }
     }
 
-    /// A scalar as it is in the file: of an escaped one, the characters that the pairs stand for.
+    /// The scalar with its surrogates restored; in an escaped scalar, the characters that the pairs encode.
     pub(super) fn restored<'s>(&self, scalar: Cow<'s, str>, is_escaped: bool) -> Cow<'s, str> {
         if self.shift == 0 {
             return scalar;
         }
-        let (from, back) = (FIRST + self.shift, self.shift.wrapping_neg());
+        let from = FIRST + self.shift;
+        let back = self.shift.wrapping_neg();
         let is_private = |unit: u16| (from..from + COUNT).contains(&unit);
         if is_escaped {
             let units = scalar.encode_utf16();
@@ -86,7 +89,7 @@ impl<'t> Pairs<'t> {
     }
 }
 
-/// Whether the private characters do not occur in the text, written or escaped.
+/// Whether the private-use range does not occur in the text, neither as characters nor as escapes.
 fn is_free(shift: u16, text: &str) -> bool {
     let taken = FIRST + shift..FIRST + shift + COUNT;
     let is_taken = |unit: u16| taken.contains(&unit);
@@ -95,7 +98,7 @@ fn is_free(shift: u16, text: &str) -> bool {
         && !escapes.any(|found| u16::from_str_radix(&found[1], 16).is_ok_and(is_taken))
 }
 
-/// Other digits of the same look.
+/// The digits of the moved character, in the same case.
 fn moved(digits: &str, shift: u16) -> String {
     let unit = u16::from_str_radix(digits, 16).unwrap_or_default();
     let moved = unit.wrapping_add(shift);
@@ -110,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use crate::problems::Problems;
+    use crate::problems::FileProblems;
     use crate::yaml::{Data, Node, read};
 
     /// As a writer does that leaves nothing beyond ASCII in its output.
@@ -128,7 +131,7 @@ mod tests {
     }
 
     fn loaded(text: &str) -> Result<Node, String> {
-        let mut problems = Problems::of("a.yaml");
+        let mut problems = FileProblems::of("a.yaml");
         let node = read(text, "anything", &mut problems);
         let listed = problems.into_list();
         node.filter(|_| listed.is_empty())
@@ -165,7 +168,7 @@ mod tests {
             ("\"\u{e03d}\\uee00\"", "\u{e03d}\u{ee00}"),
         ];
         for (text, expected) in rows {
-            let node = loaded(text).unwrap_or_else(|told| panic!("{text}: {told}"));
+            let node = loaded(text).unwrap_or_else(|problem| panic!("{text}: {problem}"));
             assert_eq!(json(&node), expected, "{text}");
         }
     }
@@ -175,8 +178,8 @@ mod tests {
         for text in [r#""\ud83d""#, r#""\ude00\ud83d""#, r#""\ud83d\\ude00""#] {
             assert!(loaded(text).unwrap_err().contains("escape"), "{text}");
         }
-        let told = loaded(r#"{"\ud83d\ude00": 1, "\uD83D\uDE00": 2}"#).unwrap_err();
-        assert_eq!(told, "a.yaml:1:21: the key `😀` stands here twice");
+        let problem = loaded(r#"{"\ud83d\ude00": 1, "\uD83D\uDE00": 2}"#).unwrap_err();
+        assert_eq!(problem, "a.yaml:1:21: the key `😀` occurs twice");
     }
 
     fn value() -> impl Strategy<Value = Value> {

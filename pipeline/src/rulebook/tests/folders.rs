@@ -100,7 +100,7 @@ async fn files_that_cannot_be_read_refuse_the_set_together_with_all_mistakes() {
         [
             "dangling.yaml:1:1: cannot be read: the link leads nowhere (to `nowhere.yaml`)",
             "folder.yaml:1:1: cannot be read: it is not a file",
-            "large.yaml:1:1: a rule file may hold 1048576 bytes",
+            "large.yaml:1:1: a rule file may be 1048576 bytes long",
             "latin.yaml:2:13: the byte 0xe9 is not UTF-8; save the file as UTF-8",
             "wrong.yaml:1:8: expected a list of rules, found the number `3`",
         ]

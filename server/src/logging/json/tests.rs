@@ -34,7 +34,7 @@ fn logged(log: impl FnOnce()) -> String {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
         .with_writer(written.clone())
-        .event_format(Json)
+        .event_format(JsonFormat)
         .finish();
     tracing::subscriber::with_default(subscriber, log);
     let bytes = written.0.lock().clone();

@@ -1,5 +1,5 @@
-//! A provider for tests: a real HTTP server on 127.0.0.1 that gives the answers it was told to give, in turn, and
-//! remembers what it received.
+//! A provider for tests: a real HTTP server on 127.0.0.1 that gives the answers of a test, in order, and records the
+//! requests.
 #![allow(
     clippy::unwrap_used,
     reason = "a clause fails by panicking, as tests do"
@@ -29,39 +29,39 @@ use crate::reply::BODY_BYTES_MAX;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What the receiver does with a request.
-pub enum Answer {
-    /// It answers.
+/// How the receiver answers a request.
+pub enum CannedResponse {
+    /// With this answer.
     #[allow(missing_docs)]
     Reply {
         status: u16,
         headers: Vec<(&'static str, String)>,
         body: Body,
     },
-    /// It repeats what it was sent, path, query and headers.
+    /// With the path, query and headers of the request.
     #[allow(missing_docs)]
     Echo { status: u16 },
-    /// It reads the request and never answers.
+    /// Never, after reading the request.
     Hang,
-    /// It reads the request and closes the connection.
+    /// By closing the connection after reading the request.
     HangUp,
 }
 
-impl Answer {
-    /// A status with nothing else.
+impl CannedResponse {
+    /// A status with an empty body.
     pub fn of(status: u16) -> Self {
         Self::with_body(status, text(""))
     }
 
-    /// A status with a body that breaks off.
+    /// A status with a body that is cut off.
     pub fn broken_body(status: u16) -> Self {
-        let begun = stream::iter([Ok("{\"cut\":".into())]);
-        // What comes before is on its way by the time this is asked for again.
+        let start = stream::iter([Ok("{\"cut\":".into())]);
+        // The start is sent before this is polled again.
         let cut = stream::once(async {
             yield_now().await;
             Err(io::Error::other("cut off"))
         });
-        Self::with_body(status, streamed(begun.chain(cut)))
+        Self::with_body(status, streamed(start.chain(cut)))
     }
 
     /// A status with a body that is longer than a sink reads.
@@ -73,8 +73,8 @@ impl Answer {
 
     /// A status with a body that never ends.
     pub fn hung_body(status: u16) -> Self {
-        let begun = stream::iter([Ok("{\"begun\":".into())]);
-        Self::with_body(status, streamed(begun.chain(stream::pending())))
+        let start = stream::iter([Ok("{\"begun\":".into())]);
+        Self::with_body(status, streamed(start.chain(stream::pending())))
     }
 
     fn with_body(status: u16, body: Body) -> Self {
@@ -94,7 +94,7 @@ impl Answer {
         self
     }
 
-    /// The same with this header besides.
+    /// The same with this additional header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Reply { headers, .. } = &mut self {
@@ -104,10 +104,10 @@ impl Answer {
     }
 }
 
-/// A request as it came in.
+/// A request as it was received.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The other end of its connection.
+    /// The address of the client.
     pub from: SocketAddr,
     /// Its version of HTTP.
     pub version: Version,
@@ -128,29 +128,29 @@ impl Received {
     }
 }
 
-/// The server. Dropping it ends it and closes its connections.
+/// The server. Dropping it stops it and closes its connections.
 pub struct Receiver {
     address: SocketAddr,
-    seen: Arc<Seen>,
+    state: Arc<ReceiverState>,
     server: Mutex<JoinSet<()>>,
 }
 
-struct Seen {
-    answers: Mutex<std::vec::IntoIter<Answer>>,
+struct ReceiverState {
+    answers: Mutex<std::vec::IntoIter<CannedResponse>>,
     received: Mutex<Vec<Received>>,
     count: watch::Sender<usize>,
     hung_up: watch::Sender<usize>,
 }
 
 impl Receiver {
-    /// Starts on a free port. When the answers are used up, it answers 200 with `{}`.
-    pub async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    /// Starts on a free port. After the last answer, it answers 200 with `{}`.
+    pub async fn start(answers: impl IntoIterator<Item = CannedResponse>) -> Self {
         Self::start_over(answers, |stream| ready(Ok(stream))).await
     }
 
-    /// The same over what `wrap` makes of each connection.
+    /// The same with each connection wrapped, for example in TLS.
     pub(crate) async fn start_over<Wrapped, IO>(
-        answers: impl IntoIterator<Item = Answer>,
+        answers: impl IntoIterator<Item = CannedResponse>,
         wrap: impl Fn(TcpStream) -> Wrapped + Send + 'static,
     ) -> Self
     where
@@ -158,7 +158,7 @@ impl Receiver {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let answers: Vec<_> = answers.into_iter().collect();
-        let seen = Arc::new(Seen {
+        let state = Arc::new(ReceiverState {
             answers: Mutex::new(answers.into_iter()),
             received: Mutex::default(),
             count: watch::Sender::default(),
@@ -166,7 +166,8 @@ impl Receiver {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (mut server, serving) = (JoinSet::new(), seen.clone());
+        let mut server = JoinSet::new();
+        let serving = state.clone();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
@@ -176,35 +177,35 @@ impl Receiver {
         });
         Self {
             address,
-            seen,
+            state,
             server: Mutex::new(server),
         }
     }
 
-    /// Where it listens, with a path and a query.
+    /// Its URL, with a path and a query.
     pub fn url(&self) -> String {
         format!("http://{}/hook?from=acteon", self.address)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has received so far.
+    /// The requests so far.
     pub fn received(&self) -> Vec<Received> {
-        self.seen.received.lock().clone()
+        self.state.received.lock().clone()
     }
 
-    /// Returns when there is a request.
+    /// Waits for the first request.
     pub async fn received_one(&self) {
-        let mut count = self.seen.count.subscribe();
+        let mut count = self.state.count.subscribe();
         count.wait_for(|count| *count > 0).await.unwrap();
     }
 
-    /// Returns when a sender has hung up on an answer of [`Answer::Hang`].
+    /// Waits until a client has closed a connection that [`CannedResponse::Hang`] keeps waiting.
     pub async fn hung_up(&self) {
-        let mut hung_up = self.seen.hung_up.subscribe();
+        let mut hung_up = self.state.hung_up.subscribe();
         hung_up.wait_for(|count| *count > 0).await.unwrap();
     }
 
@@ -215,14 +216,14 @@ impl Receiver {
     }
 }
 
-/// Errors end the connection, as they would anywhere; what was received is what counts.
+/// Errors end the connection; tests look at the received requests only.
 async fn serve<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     wrapped: impl Future<Output = io::Result<IO>>,
     from: SocketAddr,
-    seen: Arc<Seen>,
+    state: Arc<ReceiverState>,
 ) {
     if let Ok(stream) = wrapped.await {
-        let service = service_fn(|request| answer(request, from, seen.clone()));
+        let service = service_fn(|request| answer(request, from, state.clone()));
         let builder = auto::Builder::new(TokioExecutor::new());
         let _ = builder
             .serve_connection(TokioIo::new(stream), service)
@@ -233,12 +234,12 @@ async fn serve<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 async fn answer(
     request: Request<Incoming>,
     from: SocketAddr,
-    seen: Arc<Seen>,
+    state: Arc<ReceiverState>,
 ) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let echo = format!("{} {:?} x-echo-ends", parts.uri, parts.headers);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    seen.received.lock().push(Received {
+    state.received.lock().push(Received {
         from,
         version: parts.version,
         method: parts.method,
@@ -246,20 +247,20 @@ async fn answer(
         headers: parts.headers,
         body,
     });
-    seen.count.send_modify(|count| *count += 1);
-    let answer = seen.answers.lock().next();
-    match answer.unwrap_or_else(|| Answer::of(200).body("{}")) {
-        Answer::Reply {
+    state.count.send_modify(|count| *count += 1);
+    let answer = state.answers.lock().next();
+    match answer.unwrap_or_else(|| CannedResponse::of(200).body("{}")) {
+        CannedResponse::Reply {
             status,
             headers,
             body,
         } => Ok(reply(status, headers, body)),
-        Answer::Echo { status } => Ok(reply(status, Vec::new(), text(echo))),
-        Answer::Hang => {
-            let _told = TellWhenDropped(seen);
+        CannedResponse::Echo { status } => Ok(reply(status, Vec::new(), text(echo))),
+        CannedResponse::Hang => {
+            let _hang_up = CountHangUp(state);
             std::future::pending().await
         }
-        Answer::HangUp => Err(io::ErrorKind::ConnectionAborted.into()),
+        CannedResponse::HangUp => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 
@@ -282,9 +283,9 @@ fn streamed(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> B
     StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data))).boxed_unsync()
 }
 
-struct TellWhenDropped(Arc<Seen>);
+struct CountHangUp(Arc<ReceiverState>);
 
-impl Drop for TellWhenDropped {
+impl Drop for CountHangUp {
     fn drop(&mut self) {
         self.0.hung_up.send_modify(|count| *count += 1);
     }

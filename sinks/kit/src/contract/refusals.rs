@@ -1,4 +1,4 @@
-//! Clauses about failures: what class each is of, and what is kept of what the provider said.
+//! Clauses about failures: their classes, and what is kept of the provider's answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,18 @@ use std::time::Duration;
 use acteon_core::sink::{ProviderRefusal, SinkErrorClass};
 use acteon_core::{FailureCode, SinkError};
 
-use super::{Answer, Harness, PATIENCE, Receiver, SHORT, Stage, context, deliver, show};
+use super::{
+    CannedResponse, Harness, Receiver, SHORT_TIMEOUT, Stage, TIMEOUT, context, deliver, show,
+};
 use crate::reply::REFUSAL_BYTES_MAX;
 
-/// The table of statuses, with the codes of the wire contract.
+/// Checks the table of statuses, with the codes of the wire contract.
 pub async fn every_status_has_its_class(harness: &dyn Harness) {
     let transient = [408, 425, 429, 500, 501, 502, 503, 504, 507, 599];
     let fault = [401, 403, 404, 407, 410];
     let permanent = [300, 304, 400, 402, 405, 409, 413, 415, 422, 426, 451];
     for status in transient.into_iter().chain(fault).chain(permanent) {
-        let stage = Stage::set(harness, [Answer::of(status)]).await;
+        let stage = Stage::set(harness, [CannedResponse::of(status)]).await;
         let error = stage.deliver(1).await.unwrap_err();
         let class = match status {
             _ if transient.contains(&status) => SinkErrorClass::Transient { retry_after: None },
@@ -33,25 +35,25 @@ pub async fn every_status_has_its_class(harness: &dyn Harness) {
     }
 }
 
-/// `Retry-After` as seconds and as a date, however long: whether that is too long is not the sink's to say.
+/// `Retry-After` as seconds and as a date, however long: the sink does not limit it.
 pub async fn the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms(harness: &dyn Harness) {
     let date = "Thu, 01 Jan 2026 00:00:00 GMT";
     let later = "Thu, 01 Jan 2026 00:00:42 GMT";
     let cases = [
-        (Answer::of(503).header("retry-after", "7"), Some(7)),
-        (Answer::of(503).header("retry-after", "0"), Some(0)),
+        (CannedResponse::of(503).header("retry-after", "7"), Some(7)),
+        (CannedResponse::of(503).header("retry-after", "0"), Some(0)),
         (
-            Answer::of(429).header("retry-after", "604800"),
+            CannedResponse::of(429).header("retry-after", "604800"),
             Some(604_800),
         ),
         (
-            Answer::of(429)
+            CannedResponse::of(429)
                 .header("retry-after", later)
                 .header("date", date),
             Some(42),
         ),
-        (Answer::of(503).header("retry-after", "soon"), None),
-        (Answer::of(503), None),
+        (CannedResponse::of(503).header("retry-after", "soon"), None),
+        (CannedResponse::of(503), None),
     ];
     for (answer, secs) in cases {
         let stage = Stage::set(harness, [answer]).await;
@@ -61,11 +63,11 @@ pub async fn the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms(harn
     }
 }
 
-/// Status and body, of every class.
+/// Its status and body, for every class.
 pub async fn what_a_refusal_said_is_kept(harness: &dyn Harness) {
     for status in [400, 401, 503] {
         let said = r#"{"error": "not like this"}"#;
-        let stage = Stage::set(harness, [Answer::of(status).body(said)]).await;
+        let stage = Stage::set(harness, [CannedResponse::of(status).body(said)]).await;
         let error = stage.deliver(1).await.unwrap_err();
         let expected = ProviderRefusal {
             status: Some(status),
@@ -75,16 +77,16 @@ pub async fn what_a_refusal_said_is_kept(harness: &dyn Harness) {
     }
 }
 
-/// The status decides, whatever becomes of the body; what came of it is kept, up to a bound.
+/// The status decides, even if the body is incomplete. The part that arrived is kept, up to a bound.
 pub async fn of_a_refusal_that_does_not_end_its_beginning_is_kept(harness: &dyn Harness) {
     let cases = [
-        (Answer::broken_body(400), "{\"cut\":".len()),
-        (Answer::hung_body(400), "{\"begun\":".len()),
-        (Answer::long_body(400), REFUSAL_BYTES_MAX),
+        (CannedResponse::broken_body(400), "{\"cut\":".len()),
+        (CannedResponse::hung_body(400), "{\"begun\":".len()),
+        (CannedResponse::long_body(400), REFUSAL_BYTES_MAX),
     ];
     for (answer, length) in cases {
-        let stage = Stage::with_timeout(harness, [answer], SHORT).await;
-        let attempt = tokio::time::timeout(SHORT, stage.deliver(1)).await;
+        let stage = Stage::with_timeout(harness, [answer], SHORT_TIMEOUT).await;
+        let attempt = tokio::time::timeout(SHORT_TIMEOUT, stage.deliver(1)).await;
         let error = attempt.unwrap().unwrap_err();
         assert_eq!(error.class, SinkErrorClass::Permanent);
         assert_eq!(error.code, FailureCode::ExecutionFailed);
@@ -93,12 +95,12 @@ pub async fn of_a_refusal_that_does_not_end_its_beginning_is_kept(harness: &dyn 
     }
 }
 
-/// Nobody listens: it may come back.
+/// No server listens; it may return.
 pub async fn a_refused_connection_is_transient(harness: &dyn Harness) {
     let receiver = Receiver::start([]).await;
     let url = receiver.url();
     receiver.stop().await;
-    let sink = harness.sink(&url, context(PATIENCE)).await.unwrap();
+    let sink = harness.sink(&url, context(TIMEOUT)).await.unwrap();
     let error = deliver(&*sink, &harness.action(), 1).await.unwrap_err();
     assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
     assert_eq!(error.code, FailureCode::Connection);
@@ -106,9 +108,9 @@ pub async fn a_refused_connection_is_transient(harness: &dyn Harness) {
     assert_eq!(error.refusal, None);
 }
 
-/// Whether the provider took the action is not known: try again, under the same key.
+/// Whether the provider accepted the action is unknown: it is tried again, under the same key.
 pub async fn a_connection_that_breaks_before_the_answer_is_transient(harness: &dyn Harness) {
-    let stage = Stage::set(harness, [Answer::HangUp]).await;
+    let stage = Stage::set(harness, [CannedResponse::HangUp]).await;
     let error = stage.deliver(1).await.unwrap_err();
     assert_eq!(stage.receiver.received().len(), 1);
     assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
@@ -116,14 +118,14 @@ pub async fn a_connection_that_breaks_before_the_answer_is_transient(harness: &d
     assert_eq!(error.refusal, None);
 }
 
-/// Neither in messages nor in `Debug`, causes included, nor in what is kept of a provider that repeats what it was sent.
+/// Neither in messages, nor in `Debug`, nor in causes, nor in the kept answer of a provider that repeats the request.
 pub async fn secrets_do_not_show_in_errors(harness: &dyn Harness) {
     let answers = [
-        // First, or else it is sent once more.
-        Answer::HangUp,
-        Answer::of(401),
-        Answer::of(503),
-        Answer::Echo { status: 404 },
+        // First, because a request on a used connection is sent once more.
+        CannedResponse::HangUp,
+        CannedResponse::of(401),
+        CannedResponse::of(503),
+        CannedResponse::Echo { status: 404 },
     ];
     let count = answers.len() as u32;
     let stage = Stage::set(harness, answers).await;

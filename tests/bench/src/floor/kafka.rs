@@ -40,7 +40,8 @@ pub(super) fn consume(
         .set("auto.offset.reset", "earliest")
         .create()?;
     consumer.subscribe(&[topic])?;
-    let (mut parsed, mut nothing) = (0, 0);
+    let mut parsed = 0;
+    let mut nothing = 0;
     while parsed < records {
         // It also returns without a record after it was busy with something else.
         let Some(message) = consumer.poll(Duration::from_secs(1)) else {

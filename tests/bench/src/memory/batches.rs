@@ -17,7 +17,7 @@ use super::{MIB, Outcome, PATH, Setting, TROUBLED, WELL, batch};
 use crate::actions::action_for;
 use crate::connection::Connection;
 use crate::far_end::FarEnd;
-use crate::receiver::Manner;
+use crate::receiver::Behaviour;
 
 pub(super) const BOUND_MIB: u64 = 16;
 const BATCHES: u64 = 200;
@@ -29,13 +29,13 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 /// How long a caller waits after a refusal.
 const REFUSED_FOR: Duration = Duration::from_millis(100);
 /// How long the callers try to get all batches accepted.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(setting: &Setting) -> anyhow::Result<Outcome> {
-    setting.troubled.behave(Manner::Hung);
+    setting.troubled.behave(Behaviour::Hung);
     let start = Instant::now();
-    let (turns, taken) = (Semaphore::new(SENDERS), AtomicU64::new(0));
-    let (turns, taken) = (Arc::new(turns), Arc::new(taken));
+    let turns = Arc::new(Semaphore::new(SENDERS));
+    let taken = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..BATCHES {
         let caller = Caller {
@@ -46,7 +46,7 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Outcome> {
         };
         callers.spawn(caller.call());
     }
-    while taken.load(Relaxed) < BATCHES && start.elapsed() < PATIENCE {
+    while taken.load(Relaxed) < BATCHES && start.elapsed() < TIMEOUT {
         while let Some(ended) = callers.try_join_next() {
             ended??;
         }

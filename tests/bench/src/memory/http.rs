@@ -15,7 +15,7 @@ use super::{MIB, Outcome, PATH, Setting, batch, next};
 use crate::child::counters;
 use crate::connection::Connection;
 use crate::far_end::FarEnd;
-use crate::receiver::Manner;
+use crate::receiver::Behaviour;
 
 /// Together their bodies exceed the bound.
 const CALLERS: usize = 64;
@@ -36,7 +36,8 @@ struct Seen {
 }
 
 pub(super) async fn run(setting: &Setting, bytes: u64) -> anyhow::Result<Outcome> {
-    let (start, left) = (Instant::now(), Arc::new(AtomicU64::new(bytes)));
+    let start = Instant::now();
+    let left = Arc::new(AtomicU64::new(bytes));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let caller = Caller {
@@ -56,7 +57,7 @@ pub(super) async fn run(setting: &Setting, bytes: u64) -> anyhow::Result<Outcome
         seen.hung_up += one.hung_up;
     }
     let seconds = start.elapsed().as_secs_f64();
-    setting.troubled.behave(Manner::Well);
+    setting.troubled.behave(Behaviour::Well);
     sleep(GOES_ON).await;
     let arrived = |number: &&u64| setting.far_end.has_arrived(**number);
     let here = seen.executed.iter().filter(arrived).count();
@@ -112,7 +113,9 @@ impl Caller {
 
     /// Enough actions for one batch; `spare` is the one that did not fit into the last batch.
     fn next_batch(&self, spare: &mut Option<(u64, Vec<u8>)>) -> (Vec<u64>, Bytes) {
-        let (mut numbers, mut actions, mut length) = (Vec::new(), Vec::new(), 2);
+        let mut numbers = Vec::new();
+        let mut actions = Vec::new();
+        let mut length = 2;
         while actions.len() < BATCH_ACTIONS_MAX {
             let (number, action) = spare.take().unwrap_or_else(|| next(&self.far_end));
             length += action.len() + 1;

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::{LONGEST_WAIT, MIB, Options, Outcome, Setting, next};
-use crate::receiver::Manner;
+use crate::receiver::Behaviour;
 use crate::topic::Topic;
 
 pub(super) async fn run(
@@ -16,7 +16,8 @@ pub(super) async fn run(
     topic: Topic,
     bytes: u64,
 ) -> anyhow::Result<Outcome> {
-    let (start, far_end) = (Instant::now(), setting.far_end.clone());
+    let start = Instant::now();
+    let far_end = setting.far_end.clone();
     spawn_blocking(move || {
         let mut offered = 0;
         while offered < bytes {
@@ -30,9 +31,9 @@ pub(super) async fn run(
     let seconds = start.elapsed().as_secs_f64();
     sleep(Duration::from_secs(options.seconds)).await;
     let before = setting.far_end.count().arrived;
-    setting.troubled.behave(Manner::Well);
-    let patience = Duration::from_secs(options.patience_seconds);
-    let ending = setting.server.ending(&setting.far_end, patience).await?;
+    setting.troubled.behave(Behaviour::Well);
+    let timeout = Duration::from_secs(options.timeout_seconds);
+    let ending = setting.server.ending(&setting.far_end, timeout).await?;
     sleep(LONGEST_WAIT).await;
     Ok(Outcome {
         figures: vec![

@@ -1,4 +1,4 @@
-//! One adapter in each family, with options of every shape an adapter has. Nobody builds it.
+//! One adapter in each family, with options of every shape an adapter has. It is never built.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ macro_rules! adapter {
                 _: $options,
                 _: <$family as Family>::Context,
             ) -> Result<<$family as Family>::Product, BuildError> {
-                Err(BuildError::new("only its options are looked at"))
+                Err(BuildError::new("only its options are read"))
             }
         })+
     };

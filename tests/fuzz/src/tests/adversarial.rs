@@ -1,4 +1,4 @@
-//! Texts that grow without end, at sizes nobody wants to keep in files.
+//! Texts that nest or repeat without end, generated because they are too large for corpus files.
 
 use crate::{TARGETS, Target};
 
@@ -9,7 +9,7 @@ fn run(name: &str, text: &str) {
     Target::named(name).unwrap().run(text.as_bytes());
 }
 
-/// `unit` so often that it takes 64 KiB.
+/// `unit` repeated to 64 KiB.
 fn long(unit: &str) -> String {
     unit.repeat(64 * KIB / unit.len())
 }

@@ -5,16 +5,20 @@ use super::*;
 async fn publish(kafka: &Kafka, topic: &str, value: &str) {
     let producer: FutureProducer = kafka.client().create().unwrap();
     let record = FutureRecord::<str, _>::to(topic).payload(value);
-    producer.send(record, ASK_PATIENCE).await.unwrap();
+    producer.send(record, REQUEST_TIMEOUT).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_takes_records_tells_the_lag_and_keeps_both_over_a_restart() {
+async fn a_broker_stores_records_reports_the_lag_and_keeps_both_across_a_restart() {
     let kafka = Kafka::start().await.unwrap();
     kafka.create_topic("greetings", 1).await.unwrap();
     publish(&kafka, "greetings", "hello").await;
     publish(&kafka, "greetings", "again").await;
-    assert_eq!(kafka.lag("readers").await.unwrap(), 0, "it never committed");
+    assert_eq!(
+        kafka.lag("readers").await.unwrap(),
+        0,
+        "the group has not committed yet"
+    );
     commit(&kafka, "readers", "greetings", 1).await;
     assert_eq!(kafka.lag("readers").await.unwrap(), 1);
 
@@ -64,7 +68,7 @@ async fn asked(secured: &Secured, listener: Listener, change: &[(&str, &str)]) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secured_broker_lets_in_whom_it_knows_and_nobody_else() {
+async fn a_secured_broker_accepts_known_clients_only() {
     let secured = Secured::start().await.unwrap();
     for listener in [Listener::Tls, Listener::Scram, Listener::ClientCertificate] {
         assert_eq!(

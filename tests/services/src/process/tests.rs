@@ -1,6 +1,6 @@
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 fn server(folder: &Path) -> Process {
     let mut command = Command::new("sh");
@@ -12,14 +12,14 @@ async fn pid_of(process: &mut Process) -> u32 {
     let file = process.folder.join("pid");
     let pid = || fs::read_to_string(&file).ok()?.trim().parse().ok();
     process
-        .until_ready(PATIENCE, async || pid().is_some())
+        .until_ready(WAIT_MAX, async || pid().is_some())
         .await
         .unwrap();
     pid().unwrap()
 }
 
 async fn is_gone(path: &Path) -> bool {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     while path.exists() && Instant::now() < deadline {
         sleep(Duration::from_millis(10)).await;
     }
@@ -53,7 +53,7 @@ async fn a_server_that_ends_early_is_reported_with_its_last_words() {
     command.args(["-c", "echo the port is taken; exit 1"]);
     let mut process = Process::start(&command, folder.path()).unwrap();
     let error = process
-        .until_ready(PATIENCE, async || false)
+        .until_ready(WAIT_MAX, async || false)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("the port is taken"), "{error}");

@@ -1,5 +1,5 @@
-//! Random expressions over random payloads: the native form says what evaluation says, and evaluation says what the
-//! evaluator of the `cel` crate says. A failing case is printed with its seed.
+//! Random expressions over random payloads: the native form agrees with evaluation, and evaluation agrees with the
+//! `cel` crate. A failing case is printed with its seed.
 
 use cel::objects::{Key, Map};
 use cel::{Context, Program, Value as CelValue};
@@ -102,7 +102,7 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-/// The payload as the crate has it, integers being integers.
+/// The payload as a value of the `cel` crate, with integers as integers.
 fn crate_value(value: &Value) -> CelValue {
     match value {
         Value::Null => CelValue::Null,
@@ -123,7 +123,7 @@ fn crate_value(value: &Value) -> CelValue {
     }
 }
 
-/// What the evaluator of the crate says.
+/// The result of the `cel` crate.
 fn by_the_crate(text: &str, payload: &Value) -> Result<bool, ()> {
     let mut context = Context::default();
     let action = crate_value(&json!({ "payload": payload }));
@@ -141,14 +141,15 @@ proptest! {
     #[test]
     fn the_native_form_says_what_evaluation_says(text in condition(), payload in payload()) {
         let action = action(payload);
-        let (native, plain) = (lowered(&text, &action), evaluated(&text, &action));
+        let native = lowered(&text, &action);
+        let plain = evaluated(&text, &action);
         prop_assert_eq!(native.clone().map_err(|_| ()), plain.clone().map_err(|_| ()), "{}: {:?} {:?}", text, native, plain);
         prop_assert_eq!(plain, evaluated(&text, &action));
     }
 
     #[test]
     fn evaluation_says_what_the_evaluator_of_the_crate_says(text in condition(), payload in payload()) {
-        // The crate goes beyond CEL in one thing: a list plus a map is the list and the keys.
+        // The crate has one extension to CEL: a list plus a map is the list and the keys.
         prop_assume!(!(text.contains(" + ") && payload.as_object().unwrap().values().any(Value::is_object)));
         let found = evaluated(&text, &action(payload.clone()));
         let expected = by_the_crate(&text, &payload);

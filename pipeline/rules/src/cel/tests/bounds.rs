@@ -1,13 +1,13 @@
-//! No expression takes the process down: not by its text, not by its tree, not by what it computes.
+//! No expression can exhaust the process: not by its text, its tree, or its evaluation.
 
 use acteon_core::Action;
 use serde_json::json;
 
 use super::{evaluated, lowered};
-use crate::cel::value::CelError;
+use crate::fault::CelError;
 use crate::tests::action;
 
-/// An eighth of what a thread of the server has.
+/// An eighth of a server thread's stack.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// Runs on a small stack.
@@ -95,7 +95,7 @@ fn a_regular_expression_is_bounded_and_written_in_the_rule() {
     let open = refused("action.payload.a.matches('(')");
     assert!(open.contains("regular expression is wrong"), "{open}");
     let computed = refused("action.payload.a.matches(action.payload.b)");
-    assert!(computed.contains("written in the rule"), "{computed}");
+    assert!(computed.contains("must be a string literal"), "{computed}");
 }
 
 /// Long lists, long texts, wide objects and many of them.
@@ -167,7 +167,7 @@ fn an_evaluation_ends_when_its_bytes_are_used_up() {
 
 #[test]
 fn what_was_shared_is_not_taken_apart_without_end() {
-    // Thirty times doubled, the list is small in memory and endless when it is compared.
+    // Doubled thirty times, the list is small in memory, but comparing it would take forever.
     let link = ".map(a, [a, a])".repeat(25);
     let text = format!("[1]{link} == [1]{link}");
     let action = action(json!({}));

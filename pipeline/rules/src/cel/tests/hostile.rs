@@ -1,5 +1,5 @@
-//! What is made to break something: texts that hide from the bounds or use them to the last, values nested as deep as an
-//! expression can, payloads full of white space. All of it on a stack that is much smaller than the server's.
+//! Hostile input: texts that try to evade the bounds or use them fully, values nested as deep as an expression allows,
+//! payloads full of white space. All on a stack that is much smaller than the server's.
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{evaluated, lowered};
-use crate::Gathered;
-use crate::cel::budget::{BYTES_MAX, STEPS_MAX};
-use crate::cel::value::{CelError, ITEM_BYTES, Value};
+use crate::StateAnswers;
+use crate::cel::value::{ITEM_BYTES, Value};
+use crate::fault::{CEL_BYTES_MAX, CEL_STEPS_MAX, CelError};
 use crate::tests::{action, new_year, raw_action};
 
 const STACK_BYTES: usize = 256 * 1024;
@@ -68,7 +68,8 @@ fn texts_that_use_the_bounds_to_the_last_are_read_or_refused_and_freed() {
     let action = action(json!({"a": {}}));
     on_a_small_stack(|| {
         for text in rows {
-            let (native, plain) = (lowered(&text, &action), evaluated(&text, &action));
+            let native = lowered(&text, &action);
+            let plain = evaluated(&text, &action);
             assert_eq!(native.is_ok(), plain.is_ok(), "{text}");
         }
     });
@@ -79,14 +80,16 @@ fn the_deepest_value_that_an_expression_can_make_is_compared_and_freed() {
     let deep = format!(r#"{{"deep": {}1{}}}"#, "[".repeat(60), "]".repeat(60));
     let action = raw_action(&deep);
     let nested = |depth: usize| {
-        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let open = "[".repeat(depth);
+        let close = "]".repeat(depth);
         let text = format!("[{open}action.payload.deep{close}].all(d, d == d)");
         on_a_small_stack(|| evaluated(&text, &action))
     };
     assert_eq!(nested(25), Ok(true));
     let mut chain = "[action.payload.deep]".to_owned();
     for brackets in (1..28).map(|deepest| deepest.min(25)) {
-        let (open, close) = ("[".repeat(brackets), "]".repeat(brackets));
+        let open = "[".repeat(brackets);
+        let close = "]".repeat(brackets);
         write!(chain, ".map(a,{open}a{close})").unwrap();
     }
     let text = format!("[{chain}].all(d, d == d)");
@@ -132,7 +135,7 @@ rules:
     let decision = set.decide(
         &action(json!({ "list": list })),
         new_year(),
-        &Gathered::default(),
+        &StateAnswers::default(),
     );
     assert_eq!(decision.matched_rule.as_deref(), Some("one"));
     assert_eq!(decision.rule_errors, 3);
@@ -140,11 +143,11 @@ rules:
 
 #[test]
 fn the_bounds_are_those_that_are_documented() {
-    assert_eq!((STEPS_MAX, BYTES_MAX), (100_000, 1024 * 1024));
+    assert_eq!((CEL_STEPS_MAX, CEL_BYTES_MAX), (100_000, 1024 * 1024));
     assert!(size_of::<Value<'_>>() <= ITEM_BYTES);
 }
 
-/// Pieces that expressions are made of, whole and broken.
+/// Pieces of expressions, valid and broken.
 fn piece() -> impl Strategy<Value = String> {
     let pieces = [
         "action",
@@ -218,7 +221,8 @@ proptest! {
     fn any_text_is_read_or_refused(pieces in prop::collection::vec(piece(), 0..30)) {
         let text = pieces.concat();
         let action = action(json!({"a": [1, {"a": "é"}], "x": 2}));
-        let (native, plain) = (lowered(&text, &action), evaluated(&text, &action));
+        let native = lowered(&text, &action);
+        let plain = evaluated(&text, &action);
         prop_assert_eq!(native.is_ok(), plain.is_ok(), "{:?}", text);
     }
 }

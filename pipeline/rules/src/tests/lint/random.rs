@@ -1,4 +1,4 @@
-//! Random rules: what is said never to match never does. A failing case is printed with its seed.
+//! Random rules: a rule that is reported never to match never does. A failing case is printed with its seed.
 
 use acteon_core::{Action, Labels};
 use proptest::prelude::*;
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::tests::properties::{actions, answered, rules};
 use crate::tests::{action, file, new_year, set};
-use crate::{RuleSet, Settings, lint};
+use crate::{CompileSettings, RuleSet, lint};
 
-/// So few fields and values that tests often meet.
+/// Few fields and values, so that tests often overlap.
 fn value() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         json!(null),
@@ -82,7 +82,7 @@ fn close_condition() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Rules of which later ones often ask for what earlier ones do, and for more.
+/// Rules whose later conditions often require what earlier ones do, and more.
 fn close_rules() -> impl Strategy<Value = Vec<Value>> {
     let action = prop_oneof![
         4 => Just(json!({"type": "suppress"})),
@@ -129,14 +129,14 @@ fn close_actions() -> impl Strategy<Value = Action> {
     })
 }
 
-/// The rules that are said never to match.
+/// The rules that are reported never to match.
 fn never_matching(rules: &[Value]) -> (RuleSet, Vec<String>) {
     let text = json!({ "rules": rules }).to_string();
     let set = set(&text);
     let warnings = lint(
         &set,
         &[file("rules.yaml", &text)],
-        &Settings::default(),
+        &CompileSettings::default(),
         &[],
     );
     let never = warnings

@@ -90,12 +90,13 @@ fn queries() -> Vec<AuditQuery> {
         query(&|q| q.filter.verdict = Some("state_machine".into())),
         query(&|q| q.filter.matched_rule = Some("mute".into())),
         query(&|q| q.filter.caller_id = Some("bob".into())),
-        query(&|q| q.filter.caller_id = Some("nobody".into())),
+        query(&|q| q.filter.caller_id = Some("unknown".into())),
         query(&|q| q.filter.tenant = Some("t%".into())),
         query(&|q| q.filter.from = at(20)),
         query(&|q| q.filter.to = at(20)),
         query(&|q| {
-            (q.filter.from, q.filter.to) = (at(10), at(50));
+            q.filter.from = at(10);
+            q.filter.to = at(50);
             q.filter.namespace = Some("prod".into());
             q.filter.outcome = Some("deduplicated".into());
             q.filter.tenant = Some("t1".into());

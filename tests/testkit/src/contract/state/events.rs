@@ -60,10 +60,11 @@ pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness:
     }
 }
 
-/// As if each had been tracked after the one before.
+/// If an event appears twice, the last entry wins.
 pub async fn the_last_entry_for_an_event_in_one_slice_wins<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    let (first, second) = (event("e", &["db", "web"]), event("f", &["mail"]));
+    let first = event("e", &["db", "web"]);
+    let second = event("f", &["mail"]);
     let changed = event("e", &["db", "disk"]);
     let second_ended = ended(&second, H::UNIT * TTL);
     let slice = [
@@ -153,7 +154,8 @@ pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: Stat
     harness: &H,
 ) {
     let subject = Subject::of(harness).await;
-    let (short, long) = (event("e", &["db"]), event("f", &["db"]));
+    let short = event("e", &["db"]);
+    let long = event("f", &["db"]);
     let slice = [short.clone(), ended(&long, H::UNIT * 9)];
     subject.track(&slice).await;
     subject.track(&[ended(&short, H::UNIT * 4)]).await;
@@ -274,7 +276,7 @@ pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_the
     for value in values {
         found += usize::from(subject.is_active("outage", Some(value)).await);
     }
-    assert_eq!(found, 1, "only the shared event goes on, with one value");
+    assert_eq!(found, 1, "only the shared event is active, with one value");
     let over = ended(&event("shared", &[]), H::UNIT * TTL);
     subject.track(&[over]).await;
     for value in values {
@@ -292,8 +294,8 @@ fn histories(pace: Pace) -> impl Strategy<Value = Vec<(Vec<Told>, u32)>> {
     // Half units are odd, so that a real backend, which takes a little time for each call, agrees about what has
     // expired.
     let kept = proptest::option::weighted(0.4, (0_u32..4).prop_map(|units| 2 * units + 1));
-    let told = (0_u8..6, 0_u8..2, values, kept);
-    let slice = proptest::collection::vec(told, 0..5);
+    let entries = (0_u8..6, 0_u8..2, values, kept);
+    let slice = proptest::collection::vec(entries, 0..5);
     let passes = prop_oneof![3 => Just(0_u32), 2 => 1_u32..4];
     let length = match pace {
         Pace::Virtual => 30,

@@ -13,7 +13,7 @@ pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarn
     let subject = Subject::of(harness).await;
     let held = subject.take(&id("a")).await;
     let ReservationAnswer::Busy(busy) = subject.ask(&id("a")).await else {
-        panic!("it is held");
+        panic!("expected a busy key");
     };
     assert_eq!(Some(&busy.key), id("a").lease.as_ref());
     assert!(
@@ -98,12 +98,12 @@ pub async fn renewal_of_what_was_lost_says_so_and_takes_nothing_back<H: StateHar
     let subject = Subject::of(harness).await;
     let first = subject.take(&id("a")).await;
     subject.pass(f64::from(LEASE) + 0.5).await;
-    assert!(!subject.renew(&first).await, "it ran out");
+    assert!(!subject.renew(&first).await, "the lease has expired");
     let second = subject.take(&id("a")).await;
-    assert!(!subject.renew(&first).await, "another has it");
+    assert!(!subject.renew(&first).await, "another grant holds the key");
     assert!(subject.renew(&second).await);
     subject.deliver(&second).await;
-    assert!(!subject.renew(&second).await, "it is settled");
+    assert!(!subject.renew(&second).await, "the grant is settled");
     assert_granted(&subject.ask(&id("a")).await);
 }
 
@@ -120,11 +120,17 @@ pub async fn settling_again_changes_nothing<H: StateHarness>(harness: &H) {
     let next = subject.take(&all(&[id("a"), key::<H>("k")])).await;
     subject.deliver(&delivery).await;
     subject.fail(&delivery).await;
-    assert!(subject.renew(&next).await, "it still holds both");
+    assert!(
+        subject.renew(&next).await,
+        "the grant still holds both keys"
+    );
     subject.fail(&next).await;
     let after = subject.take(&all(&[id("a"), key::<H>("k")])).await;
     subject.fail(&next).await;
-    assert!(subject.renew(&after).await, "it still holds both");
+    assert!(
+        subject.renew(&after).await,
+        "the grant still holds both keys"
+    );
 }
 
 /// Distinguishes an older holder from a newer one.
@@ -135,7 +141,7 @@ pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(
         let asked: Vec<_> = (0..5).map(|n| id(&format!("{round}-{n}"))).collect();
         for answer in subject.reserve(&asked).await {
             let ReservationAnswer::Granted(grant) = answer else {
-                panic!("all are free");
+                panic!("expected a grant for every id");
             };
             assert!(grant.fence > last, "{} after {last}", grant.fence);
             last = grant.fence;
@@ -198,7 +204,7 @@ pub async fn instances_see_what_others_hold<H: StateHarness>(harness: &H) {
     assert_duplicate(&peer.ask(&whole).await, 0);
 }
 
-/// Of callers at the same moment, one gets the key and all others are told to wait for it.
+/// Of concurrent callers, one gets the key, and all others must wait for it.
 pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];

@@ -244,7 +244,8 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             .renew(std::slice::from_ref(&held), half_units::<H>(LEASE))
             .await;
         let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let (now, until) = (self.now, self.now + LEASE);
+        let now = self.now;
+        let until = now + LEASE;
         let mut all = true;
         for key in names(&held.reservation) {
             match self.model.get_mut(key) {

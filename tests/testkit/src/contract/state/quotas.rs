@@ -49,7 +49,7 @@ pub async fn retry_after_is_when_the_next_one_really_passes<H: StateHarness>(har
     let units = wait.as_secs_f64() / H::UNIT.as_secs_f64();
     assert!(
         (3.5..=4.05).contains(&units),
-        "the first leaves 4 units from now, not {units}"
+        "the first place is free again 4 units from now, not {units}"
     );
     subject.pass(units - 0.5).await;
     assert_throttled(&subject.ask(&asked).await, 0);
@@ -130,13 +130,13 @@ pub async fn a_full_quota_that_lets_the_reservation_continue_is_reported<H: Stat
     assert_eq!(
         subject.take(&both).await.grant.full_quotas,
         0b11,
-        "it had taken no place"
+        "the refused reservation took a place"
     );
     subject.fail(&held[2]).await;
     assert_eq!(
         subject.take(&both).await.grant.full_quotas,
         0b01,
-        "it had a place in b only"
+        "the grant charged more than b"
     );
     let mixed = all(&[continuing::<H>("a", 1), place::<H>("c", 1)]);
     assert_eq!(subject.take(&mixed).await.grant.full_quotas, 0b01);

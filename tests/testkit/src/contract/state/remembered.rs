@@ -116,7 +116,10 @@ pub async fn a_lease_does_not_hide_a_remembered_outcome<H: StateHarness>(harness
         &subject.ask(&id("a")).await,
         id("a").lease.as_ref().unwrap(),
     );
-    assert!(subject.renew(&of_broker).await, "it still holds the id");
+    assert!(
+        subject.renew(&of_broker).await,
+        "the grant still holds the id"
+    );
 }
 
 /// A body of 4 KiB is kept. A longer one is replaced by `{"truncated": true}`.
@@ -132,7 +135,7 @@ pub async fn a_long_body_is_answered_again_as_truncated<H: StateHarness>(harness
         let settlement = remembered(&held, &outcome, H::UNIT * TTL);
         subject.settle(settlement).await;
         let ReservationAnswer::Remembered(again) = subject.ask(&recalling(name)).await else {
-            panic!("it is remembered");
+            panic!("expected the remembered outcome");
         };
         let ActionOutcome::Executed(response) = *again else {
             panic!("{again:?}");
@@ -176,6 +179,9 @@ pub async fn what_is_in_force_outlives_all_that_is_remembered<H: StateHarness>(h
         let settlement = remembered(&taken, &outcomes()[0], H::UNIT * 1000);
         subject.settle(settlement).await;
     }
-    assert!(subject.renew(&held).await, "it still holds both");
+    assert!(
+        subject.renew(&held).await,
+        "the grant still holds both keys"
+    );
     assert_duplicate(&subject.ask(&key::<H>("confirmed")).await, 0);
 }

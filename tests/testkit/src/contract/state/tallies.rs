@@ -262,8 +262,8 @@ pub async fn counts_and_events_survive_where_they_are_durable<H: StateHarness>(h
     if !subject.state.capabilities().durable {
         return;
     }
-    let (outage, over) = (event("e", &["db"]), event("f", &["web"]));
-    let over = ended(&over, H::UNIT * 30);
+    let outage = event("e", &["db"]);
+    let over = ended(&event("f", &["web"]), H::UNIT * 30);
     subject.count(&tally::<H>("t")).await;
     subject.track(&[outage.clone(), over.clone()]).await;
     let reopened = subject.through(harness.reopened().await);
@@ -322,7 +322,8 @@ pub fn a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_mos
                 within: H::UNIT * 4,
                 ..tally::<H>("t")
             };
-            let (begin, mut noted) = (Instant::now(), Vec::new());
+            let begin = Instant::now();
+            let mut noted = Vec::new();
             for (gap, notes) in &load {
                 let gap = tally.within * u32::from(*gap) / 1000;
                 subject

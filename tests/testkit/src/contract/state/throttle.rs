@@ -95,7 +95,9 @@ pub fn no_window_ever_holds_more_than_the_bound<H: StateHarness>(make: impl Fn()
 /// When the successful deliveries passed.
 async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> {
     let state = harness.state().await;
-    let (mut now, mut passed, mut granted) = (Duration::ZERO, Vec::new(), 0);
+    let mut now = Duration::ZERO;
+    let mut passed = Vec::new();
+    let mut granted = 0;
     for gap in &load.gaps {
         let gap = window::<H>() * u32::from(*gap) / 1000;
         if !gap.is_zero() {

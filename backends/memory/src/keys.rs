@@ -1,0 +1,76 @@
+//! Lists the keys of each item of a call in a fixed order, and takes them off the list in the same order.
+
+use acteon_core::state::{Question, Reservation, Settlement};
+
+use crate::key::{HashedKey, Hashing, KeyKind};
+use crate::table::nanos;
+
+/// The keys of one reservation.
+#[derive(Clone, Copy)]
+pub(crate) struct ReservationKeys<'a> {
+    pub(crate) lease: Option<HashedKey>,
+    pub(crate) claims: &'a [HashedKey],
+    pub(crate) quotas: &'a [HashedKey],
+}
+
+impl<'a> ReservationKeys<'a> {
+    /// Takes the keys of `reservation` off the front of `rest`.
+    pub(crate) fn of(reservation: &Reservation, rest: &mut &'a [HashedKey]) -> Self {
+        let lease = usize::from(reservation.lease.is_some());
+        Self {
+            lease: take(lease, rest).first().copied(),
+            claims: take(reservation.claims.len(), rest),
+            quotas: take(reservation.quotas.len(), rest),
+        }
+    }
+}
+
+/// Takes `count` keys off the front of `rest`.
+pub(crate) fn take<'a>(count: usize, rest: &mut &'a [HashedKey]) -> &'a [HashedKey] {
+    let (taken, left) = rest.split_at(count.min(rest.len()));
+    *rest = left;
+    taken
+}
+
+impl Hashing {
+    /// [`ReservationKeys::of`] takes these keys off again.
+    pub(crate) fn reservation(&self, reservation: &Reservation, into: &mut Vec<HashedKey>) {
+        if let Some(lease) = &reservation.lease {
+            into.push(self.key(KeyKind::Lease, lease));
+        }
+        for claim in &reservation.claims {
+            into.push(self.key(KeyKind::Claim, &claim.key));
+        }
+        for quota in &reservation.quotas {
+            into.push(self.key(KeyKind::Quota(nanos(quota.window)), &quota.key));
+        }
+    }
+
+    /// The keys of the held reservation, or the key of the remembered outcome if nothing is held; then one key per
+    /// tally.
+    pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<HashedKey>) {
+        if let Some(held) = &settlement.held {
+            self.reservation(&held.reservation, into);
+        }
+        if let Some(remember) = &settlement.remember
+            && settlement.held.is_none()
+        {
+            into.push(self.key(KeyKind::Lease, &remember.under));
+        }
+        for tally in &settlement.counts {
+            into.push(self.key(KeyKind::Tally(nanos(tally.within)), &tally.key));
+        }
+    }
+
+    /// One key.
+    pub(crate) fn question(&self, question: &Question, into: &mut Vec<HashedKey>) {
+        into.push(match question {
+            Question::Tally(tally) => self.key(KeyKind::Tally(nanos(tally.within)), &tally.key),
+            Question::EventState(fingerprint) => self.key(KeyKind::Event, fingerprint),
+            Question::ActiveEvent { event_type, value } => match value {
+                None => self.key(KeyKind::EventType, event_type),
+                Some(value) => self.value(event_type, value),
+            },
+        });
+    }
+}

@@ -1,0 +1,36 @@
+//! The answers of the state as the playground shows them.
+
+use acteon_core::state::{Answer, Question};
+use serde_json::{Value, json};
+
+use super::{StateAnswers, StateRead};
+
+impl StateAnswers {
+    /// The answers as JSON, under the names of the same reads in `redacted`: the original names may contain secrets.
+    pub(crate) fn to_json(&self, redacted: &[StateRead]) -> Value {
+        let each = self.0.iter().filter_map(|(read, answer)| {
+            let found = redacted.binary_search_by_key(&read.number, |read| read.number);
+            Some(answer_json(&redacted[found.ok()?], answer))
+        });
+        each.collect()
+    }
+}
+
+fn answer_json(read: &StateRead, answer: &Answer) -> Value {
+    let name = read.name.as_str();
+    match (&read.question, answer) {
+        (Question::Tally(tally), Answer::Tally(tallied)) => json!({
+            "key": name,
+            "within_seconds": tally.within.as_secs(),
+            "count": tallied.count,
+            "last_seconds_ago": tallied.last.map(|last| last.as_secs_f64()),
+        }),
+        (Question::EventState(_), Answer::EventState(state)) => {
+            json!({ "fingerprint": name, "state": state })
+        }
+        (Question::ActiveEvent { value, .. }, Answer::ActiveEvent(active)) => {
+            json!({ "event_type": name, "value": value, "active": active })
+        }
+        _ => Value::Null,
+    }
+}

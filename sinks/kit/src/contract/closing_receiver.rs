@@ -1,0 +1,77 @@
+//! A provider for tests that closes each connection without announcing it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// Answers one request on each connection as if more could follow, and closes it when the next one arrives, unread.
+pub struct ClosingReceiver {
+    url: String,
+    answered: Arc<AtomicU32>,
+    _server: JoinSet<()>,
+}
+
+impl ClosingReceiver {
+    /// Starts on a free port and answers 200 with this body.
+    pub async fn start(body: impl Into<Arc<str>>) -> Self {
+        let body = body.into();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook?from=acteon", listener.local_addr().unwrap());
+        let answered = Arc::new(AtomicU32::new(0));
+        let count = answered.clone();
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let body = body.clone();
+                let count = count.clone();
+                connections.spawn(async move { answer_one(stream, &body, &count).await });
+            }
+        });
+        Self {
+            url,
+            answered,
+            _server: server,
+        }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The number of requests answered so far.
+    pub fn answered(&self) -> u32 {
+        self.answered.load(SeqCst)
+    }
+}
+
+/// `None` if the request is incomplete.
+async fn answer_one(mut stream: TcpStream, body: &str, answered: &AtomicU32) -> Option<()> {
+    let mut request = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let length = stream.read(&mut chunk).await.ok()?;
+        request.extend_from_slice(&chunk[..length]);
+        if length == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let mut lines = head.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+        if length.map(str::parse) == Some(Ok(rest.len())) {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            answered.fetch_add(1, SeqCst);
+            stream.write_all((head + body).as_bytes()).await.ok()?;
+            // From here on, every client notices too late that the connection closes.
+            return stream.peek(&mut chunk).await.ok().map(drop);
+        }
+    }
+}
