@@ -12,7 +12,7 @@ mod status;
 
 use std::sync::Arc;
 
-use acteon_core::health::{Providers, Readiness};
+use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
 use acteon_core::{
@@ -71,7 +71,7 @@ pub struct StatusPorts {
     /// Reports whether the process is ready.
     pub readiness: Arc<dyn Readiness>,
     /// Reports the health of the providers and sets their breakers.
-    pub providers: Arc<dyn Providers>,
+    pub providers: Arc<dyn ProviderAdmin>,
     /// Lists the actions that wait for redelivery.
     pub redeliveries: Arc<dyn Redeliveries>,
     /// Counts actions by outcome since the start.

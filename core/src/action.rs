@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::decode::FIELDS;
 use crate::time::Time;
 
 /// One action: who asks, through which provider, what kind, and the payload.
@@ -55,27 +56,47 @@ impl Action {
     }
 }
 
-impl Serialize for Action {
-    /// The wire form of an action. Every field is present; absent ones are `null`.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Action", 14)?;
-        out.serialize_field("id", &self.id)?;
-        out.serialize_field("namespace", &self.namespace)?;
-        out.serialize_field("tenant", &self.tenant)?;
-        out.serialize_field("provider", &self.provider)?;
-        out.serialize_field("action_type", &self.action_type)?;
-        out.serialize_field("payload", &self.payload)?;
-        out.serialize_field("metadata", &self.labels)?;
-        out.serialize_field("dedup_key", &self.dedup_key)?;
-        out.serialize_field("status", &self.status)?;
-        out.serialize_field("fingerprint", &self.fingerprint)?;
-        out.serialize_field("starts_at", &self.starts_at)?;
-        out.serialize_field("ends_at", &self.ends_at)?;
-        out.serialize_field("created_at", &self.created_at)?;
-        out.serialize_field("trace_context", &self.trace_context)?;
-        out.end()
-    }
+/// Passes the fields of an action on the wire to a macro, in order: its name as a variant, its name, its type, and the
+/// field of [`Action`]. Writing and both readers of `decode` follow from this table.
+macro_rules! action_fields {
+    ($then:ident) => {
+        $then! {
+            Id id: CompactString = id,
+            Namespace namespace: CompactString = namespace,
+            Tenant tenant: CompactString = tenant,
+            Provider provider: CompactString = provider,
+            ActionType action_type: CompactString = action_type,
+            Payload payload: Payload = payload,
+            Metadata metadata: Labels = labels,
+            DedupKey dedup_key: CompactString = dedup_key,
+            Status status: CompactString = status,
+            Fingerprint fingerprint: CompactString = fingerprint,
+            StartsAt starts_at: Time = starts_at,
+            EndsAt ends_at: Time = ends_at,
+            CreatedAt created_at: Time = created_at,
+            TraceContext trace_context: Labels = trace_context,
+        }
+    };
 }
+
+pub(crate) use action_fields;
+
+macro_rules! serialize_action {
+    ($($variant:ident $name:ident: $type:ty = $field:ident,)+) => {
+        impl Serialize for Action {
+            /// The wire form of an action. Every field is present; absent ones are `null`.
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // Does not compile if the table lacks a field.
+                let Self { $($field),+ } = self;
+                let mut out = serializer.serialize_struct("Action", FIELDS.len())?;
+                $(out.serialize_field(stringify!($name), $field)?;)+
+                out.end()
+            }
+        }
+    };
+}
+
+action_fields!(serialize_action);
 
 /// A JSON value, kept as the bytes received: well formed, UTF-8, at most [`Payload::DEPTH_MAX`] deep.
 ///
@@ -84,25 +105,25 @@ impl Serialize for Action {
 pub struct Payload {
     json: Bytes,
     /// Recorded when an object was read, only for speed.
-    members: Option<Arc<[Member]>>,
+    members: Option<Arc<[MemberSpan]>>,
 }
 
 /// The position of a member of an object in its text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Member {
+pub(crate) struct MemberSpan {
     /// Without its quotes.
-    pub(crate) key: Span,
-    pub(crate) value: Span,
+    pub(crate) key: TextRange,
+    pub(crate) value: TextRange,
 }
 
 /// A range of a text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
+pub(crate) struct TextRange {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-impl Span {
+impl TextRange {
     pub(crate) fn of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         text.get(self.start as usize..self.end as usize)
     }
@@ -112,7 +133,7 @@ impl Span {
 #[derive(Clone, Copy)]
 pub struct Members<'a> {
     json: &'a [u8],
-    members: &'a [Member],
+    members: &'a [MemberSpan],
 }
 
 impl<'a> Members<'a> {
@@ -135,7 +156,7 @@ impl Payload {
 
     /// Takes bytes that a JSON parser has accepted, and the positions of the object's members if the parser recorded
     /// them.
-    pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[Member]>>) -> Self {
+    pub(crate) fn from_parsed(json: Bytes, members: Option<Arc<[MemberSpan]>>) -> Self {
         Self { json, members }
     }
 
@@ -264,8 +285,8 @@ impl Labels {
     }
 
     /// A builder to which labels are added one by one.
-    pub(crate) fn building() -> Building {
-        Building(Vec::new())
+    pub(crate) fn building() -> LabelsBuilder {
+        LabelsBuilder(Vec::new())
     }
 
     /// Labels already sorted by key, without duplicates.
@@ -295,9 +316,9 @@ impl Labels {
 }
 
 /// Labels under construction.
-pub(crate) struct Building(Vec<Label>);
+pub(crate) struct LabelsBuilder(Vec<Label>);
 
-impl Building {
+impl LabelsBuilder {
     pub(crate) fn put(&mut self, key: impl Into<CompactString>, value: impl Into<CompactString>) {
         put(&mut self.0, (key.into(), value.into()));
     }
@@ -355,7 +376,8 @@ impl<'de> Deserialize<'de> for Labels {
                 Ok(Labels::default())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let (mut labels, mut nested) = (Vec::new(), None);
+                let mut labels = Vec::new();
+                let mut nested = None;
                 while let Some(key) = map.next_key::<CompactString>()? {
                     match map.next_value::<LabelValue>()? {
                         LabelValue::Text(value) => put(&mut labels, (key, value)),

@@ -55,17 +55,17 @@ impl Admission {
         }
     }
 
-    /// Waits until there is room, at most `patience`.
+    /// Waits until there is room, at most `limit`.
     pub async fn admit_within(
         self: &Arc<Self>,
         actions: u32,
         bytes: u64,
-        patience: Duration,
+        limit: Duration,
     ) -> Option<Permit> {
         if let Some(permit) = self.try_admit(actions, bytes) {
             return Some(permit);
         }
-        timeout(patience, self.admit(actions, bytes)).await.ok()
+        timeout(limit, self.admit(actions, bytes)).await.ok()
     }
 
     /// Takes room if there is some now and nothing else waits for it.
@@ -78,11 +78,11 @@ impl Admission {
 
     /// Sets bytes aside, until dropped, for data that client libraries prefetch. Does not wait for actions in flight to
     /// finish. The total stays within [`reserve_max`](Self::reserve_max).
-    pub fn reserve(self: &Arc<Self>, bytes: u32) -> Reserved {
+    pub fn reserve(self: &Arc<Self>, bytes: u32) -> ReservedBytes {
         let more = |before: u32| Some(before.saturating_add(bytes).min(self.reserve_max()));
         let before = self.reserved.fetch_update(SeqCst, SeqCst, more);
         let before = before.unwrap_or_else(|before| before);
-        Reserved {
+        ReservedBytes {
             set_aside_of: self.clone(),
             bytes: bytes.min(self.reserve_max() - before),
         }
@@ -179,12 +179,12 @@ impl Drop for Waiting<'_> {
 
 /// Bytes set aside. Dropping this releases them.
 #[derive(Debug)]
-pub struct Reserved {
+pub struct ReservedBytes {
     set_aside_of: Arc<Admission>,
     bytes: u32,
 }
 
-impl Drop for Reserved {
+impl Drop for ReservedBytes {
     fn drop(&mut self) {
         self.set_aside_of.reserved.fetch_sub(self.bytes, SeqCst);
         self.set_aside_of.wake_next();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_for_room_ends_after_the_patience_and_takes_nothing() {
+    async fn waiting_for_room_ends_after_the_limit_and_takes_nothing() {
         let admission = Admission::new(1, 100);
         let taken = admission.admit(1, 1).await;
         assert!(
@@ -338,9 +338,9 @@ mod tests {
     async fn who_waits_for_bytes_while_there_is_room_for_actions_sleeps() {
         let admission = Admission::new(10, 100);
         let taken = admission.admit(1, 90).await;
-        let patience = Duration::from_millis(100);
-        assert!(admission.admit_within(1, 50, patience).await.is_none());
+        let limit = Duration::from_millis(100);
+        assert!(admission.admit_within(1, 50, limit).await.is_none());
         drop(taken);
-        assert!(admission.admit_within(1, 50, patience).await.is_some());
+        assert!(admission.admit_within(1, 50, limit).await.is_some());
     }
 }

@@ -19,21 +19,21 @@ pub const EXCERPT_BYTES_MAX: usize = 512;
 /// One call of a sink, as shown in the audit trail and in dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptRecord {
-    /// When it ended.
+    /// When the attempt ended.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The provider that was asked.
+    /// The provider that was called.
     #[schema(value_type = String)]
     pub provider: CompactString,
-    /// The status number of the provider's protocol, where it answered with one.
+    /// The status number of the provider's protocol, if it answered with one.
     #[schema(required)]
     pub status: Option<u16>,
-    /// Why it failed; `null` when the provider took the action.
+    /// Why it failed; `null` if the provider accepted the action.
     #[schema(required, value_type = Option<String>)]
     pub code: Option<FailureCode>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub duration_ms: u64,
-    /// The beginning of what the provider said when it refused, redacted.
+    /// The beginning of the provider's refusal, redacted.
     #[schema(required, value_type = Option<String>)]
     pub excerpt: Option<CompactString>,
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::action::{Labels, Payload};
 use crate::attempt::AttemptRecord;
-use crate::delivery::Position;
+use crate::delivery::{Caller, Position};
 use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
 use crate::registry::Family;
 use crate::rules::RulesHash;
@@ -59,7 +59,7 @@ pub enum AuditError {
     #[error("the audit backend does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It returned data that cannot be read.
-    #[error("the audit backend holds something unreadable: {0}")]
+    #[error("the audit backend returned unreadable data: {0}")]
     Corrupt(String),
 }
 
@@ -68,22 +68,10 @@ pub enum AuditError {
 pub struct AuditRecord {
     /// UUID v7. Writes are idempotent by this id.
     pub id: Uuid,
-    /// The action's id, or the id of the administrative change.
-    pub action_id: CompactString,
-    /// Empty for an administrative change that belongs to no namespace.
-    pub namespace: CompactString,
-    /// Empty for an administrative change that belongs to no tenant.
-    pub tenant: CompactString,
-    /// The provider that was used.
-    pub provider: CompactString,
-    /// The action's type, or the name of the administrative change, such as `acteon.rules.reload`.
-    pub action_type: CompactString,
+    /// The action or administrative change.
+    pub subject: AuditSubject,
     /// The decision of the rules.
-    pub verdict: Verdict,
-    /// The deciding rule, for every verdict but allow.
-    pub matched_rule: Option<CompactString>,
-    /// The short explanation, if it adds anything to the verdict and its rule.
-    pub verdict_details: Option<Box<VerdictDetails>>,
+    pub decision: AuditDecision,
     /// The outcome.
     pub outcome: AuditedOutcome,
     /// As delivered, redacted; `None` when payloads are not stored.
@@ -97,19 +85,50 @@ pub struct AuditRecord {
     /// When the record may be deleted; `None`: never.
     pub expires_at: Option<Timestamp>,
     /// Who sent it.
-    pub caller_id: Option<Arc<str>>,
-    /// `jwt`, `api_key`, `anonymous` or `source`.
-    pub auth_method: &'static str,
+    pub caller: Caller,
     /// The place in the source, such as `kafka:orders/3@1042`.
     pub source: Position,
+    /// The last attempts, oldest first. Empty if no sink was called, or if the first one accepted the action.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// The action or administrative change of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditSubject {
+    /// The action's id, or the id of the administrative change.
+    pub action_id: CompactString,
+    /// Empty for an administrative change that belongs to no namespace.
+    pub namespace: CompactString,
+    /// Empty for an administrative change that belongs to no tenant.
+    pub tenant: CompactString,
+    /// The provider that was used.
+    pub provider: CompactString,
+    /// The action's type, or the name of the administrative change, such as `acteon.rules.reload`.
+    pub action_type: CompactString,
+    /// 32 hex digits.
+    pub trace_id: Option<CompactString>,
+}
+
+impl AuditSubject {
+    /// True if the scope covers it.
+    pub fn is_inside(&self, scope: &Scope) -> bool {
+        scope.covers(&self.namespace, &self.tenant, &self.action_type)
+    }
+}
+
+/// The decision of the rules in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditDecision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The deciding rule, for every verdict but allow.
+    pub matched_rule: Option<CompactString>,
+    /// The short explanation, if it adds anything to the verdict and its rule.
+    pub details: Option<Box<VerdictDetails>>,
     /// The generation of the rules that decided.
     pub rules_generation: u64,
     /// Identifies the files of these rules.
     pub rules_hash: RulesHash,
-    /// 32 hex digits.
-    pub trace_id: Option<CompactString>,
-    /// The last attempts, oldest first. Empty if no sink was called, or if the first one accepted the action.
-    pub attempts: Vec<AttemptRecord>,
 }
 
 /// The outcome of an action as the audit trail shows it, without the provider's body and headers.
@@ -154,7 +173,7 @@ pub enum AuditedOutcome {
     Deduplicated {},
     /// An administrative change, or an outcome read back from a backend's store: a name and a JSON object.
     #[serde(serialize_with = "details_only")]
-    Noted(CompactString, Arc<RawValue>),
+    Other(CompactString, Arc<RawValue>),
 }
 
 fn details_only<S: Serializer>(
@@ -178,7 +197,7 @@ impl AuditedOutcome {
             Self::StateChanged { .. } => "state_changed",
             Self::CircuitOpen { .. } => "circuit_open",
             Self::Deduplicated {} => "deduplicated",
-            Self::Noted(name, _) => name,
+            Self::Other(name, _) => name,
         }
     }
 }
@@ -236,17 +255,27 @@ impl From<&ActionOutcome> for AuditedOutcome {
                 fallback_chain,
             },
             ActionOutcome::DryRun { .. } => {
-                Self::Noted("dry_run".into(), Arc::from(RawValue::NULL.to_owned()))
+                Self::Other("dry_run".into(), Arc::from(RawValue::NULL.to_owned()))
             }
         }
     }
 }
 
-/// Selects the records to list. Every filter that is set must match.
+/// Selects the records to list.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct AuditQuery {
     pub scope: Scope,
+    pub filter: AuditFilter,
+    pub start: PageStart,
+    /// The maximum page length.
+    pub limit: usize,
+}
+
+/// Every filter that is set must match.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct AuditFilter {
     pub namespace: Option<CompactString>,
     pub tenant: Option<CompactString>,
     pub provider: Option<CompactString>,
@@ -261,9 +290,6 @@ pub struct AuditQuery {
     pub from: Option<Timestamp>,
     /// Dispatched before this time.
     pub to: Option<Timestamp>,
-    pub start: PageStart,
-    /// The maximum page length.
-    pub limit: usize,
 }
 
 impl AuditQuery {
@@ -271,16 +297,7 @@ impl AuditQuery {
     pub fn newest(scope: Scope, limit: usize) -> Self {
         Self {
             scope,
-            namespace: None,
-            tenant: None,
-            provider: None,
-            action_type: None,
-            outcome: None,
-            verdict: None,
-            matched_rule: None,
-            caller_id: None,
-            from: None,
-            to: None,
+            filter: AuditFilter::default(),
             start: PageStart::Offset(0),
             limit,
         }
@@ -289,6 +306,12 @@ impl AuditQuery {
     /// True if the record is inside the scope and every filter matches. Used by backends that filter in memory and by
     /// the naive model of the contract suite.
     pub fn matches(&self, record: &AuditRecord) -> bool {
+        record.subject.is_inside(&self.scope) && self.filter.matches(record)
+    }
+}
+
+impl AuditFilter {
+    fn matches(&self, record: &AuditRecord) -> bool {
         let is = |filter: &Option<CompactString>, value: &str| {
             filter.as_deref().is_none_or(|wanted| wanted == value)
         };
@@ -300,19 +323,18 @@ impl AuditQuery {
         let some = |filter: &Option<CompactString>, value: Option<&str>| {
             filter.as_deref().is_none_or(|wanted| value == Some(wanted))
         };
-        is(&self.namespace, &record.namespace)
-            && is(&self.tenant, &record.tenant)
-            && is(&self.provider, &record.provider)
-            && is(&self.action_type, &record.action_type)
+        let subject = &record.subject;
+        let decision = &record.decision;
+        is(&self.namespace, &subject.namespace)
+            && is(&self.tenant, &subject.tenant)
+            && is(&self.provider, &subject.provider)
+            && is(&self.action_type, &subject.action_type)
             && like(&self.outcome, record.outcome.name())
-            && like(&self.verdict, record.verdict.as_str())
-            && some(&self.matched_rule, record.matched_rule.as_deref())
-            && some(&self.caller_id, record.caller_id.as_deref())
+            && like(&self.verdict, decision.verdict.as_str())
+            && some(&self.matched_rule, decision.matched_rule.as_deref())
+            && some(&self.caller_id, record.caller.id.as_deref())
             && self.from.is_none_or(|from| record.dispatched_at >= from)
             && self.to.is_none_or(|to| record.dispatched_at < to)
-            && self
-                .scope
-                .covers(&record.namespace, &record.tenant, &record.action_type)
     }
 }
 
@@ -384,9 +406,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_noted_is_written_as_the_object_it_is() {
+    fn a_named_outcome_is_written_as_its_json_object() {
         let details = RawValue::from_string(r#"{"loaded":3}"#.to_owned()).unwrap();
-        let noted = AuditedOutcome::Noted("reloaded".into(), details.into());
-        assert_eq!(serde_json::to_string(&noted).unwrap(), r#"{"loaded":3}"#);
+        let outcome = AuditedOutcome::Other("reloaded".into(), details.into());
+        assert_eq!(serde_json::to_string(&outcome).unwrap(), r#"{"loaded":3}"#);
     }
 }

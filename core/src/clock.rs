@@ -39,7 +39,10 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is what the ban refers to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place that may read the clock"
+)]
 fn system_now() -> Timestamp {
     Timestamp::now()
 }

@@ -11,24 +11,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptRecord;
+use crate::parked::Parked;
+use crate::scope::Scope;
 
 /// One dead letter. Its id is derived from its place in the source, so that a message read twice is stored once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
     /// UUID v7.
     pub id: CompactString,
-    /// Whether it could be decoded.
-    pub kind: DeadLetterKind,
-    /// Empty for poison.
-    pub namespace: CompactString,
-    /// Empty for poison.
-    pub tenant: CompactString,
-    /// The last provider called; empty for poison.
-    pub provider: CompactString,
-    /// Empty for poison.
-    pub action_type: CompactString,
-    /// Empty for poison.
-    pub action_id: CompactString,
+    /// The action; `None` for poison, which could not be decoded.
+    pub action: Option<DeadLetterAction>,
     /// `INVALID_JSON`, `INVALID_ACTION`, `CIRCUIT_OPEN`, `THROTTLED`, or the code of a failure.
     pub code: CompactString,
     /// One sentence on the problem and where it is.
@@ -40,9 +32,42 @@ pub struct DeadLetter {
     /// The place in the source, such as `kafka:orders/3@1042`.
     pub source: CompactString,
     /// The original bytes.
-    pub raw: Bytes,
+    pub raw: Parked<Bytes>,
     /// When it became a dead letter.
     pub created_at: Timestamp,
+}
+
+/// The action of a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterAction {
+    /// The action's id.
+    pub id: CompactString,
+    /// Its namespace.
+    pub namespace: CompactString,
+    /// Its tenant.
+    pub tenant: CompactString,
+    /// The last provider called.
+    pub provider: CompactString,
+    /// Its type.
+    pub action_type: CompactString,
+}
+
+impl DeadLetter {
+    /// Whether it could be decoded.
+    pub fn kind(&self) -> DeadLetterKind {
+        match self.action {
+            Some(_) => DeadLetterKind::Exhausted,
+            None => DeadLetterKind::Poison,
+        }
+    }
+
+    /// True if the scope covers it. Poison belongs to no tenant: only a scope that covers the empty name covers it.
+    pub fn is_inside(&self, scope: &Scope) -> bool {
+        match &self.action {
+            Some(action) => scope.covers(&action.namespace, &action.tenant, &action.action_type),
+            None => scope.covers("", "", ""),
+        }
+    }
 }
 
 /// Why a message is a dead letter.
@@ -68,7 +93,7 @@ impl DeadLetterKind {
     }
 }
 
-/// Which dead letters are meant: those of which all that is given holds.
+/// Selects dead letters. Every filter that is set must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LetterFilter {
     /// Only this kind.
@@ -83,23 +108,30 @@ pub struct LetterFilter {
     pub action_type: Option<CompactString>,
     /// Only this reason.
     pub code: Option<CompactString>,
-    /// Only those that became dead letters then or later.
+    /// Only letters created at this time or later.
     pub from: Option<Timestamp>,
-    /// Only those that became dead letters before.
+    /// Only letters created before this time.
     pub to: Option<Timestamp>,
 }
 
 impl LetterFilter {
-    /// Whether all that is given holds.
+    /// True if every filter matches.
     pub fn matches(&self, letter: &DeadLetter) -> bool {
-        let is = |wanted: &Option<CompactString>, value: &CompactString| {
+        let is = |wanted: &Option<CompactString>, value: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == value)
         };
-        self.kind.is_none_or(|kind| kind == letter.kind)
-            && is(&self.namespace, &letter.namespace)
-            && is(&self.tenant, &letter.tenant)
-            && is(&self.provider, &letter.provider)
-            && is(&self.action_type, &letter.action_type)
+        let of_action = |wanted: &Option<CompactString>,
+                         name: fn(&DeadLetterAction) -> &CompactString| {
+            is(
+                wanted,
+                letter.action.as_ref().map_or("", |action| name(action)),
+            )
+        };
+        self.kind.is_none_or(|kind| kind == letter.kind())
+            && of_action(&self.namespace, |action| &action.namespace)
+            && of_action(&self.tenant, |action| &action.tenant)
+            && of_action(&self.provider, |action| &action.provider)
+            && of_action(&self.action_type, |action| &action.action_type)
             && is(&self.code, &letter.code)
             && self.from.is_none_or(|from| from <= letter.created_at)
             && self.to.is_none_or(|to| letter.created_at < to)
@@ -109,9 +141,9 @@ impl LetterFilter {
 /// How many dead letters of each kind to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterBounds {
-    /// The bound for those that could not be decoded.
+    /// The bound for messages that could not be decoded.
     pub poison: DeadLetterBound,
-    /// The bound for those that could not be delivered.
+    /// The bound for actions that could not be delivered.
     pub exhausted: DeadLetterBound,
 }
 

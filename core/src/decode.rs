@@ -1,7 +1,7 @@
-//! From bytes to an [`Action`]: one pass over the JSON, the payload left raw.
+//! Decodes an [`Action`] in one pass over the JSON and leaves the payload raw.
 //!
-//! The fast reader says little about what is wrong, so bytes that it refuses are read again by the slow one,
-//! whose errors name the place.
+//! The fast reader gives no reason for refusing bytes. They are read again by the slow one, whose errors name the
+//! place.
 
 mod reader;
 mod wire;
@@ -18,9 +18,9 @@ use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use thiserror::Error;
 
-use self::reader::{Numbers, Reader, Refused};
+use self::reader::{JsonReader, Malformed, Numbers};
 pub use self::wire::FIELDS;
-use self::wire::{Fill, Wire};
+use self::wire::{Fill, WireAction};
 use crate::action::{Action, Payload};
 
 /// The longest name, in bytes.
@@ -28,16 +28,16 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// The longest `dedup_key`, `status` or `fingerprint`, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
 
-/// What some writers of UTF-8 put before their text.
+/// Some writers of UTF-8 begin with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How deep an action with the deepest payload is nested.
+/// The nesting depth of an action with the deepest payload.
 const DEPTH_MAX: usize = Payload::DEPTH_MAX + 1;
 
-/// Why bytes are not an action. The message names what and where, never the content.
+/// Why bytes are not an action. The message names the problem and its place, never the content.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// Not JSON at all.
+    /// The bytes are not JSON.
     #[error("invalid JSON at line {line} column {column}: {message}")]
     #[allow(missing_docs)]
     Json {
@@ -45,7 +45,7 @@ pub enum DecodeError {
         line: usize,
         column: usize,
     },
-    /// JSON, but not an action.
+    /// The bytes are JSON, but not an action.
     #[error("{}{message}", At(path))]
     #[allow(missing_docs)]
     Action { path: String, message: String },
@@ -72,7 +72,7 @@ impl DecodeError {
     }
 }
 
-/// What a source puts in for fields that its messages lack.
+/// Values of a source for fields that its messages lack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Defaults {
@@ -82,14 +82,14 @@ pub struct Defaults {
     pub action_type: Option<CompactString>,
 }
 
-/// A decoded action that may still lack what the source knows: see [`Draft::complete`].
+/// A decoded action. It may lack fields that the source supplies: see [`Draft::complete`].
 #[derive(Debug)]
-pub struct Draft(Wire);
+pub struct Draft(WireAction);
 
 /// Reads one action. The payload shares `bytes`.
 ///
 /// # Errors
-/// What is wrong, and where.
+/// If `bytes` are not an action.
 pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
     let text = text(bytes)?;
     if let Ok(draft) = at_once(bytes, text) {
@@ -99,27 +99,28 @@ pub fn decode(bytes: &Bytes) -> Result<Draft, DecodeError> {
     decode_slowly(bytes, text)
 }
 
-/// One action by the fast reader, if nothing is wrong with it.
-fn at_once(bytes: &Bytes, text: &str) -> Result<Draft, Refused> {
-    let (mut wire, mut reader) = (Wire::default(), Reader::new(text, DEPTH_MAX));
+/// Reads one action with the fast reader.
+fn at_once(bytes: &Bytes, text: &str) -> Result<Draft, Malformed> {
+    let mut wire = WireAction::default();
+    let mut reader = JsonReader::new(text, DEPTH_MAX);
     wire.fill(&mut reader, bytes)?;
     reader.end()?;
     Ok(Draft(wire))
 }
 
-/// Reads a JSON array of actions. Items fail one by one; the payloads share `bytes`.
+/// Reads a JSON array of actions. Each item has its own result. The payloads share `bytes`.
 ///
 /// # Errors
-/// When `bytes` is not a JSON array.
+/// If `bytes` is not a JSON array.
 pub fn decode_batch(bytes: &Bytes) -> Result<Vec<Result<Draft, DecodeError>>, DecodeError> {
     Ok(decode_batch_up_to(bytes, usize::MAX)?.unwrap_or_default())
 }
 
-/// As [`decode_batch`], but gives up and says `None` when there are more than `actions_max`: two bytes of a body can
-/// be an item, and each item that is kept costs some hundred.
+/// As [`decode_batch`], but gives up and returns `None` if there are more than `actions_max`. An item can be as short
+/// as two bytes, but costs some hundred bytes of memory.
 ///
 /// # Errors
-/// When `bytes` is not a JSON array.
+/// If `bytes` is not a JSON array.
 pub fn decode_batch_up_to(
     bytes: &Bytes,
     actions_max: usize,
@@ -149,14 +150,15 @@ pub fn decode_batch_up_to(
     }
 }
 
-/// The whole batch by the fast reader, if nothing at all is wrong with it.
-fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Draft>, Refused> {
-    let (mut drafts, mut reader) = (Vec::new(), Reader::new(text, DEPTH_MAX + 1));
+/// Reads the whole batch with the fast reader.
+fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Draft>, Malformed> {
+    let mut drafts = Vec::new();
+    let mut reader = JsonReader::new(text, DEPTH_MAX + 1);
     reader.list(|reader| {
         if drafts.len() == actions_max {
-            return Err(Refused);
+            return Err(Malformed);
         }
-        let mut wire = Wire::default();
+        let mut wire = WireAction::default();
         wire.fill(reader, bytes)?;
         drafts.push(Draft(wire));
         Ok(())
@@ -165,8 +167,7 @@ fn batch_at_once(bytes: &Bytes, text: &str, actions_max: usize) -> Result<Vec<Dr
     Ok(drafts)
 }
 
-/// Reads a list of values, left as their text, up to a number; at the first beyond it fails, and notes that this was
-/// why.
+/// Reads a list of values as their text. Fails at the first one beyond `max`, and sets `exceeded`.
 struct UpTo<'a> {
     max: usize,
     exceeded: &'a Cell<bool>,
@@ -203,10 +204,11 @@ impl<'de> Visitor<'de> for UpTo<'_> {
     }
 }
 
-/// Reads `json`, a part of `bytes`, by the reader whose errors name the place.
+/// Reads `json`, a part of `bytes`, with the reader whose errors name the place.
 fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
     check_pairs(json)?;
-    let (mut wire, mut track) = (Wire::default(), Track::new());
+    let mut wire = WireAction::default();
+    let mut track = Track::new();
     let mut reader = serde_json::Deserializer::from_str(json);
     Fill::new(&mut wire, bytes)
         .deserialize(serde_path_to_error::Deserializer::new(
@@ -228,10 +230,10 @@ fn decode_slowly(bytes: &Bytes, json: &str) -> Result<Draft, DecodeError> {
     Ok(Draft(wire))
 }
 
-/// Refuses JSON that is no text: with half of a surrogate pair in it. What is no JSON at all is left to the reader that
-/// says why.
+/// Refuses JSON with half of a surrogate pair, which is not text. Malformed JSON is left to the slow reader, which
+/// reports why.
 fn check_pairs(json: &str) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(json, DEPTH_MAX);
+    let mut reader = JsonReader::new(json, DEPTH_MAX);
     if reader.value().is_ok() || serde_json::from_str::<&RawValue>(json).is_err() {
         return Ok(());
     }
@@ -241,11 +243,11 @@ fn check_pairs(json: &str) -> Result<(), DecodeError> {
     Err(DecodeError::action("", message))
 }
 
-/// The text of `json` when it is JSON that everybody can read (I-JSON, RFC 7493): UTF-8, whole surrogate pairs, numbers that
-/// a double can hold, at most `levels_max` lists and objects inside each other. White space around it is left out.
+/// The text of `json` without surrounding white space, if every reader accepts it (I-JSON, RFC 7493): UTF-8, whole
+/// surrogate pairs, numbers in the range of a double, at most `levels_max` nested lists and objects.
 pub fn strict_json(json: &[u8], levels_max: usize) -> Option<&str> {
     let text = simdutf8::basic::from_utf8(json).ok()?;
-    let mut reader = Reader::new(text, levels_max).with(Numbers::InRange);
+    let mut reader = JsonReader::new(text, levels_max).with(Numbers::InRange);
     let text = reader.value().ok()?;
     reader.end().ok()?;
     Some(text)
@@ -265,7 +267,7 @@ fn json_error(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-/// JSON is text, and the readers leave it to this to see that. A byte order mark before it says nothing.
+/// Checks that JSON is UTF-8, which the readers rely on. A byte order mark is skipped.
 fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     simdutf8::compat::from_utf8(bytes).map_err(|error| {
@@ -278,7 +280,7 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
     })
 }
 
-/// Of what follows `before`, from 1.
+/// The position after `before`, counted from 1.
 fn line_and_column(before: &[u8]) -> (usize, usize) {
     let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
     let line = memchr::memchr_iter(b'\n', before).count() + 1;
@@ -308,7 +310,8 @@ fn count_opening(json: &[u8]) -> usize {
 }
 
 fn depth_within(json: &[u8], max: usize) -> bool {
-    let (mut depth, mut at) = (0usize, 0);
+    let mut depth = 0usize;
+    let mut at = 0;
     while let Some(byte) = json.get(at) {
         match byte {
             b'"' => at = end_of_string(json, at + 1),
@@ -326,7 +329,7 @@ fn depth_within(json: &[u8], max: usize) -> bool {
     true
 }
 
-/// Where the string that begins at `at` has its closing quote.
+/// The position of the closing quote of the string that begins at `at`.
 fn end_of_string(json: &[u8], mut at: usize) -> usize {
     while let Some(found) = json
         .get(at..)
@@ -342,15 +345,15 @@ fn end_of_string(json: &[u8], mut at: usize) -> usize {
 }
 
 impl Draft {
-    /// True when the producer gave an id.
+    /// True if the producer supplied an id.
     pub fn has_id(&self) -> bool {
         self.0.id.is_some()
     }
 
-    /// Fills what is missing from `defaults`, `make_id` and `now`, and checks every name.
+    /// Fills missing fields from `defaults`, `make_id` and `now`, and checks every name.
     ///
     /// # Errors
-    /// The first field that is missing or malformed.
+    /// If a field is missing or malformed. Names the first one.
     pub fn complete(
         self,
         defaults: &Defaults,
@@ -402,7 +405,7 @@ fn checked(field: &str, text: CompactString, max: usize) -> Result<CompactString
         let message = format!("is {} bytes long, {max} are allowed", text.len());
         return Err(DecodeError::action(field, message));
     }
-    // All bytes, even after one that is not: that can be done sixteen at a time.
+    // Checks all bytes, even after one that is not plain: the compiler checks sixteen at a time.
     let plain = |so_far, byte| so_far & matches!(byte, b' '..=b'~');
     let is_plain = text.bytes().fold(true, plain);
     if !is_plain && text.chars().any(char::is_control) {

@@ -16,13 +16,11 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::action::{Action, Payload};
 use crate::admission::Permit;
 use crate::attempt::History;
-use crate::dead_letter::{DeadLetter, DeadLetterKind};
+use crate::dead_letter::DeadLetter;
 use crate::disposition::{Delay, Policy, Refusal};
 use crate::ids::id_from;
 use crate::outcome::ActionOutcome;
-
-/// Messages up to this many bytes may share memory with others that were read together.
-pub const SHARING_BYTES_MAX: usize = 4096;
+use crate::parked::{Detach, Parked};
 
 /// An action with its provenance.
 #[derive(Clone, Debug)]
@@ -59,10 +57,8 @@ pub enum Memory {
     Shared,
 }
 
-impl Envelope {
-    /// Copies shared bytes. A message that outlives the others of its batch would otherwise keep the memory of the
-    /// whole batch.
-    pub fn detach(&mut self) {
+impl Detach for Envelope {
+    fn detach(&mut self) {
         if self.memory == Memory::Own {
             return;
         }
@@ -78,11 +74,9 @@ impl Envelope {
     }
 }
 
-/// Copies bytes that may be shared, for a message that is kept longer than those it was read with.
-pub fn detached(raw: &Bytes) -> Bytes {
-    match raw.len() <= SHARING_BYTES_MAX {
-        true => Bytes::copy_from_slice(raw),
-        false => raw.clone(),
+impl Detach for Poison {
+    fn detach(&mut self) {
+        self.raw.detach();
     }
 }
 
@@ -105,18 +99,13 @@ impl Poison {
     pub fn dead_letter(&self, now: Timestamp) -> DeadLetter {
         DeadLetter {
             id: position_id(&self.position, self.made_at),
-            kind: DeadLetterKind::Poison,
-            namespace: "".into(),
-            tenant: "".into(),
-            provider: "".into(),
-            action_type: "".into(),
-            action_id: "".into(),
+            action: None,
             code: "INVALID_ACTION".into(),
             message: self.reason.as_str().into(),
             attempts: 0,
             history: Vec::new(),
             source: self.position.to_string().into(),
-            raw: detached(&self.raw),
+            raw: Parked::new(self.raw.clone()),
             created_at: now,
         }
     }

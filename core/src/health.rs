@@ -1,4 +1,4 @@
-//! How the parts of the process feel: readiness, and the health of each provider.
+//! The readiness of the parts of the process, and the health of each provider.
 
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -12,14 +12,14 @@ pub struct Part {
     /// Such as `state`, `audit` or `source:orders`.
     #[schema(value_type = String)]
     pub name: CompactString,
-    /// True when it does its work.
+    /// True if it works.
     pub ready: bool,
-    /// What is wrong, without secrets; nothing when all is well.
+    /// The problem, without secrets; `null` if there is none.
     pub detail: Option<String>,
 }
 
 impl Part {
-    /// A part that does its work.
+    /// A part that works.
     pub fn ready(name: impl Into<CompactString>) -> Self {
         Self {
             name: name.into(),
@@ -28,7 +28,7 @@ impl Part {
         }
     }
 
-    /// A part that does not.
+    /// A part that does not work.
     pub fn unready(name: impl Into<CompactString>, detail: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -38,56 +38,63 @@ impl Part {
     }
 }
 
-/// Whoever can say how the parts are.
+/// Reports the readiness of the parts of the process.
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// All parts, each asked for a bounded time.
+    /// Checks all parts, each within a time limit.
     async fn parts(&self) -> Vec<Part>;
 }
 
-/// Whoever can say how the providers are.
-pub trait Providers: Send + Sync {
+/// Reports the health of the providers and controls their breakers.
+pub trait ProviderAdmin: Send + Sync {
     /// All providers, sorted by name.
     fn health(&self) -> Vec<ProviderHealth>;
 
-    /// Opens or closes the breaker of one, and tells how it is then; nothing when there is none of this name.
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth>;
+    /// Opens or closes the breaker of a provider, and returns its health. `None` if no provider has this name.
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth>;
 }
 
-/// What an operator makes of a breaker.
+/// How an operator sets a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByHand {
-    /// Nothing is tried until it is closed by hand.
+pub enum BreakerOverride {
+    /// It stays open until an operator closes it.
     Open,
-    /// As if nothing had failed.
+    /// It closes and forgets earlier failures.
     Closed,
 }
 
-/// How one provider is.
+/// The health of one provider.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ProviderHealth {
     pub name: CompactString,
     pub breaker: BreakerState,
-    /// Actions waiting in its queue, waiting for a retry included.
+    /// Actions waiting in its queue, including those waiting for a retry.
     pub queued: usize,
     /// Attempts running now.
     pub in_flight: usize,
-    /// Actions that wait to be redelivered, as far as this process knows.
+    /// Actions waiting for redelivery, as far as this process knows.
     pub redelivering: usize,
     pub deliveries: u64,
     pub failures: u64,
-    /// Of the last hundred attempts; `null` before the first.
+    /// The fraction of the last hundred attempts that succeeded; `null` before the first.
     pub success_rate: Option<f64>,
-    /// Of the last hundred attempts, in milliseconds.
-    pub latency_avg_ms: Option<f64>,
-    pub latency_p50_ms: Option<f64>,
-    pub latency_p95_ms: Option<f64>,
-    pub latency_p99_ms: Option<f64>,
+    /// `None` before the first attempt.
+    pub latency: Option<Latency>,
     pub last_error: Option<LastError>,
 }
 
-/// What went wrong last.
+/// The latencies of the last hundred attempts, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Latency {
+    pub avg_ms: f64,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+}
+
+/// The last failure.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct LastError {
@@ -95,15 +102,15 @@ pub struct LastError {
     pub at: Timestamp,
 }
 
-/// Whether deliveries are tried.
+/// Whether deliveries are attempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
-    /// They are.
+    /// Deliveries are attempted.
     Closed,
-    /// They are not.
+    /// No delivery is attempted.
     Open,
-    /// One is, to see.
+    /// One delivery at a time is attempted, to test the provider.
     HalfOpen,
 }
 

@@ -19,13 +19,13 @@ pub trait Intake: Send + Sync {
     async fn submit(&self, batch: Vec<Delivery>, feed: &Feed);
 
     /// Stores messages that cannot be decoded as dead letters.
-    async fn bury(&self, poison: Vec<Loan<Poison>>);
+    async fn dead_letter(&self, poison: Vec<Loan<Poison>>);
 
     /// Stores an action as a dead letter because its source has no place to keep it until a later delivery.
-    async fn give_up(&self, delivery: Delivery, why: Failure);
+    async fn give_up(&self, delivery: Delivery, failure: Failure);
 }
 
-/// Which providers one reader has fed since it started: none, one, or several. Backpressure applies only to a reader
+/// The providers that one reader has fed since it started: none, one, or several. Backpressure applies only to a reader
 /// that feeds one. If it feeds several, trouble at one must not block the others.
 #[derive(Debug)]
 pub struct Feed(AtomicU32);
@@ -35,7 +35,7 @@ impl Feed {
     const SEVERAL: u32 = u32::MAX - 1;
 
     /// Records that an action goes to the provider with this number.
-    pub fn note(&self, provider: u32) {
+    pub fn add(&self, provider: u32) {
         let before = self.0.load(Relaxed);
         if before == Self::NONE {
             self.0.store(provider, Relaxed);
@@ -64,11 +64,11 @@ mod tests {
     fn a_feed_is_mixed_from_its_second_provider_on() {
         let feed = Feed::default();
         assert!(!feed.is_mixed());
-        feed.note(3);
-        feed.note(3);
+        feed.add(3);
+        feed.add(3);
         assert!(!feed.is_mixed());
-        feed.note(0);
-        feed.note(3);
+        feed.add(0);
+        feed.add(3);
         assert!(feed.is_mixed());
     }
 }

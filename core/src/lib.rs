@@ -10,6 +10,7 @@ pub mod action;
 pub mod admission;
 pub mod attempt;
 pub mod audit;
+pub mod backoff;
 pub mod clock;
 pub mod counters;
 pub mod dead_letter;
@@ -20,6 +21,7 @@ pub mod health;
 pub mod ids;
 pub mod intake;
 pub mod outcome;
+pub mod parked;
 pub mod redact;
 pub mod redelivery;
 pub mod registry;
@@ -39,10 +41,12 @@ pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
 pub use attempt::{AttemptRecord, History};
 pub use audit::{Audit, AuditRecord, Trail};
+pub use backoff::Backoff;
 pub use clock::Clock;
 pub use counters::Counters;
 pub use dead_letter::{
-    DeadLetter, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter,
+    DeadLetter, DeadLetterAction, DeadLetterBound, DeadLetterBounds, DeadLetterKind, FullPolicy,
+    LetterFilter,
 };
 pub use delivery::{
     Caller, Delivery, Envelope, Loan, Memory, Origin, Poison, Receipt, Returned, Settled,
@@ -50,6 +54,7 @@ pub use delivery::{
 pub use disposition::{Delay, Disposition, Policy, Refusal, ThrottledPolicy, TimeLeft};
 pub use intake::{Feed, Intake};
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
+pub use parked::{Detach, Parked};
 pub use redact::Redactor;
 pub use registry::{BuildError, Factory, Family, Faults, Plan, Registry, Uses};
 pub use scope::Scope;

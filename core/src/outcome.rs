@@ -1,4 +1,4 @@
-//! What became of an action, as the wire shows it: one JSON object with the variant's name as its only key.
+//! The outcome of an action, as the wire shows it: one JSON object with the variant's name as its only key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::verdict::Verdict;
 
-/// The length in bytes up to which the body of an answer is remembered.
+/// The maximum length, in bytes, of a remembered body.
 pub const REMEMBERED_BODY_BYTES_MAX: usize = 4096;
 
-/// What became of an action. Cloning shares provider bodies.
+/// The outcome of an action. Cloning shares provider bodies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ActionOutcome {
     /// The sink accepted it.
@@ -24,7 +24,7 @@ pub enum ActionOutcome {
     /// A suppress or deny rule.
     #[allow(missing_docs)]
     Suppressed { rule: CompactString },
-    /// Delivered by another sink than the one asked for: a reroute rule, or a fallback.
+    /// Delivered by another provider than the requested one: a reroute rule, or a fallback.
     #[allow(missing_docs)]
     Rerouted {
         original_provider: CompactString,
@@ -43,7 +43,7 @@ pub enum ActionOutcome {
         group_size: u32,
         notify_at: Timestamp,
     },
-    /// A state machine rule; equal states: nothing changed.
+    /// A state machine rule applied. Nothing changed if the states are equal.
     #[allow(missing_docs)]
     StateChanged {
         fingerprint: CompactString,
@@ -51,7 +51,7 @@ pub enum ActionOutcome {
         new_state: CompactString,
         notify: bool,
     },
-    /// The sink's breaker is open and no fallback took it.
+    /// The provider's breaker is open and no fallback accepted the action.
     #[allow(missing_docs)]
     CircuitOpen {
         provider: CompactString,
@@ -83,13 +83,12 @@ impl ActionOutcome {
         }
     }
 
-    /// The same with a short body in the place of one of more than [`REMEMBERED_BODY_BYTES_MAX`]: what is remembered to be
-    /// answered again.
+    /// The outcome to remember: a body of more than [`REMEMBERED_BODY_BYTES_MAX`] is replaced by a short one.
     #[must_use]
     pub fn abridged(&self) -> Self {
         let mut outcome = self.clone();
-        if outcome.body_bytes() > REMEMBERED_BODY_BYTES_MAX
-            && let Some(response) = outcome.response_mut()
+        if let Self::Executed(response) | Self::Rerouted { response, .. } = &mut outcome
+            && response.body.get().len() > REMEMBERED_BODY_BYTES_MAX
             && let Ok(short) = serde_json::value::to_raw_value(&Truncated { truncated: true })
         {
             response.body = short.into();
@@ -97,22 +96,8 @@ impl ActionOutcome {
         outcome
     }
 
-    /// How many bytes the provider's body has; 0 where there is none.
-    pub fn body_bytes(&self) -> usize {
-        match self {
-            Self::Executed(response) | Self::Rerouted { response, .. } => response.body.get().len(),
-            Self::Deduplicated(())
-            | Self::Suppressed { .. }
-            | Self::Throttled { .. }
-            | Self::Failed(_)
-            | Self::Grouped { .. }
-            | Self::StateChanged { .. }
-            | Self::CircuitOpen { .. }
-            | Self::DryRun { .. } => 0,
-        }
-    }
-
-    fn response_mut(&mut self) -> Option<&mut ProviderResponse> {
+    /// The provider's response, if a sink accepted the action.
+    pub fn response(&self) -> Option<&ProviderResponse> {
         match self {
             Self::Executed(response) | Self::Rerouted { response, .. } => Some(response),
             Self::Deduplicated(())
@@ -126,31 +111,37 @@ impl ActionOutcome {
         }
     }
 
-    /// True when a sink has accepted the action.
+    /// The length of the provider's body in bytes; 0 if there is none.
+    pub fn body_bytes(&self) -> usize {
+        self.response()
+            .map_or(0, |response| response.body.get().len())
+    }
+
+    /// True if a sink accepted the action.
     pub fn is_delivered(&self) -> bool {
-        matches!(self, Self::Executed(_) | Self::Rerouted { .. })
+        self.response().is_some()
     }
 }
 
-/// Replaces a body that was too long to be remembered.
+/// Replaces a body that is too long to be remembered.
 #[derive(Serialize)]
 struct Truncated {
     truncated: bool,
 }
 
-/// What a provider answered.
+/// The response of a provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProviderResponse {
-    /// How it went; a 2xx whose body could not be read is a success with a note in the body.
+    /// The result. A 2xx whose body could not be read is a success; the body says so.
     pub status: ResponseStatus,
     /// Always a JSON object.
     pub body: Arc<RawValue>,
-    /// Header names in lower case. Secrets are left out.
+    /// Header names are lower case. Secrets are left out.
     #[serde(with = "pairs")]
     pub headers: Vec<(CompactString, CompactString)>,
 }
 
-/// How a provider took the action.
+/// How the provider received the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -171,16 +162,16 @@ impl ResponseStatus {
     }
 }
 
-/// `body` must be an object: the contract with clients says so.
+/// The contract with clients requires an object.
 #[derive(Debug, Error)]
 #[error("a provider's response body must be a JSON object")]
 pub struct NotAnObject;
 
 impl ProviderResponse {
-    /// A success with this JSON object as body.
+    /// A success with this JSON object as its body.
     ///
     /// # Errors
-    /// When `body` does not serialize to an object.
+    /// If `body` does not serialize to an object.
     pub fn success<T: Serialize>(body: &T) -> Result<Self, NotAnObject> {
         let body = serde_json::value::to_raw_value(body).map_err(|_| NotAnObject)?;
         if !body.get().starts_with('{') {
@@ -201,9 +192,9 @@ pub struct Failure {
     pub code: FailureCode,
     /// One sentence for people; no secrets, no payload.
     pub message: CompactString,
-    /// True when the same action could succeed later.
+    /// True if the same action may succeed later.
     pub retryable: bool,
-    /// How often the sink was asked.
+    /// How often the sink was called.
     pub attempts: u32,
 }
 

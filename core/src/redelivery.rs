@@ -10,7 +10,7 @@ use crate::scope::Scope;
 
 /// An action waiting for redelivery.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Redelivering {
+pub struct PendingRedelivery {
     /// The action's id.
     pub action_id: CompactString,
     /// Its namespace.
@@ -52,7 +52,7 @@ pub struct RedeliveryQuery {
 #[derive(Clone, Debug, Default)]
 pub struct RedeliveryPage {
     /// Soonest due first.
-    pub redeliveries: Vec<Arc<Redelivering>>,
+    pub redeliveries: Vec<Arc<PendingRedelivery>>,
     /// True if more follow the last one.
     pub more: bool,
 }
@@ -65,7 +65,7 @@ pub trait Redeliveries: Send + Sync {
 
 impl RedeliveryQuery {
     /// True if an action is inside the scope and every filter matches.
-    pub fn matches(&self, one: &Redelivering) -> bool {
+    pub fn matches(&self, one: &PendingRedelivery) -> bool {
         let is = |filter: &Option<CompactString>, value: &CompactString| {
             filter.as_ref().is_none_or(|wanted| wanted == value)
         };

@@ -34,9 +34,9 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
         Uses::default()
     }
 
-    /// Builds the adapter and refuses options that cannot work. It may read files that the options name, but must not wait
-    /// for a connection: the server starts without its backends, and `acteon-server check` builds everything on machines
-    /// that cannot reach them.
+    /// Builds the adapter and refuses options that cannot work. It may read files that the options name. It must not
+    /// wait for a connection: the server starts without its backends, and `acteon-server check` builds everything on
+    /// machines that cannot reach them.
     async fn build(
         &self,
         config: Self::Config,
@@ -65,7 +65,7 @@ impl Uses {
 
 /// Why an adapter cannot work with options of the right shape: it cannot be built, or cannot connect.
 #[derive(Debug, Error)]
-#[error("{}", self.told())]
+#[error("{}", self.text())]
 pub struct BuildError {
     /// The wrong option, such as `headers.X-Key` or `topics[1]`; empty if the error is about no single option.
     pub option: String,
@@ -74,7 +74,7 @@ pub struct BuildError {
     /// The library's own error.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    /// What else is wrong.
+    /// Further errors.
     pub others: Vec<BuildError>,
 }
 
@@ -104,12 +104,12 @@ impl BuildError {
         self
     }
 
-    /// All that is wrong, one by one.
+    /// This error and the further ones.
     pub fn each(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.others)
     }
 
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         match self.option.as_str() {
             "" => self.message.clone(),
             option => format!("`{option}`: {}", self.message),
@@ -117,12 +117,12 @@ impl BuildError {
     }
 }
 
-/// Collects what is wrong with the options of an adapter, so that all of it is told at once.
+/// Collects the errors in the options of an adapter, so that all are reported together.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<BuildError>);
 
 impl Faults {
-    /// What there is, if nothing is wrong with it.
+    /// The value of `result`. Collects its error instead.
     pub fn keep<T>(&mut self, result: Result<T, BuildError>) -> Option<T> {
         let keep = |mut error: BuildError| {
             let others = std::mem::take(&mut error.others);
@@ -132,15 +132,15 @@ impl Faults {
         result.map_err(keep).ok()
     }
 
-    /// Ends the collection: what was made of what was kept is good if nothing was wrong.
+    /// Ends the collection and returns `made` if there was no error.
     ///
     /// # Errors
-    /// All that was wrong, as one.
+    /// All collected errors as one.
     pub fn end<T>(self, made: Option<T>) -> Result<T, BuildError> {
         let mut all = self.0.into_iter();
         match (all.next(), made) {
             (None, Some(made)) => Ok(made),
-            (None, None) => Err(BuildError::new("a part is missing")),
+            (None, None) => Err(BuildError::new("an option is missing")),
             (Some(mut first), _) => {
                 first.others.extend(all);
                 Err(first)

@@ -1,5 +1,4 @@
-//! What the admin API and the HTTP source may ask of the rules. How rules are read and evaluated is the
-//! pipeline's.
+//! The port of the admin API and the HTTP source to the rules. Reading and evaluating rules is left to the pipeline.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,16 +19,16 @@ use crate::verdict::Verdict;
 /// The rules in force.
 #[async_trait]
 pub trait Rulebook: Send + Sync {
-    /// The rules in the order of evaluation.
+    /// Returns the rules in the order of evaluation.
     fn rules(&self) -> RulesInForce;
 
-    /// Loads a directory, the configured one when none is given, as a whole or not at all.
+    /// Loads a directory as a whole or not at all. Without `directory`, loads the configured one.
     async fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, RulesError>;
 
     /// Enables or disables a rule on every node, across restarts and reloads.
     async fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), RulesError>;
 
-    /// Evaluates and explains; changes nothing. What rules want to know of the state is read, or taken from
+    /// Evaluates and explains an action, and changes nothing. State that the rules read comes from the backend, or from
     /// `mock_state`.
     async fn evaluate(
         &self,
@@ -37,7 +36,7 @@ pub trait Rulebook: Send + Sync {
         options: &EvaluateOptions,
     ) -> Result<Evaluation, EvaluateError>;
 
-    /// What the rules would do with each of these; changes nothing.
+    /// Returns what the rules would do with each action, and changes nothing.
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError>;
 }
 
@@ -50,22 +49,23 @@ pub struct RulesInForce {
     pub content_hash: CompactString,
     /// In the order of evaluation.
     pub rules: Vec<RuleSummary>,
-    /// What was wrong with the set that was tried last, if it was refused.
+    /// The problems of the last loaded set, if it was refused.
     pub last_errors: Vec<RuleProblem>,
 }
 
-/// The beginning of the hash over a set's files: tells sets apart on all nodes, where generations are counted by each.
+/// The beginning of the hash over the files of a set. It identifies a set on all nodes, while each node counts its own
+/// generations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RulesHash(u64);
 
 impl RulesHash {
-    /// Of a hash in hex.
+    /// From a hash in hex.
     pub fn of(content_hash: &str) -> Self {
         let start = content_hash.get(..16).unwrap_or(content_hash);
         Self(u64::from_str_radix(start, 16).unwrap_or_default())
     }
 
-    /// The first 48 bits: as much as a gauge can hold without loss.
+    /// The first 48 bits, which a gauge holds without loss.
     pub fn as_gauge(self) -> f64 {
         (self.0 >> 16) as f64
     }
@@ -89,11 +89,11 @@ pub struct RuleSummary {
     pub description: Option<String>,
     /// The type of the rule's action, such as `suppress`.
     pub action_type: &'static str,
-    /// The file it stands in.
+    /// The file that contains it.
     pub source: String,
 }
 
-/// One thing that is wrong with a rule file.
+/// One problem in a rule file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RuleProblem {
     /// The file's name.
@@ -102,12 +102,12 @@ pub struct RuleProblem {
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// What was found and what was expected.
+    /// What was found, and what was expected.
     pub message: String,
 }
 
 impl RuleProblem {
-    /// The same, the file called by its path.
+    /// Replaces the file's name by its path in `directory`.
     #[must_use]
     pub fn below(self, directory: &Path) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl fmt::Display for RuleProblem {
     }
 }
 
-/// A set that was loaded.
+/// A loaded set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Reloaded {
@@ -136,7 +136,7 @@ pub struct Reloaded {
     pub generation: u64,
 }
 
-/// Why the rules stay as they are.
+/// Why the rules stay unchanged.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum RulesError {
@@ -149,7 +149,7 @@ pub enum RulesError {
     DirectoryMissing(PathBuf),
     #[error("the directory `{}` cannot be read: {reason}", path.display())]
     DirectoryUnreadable { path: PathBuf, reason: String },
-    #[error("`{}` holds no rules any more; `rules.allow_empty = true` allows that", .0.display())]
+    #[error("`{}` no longer contains rules; `rules.allow_empty = true` allows that", .0.display())]
     WouldBeEmpty(PathBuf),
     #[error("`{0}` is not below the configured rules directory")]
     OutsideDirectory(String),
@@ -160,7 +160,7 @@ pub enum RulesError {
 }
 
 impl RulesError {
-    /// What is wrong with the files, each with its place, or with their directory.
+    /// The problems of the files, each with its place, or of their directory.
     pub fn problems(&self) -> Vec<RuleProblem> {
         match self {
             Self::Invalid(problems) => problems.clone(),
@@ -182,10 +182,10 @@ impl RulesError {
 /// Why there is no evaluation.
 #[derive(Debug, Error)]
 pub enum EvaluateError {
-    /// What is wrong with `mock_state`.
+    /// `mock_state` is malformed.
     #[error("{0}")]
     Mock(String),
-    /// Rules want to know something of the state, and it cannot be asked.
+    /// Rules read the state, and the backend does not answer.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -198,13 +198,13 @@ fn joined(problems: &[RuleProblem]) -> String {
         .join("; ")
 }
 
-/// What the playground may vary.
+/// The options of an evaluation in the playground.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct EvaluateOptions {
-    /// Disabled rules take part.
+    /// Disabled rules are evaluated too.
     pub include_disabled: bool,
-    /// Later rules are tried even after one has decided.
+    /// Later rules are evaluated even after one has decided.
     pub evaluate_all: bool,
     /// The time that `time.*` and `now` show.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -216,7 +216,7 @@ pub struct EvaluateOptions {
     pub mock_state: Option<Value>,
 }
 
-/// What the rules say about an action, and why.
+/// The decision of the rules about an action, and the reasons.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[allow(missing_docs)]
 pub struct Evaluation {
@@ -231,7 +231,7 @@ pub struct Evaluation {
     /// The values that the rules could use in addition to the action: the current time, and the state that was read.
     #[schema(value_type = Object)]
     pub context: Value,
-    /// The payload after modify rules; `null` when none changed it.
+    /// The payload after modify rules; `null` if none changed it.
     #[schema(value_type = Option<Object>)]
     pub modified_payload: Option<Value>,
 }
@@ -244,33 +244,33 @@ pub struct RuleTrace {
     pub rule_name: CompactString,
     pub priority: i64,
     pub enabled: bool,
-    /// The condition in one line, cut when it is long.
+    /// The condition in one line, shortened if it is long.
     pub condition_display: String,
     pub result: RuleResult,
     pub evaluation_duration_us: u64,
     /// The type of the rule's action, such as `suppress`.
     pub action: &'static str,
-    /// The file it stands in.
+    /// The file that contains it.
     pub source: String,
     pub description: Option<String>,
-    /// Why it was not tried.
+    /// Why the rule was skipped.
     pub skip_reason: Option<String>,
-    /// Why it could not be applied.
+    /// Why the rule could not be applied.
     pub error: Option<String>,
-    /// The part of the condition that did not hold, with the value it saw; of a rule that matched, the reason it gives.
+    /// The part of the condition that did not hold, with the value it read. If the rule matched: its `reason`.
     pub reason: Option<String>,
     pub metadata: std::collections::BTreeMap<String, String>,
 }
 
 impl RuleTrace {
-    /// Why the rule did what it did, whatever that was.
+    /// The reason for the result, whichever it is.
     pub fn why(&self) -> Option<&str> {
         let why = self.skip_reason.as_ref().or(self.error.as_ref());
         why.or(self.reason.as_ref()).map(String::as_str)
     }
 }
 
-/// What one rule did.
+/// The result of one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 /// A set of grants. An entry is inside the scope if any grant covers it.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    grants: Arc<[Grant]>,
+    grants: Arc<[ScopeGrant]>,
 }
 
 /// Covers the combinations of tenants, namespaces and action types.
 #[derive(Clone, Debug)]
-pub struct Grant {
+pub struct ScopeGrant {
     /// The tenants it covers.
     pub tenants: Vec<Pattern>,
     /// The namespaces it covers.
@@ -34,7 +34,7 @@ impl Scope {
     /// The scope that covers everything: for the server itself, and for callers when authentication is off.
     pub fn everything() -> Self {
         let any = || vec![Pattern::Any];
-        Self::new([Grant {
+        Self::new([ScopeGrant {
             tenants: any(),
             namespaces: any(),
             action_types: any(),
@@ -42,7 +42,7 @@ impl Scope {
     }
 
     /// A scope of these grants. An empty list covers nothing.
-    pub fn new(grants: impl IntoIterator<Item = Grant>) -> Self {
+    pub fn new(grants: impl IntoIterator<Item = ScopeGrant>) -> Self {
         Self {
             grants: grants.into_iter().collect(),
         }
@@ -59,7 +59,7 @@ impl Scope {
     }
 
     /// The grants, for a backend that turns them into a query.
-    pub fn grants(&self) -> &[Grant] {
+    pub fn grants(&self) -> &[ScopeGrant] {
         &self.grants
     }
 }

@@ -19,8 +19,8 @@ pub trait Sink: Send + Sync {
     /// Makes one attempt. Dropping the future abandons it. The caller sets the time limit.
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError>;
 
-    /// Connects as an attempt would, and delivers nothing. Says in a few words whom it reached, or nothing when there is
-    /// nobody to connect to.
+    /// Connects as an attempt would, and delivers nothing. Returns a short description of the peer, or `None` if the
+    /// sink connects to nothing.
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         Ok(None)
     }
@@ -47,16 +47,16 @@ pub struct SinkError {
     pub code: FailureCode,
     /// One sentence for people. Contains no secrets and no payload.
     pub message: CompactString,
-    /// The provider's answer, if it refused.
-    pub refusal: Option<Box<Refused>>,
+    /// The refusal, if the provider answered.
+    pub refusal: Option<Box<ProviderRefusal>>,
     /// The library's own error, for the log.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// How a provider refused an action.
+/// The refusal of a provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
+pub struct ProviderRefusal {
     /// The status number of the provider's protocol.
     pub status: Option<u16>,
     /// The response body, not yet redacted; at most 64 KiB.
@@ -108,8 +108,8 @@ impl SinkError {
 
     /// Keeps the provider's answer.
     #[must_use]
-    pub fn refused(mut self, refused: Refused) -> Self {
-        self.refusal = Some(Box::new(refused));
+    pub fn refused(mut self, refusal: ProviderRefusal) -> Self {
+        self.refusal = Some(Box::new(refusal));
         self
     }
 

@@ -1,4 +1,4 @@
-//! The port to the places that actions come from.
+//! The port to the sources of actions.
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use crate::registry::{BuildError, Family};
 /// A running consumer of a broker.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Runs until told to stop.
+    /// Runs until shutdown.
     /// - Reconnects forever.
     /// - On stop, waits for the messages in flight, acknowledges them and returns.
     /// - Returns an error only if waiting cannot help.
     async fn run(&self, shutdown: Shutdown) -> Result<(), SourceError>;
 
-    /// Whether the source makes progress.
+    /// Reports whether the source makes progress.
     fn readiness(&self) -> Part;
 
-    /// Connects as it does to read, and reads nothing. Says in a few words whom it reached, or nothing when there is nobody
-    /// to connect to.
+    /// Connects as [`Source::run`] does, and reads nothing. Returns a short description of the peer, or `None` if the
+    /// source connects to nothing.
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         Ok(None)
     }

@@ -1,5 +1,5 @@
-//! A time that a producer gives: any of the years 1 to 9999, in UTC. The clock's own type ends 26 hours before the last
-//! of these years does, and its last second is what many write to say "never".
+//! The times of producers: the years 1 to 9999, in UTC. The clock's own type ends 26 hours before the end of the year
+//! 9999, the last second of which many producers use for "never".
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,19 +15,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(DateTime);
 
-/// Why text is no [`Time`].
+/// Why a text is not a [`Time`].
 #[derive(Debug, thiserror::Error)]
 pub enum TimeError {
     /// It is not a time of RFC 3339.
     #[error("{0}")]
     Malformed(#[source] jiff::Error),
-    /// It lies in no year from 1 to 9999.
+    /// Its year is not in 1 to 9999.
     #[error("the year must be from 0001 to 9999")]
     Year,
 }
 
 impl Time {
-    /// The same for the clock; the clock's last time for those that come after it.
+    /// As a time of the clock. Later times become the clock's last one.
     pub fn timestamp(self) -> Timestamp {
         let timestamp = Offset::UTC.to_timestamp(self.0);
         timestamp.unwrap_or(Timestamp::MAX)

@@ -37,15 +37,15 @@ impl Verdict {
     }
 }
 
-/// How the rules came to their verdict, in short: kept with the audit record.
+/// A short explanation of the verdict, kept with the audit record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct VerdictDetails {
-    /// All rules that matched, in order, when there was more than one.
+    /// All matching rules in order, if there was more than one.
     #[schema(value_type = Vec<String>)]
     pub matched: Vec<CompactString>,
-    /// The `reason` that a refusing rule gives.
+    /// The `reason` of a refusing rule.
     pub reason: Option<String>,
-    /// The rules that could not be evaluated or could not do what they say, the first sixteen of them.
+    /// The first sixteen rules that could not be evaluated or applied.
     pub errors: Vec<RuleFailure>,
 }
 
@@ -55,6 +55,6 @@ pub struct RuleFailure {
     /// The name of the rule.
     #[schema(value_type = String)]
     pub rule: CompactString,
-    /// Why; names no content of the payload.
+    /// The reason, without content of the payload.
     pub message: String,
 }

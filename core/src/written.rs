@@ -1,5 +1,5 @@
-//! Tells those who wait for the record of an action that it has been written. It knows of this process only: what
-//! another instance writes is found by asking the backend.
+//! Notifies callers that wait for the audit record of an action. It knows only records of this process. The backend has
+//! those that other instances write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::sync::Notify;
 
 use crate::audit::AuditRecord;
 
-/// The records that are being written, as seen by those who wait for them. Cloning shares it.
+/// The callers that wait for records. Cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub struct WrittenRecords(Arc<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     by_action: Mutex<BTreeMap<(CompactString, u64), Arc<Notify>>>,
-    /// Tells apart those who wait for the same action.
+    /// Distinguishes callers that wait for the same action.
     next: AtomicU64,
 }
 
-/// One who waits for records of one action. Dropping it forgets it.
+/// A caller's wait for records of one action. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct RecordWait {
     key: (CompactString, u64),
@@ -31,7 +31,7 @@ pub struct RecordWait {
 }
 
 impl WrittenRecords {
-    /// From now on no record of this action is missed.
+    /// Begins a wait. No record of this action is missed from now on.
     pub fn wait_for(&self, action_id: &str) -> RecordWait {
         let wait = RecordWait {
             key: (action_id.into(), self.0.next.fetch_add(1, Relaxed)),
@@ -44,14 +44,15 @@ impl WrittenRecords {
         wait
     }
 
-    /// Tells who waits for one of these. To be called when they can be read.
+    /// Notifies the callers that wait for one of these records. Call it once the records can be read.
     pub fn announce(&self, records: &[Arc<AuditRecord>]) {
         let by_action = self.0.by_action.lock();
         if by_action.is_empty() {
             return;
         }
         for record in records {
-            let all = (record.action_id.clone(), 0)..=(record.action_id.clone(), u64::MAX);
+            let action_id = &record.subject.action_id;
+            let all = (action_id.clone(), 0)..=(action_id.clone(), u64::MAX);
             for noticed in by_action.range(all).map(|(_, noticed)| noticed) {
                 noticed.notify_one();
             }
@@ -60,7 +61,7 @@ impl WrittenRecords {
 }
 
 impl RecordWait {
-    /// Returns when a record has been written since the wait began, or since this returned last.
+    /// Returns once a record is written since the wait began or since the last return.
     pub async fn written(&self) {
         self.noticed.notified().await;
     }

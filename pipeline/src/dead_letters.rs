@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::delivery::{detached, position_id};
-use acteon_core::state::{End, Settlement};
+use acteon_core::delivery::position_id;
+use acteon_core::state::Settlement;
 use acteon_core::{
-    ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, Loan, Poison, Refusal,
+    ActionOutcome, AttemptRecord, DeadLetter, DeadLetterAction, Loan, Parked, Poison, Refusal,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::events;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::settle::Closing;
+use crate::settle::ClosingJob;
 
 /// Codes of dead letters that are not the code of a failed attempt.
 pub(crate) const CIRCUIT_OPEN: &str = "CIRCUIT_OPEN";
@@ -29,25 +29,26 @@ const LETTER_WAIT: Duration = Duration::from_secs(1);
 
 /// Jobs whose dead letters had no room. Bounded by admission.
 #[derive(Default)]
-pub(crate) struct Unstored {
-    closings: Mutex<Vec<Closing>>,
+pub(crate) struct UnstoredLetters {
+    closings: Mutex<Vec<Parked<ClosingJob>>>,
     added: Notify,
 }
 
-impl Unstored {
-    pub(crate) fn add(&self, closings: Vec<Closing>) {
+impl UnstoredLetters {
+    pub(crate) fn add(&self, closings: Vec<Parked<ClosingJob>>) {
         self.closings.lock().extend(closings);
         self.added.notify_one();
     }
 
-    fn take(&self) -> Vec<Closing> {
-        std::mem::take(&mut *self.closings.lock())
+    fn take(&self) -> Vec<ClosingJob> {
+        let closings = std::mem::take(&mut *self.closings.lock());
+        closings.into_iter().map(Parked::into_inner).collect()
     }
 }
 
 impl Pipeline {
     /// Retries to store the dead letters that had no room. Sleeps while there are none. Never returns.
-    pub(crate) async fn store_what_waits(&self) {
+    pub(crate) async fn store_unstored_letters(&self) {
         loop {
             self.unstored.added.notified().await;
             sleep(LETTER_WAIT).await;
@@ -57,7 +58,7 @@ impl Pipeline {
     }
 
     /// Stops waiting and returns the jobs to their sources.
-    pub(crate) fn take_unstored(&self) -> Vec<Ended> {
+    pub(crate) fn take_unstored(&self) -> Vec<EndedJob> {
         let waiting = self.unstored.take().into_iter();
         waiting
             .map(|closing| Self::shutting_down(closing.job))
@@ -65,11 +66,11 @@ impl Pipeline {
     }
 
     /// Stores messages that cannot be decoded as dead letters.
-    pub(crate) async fn bury_poison(&self, poison: Vec<Loan<Poison>>) {
+    pub(crate) async fn dead_letter_poison(&self, poison: Vec<Loan<Poison>>) {
         let now = self.parts.clock.now();
         let letters = poison.iter().map(|loan| Arc::new(loan.dead_letter(now)));
         let letters: Vec<_> = letters.collect();
-        let settlements: Vec<_> = letters.iter().cloned().map(stored).collect();
+        let settlements: Vec<_> = letters.iter().cloned().map(Settlement::storing).collect();
         let refused = match self.settle_state(&settlements, || {}).await {
             Ok(full) => full,
             Err(_) => {
@@ -93,49 +94,41 @@ impl Pipeline {
     }
 }
 
-fn stored(letter: Arc<DeadLetter>) -> Settlement {
-    Settlement {
-        held: None,
-        end: End::Release,
-        remember: None,
-        dead_letter: Some(letter),
-        notes: Vec::new(),
-    }
-}
-
 /// The dead letter of an action with this outcome.
 pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestamp) -> DeadLetter {
     let delivery = &job.delivery;
     let action = &delivery.action;
-    let (code, message) = why(outcome);
+    let (code, message) = code_and_message(outcome);
     let history = delivery.history.as_deref();
     let history: Vec<AttemptRecord> =
         history.map_or_else(Vec::new, |history| history.last.iter().cloned().collect());
     DeadLetter {
         id: position_id(&delivery.position, action.created_at.timestamp()),
-        kind: DeadLetterKind::Exhausted,
-        namespace: action.namespace.clone(),
-        tenant: action.tenant.clone(),
-        provider: job.route.target.clone(),
-        action_type: action.action_type.clone(),
-        action_id: action.id.clone(),
+        action: Some(DeadLetterAction {
+            id: action.id.clone(),
+            namespace: action.namespace.clone(),
+            tenant: action.tenant.clone(),
+            provider: job.route.target.clone(),
+            action_type: action.action_type.clone(),
+        }),
         code: code.into(),
         message,
         attempts: job.attempts(),
         history,
         source: delivery.position.to_string().into(),
-        raw: detached(&delivery.raw),
+        raw: Parked::new(delivery.raw.clone()),
         created_at: now,
     }
 }
 
 /// The code and the message of a dead letter.
-fn why(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
+fn code_and_message(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
     match outcome {
         ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),
         ActionOutcome::Throttled { .. } => (THROTTLED, "over the limit of its rule".into()),
         ActionOutcome::CircuitOpen { provider, .. } => {
-            let message = format!("the breaker of `{provider}` is open, and no fallback took it");
+            let message =
+                format!("the breaker of `{provider}` is open, and no fallback accepted the action");
             (CIRCUIT_OPEN, message.into())
         }
         ActionOutcome::Executed(_)

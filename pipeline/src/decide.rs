@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
-use crate::gather::{Batch, Noted};
-use crate::job::{Ended, Job};
+use crate::gather::{Batch, BatchCounts};
+use crate::job::{EndedJob, Job};
 use crate::options::PipelineOptions;
 use crate::process::Pipeline;
-use crate::reserve::{Asking, Need};
+use crate::reserve::{Requirement, ReservingJob};
 use crate::rulebook::Generation;
 use crate::yielding::TimeSlice;
 
@@ -26,9 +26,9 @@ pub(crate) struct Decided {
     /// Jobs that need nothing from the state.
     pub(crate) free: Vec<Box<Job>>,
     /// Jobs that need something from the state.
-    pub(crate) asking: Vec<Asking>,
+    pub(crate) asking: Vec<ReservingJob>,
     /// Jobs that have ended.
-    pub(crate) ended: Vec<Ended>,
+    pub(crate) ended: Vec<EndedJob>,
 }
 
 impl Pipeline {
@@ -38,29 +38,31 @@ impl Pipeline {
         batch: Batch,
         generation: &Arc<Generation>,
         now: Timestamp,
-        ended: Vec<Ended>,
+        ended: Vec<EndedJob>,
     ) -> Decided {
         let known = &self.parts.providers.redeliveries;
-        batch.deliveries.iter().for_each(|one| known.came(one));
+        batch.deliveries.iter().for_each(|one| known.remove(one));
         let mut deciding = Deciding {
             deliveries: batch.deliveries.into_iter(),
             gathered: batch.gathered.into_iter(),
             generation: generation.clone(),
             options: self.parts.options.clone(),
             now,
-            noted: Noted::default(),
+            counts: BatchCounts::default(),
             decided: Decided {
                 ended,
                 ..Decided::default()
             },
             errors: 0,
         };
-        let (mut slice, mut steps) = (TimeSlice::begin(), 0);
+        let mut slice = TimeSlice::begin();
+        let mut steps = 0;
         while !generation.is_slow() && deciding.step() {
             steps += 1;
             if let Some(lasted) = slice.over() {
                 generation.took(lasted, steps);
-                (slice, steps) = (slice.next().await, 0);
+                slice = slice.next().await;
+                steps = 0;
             }
         }
         if !deciding.is_done() {
@@ -84,7 +86,7 @@ struct Deciding {
     generation: Arc<Generation>,
     options: PipelineOptions,
     now: Timestamp,
-    noted: Noted,
+    counts: BatchCounts,
     decided: Decided,
     /// How often a rule could not be evaluated.
     errors: u64,
@@ -97,7 +99,8 @@ impl Deciding {
 
     /// Decides the rest of the batch.
     fn finish(mut self) -> Self {
-        let (began, actions) = (Instant::now(), self.deliveries.len());
+        let began = Instant::now();
+        let actions = self.deliveries.len();
         while self.step() {}
         let actions = u32::try_from(actions).unwrap_or(u32::MAX);
         self.generation.took(began.elapsed(), actions);
@@ -110,10 +113,10 @@ impl Deciding {
             return false;
         };
         let mut known = self.gathered.next().unwrap_or_default();
-        self.noted.tell(&mut known);
+        self.counts.add_to(&mut known);
         let set = &self.generation.set;
         let mut decision = set.decide(&delivery.action, self.now, &known);
-        self.noted.note(&decision.notes);
+        self.counts.count(&decision.notes);
         self.errors += u64::from(decision.rule_errors);
         let mut job = Job::new(delivery, self.generation.stamp);
         if let Effect::Deliver(plan) = &mut decision.effect
@@ -124,11 +127,11 @@ impl Deciding {
         job.ruling.verdict = decision.verdict;
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;
-        job.ruling.notes = decision.notes;
-        match Need::of(job, decision.effect, &self.options) {
-            Need::Nothing(job) => self.decided.free.push(job),
-            Need::End(end) => self.decided.ended.push(end),
-            Need::Reserve(asking) => self.decided.asking.push(asking),
+        job.ruling.counts = decision.notes;
+        match Requirement::of(job, decision.effect, &self.options) {
+            Requirement::Nothing(job) => self.decided.free.push(job),
+            Requirement::End(end) => self.decided.ended.push(end),
+            Requirement::Reserve(asking) => self.decided.asking.push(asking),
         }
         true
     }

@@ -5,27 +5,26 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use acteon_core::state::{Busy, End, Settlement, StateKey};
+use acteon_core::state::{Busy, ReservationEnd, Settlement, StateKey};
 use acteon_core::verdict::Verdict;
-use acteon_core::{ActionOutcome, Refusal};
+use acteon_core::{ActionOutcome, Backoff, Parked, Refusal};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::reserve::Asking;
+use crate::reserve::ReservingJob;
 
-/// The first and the longest interval between two checks of a key that another process may hold.
-const FIRST_LOOK: Duration = Duration::from_millis(5);
-const LONGEST_LOOK: Duration = Duration::from_millis(100);
-/// How long a source waits before it resubmits an action that waited in vain.
+/// The intervals between two checks of a key that another process may hold.
+const CHECKS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+/// How long a source waits before it resubmits an action that reached its deadline.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// All waiting actions. Bounded by admission.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct KeyWaiters {
     lines: Mutex<Lines>,
     /// The number of keys with a line. Settling skips the lock if it is zero.
     keys: AtomicUsize,
@@ -45,7 +44,7 @@ struct Lines {
 struct Line {
     number: u64,
     due: Instant,
-    waiting: VecDeque<Asking>,
+    waiting: VecDeque<Parked<ReservingJob>>,
     /// Which of them ask when the line is due.
     asking: Turn,
 }
@@ -58,17 +57,15 @@ enum Turn {
     All,
 }
 
-impl Waiting {
+impl KeyWaiters {
     /// Adds an action to the line of its key: at the end, or at the front if it was first and has asked before.
-    pub(crate) fn add(&self, mut asking: Asking, busy: Busy) {
-        let asked_before = asking.looks > 0;
-        let look = FIRST_LOOK
-            .saturating_mul(1 << asking.looks.min(8))
-            .min(LONGEST_LOOK);
-        asking.looks += 1;
+    pub(crate) fn add(&self, mut asking: ReservingJob, busy: Busy) {
+        let interval = CHECKS.step(asking.checks);
+        let asked_before = asking.checks > 0;
+        asking.checks += 1;
         asking.place = None;
-        asking.job.detach();
-        let due = Instant::now() + look.min(busy.expires_in);
+        let asking = Parked::new(asking);
+        let due = Instant::now() + interval.min(busy.expires_in);
         let mut lines = self.lines.lock();
         let line = lines.of(busy.key, due);
         if asked_before {
@@ -98,14 +95,15 @@ impl Waiting {
             return;
         }
         let mut lines = self.lines.lock();
-        let (now, mut called) = (Instant::now(), false);
+        let now = Instant::now();
+        let mut called = false;
         for settlement in settlements {
             let Some(held) = &settlement.held else {
                 continue;
             };
             let turn = match settlement.end {
-                End::Confirm => Turn::All,
-                End::Release => Turn::First,
+                ReservationEnd::Confirm => Turn::All,
+                ReservationEnd::Release => Turn::First,
             };
             for claim in &held.reservation.claims {
                 called |= lines.call(&claim.key, now, turn);
@@ -125,11 +123,11 @@ impl Waiting {
         let lines = std::mem::take(&mut *self.lines.lock());
         self.keys.store(0, SeqCst);
         let waiting = lines.by_key.into_values().flat_map(|line| line.waiting);
-        waiting.map(|asking| asking.job).collect()
+        waiting.map(|asking| asking.into_inner().job).collect()
     }
 
     /// Takes the actions whose turn it is to ask.
-    fn take_due(&self) -> Vec<Asking> {
+    fn take_due(&self) -> Vec<ReservingJob> {
         let mut lines = self.lines.lock();
         let due = lines.take_due(Instant::now());
         self.keys.store(lines.by_key.len(), SeqCst);
@@ -181,7 +179,7 @@ impl Lines {
         true
     }
 
-    fn take_due(&mut self, now: Instant) -> Vec<Asking> {
+    fn take_due(&mut self, now: Instant) -> Vec<ReservingJob> {
         let mut taken = Vec::new();
         while let Some((due, number)) = self.due.first().copied()
             && due <= now
@@ -194,16 +192,18 @@ impl Lines {
                 continue;
             };
             if line.asking == Turn::All {
-                taken.extend(line.waiting);
+                taken.extend(line.waiting.into_iter().map(Parked::into_inner));
                 continue;
             }
-            let is_weary = |asking: &Asking| asking.patience.is_some_and(|until| until <= now);
-            while line.waiting.front().is_some_and(is_weary) {
-                taken.extend(line.waiting.pop_front());
+            while let Some(asking) = line.waiting.pop_front() {
+                let is_overdue = asking.is_overdue(now);
+                taken.push(asking.into_inner());
+                if !is_overdue {
+                    break;
+                }
             }
-            taken.extend(line.waiting.pop_front());
             if !line.waiting.is_empty() {
-                line.due = now + LONGEST_LOOK;
+                line.due = now + CHECKS.longest();
                 self.due.insert((line.due, number));
                 self.keys.insert(number, key.clone());
                 self.by_key.insert(key, line);
@@ -215,7 +215,7 @@ impl Lines {
 
 impl Pipeline {
     /// Asks again for the actions whose turn has come. Sleeps while the lines are empty. Never returns.
-    pub(crate) async fn ask_for_those_who_wait(&self) {
+    pub(crate) async fn ask_for_waiting(&self) {
         loop {
             match self.waiting.next_due() {
                 None => self.waiting.changed.notified().await,
@@ -229,12 +229,12 @@ impl Pipeline {
             let due = self.waiting.take_due();
             if !due.is_empty() {
                 let now = Instant::now();
-                let is_patient = |asking: &Asking| asking.patience.is_none_or(|until| until > now);
-                let (patient, weary) = due.into_iter().partition::<Vec<_>, _>(is_patient);
-                let weary = weary.into_iter();
-                let ended = weary.map(|asking| asking.job.refused(BUSY_WAIT, Refusal::Busy));
+                let is_overdue = |asking: &ReservingJob| asking.is_overdue(now);
+                let (overdue, asking) = due.into_iter().partition::<Vec<_>, _>(is_overdue);
+                let overdue = overdue.into_iter();
+                let ended = overdue.map(|asking| asking.job.refused(BUSY_WAIT, Refusal::Busy));
                 let ended = self
-                    .reserve_and_deliver(patient, ended.collect(), None)
+                    .reserve_and_deliver(asking, ended.collect(), None)
                     .await;
                 self.settle(ended).await;
             }
@@ -242,10 +242,16 @@ impl Pipeline {
     }
 }
 
+impl ReservingJob {
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
 /// Ends a job whose dedup key was delivered inside its window.
-pub(crate) fn duplicate(mut asking: Asking, claim: usize) -> Ended {
+pub(crate) fn duplicate(mut asking: ReservingJob, claim: usize) -> EndedJob {
     if let Some(rule) = asking.gates.claim_rules.get(claim) {
-        asking.job.ruled(Verdict::Deduplicate, rule);
+        asking.job.record_rule(Verdict::Deduplicate, rule);
     }
     asking.job.ended(ActionOutcome::Deduplicated(()))
 }

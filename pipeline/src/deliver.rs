@@ -7,17 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{FailureCode, Feed, Refusal};
+use acteon_core::{FailureCode, Feed, Parked, Refusal};
 use tokio::time::Instant;
 
 use crate::fallback::overflow;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job, ParkedJob};
 use crate::process::Pipeline;
-use crate::provider::{Begun, Inline, MOMENT, Next, Place, Provider, Queued, WhenOpen, Work};
+use crate::provider::{
+    InlineSlots, InlineStart, MOMENT, NextStep, Provider, QueuedJob, WhenOpen, Work,
+};
 
 /// A job whose provider's queue is full.
 struct Blocked {
-    job: Box<Job>,
+    job: ParkedJob,
     provider: Arc<Provider>,
 }
 
@@ -26,15 +28,17 @@ impl Pipeline {
     pub(crate) async fn deliver(
         &self,
         jobs: Vec<Box<Job>>,
-        mut ended: Vec<Ended>,
+        mut ended: Vec<EndedJob>,
         feed: Option<&Feed>,
-    ) -> Vec<Ended> {
+    ) -> Vec<EndedJob> {
         let mut rest = jobs.into_iter();
         while let Some(blocked) = self.begin(&mut rest, &mut ended, feed).await {
-            // Renew the holds of the jobs behind the blocked one, and settle the ended ones without waiting for it.
-            rest.as_mut_slice().iter_mut().for_each(|job| job.detach());
+            // The jobs behind the blocked one wait with it. The ended ones are settled first.
+            let behind: Vec<ParkedJob> = rest.map(Parked::new).collect();
             self.settle(std::mem::take(&mut ended)).await;
             self.wait_for_place(blocked, &mut ended, feed).await;
+            let behind: Vec<_> = behind.into_iter().map(Parked::into_inner).collect();
+            rest = behind.into_iter();
         }
         ended
     }
@@ -43,38 +47,38 @@ impl Pipeline {
     async fn begin(
         &self,
         jobs: &mut impl Iterator<Item = Box<Job>>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Option<Blocked> {
-        let mut inline = Inline::default();
+        let mut inline = InlineSlots::default();
         for job in jobs {
             let Some(provider) = self.parts.providers.get(&job.route.target) else {
                 ended.push(without_provider(job));
                 continue;
             };
             if let Some(feed) = feed {
-                feed.note(provider.number);
+                feed.add(provider.number);
             }
             let slot = inline.at(provider);
             let later = match slot.begin(job).await {
-                Begun::Finished(finished) => {
+                InlineStart::Finished(finished) => {
                     match slot.finished(finished) {
-                        Next::Ended(done) => ended.push(done),
-                        Next::Again(queued, wait) => {
+                        NextStep::End(done) => ended.push(done),
+                        NextStep::Retry(queued, wait) => {
                             let at = Instant::now() + wait;
-                            self.hand(provider, Work::Again(queued, at), ended);
+                            self.hand(provider, Work::Retry(queued, at), ended);
                         }
-                        Next::Divert(job, failure) => self.divert(job, Some(failure), ended),
+                        NextStep::Divert(job, failure) => self.divert(job, Some(failure), ended),
                     }
                     continue;
                 }
-                Begun::Running(attempt) => {
+                InlineStart::Running(attempt) => {
                     self.hand(provider, Work::Running(attempt), ended);
                     continue;
                 }
-                Begun::Later(job) => job,
-                Begun::Refused(job) if waits(&job, provider, feed) => job,
-                Begun::Refused(job) => {
+                InlineStart::Later(job) => job,
+                InlineStart::Refused(job) if waits(&job, provider, feed) => job,
+                InlineStart::Refused(job) => {
                     self.divert(job, None, ended);
                     continue;
                 }
@@ -91,7 +95,7 @@ impl Pipeline {
         &self,
         provider: &Arc<Provider>,
         job: Box<Job>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Option<Blocked> {
         if let Some(place) = provider.queue.try_enter(job.bytes()) {
@@ -99,31 +103,32 @@ impl Pipeline {
                 true => WhenOpen::Wait,
                 false => WhenOpen::Leave,
             };
-            self.queue(provider, job, place, when_open, ended);
+            self.queue(provider, QueuedJob::new(job, place, when_open), ended);
             return None;
         }
         if job.is_answered() || feed.is_none() {
             ended.push(overflow(job));
             return None;
         }
-        let provider = provider.clone();
-        Some(Blocked { job, provider })
+        Some(Blocked {
+            job: Parked::new(job),
+            provider: provider.clone(),
+        })
     }
 
     /// Waits for a place: indefinitely if the reader feeds only this provider, otherwise for at most [`MOMENT`].
     async fn wait_for_place(
         &self,
-        Blocked { mut job, provider }: Blocked,
-        ended: &mut Vec<Ended>,
+        Blocked { job, provider }: Blocked,
+        ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) {
-        job.detach();
         let is_alone = feed.is_some_and(|feed| !feed.is_mixed());
         let limit: Option<Duration> = (!is_alone).then_some(MOMENT);
         let place = tokio::select! {
             place = provider.queue.enter(job.bytes(), limit) => place,
             () = self.closing.cancelled() => {
-                ended.push(Self::shutting_down(job));
+                ended.push(Self::shutting_down(job.into_inner()));
                 return;
             }
         };
@@ -133,45 +138,35 @@ impl Pipeline {
                     true => WhenOpen::Wait,
                     false => WhenOpen::Leave,
                 };
-                self.queue(&provider, job, place, when_open, ended);
+                let queued = QueuedJob {
+                    job,
+                    place,
+                    when_open,
+                };
+                self.queue(&provider, queued, ended);
             }
             None => {
                 provider.events.overflowed();
-                ended.push(overflow(job));
+                ended.push(overflow(job.into_inner()));
             }
         }
     }
 
     /// Passes a job with a place to its provider's worker.
-    pub(crate) fn queue(
-        &self,
-        provider: &Provider,
-        mut job: Box<Job>,
-        place: Place,
-        when_open: WhenOpen,
-        ended: &mut Vec<Ended>,
-    ) {
-        job.detach();
-        let queued = Queued {
-            job,
-            place,
-            when_open,
-        };
+    pub(crate) fn queue(&self, provider: &Provider, queued: QueuedJob, ended: &mut Vec<EndedJob>) {
         self.hand(provider, Work::Job(queued), ended);
     }
 
     /// Passes work to a provider's worker. The worker refuses it after it has ended, because the process is stopping,
     /// and if more inline attempts failed than its inbox can hold.
-    fn hand(&self, provider: &Provider, mut work: Work, ended: &mut Vec<Ended>) {
-        if let Work::Job(queued) | Work::Again(queued, _) = &mut work {
-            queued.job.detach();
-        }
+    fn hand(&self, provider: &Provider, work: Work, ended: &mut Vec<EndedJob>) {
         match provider.hand(work) {
             Ok(()) => {}
-            Err(Work::Job(queued) | Work::Again(queued, _)) => {
+            Err(Work::Job(queued) | Work::Retry(queued, _)) => {
+                let job = queued.job.into_inner();
                 ended.push(match provider.has_ended() {
-                    true => Self::shutting_down(queued.job),
-                    false => overflow(queued.job),
+                    true => Self::shutting_down(job),
+                    false => overflow(job),
                 });
             }
             // Dropping the attempt returns its action to the source.
@@ -180,7 +175,7 @@ impl Pipeline {
     }
 
     /// Ends a job that is unfinished when the process stops.
-    pub(crate) fn shutting_down(job: Box<Job>) -> Ended {
+    pub(crate) fn shutting_down(job: Box<Job>) -> EndedJob {
         job.refused(Duration::ZERO, Refusal::ShuttingDown)
     }
 }
@@ -194,7 +189,7 @@ fn waits(job: &Job, provider: &Provider, feed: Option<&Feed>) -> bool {
         && feed.is_some_and(|feed| !feed.is_mixed())
 }
 
-fn without_provider(job: Box<Job>) -> Ended {
+fn without_provider(job: Box<Job>) -> EndedJob {
     let message = format!("no provider is named \"{}\"", job.route.target);
     job.failed(FailureCode::ProviderNotFound, message.into())
 }

@@ -1,4 +1,4 @@
-//! What the pipeline logs and counts: the line and the counter move together.
+//! The log lines and metrics of the pipeline. A line and its counter are one function.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 
 /// The metrics of ended and returned actions, registered once.
-pub(crate) struct Ends {
+pub(crate) struct EndMetrics {
     /// Indexed by reason.
     returned: [Counter; Refusal::ALL.len()],
     state_full: Counter,
@@ -28,7 +28,7 @@ pub(crate) struct Ends {
     of_sources: HashMap<CompactString, Histogram>,
 }
 
-impl Ends {
+impl EndMetrics {
     /// Registers the metrics, so the recorder must be installed first.
     pub(crate) fn new(sources: &[CompactString]) -> Self {
         describe();
@@ -96,17 +96,17 @@ fn are_together(one: &Envelope, other: &Envelope) -> bool {
 
 #[rustfmt::skip]
 fn describe() {
-    describe_histogram!(ACTION_DURATION, "How long it took from the receipt of an action to its end, by its source.");
-    describe_counter!(RETURNED, "Actions that went back to their source without an outcome, to be offered again soon.");
-    describe_counter!(DEAD_LETTERS, "Dead letters, by what was wrong.");
-    describe_counter!(STATE_ERRORS, "Calls of the state backend that failed.");
-    describe_counter!(AUDIT_ERRORS, "Calls of the audit backend that failed.");
-    describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were started anew.");
-    describe_counter!("acteon_dead_letters_refused_total", "Dead letters that found no room: their sources wait.");
-    describe_counter!("acteon_leases_lost_total", "Ids or keys whose lease ended before their delivery did.");
+    describe_histogram!(ACTION_DURATION, "The time from the receipt of an action to its end, by its source.");
+    describe_counter!(RETURNED, "Actions returned to their source without an outcome, to be submitted again soon.");
+    describe_counter!(DEAD_LETTERS, "Dead letters, by kind and code.");
+    describe_counter!(STATE_ERRORS, "Failed calls of the state backend.");
+    describe_counter!(AUDIT_ERRORS, "Failed calls of the audit backend.");
+    describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were restarted.");
+    describe_counter!("acteon_dead_letters_refused_total", "Dead letters for which there was no room: their sources wait.");
+    describe_counter!("acteon_leases_lost_total", "Ids or keys whose lease expired before their delivery ended.");
     describe_counter!(STATE_FULL, "Reservations refused because the state backend is at its bound.");
-    describe_counter!("acteon_unconfirmed_total", "Deliveries that the state backend could not be told of.");
-    describe_counter!("acteon_audit_records_lost_total", "Audit records that the end of the process cut off.");
+    describe_counter!("acteon_unconfirmed_total", "Deliveries that the state backend could not confirm.");
+    describe_counter!("acteon_audit_records_lost_total", "Audit records lost at the end of the process.");
 }
 
 /// Registers the series whose labels are known, at zero.
@@ -138,7 +138,7 @@ fn begin() {
 
 pub(crate) fn task_panicked(task: &str) {
     counter!("acteon_task_panics_total", "task" => task.to_owned()).increment(1);
-    tracing::error!(task, "a task panicked and is started anew");
+    tracing::error!(task, "a task panicked and is restarted");
 }
 
 pub(crate) fn dead_letters_full(count: usize) {
@@ -154,7 +154,7 @@ pub(crate) fn dead_letters_full(count: usize) {
 pub(crate) fn leases_lost(count: usize) {
     if count > 0 {
         counter!("acteon_leases_lost_total").increment(count as u64);
-        tracing::warn!(count, "leases were lost before they were settled");
+        tracing::warn!(count, "leases expired before they were settled");
     }
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn state_unavailable(error: &StateError, actions: usize) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
-        "nothing could be reserved"
+        "actions could not be reserved"
     );
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn not_gathered(error: &StateError, actions: usize) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
-        "nothing could be gathered for the rules"
+        "the state that rules read could not be gathered"
     );
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn settling_failed(error: &StateError, actions: usize) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         actions,
-        "nothing could be settled"
+        "actions could not be settled"
     );
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn unconfirmed(error: &StateError, delivered: usize, unstored: usize)
         error = error as &dyn std::error::Error,
         delivered,
         unstored,
-        "the state stayed away: keys fall free when their lease ends, dead letters are tried again"
+        "settling was given up: keys expire with their leases, dead letters are retried"
     );
 }
 
@@ -207,19 +207,21 @@ pub(crate) fn left_to_expire(error: &StateError, leases: usize) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         leases,
-        "leases are left to expire"
+        "leases could not be released and will expire"
     );
 }
 
 /// An action or message became a dead letter.
 pub(crate) fn dead_lettered(letter: &DeadLetter) {
-    let (kind, code) = (letter.kind.as_str(), letter.code.as_str());
+    let kind = letter.kind().as_str();
+    let code = letter.code.as_str();
+    let action = letter.action.as_ref();
     counter!(DEAD_LETTERS, "kind" => kind, "code" => code.to_owned()).increment(1);
     tracing::warn!(
         id = letter.id.as_str(),
         kind,
-        action_id = letter.action_id.as_str(),
-        provider = letter.provider.as_str(),
+        action_id = action.map_or("", |action| &action.id),
+        provider = action.map_or("", |action| &action.provider),
         code,
         reason = letter.message.as_str(),
         attempts = letter.attempts,
@@ -231,7 +233,7 @@ pub(crate) fn dead_lettered(letter: &DeadLetter) {
 pub(crate) fn records_lost(records: usize) {
     if records > 0 {
         counter!("acteon_audit_records_lost_total").increment(records as u64);
-        tracing::error!(records, "the end of the process cut records off");
+        tracing::error!(records, "audit records were lost at the end of the process");
     }
 }
 
@@ -240,7 +242,7 @@ pub(crate) fn audit_unavailable(error: &AuditError, records: usize) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         records,
-        "records wait to be written"
+        "audit records could not be written and are retried"
     );
 }
 
@@ -248,7 +250,7 @@ pub(crate) fn purge_failed(error: &AuditError) {
     counter!(AUDIT_ERRORS, "call" => "purge").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
-        "expired records could not be deleted"
+        "expired audit records could not be deleted"
     );
 }
 
@@ -282,7 +284,7 @@ mod tests {
     fn actions_that_were_received_together_are_recorded_together_under_their_source() {
         let of = [(); 3].map(|()| Arc::<Recorded>::default());
         let [of_callers, of_replays, of_orders] = of.clone().map(Histogram::from_arc);
-        let ends = Ends {
+        let ends = EndMetrics {
             returned: Refusal::ALL.map(|_| Counter::noop()),
             state_full: Counter::noop(),
             of_callers,
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_what_was_returned_are_in_the_order_of_the_reasons() {
+    fn counters_of_returned_actions_are_in_the_order_of_the_reasons() {
         for (at, refusal) in Refusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal as usize, at);
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use acteon_core::{ActionOutcome, Failure, FailureCode, Refusal};
 use tokio::time::Instant;
 
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::process::Pipeline;
-use crate::provider::{LONGEST, WhenOpen};
+use crate::provider::{LONGEST, QueuedJob, WhenOpen};
 
 /// How long a caller must wait before it resubmits an action that met a full queue.
 pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ impl Pipeline {
         &self,
         mut job: Box<Job>,
         failure: Option<Failure>,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) {
         let target = job.route.target.clone();
         job.route.refused_by.push(target.clone());
@@ -37,19 +37,21 @@ impl Pipeline {
         };
         job.redirect(provider.name().clone());
         match provider.queue.try_enter(job.bytes()) {
-            Some(place) => self.queue(provider, job, place, WhenOpen::Leave, ended),
+            Some(place) => {
+                self.queue(provider, QueuedJob::new(job, place, WhenOpen::Leave), ended);
+            }
             None => ended.push(overflow(job)),
         }
     }
 
     /// Ends a job whose provider and fallbacks may not be called now.
-    fn at_closed_provider(&self, job: Box<Job>) -> Ended {
+    fn at_closed_provider(&self, job: Box<Job>) -> EndedJob {
         let first = job.route.refused_by.first();
         let provider = first.and_then(|name| self.parts.providers.get(name));
         let wait = provider.and_then(|provider| provider.paused_for(Instant::now()));
         if let Some(wait) = wait.filter(|wait| *wait > LONGEST) {
             let message = format!(
-                "the provider asks to be left alone for another {} s",
+                "the provider asked for a pause of another {} s",
                 wait.as_secs()
             );
             return job.failed(FailureCode::RateLimited, message.into());
@@ -65,7 +67,7 @@ impl Pipeline {
 }
 
 /// Ends a job that met a full queue. A waiting caller gets a refusal; other actions are redelivered.
-pub(crate) fn overflow(job: Box<Job>) -> Ended {
+pub(crate) fn overflow(job: Box<Job>) -> EndedJob {
     if job.is_answered() {
         return job.refused(OVERLOAD_WAIT, Refusal::Overloaded);
     }

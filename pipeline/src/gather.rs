@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::events;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job};
 use crate::options::OnStateError;
 use crate::process::Pipeline;
 use crate::rulebook::Generation;
@@ -31,7 +31,8 @@ pub(crate) async fn gather<'a>(
     if !set.asks() {
         return Ok(Vec::new());
     }
-    let (mut reads, mut slice) = (Vec::new(), TimeSlice::begin());
+    let mut reads = Vec::new();
+    let mut slice = TimeSlice::begin();
     for action in actions {
         reads.push(set.ask(action, now));
         slice.yield_when_over().await;
@@ -57,7 +58,7 @@ impl Pipeline {
         deliveries: Vec<Delivery>,
         generation: &Generation,
         now: Timestamp,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) -> Batch {
         let actions = deliveries.iter().map(|delivery| &delivery.action);
         match gather(&generation.set, actions, now, &*self.parts.state).await {
@@ -79,7 +80,7 @@ impl Pipeline {
         deliveries: Vec<Delivery>,
         generation: &Generation,
         asks: impl Fn(&Delivery) -> bool,
-        ended: &mut Vec<Ended>,
+        ended: &mut Vec<EndedJob>,
     ) -> Batch {
         let deliveries = match self.parts.options.on_state_error {
             OnStateError::Deliver => deliveries,
@@ -88,7 +89,7 @@ impl Pipeline {
                 let jobs = asking
                     .into_iter()
                     .map(|delivery| Job::new(delivery, generation.stamp));
-                ended.extend(jobs.map(|job| self.state_away(job)));
+                ended.extend(jobs.map(|job| self.state_unavailable(job)));
                 going_on
             }
         };
@@ -99,20 +100,20 @@ impl Pipeline {
     }
 }
 
-/// The counts of the actions of this batch so far. Later actions of the batch must see them, although the state does
+/// The tallies of the batch's earlier actions. Later actions of the batch must see them, although the state does
 /// not have them yet.
 #[derive(Default)]
-pub(crate) struct Noted(HashMap<Tally, u64>);
+pub(crate) struct BatchCounts(HashMap<Tally, u64>);
 
-impl Noted {
+impl BatchCounts {
     /// Adds the counts from earlier in the batch to the answers of the state.
-    pub(crate) fn tell(&self, gathered: &mut StateAnswers) {
+    pub(crate) fn add_to(&self, gathered: &mut StateAnswers) {
         if !self.0.is_empty() {
             gathered.add(|tally| self.0.get(tally).copied().unwrap_or_default());
         }
     }
 
-    pub(crate) fn note(&mut self, tallies: &[Tally]) {
+    pub(crate) fn count(&mut self, tallies: &[Tally]) {
         for tally in tallies {
             *self.0.entry_ref(tally).or_default() += 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::State;
-use acteon_core::state::{End, Held, Settlement};
+use acteon_core::state::{HeldReservation, ReservationEnd, Settlement};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -20,34 +20,34 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The hold of one job.
 pub(crate) struct Hold {
-    held: Held,
+    held: HeldReservation,
     /// When it was granted.
     granted_at: Instant,
-    holds: Arc<Handle>,
-    kept: Kept,
+    holds: Arc<HoldsHandle>,
+    kept: HoldState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum HoldState {
     /// Just granted. It will soon end or be renewed.
     Granted,
     /// It is being renewed.
     Renewed,
-    /// The state was told how it ended.
+    /// Its settlement was sent to the state.
     Settled,
 }
 
 impl Hold {
-    pub(crate) fn new(held: Held, granted_at: Instant, holds: Arc<Handle>) -> Self {
+    pub(crate) fn new(held: HeldReservation, granted_at: Instant, holds: Arc<HoldsHandle>) -> Self {
         Self {
             held,
             granted_at,
             holds,
-            kept: Kept::Granted,
+            kept: HoldState::Granted,
         }
     }
 
-    pub(crate) fn held(&self) -> &Held {
+    pub(crate) fn held(&self) -> &HeldReservation {
         &self.held
     }
 
@@ -57,56 +57,56 @@ impl Hold {
 
     /// Renews it from now until it is settled or dropped.
     pub(crate) fn renew(&mut self) {
-        if self.kept == Kept::Granted {
+        if self.kept == HoldState::Granted {
             self.holds.0.add(&self.held, self.granted_at);
-            self.kept = Kept::Renewed;
+            self.kept = HoldState::Renewed;
         }
     }
 
-    /// The state was told how it ended, or could not be told. In that case it expires with its lease.
+    /// Its settlement was sent to the state, or could not be: then it expires with its lease.
     pub(crate) fn settled(mut self) {
-        if self.kept == Kept::Renewed {
+        if self.kept == HoldState::Renewed {
             self.holds.0.remove(&self.held);
         }
-        self.kept = Kept::Settled;
+        self.kept = HoldState::Settled;
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         match self.kept {
-            Kept::Settled => return,
-            Kept::Renewed => self.holds.0.remove(&self.held),
-            Kept::Granted => {}
+            HoldState::Settled => return,
+            HoldState::Renewed => self.holds.0.remove(&self.held),
+            HoldState::Granted => {}
         }
         self.holds.0.release_later(self.held.clone());
     }
 }
 
 /// Shared by the holds of one batch, so that threads do not contend for one reference count.
-pub(crate) struct Handle(Arc<Holds>);
+pub(crate) struct HoldsHandle(Arc<Holds>);
 
 /// All renewed holds by fence, and the holds to release.
 #[derive(Default)]
 pub(crate) struct Holds {
     renewed: Mutex<HashMap<u64, Renewed>>,
-    dropped: Mutex<Vec<Held>>,
+    dropped: Mutex<Vec<HeldReservation>>,
     changed: Notify,
 }
 
 struct Renewed {
-    held: Held,
+    held: HeldReservation,
     /// When it was granted or last renewed.
     since: Instant,
 }
 
 impl Holds {
     /// A handle for the holds of one batch.
-    pub(crate) fn handle(self: &Arc<Self>) -> Arc<Handle> {
-        Arc::new(Handle(self.clone()))
+    pub(crate) fn handle(self: &Arc<Self>) -> Arc<HoldsHandle> {
+        Arc::new(HoldsHandle(self.clone()))
     }
 
-    fn add(&self, held: &Held, granted_at: Instant) {
+    fn add(&self, held: &HeldReservation, granted_at: Instant) {
         let renewed = Renewed {
             held: held.clone(),
             since: granted_at,
@@ -120,11 +120,11 @@ impl Holds {
         }
     }
 
-    fn remove(&self, held: &Held) {
+    fn remove(&self, held: &HeldReservation) {
         self.renewed.lock().remove(&held.grant.fence);
     }
 
-    fn release_later(&self, held: Held) {
+    fn release_later(&self, held: HeldReservation) {
         self.dropped.lock().push(held);
         self.changed.notify_one();
     }
@@ -197,13 +197,13 @@ impl Holds {
     }
 
     /// The holds that are at least a sixth of a lease old. They would be too old by the look after the next.
-    fn due(&self, now: Instant, lease: Duration) -> Vec<Held> {
+    fn due(&self, now: Instant, lease: Duration) -> Vec<HeldReservation> {
         let renewed = self.renewed.lock();
         let old = renewed.values().filter(|one| one.since + lease / 6 <= now);
         old.map(|one| one.held.clone()).collect()
     }
 
-    fn renewed_at(&self, held: &[Held], at: Instant) {
+    fn renewed_at(&self, held: &[HeldReservation], at: Instant) {
         let mut renewed = self.renewed.lock();
         for one in held {
             if let Some(one) = renewed.get_mut(&one.grant.fence) {
@@ -213,12 +213,6 @@ impl Holds {
     }
 }
 
-fn release_of(held: Held) -> Settlement {
-    Settlement {
-        held: Some(held),
-        end: End::Release,
-        remember: None,
-        dead_letter: None,
-        notes: Vec::new(),
-    }
+fn release_of(held: HeldReservation) -> Settlement {
+    Settlement::of(held, ReservationEnd::Release)
 }

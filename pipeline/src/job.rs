@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::state::Tally;
 use acteon_core::verdict::{Verdict, VerdictDetails};
 use acteon_core::{
-    Action, ActionOutcome, AttemptRecord, Delivery, Failure, FailureCode, History, Memory, Payload,
-    ProviderResponse, Refusal,
+    Action, ActionOutcome, AttemptRecord, Delivery, Detach, Failure, FailureCode, History, Memory,
+    Parked, Payload, ProviderResponse, Refusal,
 };
 use acteon_rules::Gates;
 use compact_str::CompactString;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::hold::Hold;
 use crate::rulebook::Stamp;
 
-/// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`Ended`]
+/// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`EndedJob`]
 /// one; dropping it returns the action to its source and its hold to the state.
 ///
 /// [`Pipeline::settle`]: crate::process::Pipeline::settle
@@ -38,6 +38,19 @@ pub(crate) struct Job {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// A job that waits.
+pub(crate) type ParkedJob = Parked<Box<Job>>;
+
+impl Detach for Job {
+    /// Also renews the hold, which would expire during a long wait.
+    fn detach(&mut self) {
+        self.detach_memory();
+        if let Some(hold) = &mut self.hold {
+            hold.renew();
+        }
+    }
+}
+
 /// The decision of the rules.
 pub(crate) struct Ruling {
     pub(crate) verdict: Verdict,
@@ -45,7 +58,7 @@ pub(crate) struct Ruling {
     /// Details for the audit trail besides the matched rule.
     pub(crate) details: Option<Box<VerdictDetails>>,
     /// The tallies that count the action once it is settled.
-    pub(crate) notes: Vec<Tally>,
+    pub(crate) counts: Vec<Tally>,
     pub(crate) generation: Stamp,
 }
 
@@ -62,13 +75,13 @@ pub(crate) struct Route {
 }
 
 /// A job ready to be settled.
-pub(crate) struct Ended {
+pub(crate) struct EndedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) ending: Ending,
+    pub(crate) end: JobEnd,
 }
 
 /// How a job ended.
-pub(crate) enum Ending {
+pub(crate) enum JobEnd {
     /// With an outcome. The policy of its source decides how to handle it.
     Outcome(ActionOutcome),
     /// Without an outcome. Its source must submit it again soon.
@@ -85,7 +98,7 @@ impl Job {
                 verdict: Verdict::Allow,
                 matched_rule: None,
                 details: None,
-                notes: Vec::new(),
+                counts: Vec::new(),
                 generation,
             },
             route: Route {
@@ -115,15 +128,7 @@ impl Job {
         }
     }
 
-    /// Prepares the job for a wait: copies shared memory and renews its hold.
-    pub(crate) fn detach(&mut self) {
-        self.detach_memory();
-        if let Some(hold) = &mut self.hold {
-            hold.renew();
-        }
-    }
-
-    /// Copies shared memory.
+    /// Copies shared memory, and leaves the hold as it is.
     pub(crate) fn detach_memory(&mut self) {
         if self.delivery.memory == Memory::Own {
             return;
@@ -160,7 +165,7 @@ impl Job {
     }
 
     /// Records the rule that decided the outcome.
-    pub(crate) fn ruled(&mut self, verdict: Verdict, rule: &CompactString) {
+    pub(crate) fn record_rule(&mut self, verdict: Verdict, rule: &CompactString) {
         self.ruling.verdict = verdict;
         self.ruling.matched_rule = Some(rule.clone());
     }
@@ -174,7 +179,7 @@ impl Job {
     }
 
     /// Adds an attempt to the history.
-    pub(crate) fn remember(&mut self, attempt: AttemptRecord) {
+    pub(crate) fn add_attempt(&mut self, attempt: AttemptRecord) {
         self.history(attempt.at).push(attempt);
     }
 
@@ -185,7 +190,7 @@ impl Job {
     }
 
     /// Ends a job that the sink accepted.
-    pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> Ended {
+    pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> EndedJob {
         let original_provider = &self.delivery.action.provider;
         let outcome = if self.route.target == *original_provider {
             ActionOutcome::Executed(response)
@@ -200,7 +205,7 @@ impl Job {
     }
 
     /// Ends a job that failed without a call of a sink, or that can be delivered later.
-    pub(crate) fn failed(self: Box<Self>, code: FailureCode, message: CompactString) -> Ended {
+    pub(crate) fn failed(self: Box<Self>, code: FailureCode, message: CompactString) -> EndedJob {
         let failure = Failure {
             code,
             message,
@@ -210,18 +215,18 @@ impl Job {
         self.ended(ActionOutcome::Failed(failure))
     }
 
-    pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> Ended {
-        Ended {
+    pub(crate) fn ended(self: Box<Self>, outcome: ActionOutcome) -> EndedJob {
+        EndedJob {
             job: self,
-            ending: Ending::Outcome(outcome),
+            end: JobEnd::Outcome(outcome),
         }
     }
 
     /// Ends a job that its source must submit again soon.
-    pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> Ended {
-        Ended {
+    pub(crate) fn refused(self: Box<Self>, after: Duration, refusal: Refusal) -> EndedJob {
+        EndedJob {
             job: self,
-            ending: Ending::Refused { after, refusal },
+            end: JobEnd::Refused { after, refusal },
         }
     }
 }
@@ -235,7 +240,7 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
         return Cow::Borrowed(&action.id);
     }
     let mut hash = Sha256::new();
-    for part in naming(action) {
+    for part in identity(action) {
         hash.update(part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }
@@ -245,7 +250,7 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
 }
 
 /// The parts that identify an action with a producer's id. Two actions that differ in any of them are different.
-pub(crate) fn naming(action: &Action) -> [&CompactString; 5] {
+pub(crate) fn identity(action: &Action) -> [&CompactString; 5] {
     [
         &action.namespace,
         &action.tenant,

@@ -19,12 +19,12 @@ mod gather;
 mod hold;
 mod job;
 mod options;
-mod pace;
 mod process;
 mod provider;
 mod record;
 mod redelivery;
 mod reserve;
+mod return_times;
 mod rulebook;
 mod settle;
 mod tasks;
@@ -37,7 +37,7 @@ pub use options::{
     PipelineOptions, PipelineSections, ProviderLimits, ProviderOptions, RedeliveryOptions,
     RedeliveryOverrides, RedeliverySchedules,
 };
-pub use process::{Parts, Pipeline};
+pub use process::{Pipeline, PipelineParts};
 pub use provider::{DuplicateProvider, Providers};
 pub use rulebook::{
     Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file, read_rule_files,

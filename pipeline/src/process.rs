@@ -11,25 +11,25 @@ use acteon_core::{
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::dead_letters::Unstored;
-use crate::dedup::Waiting;
-use crate::events::Ends;
+use crate::dead_letters::UnstoredLetters;
+use crate::dedup::KeyWaiters;
+use crate::events::EndMetrics;
 use crate::hold::Holds;
 use crate::job::Job;
 use crate::options::PipelineOptions;
-use crate::pace::Pace;
 use crate::provider::Providers;
+use crate::return_times::ReturnTimes;
 use crate::rulebook::Rules;
 use crate::tasks::Tasks;
 
 /// Takes batches from sources and processes each action to its end.
 pub struct Pipeline {
-    pub(crate) parts: Parts,
+    pub(crate) parts: PipelineParts,
     pub(crate) holds: Arc<Holds>,
-    pub(crate) waiting: Waiting,
-    pub(crate) pace: Pace,
-    pub(crate) unstored: Unstored,
-    pub(crate) ends: Ends,
+    pub(crate) waiting: KeyWaiters,
+    pub(crate) return_times: ReturnTimes,
+    pub(crate) unstored: UnstoredLetters,
+    pub(crate) ends: EndMetrics,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
 }
@@ -49,13 +49,13 @@ impl Intake for Pipeline {
         self.settle(ended).await;
     }
 
-    async fn bury(&self, poison: Vec<Loan<Poison>>) {
-        self.bury_poison(poison).await;
+    async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
+        self.dead_letter_poison(poison).await;
     }
 
     async fn give_up(&self, delivery: Delivery, why: Failure) {
         let generation = self.parts.rules.generation();
-        self.parts.providers.redeliveries.came(&delivery);
+        self.parts.providers.redeliveries.remove(&delivery);
         let job = Job::new(delivery, generation.stamp);
         let failure = Failure {
             retryable: false,
@@ -67,7 +67,7 @@ impl Intake for Pipeline {
 }
 
 /// The parts of a pipeline.
-pub struct Parts {
+pub struct PipelineParts {
     /// Its settings.
     pub options: PipelineOptions,
     /// The rules in force.
@@ -88,14 +88,14 @@ pub struct Parts {
 
 impl Pipeline {
     /// Assembles the parts. Nothing runs yet.
-    pub fn new(parts: Parts) -> Arc<Self> {
+    pub fn new(parts: PipelineParts) -> Arc<Self> {
         Arc::new(Self {
-            ends: Ends::new(&parts.options.sources),
+            ends: EndMetrics::new(&parts.options.sources),
             parts,
             holds: Arc::default(),
-            waiting: Waiting::default(),
-            pace: Pace::default(),
-            unstored: Unstored::default(),
+            waiting: KeyWaiters::default(),
+            return_times: ReturnTimes::default(),
+            unstored: UnstoredLetters::default(),
             tasks: Tasks::default(),
             closing: CancellationToken::new(),
         })

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::attempt::EXCERPT_BYTES_MAX;
-use acteon_core::health::{BreakerState, ByHand, ProviderHealth};
+use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, SinkError};
+use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -26,26 +26,25 @@ use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-pub(crate) use self::attempt::{Attempt, Finished};
-use self::breaker::Pass;
+pub(crate) use self::attempt::{FinishedAttempt, RunningAttempt};
 use self::events::Events;
-pub(crate) use self::inline::Inline;
+pub(crate) use self::inline::InlineSlots;
 use self::queue::{Bounds, Queue};
-pub(crate) use self::queue::{MOMENT, Place};
+pub(crate) use self::queue::{MOMENT, QueuePlace};
 pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
-use self::stats::Stats;
+use self::stats::{BreakerChange, ProviderStats, SharedStats};
 pub(crate) use self::worker::Worker;
-use crate::job::{Ended, Job};
+use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
-use crate::redelivery::Known;
+use crate::redelivery::PendingRedeliveries;
 
 /// All providers by name.
 pub struct Providers {
     named: HashMap<CompactString, Arc<Provider>>,
     any: Option<Arc<Provider>>,
-    pub(crate) redeliveries: Arc<Known>,
+    pub(crate) redeliveries: Arc<PendingRedeliveries>,
 }
 
 /// Two providers have the same name.
@@ -102,14 +101,14 @@ impl Providers {
     }
 }
 
-impl acteon_core::health::Providers for Providers {
+impl acteon_core::health::ProviderAdmin for Providers {
     fn health(&self) -> Vec<ProviderHealth> {
         let mut health: Vec<_> = self.all().map(|one| self.health_of(one)).collect();
         health.sort_by(|a, b| a.name.cmp(&b.name));
         health
     }
 
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth> {
         let provider = self.get(name)?;
         provider.observed(|stats| stats.breaker.set(to));
         Some(self.health_of(provider))
@@ -124,11 +123,7 @@ pub(crate) struct Provider {
     pub(crate) queue: Arc<Queue>,
     pub(crate) events: Events,
     clock: Clock,
-    stats: Mutex<Stats>,
-    /// True while every attempt is permitted; readable without the lock.
-    is_clear: AtomicBool,
-    /// The breaker's period; readable without the lock.
-    period: AtomicU32,
+    stats: SharedStats,
     /// True while the sink's attempts have to wait. They then need memory of their own.
     waits: AtomicBool,
     /// The number of running attempts.
@@ -142,9 +137,9 @@ pub(crate) struct Provider {
 
 /// The provider as held by one batch or by its worker. Separate handles keep threads from contending for one reference
 /// count.
-pub(crate) struct Handle(Arc<Provider>);
+pub(crate) struct ProviderHandle(Arc<Provider>);
 
-impl Deref for Handle {
+impl Deref for ProviderHandle {
     type Target = Provider;
 
     fn deref(&self) -> &Provider {
@@ -155,18 +150,28 @@ impl Deref for Handle {
 /// Work for a worker.
 pub(crate) enum Work {
     /// Not started; it has a place in the queue.
-    Job(Queued),
+    Job(QueuedJob),
     /// Started; it holds one of the slots for running attempts.
-    Running(Attempt),
+    Running(RunningAttempt),
     /// Due for a retry at this time.
-    Again(Queued, Instant),
+    Retry(QueuedJob, Instant),
 }
 
 /// A job in a provider's queue.
-pub(crate) struct Queued {
-    pub(crate) job: Box<Job>,
-    pub(crate) place: Place,
+pub(crate) struct QueuedJob {
+    pub(crate) job: ParkedJob,
+    pub(crate) place: QueuePlace,
     pub(crate) when_open: WhenOpen,
+}
+
+impl QueuedJob {
+    pub(crate) fn new(job: Box<Job>, place: QueuePlace, when_open: WhenOpen) -> Self {
+        Self {
+            job: Parked::new(job),
+            place,
+            when_open,
+        }
+    }
 }
 
 /// The behaviour of a queued job while the breaker is open.
@@ -179,9 +184,9 @@ pub(crate) enum WhenOpen {
 }
 
 /// The result of the inline start of a job.
-pub(crate) enum Begun {
-    Finished(Finished),
-    Running(Attempt),
+pub(crate) enum InlineStart {
+    Finished(FinishedAttempt),
+    Running(RunningAttempt),
     /// Jobs wait ahead of it, all slots are taken, or the provider asked for a pause.
     Later(Box<Job>),
     /// The breaker is open.
@@ -189,9 +194,9 @@ pub(crate) enum Begun {
 }
 
 /// The next step after an attempt.
-pub(crate) enum Next {
-    Ended(Ended),
-    Again(Queued, Duration),
+pub(crate) enum NextStep {
+    End(EndedJob),
+    Retry(QueuedJob, Duration),
     /// The provider is at fault. Its fallback may deliver.
     Divert(Box<Job>, Failure),
 }
@@ -205,9 +210,7 @@ impl Provider {
                 actions: options.queue,
                 bytes: options.queue_bytes,
             }),
-            stats: Mutex::new(Stats::new(options.breaker)),
-            is_clear: AtomicBool::new(true),
-            period: AtomicU32::new(0),
+            stats: SharedStats::new(options.breaker),
             events: Events::new(&options.name),
             number,
             clock,
@@ -241,9 +244,8 @@ impl Provider {
 
     /// Whether the sink may be called now.
     pub(crate) fn ask(&self) -> Permission {
-        if self.is_clear.load(SeqCst) {
-            let period = self.period.load(SeqCst);
-            return Permission::Granted(Pass::Free { period });
+        if let Some(pass) = self.stats.free_pass() {
+            return Permission::Granted(pass);
         }
         let now = Instant::now();
         self.observed(|stats| stats.ask(now))
@@ -251,12 +253,12 @@ impl Provider {
 
     /// True while the breaker is open, or while the provider asks for a longer pause than an action waits here.
     pub(crate) fn is_open(&self) -> bool {
-        !self.is_clear.load(SeqCst) && self.stats.lock().is_open(Instant::now())
+        !self.stats.is_clear() && self.stats.lock().is_open(Instant::now())
     }
 
     /// When the sink may be called again, if that is in the future.
     pub(crate) fn closed_until(&self) -> Option<Instant> {
-        if self.is_clear.load(SeqCst) {
+        if self.stats.is_clear() {
             return None;
         }
         self.stats.lock().closed_until(Instant::now())
@@ -269,8 +271,8 @@ impl Provider {
     }
 
     /// Decides the next step after an attempt.
-    pub(crate) fn finished(&self, finished: Finished) -> Next {
-        let Finished {
+    pub(crate) fn finished(&self, finished: FinishedAttempt) -> NextStep {
+        let FinishedAttempt {
             mut job,
             place,
             pass,
@@ -281,24 +283,24 @@ impl Provider {
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
-                self.remember(&mut job, took, None);
-                Next::Ended(job.delivered(response))
+                self.add_attempt(&mut job, took, None);
+                NextStep::End(job.delivered(response))
             }
             Err(error) => {
                 let at = self.clock.now();
                 self.observed(|stats| stats.failed(pass, took, &error, at));
                 self.events.attempt_failed(&job.delivery.action.id, &error);
-                self.remember(&mut job, took, Some(&error));
+                self.add_attempt(&mut job, took, Some(&error));
                 self.after_failure(job, place, error)
             }
         }
     }
 
     /// Adds the attempt to the job's history.
-    fn remember(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
+    fn add_attempt(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
         let redactor = &self.options.redactor;
         let refusal = error.and_then(|error| error.refusal.as_deref());
-        job.remember(AttemptRecord {
+        job.add_attempt(AttemptRecord {
             at: self.clock.now(),
             provider: self.name().clone(),
             status: refusal.and_then(|refused| refused.status),
@@ -308,19 +310,20 @@ impl Provider {
         });
     }
 
-    fn after_failure(&self, mut job: Box<Job>, place: Option<Place>, error: SinkError) -> Next {
+    fn after_failure(
+        &self,
+        mut job: Box<Job>,
+        place: Option<QueuePlace>,
+        error: SinkError,
+    ) -> NextStep {
         let chance = rand::random::<f64>();
         let attempts = job.route.attempts_at_target;
         let after = after_failure(error.class, attempts, self.options.max_retries, chance);
-        if let AfterFailure::Again(wait) = after {
+        if let AfterFailure::Retry(wait) = after {
             let mut place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
             place.wait_again();
-            let queued = Queued {
-                job,
-                place,
-                when_open: WhenOpen::Leave,
-            };
-            return Next::Again(queued, wait);
+            let queued = QueuedJob::new(job, place, WhenOpen::Leave);
+            return NextStep::Retry(queued, wait);
         }
         if let SinkErrorClass::Transient { retry_after } = error.class {
             job.retry_after = retry_after;
@@ -332,25 +335,20 @@ impl Provider {
             attempts: job.attempts(),
         };
         match after {
-            AfterFailure::Mend => Next::Divert(job, failure),
-            AfterFailure::UsedUp | AfterFailure::Hopeless | AfterFailure::Again(_) => {
-                Next::Ended(job.ended(ActionOutcome::Failed(failure)))
+            AfterFailure::ProviderFault => NextStep::Divert(job, failure),
+            AfterFailure::UsedUp | AfterFailure::Permanent | AfterFailure::Retry(_) => {
+                NextStep::End(job.ended(ActionOutcome::Failed(failure)))
             }
         }
     }
 
     /// Updates the statistics, and reports a state change of the breaker.
-    fn observed<T>(&self, change: impl FnOnce(&mut Stats) -> T) -> T {
-        let mut stats = self.stats.lock();
-        let before = stats.breaker_state();
-        let result = change(&mut stats);
-        let after = stats.breaker_state();
-        let is_clear = stats.is_clear();
-        if is_clear != self.is_clear.load(SeqCst) || before != after {
-            self.period.store(stats.breaker.period(), SeqCst);
-            self.is_clear.store(is_clear, SeqCst);
-        }
-        drop(stats);
+    fn observed<T>(&self, change: impl FnOnce(&mut ProviderStats) -> T) -> T {
+        let BreakerChange {
+            result,
+            before,
+            after,
+        } = self.stats.change(change);
         if before != after {
             self.events.breaker_moved(before, after);
             if after == BreakerState::Closed {
@@ -381,10 +379,7 @@ impl Provider {
             deliveries: stats.deliveries,
             failures: stats.failures,
             success_rate: stats.recent.success_rate(),
-            latency_avg_ms: stats.latency_avg_ms(),
-            latency_p50_ms: stats.latency_ms(0.5),
-            latency_p95_ms: stats.latency_ms(0.95),
-            latency_p99_ms: stats.latency_ms(0.99),
+            latency: stats.latency(),
             last_error: stats.last_error.clone(),
         }
     }

@@ -1,7 +1,7 @@
 //! Schedules the redelivery of an action that could not be delivered: on the schedule of its provider, never while the
 //! provider may not be called, until the time to give up.
 
-mod known;
+mod pending;
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use acteon_core::{History, TimeLeft};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub(crate) use self::known::Known;
+pub(crate) use self::pending::PendingRedeliveries;
 
 use crate::job::Job;
 use crate::options::RedeliveryOptions;

@@ -4,60 +4,68 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Held, Recall, Reservation, Reserved, StateKey};
-use acteon_core::{ActionOutcome, FailureCode, Feed, Policy, Refusal, StateError};
+use acteon_core::state::{
+    Grant, HeldReservation, Recall, Reservation, ReservationAnswer, StateKey,
+};
+use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{DeliveryPlan, Effect, Gates};
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
 use crate::events;
-use crate::hold::{Handle, Hold};
-use crate::job::{Ended, Job, naming};
+use crate::hold::{Hold, HoldsHandle};
+use crate::job::{EndedJob, Job, identity};
 use crate::options::{OnStateError, PipelineOptions};
 use crate::process::Pipeline;
-use crate::provider::{Place, WhenOpen};
-use crate::throttle::{reroute_when_full, throttled, to_ask_again};
+use crate::provider::{QueuePlace, WhenOpen};
+use crate::throttle::{gates_to_ask_again, reroute_when_full, throttled};
 
 /// How long a source waits before it resubmits actions after the state gave no answer.
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
 /// How long a broker's action waits for the state in its source. After that it goes to the delayed path.
-const STATE_PATIENCE: Duration = Duration::from_secs(30);
+const STATE_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a job needs before it can continue.
 #[expect(
     clippy::large_enum_variant,
     reason = "it is taken apart where it is made, and a box would be one allocation more for each action"
 )]
-pub(crate) enum Need {
+pub(crate) enum Requirement {
     /// Nothing. It can be delivered.
     Nothing(Box<Job>),
     /// Nothing. The rules ended it.
-    End(Ended),
+    End(EndedJob),
     /// A reservation in the state.
-    Reserve(Asking),
+    Reserve(ReservingJob),
 }
 
 /// A job and the reservation it needs.
-pub(crate) struct Asking {
+pub(crate) struct ReservingJob {
     pub(crate) job: Box<Job>,
     pub(crate) gates: Gates,
     /// The outcome, if the rules ended the job. It then needs no provider.
     end: Option<ActionOutcome>,
     /// Its place in its provider's queue, if it asks again from there.
-    pub(crate) place: Option<(Place, WhenOpen)>,
+    pub(crate) place: Option<(QueuePlace, WhenOpen)>,
     /// The deadline for waiting on another holder's lease. Set when it first has to wait.
-    pub(crate) patience: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
     /// How often it found the key still held.
-    pub(crate) looks: u32,
+    pub(crate) checks: u32,
+}
+
+impl Detach for ReservingJob {
+    fn detach(&mut self) {
+        self.job.detach();
+    }
 }
 
 /// A job that holds everything it needs.
-pub(crate) struct Granted {
+pub(crate) struct GrantedJob {
     pub(crate) job: Box<Job>,
-    pub(crate) place: Option<(Place, WhenOpen)>,
+    pub(crate) place: Option<(QueuePlace, WhenOpen)>,
 }
 
-impl Need {
+impl Requirement {
     pub(crate) fn of(mut job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
         let plan = match effect {
             Effect::Deliver(plan) => Ok(plan),
@@ -76,14 +84,15 @@ impl Need {
                 Self::Nothing(job)
             }
             Err(outcome) if !leases => Self::End(job.ended(outcome)),
-            plan => Self::Reserve(Asking::new(job, plan, leases)),
+            plan => Self::Reserve(ReservingJob::new(job, plan, leases)),
         }
     }
 }
 
-impl Asking {
+impl ReservingJob {
     fn new(mut job: Box<Job>, plan: Result<DeliveryPlan, ActionOutcome>, leases: bool) -> Self {
-        let (mut gates, mut end) = (Gates::default(), None);
+        let mut gates = Gates::default();
+        let mut end = None;
         match plan {
             Ok(plan) => {
                 plan.provider
@@ -105,20 +114,20 @@ impl Asking {
             gates,
             end,
             place: None,
-            patience: None,
-            looks: 0,
+            deadline: None,
+            checks: 0,
         }
     }
 
     /// A job that released its holds and asks for them again.
-    pub(crate) fn again(job: Box<Job>, gates: Gates, place: (Place, WhenOpen)) -> Self {
+    pub(crate) fn again(job: Box<Job>, gates: Gates, place: (QueuePlace, WhenOpen)) -> Self {
         Self {
             job,
             gates,
             end: None,
             place: Some(place),
-            patience: None,
-            looks: 0,
+            deadline: None,
+            checks: 0,
         }
     }
 }
@@ -127,10 +136,10 @@ impl Pipeline {
     /// Reserves for these jobs and delivers those that are granted. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn reserve_and_deliver(
         &self,
-        asking: Vec<Asking>,
-        mut ended: Vec<Ended>,
+        asking: Vec<ReservingJob>,
+        mut ended: Vec<EndedJob>,
         feed: Option<&Feed>,
-    ) -> Vec<Ended> {
+    ) -> Vec<EndedJob> {
         let granted = self.reserve(asking, &mut ended).await;
         let jobs = granted.into_iter().map(|granted| granted.job).collect();
         self.deliver(jobs, ended, feed).await
@@ -139,9 +148,9 @@ impl Pipeline {
     /// Reserves in the state. Returns the jobs that are granted. The others have ended or wait for their turn.
     pub(crate) async fn reserve(
         &self,
-        mut asking: Vec<Asking>,
-        ended: &mut Vec<Ended>,
-    ) -> Vec<Granted> {
+        mut asking: Vec<ReservingJob>,
+        ended: &mut Vec<EndedJob>,
+    ) -> Vec<GrantedJob> {
         if asking.is_empty() {
             return Vec::new();
         }
@@ -152,7 +161,7 @@ impl Pipeline {
         let mut answering = Answering {
             pipeline: self,
             began: Instant::now(),
-            handle: self.holds.handle(),
+            holds: self.holds.handle(),
             granted: Vec::with_capacity(asking.len()),
             ended,
         };
@@ -174,11 +183,12 @@ impl Pipeline {
 
     /// Ends a job after the state gave no answer. Its source resubmits it, and after a long time sends it to the
     /// delayed path.
-    pub(crate) fn state_away(&self, job: Box<Job>) -> Ended {
+    pub(crate) fn state_unavailable(&self, job: Box<Job>) -> EndedJob {
         let since = job.delivery.received_at;
         let waited = self.parts.clock.now().duration_since(since);
-        let is_weary = Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_PATIENCE);
-        if is_weary && !job.is_answered() {
+        let is_overdue =
+            Duration::try_from(waited).is_ok_and(|waited| waited >= STATE_RETRY_TIMEOUT);
+        if is_overdue && !job.is_answered() {
             let message = "the state backend does not answer";
             return job.failed(FailureCode::ExecutionFailed, message.into());
         }
@@ -190,42 +200,43 @@ impl Pipeline {
 struct Answering<'a> {
     pipeline: &'a Pipeline,
     began: Instant,
-    handle: Arc<Handle>,
-    granted: Vec<Granted>,
-    ended: &'a mut Vec<Ended>,
+    holds: Arc<HoldsHandle>,
+    granted: Vec<GrantedJob>,
+    ended: &'a mut Vec<EndedJob>,
 }
 
 impl Answering<'_> {
-    fn answer(&mut self, mut asking: Asking, answer: Reserved) {
+    fn answer(&mut self, mut asking: ReservingJob, answer: ReservationAnswer) {
         match answer {
-            Reserved::Granted(grant) => {
+            ReservationAnswer::Granted(grant) => {
                 self.hold(&mut asking, grant);
                 self.proceed(asking);
             }
-            Reserved::Remembered(outcome) => {
+            ReservationAnswer::Remembered(outcome) => {
                 if let Some(key) = &asking.gates.reservation.lease {
                     self.pipeline.waiting.delivered(key);
                 }
                 self.pipeline.parts.counters.replayed.fetch_add(1, Relaxed);
                 asking.job.delivery.remembered(*outcome);
             }
-            Reserved::Busy(busy) => {
-                let patience = Instant::now() + self.pipeline.parts.options.lease_wait;
-                asking.patience.get_or_insert(patience);
+            ReservationAnswer::Busy(busy) => {
+                let deadline = Instant::now() + self.pipeline.parts.options.lease_wait;
+                asking.deadline.get_or_insert(deadline);
                 self.pipeline.waiting.add(asking, busy);
             }
-            Reserved::Duplicate { claim } => {
+            ReservationAnswer::Duplicate { claim } => {
                 if let Some(claim) = asking.gates.reservation.claims.get(claim) {
                     self.pipeline.waiting.delivered(&claim.key);
                 }
                 self.ended.push(duplicate(asking, claim));
             }
-            Reserved::Throttled { quota, retry_after } => {
-                let wait = (quota, retry_after);
-                let ended = throttled(asking.job, &asking.gates, wait, &self.pipeline.pace);
-                self.ended.push(ended);
+            ReservationAnswer::Throttled { quota, retry_after } => {
+                let return_times = &self.pipeline.return_times;
+                let ReservingJob { job, gates, .. } = asking;
+                self.ended
+                    .push(throttled(job, &gates, quota, retry_after, return_times));
             }
-            Reserved::Full => {
+            ReservationAnswer::Full => {
                 self.pipeline.ends.state_full();
                 let ended = asking.job.refused(STATE_WAIT, Refusal::StateFull);
                 self.ended.push(ended);
@@ -234,34 +245,34 @@ impl Answering<'_> {
     }
 
     /// Continues with the provider, or with the outcome that the rules gave.
-    fn proceed(&mut self, asking: Asking) {
-        let Asking {
+    fn proceed(&mut self, asking: ReservingJob) {
+        let ReservingJob {
             job, end, place, ..
         } = asking;
         match end {
-            None => self.granted.push(Granted { job, place }),
+            None => self.granted.push(GrantedJob { job, place }),
             Some(outcome) => self.ended.push(job.ended(outcome)),
         }
     }
 
     /// Attaches the grant to the job.
-    fn hold(&self, asking: &mut Asking, grant: Grant) {
-        asking.job.gates = to_ask_again(&asking.gates, &grant);
+    fn hold(&self, asking: &mut ReservingJob, grant: Grant) {
+        asking.job.gates = gates_to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
         let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
-        let held = Held {
+        let held = HeldReservation {
             reservation: Arc::new(reservation),
             grant,
         };
-        asking.job.hold = Some(Hold::new(held, self.began, self.handle.clone()));
+        asking.job.hold = Some(Hold::new(held, self.began, self.holds.clone()));
     }
 
-    fn without_state(&mut self, needy: Vec<Asking>, error: &StateError) {
-        events::state_unavailable(error, needy.len());
-        for asking in needy {
+    fn without_state(&mut self, asking: Vec<ReservingJob>, error: &StateError) {
+        events::state_unavailable(error, asking.len());
+        for asking in asking {
             match self.pipeline.parts.options.on_state_error {
                 OnStateError::Deliver => self.proceed(asking),
-                OnStateError::Retry => self.ended.push(self.pipeline.state_away(asking.job)),
+                OnStateError::Retry => self.ended.push(self.pipeline.state_unavailable(asking.job)),
             }
         }
     }
@@ -269,7 +280,7 @@ impl Answering<'_> {
 
 /// The key under which an id is leased and its outcome remembered.
 pub(crate) fn lease_key(job: &Job) -> StateKey {
-    let [namespace, tenant, rest @ ..] = naming(&job.delivery.action);
+    let [namespace, tenant, rest @ ..] = identity(&job.delivery.action);
     let mut name = String::with_capacity(rest.iter().map(|part| part.len() + 4).sum());
     for part in rest {
         name.push_str(&part.len().to_string());

@@ -31,27 +31,27 @@ pub use self::watch::Follow;
 use crate::gather::gather;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};
 
-/// From this slowness on, rules are evaluated on a thread that may block. One action that took too long is chance: the
-/// thread may have been stopped. So it takes several.
+/// From this slowness on, rules are evaluated on a thread that may block. A single slow action may be chance, because its
+/// thread may have been preempted. So it takes several.
 const SLOW: u32 = 64;
 const SLOW_STEP: u32 = 16;
 
 /// A set of rules in force, and its number.
 pub struct Generation {
-    /// What tells it from others.
+    /// Identifies it.
     pub stamp: Stamp,
     /// The set.
     pub set: RuleSet,
-    /// Grows with each action that took too long for a thread that others need, and shrinks with those that did not.
+    /// Grows with each action that took too long for a shared thread, and shrinks with each that did not.
     slowness: AtomicU32,
 }
 
-/// What tells sets of rules apart.
+/// Identifies a set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// Counts the sets that were in force in this process, from 1.
+    /// Counts the sets in force in this process, from 1.
     pub number: u64,
-    /// Of the files it was read from.
+    /// The hash of the files.
     pub hash: RulesHash,
 }
 
@@ -66,12 +66,12 @@ impl Generation {
         }
     }
 
-    /// True when these rules are to be evaluated on a thread that may block.
+    /// True if these rules must be evaluated on a thread that may block.
     pub(crate) fn is_slow(&self) -> bool {
         self.slowness.load(Relaxed) >= SLOW
     }
 
-    /// Notes how long it took to decide about so many actions.
+    /// Records the time it took to decide about this many actions.
     pub(crate) fn took(&self, time: Duration, actions: u32) {
         let before = self.slowness.load(Relaxed);
         let after = match time >= LONGEST_SLICE * actions {
@@ -84,15 +84,15 @@ impl Generation {
     }
 }
 
-/// Where rules come from, and what they may refer to.
+/// The source of the rules, and what they may refer to.
 pub struct RulesOptions {
-    /// The directory of the rule files; `None`: there are no rules.
+    /// The directory of the rule files. `None`: there are no rules.
     pub directory: Option<PathBuf>,
-    /// Whether a set that has rules may be followed by one that has none.
+    /// Whether an empty set may replace one that has rules.
     pub allow_empty: bool,
     /// What rules may refer to.
     pub settings: CompileSettings,
-    /// What explanations hide.
+    /// Hides fields in explanations.
     pub redactor: Redactor,
     /// The time.
     pub clock: Clock,
@@ -103,17 +103,17 @@ pub struct Rules {
     options: RulesOptions,
     state: Arc<dyn State>,
     current: ArcSwap<Generation>,
-    /// What the last attempt to load found wrong.
+    /// The errors of the last attempt to load.
     last_errors: Mutex<Vec<RuleProblem>>,
-    /// Held while a set is loaded or toggled: one after the other.
+    /// Held while a set is loaded or toggled, so that these run one after another.
     loading: tokio::sync::Mutex<Loading>,
 }
 
 struct Loading {
-    /// Where the set in force was read, which is what is watched.
+    /// The directory of the set in force, which is watched.
     directory: Option<PathBuf>,
-    /// What was there when it was last read.
-    look: Option<files::Look>,
+    /// The digest of the directory when it was last read.
+    digest: Option<files::FolderDigest>,
     toggles: Vec<(CompactString, bool)>,
 }
 
@@ -121,19 +121,19 @@ impl Rules {
     /// Loads the configured directory. Toggles that cannot be read now are read later.
     ///
     /// # Errors
-    /// All that is wrong with the files: a process does not start with rules that it cannot read.
+    /// If the files have errors, or cannot be read: a process does not start without its rules.
     pub async fn load(
         options: RulesOptions,
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, RulesError> {
-        let (look, set) = match &options.directory {
+        let (digest, set) = match &options.directory {
             None => (None, RuleSet::empty()),
             Some(directory) => {
                 let reading = files::read(directory).await;
                 let folder = reading.folder?;
-                events::passed_over(&folder.warnings);
+                events::ignored_files(&folder.warnings);
                 let set = folder.compile(&options.settings);
-                (Some(reading.look), set.map_err(RulesError::Invalid)?)
+                (Some(reading.digest), set.map_err(RulesError::Invalid)?)
             }
         };
         let toggles = match state.rule_toggles().await {
@@ -148,18 +148,17 @@ impl Rules {
         };
         let loading = Loading {
             directory: options.directory.clone(),
-            look,
+            digest,
             toggles,
         };
         Ok(Self::beginning(&set, loading, options, state))
     }
 
-    /// Puts a set in force that was compiled before: for rule tests, which run on it again and again. Its toggles are
-    /// those of its files.
+    /// Puts a compiled set in force, with the toggles of its files. For rule tests, which reuse one set.
     pub fn of(set: &RuleSet, options: RulesOptions, state: Arc<dyn State>) -> Arc<Self> {
         let loading = Loading {
             directory: None,
-            look: None,
+            digest: None,
             toggles: Vec::new(),
         };
         Self::beginning(set, loading, options, state)
@@ -184,29 +183,30 @@ impl Rules {
         })
     }
 
-    /// The set in force. Whoever holds it goes on with it, whatever is loaded meanwhile.
+    /// The set in force. A caller may continue with it after another set is loaded.
     pub fn generation(&self) -> Arc<Generation> {
         self.current.load_full()
     }
 
-    /// Puts the rules of `directory` in force as they were read, or leaves all as it is.
+    /// Puts the rules of `directory` in force as they were read, or changes nothing.
     fn take(
         &self,
         directory: PathBuf,
-        reading: files::Reading,
+        reading: files::FolderSnapshot,
         loading: &mut Loading,
     ) -> Result<Reloaded, RulesError> {
-        loading.look = Some(reading.look);
+        loading.digest = Some(reading.digest);
         let folder = match reading.folder {
             Err(RulesError::DirectoryMissing(_)) if self.options.allow_empty => {
                 RuleFolder::default()
             }
             folder => folder?,
         };
-        events::passed_over(&folder.warnings);
+        events::ignored_files(&folder.warnings);
         let set = folder.compile(&self.options.settings);
         let set = set.map_err(RulesError::Invalid)?;
-        let (rules, current) = (set.len(), self.current.load());
+        let rules = set.len();
+        let current = self.current.load();
         if set.is_empty() && !current.set.is_empty() && !self.options.allow_empty {
             return Err(RulesError::WouldBeEmpty(directory));
         }
@@ -225,7 +225,7 @@ impl Rules {
         })
     }
 
-    /// What the state answers to these; it is not asked when there are none.
+    /// Asks the state these questions. Makes no call if there are none.
     async fn read(&self, reads: Vec<StateRead>) -> Result<StateAnswers, StateError> {
         if reads.is_empty() {
             return Ok(StateAnswers::default());
@@ -262,7 +262,7 @@ impl Rules {
         Ok(())
     }
 
-    /// `directory` as it is really called, when it is the configured one or below it.
+    /// The canonical path of `directory`, if it is the configured one or below it.
     fn inside(&self, directory: &Path) -> Result<PathBuf, RulesError> {
         let configured = self
             .options
@@ -353,10 +353,12 @@ impl Rulebook for Rules {
     }
 
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
-        let (generation, now) = (self.generation(), self.options.clock.now());
+        let generation = self.generation();
+        let now = self.options.clock.now();
         let set = &generation.set;
         let gathered = gather(set, actions.iter().copied(), now, &*self.state).await?;
-        let (mut gathered, mut slice) = (gathered.into_iter(), TimeSlice::begin());
+        let mut gathered = gathered.into_iter();
+        let mut slice = TimeSlice::begin();
         let mut outcomes = Vec::with_capacity(actions.len());
         for action in actions {
             let known = gathered.next().unwrap_or_default();

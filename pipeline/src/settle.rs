@@ -7,10 +7,10 @@ use std::time::Duration;
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::ids::Ids;
-use acteon_core::state::{End, Remember, Settlement};
+use acteon_core::state::{RememberedOutcome, ReservationEnd, Settlement};
 use acteon_core::{
-    ActionOutcome, AuditRecord, DeadLetter, Delay, Disposition, History, Policy, Refusal,
-    StateError, TimeLeft,
+    ActionOutcome, AuditRecord, Backoff, DeadLetter, Delay, Detach, Disposition, History, Parked,
+    Policy, Refusal, StateError, TimeLeft,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
@@ -18,26 +18,32 @@ use tokio::time::{Instant, sleep};
 use crate::dead_letters::exhausted_letter;
 use crate::events;
 use crate::hold::Hold;
-use crate::job::{Ended, Ending, Job};
+use crate::job::{EndedJob, Job, JobEnd};
 use crate::process::Pipeline;
 use crate::record;
 use crate::reserve::lease_key;
 
 /// How long a failing settlement is retried before the batch continues without it.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The waits between two tries of a settlement.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 /// How long a source waits before it resubmits an action whose dead letter could not be stored.
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
 /// An ended job and the action to take.
-pub(crate) struct Closing {
+pub(crate) struct ClosingJob {
     pub(crate) job: Box<Job>,
-    end: Close,
+    end: CloseAction,
+}
+
+impl Detach for ClosingJob {
+    fn detach(&mut self) {
+        self.job.detach();
+    }
 }
 
 /// The action to take for an ended job.
-enum Close {
+enum CloseAction {
     /// The source acknowledges.
     Done(ActionOutcome),
     /// The dead letter is stored. Then the source acknowledges.
@@ -48,7 +54,7 @@ enum Close {
     Later { after: Duration, delay: Delay },
 }
 
-impl Close {
+impl CloseAction {
     /// The outcome, if the action is finished.
     fn outcome(&self) -> Option<&ActionOutcome> {
         match self {
@@ -67,7 +73,7 @@ impl Close {
 
 impl Pipeline {
     /// Settles a batch. Its loans end here.
-    pub(crate) async fn settle(&self, ended: Vec<Ended>) {
+    pub(crate) async fn settle(&self, ended: Vec<EndedJob>) {
         if ended.is_empty() {
             return;
         }
@@ -78,12 +84,12 @@ impl Pipeline {
     }
 
     /// Decides the action to take for an ended job.
-    fn closing(&self, Ended { mut job, ending }: Ended, now: Timestamp) -> Closing {
-        let outcome = match ending {
-            Ending::Outcome(outcome) => outcome,
-            Ending::Refused { after, refusal } => {
-                let end = Close::Refused { after, refusal };
-                return Closing { job, end };
+    fn closing(&self, EndedJob { mut job, end }: EndedJob, now: Timestamp) -> ClosingJob {
+        let outcome = match end {
+            JobEnd::Outcome(outcome) => outcome,
+            JobEnd::Refused { after, refusal } => {
+                let end = CloseAction::Refused { after, refusal };
+                return ClosingJob { job, end };
             }
         };
         let policy = job.delivery.policy;
@@ -93,25 +99,25 @@ impl Pipeline {
             disposition = Disposition::of(&outcome, policy, self.time_left(&job, now));
         }
         let end = match disposition {
-            Disposition::Ack => Close::Done(outcome),
-            Disposition::Throttled { after } => Close::Later {
+            Disposition::Ack => CloseAction::Done(outcome),
+            Disposition::Throttled { after } => CloseAction::Later {
                 after: job.turn_in.unwrap_or(after),
                 delay: Delay::Throttled,
             },
-            Disposition::Redeliver => Close::Later {
+            Disposition::Redeliver => CloseAction::Later {
                 after: self.redelivery_wait(&job),
                 delay: Delay::Redelivery,
             },
             Disposition::DeadLetter => {
                 let letter = Arc::new(exhausted_letter(&job, &outcome, now));
-                Close::DeadLetter(outcome, letter)
+                CloseAction::DeadLetter(outcome, letter)
             }
         };
-        Closing { job, end }
+        ClosingJob { job, end }
     }
 
     /// Reports to the state, the trail and the sources, in this order.
-    pub(crate) async fn close_all(&self, mut closings: Vec<Closing>, now: Timestamp) {
+    pub(crate) async fn close_all(&self, mut closings: Vec<ClosingJob>, now: Timestamp) {
         let mut settlements = Vec::new();
         let mut settled = Vec::new();
         for (at, closing) in closings.iter().enumerate() {
@@ -138,7 +144,7 @@ impl Pipeline {
         if self.record_all(&closings, now).await.is_err() {
             // Nothing is acknowledged without its record. The sources submit these again.
             for closing in &mut closings {
-                closing.end = Close::Refused {
+                closing.end = CloseAction::Refused {
                     after: Duration::ZERO,
                     refusal: Refusal::ShuttingDown,
                 };
@@ -163,9 +169,9 @@ impl Pipeline {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pause = FIRST_WAIT;
         let mut wait = Some(wait);
-        let mut until = None;
+        let mut deadline = None;
+        let mut tries = 0;
         loop {
             let error = match self.parts.state.settle(settlements).await {
                 Ok(full) => {
@@ -178,24 +184,25 @@ impl Pipeline {
             if let Some(wait) = wait.take() {
                 wait();
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + SETTLE_PATIENCE);
-            if Instant::now() + pause > until || self.closing.is_cancelled() {
+            let pause = BACKOFF.step(tries);
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + SETTLE_TIMEOUT);
+            if Instant::now() + pause > deadline || self.closing.is_cancelled() {
                 return Err(error);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_WAIT);
+            tries += 1;
         }
     }
 
     /// Sets aside the closings at the positions in `full`, whose dead letters had no room, to wait. Returns the others.
-    fn set_aside(&self, closings: Vec<Closing>, full: &[usize]) -> Vec<Closing> {
+    fn set_aside(&self, closings: Vec<ClosingJob>, full: &[usize]) -> Vec<ClosingJob> {
         events::dead_letters_full(full.len());
         let mut full = full.iter().peekable();
-        let (mut waiting, mut rest) = (Vec::new(), Vec::new());
-        for (at, mut closing) in closings.into_iter().enumerate() {
+        let mut waiting = Vec::new();
+        let mut rest = Vec::new();
+        for (at, closing) in closings.into_iter().enumerate() {
             if full.next_if(|next| **next == at).is_some() {
-                closing.job.detach();
-                waiting.push(closing);
+                waiting.push(Parked::new(closing));
             } else {
                 rest.push(closing);
             }
@@ -204,44 +211,41 @@ impl Pipeline {
         rest
     }
 
-    fn settlement(&self, closing: &Closing) -> Option<Settlement> {
+    fn settlement(&self, closing: &ClosingJob) -> Option<Settlement> {
         let job = &closing.job;
         let held = job.hold.as_ref().map(|hold| hold.held().clone());
         let letter = closing.end.letter();
         let outcome = closing.end.outcome();
-        let counts = outcome.is_some() && !job.ruling.notes.is_empty();
+        let counts = outcome.is_some() && !job.ruling.counts.is_empty();
         let remember = outcome.and_then(|outcome| self.remember(job, outcome));
         if held.is_none() && letter.is_none() && remember.is_none() && !counts {
             return None;
         }
-        let is_delivered = outcome.is_some_and(ActionOutcome::is_delivered);
         Some(Settlement {
             held,
-            end: match is_delivered {
-                true => End::Confirm,
-                false => End::Release,
-            },
+            end: outcome.map(ReservationEnd::from).unwrap_or_default(),
             remember,
             dead_letter: letter.cloned(),
-            notes: match counts {
-                true => job.ruling.notes.clone(),
+            counts: match counts {
+                true => job.ruling.counts.clone(),
                 false => Vec::new(),
             },
         })
     }
 
     /// The outcome to answer a caller who asks again under the same id.
-    fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<Remember> {
-        let (delivery, options) = (&job.delivery, &self.parts.options);
+    fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<RememberedOutcome> {
+        let delivery = &job.delivery;
+        let options = &self.parts.options;
         let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
-        (is_named && is_worth_remembering(outcome)).then(|| Remember {
+        (is_named && is_worth_remembering(outcome)).then(|| RememberedOutcome {
             under: lease_key(job),
             outcome: outcome.clone(),
             ttl: options.idempotency_ttl,
         })
     }
 
-    async fn record_all(&self, closings: &[Closing], now: Timestamp) -> Result<(), AuditError> {
+    async fn record_all(&self, closings: &[ClosingJob], now: Timestamp) -> Result<(), AuditError> {
         let Some(trail) = &self.parts.trail else {
             return Ok(());
         };
@@ -273,22 +277,22 @@ impl Pipeline {
     }
 
     /// Ends the loan.
-    fn close(&self, Closing { mut job, end }: Closing, now: Timestamp) {
+    fn close(&self, ClosingJob { mut job, end }: ClosingJob, now: Timestamp) {
         match end {
-            Close::Done(outcome) => job.delivery.done(outcome),
-            Close::DeadLetter(_, letter) => {
+            CloseAction::Done(outcome) => job.delivery.done(outcome),
+            CloseAction::DeadLetter(_, letter) => {
                 events::dead_lettered(&letter);
                 job.delivery.dead_lettered(letter);
             }
-            Close::Refused { after, refusal } => {
+            CloseAction::Refused { after, refusal } => {
                 self.ends.returned(refusal);
                 job.restore();
                 job.delivery.retry(after, refusal);
             }
-            Close::Later { after, delay } => {
+            CloseAction::Later { after, delay } => {
                 job.restore();
                 if delay == Delay::Redelivery {
-                    self.note_redelivery(&mut job, after, now);
+                    self.count_redelivery(&mut job, after, now);
                 }
                 if let Some(provider) = self.parts.providers.get(&job.route.target) {
                     provider.events.delayed(delay);
@@ -298,17 +302,17 @@ impl Pipeline {
         }
     }
 
-    fn note_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
+    fn count_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
         let history: &mut History = job.history(now);
         history.redeliveries = history.redeliveries.saturating_add(1);
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         let next_at = now.saturating_add(after).unwrap_or(Timestamp::MAX);
         let known = &self.parts.providers.redeliveries;
-        known.went(&job.delivery, &job.route.target, (now, next_at));
+        known.add(&job.delivery, &job.route.target, now, next_at);
     }
 }
 
-fn count(closings: &[Closing]) -> CountersSnapshot {
+fn count(closings: &[ClosingJob]) -> CountersSnapshot {
     let mut counted = CountersSnapshot::default();
     for closing in closings {
         if let Some(outcome) = closing.end.outcome() {
@@ -337,12 +341,12 @@ fn is_worth_remembering(outcome: &ActionOutcome) -> bool {
 
 /// Handles a state that did not accept the settlements. Delivered actions stay delivered; their keys expire with the
 /// lease. Dead letters were not stored, so the sources submit these actions again.
-fn without_letters(mut closings: Vec<Closing>, error: &StateError) -> Vec<Closing> {
+fn without_letters(mut closings: Vec<ClosingJob>, error: &StateError) -> Vec<ClosingJob> {
     let mut unstored = 0;
     for closing in &mut closings {
         if closing.end.letter().is_some() {
             unstored += 1;
-            closing.end = Close::Refused {
+            closing.end = CloseAction::Refused {
                 after: STATE_WAIT,
                 refusal: Refusal::StateUnavailable,
             };

@@ -18,7 +18,7 @@ use crate::process::Pipeline;
 use crate::provider::Worker;
 
 /// How long `/ready` reports a panic.
-const TOLD: Duration = Duration::from_secs(60);
+const PANIC_SHOWN_FOR: Duration = Duration::from_secs(60);
 /// The delay before a panicked task is restarted.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
 
@@ -35,8 +35,8 @@ impl Tasks {
     fn part(&self) -> Part {
         let last = self.0.lock();
         match &*last {
-            Some((name, at)) if at.elapsed() < TOLD => {
-                let detail = format!("the task `{name}` panicked, and was started anew");
+            Some((name, at)) if at.elapsed() < PANIC_SHOWN_FOR => {
+                let detail = format!("the task `{name}` panicked and was restarted");
                 Part::unready("pipeline", detail)
             }
             Some(_) | None => Part::ready("pipeline"),
@@ -56,7 +56,8 @@ impl Pipeline {
         let mut workers = JoinSet::new();
         for provider in self.parts.providers.all() {
             if let Some(worker) = Worker::new(self.clone(), provider.clone()) {
-                let (pipeline, closing) = (self.clone(), closing.clone());
+                let pipeline = self.clone();
+                let closing = closing.clone();
                 let name = provider.name().clone();
                 workers.spawn(async move { pipeline.work(worker, &name, &closing).await });
             }
@@ -68,9 +69,9 @@ impl Pipeline {
         };
         tokio::select! {
             () = closing.cancelled() => {}
-            () = self.for_ever("holds", keeping) => {}
-            () = self.for_ever("dedup", || self.ask_for_those_who_wait()) => {}
-            () = self.for_ever("dead_letters", || self.store_what_waits()) => {}
+            () = self.restart_forever("holds", keeping) => {}
+            () = self.restart_forever("dedup", || self.ask_for_waiting()) => {}
+            () = self.restart_forever("dead_letters", || self.store_unstored_letters()) => {}
         }
         self.closing.cancel();
         let waiting = self.waiting.take_all().into_iter();
@@ -99,7 +100,7 @@ impl Pipeline {
         worker.close().await;
     }
 
-    async fn for_ever<F: Future<Output = ()>>(&self, name: &str, begin: impl Fn() -> F) {
+    async fn restart_forever<F: Future<Output = ()>>(&self, name: &str, begin: impl Fn() -> F) {
         loop {
             if AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
                 self.tasks.panicked(name);

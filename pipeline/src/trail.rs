@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use acteon_core::{Audit, AuditRecord, Clock, Trail, WrittenRecords, audit::AuditError, seconds};
+use acteon_core::audit::AuditError;
+use acteon_core::{Audit, AuditRecord, Backoff, Clock, Trail, WrittenRecords, seconds};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -21,8 +22,8 @@ use crate::events;
 const WRITE_MAX: usize = 1000;
 /// The maximum number of expired records deleted per step of the cleanup.
 const PURGE_MAX: usize = 1000;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The waits between two tries of a failing write.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// When an action may be acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +86,7 @@ struct Entry {
 /// The trail ended before it could write.
 #[derive(Debug, thiserror::Error)]
 #[error("the process is stopping")]
-struct Ended;
+struct TrailStopped;
 
 impl AuditTrail {
     /// A trail to this backend. It writes nothing before [`AuditTrail::run`].
@@ -122,8 +123,8 @@ impl AuditTrail {
         };
         let mut batch = Vec::new();
         tokio::select! {
-            () = self.purge_for_ever() => {}
-            () = self.write_for_ever(&mut receiver, &mut batch) => {}
+            () = self.purge_forever() => {}
+            () = self.write_forever(&mut receiver, &mut batch) => {}
             () = closing.cancelled() => {}
             () = abandon.cancelled() => {}
         }
@@ -144,7 +145,7 @@ impl AuditTrail {
         events::records_lost(records);
     }
 
-    async fn write_for_ever(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
+    async fn write_forever(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
         while receiver.recv_many(batch, WRITE_MAX).await > 0 {
             self.write(batch).await;
         }
@@ -152,7 +153,7 @@ impl AuditTrail {
 
     async fn write_rest(&self, receiver: &mut mpsc::Receiver<Entry>, batch: &mut Vec<Entry>) {
         self.write(batch).await;
-        self.write_for_ever(receiver, batch).await;
+        self.write_forever(receiver, batch).await;
     }
 
     /// Writes the batch and empties it, retrying until it works. If cancelled, the batch stays whole. Writing it again
@@ -164,11 +165,10 @@ impl AuditTrail {
             .cloned()
             .collect();
         for slice in records.chunks(WRITE_MAX) {
-            let mut wait = FIRST_WAIT;
+            let mut backoff = BACKOFF;
             while let Err(error) = self.audit.append(slice).await {
                 events::audit_unavailable(&error, records.len());
-                sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+                sleep(backoff.next_wait()).await;
             }
             self.written.announce(slice);
         }
@@ -182,7 +182,7 @@ impl AuditTrail {
         }
     }
 
-    async fn purge_for_ever(&self) {
+    async fn purge_forever(&self) {
         let mut ticks = interval(self.options.cleanup_interval.max(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -201,12 +201,12 @@ impl AuditTrail {
         }
     }
 
-    async fn enter(&self, records: Vec<Arc<AuditRecord>>) -> Result<Option<Written>, Ended> {
+    async fn enter(&self, records: Vec<Arc<AuditRecord>>) -> Result<Option<Written>, TrailStopped> {
         let places = u32::try_from(records.len()).unwrap_or(u32::MAX);
         self.room
             .acquire_many(places)
             .await
-            .map_err(|_| Ended)?
+            .map_err(|_| TrailStopped)?
             .forget();
         let (written, confirmation) = match self.options.delivery {
             TrailDelivery::Buffered => (None, None),
@@ -218,12 +218,12 @@ impl AuditTrail {
         self.sender
             .send(Entry { records, written })
             .await
-            .map_err(|_| Ended)?;
+            .map_err(|_| TrailStopped)?;
         Ok(confirmation)
     }
 
     /// Handles a stopping process: a caller waiting for confirmation gets an error, otherwise the loss is counted.
-    fn cut_off(&self, ended: Ended, records: usize) -> Result<(), AuditError> {
+    fn cut_off(&self, ended: TrailStopped, records: usize) -> Result<(), AuditError> {
         match self.options.delivery {
             TrailDelivery::Confirmed => Err(AuditError::Unavailable(Box::new(ended))),
             TrailDelivery::Buffered => {
@@ -261,7 +261,7 @@ impl Trail for AuditTrail {
         for confirmation in confirmations {
             confirmation
                 .await
-                .map_err(|_| AuditError::Unavailable(Box::new(Ended)))?;
+                .map_err(|_| AuditError::Unavailable(Box::new(TrailStopped)))?;
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ impl ActualResult<'_> {
     fn rule(&self) -> Option<&str> {
         let record = self.record?;
         let evaluated = || self.evaluation?.matched_rule.as_deref();
-        record.matched_rule.as_deref().or_else(evaluated)
+        record.decision.matched_rule.as_deref().or_else(evaluated)
     }
 
     /// Why the expected rule did not decide, as far as is known.
@@ -212,7 +212,8 @@ impl ActualResult<'_> {
     }
 
     fn provider(&self) -> Option<&str> {
-        self.delivered().map(|record| record.provider.as_str())
+        self.delivered()
+            .map(|record| record.subject.provider.as_str())
     }
 
     fn payload(&self) -> Option<&Payload> {

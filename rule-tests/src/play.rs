@@ -15,7 +15,7 @@ use acteon_core::{
     Memory, Policy, Receipt, Redactor, Settled, State, StateError,
 };
 use acteon_pipeline::{
-    DuplicateProvider, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers, Rules,
+    DuplicateProvider, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers, Rules,
     RulesOptions,
 };
 use acteon_rules::RuleSet;
@@ -145,7 +145,7 @@ impl TestSystem {
         let (sinks, providers): (BTreeMap<_, _>, Vec<_>) = providers(case, context).unzip();
         let trail = Arc::<RecordedTrail>::default();
         let counters = Arc::<Counters>::default();
-        let pipeline = Pipeline::new(Parts {
+        let pipeline = Pipeline::new(PipelineParts {
             options: PipelineOptions {
                 store_payload: true,
                 ..context.settings.pipeline.clone()

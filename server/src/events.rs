@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use acteon_core::DeadLetterKind;
-use acteon_core::state::{Capabilities, Level};
+use acteon_core::state::{Capabilities, FillLevel};
 use metrics::{
     Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -39,7 +39,7 @@ pub(crate) fn describe() {
     gauge!("acteon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!(CLOSED_FOR_ROOM).increment(0);
     for kind in DeadLetterKind::ALL {
-        dead_letters_kept(kind, &Level::default());
+        dead_letters_kept(kind, &FillLevel::default());
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn open_to_others(address: &SocketAddr) {
     );
 }
 
-pub(crate) fn dead_letters_kept(kind: DeadLetterKind, level: &Level) {
+pub(crate) fn dead_letters_kept(kind: DeadLetterKind, level: &FillLevel) {
     let is_full = if level.full.is_some() { 1.0 } else { 0.0 };
     gauge!("acteon_dead_letters_kept", "kind" => kind.as_str()).set(level.kept as f64);
     gauge!("acteon_dead_letters_full", "kind" => kind.as_str()).set(is_full);

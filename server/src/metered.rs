@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
-    Reservation, Reserved, Settlement,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
+    Question, Reservation, ReservationAnswer, Settlement,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, State, StateError};
 use async_trait::async_trait;
@@ -48,7 +48,7 @@ impl State for MeteredState {
         &self,
         reservations: &[Reservation],
         lease: Duration,
-    ) -> Result<Vec<Reserved>, StateError> {
+    ) -> Result<Vec<ReservationAnswer>, StateError> {
         let call = self.state.reserve(reservations, lease);
         self.calls.reserve.time(call).await
     }
@@ -57,7 +57,11 @@ impl State for MeteredState {
         self.calls.settle.time(self.state.settle(settlements)).await
     }
 
-    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+    async fn renew(
+        &self,
+        held: &[HeldReservation],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
         self.calls.renew.time(self.state.renew(held, lease)).await
     }
 

@@ -7,7 +7,7 @@ mod text;
 
 use std::sync::Arc;
 
-use acteon_core::health::{BreakerState, ProviderHealth, Providers};
+use acteon_core::health::{BreakerState, ProviderAdmin, ProviderHealth};
 use acteon_core::{Admission, Clock, Counters};
 use jiff::Timestamp;
 use metrics::{SetRecorderError, counter, gauge};
@@ -65,7 +65,7 @@ pub(crate) struct MetricSources {
     pub(crate) metrics: Metrics,
     pub(crate) counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) providers: Arc<dyn Providers>,
+    pub(crate) providers: Arc<dyn ProviderAdmin>,
 }
 
 impl MetricSources {

@@ -14,7 +14,8 @@ use acteon_core::{
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
-    AuditTrail, Parts, Pipeline, PipelineOptions, Providers, Rules, RulesOptions, TrailOptions,
+    AuditTrail, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
+    TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -145,7 +146,7 @@ impl SharedParts {
         rules: Arc<Rules>,
         providers: Arc<Providers>,
     ) -> ActionPath {
-        let pipeline = Pipeline::new(Parts {
+        let pipeline = Pipeline::new(PipelineParts {
             options,
             rules: rules.clone(),
             providers: providers.clone(),

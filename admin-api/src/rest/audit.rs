@@ -7,7 +7,7 @@ use std::time::Duration;
 use acteon_connect_http::responses::{InternalError, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::Verdict;
-use acteon_core::audit::{AuditPage, AuditQuery, PageStart};
+use acteon_core::audit::{AuditFilter, AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
@@ -72,16 +72,18 @@ impl Filters {
             scope: access.scope.clone(),
             start: start(self.offset, self.cursor.as_deref())?,
             limit: limit.map_err(ApiError::invalid_query)?,
-            namespace: self.namespace,
-            tenant: self.tenant,
-            provider: self.provider,
-            action_type: self.action_type,
-            outcome: lowercase::<OutcomeName>("outcome", self.outcome)?,
-            verdict: lowercase::<Verdict>("verdict", self.verdict)?,
-            matched_rule: self.matched_rule,
-            caller_id: self.caller_id,
-            from: self.from,
-            to: self.to,
+            filter: AuditFilter {
+                namespace: self.namespace,
+                tenant: self.tenant,
+                provider: self.provider,
+                action_type: self.action_type,
+                outcome: lowercase::<OutcomeName>("outcome", self.outcome)?,
+                verdict: lowercase::<Verdict>("verdict", self.verdict)?,
+                matched_rule: self.matched_rule,
+                caller_id: self.caller_id,
+                from: self.from,
+                to: self.to,
+            },
         })
     }
 }

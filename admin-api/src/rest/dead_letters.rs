@@ -129,15 +129,15 @@ pub(super) struct DeadLetterSummary {
 
 impl From<&DeadLetter> for DeadLetterSummary {
     fn from(letter: &DeadLetter) -> Self {
-        let known = |name: &CompactString| Some(name.clone()).filter(|name| !name.is_empty());
+        let action = letter.action.as_ref();
         Self {
             id: letter.id.clone(),
-            kind: letter.kind,
-            namespace: known(&letter.namespace),
-            tenant: known(&letter.tenant),
-            provider: known(&letter.provider),
-            action_type: known(&letter.action_type),
-            action_id: known(&letter.action_id),
+            kind: letter.kind(),
+            namespace: action.map(|action| action.namespace.clone()),
+            tenant: action.map(|action| action.tenant.clone()),
+            provider: action.map(|action| action.provider.clone()),
+            action_type: action.map(|action| action.action_type.clone()),
+            action_id: action.map(|action| action.id.clone()),
             code: letter.code.clone(),
             message: letter.message.clone(),
             attempts: letter.attempts,

@@ -2,7 +2,7 @@
 
 use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
-use acteon_core::health::{BreakerState, ByHand, LastError, ProviderHealth};
+use acteon_core::health::{BreakerOverride, BreakerState, LastError, ProviderHealth};
 use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ impl From<ProviderHealth> for ProviderHealthJson {
         let successes = health.deliveries;
         let failures = health.failures;
         let total = successes + failures;
+        let latency = health.latency.unwrap_or_default();
         let (last_error, last_error_at) = match health.last_error {
             Some(LastError { message, at }) => (Some(message.into()), Some(at)),
             None => (None, None),
@@ -75,10 +76,10 @@ impl From<ProviderHealth> for ProviderHealthJson {
                 0 => 100.0,
                 total => successes as f64 * 100.0 / total as f64,
             },
-            avg_latency_ms: health.latency_avg_ms.unwrap_or_default(),
-            p50_latency_ms: health.latency_p50_ms.unwrap_or_default(),
-            p95_latency_ms: health.latency_p95_ms.unwrap_or_default(),
-            p99_latency_ms: health.latency_p99_ms.unwrap_or_default(),
+            avg_latency_ms: latency.avg_ms,
+            p50_latency_ms: latency.p50_ms,
+            p95_latency_ms: latency.p95_ms,
+            p99_latency_ms: latency.p99_ms,
             last_error,
             last_error_at,
             queued: health.queued,
@@ -181,8 +182,8 @@ pub(super) async fn set_breaker(
     Json(BreakerRequest { state }): Json<BreakerRequest>,
 ) -> Result<Json<ProviderHealthJson>, ApiError> {
     let to = match state {
-        BreakerByHand::Open => ByHand::Open,
-        BreakerByHand::Closed => ByHand::Closed,
+        BreakerByHand::Open => BreakerOverride::Open,
+        BreakerByHand::Closed => BreakerOverride::Closed,
     };
     let health = api.set_breaker(&access, &name, to).await?;
     Ok(Json(health.into()))

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use acteon_connect_http::responses::{InternalError, InvalidQuery};
 use acteon_connect_http::{ApiError, Json, Query};
 use acteon_core::AttemptRecord;
-use acteon_core::redelivery::{Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, RedeliveryPage, RedeliveryQuery};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
@@ -88,7 +88,7 @@ pub(super) struct RedeliveryJson<'a> {
 }
 
 impl<'a> RedeliveryJson<'a> {
-    fn of(one: &'a Redelivering) -> Self {
+    fn of(one: &'a PendingRedelivery) -> Self {
         Self {
             action_id: &one.action_id,
             namespace: &one.namespace,

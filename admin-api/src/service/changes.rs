@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use acteon_core::audit::AuditedOutcome;
+use acteon_core::audit::{AuditDecision, AuditSubject, AuditedOutcome};
 use acteon_core::rules::RulesHash;
 use acteon_core::{AuditRecord, Caller, DeadLetter, Labels, Verdict};
 use compact_str::{CompactString, format_compact};
@@ -64,10 +64,13 @@ impl Change {
 
     /// A change to a dead letter, recorded under the namespace and tenant of its action.
     pub(super) fn of_letter(name: &'static str, letter: &DeadLetter) -> Self {
-        Self {
-            name,
-            namespace: letter.namespace.clone(),
-            tenant: letter.tenant.clone(),
+        match &letter.action {
+            None => Self::shared(name),
+            Some(action) => Self {
+                name,
+                namespace: action.namespace.clone(),
+                tenant: action.tenant.clone(),
+            },
         }
     }
 }
@@ -116,26 +119,29 @@ impl AdminApi {
         let rules = self.ports.rulebook.rules();
         let record = AuditRecord {
             id,
-            action_id: format_compact!("{id}"),
-            namespace: change.namespace,
-            tenant: change.tenant,
-            provider: CompactString::default(),
-            action_type: change.name.into(),
-            verdict: Verdict::Allow,
-            matched_rule: None,
-            verdict_details: None,
+            subject: AuditSubject {
+                action_id: format_compact!("{id}"),
+                namespace: change.namespace,
+                tenant: change.tenant,
+                provider: CompactString::default(),
+                action_type: change.name.into(),
+                trace_id: None,
+            },
+            decision: AuditDecision {
+                verdict: Verdict::Allow,
+                matched_rule: None,
+                details: None,
+                rules_generation: rules.generation,
+                rules_hash: RulesHash::of(&rules.content_hash),
+            },
             outcome,
             payload: None,
             metadata: Labels::default(),
             dispatched_at: began,
             completed_at: now,
             expires_at: None,
-            caller_id: caller.id,
-            auth_method: caller.auth_method,
+            caller,
             source: SOURCE.into(),
-            rules_generation: rules.generation,
-            rules_hash: RulesHash::of(&rules.content_hash),
-            trace_id: None,
             attempts: Vec::new(),
         };
         audit.trail.record(vec![record]).await.map_err(|error| {
@@ -148,7 +154,7 @@ impl AdminApi {
 fn audited(name: &str, details: &Value) -> AuditedOutcome {
     let details =
         serde_json::value::to_raw_value(details).unwrap_or_else(|_| RawValue::NULL.to_owned());
-    AuditedOutcome::Noted(name.into(), Arc::from(details))
+    AuditedOutcome::Other(name.into(), Arc::from(details))
 }
 
 fn record_id(now: Timestamp) -> Uuid {

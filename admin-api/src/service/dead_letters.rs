@@ -75,9 +75,10 @@ impl AdminApi {
             if !ports.state.delete_dead_letter(&scope, &letter.id).await? {
                 return Err(AdminError::DeadLetterNotFound(letter.id.clone()));
             }
+            let action_id = letter.action.as_ref().map_or("", |action| &action.id);
             Ok(CompletedChange {
                 outcome: "deleted",
-                details: json!({"dead_letter_id": letter.id, "action_id": letter.action_id}),
+                details: json!({"dead_letter_id": letter.id, "action_id": action_id}),
                 answer: (),
             })
         };

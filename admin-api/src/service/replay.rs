@@ -10,6 +10,7 @@ use acteon_core::{
     Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, Memory,
     Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
 };
+use bytes::Bytes;
 use compact_str::CompactString;
 use serde_json::json;
 
@@ -101,7 +102,7 @@ impl AdminApi {
             },
             caller,
             received_at: self.ports.clock.now(),
-            raw: letter.raw.clone(),
+            raw: Bytes::clone(&letter.raw),
             key: None,
             memory: Memory::Own,
             history: None,
@@ -124,14 +125,14 @@ impl AdminApi {
 
 /// Decodes a letter's bytes. The letter has the defaults that its source filled in.
 fn action_of(letter: &DeadLetter) -> Result<Action, AdminError> {
-    let known = |name: &CompactString| Some(name.clone()).filter(|name| !name.is_empty());
-    let defaults = Defaults {
-        namespace: known(&letter.namespace),
-        tenant: known(&letter.tenant),
-        provider: known(&letter.provider),
-        action_type: known(&letter.action_type),
-    };
-    let id = || known(&letter.action_id).unwrap_or_else(|| letter.id.clone());
+    let action = letter.action.as_ref();
+    let defaults = action.map_or_else(Defaults::default, |action| Defaults {
+        namespace: Some(action.namespace.clone()),
+        tenant: Some(action.tenant.clone()),
+        provider: Some(action.provider.clone()),
+        action_type: Some(action.action_type.clone()),
+    });
+    let id = || action.map_or_else(|| letter.id.clone(), |action| action.id.clone());
     decode::decode(&letter.raw)
         .and_then(|draft| draft.complete(&defaults, id, letter.created_at))
         .map_err(AdminError::NotReplayable)

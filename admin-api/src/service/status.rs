@@ -1,7 +1,7 @@
 //! The health of the process and of its providers. Only the latter needs access.
 
 use acteon_core::counters::CountersSnapshot;
-use acteon_core::health::{ByHand, Part, ProviderHealth};
+use acteon_core::health::{BreakerOverride, Part, ProviderHealth};
 use compact_str::CompactString;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ impl AdminApi {
         &self,
         access: &Access,
         provider: &str,
-        to: ByHand,
+        to: BreakerOverride,
     ) -> Result<ProviderHealth, AdminError> {
         let ports = self.ports.clone();
         let provider = CompactString::from(provider);
@@ -54,8 +54,8 @@ impl AdminApi {
             let answer = health.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
             Ok(CompletedChange {
                 outcome: match to {
-                    ByHand::Open => "opened",
-                    ByHand::Closed => "closed",
+                    BreakerOverride::Open => "opened",
+                    BreakerOverride::Closed => "closed",
                 },
                 details: json!({ "provider": provider }),
                 answer,

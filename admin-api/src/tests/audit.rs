@@ -31,9 +31,9 @@ async fn three_kinds(world: &World) {
         retryable: true,
         attempts: 4,
     };
-    failed.verdict = Verdict::Throttle;
-    failed.matched_rule = Some("slow".into());
-    failed.verdict_details = Some(Box::new(VerdictDetails {
+    failed.decision.verdict = Verdict::Throttle;
+    failed.decision.matched_rule = Some("slow".into());
+    failed.decision.details = Some(Box::new(VerdictDetails {
         matched: vec!["mark".into(), "slow".into()],
         reason: None,
         errors: vec![RuleFailure {
@@ -41,17 +41,17 @@ async fn three_kinds(world: &World) {
             message: "the state that it reads was not known".into(),
         }],
     }));
-    failed.caller_id = Some("kafka:orders".into());
-    failed.auth_method = "source";
-    failed.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());
+    failed.caller.id = Some("kafka:orders".into());
+    failed.caller.auth_method = "source";
+    failed.subject.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());
     failed.payload = None;
     failed.attempts = vec![refused_attempt(), refused_attempt()];
     let mut change = record(3, 20);
-    change.outcome = AuditedOutcome::Noted(
+    change.outcome = AuditedOutcome::Other(
         "reloaded".into(),
         Arc::from(RawValue::from_string(r#"{"rules":2}"#.into()).unwrap()),
     );
-    change.tenant = "".into();
+    change.subject.tenant = "".into();
     change.expires_at = Some(change.completed_at);
     world.keep_records([record(1, 0), failed, change]).await;
 }
@@ -68,7 +68,7 @@ async fn what_was_delivered_at_once_shows_its_one_attempt() {
     let world = World::new();
     let outcome = |name: &str| {
         let details = RawValue::from_string(r#"{"status":"success"}"#.into()).unwrap();
-        AuditedOutcome::Noted(name.into(), details.into())
+        AuditedOutcome::Other(name.into(), details.into())
     };
     let (mut read_back, mut suppressed) = (record(2, 10), record(3, 20));
     read_back.outcome = outcome("executed");
@@ -120,7 +120,7 @@ async fn every_filter_that_is_given_holds() {
 async fn the_newest_record_of_an_action_is_found_by_its_id() {
     let world = World::new();
     let mut again = record(9, 50);
-    again.action_id = "a-1".into();
+    again.subject.action_id = "a-1".into();
     world.keep_records([record(1, 0), again]).await;
     let found = world.get("/v1/audit/a-1").await.json();
     assert_eq!(found["dispatched_at"], "2026-01-01T00:00:00.05Z");

@@ -113,7 +113,7 @@ async fn a_breaker_is_set_by_hand_and_that_is_recorded() {
     let records = world.trail.records();
     let names: Vec<_> = records.iter().map(|record| record.outcome.name()).collect();
     assert_eq!(names, ["opened", "closed"]);
-    assert_eq!(records[0].action_type, "acteon.providers.breaker");
+    assert_eq!(records[0].subject.action_type, "acteon.providers.breaker");
     let unknown = world
         .send("POST", "/v1/providers/x/breaker", r#"{"state":"open"}"#)
         .await;

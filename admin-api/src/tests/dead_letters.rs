@@ -30,7 +30,7 @@ async fn filters_hold_and_a_walk_by_cursor_sees_each_letter_once() {
     let world = World::new();
     world.keep_letters((1..=10).map(exhausted)).await;
     let mut other = exhausted(11);
-    other.tenant = "t2".into();
+    other.action.as_mut().unwrap().tenant = "t2".into();
     world.keep_letters([other, poison(12, BROKEN)]).await;
     for (filters, total) in [
         ("", 12),
@@ -115,9 +115,12 @@ async fn a_letter_is_deleted_once_and_its_end_is_recorded_where_it_belongs() {
     let records = world.trail.records();
     assert_eq!(records.len(), 1, "where nothing was, nothing was changed");
     let record = &records[0];
-    assert_eq!(record.action_type, "acteon.dead_letters.delete");
+    assert_eq!(record.subject.action_type, "acteon.dead_letters.delete");
     assert_eq!(
-        (record.namespace.as_str(), record.tenant.as_str()),
+        (
+            record.subject.namespace.as_str(),
+            record.subject.tenant.as_str()
+        ),
         ("ns", "t1")
     );
     assert_eq!(record.outcome.name(), "deleted");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::{
-    ActionOutcome, Admission, Failure, FailureCode, Policy, ProviderResponse, Refusal,
+    ActionOutcome, Admission, Failure, FailureCode, Parked, Policy, ProviderResponse, Refusal,
 };
 use acteon_testkit::{End, FakeIntake, Reach};
 use axum::http::StatusCode;
@@ -46,14 +46,17 @@ async fn what_is_delivered_goes_under_its_original_id_and_its_letter_is_deleted(
     assert_eq!(envelope.policy, Policy::Replay);
     assert_eq!(envelope.position.to_string(), "replay:kafka:orders/3@1");
     assert_eq!(envelope.caller.auth_method, "anonymous");
-    assert_eq!(envelope.raw, exhausted(1).raw);
+    assert_eq!(envelope.raw, *exhausted(1).raw);
     let record = world.trail.records().remove(0);
-    assert_eq!(record.action_type, "acteon.dead_letters.replay");
+    assert_eq!(record.subject.action_type, "acteon.dead_letters.replay");
     assert_eq!(
-        (record.namespace.as_str(), record.tenant.as_str()),
+        (
+            record.subject.namespace.as_str(),
+            record.subject.tenant.as_str()
+        ),
         ("ns", "t1")
     );
-    let AuditedOutcome::Noted(name, details) = &record.outcome else {
+    let AuditedOutcome::Other(name, details) = &record.outcome else {
         panic!("expected the record of an administrative change")
     };
     let expected =
@@ -69,7 +72,7 @@ async fn what_the_source_had_put_in_is_put_in_again() {
     let intake = FakeIntake::done();
     let world = over(intake.clone());
     let mut bare = exhausted(1);
-    bare.raw = br#"{"payload":{"n":1}}"#.as_slice().into();
+    bare.raw = Parked::new(br#"{"payload":{"n":1}}"#.as_slice().into());
     world.keep_letters([bare]).await;
     let answer = world.ask("POST", &path(1), &[], "").await;
     assert_eq!(answer.status, StatusCode::OK);

@@ -11,10 +11,10 @@ use super::world::problem;
 
 /// The name, outcome and details of a record.
 fn noted(record: &AuditRecord) -> String {
-    let AuditedOutcome::Noted(outcome, details) = &record.outcome else {
+    let AuditedOutcome::Other(outcome, details) = &record.outcome else {
         panic!("expected the record of an administrative change")
     };
-    format!("{} {outcome} {details}", record.action_type)
+    format!("{} {outcome} {details}", record.subject.action_type)
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,12 +64,15 @@ async fn a_reload_takes_no_body_or_a_directory_and_is_recorded() {
     );
     let record = &records[0];
     assert_eq!(
-        (record.auth_method, &*record.source.stream),
+        (record.caller.auth_method, &*record.source.stream),
         ("anonymous", "admin")
     );
-    assert_eq!(record.action_id, record.id.to_string());
+    assert_eq!(record.subject.action_id, record.id.to_string());
     assert_eq!(
-        (record.namespace.as_str(), record.rules_generation),
+        (
+            record.subject.namespace.as_str(),
+            record.decision.rules_generation
+        ),
         ("", 3)
     );
 }

@@ -1,14 +1,12 @@
 //! Audit records, dead letters and redeliveries for the tests of the endpoints.
 
-use acteon_core::audit::AuditedOutcome;
-use acteon_core::outcome::ResponseStatus;
-use acteon_core::redelivery::Redelivering;
+use acteon_core::audit::{AuditDecision, AuditSubject};
+use acteon_core::redelivery::PendingRedelivery;
 use acteon_core::rules::RulesHash;
 use acteon_core::{
-    AttemptRecord, AuditRecord, DeadLetter, DeadLetterKind, FailureCode, History, Labels, Payload,
-    Verdict,
+    AttemptRecord, AuditRecord, DeadLetter, DeadLetterAction, FailureCode, History, Labels, Parked,
 };
-use acteon_testkit::{action, epoch};
+use acteon_testkit::{action, audit_record, epoch};
 use jiff::SignedDuration;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,31 +14,23 @@ use uuid::Uuid;
 /// The record of an action that was executed `millis` after the epoch.
 pub(super) fn record(number: u32, millis: i64) -> AuditRecord {
     let at = epoch() + SignedDuration::from_millis(millis);
+    let plain = audit_record(number);
     AuditRecord {
         id: Uuid::from_u128(number.into()),
-        action_id: format!("a-{number}").into(),
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "hook".into(),
-        action_type: "test".into(),
-        verdict: Verdict::Allow,
-        matched_rule: None,
-        verdict_details: None,
-        outcome: AuditedOutcome::Executed {
-            status: ResponseStatus::Success,
+        subject: AuditSubject {
+            action_id: format!("a-{number}").into(),
+            provider: "hook".into(),
+            ..plain.subject
         },
-        payload: Some(Payload::from_value(&json!({"n": number})).unwrap()),
+        decision: AuditDecision {
+            rules_generation: 3,
+            rules_hash: RulesHash::of("9f86d081884c7d65"),
+            ..plain.decision
+        },
         metadata: [("env", "prod")].into_iter().collect::<Labels>(),
         dispatched_at: at,
         completed_at: at + SignedDuration::from_millis(12),
-        expires_at: None,
-        caller_id: None,
-        auth_method: "anonymous",
-        source: "http".into(),
-        rules_generation: 3,
-        rules_hash: RulesHash::of("9f86d081884c7d65"),
-        trace_id: None,
-        attempts: Vec::new(),
+        ..plain
     }
 }
 
@@ -55,27 +45,28 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
     DeadLetter {
         history: vec![refused_attempt()],
         id: letter_id(number).into(),
-        kind: DeadLetterKind::Exhausted,
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        action_id: id.as_str().into(),
+        action: Some(DeadLetterAction {
+            id: id.as_str().into(),
+            namespace: "ns".into(),
+            tenant: "t1".into(),
+            provider: "log".into(),
+            action_type: "test".into(),
+        }),
         code: "TIMEOUT".into(),
         message: "no answer within 30s".into(),
         attempts: 4,
         source: format!("kafka:orders/3@{number}").into(),
-        raw: action(&id).payload(&payload).json(),
+        raw: Parked::new(action(&id).payload(&payload).json()),
         created_at: epoch(),
     }
 }
 
 /// An action that was refused once and is due `seconds` after the epoch.
-pub(super) fn redelivering(number: u32, seconds: i64) -> Redelivering {
+pub(super) fn redelivering(number: u32, seconds: i64) -> PendingRedelivery {
     let mut history = History::beginning(epoch());
     history.push(refused_attempt());
     history.redeliveries = 1;
-    Redelivering {
+    PendingRedelivery {
         action_id: format!("a-{number}").into(),
         namespace: "ns".into(),
         tenant: "t1".into(),
@@ -104,17 +95,12 @@ pub(super) fn poison(number: u32, raw: &'static [u8]) -> DeadLetter {
     DeadLetter {
         history: Vec::new(),
         id: letter_id(number).into(),
-        kind: DeadLetterKind::Poison,
-        namespace: "".into(),
-        tenant: "".into(),
-        provider: "".into(),
-        action_type: "".into(),
-        action_id: "".into(),
+        action: None,
         code: "INVALID_JSON".into(),
         message: "invalid JSON at line 1 column 2: key must be a string".into(),
         attempts: 0,
         source: format!("kafka:orders/3@{number}").into(),
-        raw: raw.into(),
+        raw: Parked::new(raw.into()),
         created_at: epoch(),
     }
 }

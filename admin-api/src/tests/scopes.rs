@@ -5,7 +5,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditQuery;
 use acteon_core::redelivery::RedeliveryQuery;
 use acteon_core::rules::EvaluateOptions;
-use acteon_core::scope::Grant;
+use acteon_core::scope::ScopeGrant;
 use acteon_core::state::DeadLetterQuery;
 use acteon_core::{Caller, LetterFilter, Scope};
 use acteon_testkit::action;
@@ -16,7 +16,7 @@ use crate::{Access, AdminError};
 
 /// Tenant `t1` only.
 fn narrow() -> Access {
-    let grant = Grant {
+    let grant = ScopeGrant {
         tenants: vec!["t1".into()],
         namespaces: vec!["*".into()],
         action_types: vec!["*".into()],
@@ -35,8 +35,8 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let world = World::new();
     let access = narrow();
     let (mut foreign, mut letter) = (record(2, 1), exhausted(2));
-    foreign.tenant = "t2".into();
-    letter.tenant = "t2".into();
+    foreign.subject.tenant = "t2".into();
+    letter.action.as_mut().unwrap().tenant = "t2".into();
     world.keep_records([record(1, 0), foreign]).await;
     world
         .keep_letters([exhausted(1), letter, poison(3, b"{oops")])
@@ -118,7 +118,7 @@ async fn a_change_is_recorded_under_the_name_of_its_caller() {
     assert_eq!(records.len(), 3);
     for record in records {
         assert_eq!(
-            (record.caller_id.as_deref(), record.auth_method),
+            (record.caller.id.as_deref(), record.caller.auth_method),
             (Some("ann"), "jwt")
         );
     }

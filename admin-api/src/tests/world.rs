@@ -7,9 +7,10 @@ use std::sync::Arc;
 use acteon_backends_memory::{MemoryAudit, MemoryState};
 use acteon_connect_http::ApiService;
 use acteon_core::health::{
-    BreakerState, ByHand, LastError, Part, ProviderHealth, Providers, Readiness,
+    BreakerOverride, BreakerState, LastError, Latency, Part, ProviderAdmin, ProviderHealth,
+    Readiness,
 };
-use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, Redeliveries, RedeliveryPage, RedeliveryQuery};
 use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
     RuleTrace, Rulebook, RulesError, RulesInForce,
@@ -141,13 +142,7 @@ impl World {
     }
 
     pub(super) async fn keep_letters(&self, letters: impl IntoIterator<Item = DeadLetter>) {
-        let keep = |letter| Settlement {
-            held: None,
-            end: acteon_core::state::End::Release,
-            remember: None,
-            dead_letter: Some(Arc::new(letter)),
-            notes: Vec::new(),
-        };
+        let keep = |letter| Settlement::storing(Arc::new(letter));
         let settlements: Vec<_> = letters.into_iter().map(keep).collect();
         let refused = self.state.settle(&settlements).await.unwrap();
         assert!(refused.is_empty(), "no room for a letter");
@@ -331,11 +326,11 @@ impl Readiness for FakeReadiness {
 
 /// Lists the redeliveries that a test chose.
 #[derive(Default)]
-pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<Redelivering>>);
+pub(super) struct FakeRedeliveries(pub(super) Mutex<Vec<PendingRedelivery>>);
 
 impl Redeliveries for FakeRedeliveries {
     fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage {
-        let place = |one: &Redelivering| (one.next_at, one.source.clone());
+        let place = |one: &PendingRedelivery| (one.next_at, one.source.clone());
         let mut matching = self.0.lock().clone();
         matching.retain(|one| query.matches(one) && Some(place(one)) > query.after);
         matching.sort_by_key(place);
@@ -350,7 +345,7 @@ impl Redeliveries for FakeRedeliveries {
 
 struct FakeProviders;
 
-impl Providers for FakeProviders {
+impl ProviderAdmin for FakeProviders {
     fn health(&self) -> Vec<ProviderHealth> {
         let new = ProviderHealth {
             name: "email".into(),
@@ -361,10 +356,7 @@ impl Providers for FakeProviders {
             deliveries: 0,
             failures: 0,
             success_rate: None,
-            latency_avg_ms: None,
-            latency_p50_ms: None,
-            latency_p95_ms: None,
-            latency_p99_ms: None,
+            latency: None,
             last_error: None,
         };
         let tried = ProviderHealth {
@@ -376,10 +368,12 @@ impl Providers for FakeProviders {
             deliveries: 90,
             failures: 10,
             success_rate: Some(0.9),
-            latency_avg_ms: Some(2.5),
-            latency_p50_ms: Some(1.5),
-            latency_p95_ms: Some(3.25),
-            latency_p99_ms: Some(30.0),
+            latency: Some(Latency {
+                avg_ms: 2.5,
+                p50_ms: 1.5,
+                p95_ms: 3.25,
+                p99_ms: 30.0,
+            }),
             last_error: Some(LastError {
                 message: "no answer within 30s".into(),
                 at: epoch(),
@@ -388,11 +382,11 @@ impl Providers for FakeProviders {
         vec![new, tried]
     }
 
-    fn set_breaker(&self, name: &str, to: ByHand) -> Option<ProviderHealth> {
+    fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth> {
         let health = self.health().into_iter().find(|one| one.name == name)?;
         let breaker = match to {
-            ByHand::Open => BreakerState::Open,
-            ByHand::Closed => BreakerState::Closed,
+            BreakerOverride::Open => BreakerState::Open,
+            BreakerOverride::Closed => BreakerState::Closed,
         };
         Some(ProviderHealth { breaker, ..health })
     }

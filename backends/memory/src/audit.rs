@@ -90,10 +90,15 @@ impl Audit for MemoryAudit {
         let mut page = AuditPage::default();
         let mut more = false;
         let newest = query
+            .filter
             .to
             .map_or(Bound::Unbounded, |to| Bound::Excluded(first_of(to)));
         self.walk(newest, |record| {
-            if query.from.is_some_and(|from| record.dispatched_at < from) {
+            if query
+                .filter
+                .from
+                .is_some_and(|from| record.dispatched_at < from)
+            {
                 return Walk::Enough;
             }
             if query.matches(record) {
@@ -126,8 +131,8 @@ impl Audit for MemoryAudit {
     ) -> Result<Option<Arc<AuditRecord>>, AuditError> {
         let mut found = None;
         self.walk(Bound::Unbounded, |record| {
-            let covered = || scope.covers(&record.namespace, &record.tenant, &record.action_type);
-            if record.action_id == action_id && covered() {
+            let subject = &record.subject;
+            if subject.action_id == action_id && subject.is_inside(scope) {
                 found = Some(record.clone());
                 return Walk::Enough;
             }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 const LETTERS_EVICTED: &str = "acteon_memory_dead_letters_evicted_total";
 const RECORDS_EVICTED: &str = "acteon_memory_audit_records_evicted_total";
-const NOTES_DROPPED: &str = "acteon_memory_notes_dropped_total";
+const COUNTS_DROPPED: &str = "acteon_memory_counts_dropped_total";
 
 /// Describes the metrics of the state and registers their series at zero, so the recorder must be installed first.
 pub(crate) fn begin_state() {
@@ -17,11 +17,11 @@ pub(crate) fn begin_state() {
         "Dead letters evicted to make room for new ones."
     );
     describe_counter!(
-        NOTES_DROPPED,
-        "Notes of actions not counted because the state was full."
+        COUNTS_DROPPED,
+        "Actions not counted under a new key because the bound was reached."
     );
     counter!(LETTERS_EVICTED).increment(0);
-    counter!(NOTES_DROPPED).increment(0);
+    counter!(COUNTS_DROPPED).increment(0);
 }
 
 /// The same for the audit backend.
@@ -33,7 +33,7 @@ pub(crate) fn begin_audit() {
     counter!(RECORDS_EVICTED).increment(0);
 }
 
-/// Notes can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
+/// Counts can be dropped as fast as actions arrive. Each is counted at once, but logged only once per this interval.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Dead letters were evicted because a bound was reached, not because of their age.
@@ -54,9 +54,9 @@ pub(crate) fn records_evicted(count: usize) {
     }
 }
 
-/// Notes under new keys were dropped because the bound was reached.
+/// Counts under new keys were dropped because the bound was reached.
 #[derive(Default)]
-pub(crate) struct NotesDropped(Mutex<Unlogged>);
+pub(crate) struct CountsDropped(Mutex<Unlogged>);
 
 #[derive(Default)]
 struct Unlogged {
@@ -64,12 +64,12 @@ struct Unlogged {
     logged_at: Option<Instant>,
 }
 
-impl NotesDropped {
+impl CountsDropped {
     pub(crate) fn add(&self, count: usize) {
         if count == 0 {
             return;
         }
-        counter!(NOTES_DROPPED).increment(count as u64);
+        counter!(COUNTS_DROPPED).increment(count as u64);
         let mut unlogged = self.0.lock();
         unlogged.count += count;
         let is_due = |logged_at: Instant| logged_at.elapsed() >= LOG_INTERVAL;

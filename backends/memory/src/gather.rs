@@ -1,4 +1,4 @@
-//! Answers the questions of rules and counts notes, in a locked shard.
+//! Answers the questions of rules and counts actions, in a locked shard.
 
 use acteon_core::state::{Answer, Question, Tally};
 
@@ -19,9 +19,9 @@ impl Locked<'_> {
     }
 
     /// False if there was no room.
-    pub(crate) fn note(&mut self, tally: &Tally, key: HashedKey) -> bool {
+    pub(crate) fn count(&mut self, tally: &Tally, key: HashedKey) -> bool {
         let now = self.now;
-        self.shard(key).note(key, window_of(tally), now)
+        self.shard(key).count(key, window_of(tally), now)
     }
 }
 

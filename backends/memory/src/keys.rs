@@ -47,7 +47,7 @@ impl Hashing {
     }
 
     /// The keys of the held reservation, or the key of the remembered outcome if nothing is held; then one key per
-    /// note.
+    /// tally.
     pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<HashedKey>) {
         if let Some(held) = &settlement.held {
             self.reservation(&held.reservation, into);
@@ -57,8 +57,8 @@ impl Hashing {
         {
             into.push(self.key(KeyKind::Lease, &remember.under));
         }
-        for note in &settlement.notes {
-            into.push(self.key(KeyKind::Tally(nanos(note.within)), &note.key));
+        for tally in &settlement.counts {
+            into.push(self.key(KeyKind::Tally(nanos(tally.within)), &tally.key));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acteon_core::attempt::AttemptRecord;
 use acteon_core::dead_letter::{DeadLetterBound, FullPolicy};
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterPage, DeadLetterQuery, Level, Settlement};
+use acteon_core::state::{DeadLetterPage, DeadLetterQuery, FillLevel, Settlement};
 use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -97,7 +97,7 @@ impl Letters {
         self.forget_old();
         let (kind, number) = self.places.get(id)?;
         let letter = self.of(*kind).kept.get(number)?;
-        covers(scope, letter).then(|| letter.clone())
+        letter.is_inside(scope).then(|| letter.clone())
     }
 
     pub(crate) fn delete(&mut self, scope: &Scope, id: &str) -> bool {
@@ -106,10 +106,10 @@ impl Letters {
         place.is_some_and(|(kind, number)| self.of_mut(kind).take(number).is_some())
     }
 
-    pub(crate) fn level(&mut self, kind: DeadLetterKind) -> Level {
+    pub(crate) fn level(&mut self, kind: DeadLetterKind) -> FillLevel {
         self.forget_old();
         let of_kind = self.of(kind);
-        Level {
+        FillLevel {
             kept: of_kind.kept.len() as u64,
             full: of_kind.full(kind),
         }
@@ -117,7 +117,7 @@ impl Letters {
 
     /// Makes room for a letter. Returns the number of evicted letters, or `None` if no room can be made.
     fn make_room(&mut self, letter: &DeadLetter) -> Option<usize> {
-        let kind = letter.kind;
+        let kind = letter.kind();
         let bytes = bytes_of(letter);
         let mut evicted = 0;
         while !self.of(kind).fits(bytes) {
@@ -139,8 +139,9 @@ impl Letters {
     fn put(&mut self, letter: &Arc<DeadLetter>) {
         let number = self.now().max(self.last + 1);
         self.last = number;
-        self.places.insert(letter.id.clone(), (letter.kind, number));
-        let of_kind = self.of_mut(letter.kind);
+        self.places
+            .insert(letter.id.clone(), (letter.kind(), number));
+        let of_kind = self.of_mut(letter.kind());
         of_kind.bytes += bytes_of(letter);
         of_kind.kept.insert(number, letter.clone());
     }
@@ -254,10 +255,6 @@ fn bytes_of(letter: &DeadLetter) -> usize {
     size_of::<DeadLetter>() + letter.raw.len() + letter.message.len() + attempts
 }
 
-fn covers(scope: &Scope, letter: &DeadLetter) -> bool {
-    scope.covers(&letter.namespace, &letter.tenant, &letter.action_type)
-}
-
 fn matches(letter: &DeadLetter, query: &DeadLetterQuery) -> bool {
-    query.filter.matches(letter) && covers(&query.scope, letter)
+    query.filter.matches(letter) && letter.is_inside(&query.scope)
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, End, Grant, Held, Quota, Recall, Remember, Reservation, Reserved, Settlement, WhenFull,
+    Busy, Grant, HeldReservation, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
 
 use crate::key::HashedKey;
@@ -14,41 +15,38 @@ use crate::refunds::Charge;
 use crate::shards::Locked;
 use crate::table::nanos;
 
-/// The maximum number of quotas that can be noted as full: the bits of a grant.
-const NOTES_MAX: usize = 64;
-
 impl Locked<'_> {
     pub(crate) fn reserve(
         &mut self,
         asked: &Reservation,
         keys: ReservationKeys<'_>,
         lease: Duration,
-    ) -> Reserved {
+    ) -> ReservationAnswer {
         if let Some(answer) = self
             .recalled(asked, keys)
             .or_else(|| self.taken(asked, keys))
         {
             return answer;
         }
-        let noted_full = match self.room(asked, keys) {
-            Ok(noted_full) => noted_full,
+        let full_quotas = match self.room(asked, keys) {
+            Ok(full_quotas) => full_quotas,
             Err(throttled) => return throttled,
         };
         if !self.fits(keys) {
-            return Reserved::Full;
+            return ReservationAnswer::Full;
         }
         let grant = Grant {
             fence: self.next_fence(),
             charged_at: self.at,
-            noted_full,
+            full_quotas,
         };
         self.take(asked, keys, grant, lease);
-        Reserved::Granted(grant)
+        ReservationAnswer::Granted(grant)
     }
 
     pub(crate) fn renew(
         &mut self,
-        held: &Held,
+        held: &HeldReservation,
         keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> bool {
@@ -66,7 +64,7 @@ impl Locked<'_> {
     pub(crate) fn settle(
         &mut self,
         settlement: &Settlement,
-        held: &Held,
+        held: &HeldReservation,
         keys: ReservationKeys<'_>,
         charged: u64,
     ) {
@@ -78,17 +76,17 @@ impl Locked<'_> {
             self.remember(remember, key);
         }
         for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
-            let left =
-                (settlement.end == End::Confirm).then_some((KeyStatus::Confirmed, claim.ttl));
+            let left = (settlement.end == ReservationEnd::Confirm)
+                .then_some((KeyStatus::Confirmed, claim.ttl));
             self.end(*key, fence, left);
         }
-        if settlement.end == End::Release {
+        if settlement.end == ReservationEnd::Release {
             self.refund(held, keys, charged);
         }
     }
 
     /// Stores an outcome under `key`, to be answered again.
-    pub(crate) fn remember(&mut self, remember: &Remember, key: HashedKey) {
+    pub(crate) fn remember(&mut self, remember: &RememberedOutcome, key: HashedKey) {
         let now = self.now;
         let until = now.saturating_add(nanos(remember.ttl));
         let outcome = remember.outcome.abridged();
@@ -96,15 +94,23 @@ impl Locked<'_> {
     }
 
     /// The remembered outcome, if it may be the answer.
-    fn recalled(&mut self, asked: &Reservation, keys: ReservationKeys<'_>) -> Option<Reserved> {
+    fn recalled(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Option<ReservationAnswer> {
         let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
         let now = self.now;
         let outcome = self.shard(key).recall(key, now)?;
-        Some(Reserved::Remembered(Box::new(outcome.clone())))
+        Some(ReservationAnswer::Remembered(Box::new(outcome.clone())))
     }
 
     /// The answer if the lease or a claim is already taken.
-    fn taken(&mut self, asked: &Reservation, keys: ReservationKeys<'_>) -> Option<Reserved> {
+    fn taken(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Option<ReservationAnswer> {
         let now = self.now;
         let claims = asked.claims.iter().map(|claim| &claim.key);
         let named = asked.lease.iter().chain(claims).zip(names(keys));
@@ -113,11 +119,11 @@ impl Locked<'_> {
                 continue;
             };
             return Some(match &record.status {
-                KeyStatus::Pending(_) => Reserved::Busy(Busy {
+                KeyStatus::Pending(_) => ReservationAnswer::Busy(Busy {
                     key: name.clone(),
                     expires_in: Duration::from_nanos(record.until - now),
                 }),
-                KeyStatus::Confirmed => Reserved::Duplicate {
+                KeyStatus::Confirmed => ReservationAnswer::Duplicate {
                     claim: at - usize::from(asked.lease.is_some()),
                 },
             });
@@ -125,10 +131,14 @@ impl Locked<'_> {
         None
     }
 
-    /// The quotas noted as full, or the wait until no quota refuses.
-    fn room(&mut self, asked: &Reservation, keys: ReservationKeys<'_>) -> Result<u64, Reserved> {
+    /// The full quotas as bits of a grant, or the wait until no quota refuses.
+    fn room(
+        &mut self,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) -> Result<u64, ReservationAnswer> {
         let now = self.now;
-        let mut noted = 0;
+        let mut full = 0;
         let mut refused = None;
         for (at, (quota, key)) in asked.quotas.iter().zip(keys.quotas).enumerate() {
             // The same key twice in one reservation takes two places.
@@ -145,16 +155,16 @@ impl Locked<'_> {
             else {
                 continue;
             };
-            if quota.when_full == WhenFull::Note && at < NOTES_MAX {
-                noted |= 1 << at;
+            if quota.when_full == WhenFull::Continue && at < QUOTAS_MAX {
+                full |= 1 << at;
             } else {
                 let (first, longest) = refused.unwrap_or((at, wait));
                 refused = Some((first, longest.max(wait)));
             }
         }
         match refused {
-            None => Ok(noted),
-            Some((quota, wait)) => Err(Reserved::Throttled {
+            None => Ok(full),
+            Some((quota, wait)) => Err(ReservationAnswer::Throttled {
                 quota,
                 retry_after: Duration::from_nanos(wait),
             }),
@@ -196,7 +206,7 @@ impl Locked<'_> {
         self.shard(key).end(key, fence, left)
     }
 
-    fn refund(&mut self, held: &Held, keys: ReservationKeys<'_>, at: u64) {
+    fn refund(&mut self, held: &HeldReservation, keys: ReservationKeys<'_>, at: u64) {
         let now = self.now;
         let fence = held.grant.fence;
         for (quota, key) in charged(&held.reservation, keys, held.grant) {
@@ -224,7 +234,7 @@ fn charged<'a>(
         .copied()
         .enumerate()
         .take(asked.quotas.len());
-    keys.filter(move |(at, _)| *at >= NOTES_MAX || grant.noted_full >> at & 1 == 0)
+    keys.filter(move |(at, _)| !grant.was_full(*at))
 }
 
 fn bound_of(quota: &Quota) -> QuotaBound {

@@ -2,7 +2,7 @@
 //! Remembered outcomes have a separate bound.
 
 use acteon_core::ActionOutcome;
-use acteon_core::state::Tallied;
+use acteon_core::state::TallyCount;
 use compact_str::CompactString;
 
 use crate::event_index::{IndexEntry, TrackedEvent};
@@ -19,8 +19,8 @@ use crate::tally::{TallyLog, TallyWindow};
 const SWEEP_PER_KEY: usize = 4;
 /// The number of buckets swept before a full shard refuses a new key.
 const SWEEP_WHEN_FULL: usize = 1024;
-/// The number of buckets swept before a note is dropped. This must not cost more than keeping the note.
-const SWEEP_PER_NOTE: usize = 64;
+/// The number of buckets swept before a count is dropped. This must not cost more than keeping the count.
+const SWEEP_PER_COUNT: usize = 64;
 /// One eighth of the keys is reserved for reservations, so that actions continue however much is counted and tracked.
 const RESERVED_SHARE: usize = 8;
 
@@ -192,19 +192,19 @@ impl Shard {
         }
     }
 
-    pub(crate) fn tallied(&self, key: HashedKey, window: TallyWindow, now: u64) -> Tallied {
+    pub(crate) fn tallied(&self, key: HashedKey, window: TallyWindow, now: u64) -> TallyCount {
         let log = self.tallies.find(key);
-        log.map_or_else(Tallied::default, |log| log.read(window, now))
+        log.map_or_else(TallyCount::default, |log| log.read(window, now))
     }
 
     /// Counts one under `key`. False if the key is new and there is no room.
-    pub(crate) fn note(&mut self, key: HashedKey, window: TallyWindow, now: u64) -> bool {
+    pub(crate) fn count(&mut self, key: HashedKey, window: TallyWindow, now: u64) -> bool {
         if let Some(log) = self.tallies.find_mut(key) {
             log.add(window, now);
             return true;
         }
         let has_room = self.has_places(1) || {
-            self.sweep(now, SWEEP_PER_NOTE);
+            self.sweep(now, SWEEP_PER_COUNT);
             self.has_places(1)
         };
         if has_room {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use acteon_core::state::Level;
+use acteon_core::state::FillLevel;
 use compact_str::format_compact;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
@@ -96,7 +96,7 @@ impl Shards {
     }
 
     /// The number of keys, and whether there is no room for a new one.
-    pub(crate) fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> FillLevel {
         let mut kept = 0;
         let mut is_full = false;
         for shard in &self.shards {
@@ -105,7 +105,7 @@ impl Shards {
             kept += shard.len();
         }
         let max = self.keys_max;
-        Level {
+        FillLevel {
             kept: kept as u64,
             full: is_full.then(|| format_compact!("{kept} of {max} keys")),
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
-    Reservation, Reserved, Settlement, State, StateContext, StateError, States,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
+    Question, Reservation, ReservationAnswer, Settlement, State, StateContext, StateError, States,
 };
 use acteon_core::{Clock, DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use crate::config::StateConfig;
-use crate::events::{self, NotesDropped};
+use crate::events::{self, CountsDropped};
 use crate::key::Hashing;
 use crate::keys::{ReservationKeys, take};
 use crate::letters::Letters;
@@ -26,7 +26,7 @@ use crate::shards::Shards;
 pub struct MemoryState {
     pub(crate) shards: Shards,
     letters: Mutex<Letters>,
-    notes_dropped: NotesDropped,
+    counts_dropped: CountsDropped,
     toggles: Mutex<BTreeMap<CompactString, bool>>,
 }
 
@@ -39,7 +39,7 @@ impl MemoryState {
         Self {
             shards: Shards::new(config, now),
             letters: Mutex::new(Letters::new(bounds, bytes_max, now)),
-            notes_dropped: NotesDropped::default(),
+            counts_dropped: CountsDropped::default(),
             toggles: Mutex::default(),
         }
     }
@@ -96,7 +96,7 @@ impl State for MemoryState {
         &self,
         reservations: &[Reservation],
         lease: Duration,
-    ) -> Result<Vec<Reserved>, StateError> {
+    ) -> Result<Vec<ReservationAnswer>, StateError> {
         let mut answers = Vec::with_capacity(reservations.len());
         self.shards
             .visit(reservations, Hashing::reservation, |locked, asked, rest| {
@@ -115,7 +115,7 @@ impl State for MemoryState {
                 let held = held.map(|held| (held, ReservationKeys::of(&held.reservation, rest)));
                 let remember = end.remember.as_ref().filter(|_| held.is_none());
                 let remembered = take(usize::from(remember.is_some()), rest);
-                let notes = end.notes.iter().zip(take(end.notes.len(), rest));
+                let tallies = end.counts.iter().zip(take(end.counts.len(), rest));
                 let position = positions.next();
                 if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
                     return;
@@ -127,15 +127,19 @@ impl State for MemoryState {
                 if let Some((remember, key)) = remember.zip(remembered.first()) {
                     locked.remember(remember, *key);
                 }
-                dropped += notes
-                    .filter(|(note, key)| !locked.note(note, **key))
+                dropped += tallies
+                    .filter(|(tally, key)| !locked.count(tally, **key))
                     .count();
             });
-        self.notes_dropped.add(dropped);
+        self.counts_dropped.add(dropped);
         Ok(refused)
     }
 
-    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+    async fn renew(
+        &self,
+        held: &[HeldReservation],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
         let mut kept = Vec::with_capacity(held.len());
         self.shards.visit(
             held,

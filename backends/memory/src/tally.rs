@@ -3,7 +3,7 @@
 //! The window is divided into [`PARTS`] parts with separate counts. A part counts until its last moment has left the
 //! window. The total is never too low, and too high by at most the count of one part.
 
-use acteon_core::state::Tallied;
+use acteon_core::state::TallyCount;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -43,9 +43,9 @@ impl TallyWindow {
 #[derive(Debug)]
 pub(crate) struct TallyLog {
     key: HashedKey,
-    /// When the last note leaves the window, in nanoseconds.
+    /// When the last entry leaves the window, in nanoseconds.
     until: u64,
-    /// The count of each part, oldest first. The newest is the part of the last note.
+    /// The count of each part, oldest first. The newest is the part of the last entry.
     counts: SmallVec<[u32; 4]>,
 }
 
@@ -82,14 +82,14 @@ impl TallyLog {
         self.until = now + window.within;
     }
 
-    pub(crate) fn read(&self, window: TallyWindow, now: u64) -> Tallied {
+    pub(crate) fn read(&self, window: TallyWindow, now: u64) -> TallyCount {
         if now >= self.until {
-            return Tallied::default();
+            return TallyCount::default();
         }
         let last = self.until - window.within;
         let inside = COUNTS_MAX.saturating_sub(window.parts_between(last, now));
         let counts = self.counts.iter().rev().take(inside);
-        Tallied {
+        TallyCount {
             count: counts.map(|count| u64::from(*count)).sum(),
             last: Some(Duration::from_nanos(now - last)),
         }

@@ -13,9 +13,9 @@ use tokio::sync::OnceCell;
 use crate::{MemoryAudit, MemoryState, StateConfig};
 
 mod bounds;
+mod counts;
 mod leases;
 mod letters;
-mod noted;
 mod remembered;
 mod trail;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use acteon_core::state::{Event, Standing, StateKey};
+use acteon_core::state::{Event, EventPhase, StateKey};
 use thiserror::Error;
 
 use crate::event_index::TrackedEvent;
@@ -68,12 +68,12 @@ impl Hashing {
     /// The event as stored, except that `until` is still a duration.
     fn tracked(&self, event: &Event) -> TrackedEvent {
         let name = |name| StateKey::new(&event.namespace, &event.tenant, "", name);
-        let (until, entries) = match event.standing {
-            Standing::Active => (
+        let (until, entries) = match event.phase {
+            EventPhase::Active => (
                 u64::MAX,
                 self.index_entries(&name(&event.event_type), event),
             ),
-            Standing::Ended(retention) => (nanos(retention), Box::default()),
+            EventPhase::Ended(retention) => (nanos(retention), Box::default()),
         };
         TrackedEvent {
             key: self.key(KeyKind::Event, &name(&event.fingerprint)),

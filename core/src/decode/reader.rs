@@ -1,5 +1,5 @@
-//! Reads JSON text as strictly as the standard wants it, and no half of a surrogate pair, without a tree: values that nobody
-//! asked for are checked and left as their text. It says only that text is refused, not why: the slow reader does.
+//! Reads JSON text strictly and without a tree, and refuses half of a surrogate pair. Values that no caller reads are
+//! checked and left as text. It gives no reason for refusing text: the slow reader does.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,36 +8,36 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use wide::u8x16;
 
-use crate::action::{Member, Span};
+use crate::action::{MemberSpan, TextRange};
 
-/// Of larger objects it is not told where the members are.
+/// Positions are not recorded for objects with more members.
 const MEMBERS_MAX: usize = 16;
 
-/// The text is not JSON, nested too deep, or not of the shape that was asked for.
+/// The text is not JSON, is nested too deep, or does not have the expected shape.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct Malformed;
 
-type Result<T> = std::result::Result<T, Refused>;
+type Result<T> = std::result::Result<T, Malformed>;
 
 /// A place in a text.
-pub(super) struct Reader<'t> {
+pub(super) struct JsonReader<'t> {
     text: &'t str,
     at: usize,
-    /// How many more lists and objects may be opened inside each other.
+    /// How many more nested lists and objects may be opened.
     depth_left: usize,
     numbers: Numbers,
 }
 
-/// Which numbers are taken.
+/// Which numbers are accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numbers {
-    /// All that JSON can write.
+    /// All numbers of JSON.
     All,
-    /// Those that a double can hold, if not exactly.
+    /// Numbers in the range of a double, if not exactly representable.
     InRange,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> JsonReader<'t> {
     pub(super) fn new(text: &'t str, depth_max: usize) -> Self {
         Self {
             text,
@@ -47,12 +47,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The same with these numbers only.
+    /// Accepts only these numbers.
     pub(super) fn with(self, numbers: Numbers) -> Self {
         Self { numbers, ..self }
     }
 
-    /// Reads an object; `member` reads the value of each key.
+    /// Reads an object. `member` reads the value of each key.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<()>,
@@ -64,7 +64,7 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// Reads a list, each item with `item`.
+    /// Reads a list. `item` reads each item.
     pub(super) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.sequence(b'[', b']', item)
     }
@@ -76,7 +76,7 @@ impl<'t> Reader<'t> {
         mut element: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
         self.take(open)?;
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(Refused)?;
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(Malformed)?;
         if self.next() == Some(close) {
             self.at += 1;
         } else {
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
                 match sign {
                     Some(b',') => {}
                     Some(sign) if sign == close => break,
-                    _ => return Err(Refused),
+                    _ => return Err(Malformed),
                 }
             }
         }
@@ -125,13 +125,15 @@ impl<'t> Reader<'t> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Reads any value as its text. Of an object that is not too large it tells where its members are, unless a key has
-    /// escapes.
-    pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[Member]>>)> {
+    /// Reads any value as its text. For a small object without escapes in its keys, also returns the positions of its
+    /// members.
+    pub(super) fn value_and_members(&mut self) -> Result<(&'t str, Option<Arc<[MemberSpan]>>)> {
         if !self.is_at_object() {
             return Ok((self.value()?, None));
         }
-        let (start, mut members, mut count) = (self.at, [Member::default(); MEMBERS_MAX], 0);
+        let start = self.at;
+        let mut members = [MemberSpan::default(); MEMBERS_MAX];
+        let mut count = 0;
         let mut is_plain = self.text.len() <= u32::MAX as usize;
         self.sequence(b'{', b'}', |reader| {
             let (key, escapes) = reader.pass_key()?;
@@ -139,7 +141,7 @@ impl<'t> Reader<'t> {
             let value = reader.next_start();
             reader.pass()?;
             if let Some(member) = members.get_mut(count) {
-                *member = Member {
+                *member = MemberSpan {
                     key: span(start, key),
                     value: span(start, value..reader.at),
                 };
@@ -156,18 +158,18 @@ impl<'t> Reader<'t> {
         parsed(self.value()?)
     }
 
-    /// How many bytes were read before it was refused: up to the string that was.
+    /// The number of bytes read, up to the refused string.
     pub(super) fn place(&self) -> usize {
         self.at
     }
 
-    /// Makes sure that nothing follows.
+    /// Checks that nothing follows.
     pub(super) fn end(mut self) -> Result<()> {
-        self.next().map_or(Ok(()), |_| Err(Refused))
+        self.next().map_or(Ok(()), |_| Err(Malformed))
     }
 
     fn pass(&mut self) -> Result<()> {
-        match self.next().ok_or(Refused)? {
+        match self.next().ok_or(Malformed)? {
             b'"' => self.pass_string().map(drop),
             b'{' => self.sequence(b'{', b'}', |reader| {
                 reader.pass_key()?;
@@ -181,7 +183,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Steps over a key and its colon, and tells where the key stands.
+    /// Skips a key and its colon, and returns the position of the key.
     fn pass_key(&mut self) -> Result<(Range<usize>, Escapes)> {
         let start = self.next_start() + 1;
         let escapes = self.pass_string()?;
@@ -195,7 +197,7 @@ impl<'t> Reader<'t> {
         self.at += word.len();
         rest.starts_with(word.as_bytes())
             .then_some(())
-            .ok_or(Refused)
+            .ok_or(Malformed)
     }
 
     fn pass_number(&mut self) -> Result<()> {
@@ -217,7 +219,7 @@ impl<'t> Reader<'t> {
         let is_in_range = || self.text[start..self.at].parse().is_ok_and(f64::is_finite);
         (self.numbers == Numbers::All || is_in_range())
             .then_some(())
-            .ok_or(Refused)
+            .ok_or(Malformed)
     }
 
     fn pass_digits(&mut self) -> Result<()> {
@@ -225,23 +227,24 @@ impl<'t> Reader<'t> {
         while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        (self.at > start).then_some(()).ok_or(Refused)
+        (self.at > start).then_some(()).ok_or(Malformed)
     }
 
     /// Checks a string and moves past it. `pipeline/rules/src/json.rs` has a scanner of its own: it reads text that was checked
     /// here, so it looks for quotes and backslashes only and skips whole containers.
     fn pass_string(&mut self) -> Result<Escapes> {
         if self.byte() != Some(b'"') {
-            return Err(Refused);
+            return Err(Malformed);
         }
         let bytes = self.text.as_bytes();
-        let (mut at, mut escapes) = (self.at + 1, Escapes::None);
+        let mut at = self.at + 1;
+        let mut escapes = Escapes::None;
         loop {
             at = sign_of_string(bytes, at);
             match bytes.get(at) {
                 Some(b'"') => break,
-                Some(b'\\') => at += escape_length(&bytes[at + 1..]).ok_or(Refused)?,
-                _ => return Err(Refused),
+                Some(b'\\') => at += escape_length(&bytes[at + 1..]).ok_or(Malformed)?,
+                _ => return Err(Malformed),
             }
             escapes = Escapes::Some;
         }
@@ -251,13 +254,13 @@ impl<'t> Reader<'t> {
 
     fn take(&mut self, sign: u8) -> Result<()> {
         if self.next() != Some(sign) {
-            return Err(Refused);
+            return Err(Malformed);
         }
         self.at += 1;
         Ok(())
     }
 
-    /// Steps over white space.
+    /// Skips white space.
     fn next_start(&mut self) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -275,10 +278,10 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// `range` as counted from `start`, in a text whose length a `u32` can tell.
-fn span(start: usize, range: Range<usize>) -> Span {
+/// `range` relative to `start`, in a text whose length fits a `u32`.
+fn span(start: usize, range: Range<usize>) -> TextRange {
     let from_start = |at: usize| u32::try_from(at - start).unwrap_or(u32::MAX);
-    Span {
+    TextRange {
         start: from_start(range.start),
         end: from_start(range.end),
     }
@@ -291,10 +294,10 @@ enum Escapes {
 }
 
 fn parsed<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|_| Refused)
+    serde_json::from_str(json).map_err(|_| Malformed)
 }
 
-/// How long the escape is whose backslash stands before `rest`, if JSON knows it.
+/// The length of the escape whose backslash precedes `rest`, if JSON has it.
 fn escape_length(rest: &[u8]) -> Option<usize> {
     match rest {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
@@ -311,7 +314,7 @@ fn escape_length(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// What the first four hex digits mean.
+/// The value of the first four hex digits.
 fn code_unit(digits: &[u8]) -> Option<u32> {
     let digits = digits.first_chunk::<4>()?.iter();
     digits.copied().try_fold(0, |unit, digit| {
@@ -319,7 +322,7 @@ fn code_unit(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Where the next quote, backslash or control character stands, sixteen bytes at a time.
+/// The position of the next quote, backslash or control character. Searches sixteen bytes at a time.
 #[inline]
 fn sign_of_string(bytes: &[u8], mut at: usize) -> usize {
     const LAST_CONTROL: u8 = 0x1f;

@@ -1,5 +1,5 @@
-//! The fields of an action as JSON has them, filled where they stand: the struct is large, and to hand it from
-//! reader to reader costs more than to read it. What must be there, and how names look, is checked in `decode`.
+//! Reads the fields of an action, in place: the struct is large, and passing it from reader to reader costs more than
+//! reading it. Required fields and the form of names are checked in `decode`.
 
 use std::fmt;
 
@@ -10,109 +10,190 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess,
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::reader::{Reader, Refused};
-use crate::action::{Labels, Payload};
+use super::reader::{JsonReader, Malformed};
+use crate::action::{Labels, Payload, action_fields};
 use crate::time::Time;
 
-/// What was read. A field that is `null` is as one that is absent, but for the payload.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Wire {
-    pub(super) id: Option<CompactString>,
-    pub(super) namespace: Option<CompactString>,
-    pub(super) tenant: Option<CompactString>,
-    pub(super) provider: Option<CompactString>,
-    pub(super) action_type: Option<CompactString>,
-    pub(super) payload: Option<Payload>,
-    pub(super) metadata: Option<Labels>,
-    pub(super) dedup_key: Option<CompactString>,
-    pub(super) status: Option<CompactString>,
-    pub(super) fingerprint: Option<CompactString>,
-    pub(super) starts_at: Option<Time>,
-    pub(super) ends_at: Option<Time>,
-    pub(super) created_at: Option<Time>,
-    pub(super) trace_context: Option<Labels>,
+macro_rules! wire_action {
+    ($($variant:ident $name:ident: $type:ty = $field:ident,)+) => {
+        /// The fields as read. Except for the payload, `null` means absent.
+        #[derive(Debug, Default, PartialEq)]
+        pub(super) struct WireAction {
+            $(pub(super) $name: Option<$type>,)+
+        }
+
+        /// The fields of an action on the wire, in the order of [`Field`].
+        pub const FIELDS: [&str; [$(stringify!($name)),+].len()] = [$(stringify!($name)),+];
+
+        #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+        #[serde(field_identifier, rename_all = "snake_case")]
+        enum Field {
+            $($variant,)+
+            Attachments,
+            Template,
+            Signature,
+            #[serde(other)]
+            Other,
+        }
+
+        impl WireAction {
+            /// Reads the value of one field with the fast reader.
+            fn read(
+                &mut self,
+                field: Field,
+                reader: &mut JsonReader<'_>,
+                bytes: &Bytes,
+            ) -> Result<(), Malformed> {
+                match field {
+                    $(Field::$variant => self.$name = FieldValue::read(reader, bytes)?,)+
+                    Field::Attachments | Field::Template | Field::Signature => {
+                        if !reader.null()? {
+                            return Err(Malformed);
+                        }
+                    }
+                    Field::Other => _ = reader.value()?,
+                }
+                Ok(())
+            }
+
+            /// Reads the value of one field with serde.
+            fn next_value<'de, A: MapAccess<'de>>(
+                &mut self,
+                field: Field,
+                map: &mut A,
+                bytes: &Bytes,
+            ) -> Result<(), A::Error> {
+                match field {
+                    $(Field::$variant => self.$name = FieldValue::next_value(map, bytes)?,)+
+                    Field::Attachments => unsupported(map, "attachments")?,
+                    Field::Template => unsupported(map, "template")?,
+                    Field::Signature => unsupported(map, "signature")?,
+                    Field::Other => _ = map.next_value::<IgnoredAny>()?,
+                }
+                Ok(())
+            }
+        }
+    };
 }
 
-impl Wire {
+action_fields!(wire_action);
+
+impl WireAction {
     /// Reads an object with the fast reader. The payload shares `bytes`.
-    pub(super) fn fill(&mut self, reader: &mut Reader<'_>, bytes: &Bytes) -> Result<(), Refused> {
+    pub(super) fn fill(
+        &mut self,
+        reader: &mut JsonReader<'_>,
+        bytes: &Bytes,
+    ) -> Result<(), Malformed> {
         let mut seen = 0;
         reader.object(|reader, key| {
             let field = Field::of(key);
             if !field.is_first(&mut seen) {
-                return Err(Refused);
+                return Err(Malformed);
             }
-            match field {
-                Field::Id => self.id = text(reader)?,
-                Field::Namespace => self.namespace = text(reader)?,
-                Field::Tenant => self.tenant = text(reader)?,
-                Field::Provider => self.provider = text(reader)?,
-                Field::ActionType => self.action_type = text(reader)?,
-                Field::Payload => {
-                    let (json, members) = reader.value_and_members()?;
-                    self.payload = Some(Payload::from_parsed(share(bytes, json), members));
-                }
-                Field::Metadata => self.metadata = labels(reader)?,
-                Field::DedupKey => self.dedup_key = text(reader)?,
-                Field::Status => self.status = text(reader)?,
-                Field::Fingerprint => self.fingerprint = text(reader)?,
-                Field::StartsAt => self.starts_at = reader.parse()?,
-                Field::EndsAt => self.ends_at = reader.parse()?,
-                Field::CreatedAt => self.created_at = reader.parse()?,
-                Field::TraceContext => self.trace_context = labels(reader)?,
-                Field::Attachments | Field::Template | Field::Signature => {
-                    if !reader.null()? {
-                        return Err(Refused);
-                    }
-                }
-                Field::Other => _ = reader.value()?,
-            }
-            Ok(())
+            self.read(field, reader, bytes)
         })
     }
 }
 
-fn text(reader: &mut Reader<'_>) -> Result<Option<CompactString>, Refused> {
-    Ok(match reader.null()? {
-        true => None,
-        false => Some(reader.string()?.into()),
-    })
+/// The value of a field, as either reader reads it.
+trait FieldValue: Sized {
+    fn read(reader: &mut JsonReader<'_>, bytes: &Bytes) -> Result<Option<Self>, Malformed>;
+
+    fn next_value<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        bytes: &Bytes,
+    ) -> Result<Option<Self>, A::Error>;
 }
 
-fn labels(reader: &mut Reader<'_>) -> Result<Option<Labels>, Refused> {
-    const NESTED: &str = "labels";
-    if reader.null()? {
-        return Ok(None);
+impl FieldValue for CompactString {
+    fn read(reader: &mut JsonReader<'_>, _: &Bytes) -> Result<Option<Self>, Malformed> {
+        Ok(match reader.null()? {
+            true => None,
+            false => Some(reader.string()?.into()),
+        })
     }
-    let (mut flat, mut nested) = (Labels::building(), None);
-    reader.object(|reader, key| {
-        if key == NESTED && reader.is_at_object() {
-            let mut inner = Labels::building();
-            reader.object(|reader, key| {
-                inner.put(key, reader.string()?);
-                Ok(())
-            })?;
-            nested = Some(inner.built());
-        } else {
-            flat.put(key, reader.string()?);
+
+    fn next_value<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        _: &Bytes,
+    ) -> Result<Option<Self>, A::Error> {
+        map.next_value()
+    }
+}
+
+impl FieldValue for Time {
+    fn read(reader: &mut JsonReader<'_>, _: &Bytes) -> Result<Option<Self>, Malformed> {
+        reader.parse()
+    }
+
+    fn next_value<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        _: &Bytes,
+    ) -> Result<Option<Self>, A::Error> {
+        map.next_value()
+    }
+}
+
+impl FieldValue for Payload {
+    fn read(reader: &mut JsonReader<'_>, bytes: &Bytes) -> Result<Option<Self>, Malformed> {
+        let (json, members) = reader.value_and_members()?;
+        Ok(Some(Self::from_parsed(share(bytes, json), members)))
+    }
+
+    fn next_value<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        bytes: &Bytes,
+    ) -> Result<Option<Self>, A::Error> {
+        let raw: &RawValue = map.next_value()?;
+        Ok(Some(Self::from_parsed(share(bytes, raw.get()), None)))
+    }
+}
+
+impl FieldValue for Labels {
+    fn read(reader: &mut JsonReader<'_>, _: &Bytes) -> Result<Option<Self>, Malformed> {
+        const NESTED: &str = "labels";
+        if reader.null()? {
+            return Ok(None);
         }
-        Ok(())
-    })?;
-    match nested {
-        None => Ok(Some(flat.built())),
-        Some(inner) if flat.is_empty() => Ok(Some(inner)),
-        Some(_) => Err(Refused),
+        let mut flat = Self::building();
+        let mut nested = None;
+        reader.object(|reader, key| {
+            if key == NESTED && reader.is_at_object() {
+                let mut inner = Self::building();
+                reader.object(|reader, key| {
+                    inner.put(key, reader.string()?);
+                    Ok(())
+                })?;
+                nested = Some(inner.built());
+            } else {
+                flat.put(key, reader.string()?);
+            }
+            Ok(())
+        })?;
+        match nested {
+            None => Ok(Some(flat.built())),
+            Some(inner) if flat.is_empty() => Ok(Some(inner)),
+            Some(_) => Err(Malformed),
+        }
+    }
+
+    fn next_value<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        _: &Bytes,
+    ) -> Result<Option<Self>, A::Error> {
+        map.next_value()
     }
 }
 
-/// Reads an object into a [`Wire`] by way of serde; the payload shares `bytes`.
+/// Reads an object into a [`WireAction`] with serde. The payload shares `bytes`.
 pub(super) struct Fill<'a> {
-    wire: &'a mut Wire,
+    wire: &'a mut WireAction,
     bytes: &'a Bytes,
 }
 
 impl<'a> Fill<'a> {
-    pub(super) fn new(wire: &'a mut Wire, bytes: &'a Bytes) -> Self {
+    pub(super) fn new(wire: &'a mut WireAction, bytes: &'a Bytes) -> Self {
         Self { wire, bytes }
     }
 }
@@ -120,7 +201,7 @@ impl<'a> Fill<'a> {
 impl<'de> DeserializeSeed<'de> for Fill<'_> {
     type Value = ();
 
-    /// From an object only; a derived reader would take an array in its place.
+    /// From an object only. A derived reader would accept an array too.
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
@@ -134,42 +215,19 @@ impl<'de> Visitor<'de> for Fill<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { wire, bytes } = self;
         let mut seen = 0;
         while let Some(field) = map.next_key::<Field>()? {
             if !field.is_first(&mut seen) {
                 return Err(A::Error::duplicate_field(FIELDS[field as usize]));
             }
-            match field {
-                Field::Id => wire.id = map.next_value()?,
-                Field::Namespace => wire.namespace = map.next_value()?,
-                Field::Tenant => wire.tenant = map.next_value()?,
-                Field::Provider => wire.provider = map.next_value()?,
-                Field::ActionType => wire.action_type = map.next_value()?,
-                Field::Payload => {
-                    let raw: &RawValue = map.next_value()?;
-                    wire.payload = Some(Payload::from_parsed(share(bytes, raw.get()), None));
-                }
-                Field::Metadata => wire.metadata = map.next_value()?,
-                Field::DedupKey => wire.dedup_key = map.next_value()?,
-                Field::Status => wire.status = map.next_value()?,
-                Field::Fingerprint => wire.fingerprint = map.next_value()?,
-                Field::StartsAt => wire.starts_at = map.next_value()?,
-                Field::EndsAt => wire.ends_at = map.next_value()?,
-                Field::CreatedAt => wire.created_at = map.next_value()?,
-                Field::TraceContext => wire.trace_context = map.next_value()?,
-                Field::Attachments => nothing(&mut map, "attachments")?,
-                Field::Template => nothing(&mut map, "template")?,
-                Field::Signature => nothing(&mut map, "signature")?,
-                Field::Other => _ = map.next_value::<IgnoredAny>()?,
-            }
+            self.wire.next_value(field, &mut map, self.bytes)?;
         }
         Ok(())
     }
 }
 
-/// Passes over `null`. Anything else would be lost, and whoever sent it would not know.
-fn nothing<'de, A: MapAccess<'de>>(map: &mut A, field: &str) -> Result<(), A::Error> {
+/// Skips `null`. Any other value would be lost without the producer's knowledge.
+fn unsupported<'de, A: MapAccess<'de>>(map: &mut A, field: &str) -> Result<(), A::Error> {
     match map.next_value::<Option<IgnoredAny>>()? {
         None => Ok(()),
         Some(_) => Err(A::Error::custom(format_args!(
@@ -178,55 +236,13 @@ fn nothing<'de, A: MapAccess<'de>>(map: &mut A, field: &str) -> Result<(), A::Er
     }
 }
 
-/// The fields of an action on the wire, in the order of [`Field`].
-pub const FIELDS: [&str; 14] = [
-    "id",
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "payload",
-    "metadata",
-    "dedup_key",
-    "status",
-    "fingerprint",
-    "starts_at",
-    "ends_at",
-    "created_at",
-    "trace_context",
-];
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    Id,
-    Namespace,
-    Tenant,
-    Provider,
-    ActionType,
-    Payload,
-    Metadata,
-    DedupKey,
-    Status,
-    Fingerprint,
-    StartsAt,
-    EndsAt,
-    CreatedAt,
-    TraceContext,
-    Attachments,
-    Template,
-    Signature,
-    #[serde(other)]
-    Other,
-}
-
 impl Field {
     fn of(key: &str) -> Self {
         let key: StrDeserializer<'_, Unknown> = key.into_deserializer();
         Self::deserialize(key).unwrap_or(Self::Other)
     }
 
-    /// False for a field that was `seen` before. Fields that we do not know may come as often as they like.
+    /// False for a field that is already in `seen`. Unknown fields may be repeated.
     fn is_first(self, seen: &mut u16) -> bool {
         if self as usize >= FIELDS.len() {
             return true;
@@ -238,7 +254,7 @@ impl Field {
     }
 }
 
-/// `part` as a slice of `bytes` when it lies inside, else as a copy.
+/// `part` as a slice of `bytes` if it lies inside them, otherwise as a copy.
 fn share(bytes: &Bytes, part: &str) -> Bytes {
     if bytes.as_ptr_range().contains(&part.as_ptr()) {
         bytes.slice_ref(part.as_bytes())

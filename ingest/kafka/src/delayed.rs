@@ -163,7 +163,7 @@ impl<'a> Delayed<'a> {
         match (content, permit) {
             (OutgoingContent::Retry(envelope, _), Some(permit)) if is_refused => {
                 events.publish_refused(kind, &error);
-                NextStep::GiveUp(envelope, permit, refusal(&error))
+                NextStep::GiveUp(envelope.into_inner(), permit, refusal(&error))
             }
             // The dead letter is stored in any case.
             (OutgoingContent::DeadLetter(_), _) if is_refused => {
@@ -205,7 +205,7 @@ impl<'a> Delayed<'a> {
             }
         }
         let attempts = self.attempts.entry(at).or_default();
-        let wait = self.backoff.wait_of(*attempts, rand::random());
+        let wait = self.backoff.equal_jitter(*attempts, rand::random());
         *attempts += 1;
         item.due = item.due.max(now + wait);
         if item.permit.is_none() {

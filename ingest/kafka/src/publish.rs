@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{DeadLetter, Envelope, Permit};
+use acteon_core::{DeadLetter, Envelope, Parked, Permit};
 use acteon_ingest_kit::{Publication as _, Publisher};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,16 +30,15 @@ pub(crate) struct OutgoingRecord {
 /// The content of a record to publish.
 pub(crate) enum OutgoingContent {
     /// An action that must not be offered before the timestamp.
-    Retry(Box<Envelope>, Timestamp),
+    Retry(Parked<Box<Envelope>>, Timestamp),
     DeadLetter(Arc<DeadLetter>),
 }
 
 impl OutgoingRecord {
     /// An action that waits until `not_before`.
-    pub(crate) fn retry(mut envelope: Box<Envelope>, not_before: Timestamp) -> Box<Self> {
-        envelope.detach();
+    pub(crate) fn retry(envelope: Box<Envelope>, not_before: Timestamp) -> Box<Self> {
         Box::new(Self {
-            content: OutgoingContent::Retry(envelope, not_before),
+            content: OutgoingContent::Retry(Parked::new(envelope), not_before),
             permit: None,
         })
     }

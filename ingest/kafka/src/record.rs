@@ -1,6 +1,7 @@
 //! One record: reads its headers and content, and builds the headers of the records that this source publishes.
 
-use acteon_core::delivery::{Position, SHARING_BYTES_MAX};
+use acteon_core::delivery::Position;
+use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{DeadLetter, Envelope};
 use acteon_ingest_kit::headers::{
     CODE, ID, KIND, MESSAGE, MessageHeaders, Owner, POSITION, delayed_headers,
@@ -82,11 +83,12 @@ pub(crate) fn retry_headers(
 /// The headers of a published dead letter.
 pub(crate) fn letter_headers(letter: &DeadLetter) -> OwnedHeaders {
     let headers = OwnedHeaders::new();
-    let headers = with(headers, KIND, letter.kind.as_str());
+    let headers = with(headers, KIND, letter.kind().as_str());
     let headers = with(headers, CODE, &letter.code);
     let headers = with(headers, MESSAGE, &letter.message);
     let headers = with(headers, POSITION, &letter.source);
-    with(headers, ID, &letter.action_id)
+    let action = letter.action.as_ref();
+    with(headers, ID, action.map_or("", |action| &action.id))
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {

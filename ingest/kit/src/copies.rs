@@ -1,7 +1,7 @@
 //! Copies messages whose bytes belong to the client library. Short messages share one block of memory: counting the
 //! references to a block costs less than two allocations per message.
 
-use acteon_core::delivery::SHARING_BYTES_MAX;
+use acteon_core::parked::SHARING_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
 
 /// The size of a block. A message that is kept long keeps at most one block alive.
@@ -14,7 +14,7 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// A copy of `message`. If it is kept long, [detach](acteon_core::Envelope::detach) it.
+    /// A copy of `message`. A message that waits is [parked](acteon_core::Parked).
     pub fn of(&mut self, message: &[u8]) -> Bytes {
         if message.len() > SHARING_BYTES_MAX {
             return Bytes::copy_from_slice(message);

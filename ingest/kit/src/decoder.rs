@@ -4,8 +4,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use acteon_core::decode::{Defaults, decode};
-use acteon_core::delivery::{Position, SHARING_BYTES_MAX, position_id};
+use acteon_core::delivery::{Position, position_id};
 use acteon_core::ids::id_from;
+use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{Caller, Envelope, Labels, Memory, Poison, Policy, ThrottledPolicy};
 use bytes::Bytes;
 use compact_str::CompactString;

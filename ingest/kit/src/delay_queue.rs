@@ -4,8 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use acteon_core::delivery::detached;
-use acteon_core::{Permit, Returned};
+use acteon_core::{Detach, Parked, Permit, Returned};
 use tokio::time::Instant;
 
 use crate::inbox::EpochOffset;
@@ -75,6 +74,17 @@ impl<P: Publication> DelayedItem<P> {
     }
 }
 
+impl<P> Detach for DelayedItem<P> {
+    fn detach(&mut self) {
+        match &mut self.action {
+            DueAction::HandIn(Returned::Action(envelope)) => envelope.detach(),
+            DueAction::HandIn(Returned::Poison(poison)) => poison.detach(),
+            // A publication is parked already.
+            DueAction::Publish(_) => {}
+        }
+    }
+}
+
 /// All waiting items, soonest first.
 #[derive(Debug)]
 pub struct DelayQueue<P> {
@@ -92,16 +102,10 @@ impl<P> Default for DelayQueue<P> {
 }
 
 impl<P> DelayQueue<P> {
-    /// Keeps an item until it is due, detached from memory it shares with others.
-    pub fn push(&mut self, mut item: DelayedItem<P>) {
-        match &mut item.action {
-            DueAction::HandIn(Returned::Action(envelope)) => envelope.detach(),
-            DueAction::HandIn(Returned::Poison(poison)) => poison.raw = detached(&poison.raw),
-            // A publication owns its bytes.
-            DueAction::Publish(_) => {}
-        }
+    /// Keeps an item until it is due.
+    pub fn push(&mut self, item: DelayedItem<P>) {
         self.unadmitted += usize::from(item.is_unadmitted());
-        self.heap.push(Soonest(item));
+        self.heap.push(Soonest(Parked::new(item)));
     }
 
     /// Takes an item that is due.
@@ -111,7 +115,7 @@ impl<P> DelayQueue<P> {
         }
         let Soonest(item) = self.heap.pop()?;
         self.unadmitted -= usize::from(item.is_unadmitted());
-        Some(item)
+        Some(item.into_inner())
     }
 
     /// When the first item is due.
@@ -133,7 +137,7 @@ impl<P> DelayQueue<P> {
 }
 
 #[derive(Debug)]
-struct Soonest<P>(DelayedItem<P>);
+struct Soonest<P>(Parked<DelayedItem<P>>);
 
 impl<P> Ord for Soonest<P> {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use acteon_core::{Envelope, Permit};
+use acteon_core::{Detach, Envelope, Parked, Permit};
 use hashbrown::HashMap;
 
 use crate::inbox::EpochOffset;
@@ -33,19 +33,24 @@ pub struct LaneEntry {
     pub permit: Permit,
 }
 
+impl Detach for LaneEntry {
+    fn detach(&mut self) {
+        self.envelope.detach();
+    }
+}
+
 /// The occupied lanes.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    occupied: HashMap<Lane, VecDeque<LaneEntry>>,
+    occupied: HashMap<Lane, VecDeque<Parked<LaneEntry>>>,
     by_message: HashMap<EpochOffset, Lane>,
 }
 
 impl Lanes {
     /// Occupies the lane and returns the message to be handed in, or queues it behind the current one.
-    pub fn enter(&mut self, lane: Lane, mut entry: LaneEntry) -> Option<LaneEntry> {
+    pub fn enter(&mut self, lane: Lane, entry: LaneEntry) -> Option<LaneEntry> {
         if let Some(waiting) = self.occupied.get_mut(&lane) {
-            entry.envelope.detach();
-            waiting.push_back(entry);
+            waiting.push_back(Parked::new(entry));
             return None;
         }
         self.occupied.insert(lane, VecDeque::new());
@@ -61,7 +66,7 @@ impl Lanes {
             Some(next) => self.by_message.insert(next.at, lane),
             None => self.occupied.remove(&lane).and(None),
         };
-        next
+        next.map(Parked::into_inner)
     }
 
     /// Drops the queued messages of `epoch` from `end` on. Those below continue in order.

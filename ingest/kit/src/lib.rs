@@ -7,7 +7,6 @@
 #![deny(missing_docs)]
 
 pub mod age;
-pub mod backoff;
 pub mod copies;
 pub mod decoder;
 pub mod delay_queue;
@@ -27,8 +26,8 @@ pub mod supervise;
 pub mod tier;
 pub mod watermark;
 
+pub use acteon_core::Backoff;
 pub use age::Ages;
-pub use backoff::Backoff;
 pub use copies::Copies;
 pub use decoder::{Codec, Decoder, Message, message_id};
 pub use delay_queue::{DelayQueue, DelayReason, DelayedItem, DueAction};

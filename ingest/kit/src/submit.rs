@@ -92,7 +92,7 @@ impl Submitter {
         events.consumed(deliveries.len() + poison.len(), poison.len());
         let submitting = async move {
             if !poison.is_empty() {
-                intake.bury(poison).await;
+                intake.dead_letter(poison).await;
             }
             for (delivery, why) in given_up {
                 intake.give_up(delivery, why).await;

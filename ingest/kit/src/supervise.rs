@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use acteon_core::Shutdown;
 use acteon_core::source::SourceError;
+use acteon_core::{Backoff, Shutdown};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-
-use crate::backoff::Backoff;
 
 /// A connection that is recreated after it breaks.
 #[async_trait]
@@ -49,7 +47,7 @@ pub async fn supervise<C: Connection>(
             ConnectionEnd::Stopped => return Ok(()),
             ConnectionEnd::Hopeless(error) => return Err(error),
             ConnectionEnd::Lost(error) => {
-                if began.elapsed() > backoff.cap() {
+                if began.elapsed() > backoff.longest() {
                     backoff.reset();
                 }
                 let wait = backoff.next_wait();

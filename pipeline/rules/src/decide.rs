@@ -2,7 +2,7 @@
 //! add up. Pure: it reads only its arguments.
 
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, Quota, Reservation, Tally, WhenFull};
+use acteon_core::state::{Claim, QUOTAS_MAX, Quota, Reservation, Tally, WhenFull};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
 use compact_str::{CompactString, format_compact};
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::answers::{StateAnswers, StateRead};
 use crate::budget::Budget;
 use crate::facts::Facts;
-use crate::fault::{Fault, QUOTAS_MAX};
+use crate::fault::Fault;
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
 use crate::set::RuleSet;
 
@@ -69,7 +69,7 @@ pub struct DeliveryPlan {
 /// What an action must get from the state before it is delivered, and the rules that require it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gates {
-    /// The dedup keys, and at most 64 quotas. The lease on an action's id does not come from rules.
+    /// The dedup keys, and at most [`QUOTAS_MAX`] quotas. The lease on an action's id does not come from rules.
     pub reservation: Reservation,
     /// The rules of the dedup keys, in their order.
     pub claim_rules: SmallVec<[CompactString; 1]>,
@@ -266,7 +266,7 @@ impl DecisionBuilder {
             return Err(Fault::TooManyQuotas);
         }
         let when_full = match on_full {
-            Some(_) => WhenFull::Note,
+            Some(_) => WhenFull::Continue,
             None => WhenFull::Refuse,
         };
         let key = key.of_quota(&rule.name, facts)?;

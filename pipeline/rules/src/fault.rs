@@ -1,10 +1,8 @@
 //! The limits of evaluating rules for one action, and why a rule could not be evaluated or applied. The rule's `on_error`
 //! decides what follows. No message repeats content of the payload.
 
+use acteon_core::state::QUOTAS_MAX;
 use thiserror::Error;
-
-/// How many quotas one action may need: a grant reports full ones in 64 bits.
-pub(crate) const QUOTAS_MAX: usize = 64;
 
 /// How many bytes the templates of one rule may write, and by how much all rules together may lengthen a payload.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024;

@@ -6,25 +6,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use acteon_core::sink::Attempt as Asked;
-use acteon_core::{FailureCode, ProviderResponse, SinkError};
+use acteon_core::{Attempt, FailureCode, ProviderResponse, SinkError};
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::breaker::Pass;
-use super::queue::Place;
-use super::{Handle, Provider};
+use super::queue::QueuePlace;
+use super::{Provider, ProviderHandle};
 use crate::job::{Job, idempotency_key};
 
 /// A running attempt, with its job inside.
-pub(crate) type Attempt = ReusableBoxFuture<'static, Finished>;
+pub(crate) type RunningAttempt = ReusableBoxFuture<'static, FinishedAttempt>;
 
 /// A finished attempt.
-pub(crate) struct Finished {
+pub(crate) struct FinishedAttempt {
     pub(super) job: Box<Job>,
     /// Its place in the queue, if it has one.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<QueuePlace>,
     pub(super) pass: Pass,
     /// Zero if the sink answered without waiting.
     pub(super) took: Duration,
@@ -37,7 +36,7 @@ struct Unfinished<'a> {
     provider: &'a Provider,
     pass: Pass,
     /// Its place in the queue. An attempt that started inline gets one, and a slot of its own, once it waits.
-    place: Option<Place>,
+    place: Option<QueuePlace>,
     has_ended: bool,
 }
 
@@ -47,7 +46,8 @@ impl Drop for Unfinished<'_> {
             return;
         }
         let pass = self.pass;
-        self.provider.observed(|stats| stats.breaker.untold(pass));
+        self.provider
+            .observed(|stats| stats.breaker.abandoned(pass));
         if self.place.is_some() {
             self.provider.free_slot();
         }
@@ -57,11 +57,11 @@ impl Drop for Unfinished<'_> {
 /// Calls the sink once. Each batch and each worker has its own handle on the provider, so that threads do not contend
 /// for one reference count.
 pub(super) async fn attempt(
-    provider: Arc<Handle>,
+    provider: Arc<ProviderHandle>,
     mut job: Box<Job>,
-    place: Option<Place>,
+    place: Option<QueuePlace>,
     pass: Pass,
-) -> Finished {
+) -> FinishedAttempt {
     let number = job.attempts() + 1;
     job.route.attempts += 1;
     job.route.attempts_at_target += 1;
@@ -73,7 +73,7 @@ pub(super) async fn attempt(
     };
     let (took, result) = ask(&provider.0, &mut job, &mut unfinished.place, number).await;
     unfinished.has_ended = true;
-    Finished {
+    FinishedAttempt {
         job,
         place: unfinished.place.take(),
         pass,
@@ -85,13 +85,14 @@ pub(super) async fn attempt(
 async fn ask(
     provider: &Provider,
     job: &mut Job,
-    place: &mut Option<Place>,
+    place: &mut Option<QueuePlace>,
     number: u32,
 ) -> (Duration, Result<ProviderResponse, SinkError>) {
     let options = &provider.options;
     let key = idempotency_key(&job.delivery);
-    let (bytes, hold) = (job.bytes(), &mut job.hold);
-    let attempt = Asked {
+    let bytes = job.bytes();
+    let hold = &mut job.hold;
+    let attempt = Attempt {
         action: &job.delivery.action,
         idempotency_key: &key,
         number,
@@ -107,7 +108,8 @@ async fn ask(
     if let Some(hold) = hold {
         hold.renew();
     }
-    let (started, limit) = (Instant::now(), options.timeout);
+    let started = Instant::now();
+    let limit = options.timeout;
     let result = match timeout(limit, asking).await {
         Ok(result) => flatten(result),
         Err(_) => Err(SinkError::transient(
@@ -122,7 +124,7 @@ fn flatten(
     result: std::thread::Result<Result<ProviderResponse, SinkError>>,
 ) -> Result<ProviderResponse, SinkError> {
     result.unwrap_or_else(|_| {
-        let message = "the sink panicked, which is a bug in it";
+        let message = "the sink panicked, which is a bug in the sink";
         Err(SinkError::permanent(FailureCode::ExecutionFailed, message))
     })
 }

@@ -4,16 +4,16 @@
 
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, ByHand};
+use acteon_core::health::{BreakerOverride, BreakerState};
 use tokio::time::Instant;
 
 use crate::options::BreakerOptions;
 
 /// How soon to ask again during a probe.
-const PROBE_LOOK: Duration = Duration::from_millis(100);
+const PROBE_RECHECK: Duration = Duration::from_millis(100);
 
-/// How soon to ask again while it is held open: whoever closes it says so.
-const HELD_LOOK: Duration = Duration::from_secs(60);
+/// How soon to ask again while an operator holds it open. Closing it wakes the worker.
+const HELD_RECHECK: Duration = Duration::from_secs(60);
 
 /// Permission to call the provider, issued in one period of the breaker: the time from one state change to the next. An
 /// attempt that ends in a later period does not affect the breaker.
@@ -78,18 +78,18 @@ impl Breaker {
         }
     }
 
-    /// True while it is open until somebody closes it.
+    /// True while an operator holds it open.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.state, State::Held)
     }
 
     /// Opens it until it is closed by hand, or closes it.
-    pub(crate) fn set(&mut self, to: ByHand) {
+    pub(crate) fn set(&mut self, to: BreakerOverride) {
         self.failures_in_a_row = 0;
         self.recent = Recent::default();
         self.enter(match to {
-            ByHand::Open => State::Held,
-            ByHand::Closed => State::Closed,
+            BreakerOverride::Open => State::Held,
+            BreakerOverride::Closed => State::Closed,
         });
     }
 
@@ -107,8 +107,8 @@ impl Breaker {
                 });
             }
             State::Open { until } if now < *until => return Err(*until),
-            State::Held => return Err(now + HELD_LOOK),
-            State::HalfOpen { probing: true, .. } => return Err(now + PROBE_LOOK),
+            State::Held => return Err(now + HELD_RECHECK),
+            State::HalfOpen { probing: true, .. } => return Err(now + PROBE_RECHECK),
             State::HalfOpen { probing, .. } => *probing = true,
             State::Open { .. } => self.enter(State::HalfOpen {
                 probing: true,
@@ -163,7 +163,7 @@ impl Breaker {
     }
 
     /// The provider is at fault: every attempt would fail.
-    pub(crate) fn blame(&mut self, pass: Pass, now: Instant) {
+    pub(crate) fn provider_fault(&mut self, pass: Pass, now: Instant) {
         if let Some(options) = self.options
             && self.is_of_this_period(pass)
         {
@@ -172,7 +172,7 @@ impl Breaker {
     }
 
     /// The attempt ended without a result. The next one may be the probe.
-    pub(crate) fn untold(&mut self, pass: Pass) {
+    pub(crate) fn abandoned(&mut self, pass: Pass) {
         if self.is_of_this_period(pass)
             && let State::HalfOpen { probing, .. } = &mut self.state
         {
@@ -311,7 +311,7 @@ mod tests {
     fn one_that_is_opened_by_hand_stays_open_until_it_is_closed_by_hand() {
         let (mut breaker, start) = (breaker(), Instant::now());
         let early = breaker.ask(start).unwrap();
-        breaker.set(ByHand::Open);
+        breaker.set(BreakerOverride::Open);
         breaker.answered(early);
         let later = start + Duration::from_secs(3600);
         assert!(breaker.ask(later).is_err());
@@ -319,13 +319,13 @@ mod tests {
             (breaker.state(), breaker.open_until()),
             (BreakerState::Open, None)
         );
-        breaker.set(ByHand::Closed);
+        breaker.set(BreakerOverride::Closed);
         let pass = breaker.ask(later).unwrap();
         breaker.failed(pass, later);
         assert_eq!(breaker.state(), BreakerState::Closed);
         breaker.failed(pass, later);
         assert_eq!(breaker.state(), BreakerState::Open);
-        breaker.set(ByHand::Closed);
+        breaker.set(BreakerOverride::Closed);
         assert!(matches!(breaker.ask(later), Ok(Pass::Free { .. })));
     }
 
@@ -333,17 +333,17 @@ mod tests {
     fn a_provider_at_fault_opens_it_at_once() {
         let (mut breaker, start) = (breaker(), Instant::now());
         let pass = breaker.ask(start).unwrap();
-        breaker.blame(pass, start);
+        breaker.provider_fault(pass, start);
         assert!(breaker.ask(start).is_err());
     }
 
     #[test]
-    fn a_probe_that_tells_nothing_makes_way_for_the_next() {
+    fn a_probe_without_a_result_makes_way_for_the_next() {
         let (mut breaker, start) = (breaker(), Instant::now());
         opened(&mut breaker, start);
         let later = start + Duration::from_secs(60);
         let probe = breaker.ask(later).unwrap();
-        breaker.untold(probe);
+        breaker.abandoned(probe);
         assert!(breaker.ask(later).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The shortest time between two warnings about failures of one provider.
-const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 const OVERFLOWS: &str = "acteon_provider_overflows_total";
 const FAILURES: &str = "acteon_attempt_failures_total";
@@ -30,14 +30,14 @@ pub(crate) struct Events {
     /// Indexed by reason.
     delayed: [Counter; Delay::ALL.len()],
     duration: Histogram,
-    untold: Mutex<Untold>,
+    unreported: Mutex<UnreportedFailures>,
 }
 
 /// Failures since the last warning.
 #[derive(Default)]
-struct Untold {
+struct UnreportedFailures {
     failures: u64,
-    told_at: Option<Instant>,
+    reported_at: Option<Instant>,
 }
 
 impl Events {
@@ -54,7 +54,7 @@ impl Events {
             transitions: BreakerState::ALL.map(|to| of(TRANSITIONS, "to", to.as_str())),
             delayed: Delay::ALL.map(|reason| of(DELAYED, "reason", reason.as_str())),
             duration: histogram!(DURATION, "provider" => name.clone()),
-            untold: Mutex::default(),
+            unreported: Mutex::default(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Events {
         tracing::debug!(provider = %self.provider, "the provider's queue is full");
     }
 
-    /// An action went by the delayed path of its source.
+    /// An action was sent to the delayed path of its source.
     pub(crate) fn delayed(&self, delay: Delay) {
         self.delayed[delay as usize].increment(1);
     }
@@ -74,13 +74,14 @@ impl Events {
         self.duration.record_many(duration, attempts as usize);
     }
 
-    /// The sink did not take an action.
+    /// The sink did not accept an action.
     pub(super) fn attempt_failed(&self, action_id: &str, error: &SinkError) {
         self.failures[error.code as usize].increment(1);
-        let (provider, code) = (self.provider.as_str(), error.code.as_str());
+        let provider = self.provider.as_str();
+        let code = error.code.as_str();
         let reason = error.message.as_str();
         let cause = error.source.as_deref().map(tracing::field::display);
-        match self.failures_to_tell(Instant::now()) {
+        match self.failures_to_report(Instant::now()) {
             Some(failures) => {
                 tracing::warn!(
                     provider,
@@ -104,15 +105,15 @@ impl Events {
     }
 
     /// The number of failures since the last log line, if a new line is due.
-    fn failures_to_tell(&self, now: Instant) -> Option<u64> {
-        let mut untold = self.untold.lock();
-        untold.failures += 1;
-        let is_soon = |told_at| now.duration_since(told_at) < TOLD_AGAIN_AFTER;
-        if untold.told_at.is_some_and(is_soon) {
+    fn failures_to_report(&self, now: Instant) -> Option<u64> {
+        let mut unreported = self.unreported.lock();
+        unreported.failures += 1;
+        let is_soon = |reported_at| now.duration_since(reported_at) < WARNING_INTERVAL;
+        if unreported.reported_at.is_some_and(is_soon) {
             return None;
         }
-        untold.told_at = Some(now);
-        Some(std::mem::take(&mut untold.failures))
+        unreported.reported_at = Some(now);
+        Some(std::mem::take(&mut unreported.failures))
     }
 
     /// The breaker changed its state. A probe and its failure are logged at debug only.
@@ -129,7 +130,11 @@ impl Events {
             (_, BreakerState::Closed) => {
                 tracing::warn!(provider, "the breaker closed: the provider works again");
             }
-            _ => tracing::debug!(provider, state = to.as_str(), "the breaker moved"),
+            _ => tracing::debug!(
+                provider,
+                state = to.as_str(),
+                "the breaker changed its state"
+            ),
         }
     }
 }
@@ -137,20 +142,17 @@ impl Events {
 fn describe() {
     describe_counter!(
         OVERFLOWS,
-        "Actions that found no place in their provider's queue within a moment."
+        "Actions that found no place in their provider's queue."
     );
-    describe_counter!(FAILURES, "Calls of a provider that failed, by their code.");
+    describe_counter!(FAILURES, "Failed calls of a provider, by code.");
     describe_counter!(
         TRANSITIONS,
-        "Movements of a provider's breaker, by the state it moved to."
+        "State changes of a provider's breaker, by the new state."
     );
-    describe_counter!(
-        DELAYED,
-        "Actions that went by the delayed path of their source."
-    );
+    describe_counter!(DELAYED, "Actions sent to the delayed path of their source.");
     describe_histogram!(
         DURATION,
-        "How long calls of a provider took. Zero where it answered without waiting."
+        "The duration of a provider's calls. Zero if it answered without waiting."
     );
 }
 
@@ -162,7 +164,7 @@ mod tests {
     async fn a_provider_that_goes_on_failing_is_told_of_once_in_ten_seconds_with_how_often() {
         let events = Events::new(&"hook".into());
         let start = Instant::now();
-        let told = |after| events.failures_to_tell(start + Duration::from_secs(after));
+        let told = |after| events.failures_to_report(start + Duration::from_secs(after));
         assert_eq!(told(0), Some(1));
         assert_eq!([told(1), told(9)], [None, None]);
         assert_eq!(told(10), Some(3));

@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use futures_util::poll;
 
-use super::attempt::{Attempt, Finished, attempt};
+use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
 use super::breaker::Pass;
 use super::stats::Permission;
-use super::{Begun, Handle, Next, Provider};
+use super::{InlineStart, NextStep, Provider, ProviderHandle};
 use crate::job::Job;
 
 /// The slots of one batch. It must hold none while it waits for a place in a queue.
 #[derive(Default)]
-pub(crate) struct Inline(Vec<Slot>);
+pub(crate) struct InlineSlots(Vec<InlineSlot>);
 
-impl Inline {
-    pub(crate) fn at(&mut self, provider: &Arc<Provider>) -> &mut Slot {
-        let is_there = |slot: &Slot| Arc::ptr_eq(&slot.provider.0, provider);
+impl InlineSlots {
+    pub(crate) fn at(&mut self, provider: &Arc<Provider>) -> &mut InlineSlot {
+        let is_there = |slot: &InlineSlot| Arc::ptr_eq(&slot.provider.0, provider);
         let found = self.0.iter().position(is_there);
         let at = found.unwrap_or_else(|| {
-            self.0.push(Slot::new(provider.clone()));
+            self.0.push(InlineSlot::new(provider.clone()));
             self.0.len() - 1
         });
         &mut self.0[at]
@@ -32,39 +32,41 @@ impl Inline {
 }
 
 /// A slot at one provider. Dropping it releases the slot and records the successes.
-pub(crate) struct Slot {
-    provider: Arc<Handle>,
+pub(crate) struct InlineSlot {
+    provider: Arc<ProviderHandle>,
     is_taken: bool,
     /// The last attempt, if it ended at once. The next one reuses its allocation.
-    finished: Option<Attempt>,
-    /// The number of successes not recorded yet.
-    well: u32,
+    finished: Option<RunningAttempt>,
+    /// The number of successes not recorded yet. Recording them together takes the lock of the statistics once.
+    unrecorded: u32,
 }
 
-impl Slot {
+impl InlineSlot {
     fn new(provider: Arc<Provider>) -> Self {
         Self {
-            provider: Arc::new(Handle(provider)),
+            provider: Arc::new(ProviderHandle(provider)),
             is_taken: false,
             finished: None,
-            well: 0,
+            unrecorded: 0,
         }
     }
 
     /// Starts an attempt if one is allowed now, and returns the result of a sink that answers without waiting.
-    pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> Begun {
+    pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> InlineStart {
         if self.provider.is_open() {
-            return Begun::Refused(job);
+            return InlineStart::Refused(job);
         }
         self.is_taken = self.is_taken || self.provider.take_slot();
         if !self.is_taken || self.provider.queue.waiting() > 0 {
-            return Begun::Later(job);
+            return InlineStart::Later(job);
         }
         let pass = match self.provider.ask() {
             Permission::Granted(pass) => pass,
-            Permission::Paused { .. } => return Begun::Later(job),
-            Permission::Open { .. } => return Begun::Refused(job),
+            Permission::Paused { .. } => return InlineStart::Later(job),
+            Permission::Open { .. } => return InlineStart::Refused(job),
         };
+        // A running attempt borrows its action, so it is too late to copy shared memory when it begins to wait. The last
+        // attempts predict whether it will.
         if self.provider.waits.load(Relaxed) {
             job.detach_memory();
         }
@@ -74,54 +76,54 @@ impl Slot {
                 finished.set(next);
                 finished
             }
-            None => Attempt::new(next),
+            None => RunningAttempt::new(next),
         };
         match poll!(&mut next) {
             Poll::Pending => {
                 self.is_taken = false;
-                Begun::Running(next)
+                InlineStart::Running(next)
             }
             Poll::Ready(finished) => {
                 self.finished = Some(next);
-                Begun::Finished(finished)
+                InlineStart::Finished(finished)
             }
         }
     }
 
     /// Decides how to continue after an attempt that ended at its first poll.
-    pub(crate) fn finished(&mut self, finished: Finished) -> Next {
+    pub(crate) fn finished(&mut self, finished: FinishedAttempt) -> NextStep {
         match finished {
-            Finished {
+            FinishedAttempt {
                 job,
                 place: None,
                 pass: Pass::Free { .. },
                 took: Duration::ZERO,
                 result: Ok(response),
             } if job.delivery.history.is_none() => {
-                self.well += 1;
-                Next::Ended(job.delivered(response))
+                self.unrecorded += 1;
+                NextStep::End(job.delivered(response))
             }
             finished => {
-                self.note();
+                self.record_successes();
                 self.provider.finished(finished)
             }
         }
     }
 
-    fn note(&mut self) {
-        let well = std::mem::take(&mut self.well);
-        if well > 0 {
+    fn record_successes(&mut self) {
+        let successes = std::mem::take(&mut self.unrecorded);
+        if successes > 0 {
             self.provider.waits.store(false, Relaxed);
-            self.provider.events.took(Duration::ZERO, well);
+            self.provider.events.took(Duration::ZERO, successes);
             self.provider
-                .observed(|stats| stats.succeeded_at_once(well));
+                .observed(|stats| stats.succeeded_at_once(successes));
         }
     }
 }
 
-impl Drop for Slot {
+impl Drop for InlineSlot {
     fn drop(&mut self) {
-        self.note();
+        self.record_successes();
         if self.is_taken {
             self.provider.free_slot();
             if self.provider.queue.waiting() > 0 {

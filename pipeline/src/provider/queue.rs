@@ -35,7 +35,7 @@ pub(crate) struct Queue {
 
 /// A place in the queue. Dropping it releases the place.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     queue: Arc<Queue>,
     bytes: u64,
     /// False during an attempt. The action then counts only by its bytes.
@@ -56,7 +56,7 @@ impl Queue {
 
     /// Takes a place if there is one now. An action larger than the byte limit enters only when no other bytes are
     /// held.
-    pub(crate) fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Place> {
+    pub(crate) fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<QueuePlace> {
         let fits = |used: u64| {
             let all = used.saturating_add(bytes);
             (used == 0 || all <= self.bounds.bytes).then_some(all)
@@ -72,7 +72,7 @@ impl Queue {
 
     /// Takes a place for a running attempt, even beyond the limits. There are at most as many of these as concurrent
     /// attempts.
-    pub(crate) fn enter_running(self: &Arc<Self>, bytes: u64) -> Place {
+    pub(crate) fn enter_running(self: &Arc<Self>, bytes: u64) -> QueuePlace {
         self.bytes.fetch_add(bytes, SeqCst);
         self.place(bytes, false)
     }
@@ -82,7 +82,7 @@ impl Queue {
         self: &Arc<Self>,
         bytes: u64,
         limit: Option<Duration>,
-    ) -> Option<Place> {
+    ) -> Option<QueuePlace> {
         let Some(limit) = limit else {
             return Some(self.wait(bytes).await);
         };
@@ -100,7 +100,7 @@ impl Queue {
         self.actions.load(SeqCst)
     }
 
-    async fn wait(self: &Arc<Self>, bytes: u64) -> Place {
+    async fn wait(self: &Arc<Self>, bytes: u64) -> QueuePlace {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -112,8 +112,8 @@ impl Queue {
         }
     }
 
-    fn place(self: &Arc<Self>, bytes: u64, waits: bool) -> Place {
-        Place {
+    fn place(self: &Arc<Self>, bytes: u64, waits: bool) -> QueuePlace {
+        QueuePlace {
             queue: self.clone(),
             bytes,
             waits,
@@ -134,7 +134,7 @@ impl Queue {
     }
 }
 
-impl Place {
+impl QueuePlace {
     /// Marks the start of the attempt, which frees the place for another action.
     pub(crate) fn begin(&mut self) {
         if std::mem::take(&mut self.waits) {
@@ -152,7 +152,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         self.queue.bytes.fetch_sub(self.bytes, SeqCst);
         if self.waits {

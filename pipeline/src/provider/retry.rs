@@ -1,26 +1,26 @@
-//! Decides what follows a failed attempt: a retry after a wait, or none. Waits are exponential with full jitter, so
-//! that attempts that failed together are not retried together (Brooker, "Exponential Backoff And Jitter"). Pure: the
-//! random number is an argument.
+//! Decides what follows a failed attempt: a retry after a wait, or none. Waits are exponential with full jitter. Pure:
+//! the random number is an argument.
 
 use std::time::Duration;
 
+use acteon_core::Backoff;
 use acteon_core::sink::SinkErrorClass;
 
-const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait between two attempts. If a provider asks for a longer one, this process does not retry.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), LONGEST);
 
 /// What to do after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
     /// Retry after this time.
-    Again(Duration),
+    Retry(Duration),
     /// This process has no attempts left.
     UsedUp,
     /// A retry will not help.
-    Hopeless,
+    Permanent,
     /// A retry will not help until the provider is fixed.
-    Mend,
+    ProviderFault,
 }
 
 /// Decides after `attempts` failures (1 or more), the last of this class. `chance` is in 0..1.
@@ -36,17 +36,12 @@ pub(crate) fn after_failure(
             if attempts > max_retries || asked > LONGEST {
                 return AfterFailure::UsedUp;
             }
-            AfterFailure::Again(backoff(attempts, chance).max(asked))
+            let wait = BACKOFF.full_jitter(attempts.saturating_sub(1), chance);
+            AfterFailure::Retry(wait.max(asked))
         }
-        SinkErrorClass::Permanent => AfterFailure::Hopeless,
-        SinkErrorClass::ProviderFault => AfterFailure::Mend,
+        SinkErrorClass::Permanent => AfterFailure::Permanent,
+        SinkErrorClass::ProviderFault => AfterFailure::ProviderFault,
     }
-}
-
-fn backoff(attempts: u32, chance: f64) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(16);
-    let bound = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-    bound.mul_f64(chance.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -65,26 +60,30 @@ mod tests {
 
     #[test]
     fn the_bound_doubles_up_to_the_longest_wait() {
-        let bound = |attempts| backoff(attempts, 1.0).as_millis();
-        assert_eq!((bound(1), bound(2), bound(3)), (100, 200, 400));
-        assert_eq!(bound(12), 30_000);
-        assert_eq!(bound(u32::MAX), 30_000);
-        assert_eq!(backoff(3, 0.25).as_millis(), 100);
+        for (attempts, millis) in [(1, 100), (2, 200), (3, 400), (12, 30_000), (20, 30_000)] {
+            let longest = AfterFailure::Retry(Duration::from_millis(millis));
+            assert_eq!(after(attempts, None, 1.0), longest);
+        }
+        let part = AfterFailure::Retry(Duration::from_millis(100));
+        assert_eq!(after(3, None, 0.25), part);
     }
 
     #[test]
     fn what_the_provider_asks_for_is_never_undercut() {
-        let seven = AfterFailure::Again(Duration::from_secs(7));
+        let seven = AfterFailure::Retry(Duration::from_secs(7));
         assert_eq!(after(1, Some(7), 0.0), seven);
         assert_eq!(after(1, Some(31), 0.0), AfterFailure::UsedUp);
     }
 
     #[test]
     fn attempts_are_used_up_and_some_failures_need_none() {
-        assert_eq!(after(20, None, 0.0), AfterFailure::Again(Duration::ZERO));
+        assert_eq!(after(20, None, 0.0), AfterFailure::Retry(Duration::ZERO));
         assert_eq!(after(21, None, 0.0), AfterFailure::UsedUp);
         let class = |class| after_failure(class, 1, 20, 0.0);
-        assert_eq!(class(SinkErrorClass::Permanent), AfterFailure::Hopeless);
-        assert_eq!(class(SinkErrorClass::ProviderFault), AfterFailure::Mend);
+        assert_eq!(class(SinkErrorClass::Permanent), AfterFailure::Permanent);
+        assert_eq!(
+            class(SinkErrorClass::ProviderFault),
+            AfterFailure::ProviderFault
+        );
     }
 }

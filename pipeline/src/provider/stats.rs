@@ -1,27 +1,28 @@
-//! How a provider has been doing: its breaker, whether it wants to be left alone, and what `/v1/providers/health` tells
-//! of it.
+//! The state of a provider: its breaker, the pause that it asked for, and the figures of `/v1/providers/health`.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, LastError};
+use acteon_core::health::{BreakerState, LastError, Latency};
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{FailureCode, SinkError};
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Pass, Recent};
 use super::retry::LONGEST;
 use crate::options::BreakerOptions;
 
-/// How many latencies the quantiles are taken from.
+/// The number of latencies from which quantiles are computed.
 const LATENCIES_MAX: usize = 100;
 
-/// Whether a provider may be asked.
+/// Whether a provider may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
     Granted(Pass),
-    /// It has asked to be left alone until then.
+    /// It asked for a pause until then.
     Paused {
         until: Instant,
     },
@@ -31,9 +32,9 @@ pub(crate) enum Permission {
     },
 }
 
-pub(crate) struct Stats {
+pub(crate) struct ProviderStats {
     pub(super) breaker: Breaker,
-    /// The provider has asked to be left alone until then.
+    /// The provider asked for a pause until then.
     pub(super) paused_until: Option<Instant>,
     pub(super) deliveries: u64,
     pub(super) failures: u64,
@@ -42,7 +43,7 @@ pub(crate) struct Stats {
     latencies: VecDeque<Duration>,
 }
 
-impl Stats {
+impl ProviderStats {
     pub(super) fn new(breaker: Option<BreakerOptions>) -> Self {
         Self {
             breaker: Breaker::new(breaker),
@@ -55,7 +56,7 @@ impl Stats {
         }
     }
 
-    /// The sink took the action.
+    /// The sink accepted an action.
     pub(super) fn succeeded(&mut self, pass: Pass, took: Duration) {
         self.deliveries += 1;
         self.recent.push(0);
@@ -63,10 +64,10 @@ impl Stats {
         self.breaker.answered(pass);
     }
 
-    /// The sink took so many actions without waiting.
+    /// The sink accepted this many actions without waiting.
     pub(super) fn succeeded_at_once(&mut self, count: u32) {
         self.deliveries += u64::from(count);
-        // What is told of the last attempts goes no further back.
+        // The figures cover only the last attempts.
         let pass = Pass::Free {
             period: self.breaker.period(),
         };
@@ -77,7 +78,7 @@ impl Stats {
         }
     }
 
-    /// The sink did not take it. Only what may pass by itself speaks against the provider.
+    /// The sink did not accept an action. Only transient failures count against the provider.
     pub(super) fn failed(&mut self, pass: Pass, took: Duration, error: &SinkError, at: Timestamp) {
         self.failures += 1;
         self.recent.push(1);
@@ -96,11 +97,11 @@ impl Stats {
                 }
             }
             SinkErrorClass::Permanent => self.breaker.answered(pass),
-            SinkErrorClass::ProviderFault => self.breaker.blame(pass, now),
+            SinkErrorClass::ProviderFault => self.breaker.provider_fault(pass, now),
         }
     }
 
-    /// Whether the provider may be asked now.
+    /// Whether the provider may be called now.
     pub(super) fn ask(&mut self, now: Instant) -> Permission {
         if let Some(until) = self.paused_until {
             if now < until {
@@ -114,13 +115,13 @@ impl Stats {
         }
     }
 
-    /// When the sink may be asked again, where that is later than `now`.
+    /// When the sink may be called again, if that is after `now`.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         let until = self.paused_until.max(self.breaker.open_until())?;
         (now < until).then_some(until)
     }
 
-    /// True when nobody is to wait here for an attempt.
+    /// True if no action may wait here for an attempt.
     pub(super) fn is_open(&self, now: Instant) -> bool {
         let is_later = |until: Instant| now < until;
         self.breaker.is_held()
@@ -128,7 +129,7 @@ impl Stats {
             || self.paused_until.is_some_and(|until| now + LONGEST < until)
     }
 
-    /// True when every attempt is permitted, without a probe.
+    /// True if every attempt is permitted, without a probe.
     pub(super) fn is_clear(&self) -> bool {
         self.paused_until.is_none() && self.breaker.state() == BreakerState::Closed
     }
@@ -137,26 +138,18 @@ impl Stats {
         self.breaker.state()
     }
 
-    /// The mean of the last attempts, in milliseconds.
-    pub(super) fn latency_avg_ms(&self) -> Option<f64> {
-        let count = u32::try_from(self.latencies.len()).ok()?;
-        let all: Duration = self.latencies.iter().sum();
-        Some(all.checked_div(count)?.as_secs_f64() * 1e3)
-    }
-
-    /// The latency below which this part (0..=1) of the last attempts stayed, in milliseconds.
-    pub(super) fn latency_ms(&self, part: f64) -> Option<f64> {
+    /// The latencies of the last attempts. `None` before the first.
+    pub(super) fn latency(&self) -> Option<Latency> {
         let mut sorted: Vec<_> = self.latencies.iter().copied().collect();
         sorted.sort_unstable();
-        let last = sorted.len().checked_sub(1)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a place in a list of a hundred"
-        )]
-        let place = (part * last as f64).round() as usize;
-        sorted.get(place).map(|took| took.as_secs_f64() * 1e3)
+        let count = u32::try_from(sorted.len()).ok()?;
+        let all: Duration = sorted.iter().sum();
+        Some(Latency {
+            avg_ms: millis(all.checked_div(count)?),
+            p50_ms: millis(quantile(&sorted, 0.5)?),
+            p95_ms: millis(quantile(&sorted, 0.95)?),
+            p99_ms: millis(quantile(&sorted, 0.99)?),
+        })
     }
 
     fn remember(&mut self, took: Duration) {
@@ -164,5 +157,85 @@ impl Stats {
             self.latencies.pop_front();
         }
         self.latencies.push_back(took);
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The value below which this part of the sorted values lies. `part` is in 0..=1.
+fn quantile(sorted: &[Duration], part: f64) -> Option<Duration> {
+    let last = sorted.len().checked_sub(1)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a position in a list of a hundred"
+    )]
+    let position = (part * last as f64).round() as usize;
+    sorted.get(position).copied()
+}
+
+/// The statistics behind their lock. Copies of two values are readable without it: the inline path reads them for each
+/// action.
+pub(super) struct SharedStats {
+    stats: Mutex<ProviderStats>,
+    /// True while every attempt is permitted.
+    is_clear: AtomicBool,
+    /// The breaker's period.
+    period: AtomicU32,
+}
+
+/// The effect of a change on the breaker.
+pub(super) struct BreakerChange<T> {
+    pub(super) result: T,
+    pub(super) before: BreakerState,
+    pub(super) after: BreakerState,
+}
+
+impl SharedStats {
+    pub(super) fn new(breaker: Option<BreakerOptions>) -> Self {
+        Self {
+            stats: Mutex::new(ProviderStats::new(breaker)),
+            is_clear: AtomicBool::new(true),
+            period: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ProviderStats> {
+        self.stats.lock()
+    }
+
+    /// True while every attempt is permitted. Takes no lock.
+    pub(super) fn is_clear(&self) -> bool {
+        self.is_clear.load(SeqCst)
+    }
+
+    /// The pass of a closed breaker. Takes no lock.
+    pub(super) fn free_pass(&self) -> Option<Pass> {
+        self.is_clear().then(|| Pass::Free {
+            period: self.period.load(SeqCst),
+        })
+    }
+
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut ProviderStats) -> T,
+    ) -> BreakerChange<T> {
+        let mut stats = self.stats.lock();
+        let before = stats.breaker_state();
+        let result = change(&mut stats);
+        let after = stats.breaker_state();
+        let is_clear = stats.is_clear();
+        if is_clear != self.is_clear() || before != after {
+            self.period.store(stats.breaker.period(), SeqCst);
+            self.is_clear.store(is_clear, SeqCst);
+        }
+        BreakerChange {
+            result,
+            before,
+            after,
+        }
     }
 }

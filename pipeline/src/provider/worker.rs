@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempt, Finished, attempt};
+use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
 use super::breaker::Pass;
 use super::retry::LONGEST;
 use super::stats::Permission;
-use super::{Handle, Next, Provider, Queued, WhenOpen, Work};
-use crate::job::Ended;
+use super::{NextStep, Provider, ProviderHandle, QueuedJob, WhenOpen, Work};
+use crate::job::EndedJob;
 use crate::process::Pipeline;
 
 /// The maximum number of work items taken from the inbox at once.
@@ -25,31 +25,31 @@ const TAKEN_MAX: usize = 256;
 
 pub(crate) struct Worker {
     pipeline: Arc<Pipeline>,
-    provider: Arc<Handle>,
+    provider: Arc<ProviderHandle>,
     inbox: mpsc::Receiver<Work>,
-    queue: VecDeque<Queued>,
+    queue: VecDeque<QueuedJob>,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
     /// No queued job may start before this time.
     held_until: Option<Instant>,
-    running: FuturesUnordered<Attempt>,
+    running: FuturesUnordered<RunningAttempt>,
     /// Jobs whose throttle places are stale and requested again. Each keeps its slot for running attempts.
     renewing: Option<BoxFuture<'static, Renewed>>,
     renewing_slots: usize,
-    ended: Vec<Ended>,
+    ended: Vec<EndedJob>,
     /// Settling runs alongside the deliveries. Jobs that end meanwhile are settled together in the next run.
     settling: Option<BoxFuture<'static, ()>>,
 }
 
 /// The result of requesting stale throttle places again.
 struct Renewed {
-    granted: Vec<Queued>,
-    ended: Vec<Ended>,
+    granted: Vec<QueuedJob>,
+    ended: Vec<EndedJob>,
 }
 
 /// A job and its earliest retry.
 struct Due {
     at: Instant,
-    queued: Queued,
+    queued: QueuedJob,
 }
 
 impl Worker {
@@ -58,7 +58,7 @@ impl Worker {
         let inbox = provider.receiver.lock().take()?;
         Some(Self {
             pipeline,
-            provider: Arc::new(Handle(provider)),
+            provider: Arc::new(ProviderHandle(provider)),
             inbox,
             queue: VecDeque::new(),
             waiting_to_retry: BinaryHeap::new(),
@@ -117,7 +117,7 @@ impl Worker {
         }
         let retries = self.waiting_to_retry.into_iter();
         let queued = retries.map(|Reverse(due)| due.queued).chain(self.queue);
-        let unfinished = queued.map(|queued| Pipeline::shutting_down(queued.job));
+        let unfinished = queued.map(|queued| Pipeline::shutting_down(queued.job.into_inner()));
         self.ended.extend(unfinished);
         self.pipeline.settle(self.ended).await;
     }
@@ -127,16 +127,16 @@ impl Worker {
             Work::Job(queued) if self.held_until.is_some() => self.hold_back(queued),
             Work::Job(queued) => self.queue.push_back(queued),
             Work::Running(attempt) => self.running.push(attempt),
-            Work::Again(queued, at) => {
+            Work::Retry(queued, at) => {
                 self.waiting_to_retry.push(Reverse(Due { at, queued }));
             }
         }
     }
 
     /// Queues a job that cannot start now, or diverts it if the breaker is open and the job does not wait for it.
-    fn hold_back(&mut self, queued: Queued) {
-        if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
-            self.pipeline.divert(queued.job, None, &mut self.ended);
+    fn hold_back(&mut self, queued: QueuedJob) {
+        if self.leaves(&queued) {
+            self.divert(queued);
         } else {
             self.queue.push_back(queued);
         }
@@ -148,24 +148,34 @@ impl Worker {
             && next.at <= now
         {
             if let Some(Reverse(due)) = self.waiting_to_retry.pop() {
-                self.take_again(due.queued);
+                self.take_retry(due.queued);
             }
         }
     }
 
     /// Puts a job that is due for a retry at the front. At an open breaker it is diverted instead of waiting for the
     /// probe.
-    fn take_again(&mut self, queued: Queued) {
-        if queued.when_open == WhenOpen::Leave && self.provider.is_open() {
-            self.pipeline.divert(queued.job, None, &mut self.ended);
+    fn take_retry(&mut self, queued: QueuedJob) {
+        if self.leaves(&queued) {
+            self.divert(queued);
         } else {
             self.queue.push_front(queued);
         }
     }
 
+    fn leaves(&self, queued: &QueuedJob) -> bool {
+        queued.when_open == WhenOpen::Leave && self.provider.is_open()
+    }
+
+    fn divert(&mut self, queued: QueuedJob) {
+        let job = queued.job.into_inner();
+        self.pipeline.divert(job, None, &mut self.ended);
+    }
+
     /// Starts attempts while there are free slots.
     fn launch(&mut self) {
-        let (now, mut stale) = (Instant::now(), Vec::new());
+        let now = Instant::now();
+        let mut stale = Vec::new();
         while self.held_until.is_none() && !self.queue.is_empty() && self.provider.take_slot() {
             let Some(queued) = self.queue.pop_front() else {
                 self.provider.free_slot();
@@ -178,11 +188,11 @@ impl Worker {
             match self.provider.ask() {
                 Permission::Granted(pass) => self.begin(queued, pass),
                 Permission::Paused { until } if until <= now + LONGEST => {
-                    self.stay(queued, until);
+                    self.hold_queue_until(queued, until);
                 }
                 Permission::Paused { until } | Permission::Open { until } => {
-                    self.stay(queued, until);
-                    self.make_way();
+                    self.hold_queue_until(queued, until);
+                    self.divert_leaving();
                 }
             }
         }
@@ -191,47 +201,46 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, queued: Queued, pass: Pass) {
-        let Queued { job, mut place, .. } = queued;
+    fn begin(&mut self, queued: QueuedJob, pass: Pass) {
+        let QueuedJob { job, mut place, .. } = queued;
         place.begin();
-        let next = attempt(self.provider.clone(), job, Some(place), pass);
-        self.running.push(Attempt::new(next));
+        let next = attempt(self.provider.clone(), job.into_inner(), Some(place), pass);
+        self.running.push(RunningAttempt::new(next));
     }
 
     /// Puts a job back and holds the queue until the given time.
-    fn stay(&mut self, queued: Queued, until: Instant) {
+    fn hold_queue_until(&mut self, queued: QueuedJob, until: Instant) {
         self.provider.free_slot();
         self.queue.push_front(queued);
         self.held_until = Some(until);
     }
 
     /// Diverts the jobs that do not wait for a breaker.
-    fn make_way(&mut self) {
+    fn divert_leaving(&mut self) {
         for queued in std::mem::take(&mut self.queue) {
             match queued.when_open {
                 WhenOpen::Wait => self.queue.push_back(queued),
-                WhenOpen::Leave => self.pipeline.divert(queued.job, None, &mut self.ended),
+                WhenOpen::Leave => self.divert(queued),
             }
         }
     }
 
-    fn finished(&mut self, finished: Finished) {
+    fn finished(&mut self, finished: FinishedAttempt) {
         self.provider.free_slot();
         match self.provider.finished(finished) {
-            Next::Ended(ended) => self.ended.push(ended),
-            Next::Again(mut queued, wait) => {
-                queued.job.detach();
+            NextStep::End(ended) => self.ended.push(ended),
+            NextStep::Retry(queued, wait) => {
                 let at = Instant::now() + wait;
                 self.waiting_to_retry.push(Reverse(Due { at, queued }));
             }
-            Next::Divert(job, failure) => {
+            NextStep::Divert(job, failure) => {
                 self.pipeline.divert(job, Some(failure), &mut self.ended);
             }
         }
     }
 
     /// Requests stale throttle places again. Only one call runs at a time.
-    fn renew(&mut self, stale: Vec<Queued>) {
+    fn renew(&mut self, stale: Vec<QueuedJob>) {
         if self.renewing.is_some() {
             for queued in stale.into_iter().rev() {
                 self.provider.free_slot();
@@ -267,7 +276,8 @@ impl Worker {
 
     fn settle_next(&mut self) {
         if self.settling.is_none() && !self.ended.is_empty() {
-            let (pipeline, ended) = (self.pipeline.clone(), std::mem::take(&mut self.ended));
+            let pipeline = self.pipeline.clone();
+            let ended = std::mem::take(&mut self.ended);
             self.settling = Some(Box::pin(async move { pipeline.settle(ended).await }));
         }
     }

@@ -1,4 +1,4 @@
-//! What is logged and counted when rules change, or fail to.
+//! The log lines and metrics of loading rules.
 
 use acteon_core::StateError;
 use acteon_core::rules::{RuleProblem, RulesError};
@@ -15,14 +15,14 @@ const LAST_SUCCESS: &str = "acteon_rules_last_reload_success_timestamp_seconds";
 pub(super) fn describe() {
     describe_gauge!("acteon_rules", "Rules in force.");
     describe_gauge!("acteon_rules_generation", "The number of the rule set in force.");
-    describe_gauge!("acteon_rules_content_hash", "The beginning of the hash over the rule files, as a number.");
-    describe_gauge!(LAST_SUCCESSFUL, "Whether the last attempt to load the rules was successful.");
-    describe_gauge!(LAST_SUCCESS, "When rules were loaded last, in seconds since the Unix epoch.");
-    describe_counter!(REFUSED, "Rule sets that were refused as a whole.");
+    describe_gauge!("acteon_rules_content_hash", "The beginning of the hash of the rule files, as a number.");
+    describe_gauge!(LAST_SUCCESSFUL, "Whether the last attempt to load the rules succeeded.");
+    describe_gauge!(LAST_SUCCESS, "When rules were last loaded, in seconds since the Unix epoch.");
+    describe_counter!(REFUSED, "Refused rule sets.");
     counter!(REFUSED).increment(0);
 }
 
-/// Rule files were loaded without a mistake, whether they had changed or not.
+/// Rule files were loaded without errors, whether they had changed or not.
 pub(super) fn loaded(now: Timestamp) {
     gauge!(LAST_SUCCESSFUL).set(1.0);
     gauge!(LAST_SUCCESS).set(now.as_millisecond() as f64 / 1e3);
@@ -45,17 +45,17 @@ pub(super) fn refused(error: &RulesError) {
     counter!(REFUSED).increment(1);
     gauge!(LAST_SUCCESSFUL).set(0.0);
     let RulesError::Invalid(problems) = error else {
-        tracing::error!(%error, "rules refused, the old ones stay in force");
+        tracing::error!(%error, "rules refused, the previous ones hold_queue_until in force");
         return;
     };
     for problem in problems {
-        tracing::error!(%problem, "rules refused, the old ones stay in force");
+        tracing::error!(%problem, "rules refused, the previous ones hold_queue_until in force");
     }
 }
 
-pub(super) fn passed_over(warnings: &[RuleProblem]) {
+pub(super) fn ignored_files(warnings: &[RuleProblem]) {
     for warning in warnings {
-        tracing::warn!(%warning, "not among the rules");
+        tracing::warn!(%warning, "file not loaded as rules");
     }
 }
 
@@ -63,6 +63,6 @@ pub(super) fn toggles_unknown(error: &StateError) {
     counter!("acteon_state_errors_total", "call" => "rule_toggles").increment(1);
     tracing::warn!(
         error = error as &dyn std::error::Error,
-        "which rules are toggled is not known"
+        "the rule toggles could not be read"
     );
 }

@@ -1,5 +1,5 @@
-//! Reads rule files and the files of tests beside them, and says what of a directory is passed over though it looks
-//! like rules. What names mean is told in `names`.
+//! Reads rule files and the test files beside them, and warns about files that look like rules but are not read. The
+//! meaning of names is in `names`.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,61 +10,61 @@ use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 use tokio::task::spawn_blocking;
 
-use super::names::{Holds, holds, is_passed_over};
+use super::names::{FileKind, is_ignored, kind_of};
 use super::nested::rules_below;
 
-/// How many files one directory may hold.
+/// The maximum number of files in one directory.
 const FILES_MAX: usize = 10_000;
 
-/// What a directory holds.
+/// The contents of a directory.
 #[derive(Clone, Debug, Default)]
 pub struct RuleFolder {
     /// The files, in the order of their names.
     pub files: Vec<RuleFile>,
-    /// What cannot be read.
+    /// The files that cannot be read.
     pub unreadable: Vec<RuleProblem>,
-    /// What is not read though it looks like rules.
+    /// Files and folders that look like rules but are not read.
     pub warnings: Vec<RuleProblem>,
 }
 
-/// What a directory was seen to hold, or what was wrong with it: the same as long as no content, name or fault is another
-/// one, whatever times and sizes say.
+/// A digest of the names and contents of a directory, or of its errors. Times and sizes do not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look(u64);
+pub(super) struct FolderDigest(u64);
 
-/// A directory as it was read, and how it looked.
-pub(super) struct Reading {
-    pub(super) look: Look,
+/// A directory as it was read, and its digest.
+pub(super) struct FolderSnapshot {
+    pub(super) digest: FolderDigest,
     pub(super) folder: Result<RuleFolder, RulesError>,
 }
 
-/// Every `*.yaml` and `*.yml` of a directory but the tests, by their paths, as an editor or a terminal finds them.
+/// Reads every `*.yaml` and `*.yml` of a directory except the tests. Files are named by their paths, for editors and
+/// terminals.
 ///
 /// # Errors
-/// When the directory cannot be listed.
+/// If the directory cannot be listed.
 pub fn read_rule_files(directory: &Path) -> Result<RuleFolder, RulesError> {
-    read_files(directory, Holds::Rules).map(|folder| folder.by_paths(directory))
+    read_files(directory, FileKind::Rules).map(|folder| folder.by_paths(directory))
 }
 
-/// One file, whatever it is called.
+/// Reads one file with any name.
 pub fn read_rule_file(path: &Path) -> RuleFolder {
     let mut folder = RuleFolder::default();
     folder.take(path, bytes_of(path));
     folder.by_paths(path.parent().unwrap_or(path))
 }
 
-/// Every `*.test.yaml` and `*.test.yml` of a directory, by their paths and in their order.
+/// Reads every `*.test.yaml` and `*.test.yml` of a directory, named by their paths, in the order of their names.
 ///
 /// # Errors
-/// When the directory cannot be listed.
+/// If the directory cannot be listed.
 pub fn read_rule_test_files(directory: &Path) -> Result<RuleFolder, RulesError> {
-    read_files(directory, Holds::Tests).map(|folder| folder.by_paths(directory))
+    read_files(directory, FileKind::Tests).map(|folder| folder.by_paths(directory))
 }
 
-/// Reads a directory where it holds nobody up.
-pub(super) async fn read(directory: &Path) -> Reading {
+/// Reads a directory on a thread that may block.
+pub(super) async fn read(directory: &Path) -> FolderSnapshot {
     let path = directory.to_owned();
-    let reading = spawn_blocking(move || read_files(&path, Holds::Rules));
+    let reading = spawn_blocking(move || read_files(&path, FileKind::Rules));
     let folder = match reading.await {
         Ok(folder) => folder,
         Err(panicked) => Err(RulesError::DirectoryUnreadable {
@@ -72,13 +72,13 @@ pub(super) async fn read(directory: &Path) -> Reading {
             reason: panicked.to_string(),
         }),
     };
-    Reading {
-        look: Look::at(&folder),
+    FolderSnapshot {
+        digest: FolderDigest::at(&folder),
         folder,
     }
 }
 
-impl Look {
+impl FolderDigest {
     fn at(folder: &Result<RuleFolder, RulesError>) -> Self {
         let mut hasher = DefaultHasher::new();
         match folder {
@@ -100,7 +100,7 @@ impl RuleFolder {
     /// Compiles the files.
     ///
     /// # Errors
-    /// All that is wrong with them, and those that cannot be read.
+    /// The problems of all files, including those that cannot be read.
     pub fn compile(&self, settings: &CompileSettings) -> Result<RuleSet, Vec<RuleProblem>> {
         let compiled = RuleSet::compile(&self.files, settings);
         if self.unreadable.is_empty() {
@@ -119,7 +119,7 @@ impl RuleFolder {
         }
     }
 
-    /// The same with paths in place of names.
+    /// Replaces names by paths.
     fn by_paths(self, directory: &Path) -> Self {
         let below = |problems: Vec<RuleProblem>| {
             let problems = problems.into_iter();
@@ -137,20 +137,20 @@ impl RuleFolder {
     }
 }
 
-fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError> {
+fn read_files(directory: &Path, wanted: FileKind) -> Result<RuleFolder, RulesError> {
     let paths = paths(directory).map_err(|error| no_directory(directory, &error))?;
     let mut folder = RuleFolder::default();
     for path in paths {
-        match holds(&file_name(&path)) {
+        match kind_of(&file_name(&path)) {
             Some(held) if held == wanted => {
                 folder.take(&path, regular(&path).and_then(|()| bytes_of(&path)));
             }
-            None | Some(Holds::OtherwiseSpelt) if path.is_dir() => {
+            None | Some(FileKind::MisspelledExtension) if path.is_dir() => {
                 folder.warnings.extend(nested(&path, wanted));
             }
-            Some(Holds::OtherwiseSpelt) if wanted == Holds::Rules => {
+            Some(FileKind::MisspelledExtension) if wanted == FileKind::Rules => {
                 let message =
-                    "not read: the names of rule files end in `.yaml` or `.yml`, in small letters";
+                    "not read: the names of rule files end in `.yaml` or `.yml`, in lower case";
                 folder.warnings.push(at_beginning(&path, message));
             }
             _ => {}
@@ -162,7 +162,7 @@ fn read_files(directory: &Path, wanted: Holds) -> Result<RuleFolder, RulesError>
 fn rule_file(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<RuleFile, RuleProblem> {
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
     let text = if bytes.len() > RuleFile::BYTES_MAX {
-        // It is refused for its size, wherever it was cut.
+        // It is refused for its size, so the cut does not matter.
         String::from_utf8_lossy(&bytes).into_owned()
     } else {
         String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes()))?
@@ -173,17 +173,17 @@ fn rule_file(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<RuleFile, RulePr
     })
 }
 
-/// What a directory holds under names that are not passed over, in their order.
+/// The paths in a directory that are not ignored, in order.
 fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if !is_passed_over(&file_name(&path)) {
+        if !is_ignored(&file_name(&path)) {
             paths.push(path);
         }
         if paths.len() > FILES_MAX {
             return Err(io::Error::other(format!(
-                "it holds more than {FILES_MAX} files"
+                "it contains more than {FILES_MAX} files"
             )));
         }
     }
@@ -191,19 +191,21 @@ fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A warning when a subfolder holds rules.
-fn nested(folder: &Path, wanted: Holds) -> Option<RuleProblem> {
-    let first = (wanted == Holds::Rules).then(|| rules_below(folder))??;
+/// A warning if a subfolder contains rules.
+fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
+    let first = (wanted == FileKind::Rules).then(|| rules_below(folder))??;
     let shown = first.strip_prefix(folder.parent()?).unwrap_or(&first);
     let message = format!(
-        "not read: subfolders are not, and this one holds rules (`{}`)",
+        "not read: subfolders are ignored, and this one contains rules (`{}`)",
         shown.display()
     );
     Some(at_beginning(folder, &message))
 }
 
+/// Checks that `path` is a file.
+///
 /// # Errors
-/// When it is a link that leads nowhere, or something whose reading may never end, such as a pipe.
+/// If it is a link without target, or not a file. Reading a pipe might never end.
 fn regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
@@ -216,7 +218,7 @@ fn regular(path: &Path) -> io::Result<()> {
     }
 }
 
-/// At most one byte more than a rule file may hold: enough for it to be refused for its size.
+/// Reads at most one byte more than a rule file may have, so that a larger file is refused for its size.
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = RuleFile::BYTES_MAX as u64 + 1;

@@ -1,23 +1,23 @@
-//! What the name of a file in a directory of rules says about it.
+//! Classifies the files of a rules directory by their names.
 
 use std::path::Path;
 
-/// What a file holds, by its name.
+/// The kind of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum FileKind {
     Rules,
     Tests,
-    /// Rules to whoever wrote it, but not by its name.
-    OtherwiseSpelt,
+    /// The author means rules, but the name does not match.
+    MisspelledExtension,
 }
 
-/// Hidden files, such as the `._rules.yaml` of macOS, and what editors leave behind.
-pub(super) fn is_passed_over(name: &str) -> bool {
+/// True for hidden files, such as the `._rules.yaml` of macOS, and for leftovers of editors.
+pub(super) fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'))
 }
 
-/// Nothing that has to do with rules: none.
-pub(super) fn holds(name: &str) -> Option<Holds> {
+/// `None` if the file has nothing to do with rules.
+pub(super) fn kind_of(name: &str) -> Option<FileKind> {
     let path = Path::new(name);
     let extension = path.extension()?.to_str()?;
     let spelt = extension.to_ascii_lowercase();
@@ -27,9 +27,9 @@ pub(super) fn holds(name: &str) -> Option<Holds> {
     let stem = Path::new(path.file_stem()?);
     let is_test = stem.extension().is_some_and(|kind| kind == "test");
     Some(match (extension == spelt, is_test) {
-        (false, _) => Holds::OtherwiseSpelt,
-        (true, true) => Holds::Tests,
-        (true, false) => Holds::Rules,
+        (false, _) => FileKind::MisspelledExtension,
+        (true, true) => FileKind::Tests,
+        (true, false) => FileKind::Rules,
     })
 }
 
@@ -47,17 +47,17 @@ mod tests {
             "ä.yml",
             "#1.yaml",
         ] {
-            assert!(!is_passed_over(name), "{name}");
-            assert_eq!(holds(name), Some(Holds::Rules), "{name}");
+            assert!(!is_ignored(name), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::Rules), "{name}");
         }
         for name in ["a.test.yaml", "a.b.test.yml"] {
-            assert_eq!(holds(name), Some(Holds::Tests), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::Tests), "{name}");
         }
         for name in ["a.YAML", "a.Yml", "a.test.YML"] {
-            assert_eq!(holds(name), Some(Holds::OtherwiseSpelt), "{name}");
+            assert_eq!(kind_of(name), Some(FileKind::MisspelledExtension), "{name}");
         }
         for name in ["yaml", "a.yaml.bak", "a.json", "README.md", ""] {
-            assert_eq!(holds(name), None, "{name}");
+            assert_eq!(kind_of(name), None, "{name}");
         }
         for name in [
             "._rules.yaml",
@@ -68,7 +68,7 @@ mod tests {
             "..data",
             "~",
         ] {
-            assert!(is_passed_over(name), "{name}");
+            assert!(is_ignored(name), "{name}");
         }
     }
 }

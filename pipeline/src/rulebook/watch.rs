@@ -1,5 +1,5 @@
-//! Follows the files and the toggles of all nodes. The files are read at each look: times and sizes do not show every
-//! edit. They are put in force once they have stopped changing.
+//! Watches the files, and the toggles of all nodes. Reads the files each time, because times and sizes do not show every
+//! edit. Puts them in force once they have stopped changing.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Rules, events, files};
 
-/// How often the files are looked at, and the toggles read.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files and the toggles are read.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the files must stay the same before they are put in force.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Files that never are the same twice are put in force after so many looks all the same.
-const LOOKS_MAX: usize = 4;
+/// Files that keep changing are put in force after this many reads.
+const READS_MAX: usize = 4;
 
-/// What is followed.
+/// What to watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// The toggles, which hold on every node.
+    /// The toggles of all nodes.
     Toggles,
     /// The toggles and the files.
     TogglesAndFiles,
 }
 
 impl Rules {
-    /// Follows changes until `stop`.
+    /// Watches for changes until `stop`.
     pub async fn watch(&self, follow: Follow, stop: CancellationToken) {
-        let mut ticks = interval(LOOK_EVERY);
+        let mut ticks = interval(READ_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.look(follow).await,
+                _ = ticks.tick() => self.read_changes(follow).await,
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    async fn look(&self, follow: Follow) {
+    async fn read_changes(&self, follow: Follow) {
         if follow == Follow::TogglesAndFiles {
             self.follow_files().await;
         }
@@ -54,19 +54,19 @@ impl Rules {
             return;
         };
         let mut reading = files::read(&directory).await;
-        if Some(reading.look) == loading.look {
+        if Some(reading.digest) == loading.digest {
             return;
         }
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..READS_MAX {
             sleep(SETTLE).await;
             let again = files::read(&directory).await;
-            let has_settled = again.look == reading.look;
+            let has_settled = again.digest == reading.digest;
             reading = again;
             if has_settled {
                 break;
             }
         }
-        // What was tried and refused is not tried again before it changes.
+        // Refused files are not tried again before they change.
         if let Err(error) = self.take(directory, reading, &mut loading) {
             self.refused(&error);
         }

@@ -29,17 +29,20 @@ async fn a_record_says_what_was_done_and_hides_what_must_not_show() {
     let records = bench.trail.records();
     let record = &records[0];
     assert_eq!(
-        (record.action_id.as_str(), record.provider.as_str()),
+        (
+            record.subject.action_id.as_str(),
+            record.subject.provider.as_str()
+        ),
         ("a", "log")
     );
     assert_eq!(record.outcome.name(), "executed");
     assert_eq!(record.source.to_string(), "kafka:orders/3@1042");
-    assert_eq!(record.auth_method, "source");
+    assert_eq!(record.caller.auth_method, "source");
     assert_eq!(
-        record.trace_id.as_deref(),
+        record.subject.trace_id.as_deref(),
         Some("0af7651916cd43dd8448eb211c80319c")
     );
-    assert_eq!(record.rules_generation, 1);
+    assert_eq!(record.decision.rules_generation, 1);
     assert_eq!(record.metadata.get("__dedup_key"), Some("k"));
     assert_eq!(record.metadata.get("__status"), Some("firing"));
     assert_eq!(record.metadata.get("env"), Some("prod"));

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BreakerOptions, Parts, Pipeline, PipelineOptions, ProviderOptions, Providers,
+    BreakerOptions, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers,
     RedeliveryOptions, Rules, RulesOptions,
 };
 
@@ -131,7 +131,7 @@ impl Bench {
         let providers = providers.into_iter().map(|provider| provider.options);
         let (trail, counters) = (RecordingTrail::new(), Arc::new(Counters::default()));
         state.take_calls();
-        let pipeline = Pipeline::new(Parts {
+        let pipeline = Pipeline::new(PipelineParts {
             options,
             rules,
             providers: Arc::new(Providers::named(providers, clock).unwrap()),

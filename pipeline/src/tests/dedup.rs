@@ -105,7 +105,7 @@ async fn the_rule_that_found_the_duplicate_stands_in_the_record() {
     bench.finish([action("b").dedup_key("k")]).await;
     let records = bench.trail.records();
     assert_eq!(records.len(), 2);
-    assert_eq!(records[1].verdict, Verdict::Deduplicate);
-    assert_eq!(records[1].matched_rule.as_deref(), Some("once"));
+    assert_eq!(records[1].decision.verdict, Verdict::Deduplicate);
+    assert_eq!(records[1].decision.matched_rule.as_deref(), Some("once"));
     assert_eq!(records[1].outcome.name(), "deduplicated");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, Providers as _};
+use acteon_core::health::{BreakerState, ProviderAdmin as _};
 use acteon_core::{ActionOutcome, FailureCode, Settled};
 use acteon_testkit::{Answer, RecordingSink, action};
 use tokio::time::{Instant, advance};
@@ -166,7 +166,7 @@ async fn the_fallback_delivers_while_the_breaker_is_open() {
     bench.finish([action("a")]).await;
     assert_eq!(bench.finish([action("b")]).await, ["b: rerouted"]);
     assert_eq!(spare.attempted_ids(), ["b"]);
-    assert_eq!(bench.trail.records()[1].provider, "spare");
+    assert_eq!(bench.trail.records()[1].subject.provider, "spare");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::rules::{EvaluateError, EvaluateOptions, Rulebook};
-use acteon_core::state::{Answer as Told, Event, Question, Standing, State, StateKey, Tally};
+use acteon_core::state::{Answer as Told, Event, EventPhase, Question, State, StateKey, Tally};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Policy, StateError};
 use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, StateCalls, action};
@@ -155,7 +155,7 @@ rules:
         fingerprint: "f".into(),
         event_type: "cluster_down".into(),
         state: "firing".into(),
-        standing: Standing::Active,
+        phase: EventPhase::Active,
         values: vec!["eu-1".into()],
     };
     bench.state.track(&[event]).await.unwrap();
@@ -410,8 +410,8 @@ rules:
     bench.finish(batch).await;
     let records = bench.trail.records();
     let details = |id: &str| {
-        let record = records.iter().find(|record| record.action_id == id);
-        record.unwrap().verdict_details.as_deref().cloned()
+        let record = records.iter().find(|record| record.subject.action_id == id);
+        record.unwrap().decision.details.as_deref().cloned()
     };
     assert_eq!(details("plain"), None);
     assert_eq!(details("one match"), None);

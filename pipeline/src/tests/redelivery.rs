@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::redelivery::{Redelivering, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, RedeliveryQuery};
 use acteon_core::{Delay, Envelope, Failure, FailureCode, History, Intake, Scope, Settled};
 use acteon_testkit::{Answer, Lender, RecordingSink, action};
 use jiff::SignedDuration;
@@ -39,7 +39,7 @@ fn went(lender: &Lender) -> (Box<Envelope>, Duration) {
 }
 
 /// All listed redeliveries, soonest first.
-fn listed(bench: &Bench) -> Vec<std::sync::Arc<Redelivering>> {
+fn listed(bench: &Bench) -> Vec<std::sync::Arc<PendingRedelivery>> {
     let page = bench.pipeline.redeliveries().list(&RedeliveryQuery {
         scope: Scope::everything(),
         namespace: None,
@@ -88,7 +88,7 @@ async fn it_is_a_dead_letter_with_its_history_when_its_time_is_over() {
         panic!("{ended:?}");
     };
     assert_eq!((letter.attempts, letter.history.len()), (2, 2));
-    assert_eq!(letter.raw, record("a").json());
+    assert_eq!(*letter.raw, record("a").json());
     let records = bench.trail.records();
     assert_eq!(records[0].attempts.len(), 2, "the audit trail has it, too");
 }

@@ -98,12 +98,12 @@ async fn poison_is_kept_or_goes_back() {
     let bench = Bench::with_rules("rules: []", &sink).await;
     bench
         .pipeline
-        .bury(vec![bench.lender.lend_poison("kafka:orders/1", b"{")])
+        .dead_letter(vec![bench.lender.lend_poison("kafka:orders/1", b"{")])
         .await;
     bench.state.set_reach(Reach::CutOff);
     bench
         .pipeline
-        .bury(vec![bench.lender.lend_poison("kafka:orders/2", b"{")])
+        .dead_letter(vec![bench.lender.lend_poison("kafka:orders/2", b"{")])
         .await;
     assert_eq!(
         bench.lender.ends(),

@@ -55,8 +55,11 @@ async fn a_source_may_drop_or_bury_what_is_throttled() {
     bench.finish([record("a"), record("b")]).await;
     let drop = record("c").policy(broker(ThrottledPolicy::Drop));
     assert_eq!(bench.finish([drop]).await, ["c: throttled"]);
-    let bury = record("d").policy(broker(ThrottledPolicy::DeadLetter));
-    assert_eq!(bench.finish([bury]).await, ["d: dead_lettered THROTTLED"]);
+    let dead_letter = record("d").policy(broker(ThrottledPolicy::DeadLetter));
+    assert_eq!(
+        bench.finish([dead_letter]).await,
+        ["d: dead_lettered THROTTLED"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

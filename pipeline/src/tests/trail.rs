@@ -86,7 +86,7 @@ async fn who_waits_for_a_record_to_be_durable_hears_that_it_is_not() {
 async fn who_waits_for_the_record_of_an_action_hears_when_it_can_be_read_and_of_no_other() {
     let audit = Arc::new(MemoryAudit::default());
     let trail = trail_to(audit.clone(), TrailDelivery::Buffered, 10);
-    let [third, fifth] = [3, 5].map(|number| audit_record(number).action_id);
+    let [third, fifth] = [3, 5].map(|number| audit_record(number).subject.action_id);
     let (first_wait, second_wait) = (
         trail.written().wait_for(&third),
         trail.written().wait_for(&third),

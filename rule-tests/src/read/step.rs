@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::Action;
 use acteon_core::decode::{self, DecodeError, FIELDS};
-use acteon_core::state::{Event, Standing};
+use acteon_core::state::{Event, EventPhase};
 use acteon_rules::reading::{Data, Fields, Node, expected, quoted};
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -236,10 +236,10 @@ impl Reader<'_> {
             fingerprint: fingerprint?,
             event_type: event_type?,
             state: state?,
-            standing: if active? {
-                Standing::Active
+            phase: if active? {
+                EventPhase::Active
             } else {
-                Standing::Ended(ENDED_KEPT)
+                EventPhase::Ended(ENDED_KEPT)
             },
             values: values?,
         })

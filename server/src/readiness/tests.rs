@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 
 use acteon_core::dead_letter::DeadLetterBound;
-use acteon_core::state::{End, Reservation, Settlement, StateContext, StateKey};
+use acteon_core::state::{Reservation, Settlement, StateContext, StateKey};
 use acteon_core::{DeadLetterBounds, FullPolicy};
 use acteon_testkit::{Reach, UnreachableState, dead_letter};
 use serde_json::json;
@@ -41,15 +41,9 @@ async fn parts(state: &Arc<dyn State>) -> Vec<Part> {
     parts
 }
 
-async fn bury(state: &Arc<dyn State>, numbers: std::ops::Range<u32>) {
+async fn store_letters(state: &Arc<dyn State>, numbers: std::ops::Range<u32>) {
     let settlements: Vec<_> = numbers
-        .map(|number| Settlement {
-            held: None,
-            end: End::Release,
-            remember: None,
-            dead_letter: Some(Arc::new(dead_letter(number))),
-            notes: Vec::new(),
-        })
+        .map(|number| Settlement::storing(Arc::new(dead_letter(number))))
         .collect();
     state.settle(&settlements).await.unwrap();
 }
@@ -58,9 +52,9 @@ async fn bury(state: &Arc<dyn State>, numbers: std::ops::Range<u32>) {
 async fn dead_letters_that_are_full_are_named_until_there_is_room() {
     let state = small(FullPolicy::Block).await;
     let ready = [Part::ready("state"), Part::ready("dead_letters")];
-    bury(&state, 0..1).await;
+    store_letters(&state, 0..1).await;
     assert_eq!(parts(&state).await, ready);
-    bury(&state, 1..3).await;
+    store_letters(&state, 1..3).await;
     let full = Part::unready("dead_letters", "full: 2 of 2 exhausted; the sources wait");
     assert_eq!(parts(&state).await, [Part::ready("state"), full]);
     let scope = acteon_core::Scope::everything();
@@ -72,7 +66,7 @@ async fn dead_letters_that_are_full_are_named_until_there_is_room() {
 #[tokio::test]
 async fn dead_letters_that_make_room_for_others_hold_up_nobody() {
     let state = small(FullPolicy::EvictOldest).await;
-    bury(&state, 0..9).await;
+    store_letters(&state, 0..9).await;
     let ready = [Part::ready("state"), Part::ready("dead_letters")];
     assert_eq!(parts(&state).await, ready);
 }

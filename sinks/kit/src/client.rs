@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use acteon_core::sink::{Refused, SinkContext};
+use acteon_core::sink::{ProviderRefusal, SinkContext};
 use acteon_core::{BuildError, Clock, SinkError};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderMap, HeaderValue, Method};
@@ -193,7 +193,7 @@ impl HttpClient {
         let status = answer.status();
         let wait = retry_after(answer.headers(), || self.now());
         let body = reply::refusal(answer, deadline).await;
-        let failure = status::failure(status, &self.host).refused(Refused {
+        let failure = status::failure(status, &self.host).refused(ProviderRefusal {
             status: Some(status.as_u16()),
             body: self.secrets.redact(sensitive, body),
         });

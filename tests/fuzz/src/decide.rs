@@ -3,7 +3,7 @@
 //! Parts: a rule file, an action, and mocked answers of the state (`mock_state`). The time is the action's `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
-use acteon_core::state::{Answer, Question, Tallied};
+use acteon_core::state::{Answer, QUOTAS_MAX, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use acteon_rules::{Decision, Effect, ExplainRequest, RuleFile, RuleSet, StateAnswers, StateRead};
 use jiff::Timestamp;
@@ -12,9 +12,6 @@ use serde_json::Value;
 use crate::Reading;
 use crate::parts::{action, sample, split, text};
 use crate::rules::settings;
-
-/// A throttle notes what is full in so many bits.
-const QUOTAS_MAX: usize = 64;
 
 pub(crate) fn feed(input: &[u8]) -> Reading {
     let [rules, json, mock] = split(input);
@@ -55,7 +52,7 @@ fn answer(read: &StateRead) -> Answer {
         Question::Tally(tally) => {
             let count = tally.within.as_secs() % 7;
             let last = (count > 0).then_some(tally.within / 2);
-            Answer::Tally(Tallied { count, last })
+            Answer::Tally(TallyCount { count, last })
         }
         Question::EventState(_) => Answer::EventState(Some("firing".into())),
         Question::ActiveEvent { value, .. } => Answer::ActiveEvent(value.is_none()),

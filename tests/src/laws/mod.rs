@@ -3,8 +3,10 @@
 
 mod bans;
 mod circles;
+mod clauses;
 mod dependencies;
 mod events;
+mod fields;
 mod functions;
 mod house;
 mod layout;

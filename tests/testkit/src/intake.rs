@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::delivery::position_id;
 use acteon_core::{
-    ActionOutcome, DeadLetter, DeadLetterKind, Delay, Delivery, Envelope, Failure, Feed, Intake,
-    Loan, Poison, Refusal,
+    ActionOutcome, DeadLetter, DeadLetterAction, Delay, Delivery, Envelope, Failure, Feed, Intake,
+    Loan, Parked, Poison, Refusal,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -161,7 +161,7 @@ impl Intake for FakeIntake {
         delivery.dead_lettered(letter);
     }
 
-    async fn bury(&self, poison: Vec<Loan<Poison>>) {
+    async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
         let count = poison.len();
         for loan in poison {
             self.buried.lock().push((*loan).clone());
@@ -176,18 +176,19 @@ fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
     let action = &envelope.action;
     Arc::new(DeadLetter {
         id: position_id(&envelope.position, envelope.received_at),
-        kind: DeadLetterKind::Exhausted,
-        namespace: action.namespace.clone(),
-        tenant: action.tenant.clone(),
-        provider: action.provider.clone(),
-        action_type: action.action_type.clone(),
-        action_id: action.id.clone(),
+        action: Some(DeadLetterAction {
+            id: action.id.clone(),
+            namespace: action.namespace.clone(),
+            tenant: action.tenant.clone(),
+            provider: action.provider.clone(),
+            action_type: action.action_type.clone(),
+        }),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),
         attempts: 1,
         history: Vec::new(),
         source: envelope.position.to_string().into(),
-        raw: envelope.raw.clone(),
+        raw: Parked::new(envelope.raw.clone()),
         created_at: epoch(),
     })
 }

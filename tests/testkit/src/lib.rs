@@ -28,7 +28,7 @@ mod unreachable;
 pub use actions::{ActionBuilder, action, epoch};
 pub use intake::{End, FakeIntake};
 pub use lender::Lender;
-pub use records::{audit_record, dead_letter};
+pub use records::{audit_record, dead_letter, poison_letter};
 pub use silent::SilentAudit;
 pub use sink::{Answer, RecordingSink, SeenAttempt};
 pub use trail::RecordingTrail;

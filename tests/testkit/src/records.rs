@@ -1,9 +1,11 @@
 //! Plain dead letters and audit records for tests, distinguished by a number.
 
-use acteon_core::audit::{AuditRecord, AuditedOutcome};
+use acteon_core::audit::{AuditDecision, AuditRecord, AuditSubject, AuditedOutcome};
 use acteon_core::ids::id_from;
 use acteon_core::rules::RulesHash;
-use acteon_core::{DeadLetter, DeadLetterKind, Labels, Payload, ResponseStatus, Verdict};
+use acteon_core::{
+    Caller, DeadLetter, DeadLetterAction, Labels, Parked, Payload, ResponseStatus, Verdict,
+};
 use bytes::Bytes;
 use compact_str::format_compact;
 use jiff::SignedDuration;
@@ -16,19 +18,28 @@ pub fn dead_letter(number: u32) -> DeadLetter {
     let created_at = epoch() + SignedDuration::from_secs(number.into());
     DeadLetter {
         id: id_from(created_at, [7; 10]),
-        kind: DeadLetterKind::Exhausted,
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        action_id: format_compact!("action-{number}"),
+        action: Some(DeadLetterAction {
+            id: format_compact!("action-{number}"),
+            namespace: "ns".into(),
+            tenant: "t1".into(),
+            provider: "log".into(),
+            action_type: "test".into(),
+        }),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),
         history: Vec::new(),
         attempts: 4,
         source: format_compact!("kafka:orders/0@{number}"),
-        raw: Bytes::from_static(br#"{"id":"x"}"#),
+        raw: Parked::new(Bytes::from_static(br#"{"id":"x"}"#)),
         created_at,
+    }
+}
+
+/// The same for poison.
+pub fn poison_letter(number: u32) -> DeadLetter {
+    DeadLetter {
+        action: None,
+        ..dead_letter(number)
     }
 }
 
@@ -37,14 +48,21 @@ pub fn audit_record(number: u32) -> AuditRecord {
     let dispatched_at = epoch() + SignedDuration::from_secs(number.into());
     AuditRecord {
         id: Uuid::from_u128(0x019b_0000_0000_7000_8000_0000_0000_0000 + u128::from(number)),
-        action_id: format_compact!("action-{number}"),
-        namespace: "ns".into(),
-        tenant: "t1".into(),
-        provider: "log".into(),
-        action_type: "test".into(),
-        verdict: Verdict::Allow,
-        matched_rule: None,
-        verdict_details: None,
+        subject: AuditSubject {
+            action_id: format_compact!("action-{number}"),
+            namespace: "ns".into(),
+            tenant: "t1".into(),
+            provider: "log".into(),
+            action_type: "test".into(),
+            trace_id: None,
+        },
+        decision: AuditDecision {
+            verdict: Verdict::Allow,
+            matched_rule: None,
+            details: None,
+            rules_generation: 1,
+            rules_hash: RulesHash::default(),
+        },
         outcome: AuditedOutcome::Executed {
             status: ResponseStatus::Success,
         },
@@ -53,12 +71,8 @@ pub fn audit_record(number: u32) -> AuditRecord {
         dispatched_at,
         completed_at: dispatched_at + SignedDuration::from_millis(5),
         expires_at: None,
-        caller_id: None,
-        auth_method: "anonymous",
+        caller: Caller::anonymous(),
         source: "http".into(),
-        rules_generation: 1,
-        rules_hash: RulesHash::default(),
-        trace_id: None,
         attempts: Vec::new(),
     }
 }

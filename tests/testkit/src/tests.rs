@@ -15,7 +15,9 @@ async fn an_intake_ends_each_delivery_as_the_test_says() {
     });
     let batch = ["a", "b", "c", "d"].map(|id| action(id).lent_by(&lender));
     intake.submit(batch.into(), &Feed::default()).await;
-    intake.bury(vec![lender.lend_poison("p", b"{")]).await;
+    intake
+        .dead_letter(vec![lender.lend_poison("p", b"{")])
+        .await;
     assert_eq!(lender.on_loan(), 1);
     drop(intake.take_held());
     let expected = [

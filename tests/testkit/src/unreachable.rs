@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, Held, Question,
-    Reservation, Reserved, Settlement, State, StateError,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
+    Question, Reservation, ReservationAnswer, Settlement, State, StateError,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -114,7 +114,7 @@ impl State for UnreachableState {
         &self,
         reservations: &[Reservation],
         lease: Duration,
-    ) -> Result<Vec<Reserved>, StateError> {
+    ) -> Result<Vec<ReservationAnswer>, StateError> {
         self.pass(
             |calls| calls.reserve += 1,
             self.inner.reserve(reservations, lease),
@@ -127,7 +127,11 @@ impl State for UnreachableState {
             .await
     }
 
-    async fn renew(&self, held: &[Held], lease: Duration) -> Result<Vec<bool>, StateError> {
+    async fn renew(
+        &self,
+        held: &[HeldReservation],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
         self.pass(|calls| calls.renew += 1, self.inner.renew(held, lease))
             .await
     }

@@ -122,17 +122,17 @@ impl<'a> AuditRecordJson<'a> {
         let duration = record.completed_at.duration_since(record.dispatched_at);
         Self {
             id: record.id,
-            action_id: &record.action_id,
-            namespace: &record.namespace,
-            tenant: &record.tenant,
-            provider: &record.provider,
-            action_type: &record.action_type,
+            action_id: &record.subject.action_id,
+            namespace: &record.subject.namespace,
+            tenant: &record.subject.tenant,
+            provider: &record.subject.provider,
+            action_type: &record.subject.action_type,
             chain_id: None,
-            verdict: record.verdict,
-            matched_rule: record.matched_rule.as_deref(),
+            verdict: record.decision.verdict,
+            matched_rule: record.decision.matched_rule.as_deref(),
             outcome: record.outcome.name(),
             action_payload: record.payload.as_ref(),
-            verdict_details: record.verdict_details.as_deref(),
+            verdict_details: record.decision.details.as_deref(),
             outcome_details: &record.outcome,
             metadata: &record.metadata,
             dispatched_at: record.dispatched_at,
@@ -140,12 +140,12 @@ impl<'a> AuditRecordJson<'a> {
             duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
             attempts: attempts(record),
             expires_at: record.expires_at,
-            caller_id: record.caller_id.as_deref(),
-            auth_method: record.auth_method,
+            caller_id: record.caller.id.as_deref(),
+            auth_method: record.caller.auth_method,
             source: &record.source,
-            rules_generation: record.rules_generation,
-            rules_content_hash: record.rules_hash.to_string(),
-            trace_id: record.trace_id.as_deref(),
+            rules_generation: record.decision.rules_generation,
+            rules_content_hash: record.decision.rules_hash.to_string(),
+            trace_id: record.subject.trace_id.as_deref(),
             record_hash: None,
             previous_hash: None,
             sequence_number: None,
@@ -158,7 +158,7 @@ fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
     let is_delivered = match &record.outcome {
         AuditedOutcome::Executed { .. } | AuditedOutcome::Rerouted { .. } => true,
         // An outcome that a backend has read from its storage.
-        AuditedOutcome::Noted(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
+        AuditedOutcome::Other(name, _) => matches!(name.as_str(), "executed" | "rerouted"),
         AuditedOutcome::Failed { .. }
         | AuditedOutcome::Suppressed { .. }
         | AuditedOutcome::Throttled { .. }
@@ -172,7 +172,7 @@ fn attempts(record: &AuditRecord) -> Cow<'_, [AttemptRecord]> {
     }
     Cow::Owned(vec![AttemptRecord {
         at: record.completed_at,
-        provider: record.provider.clone(),
+        provider: record.subject.provider.clone(),
         status: None,
         code: None,
         duration_ms: 0,

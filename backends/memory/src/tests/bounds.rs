@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Claim, End, Held, Quota, Reservation, Reserved, Settlement, State, StateContext, StateKey,
-    WhenFull,
+    Claim, HeldReservation, Quota, Reservation, ReservationAnswer, ReservationEnd, Settlement,
+    State, StateContext, StateKey, WhenFull,
 };
 use tokio::time::advance;
 
@@ -55,24 +55,19 @@ fn quota(number: usize, max_count: u32) -> Reservation {
     }
 }
 
-async fn ask(state: &MemoryState, asked: &[Reservation]) -> Vec<Reserved> {
+async fn ask(state: &MemoryState, asked: &[Reservation]) -> Vec<ReservationAnswer> {
     state.reserve(asked, LEASE).await.unwrap()
 }
 
-fn settlement(asked: &Reservation, answer: &Reserved) -> Settlement {
-    let Reserved::Granted(grant) = answer else {
+fn settlement(asked: &Reservation, answer: &ReservationAnswer) -> Settlement {
+    let ReservationAnswer::Granted(grant) = answer else {
         panic!("{answer:?}");
     };
-    Settlement {
-        held: Some(Held {
-            reservation: Arc::new(asked.clone()),
-            grant: *grant,
-        }),
-        end: End::Confirm,
-        remember: None,
-        dead_letter: None,
-        notes: Vec::new(),
-    }
+    let held = HeldReservation {
+        reservation: Arc::new(asked.clone()),
+        grant: *grant,
+    };
+    Settlement::of(held, ReservationEnd::Confirm)
 }
 
 /// Reserves all of these and delivers them.
@@ -86,8 +81,8 @@ async fn deliver(state: &MemoryState, asked: &[Reservation]) {
     state.settle(&settlements).await.unwrap();
 }
 
-fn is_full(answer: &Reserved) -> bool {
-    matches!(answer, Reserved::Full)
+fn is_full(answer: &ReservationAnswer) -> bool {
+    matches!(answer, ReservationAnswer::Full)
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,16 +100,16 @@ async fn at_the_bound_new_keys_are_refused_and_no_record_in_force_goes() {
     assert!(
         duplicates
             .iter()
-            .all(|answer| matches!(answer, Reserved::Duplicate { .. }))
+            .all(|answer| matches!(answer, ReservationAnswer::Duplicate { .. }))
     );
     let busy = ask(&state, &held).await;
     assert!(
         busy.iter()
-            .all(|answer| matches!(answer, Reserved::Busy(_)))
+            .all(|answer| matches!(answer, ReservationAnswer::Busy(_)))
     );
     assert!(matches!(
         ask(&state, &[quota(0, 5)]).await[0],
-        Reserved::Granted(_)
+        ReservationAnswer::Granted(_)
     ));
 }
 
@@ -138,11 +133,11 @@ async fn a_refusal_at_the_bound_leaves_nothing_behind() {
     greedy.claims = claim(0).claims;
     assert!(matches!(
         ask(&state, &[greedy]).await[0],
-        Reserved::Duplicate { claim: 0 }
+        ReservationAnswer::Duplicate { claim: 0 }
     ));
     assert!(matches!(
         ask(&state, &[id("a")]).await[0],
-        Reserved::Granted(_)
+        ReservationAnswer::Granted(_)
     ));
     assert!(is_full(&ask(&state, &[id("b")]).await[0]));
     assert_eq!(state.shards.size().0, 2);

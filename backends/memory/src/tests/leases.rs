@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Claim, End, Grant, Held, Reservation, Reserved, Settlement, State, StateKey,
+    Claim, Grant, HeldReservation, Reservation, ReservationAnswer, ReservationEnd, Settlement,
+    State, StateKey,
 };
 use tokio::time::advance;
 
@@ -22,14 +23,14 @@ fn claim(key: &str) -> Reservation {
     }
 }
 
-async fn ask(state: &MemoryState, key: &str) -> Reserved {
+async fn ask(state: &MemoryState, key: &str) -> ReservationAnswer {
     let mut answers = state.reserve(&[claim(key)], LONGEST).await.unwrap();
     answers.remove(0)
 }
 
-fn granted(answer: Reserved) -> Grant {
+fn granted(answer: ReservationAnswer) -> Grant {
     match answer {
-        Reserved::Granted(grant) => grant,
+        ReservationAnswer::Granted(grant) => grant,
         other => panic!("not granted: {other:?}"),
     }
 }
@@ -42,17 +43,15 @@ async fn a_delivery_that_took_twice_the_longest_lease_is_still_confirmed() {
     for number in 0..10_000 {
         granted(ask(&state, &number.to_string()).await);
     }
-    let settlement = Settlement {
-        end: End::Confirm,
-        held: Some(Held {
-            reservation: Arc::new(claim("a")),
-            grant,
-        }),
-        remember: None,
-        dead_letter: None,
-        notes: Vec::new(),
+    let held = HeldReservation {
+        reservation: Arc::new(claim("a")),
+        grant,
     };
+    let settlement = Settlement::of(held, ReservationEnd::Confirm);
     state.settle(&[settlement]).await.unwrap();
     let again = ask(&state, "a").await;
-    assert!(matches!(again, Reserved::Duplicate { .. }), "{again:?}");
+    assert!(
+        matches!(again, ReservationAnswer::Duplicate { .. }),
+        "{again:?}"
+    );
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterQuery, End, Settlement, State, StateContext};
-use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter};
-use acteon_testkit::dead_letter;
+use acteon_core::state::{DeadLetterQuery, Settlement, State, StateContext};
+use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter, Parked};
+use acteon_testkit::{dead_letter, poison_letter};
 
 use crate::{MemoryState, StateConfig};
 
@@ -27,18 +27,14 @@ fn bounded(bytes: usize, when_full: FullPolicy) -> MemoryState {
 }
 
 fn letter(number: u32, kind: DeadLetterKind, length: usize) -> Settlement {
-    let letter = DeadLetter {
-        kind,
-        raw: vec![0; length].into(),
-        ..dead_letter(number)
+    let letter = match kind {
+        DeadLetterKind::Poison => poison_letter(number),
+        DeadLetterKind::Exhausted => dead_letter(number),
     };
-    Settlement {
-        held: None,
-        end: End::Release,
-        remember: None,
-        dead_letter: Some(Arc::new(letter)),
-        notes: Vec::new(),
-    }
+    Settlement::storing(Arc::new(DeadLetter {
+        raw: Parked::new(vec![0; length].into()),
+        ..letter
+    }))
 }
 
 fn exhausted(number: u32, length: usize) -> Settlement {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    End, Held, Recall, Remember, Reservation, Reserved, Settlement, State, StateContext, StateKey,
+    HeldReservation, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd,
+    Settlement, State, StateContext, StateKey,
 };
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::json;
@@ -37,7 +38,7 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
         .into_iter()
         .zip(answers)
         .filter_map(|(asked, answer)| match answer {
-            Reserved::Granted(grant) => Some(Held {
+            ReservationAnswer::Granted(grant) => Some(HeldReservation {
                 reservation: Arc::new(asked),
                 grant,
             }),
@@ -45,15 +46,16 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
         });
     let settlements: Vec<_> = held
         .map(|held| Settlement {
-            end: End::Confirm,
-            remember: held.reservation.lease.clone().map(|under| Remember {
-                under,
-                outcome: outcome.clone(),
-                ttl: TTL,
-            }),
-            held: Some(held),
-            dead_letter: None,
-            notes: Vec::new(),
+            remember: held
+                .reservation
+                .lease
+                .clone()
+                .map(|under| RememberedOutcome {
+                    under,
+                    outcome: outcome.clone(),
+                    ttl: TTL,
+                }),
+            ..Settlement::of(held, ReservationEnd::Confirm)
         })
         .collect();
     state.settle(&settlements).await.unwrap();
@@ -62,7 +64,7 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
 
 async fn is_remembered(state: &MemoryState, number: usize) -> bool {
     let answer = state.reserve(&[id(number)], LEASE).await.unwrap();
-    matches!(answer[0], Reserved::Remembered(_))
+    matches!(answer[0], ReservationAnswer::Remembered(_))
 }
 
 /// Uses a thousandth of 13,000 actions per second and of the default bounds.

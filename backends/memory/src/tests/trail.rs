@@ -29,7 +29,7 @@ async fn at_its_bound_the_audit_trail_lets_the_oldest_go() {
     let kept: Vec<_> = page
         .records
         .iter()
-        .map(|record| record.action_id.clone())
+        .map(|record| record.subject.action_id.clone())
         .collect();
     assert_eq!(
         kept,

@@ -8,7 +8,7 @@ use super::*;
 const DEEP: usize = 64;
 
 fn accepted(text: &str) -> bool {
-    let mut reader = Reader::new(text, DEEP).with(Numbers::InRange);
+    let mut reader = JsonReader::new(text, DEEP).with(Numbers::InRange);
     reader.value().is_ok() && reader.end().is_ok()
 }
 
@@ -88,10 +88,10 @@ fn strings_end_at_their_quote_wherever_it_stands() {
     for length in 0..70 {
         let plain = "x".repeat(length);
         let text = format!("\"{plain}\" ");
-        assert_eq!(Reader::new(&text, DEEP).string().unwrap(), plain);
+        assert_eq!(JsonReader::new(&text, DEEP).string().unwrap(), plain);
         let escaped = format!("\"{plain}\\n{plain}\"");
         let expected = format!("{plain}\n{plain}");
-        assert_eq!(Reader::new(&escaped, DEEP).string().unwrap(), expected);
+        assert_eq!(JsonReader::new(&escaped, DEEP).string().unwrap(), expected);
         assert!(!accepted(&format!("\"{plain}\u{1}{plain}\"")));
     }
 }
@@ -99,10 +99,11 @@ fn strings_end_at_their_quote_wherever_it_stands() {
 #[test]
 fn members_are_told_of_objects_that_are_plain_and_not_large() {
     let noted = |text: &str| {
-        let (json, members) = Reader::new(text, DEEP).value_and_members().unwrap();
+        let (json, members) = JsonReader::new(text, DEEP).value_and_members().unwrap();
         assert_eq!(json, text.trim());
-        let texts = |member: &Member| {
-            let part = |span: Span| std::str::from_utf8(span.of(json.as_bytes()).unwrap()).unwrap();
+        let texts = |member: &MemberSpan| {
+            let part =
+                |span: TextRange| std::str::from_utf8(span.of(json.as_bytes()).unwrap()).unwrap();
             (part(member.key).to_owned(), part(member.value).to_owned())
         };
         members.map(|members| members.iter().map(texts).collect::<Vec<_>>())
@@ -165,7 +166,7 @@ proptest! {
         let text = format!("\t{json} ");
         prop_assert!(whole_parser_accepts(&json));
         prop_assert!(accepted(&text));
-        prop_assert_eq!(Reader::new(&text, DEEP).value().unwrap(), json);
+        prop_assert_eq!(JsonReader::new(&text, DEEP).value().unwrap(), json);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 
-use acteon_core::{ActionOutcome, Delivery, Feed, Loan, Poison};
+use acteon_core::{ActionOutcome, Delivery, Detach, Feed, Loan, Poison};
 use acteon_testkit::FakeIntake;
 use axum::body::Bytes;
 use futures_util::stream::unfold;
@@ -125,7 +125,7 @@ impl Intake for OneWaits {
         }
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }
@@ -170,7 +170,7 @@ impl Intake for AnswersAtLength {
         }
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: acteon_core::Failure) {}
 }

@@ -221,7 +221,7 @@ impl Intake for Crowd {
         self.intake.submit(batch, feed).await;
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: Failure) {}
 }
@@ -266,7 +266,7 @@ impl Intake for PanicsOnce {
         }
     }
 
-    async fn bury(&self, _: Vec<Loan<Poison>>) {}
+    async fn dead_letter(&self, _: Vec<Loan<Poison>>) {}
 
     async fn give_up(&self, _: Delivery, _: Failure) {}
 }

@@ -241,7 +241,7 @@ async fn a_copy_that_its_topic_refuses_permanently_becomes_a_dead_letter_and_hol
     topic.until_committed(0, 2).await;
     let letters = intake.given_up();
     assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].action_id, "large");
+    assert_eq!(letters[0].action.as_ref().unwrap().id, "large");
     assert!(
         letters[0].message.contains("refuses to keep it"),
         "{letters:?}"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, Tallied};
+use acteon_core::state::{Answer, Question, TallyCount};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -51,14 +51,14 @@ fn answer(read: &StateRead, mock: &Map<String, Value>) -> Result<Answer, MockErr
     })
 }
 
-fn tallied(value: &Value) -> Option<Tallied> {
+fn tallied(value: &Value) -> Option<TallyCount> {
     let count = match value {
         Value::Null | Value::Bool(false) => 0,
         Value::Bool(true) => 1,
         other => other.as_u64()?,
     };
     let last = (count > 0).then_some(Duration::ZERO);
-    Some(Tallied { count, last })
+    Some(TallyCount { count, last })
 }
 
 fn state(value: &Value) -> Option<Answer> {

@@ -8,10 +8,10 @@ use super::assertions::{Assertion, FactId};
 use super::search::{Goal, conflict};
 use crate::cel::StrictTest;
 use crate::condition::{Condition, Test};
-use crate::fault::QUOTAS_MAX;
 use crate::path::PathTarget;
 use crate::rule::{AfterMatch, OnError, Rule, RuleAction};
 use crate::value::FactValue;
+use acteon_core::state::QUOTAS_MAX;
 
 /// How many pairs of rules are compared.
 const COMPARED_MAX: usize = 1_000_000;

@@ -127,7 +127,7 @@ fn a_throttle_rule_asks_for_a_place_under_its_key() {
     let (other, on_full) = quota(", on_exceeded: reroute, target_provider: slow");
     assert_eq!(
         (other.when_full, on_full.as_deref()),
-        (WhenFull::Note, Some("slow"))
+        (WhenFull::Continue, Some("slow"))
     );
 }
 

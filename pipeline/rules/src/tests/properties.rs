@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tallied};
+use acteon_core::state::{Answer, Question, StateKey, TallyCount};
 use acteon_core::{Action, Labels, Payload};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -233,7 +233,7 @@ fn answer(read: &StateRead) -> Answer {
         Question::Tally(_) => {
             let count = naive::pretended_count(&read.name);
             let last = (count > 0).then_some(Duration::ZERO);
-            Answer::Tally(Tallied { count, last })
+            Answer::Tally(TallyCount { count, last })
         }
         Question::EventState(_) => {
             Answer::EventState(naive::pretended_state(&read.name).map(Into::into))

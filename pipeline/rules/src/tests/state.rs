@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tallied, Tally};
+use acteon_core::state::{Answer, Question, StateKey, Tally, TallyCount};
 use acteon_core::verdict::RuleFailure;
 use acteon_core::{Action, Verdict};
 use serde_json::{Value, json};
@@ -392,7 +392,7 @@ fn a_count_and_whether_it_was_seen_are_taken_as_the_state_tells_them() {
         "{all: [{state_seen: k, within_seconds: 60}, {state_counter: k, within_seconds: 60, eq: 2}]}",
     );
     let action = action(json!({}));
-    let tallied = Tallied {
+    let tallied = TallyCount {
         count: 2,
         last: Some(Duration::from_secs(59)),
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult};
-use acteon_core::state::{Answer, Question, Tallied};
+use acteon_core::state::{Answer, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use serde_json::{Value, json};
 
@@ -47,12 +47,12 @@ fn token() -> Action {
 fn answer(question: &Question) -> Answer {
     match question {
         Question::Tally(tally) if tally.within == Duration::from_secs(60) => {
-            Answer::Tally(Tallied {
+            Answer::Tally(TallyCount {
                 count: 2,
                 last: Some(Duration::from_millis(1500)),
             })
         }
-        Question::Tally(_) => Answer::Tally(Tallied::default()),
+        Question::Tally(_) => Answer::Tally(TallyCount::default()),
         Question::EventState(key) if key.as_str().ends_with('f') => {
             Answer::EventState(Some("resolved".into()))
         }
@@ -164,7 +164,7 @@ const ACTIVE_FOR: &str = "{call: has_active_event, args: [down, action.payload.t
 fn state_can_be_made_up_in_each_of_its_forms() {
     let noted = |count| {
         let last = (count > 0).then_some(Duration::ZERO);
-        Answer::Tally(Tallied { count, last })
+        Answer::Tally(TallyCount { count, last })
     };
     let state = |state: Option<&str>| Answer::EventState(state.map(Into::into));
     let active = Answer::ActiveEvent;

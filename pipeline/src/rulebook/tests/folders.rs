@@ -75,8 +75,8 @@ async fn what_looks_like_rules_and_is_not_read_is_said() {
     assert_eq!(
         warnings,
         [
-            "TWO.YAML:1:1: not read: the names of rule files end in `.yaml` or `.yml`, in small letters",
-            "team:1:1: not read: subfolders are not, and this one holds rules (`team/mail/m.yaml`)",
+            "TWO.YAML:1:1: not read: the names of rule files end in `.yaml` or `.yml`, in lower case",
+            "team:1:1: not read: subfolders are ignored, and this one contains rules (`team/mail/m.yaml`)",
         ]
     );
     let by_path = read_rule_files(folder.path()).unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::sink::{Refused, SinkErrorClass};
+use acteon_core::sink::{ProviderRefusal, SinkErrorClass};
 use acteon_core::{FailureCode, SinkError};
 
 use super::{
@@ -69,7 +69,7 @@ pub async fn what_a_refusal_said_is_kept(harness: &dyn Harness) {
         let said = r#"{"error": "not like this"}"#;
         let stage = Stage::set(harness, [CannedResponse::of(status).body(said)]).await;
         let error = stage.deliver(1).await.unwrap_err();
-        let expected = Refused {
+        let expected = ProviderRefusal {
             status: Some(status),
             body: said.into(),
         };

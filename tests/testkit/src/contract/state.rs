@@ -89,13 +89,13 @@ macro_rules! state_contract {
             an_outcome_is_remembered_although_nothing_was_delivered
             an_outcome_is_remembered_although_nothing_is_held
             an_outcome_is_not_the_answer_for_a_broker
-            a_lease_does_not_stand_in_the_way_of_a_remembered_outcome
+            a_lease_does_not_hide_a_remembered_outcome
             a_long_body_is_answered_again_as_truncated
             remembered_outcomes_never_make_a_reservation_wait_or_fail
             what_is_in_force_outlives_all_that_is_remembered
             settling_again_changes_nothing
             every_grant_has_a_greater_fence_than_those_before
-            answers_stand_in_the_order_of_the_questions
+            answers_are_in_the_order_of_the_questions
             nothing_asked_is_nothing_refused
             instances_see_what_others_hold
             a_pending_key_is_busy_and_a_delivered_one_a_duplicate
@@ -113,7 +113,7 @@ macro_rules! state_contract {
             the_same_quota_twice_in_one_reservation_takes_two_places
             a_failed_delivery_gives_its_place_back_once
             a_place_that_has_left_the_window_is_not_given_back
-            a_full_quota_that_is_only_noted_is_passed_over
+            a_full_quota_that_lets_the_reservation_continue_is_reported
             a_refused_quota_leaves_nothing_held_and_nothing_charged
             a_greater_or_smaller_bound_applies_to_what_was_delivered_before
             places_come_back_one_by_one_as_they_leave_the_window
@@ -132,21 +132,21 @@ macro_rules! state_contract {
             dead_letters_are_bounded_in_age
             dead_letters_survive_where_they_are_durable
             a_toggle_holds_until_it_is_set_anew
-            what_was_never_noted_is_none_at_all
-            a_note_counts_when_its_action_is_settled_and_not_before
-            a_note_counts_for_its_window_and_then_leaves_it
-            notes_leave_as_they_came
+            a_tally_that_was_never_counted_is_empty
+            an_action_is_counted_when_it_is_settled_and_not_before
+            a_count_leaves_its_window_when_the_window_has_passed
+            counts_leave_in_the_order_they_came
             the_last_time_is_told_and_not_the_first
             tallies_of_other_keys_windows_tenants_and_namespaces_are_apart
-            each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up
-            a_note_counts_whatever_became_of_its_action
-            answers_of_all_kinds_stand_in_the_order_of_the_questions
+            each_tally_of_a_settlement_counts_once_and_a_slice_adds_up
+            an_action_is_counted_whatever_its_outcome
+            answers_of_all_kinds_are_in_the_order_of_the_questions
             gathering_changes_nothing
-            instances_see_what_others_note_and_track
-            notes_and_events_survive_where_they_are_durable
+            instances_see_what_others_count_and_track
+            counts_and_events_survive_where_they_are_durable
             an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not
             tracking_overwrites_whatever_an_event_was
-            the_last_word_about_an_event_in_one_slice_holds
+            the_last_entry_for_an_event_in_one_slice_wins
             an_active_event_is_found_by_its_type_and_by_each_of_its_values
             other_values_types_tenants_and_namespaces_are_not_active
             an_event_that_ended_is_known_until_its_retention_has_passed
@@ -158,7 +158,7 @@ macro_rules! state_contract {
         $crate::contract_tests!(parallel state, $harness, [
             of_64_tasks_that_want_the_same_key_one_wins
             a_quota_holds_against_64_tasks_at_once
-            of_64_tasks_that_note_at_once_none_is_lost
+            of_64_tasks_that_count_at_once_none_is_lost
             an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said
         ]);
         $crate::contract_tests!(property state, $harness, [

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use acteon_core::Verdict;
-use acteon_core::audit::{AuditQuery, AuditRecord, AuditedOutcome, PageStart};
+use acteon_core::audit::{
+    AuditDecision, AuditQuery, AuditRecord, AuditSubject, AuditedOutcome, PageStart,
+};
 use acteon_core::outcome::FailureCode;
-use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::scope::{Pattern, Scope, ScopeGrant};
+use acteon_core::{Caller, Verdict};
 use jiff::SignedDuration;
 
 use super::AuditHarness;
@@ -37,13 +39,21 @@ pub async fn records_are_listed_newest_first_and_ties_by_id<H: AuditHarness>(har
 /// Records that differ in every field that can be filtered.
 fn varied() -> Vec<Arc<AuditRecord>> {
     let pick = |from: &[&'static str], number: u32| from[number as usize % from.len()];
-    shared((0..60).map(|n| AuditRecord {
+    let subject = |n| AuditSubject {
         namespace: pick(&["ns", "prod", "prod-eu"], n / 2).into(),
         tenant: pick(&["t1", "t2"], n).into(),
         provider: pick(&["log", "hook", "mail", "Log"], n).into(),
         action_type: pick(&["test", "alert", "alert.high"], n).into(),
+        ..audit_record(n).subject
+    };
+    let decision = |n: u32| AuditDecision {
         verdict: [Verdict::Allow, Verdict::Suppress, Verdict::StateMachine][n as usize % 3],
-        matched_rule: (n % 3 > 0).then(|| pick(&["mute", "limit"], n).into()),
+        matched_rule: (!n.is_multiple_of(3)).then(|| pick(&["mute", "limit"], n).into()),
+        ..audit_record(n).decision
+    };
+    shared((0..60).map(|n| AuditRecord {
+        subject: subject(n),
+        decision: decision(n),
         outcome: match n % 4 {
             0 => AuditedOutcome::Deduplicated {},
             1 => AuditedOutcome::Failed {
@@ -54,7 +64,10 @@ fn varied() -> Vec<Arc<AuditRecord>> {
             },
             _ => audit_record(n).outcome,
         },
-        caller_id: (n % 5 > 0).then(|| pick(&["alice", "bob"], n).into()),
+        caller: Caller {
+            id: (n % 5 > 0).then(|| pick(&["alice", "bob"], n).into()),
+            ..Caller::anonymous()
+        },
         ..audit_record(n)
     }))
 }
@@ -68,25 +81,25 @@ fn queries() -> Vec<AuditQuery> {
     };
     vec![
         query(&|_| {}),
-        query(&|q| q.namespace = Some("prod".into())),
-        query(&|q| q.tenant = Some("t2".into())),
-        query(&|q| q.provider = Some("log".into())),
-        query(&|q| q.action_type = Some("alert".into())),
-        query(&|q| q.outcome = Some("failed".into())),
-        query(&|q| q.outcome = Some("executed".into())),
-        query(&|q| q.verdict = Some("state_machine".into())),
-        query(&|q| q.matched_rule = Some("mute".into())),
-        query(&|q| q.caller_id = Some("bob".into())),
-        query(&|q| q.caller_id = Some("unknown".into())),
-        query(&|q| q.tenant = Some("t%".into())),
-        query(&|q| q.from = at(20)),
-        query(&|q| q.to = at(20)),
+        query(&|q| q.filter.namespace = Some("prod".into())),
+        query(&|q| q.filter.tenant = Some("t2".into())),
+        query(&|q| q.filter.provider = Some("log".into())),
+        query(&|q| q.filter.action_type = Some("alert".into())),
+        query(&|q| q.filter.outcome = Some("failed".into())),
+        query(&|q| q.filter.outcome = Some("executed".into())),
+        query(&|q| q.filter.verdict = Some("state_machine".into())),
+        query(&|q| q.filter.matched_rule = Some("mute".into())),
+        query(&|q| q.filter.caller_id = Some("bob".into())),
+        query(&|q| q.filter.caller_id = Some("unknown".into())),
+        query(&|q| q.filter.tenant = Some("t%".into())),
+        query(&|q| q.filter.from = at(20)),
+        query(&|q| q.filter.to = at(20)),
         query(&|q| {
-            q.from = at(10);
-            q.to = at(50);
-            q.namespace = Some("prod".into());
-            q.outcome = Some("deduplicated".into());
-            q.tenant = Some("t1".into());
+            q.filter.from = at(10);
+            q.filter.to = at(50);
+            q.filter.namespace = Some("prod".into());
+            q.filter.outcome = Some("deduplicated".into());
+            q.filter.tenant = Some("t1".into());
         }),
     ]
 }
@@ -113,13 +126,13 @@ pub async fn outcome_and_verdict_compare_without_regard_to_case<H: AuditHarness>
     let subject = Subject::of(harness).await;
     subject.append(&varied()).await;
     let mut query = everything(1000);
-    query.outcome = Some("FaiLed".into());
+    query.filter.outcome = Some("FaiLed".into());
     assert_eq!(subject.page(&query).await.total, 15);
-    query.outcome = None;
-    query.verdict = Some("STATE_machine".into());
+    query.filter.outcome = None;
+    query.filter.verdict = Some("STATE_machine".into());
     assert_eq!(subject.page(&query).await.total, 20);
-    query.verdict = None;
-    query.tenant = Some("T1".into());
+    query.filter.verdict = None;
+    query.filter.tenant = Some("T1".into());
     assert_eq!(subject.page(&query).await.total, 0);
 }
 
@@ -128,10 +141,11 @@ pub async fn a_time_range_has_its_first_moment_and_not_its_last<H: AuditHarness>
     let subject = Subject::of(harness).await;
     let records = shared((0..10).map(audit_record));
     subject.append(&records).await;
-    let range = |from: usize, to: usize| AuditQuery {
-        from: Some(records[from].dispatched_at),
-        to: Some(records[to].dispatched_at),
-        ..everything(100)
+    let range = |from: usize, to: usize| {
+        let mut query = everything(100);
+        query.filter.from = Some(records[from].dispatched_at);
+        query.filter.to = Some(records[to].dispatched_at);
+        query
     };
     let page = subject.page(&range(3, 6)).await;
     let expected = [5, 4, 3].map(|at| records[at].id.as_u128());
@@ -226,7 +240,7 @@ pub async fn nobody_sees_a_record_outside_their_scope<H: AuditHarness>(harness: 
                 .map(|text| Pattern::from(*text))
                 .collect::<Vec<_>>()
         };
-        Grant {
+        ScopeGrant {
             tenants: patterns(tenants),
             namespaces: patterns(namespaces),
             action_types: patterns(action_types),
@@ -249,7 +263,7 @@ pub async fn nobody_sees_a_record_outside_their_scope<H: AuditHarness>(harness: 
     for scope in scopes {
         let mut query = AuditQuery::newest(scope, 1000);
         for tenant in [None, Some("t2".into())] {
-            query.tenant = tenant;
+            query.filter.tenant = tenant;
             let matching = records.iter().rev().filter(|record| query.matches(record));
             let expected: Vec<_> = matching.cloned().collect();
             let page = subject.page(&query).await;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use acteon_core::audit::{AuditRecord, AuditedOutcome};
+use acteon_core::audit::{AuditDecision, AuditRecord, AuditSubject, AuditedOutcome};
 use acteon_core::outcome::FailureCode;
 use acteon_core::rules::RulesHash;
-use acteon_core::scope::{Grant, Pattern, Scope};
+use acteon_core::scope::{Pattern, Scope, ScopeGrant};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
-use acteon_core::{Audit, Labels, Payload, ResponseStatus, Verdict};
+use acteon_core::{Audit, Caller, Labels, Payload, ResponseStatus, Verdict};
 use jiff::SignedDuration;
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -21,7 +21,7 @@ use crate::records::audit_record;
 /// The name and details of an outcome, in whatever form the backend holds it.
 fn outcome_of(record: &AuditRecord) -> (String, serde_json::Value) {
     let details = match &record.outcome {
-        AuditedOutcome::Noted(_, details) => serde_json::from_str(details.get()),
+        AuditedOutcome::Other(_, details) => serde_json::from_str(details.get()),
         outcome => serde_json::to_value(outcome),
     };
     (record.outcome.name().to_owned(), details.unwrap())
@@ -51,33 +51,43 @@ fn assert_same(found: &AuditRecord, stored: &AuditRecord) {
 pub async fn a_record_comes_back_as_it_was<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let full = AuditRecord {
-        verdict: Verdict::Throttle,
-        matched_rule: Some("limit \"é\"".into()),
-        verdict_details: Some(Box::new(VerdictDetails {
-            matched: vec!["mark".into(), "limit \"é\"".into()],
-            reason: Some("too many".into()),
-            errors: vec![RuleFailure {
-                rule: "broken".into(),
-                message: "why".into(),
-            }],
-        })),
+        subject: AuditSubject {
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+            ..audit_record(1).subject
+        },
+        decision: AuditDecision {
+            verdict: Verdict::Throttle,
+            matched_rule: Some("limit \"é\"".into()),
+            details: Some(Box::new(VerdictDetails {
+                matched: vec!["mark".into(), "limit \"é\"".into()],
+                reason: Some("too many".into()),
+                errors: vec![RuleFailure {
+                    rule: "broken".into(),
+                    message: "why".into(),
+                }],
+            })),
+            rules_generation: 7_000_000_000,
+            rules_hash: RulesHash::of("ffeeddccbbaa9988"),
+        },
         outcome: AuditedOutcome::Throttled {
             retry_after_secs: 1.5,
         },
         payload: Some(Payload::from_value(&json!({"a": [1, null, "\u{1F600}\n"]})).unwrap()),
         metadata: Labels::from_iter([("__dedup_key", "k"), ("é", "'; DROP TABLE x; --")]),
         expires_at: Some(epoch() + SignedDuration::from_hours(720)),
-        caller_id: Some("alice".into()),
-        auth_method: "api_key",
+        caller: Caller {
+            id: Some("alice".into()),
+            auth_method: "api_key",
+        },
         source: "kafka:orders/3@1042".into(),
-        rules_generation: 7_000_000_000,
-        rules_hash: RulesHash::of("ffeeddccbbaa9988"),
-        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         ..audit_record(1)
     };
     let bare = AuditRecord {
-        namespace: "".into(),
-        tenant: "".into(),
+        subject: AuditSubject {
+            namespace: "".into(),
+            tenant: "".into(),
+            ..audit_record(2).subject
+        },
         payload: None,
         ..audit_record(2)
     };
@@ -128,7 +138,7 @@ fn outcomes() -> Vec<AuditedOutcome> {
             fallback_chain: vec!["b".into(), "c".into()],
         },
         AuditedOutcome::Deduplicated {},
-        AuditedOutcome::Noted("rules_reloaded".into(), details.into()),
+        AuditedOutcome::Other("rules_reloaded".into(), details.into()),
     ]
 }
 
@@ -151,10 +161,8 @@ pub async fn every_kind_of_outcome_keeps_its_name_and_its_details<H: AuditHarnes
 pub async fn appending_an_id_again_changes_nothing<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let first = audit_record(1);
-    let again = AuditRecord {
-        tenant: "t2".into(),
-        ..audit_record(1)
-    };
+    let mut again = audit_record(1);
+    again.subject.tenant = "t2".into();
     let later = AuditRecord {
         id: first.id,
         ..audit_record(9)
@@ -172,10 +180,11 @@ pub async fn appending_an_id_again_changes_nothing<H: AuditHarness>(harness: &H)
 /// By the time of dispatch, inside the scope.
 pub async fn the_newest_record_of_an_action_is_found<H: AuditHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    let of = |number, tenant: &str| AuditRecord {
-        action_id: "same".into(),
-        tenant: tenant.into(),
-        ..audit_record(number)
+    let of = |number, tenant: &str| {
+        let mut record = audit_record(number);
+        record.subject.action_id = "same".into();
+        record.subject.tenant = tenant.into();
+        record
     };
     subject
         .append(&shared([
@@ -185,7 +194,7 @@ pub async fn the_newest_record_of_an_action_is_found<H: AuditHarness>(harness: &
             audit_record(4),
         ]))
         .await;
-    let t1 = Scope::new([Grant {
+    let t1 = Scope::new([ScopeGrant {
         tenants: vec![Pattern::from("t1")],
         namespaces: vec![Pattern::Any],
         action_types: vec![Pattern::Any],

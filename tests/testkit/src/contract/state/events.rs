@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Event, Question, Standing};
+use acteon_core::state::{Answer, Event, EventPhase, Question};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -54,14 +54,14 @@ pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness:
         subject.track(std::slice::from_ref(step)).await;
         let state = subject.state_of(&opened).await;
         assert_eq!(state.as_deref(), Some(step.state.as_str()));
-        let is_active = step.standing == Standing::Active;
+        let is_active = step.phase == EventPhase::Active;
         assert_eq!(subject.is_active("outage", None).await, is_active);
         assert_eq!(subject.is_active("outage", Some("db")).await, is_active);
     }
 }
 
 /// If an event appears twice, the last entry wins.
-pub async fn the_last_word_about_an_event_in_one_slice_holds<H: StateHarness>(harness: &H) {
+pub async fn the_last_entry_for_an_event_in_one_slice_wins<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let first = event("e", &["db", "web"]);
     let second = event("f", &["mail"]);
@@ -352,9 +352,9 @@ fn event_of<H: StateHarness>((name, event_type, values, kept): &Told) -> Event {
 }
 
 fn is_kept(event: &Event, age: Duration) -> bool {
-    match event.standing {
-        Standing::Active => true,
-        Standing::Ended(retention) => age < retention,
+    match event.phase {
+        EventPhase::Active => true,
+        EventPhase::Ended(retention) => age < retention,
     }
 }
 
@@ -384,7 +384,7 @@ fn scan<'a>(mut events: impl Iterator<Item = &'a Event>, question: &Question) ->
             let carries = value
                 .as_ref()
                 .is_none_or(|value| event.values.contains(value));
-            event.standing == Standing::Active && is_type && carries
+            event.phase == EventPhase::Active && is_type && carries
         })),
         Question::Tally(_) => unreachable!("no tally is asked for"),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acteon_core::state::{Held, Reserved};
+use acteon_core::state::{HeldReservation, ReservationAnswer};
 use acteon_core::{ActionOutcome, State};
 
 use super::StateHarness;
@@ -12,7 +12,7 @@ use super::subject::*;
 pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&id("a")).await;
-    let Reserved::Busy(busy) = subject.ask(&id("a")).await else {
+    let ReservationAnswer::Busy(busy) = subject.ask(&id("a")).await else {
         panic!("expected a busy key");
     };
     assert_eq!(Some(&busy.key), id("a").lease.as_ref());
@@ -140,7 +140,7 @@ pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(
     for round in 0..3 {
         let asked: Vec<_> = (0..5).map(|n| id(&format!("{round}-{n}"))).collect();
         for answer in subject.reserve(&asked).await {
-            let Reserved::Granted(grant) = answer else {
+            let ReservationAnswer::Granted(grant) = answer else {
                 panic!("expected a grant for every id");
             };
             assert!(grant.fence > last, "{} after {last}", grant.fence);
@@ -150,15 +150,15 @@ pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(
 }
 
 /// However large the slice, and whatever each answer is.
-pub async fn answers_stand_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
+pub async fn answers_are_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let every_third: Vec<_> = (0..1000).step_by(3).map(|n| id(&n.to_string())).collect();
     let granted = subject.reserve(&every_third).await;
-    let held: Vec<Held> = every_third
+    let held: Vec<HeldReservation> = every_third
         .iter()
         .zip(granted)
         .map(|(asked, answer)| match answer {
-            Reserved::Granted(grant) => Held {
+            ReservationAnswer::Granted(grant) => HeldReservation {
                 reservation: Arc::new(asked.clone()),
                 grant,
             },
@@ -223,7 +223,7 @@ pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harnes
         let mut granted = 0;
         for answer in answers.await.iter().flatten() {
             match answer {
-                Reserved::Granted(_) => granted += 1,
+                ReservationAnswer::Granted(_) => granted += 1,
                 other => assert_busy(other, whole.lease.as_ref().unwrap()),
             }
         }

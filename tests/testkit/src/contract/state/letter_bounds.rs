@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::state::{StateContext, StateKey};
-use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy};
+use acteon_core::{DeadLetter, DeadLetterBounds, FullPolicy};
 
 use super::StateHarness;
 use super::letters::{everything, ids, listed, some, stored};
 use super::subject::*;
-use crate::records::dead_letter;
+use crate::records::{dead_letter, poison_letter};
 
 /// The given number of each kind, for the given time.
 pub(super) fn keeping(max: usize, retention: Duration, when_full: FullPolicy) -> StateContext {
@@ -34,17 +34,14 @@ async fn blocking<H: StateHarness>(harness: &H, max: usize) -> Subject<'_, H> {
 }
 
 fn poison(number: u32) -> Arc<DeadLetter> {
-    Arc::new(DeadLetter {
-        kind: DeadLetterKind::Poison,
-        ..dead_letter(number)
-    })
+    Arc::new(poison_letter(number))
 }
 
 async fn refused<H: StateHarness>(
     subject: &Subject<'_, H>,
     letters: &[Arc<DeadLetter>],
 ) -> Vec<usize> {
-    let settlements: Vec<_> = letters.iter().map(buried).collect();
+    let settlements: Vec<_> = letters.iter().map(stored_letter).collect();
     subject.state.settle(&settlements).await.expect("settled")
 }
 
@@ -80,7 +77,7 @@ pub async fn a_full_kind_refuses_only_settlements_that_bring_such_a_letter<H: St
     for (number, name) in (2..).zip(names) {
         let held = subject.take(&all(&[id(name), key::<H>(name)])).await;
         let mut settlement = failed(&held);
-        settlement.notes = vec![tally::<H>(name)];
+        settlement.counts = vec![tally::<H>(name)];
         settlement.dead_letter = match name {
             "no letter" => None,
             "other kind" => Some(poison(number)),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use acteon_core::ActionOutcome;
 use acteon_core::state::{
-    Claim, End, Held, Recall, Remember, Reservation, Reserved, Settlement, StateKey,
+    Claim, HeldReservation, Recall, RememberedOutcome, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, StateKey,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -99,7 +100,7 @@ struct Walk<'a, H> {
     /// Remembered outcomes, separate from the holds; with the half unit at which each expires.
     memory: BTreeMap<StateKey, (String, u32)>,
     /// With the half unit at which each expires unless renewed.
-    held: Vec<(Held, u32)>,
+    held: Vec<(HeldReservation, u32)>,
     last_fence: u64,
 }
 
@@ -144,7 +145,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         for (asked, answer) in asked.into_iter().zip(answers) {
             let expected = self.expected(&asked);
             prop_assert_eq!(describe(&answer), expected, "for {:?}", asked);
-            if let Reserved::Granted(grant) = answer {
+            if let ReservationAnswer::Granted(grant) = answer {
                 prop_assert!(grant.fence > self.last_fence, "fences grow");
                 self.last_fence = grant.fence;
                 let until = self.now + LEASE;
@@ -153,7 +154,8 @@ impl<'a, H: StateHarness> Walk<'a, H> {
                         .insert(key.clone(), (Record::Pending(grant.fence), until));
                 }
                 let reservation = Arc::new(asked);
-                self.held.push((Held { reservation, grant }, until));
+                self.held
+                    .push((HeldReservation { reservation, grant }, until));
             }
         }
         Ok(())
@@ -192,25 +194,22 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         let outcome = ActionOutcome::Suppressed {
             rule: rule.as_str().into(),
         };
+        let end = match delivered {
+            true => ReservationEnd::Confirm,
+            false => ReservationEnd::Release,
+        };
         let settlement = Settlement {
-            held: Some(held.clone()),
-            end: if delivered {
-                End::Confirm
-            } else {
-                End::Release
-            },
             remember: held
                 .reservation
                 .lease
                 .clone()
                 .filter(|_| remember)
-                .map(|under| Remember {
+                .map(|under| RememberedOutcome {
                     under,
                     outcome,
                     ttl: half_units::<H>(MEMORY),
                 }),
-            dead_letter: None,
-            notes: Vec::new(),
+            ..Settlement::of(held.clone(), end)
         };
         let refused = self.state.settle(&[settlement]).await.expect("settled");
         assert!(refused.is_empty(), "there is no letter");
@@ -263,7 +262,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         Ok(())
     }
 
-    fn nth_newest(&self, which: usize) -> Option<(Held, u32)> {
+    fn nth_newest(&self, which: usize) -> Option<(HeldReservation, u32)> {
         self.held.iter().rev().nth(which).cloned()
     }
 }
@@ -299,12 +298,12 @@ fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
     }
 }
 
-fn describe(answer: &Reserved) -> String {
+fn describe(answer: &ReservationAnswer) -> String {
     match answer {
-        Reserved::Granted(_) => "granted".to_owned(),
-        Reserved::Busy(busy) => format!("busy {}", busy.key.as_str()),
-        Reserved::Duplicate { claim } => format!("duplicate {claim}"),
-        Reserved::Remembered(outcome) => match &**outcome {
+        ReservationAnswer::Granted(_) => "granted".to_owned(),
+        ReservationAnswer::Busy(busy) => format!("busy {}", busy.key.as_str()),
+        ReservationAnswer::Duplicate { claim } => format!("duplicate {claim}"),
+        ReservationAnswer::Remembered(outcome) => match &**outcome {
             ActionOutcome::Suppressed { rule } => format!("remembered {rule}"),
             other => format!("remembered {other:?}"),
         },

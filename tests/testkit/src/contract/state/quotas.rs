@@ -1,6 +1,6 @@
 //! Clauses about throttling: a maximum count in any window, and only deliveries count.
 
-use acteon_core::state::Reserved;
+use acteon_core::state::ReservationAnswer;
 
 use super::StateHarness;
 use super::leases::in_parallel;
@@ -115,29 +115,31 @@ pub async fn a_place_that_has_left_the_window_is_not_given_back<H: StateHarness>
 }
 
 /// The reservation is granted, and the grant names the full quota. A place that was not charged is not refunded.
-pub async fn a_full_quota_that_is_only_noted_is_passed_over<H: StateHarness>(harness: &H) {
+pub async fn a_full_quota_that_lets_the_reservation_continue_is_reported<H: StateHarness>(
+    harness: &H,
+) {
     let subject = Subject::of(harness).await;
-    let both = all(&[noted::<H>("a", 1), noted::<H>("b", 3)]);
+    let both = all(&[continuing::<H>("a", 1), continuing::<H>("b", 3)]);
     let notes = [0b00, 0b01, 0b01, 0b11, 0b11];
     let mut held = Vec::new();
     for expected in notes {
         held.push(subject.take(&both).await);
-        assert_eq!(held.last().unwrap().grant.noted_full, expected);
+        assert_eq!(held.last().unwrap().grant.full_quotas, expected);
     }
     subject.fail(&held[4]).await;
     assert_eq!(
-        subject.take(&both).await.grant.noted_full,
+        subject.take(&both).await.grant.full_quotas,
         0b11,
         "the refused reservation took a place"
     );
     subject.fail(&held[2]).await;
     assert_eq!(
-        subject.take(&both).await.grant.noted_full,
+        subject.take(&both).await.grant.full_quotas,
         0b01,
         "the grant charged more than b"
     );
-    let mixed = all(&[noted::<H>("a", 1), place::<H>("c", 1)]);
-    assert_eq!(subject.take(&mixed).await.grant.noted_full, 0b01);
+    let mixed = all(&[continuing::<H>("a", 1), place::<H>("c", 1)]);
+    assert_eq!(subject.take(&mixed).await.grant.full_quotas, 0b01);
     assert_throttled(&subject.ask(&mixed).await, 1);
 }
 
@@ -169,7 +171,7 @@ pub async fn a_greater_or_smaller_bound_applies_to_what_was_delivered_before<H: 
     let raised = subject.reserve(&vec![place::<H>("q", 500); 600]).await;
     let granted = raised
         .iter()
-        .filter(|answer| matches!(answer, Reserved::Granted(_)))
+        .filter(|answer| matches!(answer, ReservationAnswer::Granted(_)))
         .count();
     assert!(
         (473..=498).contains(&granted),
@@ -198,20 +200,20 @@ pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
     let answers = in_parallel(&states, 64, |state| async move {
-        let asked = [place::<H>("one", 10), noted::<H>("two", 20)];
+        let asked = [place::<H>("one", 10), continuing::<H>("two", 20)];
         state
             .reserve(&asked, H::UNIT * LEASE)
             .await
             .expect("an answer")
     });
     let answers = answers.await;
-    let count = |which: usize, is: fn(&Reserved) -> bool| {
+    let count = |which: usize, is: fn(&ReservationAnswer) -> bool| {
         answers.iter().filter(|answer| is(&answer[which])).count()
     };
     assert_eq!(
-        count(0, |answer| matches!(answer, Reserved::Granted(_))),
+        count(0, |answer| matches!(answer, ReservationAnswer::Granted(_))),
         10
     );
-    let has_place = |answer: &Reserved| matches!(answer, Reserved::Granted(g) if g.noted_full == 0);
+    let has_place = |answer: &ReservationAnswer| matches!(answer, ReservationAnswer::Granted(g) if !g.was_any_full());
     assert_eq!(count(1, has_place), 20);
 }

@@ -1,7 +1,7 @@
 //! Clauses about remembered outcomes: a courtesy to waiting callers that never blocks anything else.
 
 use acteon_core::outcome::{FailureCode, REMEMBERED_BODY_BYTES_MAX};
-use acteon_core::state::{End, Reserved};
+use acteon_core::state::{ReservationAnswer, ReservationEnd};
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::{Value, json};
 
@@ -50,7 +50,9 @@ pub async fn an_outcome_is_answered_again_as_it_was_and_for_its_time<H: StateHar
     }
     for round in 0..2 {
         for (at, outcome) in outcomes.iter().enumerate() {
-            let Reserved::Remembered(again) = subject.ask(&recalling(&at.to_string())).await else {
+            let ReservationAnswer::Remembered(again) =
+                subject.ask(&recalling(&at.to_string())).await
+            else {
                 panic!("{outcome:?} is remembered in round {round}");
             };
             let text = |outcome| serde_json::to_string(outcome).unwrap();
@@ -68,7 +70,7 @@ pub async fn an_outcome_is_remembered_although_nothing_was_delivered<H: StateHar
     let whole = all(&[id("a"), key::<H>("k")]);
     let held = subject.take(&whole).await;
     let mut settlement = remembered(&held, &outcomes()[3], H::UNIT * TTL);
-    settlement.end = End::Release;
+    settlement.end = ReservationEnd::Release;
     subject.settle(settlement).await;
     assert_remembered(&subject.ask(&recalling("a")).await);
     assert_granted(&subject.ask(&key::<H>("k")).await);
@@ -103,9 +105,7 @@ pub async fn an_outcome_is_not_the_answer_for_a_broker<H: StateHarness>(harness:
 }
 
 /// A caller that asks again gets the answer at once, even while a broker's action holds the id.
-pub async fn a_lease_does_not_stand_in_the_way_of_a_remembered_outcome<H: StateHarness>(
-    harness: &H,
-) {
+pub async fn a_lease_does_not_hide_a_remembered_outcome<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&recalling("a")).await;
     let settlement = remembered(&held, &outcomes()[0], H::UNIT * TTL);
@@ -134,7 +134,7 @@ pub async fn a_long_body_is_answered_again_as_truncated<H: StateHarness>(harness
         let outcome = ActionOutcome::Executed(response);
         let settlement = remembered(&held, &outcome, H::UNIT * TTL);
         subject.settle(settlement).await;
-        let Reserved::Remembered(again) = subject.ask(&recalling(name)).await else {
+        let ReservationAnswer::Remembered(again) = subject.ask(&recalling(name)).await else {
             panic!("expected the remembered outcome");
         };
         let ActionOutcome::Executed(response) = *again else {

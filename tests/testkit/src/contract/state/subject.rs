@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, End, Event, Held, Question, Quota, Recall, Remember,
-    Reservation, Reserved, Settlement, Standing, StateKey, Tallied, Tally, WhenFull,
+    Answer, Claim, DeadLetterQuery, Event, EventPhase, HeldReservation, Question, Quota, Recall,
+    RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey, Tally,
+    TallyCount, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
 
@@ -36,7 +37,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         Self { harness, state }
     }
 
-    pub(super) async fn reserve(&self, asked: &[Reservation]) -> Vec<Reserved> {
+    pub(super) async fn reserve(&self, asked: &[Reservation]) -> Vec<ReservationAnswer> {
         let answers = self
             .state
             .reserve(asked, H::UNIT * LEASE)
@@ -46,14 +47,14 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         answers
     }
 
-    pub(super) async fn ask(&self, asked: &Reservation) -> Reserved {
+    pub(super) async fn ask(&self, asked: &Reservation) -> ReservationAnswer {
         self.reserve(std::slice::from_ref(asked)).await.remove(0)
     }
 
     /// Reserves, and fails the clause if the reservation is refused.
-    pub(super) async fn take(&self, asked: &Reservation) -> Held {
+    pub(super) async fn take(&self, asked: &Reservation) -> HeldReservation {
         match self.ask(asked).await {
-            Reserved::Granted(grant) => Held {
+            ReservationAnswer::Granted(grant) => HeldReservation {
                 reservation: Arc::new(asked.clone()),
                 grant,
             },
@@ -71,19 +72,19 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         assert!(refused.is_empty(), "no room for the letters of {refused:?}");
     }
 
-    pub(super) async fn deliver(&self, held: &Held) {
+    pub(super) async fn deliver(&self, held: &HeldReservation) {
         self.settle(delivered(held)).await;
     }
 
-    pub(super) async fn fail(&self, held: &Held) {
+    pub(super) async fn fail(&self, held: &HeldReservation) {
         self.settle(failed(held)).await;
     }
 
-    pub(super) async fn bury(&self, letter: &Arc<DeadLetter>) {
-        self.settle(buried(letter)).await;
+    pub(super) async fn dead_letter(&self, letter: &Arc<DeadLetter>) {
+        self.settle(stored_letter(letter)).await;
     }
 
-    pub(super) async fn renew(&self, held: &Held) -> bool {
+    pub(super) async fn renew(&self, held: &HeldReservation) -> bool {
         let held = std::slice::from_ref(held);
         let kept = self
             .state
@@ -100,11 +101,11 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         answers
     }
 
-    pub(super) async fn note(&self, tally: &Tally) {
-        self.settle(noting(std::slice::from_ref(tally))).await;
+    pub(super) async fn count(&self, tally: &Tally) {
+        self.settle(counting(std::slice::from_ref(tally))).await;
     }
 
-    pub(super) async fn tallied(&self, tally: &Tally) -> Tallied {
+    pub(super) async fn tallied(&self, tally: &Tally) -> TallyCount {
         let question = Question::Tally(tally.clone());
         match self.gather(&[question]).await.remove(0) {
             Answer::Tally(tallied) => tallied,
@@ -135,53 +136,40 @@ impl<'a, H: StateHarness> Subject<'a, H> {
     }
 }
 
-pub(super) fn delivered(held: &Held) -> Settlement {
-    Settlement {
-        held: Some(held.clone()),
-        end: End::Confirm,
-        remember: None,
-        dead_letter: None,
-        notes: Vec::new(),
-    }
+pub(super) fn delivered(held: &HeldReservation) -> Settlement {
+    Settlement::of(held.clone(), ReservationEnd::Confirm)
 }
 
-pub(super) fn failed(held: &Held) -> Settlement {
+pub(super) fn failed(held: &HeldReservation) -> Settlement {
+    Settlement::of(held.clone(), ReservationEnd::Release)
+}
+
+pub(super) fn remembered(
+    held: &HeldReservation,
+    outcome: &ActionOutcome,
+    time: Duration,
+) -> Settlement {
     Settlement {
-        end: End::Release,
+        remember: held
+            .reservation
+            .lease
+            .clone()
+            .map(|under| RememberedOutcome {
+                under,
+                outcome: outcome.clone(),
+                ttl: time,
+            }),
         ..delivered(held)
     }
 }
 
-pub(super) fn remembered(held: &Held, outcome: &ActionOutcome, time: Duration) -> Settlement {
-    Settlement {
-        remember: held.reservation.lease.clone().map(|under| Remember {
-            under,
-            outcome: outcome.clone(),
-            ttl: time,
-        }),
-        ..delivered(held)
-    }
+pub(super) fn stored_letter(letter: &Arc<DeadLetter>) -> Settlement {
+    Settlement::storing(letter.clone())
 }
 
-pub(super) fn buried(letter: &Arc<DeadLetter>) -> Settlement {
-    Settlement {
-        held: None,
-        end: End::Release,
-        remember: None,
-        dead_letter: Some(letter.clone()),
-        notes: Vec::new(),
-    }
-}
-
-/// A settlement that has only notes.
-pub(super) fn noting(notes: &[Tally]) -> Settlement {
-    Settlement {
-        held: None,
-        end: End::Confirm,
-        remember: None,
-        dead_letter: None,
-        notes: notes.to_vec(),
-    }
+/// A settlement that only counts.
+pub(super) fn counting(tallies: &[Tally]) -> Settlement {
+    Settlement::counting(tallies.to_vec())
 }
 
 /// A tally of `ns`/`t1` over [`WINDOW`].
@@ -200,7 +188,7 @@ pub(super) fn event(fingerprint: &str, values: &[&str]) -> Event {
         fingerprint: fingerprint.into(),
         event_type: "outage".into(),
         state: "open".into(),
-        standing: Standing::Active,
+        phase: EventPhase::Active,
         values: values.iter().copied().map(Into::into).collect(),
     }
 }
@@ -209,7 +197,7 @@ pub(super) fn event(fingerprint: &str, values: &[&str]) -> Event {
 pub(super) fn ended(event: &Event, retention: Duration) -> Event {
     Event {
         state: "closed".into(),
-        standing: Standing::Ended(retention),
+        phase: EventPhase::Ended(retention),
         ..event.clone()
     }
 }
@@ -281,10 +269,10 @@ pub(super) fn place<H: StateHarness>(name: &str, max_count: u32) -> Reservation 
     }
 }
 
-/// The same, but a full quota is only noted.
-pub(super) fn noted<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
+/// The same, but the reservation continues if the quota is full.
+pub(super) fn continuing<H: StateHarness>(name: &str, max_count: u32) -> Reservation {
     let mut reservation = place::<H>(name, max_count);
-    reservation.quotas[0].when_full = WhenFull::Note;
+    reservation.quotas[0].when_full = WhenFull::Continue;
     reservation
 }
 
@@ -300,30 +288,30 @@ pub(super) fn all(parts: &[Reservation]) -> Reservation {
 }
 
 #[track_caller]
-pub(super) fn assert_granted(answer: &Reserved) {
+pub(super) fn assert_granted(answer: &ReservationAnswer) {
     assert!(
-        matches!(answer, Reserved::Granted(_)),
+        matches!(answer, ReservationAnswer::Granted(_)),
         "expected a grant, but got {answer:?}"
     );
 }
 
 #[track_caller]
-pub(super) fn assert_remembered(answer: &Reserved) {
+pub(super) fn assert_remembered(answer: &ReservationAnswer) {
     assert!(
-        matches!(answer, Reserved::Remembered(_)),
+        matches!(answer, ReservationAnswer::Remembered(_)),
         "expected the outcome again, but got {answer:?}"
     );
 }
 
 #[track_caller]
-pub(super) fn assert_busy(answer: &Reserved, key: &StateKey) {
-    let is_busy = matches!(answer, Reserved::Busy(busy) if busy.key == *key);
+pub(super) fn assert_busy(answer: &ReservationAnswer, key: &StateKey) {
+    let is_busy = matches!(answer, ReservationAnswer::Busy(busy) if busy.key == *key);
     assert!(is_busy, "expected {key:?} to be busy, but got {answer:?}");
 }
 
 #[track_caller]
-pub(super) fn assert_duplicate(answer: &Reserved, which: usize) {
-    let is_duplicate = matches!(answer, Reserved::Duplicate { claim } if *claim == which);
+pub(super) fn assert_duplicate(answer: &ReservationAnswer, which: usize) {
+    let is_duplicate = matches!(answer, ReservationAnswer::Duplicate { claim } if *claim == which);
     assert!(
         is_duplicate,
         "expected claim {which} to be a duplicate, but got {answer:?}"
@@ -331,9 +319,9 @@ pub(super) fn assert_duplicate(answer: &Reserved, which: usize) {
 }
 
 #[track_caller]
-pub(super) fn assert_throttled(answer: &Reserved, which: usize) -> Duration {
+pub(super) fn assert_throttled(answer: &ReservationAnswer, which: usize) -> Duration {
     match answer {
-        Reserved::Throttled { quota, retry_after } if *quota == which => *retry_after,
+        ReservationAnswer::Throttled { quota, retry_after } if *quota == which => *retry_after,
         _ => panic!("expected quota {which} to be full, but got {answer:?}"),
     }
 }

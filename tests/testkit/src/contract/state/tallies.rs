@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tallied, Tally};
+use acteon_core::state::{Answer, Question, StateKey, Tally, TallyCount};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use crate::contract::for_all;
 use crate::dead_letter;
 
 /// Exact on a virtual clock. A real clock is read slightly before or after ours.
-fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
+fn assert_ago<H: StateHarness>(tallied: TallyCount, units: f64) {
     let last = tallied.last.expect("a last time");
     let off = last.abs_diff(H::UNIT.mul_f64(units));
     let allowed = match H::PACE {
@@ -25,19 +25,22 @@ fn assert_ago<H: StateHarness>(tallied: Tallied, units: f64) {
 }
 
 /// Its last time is `None` too.
-pub async fn what_was_never_noted_is_none_at_all<H: StateHarness>(harness: &H) {
+pub async fn a_tally_that_was_never_counted_is_empty<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    subject.note(&tally::<H>("another")).await;
-    assert_eq!(subject.tallied(&tally::<H>("t")).await, Tallied::default());
+    subject.count(&tally::<H>("another")).await;
+    assert_eq!(
+        subject.tallied(&tally::<H>("t")).await,
+        TallyCount::default()
+    );
 }
 
 /// Not at its reservation.
-pub async fn a_note_counts_when_its_action_is_settled_and_not_before<H: StateHarness>(harness: &H) {
+pub async fn an_action_is_counted_when_it_is_settled_and_not_before<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let held = subject.take(&id("a")).await;
     assert_eq!(subject.tallied(&tally::<H>("t")).await.count, 0);
     let mut end = delivered(&held);
-    end.notes = vec![tally::<H>("t")];
+    end.counts = vec![tally::<H>("t")];
     subject.settle(end).await;
     let tallied = subject.tallied(&tally::<H>("t")).await;
     assert_eq!(tallied.count, 1);
@@ -45,24 +48,27 @@ pub async fn a_note_counts_when_its_action_is_settled_and_not_before<H: StateHar
 }
 
 /// A sixteenth of the window later it no longer counts for certain.
-pub async fn a_note_counts_for_its_window_and_then_leaves_it<H: StateHarness>(harness: &H) {
+pub async fn a_count_leaves_its_window_when_the_window_has_passed<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    subject.note(&tally::<H>("t")).await;
+    subject.count(&tally::<H>("t")).await;
     subject.pass(f64::from(WINDOW) - 0.5).await;
     let tallied = subject.tallied(&tally::<H>("t")).await;
     assert_eq!(tallied.count, 1);
     assert_ago::<H>(tallied, f64::from(WINDOW) - 0.5);
     subject.pass(0.5 + f64::from(WINDOW) / 16.0 + 0.5).await;
-    assert_eq!(subject.tallied(&tally::<H>("t")).await, Tallied::default());
-    subject.note(&tally::<H>("t")).await;
+    assert_eq!(
+        subject.tallied(&tally::<H>("t")).await,
+        TallyCount::default()
+    );
+    subject.count(&tally::<H>("t")).await;
     assert_eq!(subject.tallied(&tally::<H>("t")).await.count, 1);
 }
 
 /// One after the other, not all with the first or the last.
-pub async fn notes_leave_as_they_came<H: StateHarness>(harness: &H) {
+pub async fn counts_leave_in_the_order_they_came<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     for _ in 0..4 {
-        subject.note(&tally::<H>("t")).await;
+        subject.count(&tally::<H>("t")).await;
         subject.pass(2.0).await;
     }
     subject.pass(f64::from(WINDOW) - 8.5).await;
@@ -79,7 +85,7 @@ pub async fn notes_leave_as_they_came<H: StateHarness>(harness: &H) {
 pub async fn the_last_time_is_told_and_not_the_first<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     for _ in 0..3 {
-        subject.note(&tally::<H>("t")).await;
+        subject.count(&tally::<H>("t")).await;
         subject.pass(2.25).await;
     }
     subject.pass(1.0).await;
@@ -115,31 +121,31 @@ pub async fn tallies_of_other_keys_windows_tenants_and_namespaces_are_apart<H: S
         within: noted.within * 2,
         ..noted.clone()
     });
-    subject.note(&noted).await;
+    subject.count(&noted).await;
     for other in &others {
         assert_eq!(subject.tallied(other).await.count, 0, "{other:?}");
     }
     for other in &others {
-        subject.note(other).await;
+        subject.count(other).await;
         assert_eq!(subject.tallied(other).await.count, 1, "{other:?}");
     }
     assert_eq!(subject.tallied(&noted).await.count, 1);
 }
 
 /// Including settlements with only notes, or with none.
-pub async fn each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up<H: StateHarness>(
+pub async fn each_tally_of_a_settlement_counts_once_and_a_slice_adds_up<H: StateHarness>(
     harness: &H,
 ) {
     let subject = Subject::of(harness).await;
     let [a, b, c] = ["a", "b", "c"].map(tally::<H>);
     let held = subject.take(&key::<H>("k")).await;
     let mut with_more = delivered(&held);
-    with_more.notes = vec![b.clone(), a.clone()];
+    with_more.counts = vec![b.clone(), a.clone()];
     let slice = [
-        noting(&[a.clone(), b.clone(), c.clone()]),
-        noting(&[]),
+        counting(&[a.clone(), b.clone(), c.clone()]),
+        counting(&[]),
         with_more,
-        noting(std::slice::from_ref(&a)),
+        counting(std::slice::from_ref(&a)),
     ];
     subject.state.settle(&slice).await.expect("settled");
     let questions = [&a, &b, &c].map(|tally| Question::Tally(tally.clone()));
@@ -156,7 +162,7 @@ pub async fn each_note_of_a_settlement_counts_once_and_those_of_a_slice_add_up<H
 }
 
 /// Delivered, failed, dead-lettered, or delivered after its lease was lost.
-pub async fn a_note_counts_whatever_became_of_its_action<H: StateHarness>(harness: &H) {
+pub async fn an_action_is_counted_whatever_its_outcome<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let late = subject.take(&key::<H>("late")).await;
     subject.pass(f64::from(LEASE) + 0.5).await;
@@ -167,26 +173,24 @@ pub async fn a_note_counts_whatever_became_of_its_action<H: StateHarness>(harnes
     let ends = [
         delivered(&first),
         failed(&second),
-        buried(&letter),
+        stored_letter(&letter),
         delivered(&late),
     ];
     for (settled, mut end) in (1..).zip(ends) {
-        end.notes = vec![tally::<H>("t")];
+        end.counts = vec![tally::<H>("t")];
         subject.settle(end).await;
         assert_eq!(subject.tallied(&tally::<H>("t")).await.count, settled);
     }
 }
 
 /// The questions of one slice may be of different kinds and may repeat.
-pub async fn answers_of_all_kinds_stand_in_the_order_of_the_questions<H: StateHarness>(
-    harness: &H,
-) {
+pub async fn answers_of_all_kinds_are_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     assert_eq!(subject.gather(&[]).await, []);
     let outage = event("e", &["db"]);
     subject.track(std::slice::from_ref(&outage)).await;
     let noted: Vec<_> = (0..30).map(|n| tally::<H>(&format!("t{n}"))).collect();
-    let ends: Vec<_> = (0..30).map(|n| noting(&noted[n..])).collect();
+    let ends: Vec<_> = (0..30).map(|n| counting(&noted[n..])).collect();
     subject.state.settle(&ends).await.expect("settled");
     let mut questions = Vec::new();
     for tally in &noted {
@@ -218,7 +222,7 @@ pub async fn answers_of_all_kinds_stand_in_the_order_of_the_questions<H: StateHa
 pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let over = ended(&event("e", &["db"]), H::UNIT * WINDOW);
-    subject.note(&tally::<H>("t")).await;
+    subject.count(&tally::<H>("t")).await;
     subject.track(std::slice::from_ref(&over)).await;
     for passed in 0..WINDOW {
         let tallied = subject.tallied(&tally::<H>("t")).await;
@@ -235,11 +239,11 @@ pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
 }
 
 /// All instances share one state.
-pub async fn instances_see_what_others_note_and_track<H: StateHarness>(harness: &H) {
+pub async fn instances_see_what_others_count_and_track<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let peer = subject.through(harness.peer().await);
-    subject.note(&tally::<H>("t")).await;
-    peer.note(&tally::<H>("t")).await;
+    subject.count(&tally::<H>("t")).await;
+    peer.count(&tally::<H>("t")).await;
     let outage = event("e", &["db"]);
     subject.track(std::slice::from_ref(&outage)).await;
     for instance in [&subject, &peer] {
@@ -253,14 +257,14 @@ pub async fn instances_see_what_others_note_and_track<H: StateHarness>(harness: 
 }
 
 /// A restart must not forget an outage.
-pub async fn notes_and_events_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
+pub async fn counts_and_events_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     if !subject.state.capabilities().durable {
         return;
     }
     let outage = event("e", &["db"]);
     let over = ended(&event("f", &["web"]), H::UNIT * 30);
-    subject.note(&tally::<H>("t")).await;
+    subject.count(&tally::<H>("t")).await;
     subject.track(&[outage.clone(), over.clone()]).await;
     let reopened = subject.through(harness.reopened().await);
     assert_eq!(reopened.tallied(&tally::<H>("t")).await.count, 1);
@@ -271,7 +275,7 @@ pub async fn notes_and_events_survive_where_they_are_durable<H: StateHarness>(ha
 }
 
 /// Also under a key that is new to all tasks.
-pub async fn of_64_tasks_that_note_at_once_none_is_lost<H: StateHarness>(harness: &H) {
+pub async fn of_64_tasks_that_count_at_once_none_is_lost<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
     let long = |name| Tally {
@@ -279,7 +283,7 @@ pub async fn of_64_tasks_that_note_at_once_none_is_lost<H: StateHarness>(harness
         ..tally::<H>(name)
     };
     in_parallel(&states, 64, |state| async move {
-        let ends = [noting(&[long("a"), long("b")]), noting(&[long("b")])];
+        let ends = [counting(&[long("a"), long("b")]), counting(&[long("b")])];
         state.settle(&ends).await.expect("settled");
     })
     .await;
@@ -325,7 +329,7 @@ pub fn a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_mos
                 subject
                     .pass(gap.as_secs_f64() / H::UNIT.as_secs_f64())
                     .await;
-                let ends = vec![noting(std::slice::from_ref(&tally)); *notes];
+                let ends = vec![counting(std::slice::from_ref(&tally)); *notes];
                 subject.state.settle(&ends).await.expect("settled");
                 let now = begin.elapsed();
                 noted.extend(std::iter::repeat_n(now, *notes));
@@ -337,7 +341,7 @@ pub fn a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_mos
 }
 
 fn agrees<H: StateHarness>(
-    tallied: Tallied,
+    tallied: TallyCount,
     tally: &Tally,
     noted: &[Duration],
     now: Duration,

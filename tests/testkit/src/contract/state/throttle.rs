@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use acteon_core::State;
-use acteon_core::state::{End, Held, Quota, Reservation, Reserved, Settlement, StateKey, WhenFull};
+use acteon_core::state::{
+    HeldReservation, Quota, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey,
+    WhenFull,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -47,7 +50,10 @@ fn window<H: StateHarness>() -> Duration {
     H::UNIT * 4
 }
 
-async fn ask<H: StateHarness>(state: &dyn State, max_count: u32) -> (Reservation, Reserved) {
+async fn ask<H: StateHarness>(
+    state: &dyn State,
+    max_count: u32,
+) -> (Reservation, ReservationAnswer) {
     let asked = Reservation {
         quotas: vec![Quota {
             key: StateKey::new("ns", "t1", "throttle", "q"),
@@ -98,21 +104,17 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
             harness.pass(gap).await;
             now += gap;
         }
-        let (asked, Reserved::Granted(grant)) = ask::<H>(&*state, load.max_count).await else {
+        let (asked, ReservationAnswer::Granted(grant)) = ask::<H>(&*state, load.max_count).await
+        else {
             continue;
         };
         granted += 1;
         if load.fails_every.is_some_and(|every| granted % every == 0) {
-            let settlement = Settlement {
-                held: Some(Held {
-                    reservation: asked.into(),
-                    grant,
-                }),
-                end: End::Release,
-                remember: None,
-                dead_letter: None,
-                notes: Vec::new(),
+            let held = HeldReservation {
+                reservation: asked.into(),
+                grant,
             };
+            let settlement = Settlement::of(held, ReservationEnd::Release);
             state.settle(&[settlement]).await.expect("settled");
         } else {
             passed.push(now);
@@ -138,7 +140,7 @@ pub fn at_twice_the_rate_every_window_is_used<H: StateHarness>(make: impl Fn() -
             let mut granted = 0;
             for _ in 0..20 * max_count {
                 let (_, answer) = ask::<H>(&*state, max_count).await;
-                granted += u32::from(matches!(answer, Reserved::Granted(_)));
+                granted += u32::from(matches!(answer, ReservationAnswer::Granted(_)));
                 harness.pass(gap).await;
             }
             granted
@@ -164,7 +166,7 @@ pub fn a_refused_one_passes_after_its_retry_after_and_not_before<H: StateHarness
             for gap in &load.gaps {
                 harness.pass(window::<H>() * u32::from(*gap) / 1000).await;
                 let (_, answer) = ask::<H>(&*state, load.max_count).await;
-                if let Reserved::Throttled { retry_after, .. } = answer {
+                if let ReservationAnswer::Throttled { retry_after, .. } = answer {
                     full = Some(retry_after);
                 }
             }
@@ -182,14 +184,16 @@ async fn waits<H: StateHarness>(
     max_count: u32,
 ) -> Result<(), TestCaseError> {
     let wait = loop {
-        if let (_, Reserved::Throttled { retry_after, .. }) = ask::<H>(state, max_count).await {
+        if let (_, ReservationAnswer::Throttled { retry_after, .. }) =
+            ask::<H>(state, max_count).await
+        {
             break retry_after;
         }
     };
     let early = wait * 9 / 10;
     harness.pass(early).await;
     let (_, answer) = ask::<H>(state, max_count).await;
-    let is_refused = matches!(answer, Reserved::Throttled { .. });
+    let is_refused = matches!(answer, ReservationAnswer::Throttled { .. });
     prop_assert!(
         is_refused || H::PACE == Pace::Real,
         "{answer:?} after {early:?} of {wait:?}"
@@ -197,7 +201,7 @@ async fn waits<H: StateHarness>(
     harness.pass(wait - early).await;
     let (_, answer) = ask::<H>(state, max_count).await;
     prop_assert!(
-        matches!(answer, Reserved::Granted(_)),
+        matches!(answer, ReservationAnswer::Granted(_)),
         "{answer:?} after {wait:?}"
     );
     Ok(())

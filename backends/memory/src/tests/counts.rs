@@ -1,4 +1,4 @@
-//! The behaviour of notes and events at the bound, and the memory of a tally.
+//! The behaviour of counts and events at the bound, and the memory of a tally.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, End, Event, Question, Reservation, Reserved, Settlement, Standing, State, StateContext,
-    StateKey, Tally,
+    Answer, Event, EventPhase, Question, Reservation, ReservationAnswer, Settlement, State,
+    StateContext, StateKey, Tally,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -34,14 +34,8 @@ fn tally(number: usize) -> Tally {
     }
 }
 
-async fn note(state: &MemoryState, numbers: impl Iterator<Item = usize>) {
-    let settlement = Settlement {
-        held: None,
-        end: End::Confirm,
-        remember: None,
-        dead_letter: None,
-        notes: numbers.map(tally).collect(),
-    };
+async fn count_actions(state: &MemoryState, numbers: impl Iterator<Item = usize>) {
+    let settlement = Settlement::counting(numbers.map(tally).collect());
     state.settle(&[settlement]).await.unwrap();
 }
 
@@ -62,7 +56,7 @@ async fn granted(state: &MemoryState, count: usize) -> usize {
         })
         .collect();
     let answers = state.reserve(&asked, DAY).await.unwrap();
-    let is_granted = |answer: &&Reserved| matches!(answer, Reserved::Granted(_));
+    let is_granted = |answer: &&ReservationAnswer| matches!(answer, ReservationAnswer::Granted(_));
     answers.iter().filter(is_granted).count()
 }
 
@@ -73,7 +67,7 @@ fn event(number: usize, values: usize) -> Event {
         fingerprint: format_compact!("event {number}"),
         event_type: "outage".into(),
         state: "open".into(),
-        standing: Standing::Active,
+        phase: EventPhase::Active,
         values: (0..values)
             .map(|n| format_compact!("{number}.{n}"))
             .collect(),
@@ -82,7 +76,7 @@ fn event(number: usize, values: usize) -> Event {
 
 fn ended(event: Event, retention: Duration) -> Event {
     Event {
-        standing: Standing::Ended(retention),
+        phase: EventPhase::Ended(retention),
         ..event
     }
 }
@@ -96,11 +90,11 @@ async fn is_active(state: &MemoryState, value: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_bound_notes_under_new_keys_are_dropped_and_others_count() {
+async fn at_the_bound_counts_under_new_keys_are_dropped_and_others_kept() {
     let state = bounded(16);
     assert_eq!(granted(&state, 10).await, 10);
-    note(&state, 0..10).await;
-    note(&state, 0..10).await;
+    count_actions(&state, 0..10).await;
+    count_actions(&state, 0..10).await;
     for number in 0..10 {
         let expected = if number < 4 { 2 } else { 0 };
         assert_eq!(count(&state, number).await, expected, "{number}");
@@ -110,11 +104,11 @@ async fn at_the_bound_notes_under_new_keys_are_dropped_and_others_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_much_is_noted_and_tracked_an_eighth_is_left_to_reservations() {
+async fn however_much_is_counted_and_tracked_an_eighth_is_left_to_reservations() {
     for max_keys in [16, 1024, 80_000] {
         let state = bounded(max_keys);
         for batch in 0..max_keys / 8 {
-            note(&state, batch * 10..batch * 10 + 10).await;
+            count_actions(&state, batch * 10..batch * 10 + 10).await;
         }
         let error = state.track(&[event(0, 3)]).await.unwrap_err();
         assert!(!format!("{error:?}").is_empty());
@@ -127,11 +121,11 @@ async fn however_much_is_noted_and_tracked_an_eighth_is_left_to_reservations() {
 #[tokio::test(start_paused = true)]
 async fn tallies_that_are_over_make_room() {
     let state = bounded(16);
-    note(&state, 0..14).await;
-    note(&state, 14..15).await;
+    count_actions(&state, 0..14).await;
+    count_actions(&state, 14..15).await;
     assert_eq!(count(&state, 14).await, 0);
     advance(DAY).await;
-    note(&state, 14..28).await;
+    count_actions(&state, 14..28).await;
     for number in 14..28 {
         assert_eq!(count(&state, number).await, 1, "{number}");
     }
@@ -142,7 +136,7 @@ async fn tallies_that_are_over_are_swept_while_others_come() {
     let state = MemoryState::default();
     let mut most = 0;
     for batch in 0..600 {
-        note(&state, batch * 100..batch * 100 + 100).await;
+        count_actions(&state, batch * 100..batch * 100 + 100).await;
         advance(DAY / 100).await;
         most = most.max(state.shards.size().0);
     }
@@ -153,7 +147,7 @@ async fn tallies_that_are_over_are_swept_while_others_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_notes_are_logged_once_a_minute_with_their_number() {
+async fn dropped_counts_are_logged_once_a_minute_with_their_number() {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -166,7 +160,7 @@ async fn dropped_notes_are_logged_once_a_minute_with_their_number() {
     let state = bounded(1);
     for seconds in [0, 30, 29, 1, 0] {
         advance(Duration::from_secs(seconds)).await;
-        note(&state, 0..5).await;
+        count_actions(&state, 0..5).await;
     }
     let text = String::from_utf8(written.0.lock().clone()).unwrap();
     let counts: Vec<_> = text
@@ -239,7 +233,7 @@ async fn a_tally_takes_at_most_200_bytes_however_busy_it_is() {
     let keys = 30_000;
     for part in 1..=17 {
         for first in (0..keys).step_by(1000) {
-            note(&state, first..first + 1000).await;
+            count_actions(&state, first..first + 1000).await;
         }
         let (there, bytes) = state.shards.size();
         assert_eq!(there, keys);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::Envelope;
-use acteon_core::redelivery::{Redeliveries, Redelivering, RedeliveryPage, RedeliveryQuery};
+use acteon_core::redelivery::{PendingRedelivery, Redeliveries, RedeliveryPage, RedeliveryQuery};
 use compact_str::{CompactString, ToCompactString};
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -21,28 +21,29 @@ const OVERDUE: Duration = Duration::from_secs(3600);
 type Key = (Timestamp, CompactString);
 
 #[derive(Default)]
-pub(crate) struct Known(Mutex<Listed>);
+pub(crate) struct PendingRedeliveries(Mutex<Listed>);
 
 #[derive(Default)]
 struct Listed {
-    by_time: BTreeMap<Key, Arc<Redelivering>>,
+    by_time: BTreeMap<Key, Arc<PendingRedelivery>>,
     due: HashMap<CompactString, Timestamp>,
     by_provider: HashMap<CompactString, usize>,
 }
 
-impl Known {
+impl PendingRedeliveries {
     /// Records that an action leaves at `now` until `next_at`.
-    pub(crate) fn went(
+    pub(crate) fn add(
         &self,
         envelope: &Envelope,
         provider: &CompactString,
-        (now, next_at): (Timestamp, Timestamp),
+        now: Timestamp,
+        next_at: Timestamp,
     ) {
         let Some(history) = envelope.history.as_deref() else {
             return;
         };
         let action = &envelope.action;
-        let one = Redelivering {
+        let one = PendingRedelivery {
             action_id: action.id.clone(),
             namespace: action.namespace.clone(),
             tenant: action.tenant.clone(),
@@ -58,7 +59,7 @@ impl Known {
     }
 
     /// Records that an action has returned.
-    pub(crate) fn came(&self, envelope: &Envelope) {
+    pub(crate) fn remove(&self, envelope: &Envelope) {
         if envelope.history.is_some() {
             self.0.lock().remove(&envelope.position.to_compact_string());
         }
@@ -75,7 +76,7 @@ impl Known {
     }
 }
 
-impl Redeliveries for Known {
+impl Redeliveries for PendingRedeliveries {
     fn list(&self, query: &RedeliveryQuery) -> RedeliveryPage {
         let listed = self.0.lock();
         let begin = match &query.after {
@@ -93,7 +94,7 @@ impl Redeliveries for Known {
 }
 
 impl Listed {
-    fn insert(&mut self, one: Redelivering) {
+    fn insert(&mut self, one: PendingRedelivery) {
         self.remove(&one.source);
         if self.by_time.len() >= REMEMBERED_MAX {
             return;

@@ -18,7 +18,7 @@ const SLACK_PART: u32 = 25;
 /// Spreads the actions waiting for one limit over the time they take to pass. It knows only this process. If several
 /// processes share a limit, some actions return too early and wait once more.
 #[derive(Default)]
-pub(crate) struct Pace(Mutex<Keys>);
+pub(crate) struct ReturnTimes(Mutex<Keys>);
 
 #[derive(Default)]
 struct Keys {
@@ -27,7 +27,7 @@ struct Keys {
     swept_at: Option<Instant>,
 }
 
-impl Pace {
+impl ReturnTimes {
     /// The wait of an action that `quota` just refused, and that would pass after `retry_after` if it were alone.
     pub(crate) fn wait(&self, quota: &Quota, retry_after: Duration, now: Instant) -> Duration {
         let first = now + retry_after;
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_for_one_key_come_one_behind_the_other() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (ReturnTimes::default(), Instant::now());
         let retry_after = Duration::from_millis(400);
         let wait = |name| millis(pace.wait(&quota(name), retry_after, now));
         assert_eq!([wait("a"), wait("a"), wait("a")], [400, 608, 816]);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn none_comes_before_the_next_would_pass() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (ReturnTimes::default(), Instant::now());
         pace.wait(&quota("a"), Duration::from_millis(100), now);
         let later = now + Duration::from_secs(60);
         let wait = pace.wait(&quota("a"), Duration::from_millis(700), later);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn keys_that_nobody_waits_for_are_forgotten_for_others_and_the_rest_keep_their_places() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (ReturnTimes::default(), Instant::now());
         let second = Duration::from_secs(1);
         for key in 0..KEYS_MAX {
             pace.wait(&quota(&key.to_string()), second, now);

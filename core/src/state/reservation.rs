@@ -1,0 +1,217 @@
+//! What an action reserves in the state before its delivery, the answer, and the settlement after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use super::{StateKey, Tally};
+use crate::dead_letter::DeadLetter;
+use crate::outcome::ActionOutcome;
+
+/// Everything that one action needs before it may be delivered: first the lease on its id, then the claims, then the
+/// quotas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reservation {
+    /// The name of an action whose id came from the producer.
+    pub lease: Option<StateKey>,
+    /// Whether an outcome remembered under the lease's key answers the reservation.
+    pub recall: Recall,
+    /// Dedup keys. All must be free.
+    pub claims: SmallVec<[Claim; 1]>,
+    /// Throttles, in order. All must have room.
+    pub quotas: Vec<Quota>,
+}
+
+impl Reservation {
+    /// True if there is nothing to ask the backend for.
+    pub fn is_empty(&self) -> bool {
+        self.lease.is_none() && self.claims.is_empty() && self.quotas.is_empty()
+    }
+}
+
+/// Whether a remembered outcome may answer a reservation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recall {
+    /// The remembered outcome is ignored, and kept.
+    #[default]
+    No,
+    /// The remembered outcome is the answer.
+    Yes,
+}
+
+/// A dedup key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The key, owned by its rule.
+    pub key: StateKey,
+    /// How long a delivery is remembered.
+    pub ttl: Duration,
+}
+
+/// A place in a throttle window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The key, owned by its rule.
+    pub key: StateKey,
+    /// The maximum count in any window.
+    pub max_count: u32,
+    /// The length of the window.
+    pub window: Duration,
+    /// What a full quota does to the whole reservation.
+    pub when_full: WhenFull,
+}
+
+/// What a full quota does to its reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The reservation is refused.
+    Refuse,
+    /// The reservation continues without a place in this quota, and [`Grant::was_full`] reports it. Only for the first
+    /// [`QUOTAS_MAX`] quotas; a later one refuses.
+    Continue,
+}
+
+/// The answer to a [`Reservation`].
+#[derive(Clone, Debug)]
+pub enum ReservationAnswer {
+    /// Everything is held.
+    Granted(Grant),
+    /// The id was settled before, with this outcome.
+    Remembered(Box<ActionOutcome>),
+    /// Another action holds the id or a dedup key and has not settled yet.
+    Busy(Busy),
+    /// A dedup key was delivered inside its window.
+    Duplicate {
+        /// The index of the claim.
+        claim: usize,
+    },
+    /// A quota is full.
+    Throttled {
+        /// The index of the quota.
+        quota: usize,
+        /// After which time the reservation will really pass.
+        retry_after: Duration,
+    },
+    /// The backend is at its bound, and nothing in it may be evicted.
+    Full,
+}
+
+/// The proof of a granted reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Increases with every grant of the backend, to distinguish an older holder from a newer one.
+    pub fence: u64,
+    /// When the quotas were charged, by the backend's clock.
+    pub charged_at: Timestamp,
+    /// Bit `i` is set if quota `i` was full and [`WhenFull::Continue`] applied.
+    pub full_quotas: u64,
+}
+
+/// The maximum number of quotas of one reservation: the bits of a grant.
+pub const QUOTAS_MAX: usize = u64::BITS as usize;
+
+impl Grant {
+    /// True if this quota was full and the reservation continued without a place in it.
+    pub fn was_full(&self, quota: usize) -> bool {
+        quota < QUOTAS_MAX && self.full_quotas >> quota & 1 == 1
+    }
+
+    /// True if any quota was full.
+    pub fn was_any_full(&self) -> bool {
+        self.full_quotas != 0
+    }
+}
+
+/// The key that a reservation waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The key that another action holds.
+    pub key: StateKey,
+    /// When the key expires at the latest, unless it is renewed.
+    pub expires_in: Duration,
+}
+
+/// A reservation in force.
+#[derive(Clone, Debug)]
+pub struct HeldReservation {
+    /// The reservation as requested; shared by its holder and the task that renews it.
+    pub reservation: Arc<Reservation>,
+    /// The grant.
+    pub grant: Grant,
+}
+
+/// How one action ended. The default ends no reservation and stores nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Settlement {
+    /// The reservation to end, if there was one.
+    pub held: Option<HeldReservation>,
+    /// Whether claims and quotas are confirmed or released.
+    pub end: ReservationEnd,
+    /// The outcome to answer again. If a lease is held, it is stored only if that lease was not lost.
+    pub remember: Option<RememberedOutcome>,
+    /// The dead letter to store.
+    pub dead_letter: Option<Arc<DeadLetter>>,
+    /// The tallies that count this action, once each, whatever its outcome and even if its lease was lost. No
+    /// duplicates.
+    pub counts: Vec<Tally>,
+}
+
+impl Settlement {
+    /// Ends a reservation.
+    pub fn of(held: HeldReservation, end: ReservationEnd) -> Self {
+        Self {
+            held: Some(held),
+            end,
+            ..Self::default()
+        }
+    }
+
+    /// Stores a dead letter.
+    pub fn storing(letter: Arc<DeadLetter>) -> Self {
+        Self {
+            dead_letter: Some(letter),
+            ..Self::default()
+        }
+    }
+
+    /// Counts an action, and nothing else.
+    pub fn counting(counts: Vec<Tally>) -> Self {
+        Self {
+            counts,
+            ..Self::default()
+        }
+    }
+}
+
+/// An outcome to answer again.
+#[derive(Clone, Debug)]
+pub struct RememberedOutcome {
+    /// The name of the action: the key of its lease, if one is held.
+    pub under: StateKey,
+    /// The outcome.
+    pub outcome: ActionOutcome,
+    /// How long to remember it.
+    pub ttl: Duration,
+}
+
+/// What happens to the claims and quotas of a reservation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReservationEnd {
+    /// Claims are confirmed for their ttl. Quotas stay charged.
+    Confirm,
+    /// Claims are released and quotas refunded.
+    #[default]
+    Release,
+}
+
+impl From<&ActionOutcome> for ReservationEnd {
+    /// A delivery confirms; anything else releases.
+    fn from(outcome: &ActionOutcome) -> Self {
+        match outcome.is_delivered() {
+            true => Self::Confirm,
+            false => Self::Release,
+        }
+    }
+}
