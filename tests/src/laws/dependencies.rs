@@ -24,7 +24,7 @@ enum Role<'a> {
     Client,
     Testkit,
     Services,
-    /// What runs the whole system: tests end to end, simulation, benches, the demo; and what packs it.
+    /// Crates that run the whole system (end-to-end tests, simulation, benches, the demo) or pack it.
     Outside,
 }
 
@@ -85,15 +85,15 @@ fn allows_testing(who: Role<'_>, needed: Role<'_>, folder: &str) -> bool {
     contracts || memory || sections
 }
 
-/// Crates that may name a certain adapter although it belongs to a family. The HTTP source has no connection of its
-/// own: the server mounts its routes on its listener. Rule tests need state behind the pipeline that disappears with
+/// Crates that may name a certain adapter although it belongs to a family. The HTTP source does not listen: the server
+/// mounts its routes on a listener. Rule tests need state behind the pipeline that disappears with
 /// the test.
 const EXCEPTIONS: &[(&str, &str)] = &[("server", "ingest/http"), ("rule-tests", "backends/memory")];
 
 fn check(krate: &Crate) -> Vec<Violation> {
     let manifest = format!("{}/Cargo.toml", krate.folder);
     let Some(who) = role(&krate.folder) else {
-        let law = "a crate has a place in the house: give its folder a role in tests/src/laws/dependencies.rs";
+        let law = "a crate has a role: add its folder to `role` in tests/src/laws/dependencies.rs";
         return vec![Violation::of(&manifest, law)];
     };
     let ours = krate
@@ -125,14 +125,14 @@ fn sentence(who: Role<'_>, need: &Need) -> String {
         Role::Facade(_) => "a facade depends on core and its own adapters",
         Role::Rules | Role::Config | Role::Connect => "this crate depends on core only",
         Role::Pipeline => "pipeline sees ports only: core and rules",
-        Role::RuleTests => "rule tests play over pipeline, rules and memory, and nothing else",
+        Role::RuleTests => "rule tests use pipeline, rules and memory, and nothing else",
         Role::AdminApi => "admin-api sees ports only: core and connect/",
         Role::Server => {
             "the server composes facades, pipeline, rules, rule tests, admin-api and config"
         }
         Role::Testkit => "testkit depends on core only: contracts know no implementation",
-        Role::Services => "services start other people's servers and know nothing of ours",
-        Role::Outside => "this crate has no place in the house",
+        Role::Services => "services start third-party servers and depend on no crate of ours",
+        Role::Outside => "this crate has no role",
     };
     let when = match need.when {
         When::Always => "needs",
@@ -170,7 +170,7 @@ fn sample(folder: &str, needs: &[(&str, When)]) -> Crate {
 }
 
 #[test]
-fn what_flows_the_wrong_way_is_found() {
+fn a_dependency_in_the_wrong_direction_is_found() {
     use When::{Always, Testing};
     let wrong = [
         ("core", "config", Always),
@@ -212,7 +212,7 @@ fn what_flows_the_wrong_way_is_found() {
 }
 
 #[test]
-fn what_flows_the_right_way_is_not() {
+fn a_dependency_in_the_right_direction_is_not() {
     use When::{Always, Testing};
     let right = [
         ("server", "ingest", Always),

@@ -23,7 +23,7 @@ const TAKEN: &[&str] = &["timestamp", "level", "target", "message"];
 /// Files that log or count for another reason.
 const EXCUSED: &[(&str, &str)] = &[(
     "server/src/metrics.rs",
-    "shows what others counted; nothing happens here",
+    "renders values that were counted elsewhere",
 )];
 
 fn check(source: &Source) -> Vec<Violation> {
@@ -60,11 +60,15 @@ impl<'ast> Visit<'ast> for Events<'_> {
         let is_metric = METRICS.contains(&name.as_str());
         let is_log = LOGS.contains(&name.as_str());
         if (is_metric || is_log) && !self.path.ends_with("/events.rs") {
-            let law = format!("`{name}!`: a crate logs and counts in its `events.rs`");
+            let law = format!(
+                "`{name}!`: a crate logs and counts in its `events.rs`; call a function there"
+            );
             self.found.push(Violation::at(self.path, line, law));
         }
         for name in fields(item).filter(|name| is_log && TAKEN.contains(&name.as_str())) {
-            let law = format!("a field is not named `{name}`: a line in JSON has that already");
+            let law = format!(
+                "a field is not named `{name}`: every JSON line has that key already; rename the field"
+            );
             self.found.push(Violation::at(self.path, line, law));
         }
         if is_metric && literal(item).is_some_and(|name| !name.starts_with("\"acteon_")) {
@@ -101,7 +105,7 @@ fn literal(item: &Macro) -> Option<String> {
 }
 
 #[test]
-fn log_lines_and_metrics_stand_in_one_file_of_each_crate() {
+fn log_lines_and_metrics_are_in_one_file_of_each_crate() {
     let sources = House::read().sources();
     let in_use = |source: &Source| match is_test_file(&source.path) {
         true => Vec::new(),

@@ -1,5 +1,5 @@
-//! The contents of a crate's folder and manifest: shared lints, shared versions, the same files in every adapter, an
-//! entry on the map.
+//! The contents of a crate's folder and manifest: shared lints, shared versions, the same files in every adapter, a row
+//! in the table of crates.
 
 use super::house::{Crate, House};
 use super::{Violation, assert_kept, places};
@@ -71,7 +71,7 @@ fn check_manifest(place: &str, manifest: &str) -> Vec<Violation> {
         for (name, need) in needs.into_iter().flatten() {
             if !inherits(Some(need)) {
                 let law = format!(
-                    "`{name}`: versions stand in the root manifest; write `workspace = true`"
+                    "`{name}`: the root manifest has the versions; write `workspace = true`"
                 );
                 found.push(Violation::of(place, law));
             }
@@ -100,7 +100,10 @@ fn check_root(manifest: &str) -> Vec<Violation> {
 }
 
 fn check_map(krate: &Crate, map: &str) -> Option<Violation> {
-    let law = format!("the map names every crate: `{}/` is missing", krate.folder);
+    let law = format!(
+        "the table of crates is complete: `{}/` is missing",
+        krate.folder
+    );
     (!map.contains(&format!("`{}/`", krate.folder))).then(|| Violation::of("ARCHITECTURE.md", law))
 }
 
@@ -127,7 +130,7 @@ fn two_adapters_can_be_read_side_by_side() {
 }
 
 #[test]
-fn what_others_build_on_is_documented() {
+fn core_testkit_and_kits_are_documented() {
     let house = House::read();
     let documented = house.crates.iter().filter(|c| must_document(&c.folder));
     let violations: Vec<_> = documented
@@ -149,7 +152,7 @@ fn what_others_build_on_is_documented() {
 }
 
 #[test]
-fn the_map_of_the_house_names_every_crate() {
+fn the_architecture_page_names_every_crate() {
     let house = House::read();
     let map = house
         .text("ARCHITECTURE.md")
@@ -198,7 +201,7 @@ fn an_adapter_without_its_files_is_found() {
 }
 
 #[test]
-fn a_crate_that_is_not_on_the_map_is_found() {
+fn a_crate_without_a_row_is_found() {
     let krate = Crate {
         name: "acteon-x".into(),
         folder: "sinks/x".into(),

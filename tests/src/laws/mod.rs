@@ -1,5 +1,5 @@
-//! The laws of the house, checked over the source tree: dependencies, file lengths, names and others. Each checker is a
-//! pure function with its own test on a sample that breaks the law.
+//! Laws on the source tree: dependencies, file lengths, names, prose and others. Each checker is a pure function with a
+//! test on a sample that breaks its law. A violation says where it is and what to do.
 
 mod bans;
 mod circles;
@@ -56,13 +56,13 @@ fn assert_kept(violations: &[Violation]) {
     let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(
         lines.is_empty(),
-        "{} laws are broken:\n  {}\n",
+        "{} violations:\n  {}\n",
         lines.len(),
         lines.join("\n  ")
     );
 }
 
-/// The violations in all files without an excuse, and the excuses that are no longer needed.
+/// The violations in all files without an exception, and the exceptions that are no longer needed.
 fn judge(
     sources: &[Source],
     excused: &[(&str, &str)],
@@ -76,14 +76,14 @@ fn judge(
             .iter()
             .any(|s| s.path == *file && !check(s).is_empty())
         {
-            violations.push(Violation::of(file, "keeps the law: its excuse can go"));
+            violations.push(Violation::of(file, "keeps the law: remove its exception"));
         }
     }
     violations
 }
 
 #[test]
-fn an_excuse_that_nobody_needs_is_found() {
+fn an_unneeded_exception_is_found() {
     let sources = ["kept.rs", "broken.rs", "new.rs"].map(|path| Source::new(path, ""));
     let breaks = |source: &Source| {
         let broken = source.path != "kept.rs";

@@ -12,27 +12,27 @@ use super::{Violation, assert_kept, judge, places};
 const EXCUSED: &[(&str, &str)] = &[
     (
         "ingest/kafka/src/tests.rs",
-        "asks a real broker for what others then need not sleep for",
+        "polls a real broker, so that no other test has to sleep",
     ),
     (
         "ingest/kafka/src/tests/pressure.rs",
-        "that a session timeout passes is what is tested",
+        "tests that a session timeout passes",
     ),
     (
         "tests/services/src/eventually.rs",
-        "asks for what others then need not sleep for",
+        "polls for all tests, so that they need not sleep",
     ),
     (
         "tests/services/src/process.rs",
-        "asks a starting server whether it is ready",
+        "polls a starting server until it is ready",
     ),
     (
         "tests/services/src/process/tests.rs",
-        "the system sends no word when a process is gone",
+        "the system gives no notice of the end of a foreign process",
     ),
     (
         "tests/testkit/src/sink.rs",
-        "a slow sink is slow in the time of its caller",
+        "a slow sink sleeps on the clock of its caller",
     ),
 ];
 
@@ -51,7 +51,7 @@ fn check(source: &Source) -> Vec<Violation> {
         lines: Vec::new(),
     };
     sleeps.visit_file(&file);
-    let law = "a test does not sleep: wait for what it wants to see, or pause the time";
+    let law = "a test does not sleep: poll for the expected event, or pause the time";
     let at = |line| Violation::at(&source.path, line, law);
     sleeps.lines.into_iter().map(at).collect()
 }
