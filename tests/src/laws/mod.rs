@@ -14,6 +14,7 @@ mod links;
 mod look;
 mod markdown;
 mod metrics;
+mod names;
 mod purity;
 mod sleeps;
 mod words;
