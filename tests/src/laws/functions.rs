@@ -1,9 +1,13 @@
-//! Limits on the length and the parameters of functions. No public function takes a `bool` that selects behaviour.
+//! Limits on the length and the parameters of functions. No public function takes a `bool` that selects behaviour, and
+//! no `let` binds a tuple to a tuple.
 
 use syn::visit::{self, Visit};
-use syn::{Block, FnArg, ImplItemFn, ItemFn, ItemTrait, Signature, TraitItemFn, Type, Visibility};
+use syn::{
+    Block, Expr, FnArg, ImplItemFn, ItemFn, ItemMod, ItemTrait, Local, Pat, Signature, TraitItemFn,
+    Type, Visibility,
+};
 
-use super::house::{House, Source};
+use super::house::{House, Source, is_for_tests, is_test_file};
 use super::{Violation, assert_kept, places};
 
 const LINES_MAX: usize = 70;
@@ -17,6 +21,7 @@ fn check(source: &Source) -> Vec<Violation> {
     let mut functions = Functions {
         path: &source.path,
         in_public_trait: Visible::No,
+        in_test: is_test_file(&source.path),
         found: Vec::new(),
     };
     functions.visit_file(&file);
@@ -41,6 +46,7 @@ impl From<&Visibility> for Visible {
 struct Functions<'a> {
     path: &'a str,
     in_public_trait: Visible,
+    in_test: bool,
     found: Vec<Violation>,
 }
 
@@ -55,21 +61,51 @@ impl Functions<'_> {
         let lines = end - line + 1;
         if lines > LINES_MAX {
             report(format!(
-                "a function has at most {LINES_MAX} lines, this one has {lines}"
+                "a function has at most {LINES_MAX} lines, this one has {lines}: split it by its steps"
             ));
         }
-        let parameters = sig.inputs.len();
+        let parameters: usize = sig.inputs.iter().map(parameters).sum();
         if parameters > PARAMETERS_MAX {
             report(format!(
-                "at most {PARAMETERS_MAX} parameters, here are {parameters}"
+                "at most {PARAMETERS_MAX} parameters, here are {parameters} (each element of a tuple counts): make a \
+                 struct of the ones that belong together"
             ));
         }
         if visible == Visible::Yes && is_steered(sig) {
             report(
-                "a public function takes no `bool`: an enum says what is meant at the call".into(),
+                "a public function takes no `bool`: an enum shows the meaning at the call".into(),
             );
         }
     }
+}
+
+/// A tuple counts as its elements, also behind a reference.
+fn parameters(input: &FnArg) -> usize {
+    match input {
+        FnArg::Typed(typed) => elements(&typed.ty),
+        FnArg::Receiver(_) => 1,
+    }
+}
+
+fn elements(ty: &Type) -> usize {
+    match ty {
+        Type::Tuple(tuple) => tuple.elems.iter().map(elements).sum::<usize>().max(1),
+        Type::Reference(reference) => elements(&reference.elem),
+        Type::Paren(paren) => elements(&paren.elem),
+        _ => 1,
+    }
+}
+
+/// True for `let (a, b) = (x, y);`. With an `else` it matches two values at once, and is not meant.
+fn pairs(local: &Local) -> bool {
+    let pattern = match &local.pat {
+        Pat::Type(typed) => &*typed.pat,
+        pattern => pattern,
+    };
+    let init = local.init.as_ref().filter(|init| init.diverge.is_none());
+    let is_tuple =
+        |init: &syn::LocalInit| matches!(&*init.expr, Expr::Tuple(it) if it.elems.len() > 1);
+    matches!(pattern, Pat::Tuple(_)) && init.is_some_and(is_tuple)
 }
 
 /// A setter only stores its `bool` under the name it has, so it does not select behaviour.
@@ -82,6 +118,22 @@ fn is_steered(sig: &Signature) -> bool {
 }
 
 impl<'ast> Visit<'ast> for Functions<'_> {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        let outside = self.in_test;
+        self.in_test |= item.attrs.iter().any(is_for_tests);
+        visit::visit_item_mod(self, item);
+        self.in_test = outside;
+    }
+
+    fn visit_local(&mut self, local: &'ast Local) {
+        if !self.in_test && pairs(local) {
+            let law = "`let (a, b) = (x, y);` saves a line and hides the pairing: write one `let` for each name";
+            let line = local.let_token.span.start().line;
+            self.found.push(Violation::at(self.path, line, law));
+        }
+        visit::visit_local(self, local);
+    }
+
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
         self.judge(&item.sig, Some(&item.block), Visible::from(&item.vis));
         visit::visit_item_fn(self, item);
@@ -104,7 +156,7 @@ impl<'ast> Visit<'ast> for Functions<'_> {
 }
 
 #[test]
-fn functions_are_short_and_take_few_parameters() {
+fn functions_are_short_and_take_few_parameters_and_bind_one_name_a_let() {
     let sources = House::read().sources();
     let violations: Vec<_> = sources.iter().flat_map(check).collect();
     assert_kept(&violations);
@@ -115,7 +167,7 @@ fn sample(text: &str) -> Vec<Violation> {
 }
 
 #[test]
-fn a_function_that_is_too_long_is_found_wherever_it_stands() {
+fn a_function_that_is_too_long_is_found_everywhere() {
     let body = |lines: usize| format!("{{\n{}}}\n", "    call();\n".repeat(lines - 2));
     assert_kept(&sample(&format!("fn f() {}", body(70))));
     assert_eq!(
@@ -147,6 +199,34 @@ fn a_seventh_parameter_is_found() {
         sample("impl X { fn f(&self, b: A, c: A, d: A, e: A, f: A, g: A) {} }").len(),
         1
     );
+}
+
+#[test]
+fn the_elements_of_a_tuple_are_parameters() {
+    assert_kept(&sample("fn f(a: A, b: A, c: A, d: (), (e, f): &(A, B)) {}"));
+    assert_kept(&sample(
+        "fn f(a: &[(A, B, C, D)], b: impl Fn((A, B, C, D))) {}",
+    ));
+    assert_eq!(
+        sample("fn f(a: A, b: A, c: A, d: A, (e, f, g): (A, B, C)) {}").len(),
+        1
+    );
+    assert_eq!(
+        sample("fn f(&self, a: A, b: A, c: &mut (A, (B, C), D)) {}").len(),
+        1
+    );
+}
+
+#[test]
+fn a_let_of_two_tuples_is_found_outside_of_tests() {
+    let text = "fn f() {\n    let (a, b) = (x, y);\n    let (a, b): (A, B) = (x, y);\n}";
+    assert_eq!(places(&sample(text)), ["x.rs:2", "x.rs:3"]);
+    assert_kept(&sample("fn f() { let (a, b) = g(); let a = (x, y); }"));
+    assert_kept(&sample(
+        "fn f() { let (Some(a), Some(b)) = (x, y) else { return }; }",
+    ));
+    assert_kept(&sample(&format!("#[cfg(test)]\nmod tests {{ {text} }}")));
+    assert_kept(&check(&Source::new("src/tests.rs", text)));
 }
 
 #[test]
