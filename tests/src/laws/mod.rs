@@ -17,6 +17,7 @@ mod metrics;
 mod names;
 mod purity;
 mod sleeps;
+mod struct_size;
 mod words;
 
 use std::fmt;
