@@ -1,9 +1,13 @@
-//! Forbids empty words in names: no file, module or type may contain one.
+//! Forbids empty words and pictures in names: no file, module or type may contain an empty word, and no such name,
+//! function or constant a picture. Sentences are for `prose.rs`.
 
 use syn::visit::{self, Visit};
-use syn::{Ident, ItemEnum, ItemMod, ItemStruct, ItemTrait, ItemType};
+use syn::{
+    Ident, ImplItemConst, ImplItemFn, ItemConst, ItemEnum, ItemFn, ItemMod, ItemStatic, ItemStruct,
+    ItemTrait, ItemType, TraitItemFn, Variant,
+};
 
-use super::house::{House, Source};
+use super::house::{House, Source, is_for_tests, is_test_file};
 use super::{Violation, assert_kept, places};
 
 /// The word, and the folders in which it has a meaning.
@@ -22,6 +26,18 @@ const EMPTY_WORDS: &[(&str, &[&str])] = &[
     ("engine", &[]),
 ];
 
+/// The picture or bare participle, and the field's words for it. Test code is exempt.
+const PICTURES: &[(&str, &str)] = &[
+    ("begun", "the name of what was started"),
+    ("buried", "dead-lettered"),
+    ("bury", "dead_letter"),
+    ("manners", "conventions"),
+    ("noted", "counted or recorded"),
+    ("patience", "timeout or deadline"),
+    ("told", "report or summary"),
+    ("weary", "timed out"),
+];
+
 /// Folders in which a handler is the usual name.
 const HTTP: &[&str] = &["admin-api/", "connect/http/", "ingest/http/"];
 
@@ -31,22 +47,29 @@ fn check(source: &Source) -> Vec<Violation> {
         Ok(file) => names.visit_file(&file),
         Err(violation) => return vec![violation],
     }
-    let inside = names
-        .found
-        .iter()
-        .map(|(name, line)| (name.as_str(), *line));
-    let path = source
-        .path
-        .trim_end_matches(".rs")
-        .split('/')
-        .map(|part| (part, 1));
-    path.chain(inside)
+    let path = source.path.trim_end_matches(".rs").split('/');
+    let path = path.map(|part| (part.to_owned(), 1));
+    let types: Vec<_> = path.chain(names.types).collect();
+    let empty = types.iter().filter_map(|(name, line)| {
+        let word = empty_word(name, &source.path)?;
+        let law = format!("`{name}`: `{word}` says nothing; name what it does");
+        Some(Violation::at(&source.path, *line, law))
+    });
+    let all = types.iter().chain(&names.others);
+    let drawn = all
+        .filter(|_| !is_test_file(&source.path))
         .filter_map(|(name, line)| {
-            let word = empty_word(name, &source.path)?;
-            let law = format!("`{name}`: `{word}` says nothing; name what it does");
-            Some(Violation::at(&source.path, line, law))
-        })
-        .collect()
+            let (word, instead) = picture(name)?;
+            let law = format!("`{name}`: `{word}` is no word of the field; write {instead}");
+            Some(Violation::at(&source.path, *line, law))
+        });
+    empty.chain(drawn).collect()
+}
+
+fn picture(name: &str) -> Option<(&'static str, &'static str)> {
+    let parts = parts(name);
+    let is_part = |word: &str| parts.iter().any(|part| part == word);
+    PICTURES.iter().copied().find(|(word, _)| is_part(word))
 }
 
 fn empty_word(name: &str, path: &str) -> Option<&'static str> {
@@ -78,17 +101,27 @@ fn parts(name: &str) -> Vec<String> {
     parts
 }
 
-/// The names of all types and modules of a file, with their lines.
+/// The names of a file, with their lines.
 #[derive(Default)]
 struct Names {
-    found: Vec<(String, usize)>,
+    /// Types and modules.
+    types: Vec<(String, usize)>,
+    /// Functions, constants and variants.
+    others: Vec<(String, usize)>,
 }
 
 impl Names {
     fn push(&mut self, name: &Ident) {
-        self.found
-            .push((name.to_string(), name.span().start().line));
+        self.types.push(placed(name));
     }
+
+    fn push_other(&mut self, name: &Ident) {
+        self.others.push(placed(name));
+    }
+}
+
+fn placed(name: &Ident) -> (String, usize) {
+    (name.to_string(), name.span().start().line)
 }
 
 impl<'ast> Visit<'ast> for Names {
@@ -98,6 +131,7 @@ impl<'ast> Visit<'ast> for Names {
 
     fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
         self.push(&item.ident);
+        visit::visit_item_enum(self, item);
     }
 
     fn visit_item_type(&mut self, item: &'ast ItemType) {
@@ -111,12 +145,45 @@ impl<'ast> Visit<'ast> for Names {
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         self.push(&item.ident);
-        visit::visit_item_mod(self, item);
+        if !item.attrs.iter().any(is_for_tests) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
+        self.push_other(&item.sig.ident);
+        visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
+        self.push_other(&item.sig.ident);
+        visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
+        self.push_other(&item.sig.ident);
+        visit::visit_trait_item_fn(self, item);
+    }
+
+    fn visit_item_const(&mut self, item: &'ast ItemConst) {
+        self.push_other(&item.ident);
+    }
+
+    fn visit_impl_item_const(&mut self, item: &'ast ImplItemConst) {
+        self.push_other(&item.ident);
+    }
+
+    fn visit_item_static(&mut self, item: &'ast ItemStatic) {
+        self.push_other(&item.ident);
+    }
+
+    fn visit_variant(&mut self, variant: &'ast Variant) {
+        self.push_other(&variant.ident);
     }
 }
 
 #[test]
-fn no_name_says_nothing() {
+fn no_name_is_empty_or_a_picture() {
     let sources = House::read().sources();
     let violations: Vec<_> = sources.iter().flat_map(check).collect();
     assert_kept(&violations);
@@ -145,6 +212,21 @@ fn a_name_that_says_nothing_is_found_in_files_modules_and_types() {
         places(&sample("sinks/log/src/a.rs", "trait Handler {}")),
         ["sinks/log/src/a.rs:1"]
     );
+}
+
+#[test]
+fn a_picture_is_found_in_every_name_outside_of_tests() {
+    let text = "const PATIENCE: u8 = 1;\nimpl X {\n    fn bury(self) {}\n}\nenum Y {\n    TimedOut,\n    Weary,\n}";
+    assert_eq!(
+        places(&sample("a/src/b.rs", text)),
+        ["a/src/b.rs:1", "a/src/b.rs:3", "a/src/b.rs:7"]
+    );
+    assert_eq!(
+        places(&sample("a/src/manners.rs", "")),
+        ["a/src/manners.rs:1"]
+    );
+    assert_kept(&sample("a/src/tests.rs", text));
+    assert_kept(&sample("a/src/b.rs", "fn report() { let told = 1; }"));
 }
 
 #[test]
