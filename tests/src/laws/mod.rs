@@ -15,6 +15,7 @@ mod look;
 mod markdown;
 mod metrics;
 mod names;
+mod prose;
 mod purity;
 mod sleeps;
 mod struct_size;
