@@ -8,6 +8,7 @@ mod dependencies;
 mod events;
 mod fields;
 mod functions;
+mod guide;
 mod house;
 mod layout;
 mod links;
