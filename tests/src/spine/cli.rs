@@ -164,7 +164,7 @@ fn check_reports_broken_rules() {
 }
 
 #[test]
-fn a_directory_of_rules_that_is_none_is_told_with_its_key_and_its_whole_path() {
+fn an_invalid_rules_directory_is_reported_with_its_key_and_its_full_path() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("acteon.toml");
     fs::write(&config, "[rules]\ndirectory = \"ruels\"\n").unwrap();
@@ -390,7 +390,7 @@ fn rule_tests_run_under_the_configuration_that_is_there() {
 }
 
 #[test]
-fn a_rule_test_that_fails_ends_with_one_and_is_told_to_people_and_machines() {
+fn a_failed_rule_test_exits_with_one_and_is_reported_as_text_and_as_junit() {
     let folder =
         tested("{ at: 90s, dispatch: { payload: { n: 1 } }, expect: { outcome: Executed } }");
     let (code, said, complaints) = code_and_output(folder.path(), &["test", "--junit", "out.xml"]);

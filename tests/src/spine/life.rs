@@ -152,7 +152,7 @@ async fn with_a_caller_who_waits(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_whose_webhook_hangs_is_told_at_the_deadline_and_the_exit_status_says_so() {
+async fn a_caller_whose_webhook_hangs_is_answered_at_the_deadline_and_the_exit_status_shows_it() {
     let receiver = Receiver::replying(|_| None).await;
     let (mut server, mut callers) = with_a_caller_who_waits(&receiver, 1).await;
     server.terminate();
@@ -195,7 +195,7 @@ async fn a_second_sigterm_ends_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_admin_api_can_have_a_listener_of_its_own() {
+async fn the_admin_api_can_have_a_separate_listener() {
     let [admin] = free_ports().unwrap();
     let server = Server::start(&format!("[admin]\nport = {admin}\n"), &[]).await;
     let hidden = server.get("/v1/audit").await;

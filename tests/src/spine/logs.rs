@@ -87,7 +87,7 @@ fn assert_is_json(line: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_the_log_who_stalls_stalls_nothing_else() {
+async fn a_stalled_log_reader_stalls_only_the_log() {
     let receiver = Receiver::accepting().await;
     let (mut reader, writer) = io::pipe().unwrap();
     let server = writing_to(&receiver, writer).await;
