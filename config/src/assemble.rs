@@ -13,11 +13,11 @@ use crate::resolved::{Adapted, AdapterKeys, ResolvedConfig};
 use crate::schema::key_names;
 use crate::section::{ConfigTree, Section};
 use crate::tree::{PathStep, TreeNode, TreePath, ValueOrigin, to_json_map};
-use crate::{Adapters, Options, PipelineTypes};
+use crate::{Adapters, Options, PipelineKeys};
 
 /// Builds the configuration, and adds the mistakes it finds to `complaints`. A key or section with a mistake keeps its
 /// default, and a source or provider with one is left out. `None` if even that is impossible.
-pub(crate) fn assemble<P: PipelineTypes>(
+pub(crate) fn assemble<P: PipelineKeys>(
     tree: &Arc<ConfigTree>,
     adapters: &Adapters<'_>,
     complaints: &mut Vec<Complaint>,

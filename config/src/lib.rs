@@ -60,7 +60,7 @@ pub trait Options: DeserializeOwned + JsonSchema + Debug {}
 impl<T: DeserializeOwned + JsonSchema + Debug> Options for T {}
 
 /// The options that the pipeline defines.
-pub trait PipelineTypes {
+pub trait PipelineKeys {
     /// Its sections, one per field.
     type Sections: Options + Default;
     /// Its keys of `[audit]`.
@@ -92,7 +92,7 @@ pub struct Adapters<'a> {
 
 /// The result of reading a configuration.
 #[derive(Debug)]
-pub struct LoadedConfig<P: PipelineTypes> {
+pub struct LoadedConfig<P: PipelineKeys> {
     /// The file; `None` if there is none and the defaults apply.
     pub file: Option<PathBuf>,
     /// The configuration. Defaults replace whatever is wrong, and a broken source or provider is left out, so that the
@@ -102,7 +102,7 @@ pub struct LoadedConfig<P: PipelineTypes> {
     pub problems: ProblemList,
 }
 
-impl<P: PipelineTypes> LoadedConfig<P> {
+impl<P: PipelineKeys> LoadedConfig<P> {
     /// The configuration, if it has no mistakes.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl<P: PipelineTypes> LoadedConfig<P> {
     }
 }
 
-impl<P: PipelineTypes> From<ResolvedConfig<P>> for LoadedConfig<P> {
+impl<P: PipelineKeys> From<ResolvedConfig<P>> for LoadedConfig<P> {
     /// A configuration without mistakes.
     fn from(config: ResolvedConfig<P>) -> Self {
         Self {
@@ -138,7 +138,7 @@ impl<P: PipelineTypes> From<ResolvedConfig<P>> for LoadedConfig<P> {
 ///
 /// # Errors
 /// All mistakes.
-pub fn load<P: PipelineTypes>(
+pub fn load<P: PipelineKeys>(
     inputs: &Inputs,
     adapters: &Adapters<'_>,
 ) -> Result<ResolvedConfig<P>, ProblemList> {
@@ -146,7 +146,7 @@ pub fn load<P: PipelineTypes>(
 }
 
 /// Reads the configuration and plans the adapters it names, as far as possible.
-pub fn read<P: PipelineTypes>(inputs: &Inputs, adapters: &Adapters<'_>) -> LoadedConfig<P> {
+pub fn read<P: PipelineKeys>(inputs: &Inputs, adapters: &Adapters<'_>) -> LoadedConfig<P> {
     match document(inputs) {
         Ok((file, document)) => {
             let mut loaded = read_document(document, inputs, adapters);
@@ -163,7 +163,7 @@ pub fn read<P: PipelineTypes>(inputs: &Inputs, adapters: &Adapters<'_>) -> Loade
 ///
 /// # Errors
 /// All mistakes.
-pub fn show<P: PipelineTypes>(
+pub fn show<P: PipelineKeys>(
     inputs: &Inputs,
     adapters: &Adapters<'_>,
 ) -> Result<String, ProblemList> {
@@ -212,7 +212,7 @@ fn layered(document: &Document, inputs: &Inputs, schema: &Value) -> Result<Layer
     })
 }
 
-fn read_document<P: PipelineTypes>(
+fn read_document<P: PipelineKeys>(
     document: Document,
     inputs: &Inputs,
     adapters: &Adapters<'_>,

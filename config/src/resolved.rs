@@ -15,7 +15,7 @@ use acteon_core::sink::Sinks;
 use acteon_core::source::Sources;
 use acteon_core::state::States;
 
-use crate::PipelineTypes;
+use crate::PipelineKeys;
 use crate::section::Section;
 
 pub(crate) use self::adapted::AdapterKeys;
@@ -25,7 +25,7 @@ pub use self::dead_letters::{DeadLetterOverrides, DeadLetterSettings};
 /// The whole configuration.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct ResolvedConfig<P: PipelineTypes> {
+pub struct ResolvedConfig<P: PipelineKeys> {
     pub server: ServerSettings,
     pub admin: AdminSettings,
     pub state: StateSettings,

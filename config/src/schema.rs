@@ -10,10 +10,10 @@ use crate::resolved::{
     AdapterKeys, AdminSettings, AuditKeys, DeadLetterSettings, LogSettings, ProviderKeys,
     RulesSettings, ServerSettings, SourceKeys, StateKeys,
 };
-use crate::{Adapters, PipelineTypes};
+use crate::{Adapters, PipelineKeys};
 
 /// The JSON Schema of the whole file, including the options of all registered adapters.
-pub fn schema<P: PipelineTypes>(adapters: &Adapters<'_>) -> Value {
+pub fn schema<P: PipelineKeys>(adapters: &Adapters<'_>) -> Value {
     let mut parts = SchemaParts::default();
     parts.section::<ServerSettings>("server");
     parts.section::<AdminSettings>("admin");

@@ -15,13 +15,13 @@ use acteon_pipeline::{PipelineSections, ProviderLimits, TrailDelivery, TrailOpti
 use self::adapters::Registries;
 use super::*;
 
-type Config = ResolvedConfig<Types>;
+type Config = ResolvedConfig<TestPipeline>;
 
 /// The pipeline's types.
 #[derive(Debug)]
-struct Types;
+struct TestPipeline;
 
-impl PipelineTypes for Types {
+impl PipelineKeys for TestPipeline {
     type Sections = PipelineSections;
     type TrailKeys = TrailOptions;
     type ProviderKeys = ProviderLimits;
@@ -138,7 +138,7 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
                 [[providers]]\nname = \"good\"\ntype = \"log\"\n[[providers]]\nname = \"bad\"\ntype = \"lgo\"\n";
     let registries = Registries::new();
     let document = Document::new(DEFAULT_FILE, text);
-    let loaded: LoadedConfig<Types> =
+    let loaded: LoadedConfig<TestPipeline> =
         read_document(document, &Inputs::default(), &registries.adapters());
     assert_eq!(loaded.problems.iter().count(), 4);
     let settings = loaded.config.unwrap();
@@ -268,7 +268,7 @@ fn a_source_has_our_keys_and_its_own() {
 #[test]
 fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     let registries = Registries::new();
-    let schema = schema::<Types>(&registries.adapters());
+    let schema = schema::<TestPipeline>(&registries.adapters());
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(
         schema["properties"]["server"]["properties"]["port"]["default"],

@@ -1,6 +1,6 @@
 //! The adapters that this server knows, and the configuration they make readable.
 
-use acteon_config::{Adapters, Inputs, LoadedConfig, PipelineTypes, ProblemList, ResolvedConfig};
+use acteon_config::{Adapters, Inputs, LoadedConfig, PipelineKeys, ProblemList, ResolvedConfig};
 use acteon_core::Registry;
 use acteon_core::audit::Audits;
 use acteon_core::sink::Sinks;
@@ -13,7 +13,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct PipelineConfig;
 
-impl PipelineTypes for PipelineConfig {
+impl PipelineKeys for PipelineConfig {
     type Sections = PipelineSections;
     type TrailKeys = TrailOptions;
     type ProviderKeys = ProviderLimits;

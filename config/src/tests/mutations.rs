@@ -38,7 +38,8 @@ fn no_mutation_of_an_example_makes_reading_panic() {
             flags: vec![(flag, "5".into())],
         };
         let document = Document::new(DEFAULT_FILE, text);
-        let loaded: LoadedConfig<Types> = read_document(document, &inputs, &registries.adapters());
+        let loaded: LoadedConfig<TestPipeline> =
+            read_document(document, &inputs, &registries.adapters());
         assert!(loaded.config.is_some() || !loaded.problems.is_empty());
         assert!(
             loaded

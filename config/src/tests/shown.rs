@@ -18,7 +18,7 @@ fn shown(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> St
         flags: owned(flags),
     };
     let registries = Registries::new();
-    let shown = show::<Types>(&inputs, &registries.adapters()).unwrap();
+    let shown = show::<TestPipeline>(&inputs, &registries.adapters()).unwrap();
     shown.replace(&format!("{}/", folder.path().display()), "")
 }
 
@@ -87,7 +87,7 @@ fn a_configuration_with_mistakes_is_not_shown_but_explained() {
         ..Inputs::default()
     };
     let registries = Registries::new();
-    let problems = show::<Types>(&inputs, &registries.adapters()).unwrap_err();
+    let problems = show::<TestPipeline>(&inputs, &registries.adapters()).unwrap_err();
     assert!(
         problems
             .to_string()

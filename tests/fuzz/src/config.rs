@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use acteon_config::{Adapters, Inputs, Location, PipelineTypes, ProblemList, ResolvedConfig, load};
+use acteon_config::{Adapters, Inputs, Location, PipelineKeys, ProblemList, ResolvedConfig, load};
 use acteon_pipeline::{PipelineSections, ProviderLimits, TrailOptions};
 use memchr::memmem;
 
@@ -19,9 +19,9 @@ const SECRET: &str = "hush-7d1f0c55";
 
 /// The pipeline's types.
 #[derive(Debug)]
-struct Types;
+struct ServerPipeline;
 
-impl PipelineTypes for Types {
+impl PipelineKeys for ServerPipeline {
     type Sections = PipelineSections;
     type TrailKeys = TrailOptions;
     type ProviderKeys = ProviderLimits;
@@ -66,7 +66,7 @@ fn pairs(lines: &[u8]) -> Vec<(String, String)> {
 }
 
 fn read(inputs: &Inputs, adapters: Adapters<'_>) -> Result<String, ProblemList> {
-    let settings: Result<ResolvedConfig<Types>, _> = load(inputs, &adapters);
+    let settings: Result<ResolvedConfig<ServerPipeline>, _> = load(inputs, &adapters);
     if let Err(errors) = &settings {
         assert!(!errors.is_empty(), "refused without a problem");
         for problem in errors.iter() {
