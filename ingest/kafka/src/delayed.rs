@@ -23,7 +23,7 @@ use crate::reader::RecordReader;
 const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How to proceed with a record whose loan has ended.
-pub(crate) enum NextStep {
+pub(crate) enum LoanStep {
     /// It is settled.
     Acknowledge,
     /// It cannot be kept anywhere: it becomes a dead letter.
@@ -76,12 +76,12 @@ impl<'a> Delayed<'a> {
         settled: Settled,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> NextStep {
+    ) -> LoanStep {
         match settled {
-            Settled::Done(_) | Settled::Remembered(_) => NextStep::Acknowledge,
+            Settled::Done(_) | Settled::Remembered(_) => LoanStep::Acknowledge,
             Settled::DeadLettered(letter) => match &self.shared.own_topics.dead_letter {
                 Some(_) => self.publish(at, OutgoingRecord::dead_letter(letter), assignment),
-                None => NextStep::Acknowledge,
+                None => LoanStep::Acknowledge,
             },
             Settled::Retry {
                 returned,
@@ -119,13 +119,13 @@ impl<'a> Delayed<'a> {
         at: EpochOffset,
         publication: Box<OutgoingRecord>,
         assignment: &mut Assignment,
-    ) -> NextStep {
+    ) -> LoanStep {
         if assignment.of(at).is_none() {
             self.shared.events.fenced(at.offset);
-            return NextStep::Wait;
+            return LoanStep::Wait;
         }
         self.begin(at, publication);
-        NextStep::Wait
+        LoanStep::Wait
     }
 
     fn begin(&mut self, at: EpochOffset, mut publication: Box<OutgoingRecord>) {
@@ -148,7 +148,7 @@ impl<'a> Delayed<'a> {
         published: PublishResult<Producer>,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> NextStep {
+    ) -> LoanStep {
         let events = &self.shared.events;
         let at = published.at;
         let record = published.publication;
@@ -156,19 +156,19 @@ impl<'a> Delayed<'a> {
         self.unadmitted -= usize::from(record.permit.is_none());
         let Err(error) = published.result else {
             events.published(kind);
-            return NextStep::Acknowledge;
+            return LoanStep::Acknowledge;
         };
         let is_refused = is_refused(&error);
         let OutgoingRecord { content, permit } = *record;
         match (content, permit) {
             (OutgoingContent::Retry(envelope, _), Some(permit)) if is_refused => {
                 events.publish_refused(kind, &error);
-                NextStep::GiveUp(envelope.into_inner(), permit, refusal(&error))
+                LoanStep::GiveUp(envelope.into_inner(), permit, refusal(&error))
             }
             // The dead letter is stored in any case.
             (OutgoingContent::DeadLetter(_), _) if is_refused => {
                 events.publish_refused(kind, &error);
-                NextStep::Acknowledge
+                LoanStep::Acknowledge
             }
             (content, permit) => {
                 events.publish_failed(kind, &error);
@@ -192,16 +192,16 @@ impl<'a> Delayed<'a> {
         mut item: DelayedItem<OutgoingRecord>,
         assignment: &mut Assignment,
         now: Instant,
-    ) -> NextStep {
+    ) -> LoanStep {
         let at = item.at;
         let Some(partition) = assignment.of(at) else {
             self.shared.events.fenced(at.offset);
-            return NextStep::Wait;
+            return LoanStep::Wait;
         };
         if item.reason != DelayReason::Refused {
             partition.on_loan -= 1;
             if partition.revoking || self.closed {
-                return NextStep::Wait;
+                return LoanStep::Wait;
             }
         }
         let attempts = self.attempts.entry(at).or_default();
@@ -212,7 +212,7 @@ impl<'a> Delayed<'a> {
             item.permit = self.shared.context.admission.try_admit(1, item.bytes());
         }
         self.queue.push(item);
-        NextStep::Wait
+        LoanStep::Wait
     }
 
     /// Keeps a record of the delayed path until it is due.

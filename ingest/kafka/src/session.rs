@@ -18,7 +18,7 @@ use crate::assignment::Assignment;
 use crate::client_report::{ClientReport, SessionInbox};
 use crate::committer::{CommitResult, Committer};
 use crate::context::Context;
-use crate::delayed::{Delayed, NextStep};
+use crate::delayed::{Delayed, LoanStep};
 use crate::flow::{Capacity, Flow};
 use crate::health::Health;
 use crate::loan_queue::LoanQueue;
@@ -245,15 +245,15 @@ impl<'a> Session<'a> {
         self.take_step(at, next, now);
     }
 
-    fn take_step(&mut self, at: EpochOffset, next: NextStep, now: Instant) {
+    fn take_step(&mut self, at: EpochOffset, next: LoanStep, now: Instant) {
         match next {
-            NextStep::Acknowledge => self.acknowledge(at, now),
-            NextStep::GiveUp(envelope, permit, why) => {
+            LoanStep::Acknowledge => self.acknowledge(at, now),
+            LoanStep::GiveUp(envelope, permit, why) => {
                 if let Some(partition) = self.assignment.of(at) {
                     self.loans.give_up(at, envelope, permit, why, partition);
                 }
             }
-            NextStep::Wait => {}
+            LoanStep::Wait => {}
         }
     }
 
