@@ -30,7 +30,7 @@ impl Detach for Bytes {
     }
 }
 
-/// A value that waits, in memory of its own.
+/// A waiting value that shares its memory with no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked<T>(T);
 

@@ -1,5 +1,5 @@
 //! Notifies callers that wait for the audit record of an action. It knows only records of this process. The backend has
-//! those that other instances write.
+//! the records of other instances.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

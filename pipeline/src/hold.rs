@@ -154,7 +154,7 @@ impl Holds {
         }
     }
 
-    /// Releases the dropped holds. Those that cannot be released now are kept for the next call.
+    /// Releases the dropped holds. A hold that cannot be released now is kept for the next call.
     pub(crate) async fn release(
         &self,
         state: &dyn State,

@@ -124,7 +124,7 @@ pub(crate) struct Provider {
     pub(crate) events: Events,
     clock: Clock,
     stats: SharedStats,
-    /// True while the sink's attempts have to wait. They then need memory of their own.
+    /// True while the sink's attempts have to wait. Their actions then need separate memory.
     waits: AtomicBool,
     /// The number of running attempts.
     running: AtomicU32,

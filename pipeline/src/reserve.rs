@@ -133,7 +133,7 @@ impl ReservingJob {
 }
 
 impl Pipeline {
-    /// Reserves for these jobs and delivers those that are granted. Returns `ended` with the newly ended jobs added.
+    /// Reserves for these jobs and delivers the granted ones. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn reserve_and_deliver(
         &self,
         asking: Vec<ReservingJob>,

@@ -230,8 +230,8 @@ impl<'t> JsonReader<'t> {
         (self.at > start).then_some(()).ok_or(Malformed)
     }
 
-    /// Checks a string and moves past it. `pipeline/rules/src/json.rs` has a scanner of its own: it reads text that was checked
-    /// here, so it looks for quotes and backslashes only and skips whole containers.
+    /// Checks a string and moves past it. `pipeline/rules/src/json.rs` has a separate scanner: it reads text that
+    /// was checked here, so it looks for quotes and backslashes only and skips whole containers.
     fn pass_string(&mut self) -> Result<Escapes> {
         if self.byte() != Some(b'"') {
             return Err(Malformed);

@@ -35,7 +35,7 @@ pub(crate) struct FinishedAttempt {
 struct Unfinished<'a> {
     provider: &'a Provider,
     pass: Pass,
-    /// Its place in the queue. An attempt that started inline gets one, and a slot of its own, once it waits.
+    /// Its place in the queue. An attempt that started inline gets one, and its own slot, once it waits.
     place: Option<QueuePlace>,
     has_ended: bool,
 }

@@ -100,7 +100,7 @@ impl RuleFolder {
     /// Compiles the files.
     ///
     /// # Errors
-    /// The problems of all files, including those that cannot be read.
+    /// The problems of all files, including unreadable ones.
     pub fn compile(&self, settings: &CompileSettings) -> Result<RuleSet, Vec<RuleProblem>> {
         let compiled = RuleSet::compile(&self.files, settings);
         if self.unreadable.is_empty() {

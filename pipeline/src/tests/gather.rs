@@ -15,7 +15,7 @@ use super::bench::{broker, name, record, sorted};
 use super::{Bench, Provider};
 use crate::{OnStateError, PipelineOptions};
 
-/// Calls somebody from the third page of a host within a minute.
+/// Escalates from the third page of a host within a minute.
 const ESCALATE: &str = "
 rules:
   - name: escalate
