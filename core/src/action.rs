@@ -10,7 +10,6 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::decode::FIELDS;
 use crate::time::Time;
 
 /// One action: who asks, through which provider, what kind, and the payload.
@@ -88,7 +87,8 @@ macro_rules! serialize_action {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 // Does not compile if the table lacks a field.
                 let Self { $($field),+ } = self;
-                let mut out = serializer.serialize_struct("Action", FIELDS.len())?;
+                let count = [$(stringify!($name)),+].len();
+                let mut out = serializer.serialize_struct("Action", count)?;
                 $(out.serialize_field(stringify!($name), $field)?;)+
                 out.end()
             }
