@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod dead_letters;
 mod error;
+mod letter_claim;
 mod replay;
 mod rules;
 mod status;

@@ -6,6 +6,7 @@ mod document;
 mod errors;
 mod redeliveries;
 mod replay;
+mod replay_claims;
 mod rules;
 mod samples;
 mod scopes;

@@ -100,9 +100,10 @@ impl BulkRequest {
 pub(super) struct BulkAnswer {
     /// How many letters matched at the start.
     matched: u64,
-    /// How many letters were removed.
+    /// How many letters this request removed.
     done: usize,
-    /// How many letters could not be removed. The audit trail has a record with the reason for each.
+    /// How many letters could not be removed. The audit trail has a record with the reason for each. Letters that
+    /// another request is replaying or has removed are in neither number.
     failed: usize,
     /// The `cursor` of the next request; `null` if no letters are left to visit.
     #[schema(required)]
@@ -149,7 +150,7 @@ async fn change(
 /// Decides and delivers the actions of many dead letters again, each under its original id
 ///
 /// Starts with the last letter stored and replays sixteen at a time. Each letter is deleted or remains as when it is
-/// replayed alone. To continue after the remaining letters, use `cursor`.
+/// replayed alone. Skips the letters that another request is replaying. To continue after the remaining letters, use `cursor`.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/replay",

@@ -266,6 +266,16 @@ impl From<RedactedLetter> for DeadLetterJson {
 #[expect(dead_code, reason = "for the document only")]
 struct LetterNotFound(ErrorBody);
 
+/// Another request is replaying the dead letter. If that replay fails, the letter can be replayed again.
+#[derive(IntoResponses)]
+#[response(status = 409, example = json!({
+    "code": "REPLAY_IN_PROGRESS",
+    "message": "the dead letter \"0198c0de-0000-7000-8000-000000000000\" is being replayed",
+    "retryable": true,
+}))]
+#[expect(dead_code, reason = "for the document only")]
+struct LetterBeingReplayed(ErrorBody);
+
 /// One dead letter with its bytes
 #[utoipa::path(
     get,
@@ -353,7 +363,7 @@ impl From<ReplayResult> for ReplayAnswer {
 /// Decides and delivers a dead letter's action again, under its original id
 ///
 /// The letter is deleted if the outcome is final. After `Failed`, `CircuitOpen` and `Throttled` it remains, and it can
-/// be replayed again. Two concurrent replays deliver once.
+/// be replayed again. While a letter is being replayed, other replays of it are refused with 409.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/replay",
@@ -369,6 +379,7 @@ impl From<ReplayResult> for ReplayAnswer {
         })),
         InvalidQuery,
         LetterNotFound,
+        LetterBeingReplayed,
         InvalidAction,
         NotAdmitted,
         InternalError,

@@ -35,6 +35,7 @@ impl From<AdminError> for ApiError {
             AdminError::DeadLetterNotFound(_) | AdminError::ProviderNotFound(_) => {
                 Self::not_found(code::NOT_FOUND, message)
             }
+            AdminError::ReplayInProgress(_) => Self::replay_in_progress(message),
             AdminError::NotAnAction(error) => error.into(),
             AdminError::MockState(_) => Self::invalid_json(message),
             AdminError::NotReplayable(_) => Self::invalid_action(message),

@@ -27,10 +27,20 @@ pub struct BulkResult {
     pub matched: u64,
     /// How many letters were removed.
     pub done: usize,
-    /// How many letters remain, because their actions did not finish or were not admitted.
+    /// How many letters remain, because their actions did not finish or were not admitted. Letters that another request
+    /// is replaying or has removed are neither done nor failed.
     pub failed: usize,
     /// The position of the next page, if there is one.
     pub next: Option<u64>,
+}
+
+/// The result of the change to one letter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LetterResult {
+    Removed,
+    Remains,
+    /// Another request is replaying the letter or has removed it.
+    OfAnotherRequest,
 }
 
 impl AdminApi {
@@ -65,41 +75,43 @@ impl AdminApi {
         change: BulkChange,
     ) -> Result<BulkResult, AdminError> {
         let page = self.dead_letters(query).await?;
-        let mut changes: Vec<BoxFuture<'_, bool>> = Vec::with_capacity(page.letters.len());
+        let mut changes: Vec<BoxFuture<'_, LetterResult>> = Vec::with_capacity(page.letters.len());
         for letter in &page.letters {
             let id = letter.id.clone();
             changes.push(self.change_dead_letter(access, id, change).boxed());
         }
-        let removed: Vec<bool> = stream::iter(changes)
+        let results: Vec<LetterResult> = stream::iter(changes)
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
-        let done = removed.iter().filter(|removed| **removed).count();
+        let count = |wanted| results.iter().filter(|result| **result == wanted).count();
         Ok(BulkResult {
             matched: page.total,
-            done,
-            failed: removed.len() - done,
+            done: count(LetterResult::Removed),
+            failed: count(LetterResult::Remains),
             next: page.next,
         })
     }
 
-    /// True if the letter was removed.
     async fn change_dead_letter(
         &self,
         access: &Access,
         id: CompactString,
         change: BulkChange,
-    ) -> bool {
+    ) -> LetterResult {
         match change {
-            BulkChange::Replay => {
-                let replayed = self.replay(access, &id).await;
-                replayed.is_ok_and(|replayed| replayed.deleted)
-            }
-            BulkChange::Delete => {
-                let deleted = self.delete_dead_letter(access, &id).await;
-                // If the letter is missing, another caller has deleted it.
-                matches!(deleted, Ok(()) | Err(AdminError::DeadLetterNotFound(_)))
-            }
+            BulkChange::Replay => match self.replay(access, &id).await {
+                Ok(replayed) if replayed.deleted => LetterResult::Removed,
+                Err(AdminError::ReplayInProgress(_) | AdminError::DeadLetterNotFound(_)) => {
+                    LetterResult::OfAnotherRequest
+                }
+                Ok(_) | Err(_) => LetterResult::Remains,
+            },
+            BulkChange::Delete => match self.delete_dead_letter(access, &id).await {
+                Ok(()) => LetterResult::Removed,
+                Err(AdminError::DeadLetterNotFound(_)) => LetterResult::OfAnotherRequest,
+                Err(_) => LetterResult::Remains,
+            },
         }
     }
 }

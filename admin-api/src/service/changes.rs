@@ -89,7 +89,7 @@ impl AdminApi {
             let result = work.await;
             let outcome = match &result {
                 Ok(change) => audited(change.outcome, &change.details),
-                Err(error) if error.is_absence() => return result.map(|change| change.answer),
+                Err(error) if error.changed_nothing() => return result.map(|change| change.answer),
                 Err(error) => audited("failed", &json!({"message": error.to_string()})),
             };
             events::changed(change.name, &outcome);

@@ -27,6 +27,9 @@ pub enum AdminError {
     /// There is no such dead letter inside the scope.
     #[error("there is no dead letter \"{0}\"")]
     DeadLetterNotFound(CompactString),
+    /// Another replay delivers the letter now. It is worth trying again: the letter remains if that replay fails.
+    #[error("the dead letter \"{0}\" is being replayed")]
+    ReplayInProgress(CompactString),
     /// No provider has this name.
     #[error("no provider is named \"{0}\"")]
     ProviderNotFound(CompactString),
@@ -61,14 +64,15 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// True if there was nothing to change or to show.
-    pub fn is_absence(&self) -> bool {
+    /// True if there was nothing to change or to show, or another request is changing it.
+    pub fn changed_nothing(&self) -> bool {
         matches!(
             self,
             Self::RuleNotFound(_)
                 | Self::AuditRecordNotFound(_)
                 | Self::AuditDisabled
                 | Self::DeadLetterNotFound(_)
+                | Self::ReplayInProgress(_)
                 | Self::ProviderNotFound(_)
         )
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use acteon_core::decode::{self, Defaults};
 use acteon_core::delivery::Position;
 use acteon_core::reply::Replies;
+use acteon_core::state::ReservationEnd;
 use acteon_core::{
     Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, Memory,
     Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
@@ -15,6 +16,7 @@ use compact_str::CompactString;
 use serde_json::json;
 
 use super::changes::{Change, CompletedChange, REPLAY_LETTER};
+use super::letter_claim::LetterClaim;
 use super::{Access, AdminApi, AdminError};
 use crate::events;
 
@@ -28,6 +30,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct ReplayResult {
     /// The id of the letter.
     pub id: CompactString,
+    /// The id of its action.
+    pub action_id: CompactString,
     /// The outcome of its action.
     pub outcome: ActionOutcome,
     /// False if the letter remains, because the outcome is not final or the letter could not be deleted.
@@ -39,7 +43,8 @@ impl AdminApi {
     /// final: not if it would make a broker's action wait or become a dead letter.
     ///
     /// # Errors
-    /// There is no such letter inside the scope, it still cannot be decoded, or the pipeline does not admit it now.
+    /// There is no such letter inside the scope, another replay delivers it now, it still cannot be decoded, or the
+    /// pipeline does not admit it now.
     pub async fn replay(&self, access: &Access, id: &str) -> Result<ReplayResult, AdminError> {
         let letter = self.letter(&access.scope, id).await?;
         let change = Change::of_letter(REPLAY_LETTER, &letter);
@@ -47,27 +52,61 @@ impl AdminApi {
         let access = access.clone();
         let caller = access.caller.clone();
         let work = async move {
-            let action = action_of(&letter)?;
-            let action_id = action.id.clone();
-            let outcome = api.deliver(&letter, action, access.caller).await?;
-            let deleted =
-                is_final(&outcome) && api.delete_replayed(&access.scope, &letter.id).await;
+            let result = api.replay_once(&access, &letter).await?;
             let details = json!({
-                "dead_letter_id": letter.id,
-                "action_id": action_id,
-                "outcome": outcome.name(),
+                "dead_letter_id": result.id,
+                "action_id": result.action_id,
+                "outcome": result.outcome.name(),
             });
             Ok(CompletedChange {
                 outcome: "replayed",
                 details,
-                answer: ReplayResult {
-                    id: letter.id.clone(),
-                    outcome,
-                    deleted,
-                },
+                answer: result,
             })
         };
         self.change(caller, change, work).await
+    }
+
+    /// Replays a letter unless another request does.
+    async fn replay_once(
+        &self,
+        access: &Access,
+        letter: &DeadLetter,
+    ) -> Result<ReplayResult, AdminError> {
+        let claim = LetterClaim::take(&self.ports.state, &letter.id).await?;
+        let Some(claim) = claim else {
+            // The letter was delivered before, and only its deletion failed.
+            return Ok(ReplayResult {
+                id: letter.id.clone(),
+                action_id: action_id(letter),
+                outcome: ActionOutcome::Deduplicated(()),
+                deleted: self.delete_replayed(&access.scope, &letter.id).await,
+            });
+        };
+        let result = claim
+            .hold_during(self.replay_claimed(access, &letter.id))
+            .await;
+        let end = match &result {
+            Ok(result) if is_final(&result.outcome) && !result.deleted => ReservationEnd::Confirm,
+            _ => ReservationEnd::Release,
+        };
+        claim.end(end).await;
+        result
+    }
+
+    async fn replay_claimed(&self, access: &Access, id: &str) -> Result<ReplayResult, AdminError> {
+        // A replay that ended before this claim may have deleted the letter.
+        let letter = self.letter(&access.scope, id).await?;
+        let action = action_of(&letter)?;
+        let action_id = action.id.clone();
+        let outcome = self.deliver(&letter, action, access.caller.clone()).await?;
+        let deleted = is_final(&outcome) && self.delete_replayed(&access.scope, id).await;
+        Ok(ReplayResult {
+            id: letter.id.clone(),
+            action_id,
+            outcome,
+            deleted,
+        })
     }
 
     async fn deliver(
@@ -94,7 +133,7 @@ impl AdminApi {
     fn envelope(&self, letter: &DeadLetter, action: Action, caller: Caller) -> Envelope {
         Envelope {
             action,
-            // The id is leased, so that two concurrent replays deliver once.
+            // The id is leased, so that no other request with this id is delivered meanwhile.
             id_given: true,
             position: Position {
                 stream: Arc::from(format!("replay:{}", letter.source)),
@@ -110,8 +149,7 @@ impl AdminApi {
         }
     }
 
-    /// Deletes a letter whose outcome is final. If that fails, the answer is still correct: replaying the letter again
-    /// soon repeats the outcome from the memory for ids.
+    /// Deletes a letter whose outcome is final.
     async fn delete_replayed(&self, scope: &Scope, id: &str) -> bool {
         match self.ports.state.delete_dead_letter(scope, id).await {
             Ok(_) => true,
@@ -132,10 +170,15 @@ fn action_of(letter: &DeadLetter) -> Result<Action, AdminError> {
         provider: Some(action.provider.clone()),
         action_type: Some(action.action_type.clone()),
     });
-    let id = || action.map_or_else(|| letter.id.clone(), |action| action.id.clone());
     decode::decode(&letter.raw)
-        .and_then(|draft| draft.complete(&defaults, id, letter.created_at))
+        .and_then(|draft| draft.complete(&defaults, || action_id(letter), letter.created_at))
         .map_err(AdminError::NotReplayable)
+}
+
+/// The id of a letter's action if the bytes have none.
+fn action_id(letter: &DeadLetter) -> CompactString {
+    let action = letter.action.as_ref();
+    action.map_or_else(|| letter.id.clone(), |action| action.id.clone())
 }
 
 fn is_final(outcome: &ActionOutcome) -> bool {

@@ -111,6 +111,14 @@ impl ApiError {
         Self::permanent(StatusCode::CONFLICT, code::GROUP_NOT_PENDING, message)
     }
 
+    /// 409: another request is replaying the dead letter. If that replay fails, the letter can be replayed again.
+    pub fn replay_in_progress(message: impl Into<String>) -> Self {
+        Self {
+            retryable: true,
+            ..Self::permanent(StatusCode::CONFLICT, code::REPLAY_IN_PROGRESS, message)
+        }
+    }
+
     /// 413: too many bytes or too many actions; the message names the limit.
     pub fn payload_too_large(message: impl Into<String>) -> Self {
         let status = StatusCode::PAYLOAD_TOO_LARGE;

@@ -23,6 +23,8 @@ pub enum Reach {
     CutOff,
     /// The call takes effect, but its answer is lost.
     AnswersLost,
+    /// Both, except for deletions of dead letters. Of these the backend sees nothing.
+    NoDeletions,
 }
 
 /// How often each method was called, including failed calls.
@@ -83,7 +85,7 @@ impl UnreachableState {
         let reach = *self.reach.lock();
         let lost = || StateError::Unavailable("the test cut the state off".into());
         match reach {
-            Reach::Whole => call.await,
+            Reach::Whole | Reach::NoDeletions => call.await,
             Reach::CutOff => Err(lost()),
             Reach::AnswersLost => call.await.and_then(|_| Err(lost())),
         }
@@ -157,7 +159,13 @@ impl State for UnreachableState {
     }
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
-        let call = self.inner.delete_dead_letter(scope, id);
+        let call = async {
+            match *self.reach.lock() {
+                Reach::NoDeletions => Err(StateError::Unavailable("no deletions".into())),
+                _ => Ok(()),
+            }?;
+            self.inner.delete_dead_letter(scope, id).await
+        };
         self.pass(|calls| calls.delete_dead_letter += 1, call).await
     }
 
