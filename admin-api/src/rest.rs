@@ -7,6 +7,7 @@ mod dead_letters;
 mod document;
 mod errors;
 mod evaluate;
+mod filter;
 mod paging;
 mod providers;
 mod redeliveries;

@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::record::{AuditRecordJson, OutcomeName};
 use super::errors::BackendUnavailable;
-use super::paging;
+use super::{filter, paging};
 use crate::service::{AUDIT_LIMIT_MAX, AUDIT_OFFSET_MAX, AUDIT_WAIT_MAX, Access, AdminApi};
 
 const LIMIT: usize = 50;
@@ -29,30 +29,40 @@ const LIMIT: usize = 50;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     namespace: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     tenant: Option<CompactString>,
     /// The provider that handled the action.
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     provider: Option<CompactString>,
     /// The action's type, or the name of an administrative change such as `acteon.rules.reload`.
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     action_type: Option<CompactString>,
     /// Case-insensitive.
+    #[serde(default, deserialize_with = "filter::text")]
     #[param(value_type = Option<OutcomeName>, inline, example = "executed")]
     outcome: Option<CompactString>,
     /// Case-insensitive.
+    #[serde(default, deserialize_with = "filter::text")]
     #[param(value_type = Option<Verdict>, inline, example = "allow")]
     verdict: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     matched_rule: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     caller_id: Option<CompactString>,
     /// Dispatched at this time or later.
+    #[serde(default, deserialize_with = "filter::value")]
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Dispatched before this time.
+    #[serde(default, deserialize_with = "filter::value")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// The most records on the page.

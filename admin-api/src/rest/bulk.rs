@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::dead_letters::LIMIT;
 use super::errors::BackendUnavailable;
-use super::paging;
+use super::{filter, paging};
 use crate::service::{Access, AdminApi, BulkChange, BulkResult, DEAD_LETTER_LIMIT_MAX};
 
 /// Whether to change anything.
@@ -38,30 +38,39 @@ pub(super) struct BulkRequest {
     cursor: Option<String>,
 }
 
-/// All given conditions must match. An empty filter matches all letters.
+/// All given conditions must match. Without conditions, all letters match. A condition that is `null` or empty is
+/// refused.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeadLetterFilter {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
-    #[schema(value_type = Option<super::dead_letters::DeadLetterKindSchema>)]
+    #[serde(default, deserialize_with = "filter::value")]
+    #[schema(value_type = super::dead_letters::DeadLetterKindSchema, required = false)]
     kind: Option<DeadLetterKind>,
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[schema(value_type = String, min_length = 1, required = false)]
     namespace: Option<CompactString>,
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[schema(value_type = String, min_length = 1, required = false)]
     tenant: Option<CompactString>,
     /// The provider called last.
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[schema(value_type = String, min_length = 1, required = false)]
     provider: Option<CompactString>,
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[schema(value_type = String, min_length = 1, required = false)]
     action_type: Option<CompactString>,
     /// The reason, as a code.
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[schema(value_type = String, min_length = 1, required = false)]
     code: Option<CompactString>,
     /// Created at this time or later.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "filter::value")]
+    #[schema(value_type = String, format = DateTime, required = false)]
     from: Option<Timestamp>,
     /// Created before this time.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "filter::value")]
+    #[schema(value_type = String, format = DateTime, required = false)]
     to: Option<Timestamp>,
 }
 
@@ -150,7 +159,8 @@ async fn change(
 /// Decides and delivers the actions of many dead letters again, each under its original id
 ///
 /// Starts with the last letter stored and replays sixteen at a time. Each letter is deleted or remains as when it is
-/// replayed alone. Skips the letters that another request is replaying. To continue after the remaining letters, use `cursor`.
+/// replayed alone. Skips the letters that another request is replaying. To continue after the remaining letters, use
+/// `cursor`.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/replay",

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::errors::BackendUnavailable;
-use super::paging;
+use super::{filter, paging};
 use crate::service::{
     Access, AdminApi, DEAD_LETTER_LIMIT_MAX, RedactedBytes, RedactedLetter, ReplayResult,
 };
@@ -27,24 +27,32 @@ pub(super) const LIMIT: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// `poison` (could not be decoded) or `exhausted` (could not be delivered).
+    #[serde(default, deserialize_with = "filter::value")]
     #[param(value_type = Option<DeadLetterKindSchema>, inline, example = "exhausted")]
     kind: Option<DeadLetterKind>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     namespace: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     tenant: Option<CompactString>,
     /// The provider called last.
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     provider: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     action_type: Option<CompactString>,
     /// The reason, as a code.
-    #[param(value_type = Option<String>, example = "TIMEOUT")]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1, example = "TIMEOUT")]
     code: Option<CompactString>,
     /// Created at this time or later.
+    #[serde(default, deserialize_with = "filter::value")]
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Created before this time.
+    #[serde(default, deserialize_with = "filter::value")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// The most letters on the page.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::paging;
+use super::{filter, paging};
 use crate::service::{Access, AdminApi, REDELIVERY_LIMIT_MAX};
 
 const LIMIT: usize = 100;
@@ -22,14 +22,18 @@ const LIMIT: usize = 100;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     namespace: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     tenant: Option<CompactString>,
     /// The provider that could not deliver.
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     provider: Option<CompactString>,
-    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "filter::text")]
+    #[param(value_type = Option<String>, min_length = 1)]
     action_type: Option<CompactString>,
     /// The most redeliveries on the page.
     #[param(minimum = 1, maximum = 1000, default = 100)]

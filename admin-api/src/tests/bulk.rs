@@ -82,6 +82,16 @@ async fn a_bulk_request_that_makes_no_sense_changes_nothing() {
         json!({"filter": []}),
         json!({"filter": {"tennant": "t1"}}),
         json!({"filter": {"kind": "dead"}}),
+        json!({"filter": {"kind": null}}),
+        json!({"filter": {"kind": {"poison": null}}}),
+        json!({"filter": {"namespace": null}}),
+        json!({"filter": {"tenant": ""}}),
+        json!({"filter": {"provider": ""}}),
+        json!({"filter": {"action_type": null}}),
+        json!({"filter": {"code": ""}}),
+        json!({"filter": {"from": null}}),
+        json!({"filter": {"to": ""}}),
+        json!({"filter": null}),
         json!({"filter": {}, "limit": 0}),
         json!({"filter": {}, "limit": 1001}),
         json!({"filter": {}, "cursor": "AAAA"}),
@@ -92,6 +102,10 @@ async fn a_bulk_request_that_makes_no_sense_changes_nothing() {
             assert_eq!(answer.json()["code"], "INVALID_JSON", "{body}");
         }
     }
+    let empty = r#"{"filter": {"provider": ""}}"#;
+    let answer = world.send("POST", "/v1/dead-letters/delete", empty).await;
+    let message = "`filter.provider`: must not be empty at line 1 column 27";
+    assert_eq!(answer.json()["message"], message);
     assert_eq!(left(&world).await, 1);
 }
 
@@ -121,6 +135,8 @@ async fn a_breaker_is_set_by_hand_and_that_is_recorded() {
         (unknown.status, unknown.json()["code"].clone()),
         (StatusCode::NOT_FOUND, "NOT_FOUND".into())
     );
-    let half = world.send("POST", path, r#"{"state":"half_open"}"#).await;
-    assert_eq!(half.status, StatusCode::BAD_REQUEST);
+    for body in [r#"{"state":"half_open"}"#, r#"{"state":{"open":null}}"#] {
+        let refused = world.send("POST", path, body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{body}");
+    }
 }

@@ -43,6 +43,31 @@ async fn no_operation_accepts_an_unknown_query_parameter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_listing_accepts_an_empty_filter() {
+    let (world, document) = (World::new(), document());
+    let mut asked = 0;
+    for (name, operation) in operations(&document) {
+        let (method, template) = name.split_once(' ').unwrap();
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        for parameter in parameters.into_iter().flatten() {
+            let Some(query) = parameter["name"]
+                .as_str()
+                .filter(|_| parameter["in"] == "query")
+            else {
+                continue;
+            };
+            let path = format!("{}?{query}=", path(template));
+            let answer = world.send(method, &path, r#"{"filter":{}}"#).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+            let message = answer.json()["message"].to_string();
+            assert!(message.contains(&format!("`{query}`")), "{path}: {message}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 30, "{asked} parameters");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_operation_accepts_an_unknown_key_or_an_array_as_its_object() {
     let (world, document) = (World::new(), document());
     let mut asked = 0;

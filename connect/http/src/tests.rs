@@ -43,7 +43,7 @@ struct Bounds {
     many: Vec<Span>,
     #[serde(default)]
     named: HashMap<String, Span>,
-    either: Option<Either>,
+    switch: Option<Switch>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,10 +54,9 @@ struct Span {
 }
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "only `Debug` reads the fields")]
-enum Either {
-    Span(Span),
-    Open { from: u32 },
+enum Switch {
+    On,
+    Off,
 }
 
 fn api() -> ApiService {

@@ -64,16 +64,13 @@ async fn an_array_is_never_read_as_an_object_however_deep_it_is() {
         ("PUT /bounds", r#"{"inner": [1, 2]}"#),
         ("PUT /bounds", r#"{"many": [{"from": 1, "to": 2}, [1, 2]]}"#),
         ("PUT /bounds", r#"{"named": {"a": [1, 2]}}"#),
-        ("PUT /bounds", r#"{"either": {"Span": [1, 2]}}"#),
-        ("PUT /bounds", r#"{"either": {"Open": [1]}}"#),
     ] {
         let response = send(request(line, "application/json", body)).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
         let text = text(response).await;
         assert!(text.contains("sequence, expected an object"), "{text}");
     }
-    let fine =
-        r#"{"inner":{"from":1,"to":2},"many":[{"from":1,"to":2}],"either":{"Open":{"from":1}}}"#;
+    let fine = r#"{"inner":{"from":1,"to":2},"many":[{"from":1,"to":2}],"switch":"On"}"#;
     let response = send(request("PUT /bounds", "application/json", fine)).await;
     assert_eq!(response.status(), StatusCode::OK);
     let deep = r#"{"many": [{"from": 1, "to": 2}, {"from": 1, "too": 2}]}"#;
@@ -82,5 +79,32 @@ async fn an_array_is_never_read_as_an_object_however_deep_it_is() {
         text(response)
             .await
             .contains("`many[1]`: `too` is unknown; did you mean `to`? at line 1 column 49")
+    );
+}
+
+#[tokio::test]
+async fn a_name_is_read_from_a_string_only() {
+    for body in [
+        r#"{"switch": {"On": null}}"#,
+        r#"{"switch": {"Off": {}}}"#,
+        r#"{"switch": ["On"]}"#,
+        r#"{"switch": 1}"#,
+    ] {
+        let response = send(request("PUT /bounds", "application/json", body)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
+        let text = text(response).await;
+        assert!(text.contains("`switch`: invalid type: "), "{text}");
+        assert!(text.contains(", expected a string"), "{text}");
+    }
+    let response = send(request(
+        "PUT /bounds",
+        "application/json",
+        r#"{"switch": "off"}"#,
+    ))
+    .await;
+    let text = text(response).await;
+    assert!(
+        text.contains("unknown variant `off`, expected `On` or `Off`"),
+        "{text}"
     );
 }
