@@ -11,6 +11,7 @@ mod rules;
 mod samples;
 mod scopes;
 mod status;
+mod times;
 mod typos;
 mod world;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -199,20 +199,17 @@ fn joined(problems: &[RuleProblem]) -> String {
 }
 
 /// The options of an evaluation in the playground.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[derive(Clone, Debug, Default)]
 pub struct EvaluateOptions {
     /// Disabled rules are evaluated too.
     pub include_disabled: bool,
     /// Later rules are evaluated even after one has decided.
     pub evaluate_all: bool,
     /// The time that `time.*` and `now` show.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub evaluate_at: Option<Timestamp>,
     /// Replaces the stored state. Maps the key of a tally to a count or to whether it was seen, a fingerprint to the
     /// state of the event, and an event type to whether an event is active or to the list of values for which one is
     /// active.
-    #[schema(value_type = Option<Object>)]
     pub mock_state: Option<Value>,
 }
 

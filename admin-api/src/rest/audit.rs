@@ -58,11 +58,11 @@ pub(super) struct Filters {
     #[param(value_type = Option<String>, min_length = 1)]
     caller_id: Option<CompactString>,
     /// Dispatched at this time or later.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Dispatched before this time.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// The most records on the page.

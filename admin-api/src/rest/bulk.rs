@@ -65,11 +65,11 @@ struct DeadLetterFilter {
     #[schema(value_type = String, min_length = 1, required = false)]
     code: Option<CompactString>,
     /// Created at this time or later.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[schema(value_type = String, format = DateTime, required = false)]
     from: Option<Timestamp>,
     /// Created before this time.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[schema(value_type = String, format = DateTime, required = false)]
     to: Option<Timestamp>,
 }

@@ -48,11 +48,11 @@ pub(super) struct Filters {
     #[param(value_type = Option<String>, min_length = 1, example = "TIMEOUT")]
     code: Option<CompactString>,
     /// Created at this time or later.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Created before this time.
-    #[serde(default, deserialize_with = "filter::value")]
+    #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// The most letters on the page.

@@ -3,8 +3,8 @@
 
 use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidBody};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, parse_json, read_json};
-use acteon_core::Action;
 use acteon_core::rules::{EvaluateOptions, Evaluation};
+use acteon_core::{Action, Time};
 use axum::extract::{Request, State};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ struct EvaluateRequest {
     evaluate_all: Option<bool>,
     /// The time that `time.*` and `now` show; the current time if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
-    evaluate_at: Option<Timestamp>,
+    evaluate_at: Option<Time>,
     /// Replaces the stored state. Maps the key of a tally to a count or to whether it was seen, a fingerprint to the
     /// state of the event, and an event type to whether an event is active or to the list of values for which one is
     /// active.
@@ -77,7 +77,7 @@ impl From<EvaluateRequest> for EvaluateOptions {
         Self {
             include_disabled: request.include_disabled.unwrap_or_default(),
             evaluate_all: request.evaluate_all.unwrap_or_default(),
-            evaluate_at: request.evaluate_at,
+            evaluate_at: request.evaluate_at.map(Time::timestamp),
             mock_state: request.mock_state,
         }
     }

@@ -126,6 +126,8 @@ fn an_action_is_read_as_over_http() {
         ""
     );
     assert!(step(&format!("{{ payload: {deep} }}")).contains("nested deeper than"));
-    assert!(step("{ starts_at: yesterday }").contains("2:64: `starts_at`: failed to parse"));
+    assert!(
+        step("{ starts_at: yesterday }").contains("2:64: `starts_at`: must be a time of RFC 3339")
+    );
     assert!(step("{ tenant: \"a\\nb\" }").contains("`tenant`: holds a control character"));
 }
