@@ -12,6 +12,7 @@ mod rules;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
@@ -35,6 +36,9 @@ pub use replay::ReplayResult;
 pub use rules::read_action;
 pub use status::ReadinessReport;
 
+/// How long a request waits for admission.
+pub(crate) const ADMISSION_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// The parts of the server that the admin API uses.
 pub struct Ports {
     /// The rules in force.
@@ -45,7 +49,7 @@ pub struct Ports {
     pub state: Arc<dyn State>,
     /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
-    /// Grants permits for replayed actions.
+    /// Grants permits for replayed actions and large bodies.
     pub admission: Arc<Admission>,
     /// The status of the process.
     pub status: StatusPorts,
@@ -105,6 +109,11 @@ impl AdminApi {
             ports: Arc::new(ports),
             changes: TaskTracker::new(),
         }
+    }
+
+    /// Grants permits for large bodies.
+    pub(crate) fn admission(&self) -> Arc<Admission> {
+        self.ports.admission.clone()
     }
 
     /// Waits for running changes. A change that has begun is finished and recorded even if its caller hangs up. Call

@@ -1,5 +1,6 @@
 mod audit;
 mod audit_wait;
+mod bodies;
 mod bulk;
 mod dead_letters;
 mod document;

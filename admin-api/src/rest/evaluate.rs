@@ -1,8 +1,10 @@
 //! `/v1/rules/evaluate`: the playground. The action and the options are members of one object, which is parsed once for
 //! each.
 
-use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidBody};
-use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, parse_json, read_json};
+use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidBody, NotAdmitted};
+use acteon_connect_http::{
+    ApiError, BodyPermit, ErrorBody, Json, NoQuery, parse_json, read_json_within,
+};
 use acteon_core::rules::{EvaluateOptions, Evaluation};
 use acteon_core::{Action, Time};
 use axum::extract::{Request, State};
@@ -13,7 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::service::{Access, AdminApi, read_action};
+use crate::service::{ADMISSION_TIMEOUT, Access, AdminApi, read_action};
 
 /// An action to evaluate, and the options of the evaluation.
 #[derive(Deserialize, ToSchema)]
@@ -147,14 +149,7 @@ impl From<EvaluateRequest> for EvaluateOptions {
             "retryable": false,
         })),
         InvalidAction,
-        (status = 503, description = "Rules read state, and the state backend cannot be reached.",
-            headers(("Retry-After" = u64, description = "Seconds to wait.")),
-            body = ErrorBody, example = json!({
-            "code": "STATE_UNAVAILABLE",
-            "message": "the state backend cannot be reached",
-            "retryable": true,
-            "retry_after": 1,
-        })),
+        NotAdmitted,
         InternalError,
     )
 )]
@@ -164,7 +159,9 @@ pub(super) async fn evaluate(
     _: NoQuery,
     request: Request,
 ) -> Result<Json<Evaluation>, ApiError> {
-    let body = read_json(request).await?;
+    let mut permit = BodyPermit::new(api.admission(), ADMISSION_TIMEOUT);
+    let body = read_json_within(request, &mut permit).await?;
+    let _permit = permit.admit(0, body.len() as u64).await?;
     let (action, options) = read_evaluation(&body, api.now())?;
     let evaluation = api.evaluate(&access, &action, &options).await?;
     Ok(Json(evaluation))

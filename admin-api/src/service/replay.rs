@@ -17,11 +17,9 @@ use serde_json::json;
 
 use super::changes::{Change, CompletedChange, REPLAY_LETTER};
 use super::letter_claim::LetterClaim;
-use super::{Access, AdminApi, AdminError};
+use super::{ADMISSION_TIMEOUT, Access, AdminApi, AdminError};
 use crate::events;
 
-/// How long a replay waits for admission.
-const ADMISSION_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a client waits before it retries a replay that was not admitted.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -21,6 +21,9 @@ const BYTES_MAX: u64 = 2 << 20;
 /// large body and sends little takes no memory from others.
 const UNBUDGETED_BYTES_MAX: usize = 16 << 10;
 
+/// The size limit of a small body. It needs no budget.
+const SMALL_BYTES_MAX: u64 = UNBUDGETED_BYTES_MAX as u64;
+
 /// How much is decompressed at a time.
 const CHUNK_BYTES: usize = 32 << 10;
 
@@ -41,15 +44,28 @@ pub trait MemoryBudget: Send {
     fn release(&mut self);
 }
 
-/// Grants everything: only the size of the body is limited.
-pub(crate) struct UnlimitedBudget;
+/// The budget of a small body, which needs none.
+pub(crate) struct NoBudget;
 
-impl MemoryBudget for UnlimitedBudget {
+impl MemoryBudget for NoBudget {
     async fn reserve(&mut self, _: u64) -> Result<(), ApiError> {
         Ok(())
     }
 
     fn release(&mut self) {}
+}
+
+/// Lowers the size limits of a request to those of a small body.
+pub(crate) fn limit_to_small(request: &mut Request) {
+    let extensions = request.extensions_mut();
+    let body_max = extensions
+        .get()
+        .map_or(SMALL_BYTES_MAX, |BodyBytesMax(max)| *max);
+    let decoded_max = extensions
+        .get()
+        .map_or(SMALL_BYTES_MAX, |DecodedBytesMax(max)| *max);
+    extensions.insert(BodyBytesMax(body_max.min(SMALL_BYTES_MAX)));
+    extensions.insert(DecodedBytesMax(decoded_max.min(SMALL_BYTES_MAX)));
 }
 
 /// True if the body is declared as `application/json` or `application/...+json`.

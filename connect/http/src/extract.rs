@@ -12,13 +12,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{
-    Encoding, MemoryBudget, UnlimitedBudget, discard_body, encoding, is_json, read_body, read_gzip,
+    Encoding, MemoryBudget, NoBudget, discard_body, encoding, is_json, limit_to_small, read_body,
+    read_gzip,
 };
 use crate::code;
 use crate::error::ApiError;
 use crate::strict::Strict;
 
-/// The JSON body of a request or of a 200 answer. `Option<Json<T>>` also accepts an empty body.
+/// The JSON body of a small request, of at most 16 KiB, or of a 200 answer of any size. `Option<Json<T>>` also accepts
+/// an empty body. Larger bodies are read by [`read_json_within`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -26,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        read_json(request)
+        read_small_json(request)
             .await
             .and_then(|body| parse_json(&body))
             .map(Self)
@@ -40,7 +42,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
         if request.body().is_end_stream() {
             return Ok(None);
         }
-        let body = read_json(request).await?;
+        let body = read_small_json(request).await?;
         if body.is_empty() {
             return Ok(None);
         }
@@ -60,19 +62,17 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads a body that is declared as JSON. Decompresses it if it is declared as gzip.
+async fn read_small_json(mut request: Request) -> Result<Bytes, ApiError> {
+    limit_to_small(&mut request);
+    read_json_within(request, &mut NoBudget).await
+}
+
+/// Reads a body that is declared as JSON. Decompresses it if it is declared as gzip. Reserves the memory for it from
+/// `budget`.
 ///
 /// # Errors
 /// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`; `INVALID_JSON` if the body ends early or is not
-/// gzip.
-pub async fn read_json(request: Request) -> Result<Bytes, ApiError> {
-    read_json_within(request, &mut UnlimitedBudget).await
-}
-
-/// Does what [`read_json`] does, and reserves the memory for the body from `budget`.
-///
-/// # Errors
-/// The errors of [`read_json`] and of `budget`.
+/// gzip; the errors of `budget`.
 pub async fn read_json_within(
     request: Request,
     budget: &mut impl MemoryBudget,

@@ -6,6 +6,7 @@
 //! other crates.
 
 mod body;
+mod body_permit;
 pub mod code;
 mod conventions;
 mod error;
@@ -17,9 +18,10 @@ mod strict;
 mod timed_body;
 
 pub use body::MemoryBudget;
+pub use body_permit::BodyPermit;
 pub use conventions::{ApiFuture, ApiService};
 pub use error::{ApiError, ErrorBody};
-pub use extract::{Json, NoQuery, Path, Query, parse_json, read_json, read_json_within};
+pub use extract::{Json, NoQuery, Path, Query, parse_json, read_json_within};
 pub use request_id::{REQUEST_ID, RequestId};
 
 #[cfg(test)]

@@ -288,7 +288,12 @@ async fn a_body_that_arrives_too_slowly_is_refused() {
 async fn a_body_that_keeps_the_minimum_speed_is_read_but_not_for_ever() {
     let large = || {
         let size = post(|request: Request| async move {
-            read_json(request).await.map(|body| body.len().to_string())
+            let mut budget = CountedBudget {
+                reserved: 0,
+                max: u64::MAX,
+            };
+            let body = read_json_within(request, &mut budget).await;
+            body.map(|body| body.len().to_string())
         });
         ApiService::new(Router::new().route("/size", size), 1 << 20)
     };
@@ -356,6 +361,29 @@ async fn a_body_reserves_memory_as_it_arrives_and_none_for_its_declared_size() {
     );
     let refused = read(&[60 << 10, 60 << 10, 60 << 10], 300 << 10).await;
     assert_eq!(refused, (Err("OVERLOADED"), 0));
+}
+
+#[tokio::test]
+async fn a_body_that_no_budget_covers_is_small() {
+    let toggle = put(|Json(toggle): Json<Toggle>| async move { toggle.enabled.to_string() });
+    let api = ApiService::new(Router::new().route("/toggle", toggle), 1 << 20);
+    let send = async |body: Body| {
+        let request = request("PUT /toggle", "application/json", body);
+        let response = api.clone().oneshot(request).await.unwrap();
+        (response.status().as_u16(), text(response).await)
+    };
+    let mut small = b"{\"enabled\": true}".to_vec();
+    small.resize(16 << 10, b' ');
+    assert_eq!(send(Body::from(small.clone())).await.0, 200);
+    small.push(b' ');
+    for body in [Body::from(small), pieces(&[16 << 10, 1])] {
+        let (status, text) = send(body).await;
+        assert_eq!(status, 413);
+        assert!(
+            text.contains("the body is larger than 16384 bytes"),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,11 @@
 //! The part of a request that both endpoints share: its query, its body within the limits, and the envelope of an
 //! action.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use acteon_connect_http::{ApiError, MemoryBudget, read_json_within};
+use acteon_connect_http::{ApiError, BodyPermit, read_json_within};
 use acteon_core::decode::{Defaults, Draft};
 use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
-use acteon_core::{Admission, Caller, Envelope, Labels, Memory, Permit, Policy};
+use acteon_core::{Caller, Envelope, Labels, Memory, Policy};
 use axum::extract::Request;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -18,8 +15,6 @@ use utoipa::IntoParams;
 
 use crate::source::HttpSource;
 
-/// How long a refused client must wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest `traceparent` or `tracestate` that is copied to an action.
 const TRACE_BYTES_MAX: usize = 512;
 
@@ -45,63 +40,12 @@ pub(crate) struct ReceivedRequest {
     pub(crate) ids: Ids,
 }
 
-/// A permit that grows while the body arrives.
-pub(crate) struct BodyPermit {
-    admission: Arc<Admission>,
-    timeout: Duration,
-    permit: Option<Permit>,
-}
-
-impl BodyPermit {
-    fn bytes(&self) -> u64 {
-        self.permit.as_ref().map_or(0, Permit::bytes)
-    }
-
-    /// Extends the permit to this many actions of this many bytes in total.
-    pub(crate) async fn admit(mut self, actions: usize, bytes: u64) -> Result<Permit, ApiError> {
-        let actions = u32::try_from(actions).unwrap_or(u32::MAX);
-        let missing = self.missing(bytes.saturating_sub(self.bytes()));
-        self.extend(actions, missing).await?;
-        self.permit.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))
-    }
-
-    /// Limits `bytes` to the size of the admission. So a larger request takes all of it and runs alone.
-    fn missing(&self, bytes: u64) -> u64 {
-        let most = u64::from(self.admission.bytes_max());
-        bytes.min(most.saturating_sub(self.bytes()))
-    }
-
-    async fn extend(&mut self, actions: u32, bytes: u64) -> Result<(), ApiError> {
-        let admitted = self.admission.admit_within(actions, bytes, self.timeout);
-        let more = admitted.await;
-        let more = more.ok_or_else(|| ApiError::overloaded(RETRY_AFTER))?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        Ok(())
-    }
-}
-
-impl MemoryBudget for BodyPermit {
-    async fn reserve(&mut self, bytes: u64) -> Result<(), ApiError> {
-        self.extend(0, self.missing(bytes)).await
-    }
-
-    fn release(&mut self) {
-        self.permit = None;
-    }
-}
-
 impl HttpSource {
     /// Reads the whole body, which must be declared as JSON.
     pub(crate) async fn read(&self, request: Request) -> Result<ReceivedRequest, ApiError> {
         let trace = trace_of(request.headers());
-        let mut permit = BodyPermit {
-            admission: self.context.admission.clone(),
-            timeout: self.context.admission_timeout,
-            permit: None,
-        };
+        let admission = self.context.admission.clone();
+        let mut permit = BodyPermit::new(admission, self.context.admission_timeout);
         let body = read_json_within(request, &mut permit).await?;
         let received_at = self.context.clock.now();
         Ok(ReceivedRequest {
