@@ -7,7 +7,7 @@ use std::time::Duration;
 use acteon_connect_http::responses::{InternalError, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, Path, Query};
 use acteon_core::Verdict;
-use acteon_core::audit::{AuditFilter, AuditPage, AuditQuery, PageStart};
+use acteon_core::audit::{AuditCursor, AuditFilter, AuditPage, AuditQuery, PageStart};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use compact_str::CompactString;
@@ -65,7 +65,7 @@ pub(super) struct Filters {
     #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    /// The most records on the page.
+    /// The most records on the page. It has fewer if they are more than 8 MiB of JSON.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
     /// The number of records to skip. Cannot be combined with `cursor`, which continues where this page ends.
@@ -137,7 +137,7 @@ pub(super) struct Page<'a> {
     records: Vec<AuditRecordJson<'a>>,
     /// The number of matching records on all pages.
     total: u64,
-    /// The most records on a page.
+    /// The requested limit.
     limit: usize,
     /// The number of skipped records; 0 for a page that starts at a cursor.
     offset: u64,
@@ -148,19 +148,25 @@ pub(super) struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn of(page: &'a AuditPage, query: &AuditQuery) -> Self {
+        let all = page
+            .records
+            .iter()
+            .map(|record| AuditRecordJson::of(record));
+        let records = paging::fill_page(all);
+        let last = page.records.get(records.len().saturating_sub(1));
+        let next = match records.len() < page.records.len() {
+            true => last.map(|last| AuditCursor::of(last)),
+            false => page.next,
+        };
         Self {
-            records: page
-                .records
-                .iter()
-                .map(|record| AuditRecordJson::of(record))
-                .collect(),
+            records,
             total: page.total,
             limit: query.limit,
             offset: match query.start {
                 PageStart::Offset(offset) => offset,
                 PageStart::After(_) => 0,
             },
-            next_cursor: page.next.map(paging::encode_record),
+            next_cursor: next.map(paging::encode_record),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use acteon_connect_http::responses::{InternalError, InvalidAction, InvalidQuery, NotAdmitted};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
-use acteon_core::state::DeadLetterQuery;
+use acteon_core::state::{DeadLetterPage, DeadLetterQuery};
 use acteon_core::{ActionOutcome, AttemptRecord, DeadLetter, DeadLetterKind, LetterFilter};
 use axum::extract::State;
 use base64::Engine;
@@ -55,7 +55,7 @@ pub(super) struct Filters {
     #[serde(default, deserialize_with = "filter::time")]
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    /// The most letters on the page.
+    /// The most letters on the page. It has fewer if they are more than 8 MiB of JSON.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// `next_cursor` of the previous page.
@@ -203,6 +203,11 @@ fn whole_example() -> Value {
     example
 }
 
+fn summaries(page: &DeadLetterPage) -> Vec<DeadLetterSummary> {
+    let letters = page.letters.iter();
+    paging::fill_page(letters.map(|letter| DeadLetterSummary::from(&**letter)))
+}
+
 /// Dead letters, the last one stored first
 #[utoipa::path(
     get,
@@ -224,14 +229,18 @@ pub(super) async fn list(
     access: Access,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page>, ApiError> {
-    let page = api.dead_letters(&filters.query(&access)?).await?;
+    let mut query = filters.query(&access)?;
+    let mut page = api.dead_letters(&query).await?;
+    let mut dead_letters = summaries(&page);
+    if dead_letters.len() < page.letters.len() {
+        // Only the backend knows the position after a letter.
+        query.limit = dead_letters.len();
+        page = api.dead_letters(&query).await?;
+        dead_letters = summaries(&page);
+    }
     Ok(Json(Page {
         next_cursor: page.next.map(paging::encode_letter),
-        dead_letters: page
-            .letters
-            .iter()
-            .map(|letter| DeadLetterSummary::from(&**letter))
-            .collect(),
+        dead_letters,
         total: page.total,
     }))
 }

@@ -1,12 +1,18 @@
 //! Limits and cursors of pages. A cursor is opaque text for the position at which the next page starts.
 
+use std::io;
+
 use acteon_connect_http::ApiError;
 use acteon_core::audit::AuditCursor;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use compact_str::CompactString;
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
+
+/// How much JSON the items of a page may be. An item that is larger is alone on its page.
+const PAGE_BYTES_MAX: usize = 8 << 20;
 
 /// The limit of a page: the requested one if it is from 1 to `max`, or `default`.
 ///
@@ -22,6 +28,40 @@ pub(super) fn page_limit(
         true => Ok(limit),
         false => Err(format!("`limit`: must be from 1 to {max}")),
     }
+}
+
+/// The first items, up to the limit on a page's bytes; at least one, if there is any.
+pub(super) fn fill_page<T: Serialize>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        bytes += json_bytes(&item);
+        if bytes > PAGE_BYTES_MAX && !page.is_empty() {
+            break;
+        }
+        page.push(item);
+    }
+    page
+}
+
+fn json_bytes(item: &impl Serialize) -> usize {
+    struct Counter(usize);
+
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    // An item that cannot be serialized makes the whole answer an internal error.
+    let _ = serde_json::to_writer(&mut counter, item);
+    counter.0
 }
 
 /// A position in the audit trail: sixteen bytes of nanoseconds since the epoch, then sixteen bytes of the id.

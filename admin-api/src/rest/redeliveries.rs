@@ -35,7 +35,7 @@ pub(super) struct Filters {
     #[serde(default, deserialize_with = "filter::text")]
     #[param(value_type = Option<String>, min_length = 1)]
     action_type: Option<CompactString>,
-    /// The most redeliveries on the page.
+    /// The most redeliveries on the page. It has fewer if they are more than 8 MiB of JSON.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// `next_cursor` of the previous page.
@@ -122,11 +122,13 @@ pub(super) struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn of(page: &'a RedeliveryPage) -> Self {
-        let listed = page.redeliveries.iter();
-        let last = page.redeliveries.last().filter(|_| page.more);
+        let all = page.redeliveries.iter();
+        let redeliveries = paging::fill_page(all.map(|one| RedeliveryJson::of(one)));
+        let more = page.more || redeliveries.len() < page.redeliveries.len();
+        let last = redeliveries.last().filter(|_| more);
         Self {
-            redeliveries: listed.map(|one| RedeliveryJson::of(one)).collect(),
-            next_cursor: last.map(|one| paging::encode_redelivery(one.next_at, &one.source)),
+            next_cursor: last.map(|one| paging::encode_redelivery(one.next_at, one.source)),
+            redeliveries,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
-use acteon_core::{FailureCode, Verdict};
+use acteon_core::{AuditRecord, FailureCode, Payload, Verdict};
 use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -202,4 +202,34 @@ async fn without_an_audit_trail_there_is_nothing_to_ask() {
     insta::assert_snapshot!(page.shown() + "\n" + &one.shown());
     let reload = world.ask("POST", "/v1/rules/reload", &[], "").await;
     assert_eq!(reload.status, StatusCode::OK, "changes need no audit trail");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_limited_by_bytes_and_its_cursor_continues_after_the_last_record() {
+    let world = World::new();
+    let large = |number: u32, mib: usize| {
+        let payload = Payload::from_value(&json!({"text": "x".repeat(mib << 20)}));
+        AuditRecord {
+            payload: Some(payload.unwrap()),
+            ..record(number, number.into())
+        }
+    };
+    let sizes = [(1, 3), (2, 9), (3, 3), (4, 3), (5, 3)];
+    world
+        .keep_records(sizes.map(|(number, mib)| large(number, mib)))
+        .await;
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = world.get(&format!("/v1/audit?limit=1000{cursor}")).await;
+        assert_eq!(answer.json()["total"], 5);
+        pages.push(ids(&answer));
+        match answer.json()["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(
+        pages,
+        [vec!["a-5", "a-4"], vec!["a-3"], vec!["a-2"], vec!["a-1"]]
+    );
 }

@@ -1,6 +1,6 @@
 //! Dead letters: pages, one with its bytes, and deletion.
 
-use acteon_core::Redactor;
+use acteon_core::{DeadLetter, Redactor};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -143,4 +143,27 @@ async fn a_question_that_makes_no_sense_names_the_parameter() {
         seen += &format!("{query}\n  {}\n", String::from_utf8_lossy(&answer.body));
     }
     insta::assert_snapshot!(seen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_limited_by_bytes_and_its_cursor_continues_after_the_last_letter() {
+    let world = World::new();
+    let large = |number| DeadLetter {
+        message: "x".repeat(3 << 20).into(),
+        ..exhausted(number)
+    };
+    world.keep_letters((1..=5).map(large)).await;
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = world
+            .get(&format!("/v1/dead-letters?limit=1000{cursor}"))
+            .await;
+        assert_eq!(answer.json()["total"], 5);
+        pages.push(ids(&answer).len());
+        match answer.json()["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [2, 2, 1]);
 }
