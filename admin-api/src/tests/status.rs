@@ -54,3 +54,19 @@ async fn providers_show_all_that_is_known_of_them() {
     let answer = World::new().get("/v1/providers/health").await;
     insta::assert_snapshot!(answer.shown());
 }
+
+#[tokio::test(start_paused = true)]
+async fn any_query_is_ignored() {
+    let world = World::new();
+    for path in ["/health", "/ready", "/metrics"] {
+        for query in ["", "x=1", "%ff", "%"] {
+            let answer = world.get(&format!("{path}?{query}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}?{query}");
+        }
+    }
+    for path in ["/v1/rules?%ff", "/v1/audit?tenant=%ff"] {
+        let answer = world.get(path).await;
+        let message = "the percent-encoding of the query is not UTF-8";
+        assert_eq!(answer.json()["message"], message, "{path}");
+    }
+}

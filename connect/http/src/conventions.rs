@@ -16,12 +16,12 @@ use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
-use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::body::{BodyBytesMax, DecodedBytesMax};
 use crate::error::{ApiError, Cause, URI_BYTES_MAX};
+use crate::extract::check_encoding;
 use crate::request_id::{REQUEST_ID, assign};
 use crate::{code, events};
 
@@ -92,22 +92,14 @@ where
     }
 }
 
-/// Refuses targets that are too long or not UTF-8. Frameworks replace invalid UTF-8 by a placeholder character, so a
-/// filter by `%ff` would match something else.
+/// Refuses targets that are too long, and paths that are not UTF-8. The extractors check the query, because some
+/// endpoints ignore it.
 fn check_target(uri: &Uri) -> Result<(), ApiError> {
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > URI_BYTES_MAX {
         return Err(ApiError::uri_too_long());
     }
-    if !target.contains('%') || percent_decode_str(target).decode_utf8().is_ok() {
-        return Ok(());
-    }
-    let part = match percent_decode_str(uri.path()).decode_utf8() {
-        Ok(_) => "query",
-        Err(_) => "path",
-    };
-    let message = format!("the percent-encoding of the {part} is not UTF-8");
-    Err(ApiError::invalid_query(message))
+    check_encoding("path", uri.path())
 }
 
 pin_project! {

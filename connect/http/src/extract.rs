@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -176,7 +177,18 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     }
 }
 
+/// Refuses percent-encoding that is not UTF-8. Frameworks replace it by a placeholder character, so a filter by `%ff`
+/// would match something else.
+pub(crate) fn check_encoding(part: &str, text: &str) -> Result<(), ApiError> {
+    if !text.contains('%') || percent_decode_str(text).decode_utf8().is_ok() {
+        return Ok(());
+    }
+    let message = format!("the percent-encoding of the {part} is not UTF-8");
+    Err(ApiError::invalid_query(message))
+}
+
 fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    check_encoding("query", query)?;
     let pairs = form_urlencoded::parse(query.as_bytes());
     let reader = serde_urlencoded::Deserializer::new(pairs);
     serde_path_to_error::deserialize(Strict(reader)).map_err(|error| {
