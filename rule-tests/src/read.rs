@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use acteon_core::decode::{Defaults, NAME_BYTES_MAX};
 use acteon_rules::RuleFile;
-use acteon_rules::reading::{Data, Fields, FileProblems, LineColumn, Node, quoted, read, unknown};
+use acteon_rules::reading::{
+    Data, Fields, FileProblems, LineColumn, Node, Number, quoted, read, unknown,
+};
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -47,6 +49,7 @@ pub(crate) fn tests(
         return Vec::new();
     }
     let cases = read(&file.text, "the key `tests`", problems).and_then(|root| {
+        refuse_long_numbers(&root, problems);
         let fields = Fields::of(&root, "a mapping with the key `tests`", problems)?;
         fields.only("key", &["defaults", "tests"], problems);
         let mut reader = Reader {
@@ -207,12 +210,33 @@ impl Reader<'_> {
     }
 }
 
+/// Tests compare payloads as trees, whose numbers hold 64 bits.
+fn refuse_long_numbers(node: &Node, problems: &mut FileProblems) {
+    match &node.data {
+        Data::Number(number) if matches!(number.get(), Number::Long(_)) => {
+            let message = format!("`{number}` has more digits than a test can hold");
+            problems.at(node.place, message);
+        }
+        Data::List(items) => {
+            for item in items {
+                refuse_long_numbers(item, problems);
+            }
+        }
+        Data::Map(entries) => {
+            for (_, item) in entries {
+                refuse_long_numbers(item, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// A value in a file as JSON.
 fn json(node: &Node) -> Value {
     match &node.data {
         Data::Null => Value::Null,
         Data::Bool(flag) => Value::Bool(*flag),
-        Data::Number(number) => number.to_json(),
+        Data::Number(number) => number.get().to_json(),
         Data::Text(text) => Value::String(text.clone()),
         Data::List(items) => Value::Array(items.iter().map(json).collect()),
         Data::Map(entries) => {

@@ -24,7 +24,7 @@ pub(crate) enum ActionValue<'a> {
     Json(&'a [u8]),
     Text(&'a str),
     Made(String),
-    Number(Number),
+    Number(Number<'static>),
     Labels(&'a Labels),
 }
 
@@ -210,7 +210,12 @@ impl<'a> Facts<'a> {
                 Some(ActionValue::Labels(&action.trace_context))
             }
             _ => Some(match self.read(path) {
-                FactValue::Number(number) => ActionValue::Number(number),
+                FactValue::Number(Number::Unsigned(value)) => {
+                    ActionValue::Number(Number::Unsigned(value))
+                }
+                FactValue::Number(Number::Signed(value)) => {
+                    ActionValue::Number(Number::Signed(value))
+                }
                 FactValue::Text(text) => {
                     ActionValue::Made(String::from_utf8_lossy(text).into_owned())
                 }

@@ -1,5 +1,6 @@
 //! Reads typed values from the tree of a file, and reports what was expected where there is something else.
 
+use crate::number::Number;
 use crate::problems::{FileProblems, LineColumn, one_of, unknown};
 use crate::yaml::{Data, MappingKey, Node};
 
@@ -80,9 +81,13 @@ impl Node {
 
     /// An integer between `least` and `most`.
     pub fn integer(&self, least: i64, most: i64, problems: &mut FileProblems) -> Option<i64> {
-        let value = match self.data {
-            Data::Number(crate::number::Number::Signed(value)) => Some(value),
-            Data::Number(crate::number::Number::Unsigned(value)) => i64::try_from(value).ok(),
+        let number = match &self.data {
+            Data::Number(number) => Some(number.get()),
+            _ => None,
+        };
+        let value = match number {
+            Some(Number::Signed(value)) => Some(value),
+            Some(Number::Unsigned(value)) => i64::try_from(value).ok(),
             _ => None,
         };
         let value = value.filter(|value| (least..=most).contains(value));

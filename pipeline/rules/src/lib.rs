@@ -46,7 +46,7 @@ pub use settings::{CompileSettings, KnownProviders, RuleFile};
 /// The readers of rule files, for other YAML files that report problems in the same way.
 pub mod reading {
     pub use crate::fields::{Fields, expected};
-    pub use crate::number::Number;
+    pub use crate::number::{Number, NumberLiteral};
     pub use crate::problems::{FileProblems, LineColumn, one_of, quoted, unknown};
     pub use crate::yaml::{Data, MappingKey, Node, read};
 }

@@ -12,7 +12,6 @@ use std::borrow::Cow;
 use acteon_core::Payload;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::facts::Facts;
@@ -23,8 +22,10 @@ use crate::template::Template;
 /// A merge patch.
 #[derive(Debug)]
 pub(crate) enum Patch {
-    /// Null removes the member.
-    Literal(Value),
+    /// Null: removes the member.
+    Removal,
+    /// JSON text.
+    Literal(Box<str>),
     Text(Template),
     List(Box<[Patch]>),
     Object(Box<[(Box<str>, Patch)]>),
@@ -81,7 +82,7 @@ impl Writer<'_, '_> {
                     self.key(key);
                     self.out.extend_from_slice(value);
                 }
-                Some((_, Patch::Literal(Value::Null))) => {}
+                Some((_, Patch::Removal)) => {}
                 Some((_, change)) => {
                     self.key(key);
                     self.merged(Some(value), change)?;
@@ -89,7 +90,7 @@ impl Writer<'_, '_> {
             }
         }
         for (name, change) in changes {
-            let is_removal = matches!(change, Patch::Literal(Value::Null));
+            let is_removal = matches!(change, Patch::Removal);
             let is_known = members
                 .iter()
                 .any(|(key, _)| key.as_ref() == name.as_bytes());
@@ -105,7 +106,8 @@ impl Writer<'_, '_> {
     /// Writes a value that replaces its target, as inside a list.
     fn value(&mut self, patch: &Patch) -> Result<(), Fault> {
         match patch {
-            Patch::Literal(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
+            Patch::Removal => self.out.extend_from_slice(b"null"),
+            Patch::Literal(json) => self.out.extend_from_slice(json.as_bytes()),
             Patch::Text(template) => {
                 template.write(self.facts, &mut self.template_bytes_left, &mut self.out)?;
             }

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use crate::json;
 use crate::number::Number;
 
@@ -13,7 +11,7 @@ use crate::number::Number;
 pub(crate) enum FactValue<'s> {
     Nothing,
     Bool(bool),
-    Number(Number),
+    Number(Number<'s>),
     Text(&'s [u8]),
     /// The list's JSON text.
     List(&'s [u8]),
@@ -26,17 +24,14 @@ impl<'s> FactValue<'s> {
         text.map_or(Self::Nothing, |text| Self::Text(text.as_bytes()))
     }
 
-    /// The value as JSON.
-    ///
-    /// # Errors
-    /// If a list or object contains what no JSON value can hold (a number out of range, half a surrogate pair).
-    pub(crate) fn to_json(self) -> Result<Value, serde_json::Error> {
+    /// Appends the value as JSON with its numbers as they are written.
+    pub(crate) fn write_json(self, out: &mut Vec<u8>) {
         match self {
-            Self::Nothing => Ok(Value::Null),
-            Self::Bool(flag) => Ok(flag.into()),
-            Self::Number(number) => Ok(number.to_json()),
-            Self::Text(text) => Ok(String::from_utf8_lossy(text).into()),
-            Self::List(json) | Self::Object(json) => serde_json::from_slice(json),
+            Self::Nothing => out.extend_from_slice(b"null"),
+            Self::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+            Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Self::Text(text) => json::write_text(text, out),
+            Self::List(json) | Self::Object(json) => json::write_sorted(json, out),
         }
     }
 

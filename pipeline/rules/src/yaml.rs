@@ -6,7 +6,7 @@ mod surrogates;
 use hashbrown::HashSet;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use crate::number::Number;
+use crate::number::{Number, NumberLiteral};
 use crate::problems::{FileProblems, LineColumn, quoted};
 use surrogates::Pairs;
 
@@ -30,7 +30,7 @@ pub struct Node {
 pub enum Data {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(NumberLiteral),
     Text(String),
     List(Vec<Node>),
     Map(Vec<(MappingKey, Node)>),
@@ -245,8 +245,8 @@ impl Tree {
     }
 
     fn put(&mut self, place: LineColumn, data: Data, problems: &mut FileProblems) -> Option<()> {
-        if let Data::Number(Number::Float(float)) = data
-            && !float.is_finite()
+        if let Data::Number(number) = &data
+            && !number.get().to_float().is_finite()
         {
             problems.at(place, "this number is out of range");
         }
@@ -283,11 +283,14 @@ fn scalar(text: &str, plain: bool) -> Data {
         "" | "~" | "null" | "Null" | "NULL" => Data::Null,
         "true" | "True" | "TRUE" => Data::Bool(true),
         "false" | "False" | "FALSE" => Data::Bool(false),
-        _ => number(text).map_or_else(|| Data::Text(text.to_owned()), Data::Number),
+        _ => number(text).map_or_else(
+            || Data::Text(text.to_owned()),
+            |number| Data::Number(number.into()),
+        ),
     }
 }
 
-fn number(text: &str) -> Option<Number> {
+fn number(text: &str) -> Option<Number<'_>> {
     let based = |prefix, radix| {
         let digits: &str = text.strip_prefix(prefix)?;
         let unsigned = digits.starts_with(|c: char| c.is_ascii_hexdigit());

@@ -131,3 +131,14 @@ fn an_action_is_read_as_over_http() {
     );
     assert!(step("{ tenant: \"a\\nb\" }").contains("`tenant`: holds a control character"));
 }
+
+#[test]
+fn a_number_that_would_lose_digits_is_refused() {
+    let text = "tests: [{ name: t, timeline: [{ dispatch: { namespace: n, tenant: t, provider: email, action_type: a, \
+                payload: { id: 99999999999999999999 } } }] }]";
+    let said = problems(text);
+    assert!(
+        said.contains("`99999999999999999999` has more digits than a test can hold"),
+        "{said}"
+    );
+}

@@ -35,9 +35,14 @@ impl Value<'_> {
             }
             Self::List(list) => return list.write_canonical(out, budget),
             Self::Map(map) => return map.write_canonical(out, budget),
-            Self::Int(_) | Self::Uint(_) | Self::Double(_) => match self.number() {
+            Self::Int(_) | Self::Uint(_) | Self::Double(_) | Self::Long(_) => match self.number() {
                 Some(Number::Float(float)) if float.is_nan() => return Err(CelError::NanKey),
-                number => number.map_or(FactValue::Nothing, FactValue::Number),
+                number => {
+                    if let Self::Long(text) = self {
+                        budget.make(text.len())?;
+                    }
+                    number.map_or(FactValue::Nothing, FactValue::Number)
+                }
             },
         };
         value.write_canonical(out);

@@ -133,7 +133,7 @@ impl<'a: 'v, 'v> Evaluator<'_, 'a, 'v> {
             }
             Tree::Map(entries) => self.map(entries),
             Tree::Not(inner) => Ok(Value::Bool(!self.truth(inner)?)),
-            Tree::Negate(inner) => match self.value(inner)? {
+            Tree::Negate(inner) => match *self.value(inner)?.operand()? {
                 Value::Int(value) => value
                     .checked_neg()
                     .map(Value::Int)
@@ -220,7 +220,12 @@ impl<'a: 'v, 'v> Evaluator<'_, 'a, 'v> {
         for (key, value) in entries {
             let key = self.value(key)?;
             let value = self.value(value)?;
-            if let Value::Null | Value::Double(_) | Value::List(_) | Value::Map(_) = key {
+            if let Value::Null
+            | Value::Double(_)
+            | Value::Long(_)
+            | Value::List(_)
+            | Value::Map(_) = key
+            {
                 return Err(CelError::NotAKey);
             }
             for (other, _) in &members {

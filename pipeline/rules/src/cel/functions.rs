@@ -5,6 +5,7 @@ use super::value::{Text, Value};
 use crate::budget::Budget;
 use crate::condition::{EventFunction, FUNCTIONS};
 use crate::fault::CelError;
+use crate::number::Number;
 use crate::problems::unknown;
 
 /// What a name refers to.
@@ -176,6 +177,7 @@ fn int<'v>(value: &Value<'v>) -> Result<Value<'v>, CelError> {
         Value::Int(value) => Some(*value),
         Value::Uint(value) => i64::try_from(*value).ok(),
         Value::Double(value) => whole(*value).and_then(|whole| i64::try_from(whole).ok()),
+        Value::Long(text) => Number::Long(text).to_plain().parse().ok(),
         Value::Text(text) => text.parse().ok(),
         _ => return Err(CelError::NoOverload("int")),
     };
@@ -189,6 +191,7 @@ fn uint<'v>(value: &Value<'v>) -> Result<Value<'v>, CelError> {
         Value::Int(value) => u64::try_from(*value).ok(),
         Value::Uint(value) => Some(*value),
         Value::Double(value) => whole(*value).and_then(|whole| u64::try_from(whole).ok()),
+        Value::Long(text) => Number::Long(text).to_plain().parse().ok(),
         Value::Text(text) => text.parse().ok(),
         _ => return Err(CelError::NoOverload("uint")),
     };
@@ -202,6 +205,7 @@ fn double<'v>(value: &Value<'v>) -> Result<Value<'v>, CelError> {
         Value::Int(value) => Some(*value as f64),
         Value::Uint(value) => Some(*value as f64),
         Value::Double(value) => Some(*value),
+        Value::Long(text) => Some(Number::Long(text).to_float()),
         Value::Text(text) => text.parse().ok(),
         _ => return Err(CelError::NoOverload("double")),
     };
@@ -216,6 +220,7 @@ fn text<'v>(value: &Value<'v>, budget: &mut Budget) -> Result<Value<'v>, CelErro
         Value::Int(value) => value.to_string(),
         Value::Uint(value) => value.to_string(),
         Value::Double(value) => value.to_string(),
+        Value::Long(text) => Number::Long(text).to_plain(),
         Value::Bool(value) => value.to_string(),
         _ => return Err(CelError::NoOverload("string")),
     };

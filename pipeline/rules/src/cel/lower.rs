@@ -192,9 +192,9 @@ fn literal(tree: &Tree) -> Option<Literal> {
     Some(match tree {
         Tree::Null => Literal::Null,
         Tree::Bool(value) => Literal::Bool(*value),
-        Tree::Int(value) => Literal::Number((*value).into()),
-        Tree::Uint(value) => Literal::Number(Number::Unsigned(*value)),
-        Tree::Double(value) => Literal::Number(Number::Float(*value)),
+        Tree::Int(value) => Literal::Number(Number::from(*value).into()),
+        Tree::Uint(value) => Literal::Number(Number::Unsigned(*value).into()),
+        Tree::Double(value) => Literal::Number(Number::Float(*value).into()),
         Tree::Text(text) => Literal::Text(text.clone()),
         _ => return None,
     })

@@ -80,7 +80,9 @@ fn calculate<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> C
         Operation::Subtract => (i64::checked_sub, u64::checked_sub, |a, b| a - b),
         _ => (i64::checked_mul, u64::checked_mul, |a, b| a * b),
     };
-    match (left, right) {
+    let left = left.operand()?;
+    let right = right.operand()?;
+    match (&*left, &*right) {
         (Value::Int(a), Value::Int(b)) => on_int(*a, *b).map(Value::Int).ok_or(CelError::Overflow),
         (Value::Uint(a), Value::Uint(b)) => {
             on_uint(*a, *b).map(Value::Uint).ok_or(CelError::Overflow)
@@ -95,7 +97,9 @@ type UintTo = fn(u64, u64) -> Option<u64>;
 
 fn divide<'v>(operation: Operation, left: &Value<'v>, right: &Value<'v>) -> CelResult<'v> {
     let divides = operation == Operation::Divide;
-    match (left, right) {
+    let left = left.operand()?;
+    let right = right.operand()?;
+    match (&*left, &*right) {
         (Value::Int(_), Value::Int(0)) | (Value::Uint(_), Value::Uint(0)) => {
             Err(CelError::DivisionByZero)
         }

@@ -356,3 +356,44 @@ fn a_lowered_condition_fails_where_the_expression_does() {
         Err(CelError::TooManySteps.to_string())
     );
 }
+
+#[test]
+fn integers_beyond_64_bits_keep_their_digits_and_take_no_part_in_arithmetic() {
+    let payload = r#"{"a":18446744073709551616,"b":18446744073709551617,"same":18446744073709551616.0,
+        "list":[18446744073709551617],"huge":1e400,"round":1e30,"double":9007199254740993.0,"one":1}"#;
+    let action = super::super::tests::raw_action(payload);
+    let holds = [
+        "action.payload.a != action.payload.b",
+        "action.payload.a < action.payload.b && action.payload.b > 1 && action.payload.b > 1.5",
+        "action.payload.a == action.payload.same",
+        "action.payload.b in action.payload.list && !(action.payload.a in action.payload.list)",
+        "string(action.payload.b) == '18446744073709551617'",
+        "action.payload.huge > action.payload.round && action.payload.round == 1e30",
+        "action.payload.round * 2.0 == 2e30 && action.payload.huge > 1e300",
+        "action.payload.double == 9007199254740993 && int(action.payload.double) == 9007199254740993",
+        "double(action.payload.a) == 18446744073709551616.0",
+    ];
+    for text in holds {
+        assert_eq!(evaluated(text, &action), Ok(true), "{text}");
+        assert_eq!(lowered(text, &action), Ok(true), "{text}, lowered");
+    }
+    let overflow = CelError::Overflow.to_string();
+    for text in [
+        "a + 1",
+        "a - action.payload.b",
+        "a * 2",
+        "a / 2",
+        "a % 2",
+        "a * 2.0",
+        "one + action.payload.a",
+    ] {
+        let text = format!("action.payload.{text} == 1");
+        assert_eq!(evaluated(&text, &action), Err(overflow.clone()), "{text}");
+    }
+    assert_eq!(evaluated("-action.payload.a < 0", &action), Err(overflow));
+    let refused = CelError::NotConvertible("int").to_string();
+    assert_eq!(
+        evaluated("int(action.payload.a) == 1", &action),
+        Err(refused)
+    );
+}

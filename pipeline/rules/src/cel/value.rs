@@ -23,6 +23,9 @@ pub(super) enum Value<'v> {
     Int(i64),
     Uint(u64),
     Double(f64),
+    /// The text of a number that the types above do not hold. It is compared with all its digits. Arithmetic takes it
+    /// for a double if it is written as one, and fails otherwise.
+    Long(&'v str),
     Text(Text<'v>),
     List(List<'v>),
     Map(Map<'v>),
@@ -91,7 +94,13 @@ impl<'v> Value<'v> {
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') | None => Self::Null,
-            Some(_) => Number::parse(json).map_or(Self::Null, Self::from),
+            Some(_) => {
+                let number = Number::parse(json);
+                if let Some(Number::Long(text)) = number {
+                    budget.read(text.len())?;
+                }
+                number.map_or(Self::Null, Self::from)
+            }
         })
     }
 
@@ -111,12 +120,42 @@ impl<'v> Value<'v> {
             .ok_or(CelError::TooDeep)
     }
 
-    pub(super) fn number(&self) -> Option<Number> {
+    pub(super) fn number(&self) -> Option<Number<'v>> {
         match self {
             Self::Int(value) => Some((*value).into()),
             Self::Uint(value) => Some(Number::Unsigned(*value)),
             Self::Double(value) => Some(Number::Float(*value)),
+            Self::Long(text) => Some(Number::Long(text)),
             _ => None,
+        }
+    }
+
+    /// Charges what comparing two numbers reads of long ones.
+    fn charge_digits(&self, other: &Self, budget: &mut Budget) -> Result<(), CelError> {
+        let digits = |value: &Self| match value {
+            Self::Long(text) => text.len(),
+            _ => 0,
+        };
+        match digits(self) + digits(other) {
+            0 => Ok(()),
+            digits => budget.read(digits),
+        }
+    }
+
+    /// As an operand of arithmetic.
+    ///
+    /// # Errors
+    /// If it is an integer beyond 64 bits.
+    pub(super) fn operand(&self) -> Result<Cow<'_, Self>, CelError> {
+        match self {
+            Self::Long(text) => {
+                let number = Number::Long(text);
+                match number.is_integer() {
+                    true => Err(CelError::Overflow),
+                    false => Ok(Cow::Owned(Self::Double(number.to_float()))),
+                }
+            }
+            other => Ok(Cow::Borrowed(other)),
         }
     }
 
@@ -133,6 +172,7 @@ impl<'v> Value<'v> {
             (Self::List(a), Self::List(b)) => a.equals(b, budget),
             (Self::Map(a), Self::Map(b)) => a.equals(b, budget),
             _ => {
+                self.charge_digits(other, budget)?;
                 let numbers = self.number().zip(other.number());
                 Ok(numbers.is_some_and(|(a, b)| a.equals(b)))
             }
@@ -152,19 +192,23 @@ impl<'v> Value<'v> {
                 Ok(Some((**a).cmp(b)))
             }
             _ => match self.number().zip(other.number()) {
-                Some((a, b)) => Ok(a.compare(b)),
+                Some((a, b)) => {
+                    self.charge_digits(other, budget)?;
+                    Ok(a.compare(b))
+                }
                 None => Err(CelError::NoOverload("<")),
             },
         }
     }
 }
 
-impl From<Number> for Value<'_> {
-    fn from(number: Number) -> Self {
+impl<'v> From<Number<'v>> for Value<'v> {
+    fn from(number: Number<'v>) -> Self {
         match number {
             Number::Signed(value) => Self::Int(value),
             Number::Unsigned(value) => i64::try_from(value).map_or(Self::Uint(value), Self::Int),
             Number::Float(value) => Self::Double(value),
+            Number::Long(text) => Self::Long(text),
         }
     }
 }

@@ -101,10 +101,9 @@ fn answered(test: &StateTest, expectation: &str, facts: &mut Facts<'_>) -> Strin
 }
 
 fn value(value: FactValue<'_>) -> String {
-    let Ok(json) = value.to_json() else {
-        return "unreadable".to_owned();
-    };
-    let text = json.to_string();
+    let mut json = Vec::new();
+    value.write_json(&mut json);
+    let text = String::from_utf8_lossy(&json).into_owned();
     match text.char_indices().nth(SHOWN_MAX) {
         None => text,
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -7,7 +7,7 @@ use std::fmt;
 use memchr::memmem::Finder;
 
 use crate::json;
-use crate::number::Number;
+use crate::number::NumberLiteral;
 use crate::pattern::{TextPattern, finder};
 use crate::value::{FactValue, with_value};
 
@@ -30,7 +30,7 @@ pub(crate) enum Operator {
 pub(crate) enum Literal {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(NumberLiteral),
     Text(Box<str>),
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Order {
 /// The operand of `gt`, `gte`, `lt` and `lte`.
 #[derive(Debug)]
 pub(crate) enum Limit {
-    Number(Number),
+    Number(NumberLiteral),
     Text(Box<str>),
 }
 
@@ -120,7 +120,7 @@ impl Literal {
     fn equals(&self, value: FactValue<'_>) -> bool {
         match (self, value) {
             (Self::Text(expected), FactValue::Text(text)) => expected.as_bytes() == text,
-            (Self::Number(expected), FactValue::Number(number)) => expected.equals(number),
+            (Self::Number(expected), FactValue::Number(number)) => expected.get().equals(number),
             (Self::Bool(expected), FactValue::Bool(flag)) => *expected == flag,
             (Self::Null, FactValue::Nothing) => true,
             _ => false,
@@ -143,7 +143,7 @@ impl Limit {
     /// Compares the value with the limit. UTF-8 bytes sort like code points.
     fn compare(&self, value: FactValue<'_>) -> Option<Ordering> {
         match (self, value) {
-            (Self::Number(limit), FactValue::Number(number)) => number.compare(*limit),
+            (Self::Number(limit), FactValue::Number(number)) => number.compare(limit.get()),
             (Self::Text(limit), FactValue::Text(text)) => Some(text.cmp(limit.as_bytes())),
             _ => None,
         }

@@ -267,7 +267,7 @@ fn literal(node: &Node, what: &str, problems: &mut FileProblems) -> Option<Liter
     match &node.data {
         Data::Null => Some(Literal::Null),
         Data::Bool(flag) => Some(Literal::Bool(*flag)),
-        Data::Number(number) => Some(Literal::Number(*number)),
+        Data::Number(number) => Some(Literal::Number(number.clone())),
         Data::Text(text) => Some(Literal::Text(text.as_str().into())),
         Data::List(_) | Data::Map(_) => expected(node, what, problems),
     }
@@ -275,7 +275,7 @@ fn literal(node: &Node, what: &str, problems: &mut FileProblems) -> Option<Liter
 
 fn limit(node: &Node, problems: &mut FileProblems) -> Option<Limit> {
     match &node.data {
-        Data::Number(number) => Some(Limit::Number(*number)),
+        Data::Number(number) => Some(Limit::Number(number.clone())),
         Data::Text(text) => Some(Limit::Text(text.as_str().into())),
         _ => expected(node, "a number or a string", problems),
     }

@@ -127,7 +127,7 @@ fn value_of(literal: &Literal) -> FactValue<'_> {
     match literal {
         Literal::Null => FactValue::Nothing,
         Literal::Bool(flag) => FactValue::Bool(*flag),
-        Literal::Number(number) => FactValue::Number(*number),
+        Literal::Number(number) => FactValue::Number(number.get()),
         Literal::Text(text) => FactValue::Text(text.as_bytes()),
     }
 }
@@ -270,7 +270,7 @@ fn has(text: &[u8], part: &[u8]) -> bool {
 fn is_same(a: &Literal, b: &Literal) -> bool {
     match (a, b) {
         (Literal::Text(a), Literal::Text(b)) => a == b,
-        (Literal::Number(a), Literal::Number(b)) => a.equals(*b),
+        (Literal::Number(a), Literal::Number(b)) => a.get().equals(b.get()),
         (Literal::Bool(a), Literal::Bool(b)) => a == b,
         _ => false,
     }
@@ -287,7 +287,7 @@ fn is_strict(order: Order) -> bool {
 /// None if they limit values of different kinds.
 fn compare(a: &Limit, b: &Limit) -> Option<Ordering> {
     match (a, b) {
-        (Limit::Number(a), Limit::Number(b)) => a.compare(*b),
+        (Limit::Number(a), Limit::Number(b)) => a.get().compare(b.get()),
         (Limit::Text(a), Limit::Text(b)) => Some(a.cmp(b)),
         _ => None,
     }

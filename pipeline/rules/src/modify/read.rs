@@ -1,6 +1,6 @@
 //! From the tree of a file to a [`Patch`].
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Patch;
 use crate::path::PathTable;
@@ -24,6 +24,15 @@ impl PatchReader<'_> {
         self.nested(node, 1)
     }
 
+    /// A number in the digits of the file. YAML has forms that JSON has not, such as leading zeros.
+    fn number(&mut self, node: &Node, text: &str) -> Option<Patch> {
+        if serde_json::from_str::<&RawValue>(text).is_err() {
+            self.problems.at(node.place, "write this number as in JSON");
+            return None;
+        }
+        Some(Patch::Literal(text.into()))
+    }
+
     fn nested(&mut self, node: &Node, depth: usize) -> Option<Patch> {
         if depth > DEPTH_MAX {
             let message = format!("changes are nested deeper than {DEPTH_MAX} levels");
@@ -31,9 +40,9 @@ impl PatchReader<'_> {
             return None;
         }
         match &node.data {
-            Data::Null => Some(Patch::Literal(Value::Null)),
-            Data::Bool(flag) => Some(Patch::Literal((*flag).into())),
-            Data::Number(number) => Some(Patch::Literal(number.to_json())),
+            Data::Null => Some(Patch::Removal),
+            Data::Bool(flag) => Some(Patch::Literal(flag.to_string().into())),
+            Data::Number(number) => self.number(node, &number.to_string()),
             Data::Text(text) => match Template::read(text, self.paths, self.zone) {
                 Ok(template) => Some(Patch::Text(template)),
                 Err(message) => {

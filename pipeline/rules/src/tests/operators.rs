@@ -302,3 +302,64 @@ fn conditions_nest_and_stand_side_by_side() {
         assert_eq!(holds(condition, &action), expected, "{condition}");
     }
 }
+
+#[test]
+fn integers_of_any_length_are_compared_with_all_their_digits() {
+    let rows = [
+        ("eq: 99999999999999999999", "99999999999999999999", true),
+        ("eq: 99999999999999999999", "99999999999999999999.0", true),
+        ("eq: 99999999999999999999", "99999999999999999998", false),
+        ("eq: 99999999999999999999", "1e20", false),
+        ("ne: 99999999999999999999", "99999999999999999998", true),
+        (
+            "in: [340282366920938463463374607431768211455]",
+            "340282366920938463463374607431768211454",
+            false,
+        ),
+        (
+            "in: [340282366920938463463374607431768211455]",
+            "340282366920938463463374607431768211455",
+            true,
+        ),
+        ("gt: 99999999999999999998", "99999999999999999999", true),
+        ("gt: 99999999999999999998", "99999999999999999998", false),
+        ("lt: -99999999999999999998", "-99999999999999999999", true),
+        (
+            "contains: 99999999999999999999",
+            "[99999999999999999998]",
+            false,
+        ),
+        (
+            "contains: 99999999999999999999",
+            "[99999999999999999999]",
+            true,
+        ),
+    ];
+    for (operator, value, expected) in rows {
+        let condition = format!("{{field: action.payload.v, {operator}}}");
+        let action = raw_action(&format!("{{\"v\":{value}}}"));
+        assert_eq!(
+            holds(&condition, &action),
+            expected,
+            "{operator} for {value}"
+        );
+    }
+}
+
+#[test]
+fn a_number_that_a_rule_writes_keeps_its_digits() {
+    let text = "rules: [{name: r, condition: {all: []}, action: {type: modify, changes: {id: 99999999999999999999}}}]";
+    let decision = super::decide(text, &raw_action("{}"));
+    let crate::Effect::Deliver(plan) = decision.effect else {
+        panic!("{:?}", decision.effect);
+    };
+    let payload = plan.payload.unwrap();
+    assert_eq!(&payload.as_bytes()[..], br#"{"id":99999999999999999999}"#);
+    let yaml = text.replace("99999999999999999999", "0099999999999999999999");
+    let problems = super::compile(&yaml).unwrap_err();
+    assert!(
+        problems[0]
+            .to_string()
+            .contains("write this number as in JSON")
+    );
+}

@@ -142,7 +142,7 @@ mod tests {
         match &node.data {
             Data::Null => Value::Null,
             Data::Bool(flag) => (*flag).into(),
-            Data::Number(number) => number.to_json(),
+            Data::Number(number) => number.get().to_json(),
             Data::Text(text) => text.as_str().into(),
             Data::List(items) => items.iter().map(json).collect(),
             Data::Map(entries) => {
