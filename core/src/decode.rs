@@ -3,7 +3,7 @@
 //! The fast reader gives no reason for refusing bytes. They are read again by the slow one, whose errors name the
 //! place.
 
-mod reader;
+pub(crate) mod reader;
 mod wire;
 
 use std::cell::Cell;

@@ -1,11 +1,13 @@
 //! Removes from a payload the fields that only the provider may see.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use serde_json::Value;
 
 use crate::action::Payload;
+use crate::decode::reader::{JsonReader, Malformed};
 
 /// Replaces configured fields. Cloning shares the list. Without fields, values pass through unchanged.
 #[derive(Clone, Debug, Default)]
@@ -35,16 +37,17 @@ impl Redactor {
         self.names.is_empty() && self.paths.is_empty()
     }
 
-    /// The payload without the configured fields. Shares the bytes if none are configured.
+    /// The payload without the configured fields; everything else keeps its text. Shares the bytes if nothing is hidden.
     pub fn payload(&self, payload: &Payload) -> Payload {
         if self.is_idle() {
             return payload.clone();
         }
-        let Ok(mut value) = payload.parse::<Value>() else {
-            return Payload::null();
-        };
-        self.value(&mut value);
-        Payload::from_value(&value).unwrap_or_else(|_| Payload::null())
+        let text = std::str::from_utf8(payload.as_bytes()).ok();
+        match text.and_then(|text| self.rewritten(text, Root::Payload)) {
+            Some(Cow::Borrowed(_)) => payload.clone(),
+            Some(Cow::Owned(text)) => Payload::from_parsed(text.into(), None),
+            None => Payload::null(),
+        }
     }
 
     /// At most `bytes_max` bytes of a provider's answer, without the configured fields. `None` if fields are configured
@@ -52,11 +55,9 @@ impl Redactor {
     pub fn excerpt(&self, body: &[u8], bytes_max: usize) -> Option<CompactString> {
         let shown = if self.is_idle() {
             let beginning = &body[..body.len().min(2 * bytes_max)];
-            String::from_utf8_lossy(beginning).into_owned()
+            String::from_utf8_lossy(beginning)
         } else {
-            let mut value = serde_json::from_slice(body).ok()?;
-            self.value(&mut value);
-            value.to_string()
+            self.rewritten(std::str::from_utf8(body).ok()?, Root::Payload)?
         };
         let mut excerpt = CompactString::default();
         for sign in shown.chars() {
@@ -68,58 +69,161 @@ impl Redactor {
         (!excerpt.is_empty()).then_some(excerpt)
     }
 
-    /// Replaces the configured fields in place.
-    pub fn value(&self, value: &mut Value) {
-        if !self.is_idle() {
-            self.visit(value, &mut String::new());
-        }
+    /// A message without the configured fields. Paths count from the payload, and from the root as well: a message that
+    /// is not an action may be a payload as a whole. `None` if it is not JSON.
+    pub fn message<'t>(&self, message: &'t str) -> Option<Cow<'t, str>> {
+        self.rewritten(message, Root::Message)
     }
 
-    fn visit(&self, value: &mut Value, path: &mut String) {
-        match value {
-            Value::Object(fields) => {
-                for (key, inner) in fields {
-                    let parent = path.len();
-                    let name = key.to_lowercase();
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.push_str(&name);
-                    if self.names.contains(&name) || self.paths.contains(path) {
-                        *inner = Value::String(self.placeholder.to_string());
-                    } else {
-                        self.visit(inner, path);
-                    }
-                    path.truncate(parent);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.visit(item, path)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    /// The text with the placeholder for each hidden value. Numbers and keys stay as they are written, and of a
+    /// duplicate key all values are hidden.
+    fn rewritten<'t>(&self, text: &'t str, root: Root) -> Option<Cow<'t, str>> {
+        let mut hidden = Vec::new();
+        let mut reader = JsonReader::new(text, DEPTH_MAX);
+        let mut path = FieldPath {
+            text: String::new(),
+            root,
+        };
+        self.find(&mut reader, &mut path, &mut hidden).ok()?;
+        reader.end().ok()?;
+        if hidden.is_empty() {
+            return Some(Cow::Borrowed(text));
         }
+        let placeholder = serde_json::to_string(&*self.placeholder).ok()?;
+        let mut out = String::with_capacity(text.len());
+        let mut copied = 0;
+        for value in hidden {
+            out.push_str(&text[copied..value.start]);
+            out.push_str(&placeholder);
+            copied = value.end;
+        }
+        out.push_str(&text[copied..]);
+        Some(Cow::Owned(out))
+    }
+
+    /// Lists where the hidden values are, in the order of the text.
+    fn find(
+        &self,
+        reader: &mut JsonReader<'_>,
+        path: &mut FieldPath,
+        hidden: &mut Vec<Range<usize>>,
+    ) -> Result<(), Malformed> {
+        if reader.is_at_list() {
+            return reader.list(|reader| self.find(reader, path, hidden));
+        }
+        if !reader.is_at_object() {
+            return reader.value().map(drop);
+        }
+        reader.object(|reader, key| {
+            let name = key.to_lowercase();
+            let parent = path.enter(&name);
+            if self.hides(&name, path) {
+                let start = reader.next_start();
+                reader.value()?;
+                hidden.push(start..reader.place());
+            } else {
+                self.find(reader, path, hidden)?;
+            }
+            path.text.truncate(parent);
+            Ok(())
+        })
+    }
+
+    fn hides(&self, name: &String, path: &FieldPath) -> bool {
+        let is_path = |path: &str| self.paths.iter().any(|known| known == path);
+        self.names.contains(name) || is_path(&path.text) || path.in_payload().is_some_and(is_path)
+    }
+}
+
+/// Deeper JSON counts as unreadable.
+const DEPTH_MAX: usize = 128;
+
+/// What a text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Payload,
+    Message,
+}
+
+/// The lower-case keys from the root, joined by dots.
+struct FieldPath {
+    text: String,
+    root: Root,
+}
+
+impl FieldPath {
+    /// Appends a key. Returns the length before.
+    fn enter(&mut self, name: &str) -> usize {
+        let parent = self.text.len();
+        if parent > 0 {
+            self.text.push('.');
+        }
+        self.text.push_str(name);
+        parent
+    }
+
+    /// The path from a message's payload.
+    fn in_payload(&self) -> Option<&str> {
+        let path = self.text.strip_prefix("payload.");
+        path.filter(|_| self.root == Root::Message)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     #[test]
     fn a_name_matches_at_any_depth_and_a_path_only_from_the_root() {
         let redactor = Redactor::new(["Token".into(), "card.number".into()], "***");
-        let mut value = json!({
+        let message = json!({
             "a": [{"TOKEN": {"x": 1}, "kept": 1}],
             "card": [{"Number": 42}],
             "b": {"card": {"number": 7}},
+            "payload": {"card": {"number": 7}},
         });
-        redactor.value(&mut value);
-        let expected = json!({
+        let mut expected = json!({
             "a": [{"TOKEN": "***", "kept": 1}],
             "card": [{"Number": "***"}],
             "b": {"card": {"number": 7}},
+            "payload": {"card": {"number": 7}},
         });
-        assert_eq!(value, expected);
+        let payload = redactor.payload(&Payload::from_value(&message).unwrap());
+        assert_eq!(payload.parse::<Value>().unwrap(), expected);
+        expected["payload"]["card"]["number"] = json!("***");
+        let message = message.to_string();
+        assert_eq!(redactor.message(&message).unwrap(), expected.to_string());
+    }
+
+    #[test]
+    fn everything_else_keeps_its_text() {
+        let redactor = Redactor::new(["token".into(), "card.number".into()], "a \"b\"");
+        let rows = [
+            (r#"{"amount":5,"x":1e400}"#, None),
+            (
+                r#"{"a":{"$serde_json::private::RawValue":"{\"q\":1}"}}"#,
+                None,
+            ),
+            (r#"{"$serde_json::private::Number":"1e5"}"#, None),
+            (r#"{ "id": 99999999999999999999999, "y": 1.10 }"#, None),
+            (
+                r#"{"x":1e400, "token" : [1, {"a":2}] ,"y":99999999999999999999}"#,
+                Some(r#"{"x":1e400, "token" : "a \"b\"" ,"y":99999999999999999999}"#),
+            ),
+            (
+                r#"{"token":1,"t\u006fken":2,"card":{"number":3},"card":{"number":4},"k":5,"k":6}"#,
+                Some(
+                    r#"{"token":"a \"b\"","t\u006fken":"a \"b\"","card":{"number":"a \"b\""},"card":{"number":"a \"b\""},"k":5,"k":6}"#,
+                ),
+            ),
+        ];
+        for (text, expected) in rows {
+            let payload = Payload::from_parsed(text.into(), None);
+            let shown = redactor.payload(&payload);
+            assert_eq!(shown.as_bytes(), expected.unwrap_or(text), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::action::Action;
+use crate::action::{Action, Payload};
 use crate::outcome::ActionOutcome;
 use crate::state::StateError;
 use crate::verdict::Verdict;
@@ -230,7 +230,7 @@ pub struct Evaluation {
     pub context: Value,
     /// The payload after modify rules; `null` if none changed it.
     #[schema(value_type = Option<Object>)]
-    pub modified_payload: Option<Value>,
+    pub modified_payload: Option<Payload>,
 }
 
 /// The evaluation of one rule.

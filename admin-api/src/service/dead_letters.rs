@@ -1,6 +1,7 @@
 //! Dead letters: pages of them, one letter with its bytes, and deletion. Also pages of the actions that wait for
 //! redelivery. Replay is in `replay`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use acteon_core::redelivery::{RedeliveryPage, RedeliveryQuery};
@@ -8,7 +9,7 @@ use acteon_core::state::{DeadLetterPage, DeadLetterQuery};
 use acteon_core::{DeadLetter, Redactor, Scope};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::changes::{Change, CompletedChange, DELETE_LETTER};
 use super::{Access, AdminApi, AdminError};
@@ -101,25 +102,14 @@ impl AdminApi {
     }
 }
 
-/// Redacts `raw`. If fields are redacted, the JSON is always serialized again. Otherwise the first value of a duplicate
-/// key would escape the redactor and be shown.
+/// Redacts `raw`.
 fn redacted(raw: &Bytes, redactor: &Redactor) -> RedactedBytes {
     let json = std::str::from_utf8(raw).ok().and_then(|text| {
         if redactor.is_idle() {
             serde_json::from_str::<IgnoredAny>(text).ok()?;
             return Some(text.to_owned());
         }
-        let mut value = serde_json::from_str(text).ok()?;
-        redact_message(&mut value, redactor);
-        Some(value.to_string())
+        redactor.message(text).map(Cow::into_owned)
     });
     json.map_or_else(|| RedactedBytes::Opaque(raw.clone()), RedactedBytes::Json)
-}
-
-/// The redactor's paths start at the payload, and a message that is not an action may be a payload as a whole.
-fn redact_message(message: &mut Value, redactor: &Redactor) {
-    redactor.value(message);
-    if let Some(payload) = message.get_mut("payload") {
-        redactor.value(payload);
-    }
 }

@@ -103,7 +103,7 @@ impl AdminApi {
         }
         let mut evaluation = self.ports.rulebook.evaluate(action, options).await?;
         if let Some(payload) = &mut evaluation.modified_payload {
-            self.ports.redactor.value(payload);
+            *payload = self.ports.redactor.payload(payload);
         }
         Ok(evaluation)
     }

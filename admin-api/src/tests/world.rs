@@ -17,8 +17,8 @@ use acteon_core::rules::{
 };
 use acteon_core::state::Settlement;
 use acteon_core::{
-    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Redactor,
-    State, StateError, Verdict, WrittenRecords,
+    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Payload,
+    Redactor, State, StateError, Verdict, WrittenRecords,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, epoch};
 use async_trait::async_trait;
@@ -304,7 +304,7 @@ impl Rulebook for FakeRulebook {
                 metadata: [("owner".into(), "ops".into())].into(),
             }],
             context: json!({"now": 1_767_225_600}),
-            modified_payload: Some(json!({"token": "t-1", "amount": 3})),
+            modified_payload: Payload::from_value(&json!({"token": "t-1", "amount": 3})).ok(),
         })
     }
 

@@ -15,12 +15,12 @@ const MEMBERS_MAX: usize = 16;
 
 /// The text is not JSON, is nested too deep, or does not have the expected shape.
 #[derive(Debug)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
 /// A place in a text.
-pub(super) struct JsonReader<'t> {
+pub(crate) struct JsonReader<'t> {
     text: &'t str,
     at: usize,
     /// How many more nested lists and objects may be opened.
@@ -30,7 +30,7 @@ pub(super) struct JsonReader<'t> {
 
 /// Which numbers are accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     /// All numbers of JSON.
     All,
     /// Numbers in the range of a double, if not exactly representable.
@@ -38,7 +38,7 @@ pub(super) enum Numbers {
 }
 
 impl<'t> JsonReader<'t> {
-    pub(super) fn new(text: &'t str, depth_max: usize) -> Self {
+    pub(crate) fn new(text: &'t str, depth_max: usize) -> Self {
         Self {
             text,
             at: 0,
@@ -48,12 +48,12 @@ impl<'t> JsonReader<'t> {
     }
 
     /// Accepts only these numbers.
-    pub(super) fn with(self, numbers: Numbers) -> Self {
+    pub(crate) fn with(self, numbers: Numbers) -> Self {
         Self { numbers, ..self }
     }
 
     /// Reads an object. `member` reads the value of each key.
-    pub(super) fn object(
+    pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<()>,
     ) -> Result<()> {
@@ -65,7 +65,7 @@ impl<'t> JsonReader<'t> {
     }
 
     /// Reads a list. `item` reads each item.
-    pub(super) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.sequence(b'[', b']', item)
     }
 
@@ -114,12 +114,25 @@ impl<'t> JsonReader<'t> {
     }
 
     /// True when the next value is an object.
-    pub(super) fn is_at_object(&mut self) -> bool {
+    pub(crate) fn is_at_object(&mut self) -> bool {
         self.next() == Some(b'{')
     }
 
+    /// True when the next value is a list.
+    pub(crate) fn is_at_list(&mut self) -> bool {
+        self.next() == Some(b'[')
+    }
+
+    /// Where the next value begins.
+    pub(crate) fn next_start(&mut self) -> usize {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+        self.at
+    }
+
     /// Reads any value as its text.
-    pub(super) fn value(&mut self) -> Result<&'t str> {
+    pub(crate) fn value(&mut self) -> Result<&'t str> {
         let start = self.next_start();
         self.pass()?;
         Ok(&self.text[start..self.at])
@@ -159,12 +172,12 @@ impl<'t> JsonReader<'t> {
     }
 
     /// The number of bytes read, up to the refused string.
-    pub(super) fn place(&self) -> usize {
+    pub(crate) fn place(&self) -> usize {
         self.at
     }
 
     /// Checks that nothing follows.
-    pub(super) fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<()> {
         self.next().map_or(Ok(()), |_| Err(Malformed))
     }
 
@@ -258,14 +271,6 @@ impl<'t> JsonReader<'t> {
         }
         self.at += 1;
         Ok(())
-    }
-
-    /// Skips white space.
-    fn next_start(&mut self) -> usize {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
-            self.at += 1;
-        }
-        self.at
     }
 
     fn next(&mut self) -> Option<u8> {

@@ -247,11 +247,8 @@ impl<'t> TraceBuilder<'t> {
         let skipped = |trace: &&RuleTrace| trace.result == RuleResult::Skipped;
         let is_error = |trace: &RuleTrace| trace.result == RuleResult::Error;
         let total_rules_skipped = self.rules.iter().filter(skipped).count();
-        let modified_payload = self.builder.plan.payload.as_ref().and_then(|payload| {
-            let mut value = payload.parse::<Value>().ok()?;
-            self.redactor.value(&mut value);
-            Some(value)
-        });
+        let modified = self.builder.plan.payload.as_ref();
+        let modified_payload = modified.map(|payload| self.redactor.payload(payload));
         let Decision {
             verdict,
             matched_rule,

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use acteon_core::rules::{Evaluation, RuleResult, RuleTrace};
-use serde_json::Value;
 
 /// An evaluation as text.
 pub struct EvaluationReport<'e>(pub &'e Evaluation);
@@ -28,7 +27,11 @@ impl fmt::Display for EvaluationReport<'_> {
             write!(f, "\nstate    {read}")?;
         }
         if let Some(payload) = &evaluation.modified_payload {
-            write!(f, "\npayload  {}", pretty(payload))?;
+            write!(
+                f,
+                "\npayload  {}",
+                pretty(&String::from_utf8_lossy(payload.as_bytes()))
+            )?;
         }
         Ok(())
     }
@@ -39,8 +42,57 @@ fn is_later(trace: &RuleTrace) -> bool {
     trace.result == RuleResult::Skipped && trace.enabled
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+/// JSON over several lines, its numbers and strings as they are written.
+fn pretty(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut depth = 0usize;
+    // After an opening bracket, and after a comma.
+    let mut begins = false;
+    let mut follows = false;
+    let mut rest = json;
+    while let Some(sign) = rest.chars().next() {
+        let token = match sign {
+            '"' => &rest[..string_length(rest)],
+            _ => &rest[..sign.len_utf8()],
+        };
+        rest = &rest[token.len()..];
+        match sign {
+            ' ' | '\n' | '\r' | '\t' => continue,
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                if !begins {
+                    new_line(depth, &mut out);
+                }
+            }
+            _ if begins || follows => new_line(depth, &mut out),
+            _ => {}
+        }
+        begins = matches!(sign, '{' | '[');
+        follows = sign == ',';
+        out.push_str(token);
+        match sign {
+            '{' | '[' => depth += 1,
+            ':' => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn new_line(depth: usize, out: &mut String) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+/// The length of the string at the start of `json`, with its quotes.
+fn string_length(json: &str) -> usize {
+    let mut escaped = true;
+    let end = json.bytes().position(|byte| {
+        let is_end = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        is_end
+    });
+    end.map_or(json.len(), |at| at + 1)
 }
 
 /// The rules, in aligned columns.
@@ -75,5 +127,26 @@ fn result(result: RuleResult) -> &'static str {
         RuleResult::NotMatched => "not matched",
         RuleResult::Skipped => "skipped",
         RuleResult::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pretty;
+
+    #[test]
+    fn a_payload_is_laid_out_with_its_text_unchanged() {
+        let json = r#"{ "a":[1e400,{"q\"{":"x, y"}],"b":{},"c":[ ] }"#;
+        let expected = r#"{
+  "a": [
+    1e400,
+    {
+      "q\"{": "x, y"
+    }
+  ],
+  "b": {},
+  "c": []
+}"#;
+        assert_eq!(pretty(json), expected);
     }
 }
