@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use url::{Host, Url};
 
 use crate::address::AddressFilter;
-use crate::connections::Connections;
 use crate::dial::Dialer;
 use crate::reply::{self, Reply};
 use crate::request_body::RequestBody;
@@ -50,10 +49,7 @@ pub struct ClientOptions<'a> {
 
 /// Sends requests to one URL.
 pub struct HttpClient {
-    pooled: reqwest::Client,
-    /// Opens a new connection for each request.
-    unpooled: reqwest::Client,
-    connections: Connections,
+    client: reqwest::Client,
     dialer: Dialer,
     url: Url,
     host: CompactString,
@@ -108,28 +104,18 @@ impl HttpClient {
             tls: Arc::new(tls.clone()),
             connect_timeout: context.timeout.min(CONNECT_TIMEOUT_MAX),
         };
-        let builder = || {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(dialer.resolver.clone())
-                .redirect(Policy::none())
-                .no_proxy()
-                .connect_timeout(dialer.connect_timeout)
-                .http2_keep_alive_interval(PING_INTERVAL)
-                .http2_keep_alive_timeout(PING_TIMEOUT)
-        };
-        let connections = Connections::default();
-        let pooled = builder()
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            .dns_resolver(dialer.resolver.clone())
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(dialer.connect_timeout)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_max_idle_per_host(context.max_concurrent)
-            .pool_idle_timeout(IDLE_MAX)
-            .connector_layer(connections.clone());
+            .pool_idle_timeout(IDLE_MAX);
         Ok(Self {
-            pooled: pooled.build().map_err(unusable)?,
-            unpooled: builder()
-                .pool_max_idle_per_host(0)
-                .build()
-                .map_err(unusable)?,
-            connections,
+            client: client.build().map_err(unusable)?,
             dialer,
             host: host(&options.url),
             secrets: SentSecrets::of(&options.url),
@@ -148,8 +134,10 @@ impl HttpClient {
         self.dialer.dial(&self.url, &self.host).await
     }
 
-    /// Sends one request. If it used a connection that had delivered answers before, and the connection broke without
-    /// an answer, the request is sent once more. Dropping the future closes the connection unless others share it.
+    /// Sends one request, once. The HTTP library takes another connection only if it finds a pooled one closed before
+    /// it writes anything of the request, or if an HTTP/2 server says that it did not process it. Once it is written,
+    /// the server may have processed it, so a connection that breaks without an answer is a failed attempt. Dropping
+    /// the future closes the connection unless others share it.
     ///
     /// # Errors
     /// For each status that is not a success, and whenever no answer arrives.
@@ -161,21 +149,10 @@ impl HttpClient {
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.attempt_timeout;
         let sensitive = sent_secrets::sensitive(&headers);
-        let request = |headers| {
-            let mut request = reqwest::Request::new(method.clone(), self.url.clone());
-            *request.headers_mut() = headers;
-            *request.body_mut() = Some(body.clone().into());
-            request
-        };
-        let mut answer = self.pooled.execute(request(headers.clone())).await;
-        match &answer {
-            Ok(answer) => self.connections.answered(answer),
-            Err(error) if self.connections.broke_unused(error) => {
-                answer = self.unpooled.execute(request(headers)).await;
-            }
-            Err(_) => {}
-        }
-        match answer {
+        let mut request = reqwest::Request::new(method, self.url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(body.into());
+        match self.client.execute(request).await {
             Err(error) => Err(transport::failure(error, &self.host)),
             Ok(answer) if self.success.contains(answer.status()) => {
                 Ok(Reply::read(answer, deadline).await)

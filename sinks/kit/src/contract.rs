@@ -62,8 +62,8 @@ macro_rules! http_sink_contract {
             a_refused_connection_is_transient,
             a_connection_that_breaks_before_the_answer_is_transient,
             attempts_one_after_another_share_a_connection,
-            a_server_that_closes_after_each_answer_without_saying_so_does_not_fail,
-            a_request_that_breaks_on_a_connection_in_use_is_sent_once_more,
+            a_server_that_closes_after_each_answer_without_saying_so_gets_nothing_twice,
+            a_request_that_breaks_on_a_connection_in_use_is_a_failed_attempt,
             secrets_do_not_show_in_errors,
             credentials_of_the_provider_are_left_out_of_the_answer,
         );

@@ -7,7 +7,6 @@
 
 mod address;
 mod client;
-mod connections;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dial;

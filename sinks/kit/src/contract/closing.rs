@@ -4,44 +4,38 @@ use super::{CannedResponse, ClosingReceiver, Harness, Stage, TIMEOUT, accepted, 
 
 const REQUESTS: u32 = 20;
 
-/// Every delivery succeeds, and no request is sent twice.
-pub async fn a_server_that_closes_after_each_answer_without_saying_so_does_not_fail(
+/// A request on a connection that its server closes at that moment may have been processed: the attempt fails, and no
+/// request is sent twice.
+pub async fn a_server_that_closes_after_each_answer_without_saying_so_gets_nothing_twice(
     harness: &dyn Harness,
 ) {
     let receiver = ClosingReceiver::start(harness.accepted()).await;
     let sink = harness.sink(receiver.url(), context(TIMEOUT)).await;
     let sink = sink.unwrap();
     let action = harness.action();
+    let mut delivered = 0;
     for number in 1..=REQUESTS {
-        let delivered = deliver(&*sink, &action, number).await;
-        assert!(delivered.is_ok(), "request {number}: {delivered:?}");
+        match deliver(&*sink, &action, number).await {
+            Ok(_) => delivered += 1,
+            Err(error) => assert!(error.is_retryable(), "request {number}: {error:?}"),
+        }
     }
-    assert_eq!(receiver.answered(), REQUESTS, "no request is sent twice");
+    assert!(delivered >= REQUESTS / 2, "a new connection works");
+    assert_eq!(receiver.answered(), delivered, "no request is sent twice");
 }
 
-/// The server may have read it, so it is sent once more under the same key, and not a third time.
-pub async fn a_request_that_breaks_on_a_connection_in_use_is_sent_once_more(harness: &dyn Harness) {
+/// The server has read it, so the attempt fails and the request is not sent again.
+pub async fn a_request_that_breaks_on_a_connection_in_use_is_a_failed_attempt(
+    harness: &dyn Harness,
+) {
     let answers = [accepted(harness), CannedResponse::HangUp, accepted(harness)];
     let stage = Stage::set(harness, answers).await;
     stage.deliver(1).await.unwrap();
-    stage.deliver(2).await.unwrap();
+    let error = stage.deliver(2).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
     let received = stage.receiver.received();
-    assert_eq!(received.len(), 3);
+    assert_eq!(received.len(), 2);
     assert_eq!(received[0].from, received[1].from, "the same connection");
-    assert_ne!(received[1].from, received[2].from, "a new connection");
-    let keys: Vec<_> = received
-        .iter()
-        .map(|one| harness.idempotency_key(one))
-        .collect();
-    assert!(keys.iter().all(|key| key == &keys[0]), "{keys:?}");
-
-    let answers = [
-        accepted(harness),
-        CannedResponse::HangUp,
-        CannedResponse::HangUp,
-    ];
-    let stage = Stage::set(harness, answers).await;
-    stage.deliver(1).await.unwrap();
-    assert!(stage.deliver(2).await.is_err());
+    stage.deliver(3).await.unwrap();
     assert_eq!(stage.receiver.received().len(), 3);
 }
