@@ -34,7 +34,7 @@ pub(crate) use self::queue::{MOMENT, QueuePlace};
 pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
-use self::stats::{BreakerChange, ProviderStats, SharedStats};
+use self::stats::{BreakerChange, PauseChange, ProviderStats, SharedStats};
 pub(crate) use self::worker::Worker;
 use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
@@ -110,7 +110,7 @@ impl acteon_core::health::ProviderAdmin for Providers {
 
     fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth> {
         let provider = self.get(name)?;
-        provider.observed(|stats| stats.breaker.set(to));
+        provider.observed(|stats| stats.set(to));
         Some(self.health_of(provider))
     }
 }
@@ -348,7 +348,13 @@ impl Provider {
             result,
             before,
             after,
+            pause,
         } = self.stats.change(change);
+        match pause {
+            PauseChange::Begun(left) => self.events.paused(left),
+            PauseChange::Lifted => self.slot_free.notify_one(),
+            PauseChange::None => {}
+        }
         if before != after {
             self.events.breaker_moved(before, after);
             if after == BreakerState::Closed {
@@ -380,7 +386,7 @@ impl Provider {
             failures: stats.failures,
             success_rate: stats.recent.success_rate(),
             latency: stats.latency(),
-            last_error: stats.last_error.clone(),
+            last_error: stats.shown_error(),
         }
     }
 }

@@ -9,6 +9,8 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::retry::LONGEST;
+
 /// The shortest time between two warnings about failures of one provider.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -114,6 +116,21 @@ impl Events {
         }
         unreported.reported_at = Some(now);
         Some(std::mem::take(&mut unreported.failures))
+    }
+
+    /// The provider asked for a pause. A pause that an action waits for is logged at debug only.
+    pub(super) fn paused(&self, pause: Duration) {
+        let provider = self.provider.as_str();
+        let seconds = pause.as_secs_f64();
+        if pause > LONGEST {
+            tracing::warn!(
+                provider,
+                seconds,
+                "the provider asked for a pause: it gets no calls until then, or until its breaker is closed by hand"
+            );
+        } else {
+            tracing::debug!(provider, seconds, "the provider asked for a pause");
+        }
     }
 
     /// The breaker changed its state. A probe and its failure are logged at debug only.

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use acteon_core::health::{BreakerState, LastError, Latency};
+use acteon_core::health::{BreakerOverride, BreakerState, LastError, Latency};
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{FailureCode, SinkError};
+use compact_str::format_compact;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ use crate::options::BreakerOptions;
 
 /// The number of latencies from which quantiles are computed.
 const LATENCIES_MAX: usize = 100;
+
+/// The longest pause that a provider may ask for.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// Whether a provider may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,13 +96,40 @@ impl ProviderStats {
             SinkErrorClass::Transient { retry_after } => {
                 self.breaker.failed(pass, now);
                 if error.code == FailureCode::RateLimited {
-                    let until = retry_after.and_then(|wait| now.checked_add(wait));
+                    let until = retry_after.map(|wait| now + wait.min(PAUSE_MAX));
                     self.paused_until = self.paused_until.max(until);
                 }
             }
             SinkErrorClass::Permanent => self.breaker.answered(pass),
             SinkErrorClass::ProviderFault => self.breaker.provider_fault(pass, now),
         }
+    }
+
+    /// Opens the breaker by hand, or closes it. Closing it ends a pause as well.
+    pub(super) fn set(&mut self, to: BreakerOverride) {
+        self.breaker.set(to);
+        if to == BreakerOverride::Closed {
+            self.paused_until = None;
+        }
+    }
+
+    /// How long the provider still asks for no calls.
+    pub(super) fn pause_left(&self) -> Option<Duration> {
+        let left = self.paused_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// The last error, with the pause that the provider has asked for.
+    pub(super) fn shown_error(&self) -> Option<LastError> {
+        let mut error = self.last_error.clone()?;
+        if let Some(left) = self.pause_left() {
+            let seconds = left.as_secs() + 1;
+            error.message = format_compact!(
+                "{}; it asked for a pause and gets no calls for another {seconds} s",
+                error.message
+            );
+        }
+        Some(error)
     }
 
     /// Whether the provider may be called now.
@@ -192,6 +223,17 @@ pub(super) struct BreakerChange<T> {
     pub(super) result: T,
     pub(super) before: BreakerState,
     pub(super) after: BreakerState,
+    pub(super) pause: PauseChange,
+}
+
+/// The effect of a change on the pause that the provider asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PauseChange {
+    None,
+    /// It lasts this long.
+    Begun(Duration),
+    /// It ended before its time.
+    Lifted,
 }
 
 impl SharedStats {
@@ -225,6 +267,7 @@ impl SharedStats {
     ) -> BreakerChange<T> {
         let mut stats = self.stats.lock();
         let before = stats.breaker_state();
+        let was_paused = stats.pause_left().is_some();
         let result = change(&mut stats);
         let after = stats.breaker_state();
         let is_clear = stats.is_clear();
@@ -232,10 +275,16 @@ impl SharedStats {
             self.period.store(stats.breaker.period(), SeqCst);
             self.is_clear.store(is_clear, SeqCst);
         }
+        let pause = match stats.pause_left() {
+            Some(left) if !was_paused => PauseChange::Begun(left),
+            None if was_paused => PauseChange::Lifted,
+            _ => PauseChange::None,
+        };
         BreakerChange {
             result,
             before,
             after,
+            pause,
         }
     }
 }

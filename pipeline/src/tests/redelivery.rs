@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acteon_core::health::{BreakerOverride, ProviderAdmin as _};
 use acteon_core::redelivery::{PendingRedelivery, RedeliveryQuery};
 use acteon_core::{Delay, Envelope, Failure, FailureCode, History, Intake, Scope, Settled};
 use acteon_testkit::{Answer, Lender, RecordingSink, action};
@@ -207,6 +208,48 @@ async fn a_caller_waits_while_a_provider_is_left_alone_for_a_moment() {
     bench.lender.wait_for_ended(2).await;
     assert!(start.elapsed() >= Duration::from_secs(7));
     assert_eq!(bench.lender.ends(), ["a: executed", "b: executed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absurd_pause_ends_after_an_hour_and_is_shown() {
+    for asked in [Duration::from_secs(1_795_952_430), Duration::MAX] {
+        let sink = RecordingSink::succeeding();
+        sink.script([Answer::RateLimited(asked)]);
+        let bench = Bench::with_rules(ONCE, &sink).await;
+        bench.finish([action("a")]).await;
+        let health = || bench.pipeline.parts.providers.health().remove(0);
+        let error = health().last_error.unwrap().message;
+        assert!(error.contains("no calls for another 36"), "{error}");
+        assert_eq!(bench.finish([action("b")]).await, ["b: failed"]);
+        advance(Duration::from_secs(3601)).await;
+        assert_eq!(bench.finish([action("c")]).await, ["c: executed"]);
+        let error = health().last_error.unwrap().message;
+        assert!(!error.contains("no calls"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_the_breaker_by_hand_ends_a_pause() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::RateLimited(Duration::from_secs(20))]);
+    let bench = Bench::with_rules(ONCE, &sink).await;
+    bench.submit([action("a")]).await;
+    bench.submit([action("b")]).await;
+    let start = Instant::now();
+    advance(Duration::from_secs(1)).await;
+    let closed = bench
+        .pipeline
+        .parts
+        .providers
+        .set_breaker("log", BreakerOverride::Closed);
+    assert!(closed.is_some());
+    bench.submit([action("c")]).await;
+    bench.lender.wait_for_ended(2).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
