@@ -72,25 +72,30 @@ impl Requirement {
             Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
         };
-        // An answer is remembered under the lease. A job whose caller waits is therefore leased even if the rules ended
-        // it.
-        let remembers = job.is_answered() || plan.is_ok();
-        let leases = options.exclusive && job.delivery.id_given && remembers;
+        // A job whose caller waits is reserved under its id even if the rules ended it: its answer may be remembered.
+        let by_id = match job.is_answered() || plan.is_ok() {
+            true => by_id(&job, options),
+            false => Reservation::default(),
+        };
         match plan {
-            Ok(plan) if !leases && plan.gates.reservation.is_empty() => {
+            Ok(plan) if by_id.is_empty() && plan.gates.reservation.is_empty() => {
                 plan.provider
                     .into_iter()
                     .for_each(|target| job.redirect(target));
                 Self::Nothing(job)
             }
-            Err(outcome) if !leases => Self::End(job.ended(outcome)),
-            plan => Self::Reserve(ReservingJob::new(job, plan, leases)),
+            Err(outcome) if by_id.is_empty() => Self::End(job.ended(outcome)),
+            plan => Self::Reserve(ReservingJob::new(job, plan, by_id)),
         }
     }
 }
 
 impl ReservingJob {
-    fn new(mut job: Box<Job>, plan: Result<DeliveryPlan, ActionOutcome>, leases: bool) -> Self {
+    fn new(
+        mut job: Box<Job>,
+        plan: Result<DeliveryPlan, ActionOutcome>,
+        by_id: Reservation,
+    ) -> Self {
         let mut gates = Gates::default();
         let mut end = None;
         match plan {
@@ -102,13 +107,8 @@ impl ReservingJob {
             }
             Err(outcome) => end = Some(outcome),
         }
-        if leases {
-            gates.reservation.lease = Some(lease_key(&job));
-            gates.reservation.recall = match job.delivery.policy {
-                Policy::Answer => Recall::Yes,
-                Policy::Replay | Policy::Broker { .. } => Recall::No,
-            };
-        }
+        gates.reservation.lease = by_id.lease;
+        gates.reservation.recall = by_id.recall;
         Self {
             job,
             gates,
@@ -276,6 +276,26 @@ impl Answering<'_> {
             }
         }
     }
+}
+
+/// The lease on the id that the producer gave, unless leases are turned off, and the memory of its outcome.
+fn by_id(job: &Job, options: &PipelineOptions) -> Reservation {
+    let mut reservation = Reservation::default();
+    if !job.delivery.id_given {
+        return reservation;
+    }
+    let is_answered = matches!(job.delivery.policy, Policy::Answer);
+    let key = lease_key(job);
+    if options.exclusive {
+        reservation.lease = Some(key);
+        reservation.recall = match is_answered {
+            true => Recall::Yes,
+            false => Recall::No,
+        };
+    } else if is_answered {
+        reservation.recall = Recall::Under(key);
+    }
+    reservation
 }
 
 /// The key under which an id is leased and its outcome remembered.

@@ -237,7 +237,7 @@ impl Pipeline {
     fn remember(&self, job: &Job, outcome: &ActionOutcome) -> Option<RememberedOutcome> {
         let delivery = &job.delivery;
         let options = &self.parts.options;
-        let is_named = delivery.policy == Policy::Answer && delivery.id_given && options.exclusive;
+        let is_named = delivery.policy == Policy::Answer && delivery.id_given;
         (is_named && is_worth_remembering(outcome)).then(|| RememberedOutcome {
             under: lease_key(job),
             outcome: outcome.clone(),

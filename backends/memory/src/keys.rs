@@ -1,6 +1,6 @@
 //! Lists the keys of each item of a call in a fixed order, and takes them off the list in the same order.
 
-use acteon_core::state::{Question, Reservation, Settlement};
+use acteon_core::state::{Question, Recall, Reservation, Settlement};
 
 use crate::key::{HashedKey, Hashing, KeyKind};
 use crate::table::nanos;
@@ -9,6 +9,8 @@ use crate::table::nanos;
 #[derive(Clone, Copy)]
 pub(crate) struct ReservationKeys<'a> {
     pub(crate) lease: Option<HashedKey>,
+    /// Where an outcome that answers it is remembered.
+    pub(crate) recall: Option<HashedKey>,
     pub(crate) claims: &'a [HashedKey],
     pub(crate) quotas: &'a [HashedKey],
 }
@@ -17,8 +19,14 @@ impl<'a> ReservationKeys<'a> {
     /// Takes the keys of `reservation` off the front of `rest`.
     pub(crate) fn of(reservation: &Reservation, rest: &mut &'a [HashedKey]) -> Self {
         let lease = usize::from(reservation.lease.is_some());
+        let lease = take(lease, rest).first().copied();
         Self {
-            lease: take(lease, rest).first().copied(),
+            lease,
+            recall: match reservation.recall {
+                Recall::No => None,
+                Recall::Yes => lease,
+                Recall::Under(_) => take(1, rest).first().copied(),
+            },
             claims: take(reservation.claims.len(), rest),
             quotas: take(reservation.quotas.len(), rest),
         }
@@ -37,6 +45,9 @@ impl Hashing {
     pub(crate) fn reservation(&self, reservation: &Reservation, into: &mut Vec<HashedKey>) {
         if let Some(lease) = &reservation.lease {
             into.push(self.key(KeyKind::Lease, lease));
+        }
+        if let Recall::Under(key) = &reservation.recall {
+            into.push(self.key(KeyKind::Lease, key));
         }
         for claim in &reservation.claims {
             into.push(self.key(KeyKind::Claim, &claim.key));

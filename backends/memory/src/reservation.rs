@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, Grant, HeldReservation, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    Busy, Grant, HeldReservation, QUOTAS_MAX, Quota, RememberedOutcome, Reservation,
     ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
 
@@ -22,10 +22,7 @@ impl Locked<'_> {
         keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> ReservationAnswer {
-        if let Some(answer) = self
-            .recalled(asked, keys)
-            .or_else(|| self.taken(asked, keys))
-        {
+        if let Some(answer) = self.recalled(keys).or_else(|| self.taken(asked, keys)) {
             return answer;
         }
         let full_quotas = match self.room(asked, keys) {
@@ -69,8 +66,9 @@ impl Locked<'_> {
         charged: u64,
     ) {
         let fence = held.grant.fence;
-        if let Some(key) = keys.lease
-            && self.end(key, fence, None)
+        let remembers = keys.lease.is_none_or(|key| self.end(key, fence, None));
+        if let Some(key) = keys.lease.or(keys.recall)
+            && remembers
             && let Some(remember) = &settlement.remember
         {
             self.remember(remember, key);
@@ -94,12 +92,8 @@ impl Locked<'_> {
     }
 
     /// The remembered outcome, if it may be the answer.
-    fn recalled(
-        &mut self,
-        asked: &Reservation,
-        keys: ReservationKeys<'_>,
-    ) -> Option<ReservationAnswer> {
-        let key = keys.lease.filter(|_| asked.recall == Recall::Yes)?;
+    fn recalled(&mut self, keys: ReservationKeys<'_>) -> Option<ReservationAnswer> {
+        let key = keys.recall?;
         let now = self.now;
         let outcome = self.shard(key).recall(key, now)?;
         Some(ReservationAnswer::Remembered(Box::new(outcome.clone())))

@@ -16,7 +16,7 @@ use crate::outcome::ActionOutcome;
 pub struct Reservation {
     /// The name of an action whose id came from the producer.
     pub lease: Option<StateKey>,
-    /// Whether an outcome remembered under the lease's key answers the reservation.
+    /// Whether a remembered outcome answers the reservation.
     pub recall: Recall,
     /// Dedup keys. All must be free.
     pub claims: SmallVec<[Claim; 1]>,
@@ -27,18 +27,21 @@ pub struct Reservation {
 impl Reservation {
     /// True if there is nothing to ask the backend for.
     pub fn is_empty(&self) -> bool {
-        self.lease.is_none() && self.claims.is_empty() && self.quotas.is_empty()
+        let recalls = matches!(self.recall, Recall::Under(_));
+        self.lease.is_none() && !recalls && self.claims.is_empty() && self.quotas.is_empty()
     }
 }
 
 /// Whether a remembered outcome may answer a reservation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Recall {
     /// The remembered outcome is ignored, and kept.
     #[default]
     No,
-    /// The remembered outcome is the answer.
+    /// The outcome remembered under the lease's key is the answer.
     Yes,
+    /// The outcome remembered under this key is the answer. Nothing is leased.
+    Under(StateKey),
 }
 
 /// A dedup key.

@@ -94,17 +94,18 @@ async fn a_lease_is_renewed_while_the_delivery_lasts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_exclusive_an_id_is_not_leased() {
+async fn without_exclusive_an_id_is_not_leased_but_its_answer_is_remembered() {
     let sink = RecordingSink::succeeding();
     let options = PipelineOptions {
         exclusive: false,
         ..PipelineOptions::default()
     };
     let bench = Bench::new("rules: []", [Provider::new("log", &sink)], options).await;
-    bench.finish([action("a")]).await;
-    bench.finish([action("a")]).await;
+    let ends = bench.finish([action("a"), action("a")]).await;
+    assert_eq!(ends, ["a: executed", "a: executed"], "at once");
+    let ends = bench.finish([action("a")]).await;
+    assert_eq!(ends, ["a: remembered executed"]);
     assert_eq!(sink.attempts().len(), 2);
-    assert_eq!(bench.state.calls().reserve, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,6 +88,7 @@ macro_rules! state_contract {
             an_outcome_is_answered_again_as_it_was_and_for_its_time
             an_outcome_is_remembered_although_nothing_was_delivered
             an_outcome_is_remembered_although_nothing_is_held
+            an_outcome_is_remembered_without_a_lease
             an_outcome_is_not_the_answer_for_a_broker
             a_lease_does_not_hide_a_remembered_outcome
             a_long_body_is_answered_again_as_truncated

@@ -163,7 +163,11 @@ impl<'a, H: StateHarness> Walk<'a, H> {
 
     /// The answer of the model.
     fn expected(&self, asked: &Reservation) -> String {
-        let recalled = asked.lease.as_ref().filter(|_| asked.recall == Recall::Yes);
+        let recalled = match &asked.recall {
+            Recall::No => None,
+            Recall::Yes => asked.lease.as_ref(),
+            Recall::Under(key) => Some(key),
+        };
         let remembered = recalled.and_then(|key| self.memory.get(key));
         if let Some((outcome, _)) = remembered.filter(|(_, until)| self.now < *until) {
             return format!("remembered {outcome}");
@@ -285,7 +289,7 @@ fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
     keys.sort_unstable();
     keys.dedup();
     Reservation {
-        lease: id.map(|(n, _)| key("", n)),
+        lease: id.as_ref().map(|(n, _)| key("", *n)),
         claims: keys
             .iter()
             .map(|n| Claim {

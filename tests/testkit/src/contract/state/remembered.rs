@@ -1,7 +1,9 @@
 //! Clauses about remembered outcomes: a courtesy to waiting callers that never blocks anything else.
 
 use acteon_core::outcome::{FailureCode, REMEMBERED_BODY_BYTES_MAX};
-use acteon_core::state::{ReservationAnswer, ReservationEnd};
+use acteon_core::state::{
+    Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd,
+};
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::{Value, json};
 
@@ -86,6 +88,27 @@ pub async fn an_outcome_is_remembered_although_nothing_is_held<H: StateHarness>(
         remember.under = recalling("a").lease.unwrap();
     }
     subject.settle(settlement).await;
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    assert_granted(&subject.ask(&id("a")).await);
+}
+
+/// Two at once are both granted, and whoever asks later gets the answer. The grant is no lease.
+pub async fn an_outcome_is_remembered_without_a_lease<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let unleased = Reservation {
+        recall: Recall::Under(recalling("a").lease.unwrap()),
+        ..Reservation::default()
+    };
+    let held = subject.take(&unleased).await;
+    assert_granted(&subject.ask(&unleased).await);
+    let mut settlement = remembered(&held, &outcomes()[0], H::UNIT * TTL);
+    settlement.remember = Some(RememberedOutcome {
+        under: recalling("a").lease.unwrap(),
+        outcome: outcomes()[0].clone(),
+        ttl: H::UNIT * TTL,
+    });
+    subject.settle(settlement).await;
+    assert_remembered(&subject.ask(&unleased).await);
     assert_remembered(&subject.ask(&recalling("a")).await);
     assert_granted(&subject.ask(&id("a")).await);
 }
