@@ -29,6 +29,8 @@ pub const USER_AGENT: &str = concat!("acteon/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// Most servers close idle connections after a minute. A shorter limit here keeps requests off closing connections.
 const IDLE_MAX: Duration = Duration::from_secs(50);
+/// The default of 100 made a success with more headers a failure.
+const HEADERS_MAX: usize = 1000;
 /// One HTTP/2 connection carries all attempts, so a dead one must be detected before all of them time out.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,7 +115,8 @@ impl HttpClient {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_max_idle_per_host(context.max_concurrent)
-            .pool_idle_timeout(IDLE_MAX);
+            .pool_idle_timeout(IDLE_MAX)
+            .http1_max_headers(HEADERS_MAX);
         Ok(Self {
             client: client.build().map_err(unusable)?,
             dialer,

@@ -54,6 +54,7 @@ macro_rules! http_sink_contract {
             every_status_has_its_class,
             the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms,
             redirects_are_not_followed,
+            an_answer_with_hundreds_of_headers_is_a_success,
             a_success_whose_body_cannot_be_read_stays_a_success,
             what_a_refusal_said_is_kept,
             of_a_refusal_that_does_not_end_its_beginning_is_kept,
@@ -162,6 +163,17 @@ pub async fn redirects_are_not_followed(harness: &dyn Harness) {
         assert_eq!(error.code, FailureCode::ExecutionFailed);
         assert_eq!(elsewhere.received().len(), 0, "{status}");
     }
+}
+
+/// The delivery happened, however much the provider says about it.
+pub async fn an_answer_with_hundreds_of_headers_is_a_success(harness: &dyn Harness) {
+    let mut answer = accepted(harness);
+    if let CannedResponse::Reply { headers, .. } = &mut answer {
+        headers.extend((0..500).map(|number| ("x-part", number.to_string())));
+    }
+    let stage = Stage::set(harness, [answer]).await;
+    let response = stage.deliver(1).await.unwrap();
+    assert_eq!(response.status.as_str(), "success");
 }
 
 /// A second delivery would be worse than a missing body.
