@@ -12,7 +12,7 @@ pub(crate) const KEY_VARIABLE: &str = "ACTEON_AUTH_KEY";
 /// The maximum size of a secret.
 const SECRET_BYTES_MAX: usize = 32 << 10;
 
-const BEGIN: &str = "ENC[";
+pub(crate) const BEGIN: &str = "ENC[";
 const END: &str = "]";
 const ALGORITHM: &str = "AES256-GCM";
 const KEY_BYTES: usize = 32;

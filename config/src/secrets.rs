@@ -52,6 +52,7 @@ pub(crate) fn is_reference(text: &str) -> bool {
 impl SecretSources<'_> {
     /// The secret that `text` contains, refers to or encrypts.
     fn secret(self, text: &str) -> Result<String, String> {
+        refuse_look_alike(text, &[VARIABLE_PREFIX, FILE_PREFIX])?;
         let found = if let Some(name) = text.strip_prefix(VARIABLE_PREFIX) {
             self.in_environment(name)?
         } else if let Some(path) = text.strip_prefix(FILE_PREFIX) {
@@ -59,6 +60,7 @@ impl SecretSources<'_> {
         } else {
             text.to_owned()
         };
+        refuse_look_alike(&found, &[envelope::BEGIN])?;
         match envelope::is_intended(&found) {
             true => envelope::open(&found, self.environment).map_err(|error| error.to_string()),
             false => Ok(found),
@@ -83,6 +85,21 @@ impl SecretSources<'_> {
             "" => Err(error("is empty".to_owned())),
             text => Ok(text.to_owned()),
         }
+    }
+}
+
+/// Refuses what begins like one of these prefixes but in other letters: it would be used as the secret itself.
+fn refuse_look_alike(text: &str, prefixes: &[&str]) -> Result<(), String> {
+    let start = text.trim_start();
+    let differs = |prefix: &&&str| {
+        let beginning = start.get(..prefix.len());
+        beginning.is_some_and(|it| it.eq_ignore_ascii_case(prefix) && it != **prefix)
+    };
+    match prefixes.iter().find(differs) {
+        None => Ok(()),
+        Some(prefix) => Err(format!(
+            "this begins almost like `{prefix}`; write the prefix exactly so, or put the literal value into a file"
+        )),
     }
 }
 

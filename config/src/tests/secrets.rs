@@ -193,3 +193,25 @@ fn secrets_do_not_appear_in_debug_output() {
     };
     assert!(!format!("{inputs:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_reference_in_other_letters_is_refused() {
+    for text in [
+        "Env:NAME",
+        "ENV:NAME",
+        "FILE:/x",
+        "File:x",
+        "enc[AES256-GCM,data:x]",
+        " Enc[x]",
+    ] {
+        let refused = resolved(text, &[("NAME", "x")]).unwrap_err();
+        assert!(refused.contains("almost like"), "{text}: {refused}");
+        assert!(!refused.contains(text), "the secret is not repeated");
+    }
+    let in_variable = resolved("env:NAME", &[("NAME", "enc[AES256-GCM,data:x]")]);
+    assert!(in_variable.unwrap_err().contains("almost like"));
+    for literal in ["environment", "filed", "encode", "Bearer env:x", "x file:y"] {
+        assert_eq!(resolved(literal, &[]).unwrap(), literal);
+    }
+    assert_eq!(resolved("env:NAME", &[("NAME", "Env:x")]).unwrap(), "Env:x");
+}
