@@ -129,9 +129,11 @@ impl Redactor {
         })
     }
 
-    fn hides(&self, name: &String, path: &FieldPath) -> bool {
+    fn hides(&self, name: &str, path: &FieldPath) -> bool {
         let is_path = |path: &str| self.paths.iter().any(|known| known == path);
-        self.names.contains(name) || is_path(&path.text) || path.in_payload().is_some_and(is_path)
+        self.names.iter().any(|known| known == name)
+            || is_path(&path.text)
+            || path.in_payload().is_some_and(is_path)
     }
 }
 

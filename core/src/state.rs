@@ -110,7 +110,8 @@ pub trait State: Send + Sync {
     ///   and never count towards a bound that refuses anything. Clauses:
     ///   `an_outcome_is_answered_again_as_it_was_and_for_its_time`,
     ///   `an_outcome_is_remembered_although_nothing_was_delivered`,
-    ///   `an_outcome_is_remembered_although_nothing_is_held`, `an_outcome_is_not_the_answer_for_a_broker`,
+    ///   `an_outcome_is_remembered_although_nothing_is_held`, `an_outcome_is_remembered_without_a_lease`,
+    ///   `an_outcome_is_not_the_answer_for_a_broker`,
     ///   `a_long_body_is_answered_again_as_truncated`, `remembered_outcomes_never_make_a_reservation_wait_or_fail`,
     ///   `what_is_in_force_outlives_all_that_is_remembered`.
     /// - Each tally counts the action once, whatever its outcome. A backend at its bound drops counts under new keys

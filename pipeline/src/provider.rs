@@ -351,9 +351,9 @@ impl Provider {
             pause,
         } = self.stats.change(change);
         match pause {
-            PauseChange::Begun(left) => self.events.paused(left),
-            PauseChange::Lifted => self.slot_free.notify_one(),
-            PauseChange::None => {}
+            PauseChange::Start(left) => self.events.paused(left),
+            PauseChange::End => self.slot_free.notify_one(),
+            PauseChange::Unchanged => {}
         }
         if before != after {
             self.events.breaker_moved(before, after);

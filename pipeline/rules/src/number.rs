@@ -72,8 +72,8 @@ impl<'t> Number<'t> {
         }
         let text = std::str::from_utf8(text).ok()?;
         let float: f64 = text.parse().ok()?;
-        // NaN is kept as well.
-        let is_kept = !(float.abs() >= FLOAT_INTEGERS_END)
+        let is_small = float.is_nan() || float.abs() < FLOAT_INTEGERS_END;
+        let is_kept = is_small
             || !decimal::is_integer(text)
                 && float.is_finite()
                 && Decimal::of(text) == Decimal::of(&decimal_text(float));

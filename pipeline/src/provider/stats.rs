@@ -229,11 +229,11 @@ pub(super) struct BreakerChange<T> {
 /// The effect of a change on the pause that the provider asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PauseChange {
-    None,
+    Unchanged,
     /// It lasts this long.
-    Begun(Duration),
+    Start(Duration),
     /// It ended before its time.
-    Lifted,
+    End,
 }
 
 impl SharedStats {
@@ -276,9 +276,9 @@ impl SharedStats {
             self.is_clear.store(is_clear, SeqCst);
         }
         let pause = match stats.pause_left() {
-            Some(left) if !was_paused => PauseChange::Begun(left),
-            None if was_paused => PauseChange::Lifted,
-            _ => PauseChange::None,
+            Some(left) if !was_paused => PauseChange::Start(left),
+            None if was_paused => PauseChange::End,
+            _ => PauseChange::Unchanged,
         };
         BreakerChange {
             result,
