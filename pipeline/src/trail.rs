@@ -115,6 +115,11 @@ impl AuditTrail {
         self.lost.load(Relaxed)
     }
 
+    /// True while records are queued or being written.
+    pub fn has_unwritten(&self) -> bool {
+        self.room.available_permits() < self.options.buffer_records.max(1) as usize
+    }
+
     /// Writes until `closing`, then writes the queued rest until `abandon`. Meanwhile deletes expired records. Callers
     /// still waiting for room or confirmation after `abandon` get an error.
     pub async fn run(self: Arc<Self>, closing: CancellationToken, abandon: CancellationToken) {

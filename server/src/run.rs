@@ -68,6 +68,13 @@ struct PendingWork {
     trail: Option<Arc<AuditTrail>>,
 }
 
+impl PendingWork {
+    fn has_unwritten_records(&self) -> bool {
+        let trail = self.trail.as_ref();
+        trail.is_some_and(|trail| trail.has_unwritten())
+    }
+}
+
 impl RunningServer {
     fn start(server: Server, reloads: Reloads) -> Self {
         let shutdown = Shutdown {
@@ -122,22 +129,20 @@ impl RunningServer {
             .await
             .is_ok()
         {
-            return match unfinished {
-                InFlight {
-                    from_http: 0,
-                    from_brokers: 0,
-                } => ShutdownOutcome::Complete,
-                _ => ShutdownOutcome::CutOff,
-            };
+            return unfinished.outcome();
         }
         self.cut_off.cancel();
-        if timeout(CUT_OFF_TIMEOUT, self.tasks.join_next())
-            .await
-            .is_err()
-        {
-            events::hangs();
+        match timeout(CUT_OFF_TIMEOUT, self.tasks.join_next()).await {
+            // Records that were not written are counted as lost.
+            Ok(_) => unfinished.outcome(),
+            Err(_) => {
+                events::hangs();
+                match self.pending.has_unwritten_records() {
+                    true => ShutdownOutcome::CutOff,
+                    false => unfinished.outcome(),
+                }
+            }
         }
-        ShutdownOutcome::CutOff
     }
 
     fn in_flight(&self) -> InFlight {
@@ -146,6 +151,19 @@ impl RunningServer {
         InFlight {
             from_http,
             from_brokers: all.saturating_sub(from_http),
+        }
+    }
+}
+
+impl InFlight {
+    /// How the server ends if this was unfinished when the time to drain was over.
+    fn outcome(self) -> ShutdownOutcome {
+        match self {
+            Self {
+                from_http: 0,
+                from_brokers: 0,
+            } => ShutdownOutcome::Complete,
+            _ => ShutdownOutcome::CutOff,
         }
     }
 }

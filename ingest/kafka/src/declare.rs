@@ -47,15 +47,33 @@ pub(crate) async fn declare(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let admin: AdminClient<AdminContext> =
-        client.create_with_context(AdminContext(events.clone()))?;
-    let declared = declare_by(&admin, read, wanted, events).await;
-    // The metadata request and dropping the client both block.
-    let checked = spawn_blocking(move || match declared {
-        Ok(refused) if !refused.is_empty() => missing(&admin, refused),
-        declared => declared,
-    });
+    let admin = client.create_with_context(AdminContext(events.clone()))?;
+    let admin = Admin(Some(Arc::new(admin)));
+    let refused = declare_by(admin.client()?, read, wanted, events).await?;
+    if refused.is_empty() {
+        return Ok(refused);
+    }
+    let client = admin.client()?.clone();
+    // The metadata request blocks.
+    let checked = spawn_blocking(move || missing(&client, refused));
     checked.await.unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+/// A client that creates topics. Dropping one blocks, so a thread that may block drops it, also when the declaration is
+/// cancelled.
+struct Admin(Option<Arc<AdminClient<AdminContext>>>);
+
+impl Admin {
+    fn client(&self) -> KafkaResult<&Arc<AdminClient<AdminContext>>> {
+        self.0.as_ref().ok_or(KafkaError::Canceled)
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        spawn_blocking(move || drop(client));
+    }
 }
 
 /// Reports the errors of the client that creates topics.

@@ -192,7 +192,12 @@ impl Connection for MemberContext {
     async fn run(&self, shutdown: &Shutdown) -> ConnectionEnd<KafkaError> {
         self.events.connecting();
         self.progress.not_ready("is connecting");
-        match self.declare().await {
+        let declared = tokio::select! {
+            declared = self.declare() => declared,
+            // Nothing is in flight yet, and a broker that is away would keep the process waiting.
+            () = shutdown.stop.cancelled() => return ConnectionEnd::Stopped,
+        };
+        match declared {
             Ok(()) => {}
             Err(error @ (KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..))) => {
                 return ConnectionEnd::Hopeless(self.hopeless(&error));

@@ -1,10 +1,16 @@
 //! Brokers that are absent, stop and come back. Each test has its own broker.
 
+use std::time::Duration;
+
 use acteon_core::Secret;
 use acteon_services::Kafka as Broker;
 use acteon_testkit::FakeIntake;
+use tokio::time::timeout;
 
 use super::{Running, Topic, WAIT_MAX, done, eventually, options};
+
+/// How long a source that has nothing in flight may take to stop without its broker.
+const IDLE_STOP_MAX: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_outlives_its_broker_and_goes_on_when_it_is_back() {
@@ -92,4 +98,35 @@ async fn a_topic_that_does_not_exist_is_reported_and_read_when_it_is_created() {
     intake.wait_for_submitted(1).await;
     running.until_ready().await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_broker_a_source_that_has_nothing_in_flight_stops_at_once() {
+    let start = || Running::start(options("127.0.0.1:1", "nowhere"), &FakeIntake::done());
+    let stopped = timeout(IDLE_STOP_MAX, start().stop()).await;
+    assert!(stopped.is_ok(), "still stopping after {IDLE_STOP_MAX:?}");
+    let running = start();
+    eventually("the source reports that its broker is away", async || {
+        running.readiness().detail.as_deref() != Some("is connecting")
+    })
+    .await;
+    let stopped = timeout(IDLE_STOP_MAX, running.stop()).await;
+    assert!(stopped.is_ok(), "still stopping after {IDLE_STOP_MAX:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_broker_is_gone_stops_at_once() {
+    let broker = Broker::start().await.unwrap();
+    let topic = Topic::create_on(&broker, "gone", 1).await;
+    let intake = FakeIntake::done();
+    let running = Running::start(topic.options(), &intake);
+    running.until_ready().await;
+    topic.publish(0, "a").await;
+    intake.wait_for_submitted(1).await;
+    topic.until_committed(0, 1).await;
+    broker.stop().await.unwrap();
+    let unready = async || !running.readiness().ready;
+    eventually("the source is not ready without a broker", unready).await;
+    let stopped = timeout(IDLE_STOP_MAX, running.stop()).await;
+    assert!(stopped.is_ok(), "still stopping after {IDLE_STOP_MAX:?}");
 }
