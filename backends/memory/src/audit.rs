@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use acteon_core::action::Payload;
+use acteon_core::attempt::AttemptRecord;
 use acteon_core::audit::{
     Audit, AuditCursor, AuditError, AuditPage, AuditQuery, AuditRecord, Audits, PageStart,
 };
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use async_trait::async_trait;
+use compact_str::CompactString;
 use hashbrown::HashSet;
 use jiff::Timestamp;
 use parking_lot::RwLock;
@@ -21,10 +24,16 @@ use crate::events;
 /// The number of records visited before writers and other tasks get a turn.
 const SLICE: usize = 2048;
 
+/// A record without its variable parts, and its entries in the map and in the set of ids.
+const RECORD_BYTES: usize = size_of::<AuditRecord>() + 96;
+/// A label without its texts.
+const LABEL_BYTES: usize = 2 * size_of::<CompactString>();
+
 /// The newest records, in the memory of this process.
 pub struct MemoryAudit {
     kept: RwLock<Kept>,
     max_records: usize,
+    max_bytes: usize,
 }
 
 /// Records in listing order, oldest first, and their ids.
@@ -32,14 +41,16 @@ pub struct MemoryAudit {
 struct Kept {
     records: BTreeMap<AuditCursor, Arc<AuditRecord>>,
     ids: HashSet<Uuid>,
+    bytes: usize,
 }
 
 impl MemoryAudit {
-    /// An empty trail with this bound.
+    /// An empty trail with these bounds.
     pub fn new(config: &AuditConfig) -> Self {
         Self {
             kept: RwLock::default(),
             max_records: config.max_records.get(),
+            max_bytes: config.max_bytes,
         }
     }
 
@@ -81,7 +92,12 @@ impl Audit for MemoryAudit {
     }
 
     async fn append(&self, records: &[Arc<AuditRecord>]) -> Result<(), AuditError> {
-        let evicted = self.kept.write().append(records, self.max_records);
+        let evicted = {
+            let mut kept = self.kept.write();
+            kept.append(records);
+            kept.evict(self.max_records, self.max_bytes)
+        };
+        // They are freed here, outside the lock.
         events::records_evicted(evicted.len());
         Ok(())
     }
@@ -165,27 +181,31 @@ impl Audit for MemoryAudit {
 }
 
 impl Kept {
-    /// Stores new records and returns the evicted ones.
-    fn append(&mut self, records: &[Arc<AuditRecord>], max: usize) -> Vec<Arc<AuditRecord>> {
+    /// Stores new records.
+    fn append(&mut self, records: &[Arc<AuditRecord>]) {
         for record in records {
             if self.ids.insert(record.id) {
+                self.bytes += bytes_of(record);
                 self.records.insert(AuditCursor::of(record), record.clone());
             }
         }
-        let too_many = self.records.len().saturating_sub(max);
-        let mut evicted = Vec::with_capacity(too_many);
-        while evicted.len() < too_many
-            && let Some((_, record)) = self.records.pop_first()
-        {
-            self.ids.remove(&record.id);
-            evicted.push(record);
+    }
+
+    /// Removes the oldest records until both bounds hold, and returns them. The newest one stays.
+    fn evict(&mut self, max_records: usize, max_bytes: usize) -> Vec<Arc<AuditRecord>> {
+        let mut evicted = Vec::new();
+        while self.records.len() > max_records || self.bytes > max_bytes && self.records.len() > 1 {
+            let oldest = self.records.keys().next().copied();
+            evicted.extend(oldest.and_then(|cursor| self.remove(cursor)));
         }
         evicted
     }
 
     fn remove(&mut self, cursor: AuditCursor) -> Option<Arc<AuditRecord>> {
+        let record = self.records.remove(&cursor)?;
         self.ids.remove(&cursor.id);
-        self.records.remove(&cursor)
+        self.bytes -= bytes_of(&record);
+        Some(record)
     }
 
     /// Visits one slice. Returns the start of the next one, if there may be one.
@@ -210,6 +230,28 @@ impl Kept {
         }
         last.filter(|_| seen == SLICE)
     }
+}
+
+/// The memory of a record: the fixed part, and the parts that a sender or a provider can make large.
+fn bytes_of(record: &AuditRecord) -> usize {
+    let payload = record.payload.as_ref().map_or(0, Payload::len);
+    let labels = record.metadata.iter();
+    let labels = labels.map(|(key, value)| LABEL_BYTES + key.len() + value.len());
+    let attempts = record.attempts.iter();
+    let attempts = attempts.map(|attempt| {
+        size_of::<AttemptRecord>() + attempt.excerpt.as_ref().map_or(0, |excerpt| excerpt.len())
+    });
+    let subject = &record.subject;
+    let names = [
+        &subject.action_id,
+        &subject.namespace,
+        &subject.tenant,
+        &subject.provider,
+        &subject.action_type,
+    ];
+    let names = names.iter().map(|name| name.len());
+    let parts = labels.chain(attempts).chain(names).sum::<usize>();
+    RECORD_BYTES + payload + parts
 }
 
 /// The first possible position in listing order for a record of this time.

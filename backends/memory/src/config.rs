@@ -40,12 +40,16 @@ impl Default for StateConfig {
 pub struct AuditConfig {
     /// The maximum number of records. At the bound, the oldest is evicted.
     pub max_records: NonZeroUsize,
+    /// The maximum number of bytes of records, payloads included. At the bound, the oldest is evicted; the newest is
+    /// kept in any case.
+    pub max_bytes: usize,
 }
 
 impl Default for AuditConfig {
     fn default() -> Self {
         Self {
             max_records: at_least_one(100_000),
+            max_bytes: 256 << 20,
         }
     }
 }

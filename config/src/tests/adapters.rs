@@ -87,6 +87,7 @@ struct MemoryOptions {
     max_remembered_bytes: Option<usize>,
     max_dead_letter_bytes: Option<usize>,
     max_records: Option<usize>,
+    max_bytes: Option<usize>,
 }
 
 #[derive(Deserialize, JsonSchema)]
