@@ -199,6 +199,22 @@ pub(crate) fn second_signal(in_flight: InFlight) {
 }
 
 /// A task does not end although it was cut off.
+/// The limit of open files could not be raised.
+pub(crate) fn file_limit_fixed(error: &std::io::Error) {
+    tracing::warn!(error = %error, "the limit of open files cannot be raised");
+}
+
+/// Connections will be refused before `server.max_connections` is reached.
+pub(crate) fn file_limit_too_low(limit: u64, needed: u64, max_connections: u64) {
+    tracing::warn!(
+        limit,
+        needed,
+        max_connections,
+        "the limit of open files is too low for server.max_connections: raise it (`ulimit -Hn`, or LimitNOFILE of \
+         systemd) or lower server.max_connections"
+    );
+}
+
 pub(crate) fn hangs() {
     tracing::error!("a task hangs: ending without it");
 }

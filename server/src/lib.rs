@@ -13,6 +13,7 @@ mod fullness;
 mod listen;
 mod metered;
 mod metrics;
+mod open_files;
 mod problems;
 mod providers;
 mod readiness;

@@ -273,6 +273,7 @@ fn run(file: ConfigFile) -> anyhow::Result<ExitCode> {
         anyhow::Ok((server, Signals::of_process()?))
     })?;
     log.iter().for_each(logging::ProcessLog::begin);
+    server.raise_file_limit();
     watchdog::start().context("listening for signals")?;
     let outcome = runtime.block_on(server.run(signals));
     // Does not wait again for what was cut off.
