@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use serde_json::Value;
 
 use crate::action::Payload;
 use crate::decode::reader::{JsonReader, Malformed};
@@ -50,14 +51,34 @@ impl Redactor {
         }
     }
 
-    /// At most `bytes_max` bytes of a provider's answer, without the configured fields. `None` if fields are configured
-    /// and the answer is not JSON, because they could not be found in it.
-    pub fn excerpt(&self, body: &[u8], bytes_max: usize) -> Option<CompactString> {
+    /// The values of the configured fields in `payload`. A provider may repeat them anywhere in its answer.
+    pub fn hidden_values(&self, payload: &Payload) -> HiddenValues {
+        let mut texts = Vec::new();
+        if !self.is_idle()
+            && let Ok(text) = std::str::from_utf8(payload.as_bytes())
+        {
+            for place in self.places(text, Root::Payload).unwrap_or_default() {
+                let value = serde_json::from_str(&text[place]).unwrap_or_default();
+                collect_texts(&value, &mut texts);
+            }
+        }
+        HiddenValues::new(texts, &self.placeholder)
+    }
+
+    /// At most `bytes_max` bytes of a provider's answer, without the configured fields and the `hidden` values. `None`
+    /// if fields are configured and the answer is not JSON, because they could not be found in it.
+    pub fn excerpt(
+        &self,
+        body: &[u8],
+        hidden: &HiddenValues,
+        bytes_max: usize,
+    ) -> Option<CompactString> {
         let shown = if self.is_idle() {
             let beginning = &body[..body.len().min(2 * bytes_max)];
             String::from_utf8_lossy(beginning)
         } else {
-            self.rewritten(std::str::from_utf8(body).ok()?, Root::Payload)?
+            let shown = self.rewritten(std::str::from_utf8(body).ok()?, Root::Payload)?;
+            hidden.removed_from_json(shown)
         };
         let mut excerpt = CompactString::default();
         for sign in shown.chars() {
@@ -78,14 +99,7 @@ impl Redactor {
     /// The text with the placeholder for each hidden value. Numbers and keys stay as they are written, and of a
     /// duplicate key all values are hidden.
     fn rewritten<'t>(&self, text: &'t str, root: Root) -> Option<Cow<'t, str>> {
-        let mut hidden = Vec::new();
-        let mut reader = JsonReader::new(text, DEPTH_MAX);
-        let mut path = FieldPath {
-            text: String::new(),
-            root,
-        };
-        self.find(&mut reader, &mut path, &mut hidden).ok()?;
-        reader.end().ok()?;
+        let hidden = self.places(text, root)?;
         if hidden.is_empty() {
             return Some(Cow::Borrowed(text));
         }
@@ -99,6 +113,19 @@ impl Redactor {
         }
         out.push_str(&text[copied..]);
         Some(Cow::Owned(out))
+    }
+
+    /// Where the hidden values are. `None` if the text is not JSON.
+    fn places(&self, text: &str, root: Root) -> Option<Vec<Range<usize>>> {
+        let mut hidden = Vec::new();
+        let mut reader = JsonReader::new(text, DEPTH_MAX);
+        let mut path = FieldPath {
+            text: String::new(),
+            root,
+        };
+        self.find(&mut reader, &mut path, &mut hidden).ok()?;
+        reader.end().ok()?;
+        Some(hidden)
     }
 
     /// Lists where the hidden values are, in the order of the text.
@@ -171,9 +198,80 @@ impl FieldPath {
     }
 }
 
+/// Shorter texts would match everywhere.
+const HIDDEN_CHARS_MIN: usize = 4;
+
+/// Texts to remove from the answer of a provider: the values of the configured fields of one payload.
+#[derive(Clone, Debug, Default)]
+pub struct HiddenValues {
+    /// Each value as it is, as JSON escapes it, and as JSON inside a JSON string escapes it; the longest first.
+    texts: Vec<String>,
+    placeholder: Arc<str>,
+}
+
+impl HiddenValues {
+    fn new(values: Vec<String>, placeholder: &Arc<str>) -> Self {
+        let mut texts = Vec::new();
+        for value in values {
+            let once = escaped(&value);
+            texts.extend([escaped(&once), once, value]);
+        }
+        // A text that contains another is removed first.
+        texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        texts.dedup();
+        Self {
+            texts,
+            placeholder: placeholder.clone(),
+        }
+    }
+
+    /// True if there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// JSON without the values. Their characters may be escaped in it in several ways, so it is written again.
+    fn removed_from_json<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
+        if self.is_empty() {
+            return text;
+        }
+        let written = serde_json::from_str::<Value>(&text).map(|value| value.to_string());
+        let text = written.unwrap_or_else(|_| text.into_owned());
+        Cow::Owned(self.removed_from(text))
+    }
+
+    /// `text` with the placeholder in place of each value.
+    pub fn removed_from(&self, text: String) -> String {
+        self.texts
+            .iter()
+            .fold(text, |text, hidden| match text.contains(hidden.as_str()) {
+                true => text.replace(hidden.as_str(), &self.placeholder),
+                false => text,
+            })
+    }
+}
+
+/// Collects the strings in a value that are long enough to be recognized.
+fn collect_texts(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.chars().count() >= HIDDEN_CHARS_MIN => {
+            texts.push(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|item| collect_texts(item, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `text` as JSON writes it between quotes.
+fn escaped(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -232,11 +330,50 @@ mod tests {
     fn an_excerpt_shows_no_configured_field_and_ends_at_a_whole_character() {
         let redactor = Redactor::new(["token".into()], "***");
         let body = br#"{"token":"t0p","error":"no"}"#;
-        let shown = redactor.excerpt(body, 100).unwrap();
+        let none = HiddenValues::default();
+        let shown = redactor.excerpt(body, &none, 100).unwrap();
         assert_eq!(shown, r#"{"token":"***","error":"no"}"#);
-        assert_eq!(redactor.excerpt(b"token=t0p", 100), None, "not JSON");
-        let shown = Redactor::default().excerpt("a\n\u{e9}\u{e9}".as_bytes(), 5);
+        assert_eq!(redactor.excerpt(b"token=t0p", &none, 100), None, "not JSON");
+        let shown = Redactor::default().excerpt("a\n\u{e9}\u{e9}".as_bytes(), &none, 5);
         assert_eq!(shown.unwrap(), "a \u{e9}");
+    }
+
+    #[test]
+    fn the_values_of_configured_fields_are_removed_wherever_an_answer_repeats_them() {
+        let redactor = Redactor::new(["password".into(), "card.keys".into()], "***");
+        let payload = Payload::from_value(&json!({
+            "password": "HUN\"TER2",
+            "card": {"keys": ["key-one", {"x": "key-one-two"}, "abc", 12345]},
+            "shown": "visible",
+        }));
+        let payload = payload.unwrap();
+        let hidden = redactor.hidden_values(&payload);
+        let request = String::from_utf8(payload.as_bytes().to_vec()).unwrap();
+        let body = json!({
+            "error": "invalid password HUN\"TER2 of key-one-two, key-one, abc, visible",
+            "request": request,
+        });
+        let shown = redactor.excerpt(body.to_string().as_bytes(), &hidden, 500);
+        let shown = shown.unwrap();
+        assert!(
+            !shown.contains("TER2") && !shown.contains("key-one"),
+            "{shown}"
+        );
+        let error = "invalid password *** of ***, ***, abc, visible";
+        assert!(shown.contains(error), "{shown}");
+        let message = "refused HUN\"TER2".to_owned();
+        assert_eq!(hidden.removed_from(message), "refused ***");
+        assert!(Redactor::default().hidden_values(&payload).is_empty());
+    }
+
+    #[test]
+    fn a_hidden_value_at_the_end_of_an_excerpt_is_not_cut_before_it_is_removed() {
+        let redactor = Redactor::new(["password".into()], "***");
+        let payload = Payload::from_value(&json!({"password": "HUNTER2"})).unwrap();
+        let body = br#"["wrong: HUNTER2"]"#;
+        let hidden = redactor.hidden_values(&payload);
+        let shown = redactor.excerpt(body, &hidden, 12).unwrap();
+        assert_eq!(shown, r#"["wrong: ***"#);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use acteon_core::attempt::EXCERPT_BYTES_MAX;
 use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
+use acteon_core::redact::HiddenValues;
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, SinkError};
 use compact_str::CompactString;
@@ -283,22 +284,33 @@ impl Provider {
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
-                self.add_attempt(&mut job, took, None);
+                self.add_attempt(&mut job, took, None, None);
                 NextStep::End(job.delivered(response))
             }
-            Err(error) => {
+            Err(mut error) => {
                 let at = self.clock.now();
+                let payload = &job.delivery.action.payload;
+                let hidden = self.options.redactor.hidden_values(payload);
+                if !hidden.is_empty() {
+                    error.message = hidden.removed_from(error.message.into()).into();
+                }
                 self.observed(|stats| stats.failed(pass, took, &error, at));
                 self.events.attempt_failed(&job.delivery.action.id, &error);
-                self.add_attempt(&mut job, took, Some(&error));
+                let excerpt = self.excerpt(&error, &hidden);
+                self.add_attempt(&mut job, took, Some(&error), excerpt);
                 self.after_failure(job, place, error)
             }
         }
     }
 
     /// Adds the attempt to the job's history.
-    fn add_attempt(&self, job: &mut Job, took: Duration, error: Option<&SinkError>) {
-        let redactor = &self.options.redactor;
+    fn add_attempt(
+        &self,
+        job: &mut Job,
+        took: Duration,
+        error: Option<&SinkError>,
+        excerpt: Option<CompactString>,
+    ) {
         let refusal = error.and_then(|error| error.refusal.as_deref());
         job.add_attempt(AttemptRecord {
             at: self.clock.now(),
@@ -306,8 +318,15 @@ impl Provider {
             status: refusal.and_then(|refused| refused.status),
             code: error.map(|error| error.code),
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            excerpt: refusal.and_then(|refused| redactor.excerpt(&refused.body, EXCERPT_BYTES_MAX)),
+            excerpt,
         });
+    }
+
+    /// The beginning of the provider's refusal, without the fields to hide and their values in this payload.
+    fn excerpt(&self, error: &SinkError, hidden: &HiddenValues) -> Option<CompactString> {
+        let refusal = error.refusal.as_deref()?;
+        let redactor = &self.options.redactor;
+        redactor.excerpt(&refusal.body, hidden, EXCERPT_BYTES_MAX)
     }
 
     fn after_failure(
