@@ -180,7 +180,8 @@ fn document(inputs: &Inputs) -> Result<(Option<PathBuf>, Document), ProblemList>
     let path = inputs.path.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     match Document::read(path) {
         Ok(document) => Ok((Some(path.to_owned()), document)),
-        Err((ErrorKind::NotFound, _)) if inputs.path.is_none() => {
+        // A link that leads nowhere is a file that cannot be read.
+        Err((ErrorKind::NotFound, _)) if inputs.path.is_none() && !path.is_symlink() => {
             let strays: ProblemList = stray::problems(Path::new(".")).into_iter().collect();
             strays.or((None, Document::new(DEFAULTS, "")))
         }

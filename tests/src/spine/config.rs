@@ -317,3 +317,11 @@ async fn check_tells_whom_it_could_not_reach_and_fails() {
         );
     }
 }
+
+#[test]
+fn a_default_file_that_is_a_link_to_nowhere_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/nowhere/acteon.toml", folder.path().join("acteon.toml")).unwrap();
+    let errors = refused(folder.path(), &[]);
+    assert!(errors.starts_with("acteon.toml: "), "{errors}");
+}
