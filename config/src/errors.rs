@@ -197,12 +197,30 @@ pub(crate) fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) ->
         .iter()
         .map(|name| (distance(&found, &name.to_lowercase()), *name))
         .min()
-        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1));
+        .filter(|(distance, name)| *distance <= edits_max(name));
     match nearest {
         Some((_, name)) => format!("; did you mean `{name}`?"),
         None if known.is_empty() => String::new(),
         None => format!("; known: {}", quoted(&known).join(", ")),
     }
+}
+
+/// The name that `found` shortens or misspells.
+pub(crate) fn intended_name<'a>(
+    found: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let near = known.into_iter().filter_map(|name| {
+        let is_short = found.len() >= 3 && name.starts_with(found);
+        let edits = strsim::damerau_levenshtein(found, name);
+        (is_short || edits <= edits_max(name)).then_some((edits, name))
+    });
+    near.min().map(|(_, name)| name)
+}
+
+/// The maximum edit distance of a misspelt name.
+fn edits_max(name: &str) -> usize {
+    (name.chars().count() / 3).max(1)
 }
 
 /// The edit distance of two names. A missing ending, such as a unit, counts as one edit.

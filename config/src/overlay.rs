@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::document::parse_value;
 use crate::envelope;
-use crate::errors::{Complaint, hint};
+use crate::errors::{Complaint, hint, intended_name};
 use crate::shape::Shape;
 use crate::tree::{Entry, NodeValue, PathStep, TreeNode, TreePath, ValueOrigin};
 
@@ -18,8 +18,8 @@ const SEPARATOR: &str = "__";
 /// The keys that determine which other keys exist. They are written first.
 const TAGS: [&str; 2] = ["type", "backend"];
 
-/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Reports variables that name a key with one underscore too
-/// few, and ignores all others.
+/// Writes `ACTEON_<SECTION>__<KEY>` variables into `root`. Reports a variable that names a whole section, that names a key
+/// with one underscore too few, or that is not in capitals. Ignores all others.
 pub(crate) fn environment(
     root: &mut TreeNode,
     schema: &Value,
@@ -41,20 +41,53 @@ pub(crate) fn environment(
     });
     let mut complaints = write_all(root, schema, settings.collect());
     complaints.extend(others.into_iter().filter_map(|(key, name, text)| {
-        let intended = intended(Shape::new(schema), Some(&*root), &fold(key))?;
-        if is_link(text) || !intended.contains(SEPARATOR) {
-            return None;
-        }
+        let is_setting = !is_link(text);
+        let message = is_setting.then(|| mistake(Shape::new(schema), root, &fold(key)))??;
+        Some(complaint(name, message))
+    }));
+    let names = variables.iter().map(|(name, _)| name.as_str());
+    complaints.extend(names.filter_map(|name| {
+        let capitals = name.to_ascii_uppercase();
+        let is_ours = capitals.starts_with(PREFIX) && !capitals.starts_with(envelope::KEY_VARIABLE);
+        let is_mistake = is_ours && !name.starts_with(PREFIX) && name.contains(SEPARATOR);
+        let message =
+            || format!("the names of variables are in capitals: did you mean `{capitals}`?");
+        is_mistake.then(|| complaint(name, message()))
+    }));
+    complaints
+}
+
+fn complaint(variable: &str, message: String) -> Complaint {
+    Complaint::new(&[], &ValueOrigin::Variable(variable.into()), message)
+}
+
+/// Why a variable without two underscores sets nothing, if it was probably intended as a setting. `folded` is its name
+/// after the prefix.
+fn mistake(shape: Shape<'_>, root: &TreeNode, folded: &str) -> Option<String> {
+    let intended = intended(shape, Some(root), folded);
+    if let Some(intended) = intended.filter(|name| name.contains(SEPARATOR)) {
         let message = format!(
             "the parts of a key are separated by two underscores: did you mean `{PREFIX}{intended}`?"
         );
-        Some(Complaint::new(
-            &[],
-            &ValueOrigin::Variable(name.as_str().into()),
-            message,
-        ))
-    }));
-    complaints
+        return Some(message);
+    }
+    let mut sections = shape.names(Some(root)).into_iter();
+    sections.find_map(|section| {
+        let rest = folded.strip_prefix(&fold(section))?;
+        let inside = shape.named(Some(root), section)?;
+        let node = root.get(section);
+        let is_list = list_items(inside, node).is_some();
+        let variable = format!("{PREFIX}{}{SEPARATOR}", fold(section).to_uppercase());
+        if rest.is_empty() {
+            let key = if is_list { "<NAME>__<KEY>" } else { "<KEY>" };
+            return Some(format!(
+                "a variable sets one key and not a whole section: did you mean `{variable}{key}`?"
+            ));
+        }
+        let key = rest.strip_prefix('_').filter(|_| !is_list)?;
+        let known = intended_name(key, inside.names(node))?.to_uppercase();
+        Some(format!("unknown key; did you mean `{variable}{known}`?"))
+    })
 }
 
 /// True for variables that Kubernetes and Docker set for a service named `acteon`, such as

@@ -60,6 +60,24 @@ fn a_variable_that_spells_a_key_with_one_underscore_is_told_which_is_meant() {
 }
 
 #[test]
+fn a_variable_that_names_a_section_or_is_not_in_capitals_is_an_error() {
+    let environment = [
+        ("ACTEON_PROVIDERS", "[{ name = \"a\", type = \"log\" }]"),
+        ("ACTEON_RULES", "rules"),
+        ("ACTEON_RULES_DIR", "rules"),
+        ("ACTEON_SOURCES", "[]"),
+        ("ACTEON_STATE", "memory"),
+        ("ACTEON_SERVER_PRT", "1"),
+        ("acteon_server__port", "1"),
+        ("Acteon_Server__Host", "x"),
+        ("ACTEON_AUDIT_PASSWORD", "the value of a secret"),
+        ("acteon_auth_key_a__b", "x"),
+        ("acteon_home", "x"),
+    ];
+    insta::assert_snapshot!(load_text("", &environment, &[]).unwrap_err());
+}
+
+#[test]
 fn what_kubernetes_sets_for_a_service_of_our_name_is_no_mistake() {
     let environment = [
         ("ACTEON_SERVER_PORT", "tcp://10.0.0.1:8080"),
