@@ -22,6 +22,10 @@ pub(crate) fn check(root: &TreeNode, document: &Document) -> Vec<Complaint> {
     cross.fallbacks_end();
     cross.time_zone();
     cross.admin_address();
+    cross.source_names();
+    cross.default_fields();
+    cross.redacted_fields();
+    cross.rule_variables();
     cross.complaints
 }
 
@@ -137,6 +141,60 @@ impl<'a> Cross<'a> {
                 node,
                 "the address is the same as that of `server`",
             );
+        }
+    }
+
+    fn source_names(&mut self) {
+        for (index, source) in self.list("sources").iter().enumerate() {
+            let name = source.get("name");
+            if let Some(node) = name.filter(|name| name.text() == Some("http")) {
+                let path = path_to("sources", index, &["name"]);
+                let message = "`http` is the name of the HTTP source, which is always there";
+                self.complain(&path, node, message);
+            }
+        }
+    }
+
+    /// Default fields are checked as those of actions are.
+    fn default_fields(&mut self) {
+        for (index, source) in self.list("sources").iter().enumerate() {
+            let Some(defaults) = source.get("defaults").and_then(TreeNode::as_table) else {
+                continue;
+            };
+            for (field, entry) in defaults {
+                let text = entry.node.text();
+                if text.is_some_and(|text| text.contains(char::is_control)) {
+                    let path = path_to("sources", index, &["defaults", field]);
+                    let message = "expected a value without control characters";
+                    self.complain(&path, &entry.node, message);
+                }
+            }
+        }
+    }
+
+    /// A field without a name would hide nothing.
+    fn redacted_fields(&mut self) {
+        let is_path = |text: &str| !text.split('.').any(|name| name.trim().is_empty());
+        let expected = "expected the name of a field, or names with a dot between them";
+        self.each_text(&["audit", "redact", "fields"], is_path, expected);
+    }
+
+    fn rule_variables(&mut self) {
+        let illegal = |c: char| c.is_whitespace() || c.is_control() || c == '=';
+        let is_variable = |text: &str| !text.is_empty() && !text.contains(illegal);
+        let expected = "expected the name of an environment variable";
+        self.each_text(&["rules", "environment"], is_variable, expected);
+    }
+
+    /// Reports the texts of a list that are not `valid`.
+    fn each_text(&mut self, list: &[&str], valid: impl Fn(&str) -> bool, expected: &str) {
+        let path = keys(list);
+        let items = self.root.at(&path).map_or(&[][..], TreeNode::items);
+        for (index, item) in items.iter().enumerate() {
+            if item.text().is_some_and(|text| !valid(text)) {
+                let path = [path.clone(), vec![PathStep::Item(index)]].concat();
+                self.complain(&path, item, expected);
+            }
         }
     }
 

@@ -131,6 +131,27 @@ enabled = false
 }
 
 #[test]
+fn values_that_could_never_work_are_refused() {
+    insta::assert_snapshot!(errors(
+        r#"
+[audit]
+redact = { fields = ["card.number", "", "a..b", ".c", " "] }
+
+[rules]
+environment = ["HOME", "A B", "", "A=B"]
+
+[[sources]]
+name = "http"
+type = "kafka"
+brokers = "x"
+topics = ["t"]
+group_id = "g"
+defaults = { tenant = "a\nb", namespace = "n" }
+"#
+    ));
+}
+
+#[test]
 fn what_only_an_adapter_can_judge_is_told_all_at_once() {
     insta::assert_snapshot!(errors(
         r#"

@@ -125,6 +125,11 @@ const OWNED: &[(&str, &str)] = &[
         "the source publishes only with confirmation",
     ),
     ("log_level", "set `log.level`"),
+    ("transactional.id", "the source does not use transactions"),
+    (
+        "test.mock.num.brokers",
+        "it would replace the brokers by simulated ones",
+    ),
 ];
 
 impl KafkaConfig {

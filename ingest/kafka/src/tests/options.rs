@@ -94,6 +94,13 @@ fn client_properties_that_the_source_sets_itself_are_refused_with_what_to_set_in
         error,
         "`client.bootstrap.servers`: the source sets this property itself: set `brokers`"
     );
+    for property in ["transactional.id", "test.mock.num.brokers"] {
+        let error = refused(|o| o["client"] = json!({property: "3"}));
+        assert!(
+            error.starts_with(&format!("`client.{property}`")),
+            "{error}"
+        );
+    }
     let error = refused(|o| o["client"] = json!({"enable.auto.commit": "true"}));
     assert!(
         error.ends_with("the source commits settled records itself"),
