@@ -1,5 +1,5 @@
 //! A rule file as a tree whose nodes know their places. It is built from the parser's events without recursion, so that
-//! no file can exhaust the stack. Aliases and tags are refused: with aliases, one line could expand to millions.
+//! no file can exhaust the stack. Anchors, aliases and tags are refused: with aliases, one line could expand to millions.
 
 mod surrogates;
 
@@ -62,6 +62,10 @@ impl Node {
 /// Reads the one document of a file; `what` says what it should contain. None if it is not YAML, or uses YAML that rule
 /// files may not use.
 pub fn read(text: &str, what: &str, problems: &mut FileProblems) -> Option<Node> {
+    if let Some(line) = other_version(text) {
+        problems.at(LineColumn { line, column: 1 }, "rule files are YAML 1.2");
+        return None;
+    }
     let mut tree = Tree::default();
     let pairs = Pairs::hidden(text);
     let mut cursor = Cursor {
@@ -92,6 +96,18 @@ pub fn read(text: &str, what: &str, problems: &mut FileProblems) -> Option<Node>
         problems.at(start, format!("the file is empty; expected {what}"));
         None
     })
+}
+
+/// The line of a directive that names another version of YAML. The parser accepts all of them.
+fn other_version(text: &str) -> Option<usize> {
+    let mut lines = text.lines().zip(1..);
+    let is_before = |line: &str| line.starts_with(['#', '%']) || line.trim().is_empty();
+    let directive = |line: &str| line.strip_prefix("%YAML").map(|rest| rest.trim() != "1.2");
+    let (_, number) = lines
+        .by_ref()
+        .take_while(|(line, _)| is_before(line))
+        .find(|(line, _)| directive(line) == Some(true))?;
+    Some(number)
 }
 
 fn place(marker: &Marker) -> LineColumn {
@@ -175,8 +191,8 @@ impl Tree {
                 problems.at(place, "YAML aliases are not supported; write the value out");
                 self.put(place, Data::Null, problems)
             }
-            Event::Scalar(text, style, _, tag) => {
-                refuse_tag(tag.is_some(), place, problems);
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_properties(anchor, tag.is_some(), place, problems);
                 let plain = style == ScalarStyle::Plain;
                 if self.expects_key() {
                     self.key(place, &text, plain, problems)
@@ -184,12 +200,12 @@ impl Tree {
                     self.put(place, scalar(&text, plain), problems)
                 }
             }
-            Event::SequenceStart(_, tag) => {
-                refuse_tag(tag.is_some(), place, problems);
+            Event::SequenceStart(anchor, tag) => {
+                refuse_properties(anchor, tag.is_some(), place, problems);
                 self.begin(Open::List(place, Vec::new()), place, problems)
             }
-            Event::MappingStart(_, tag) => {
-                refuse_tag(tag.is_some(), place, problems);
+            Event::MappingStart(anchor, tag) => {
+                refuse_properties(anchor, tag.is_some(), place, problems);
                 self.begin(Open::Map(place, OpenMap::default()), place, problems)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(problems),
@@ -265,7 +281,11 @@ impl Tree {
     }
 }
 
-fn refuse_tag(tagged: bool, place: LineColumn, problems: &mut FileProblems) {
+/// Refuses the anchor and the tag of a value. The parser numbers anchors from 1.
+fn refuse_properties(anchor: usize, tagged: bool, place: LineColumn, problems: &mut FileProblems) {
+    if anchor > 0 {
+        problems.at(place, "YAML anchors are not supported; write the value out");
+    }
     if tagged {
         problems.at(
             place,

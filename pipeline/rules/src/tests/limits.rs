@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::{StateAnswers, action, compile, holds, new_year};
+use crate::problems::FileProblems;
 use crate::{CompileSettings, RuleFile};
 
 fn message(text: &str) -> String {
@@ -181,4 +182,33 @@ fn ten_thousand_rules_over_a_large_payload_are_decided_in_time() {
         .collect();
     let decision = set.decide(&action(payload), new_year(), &StateAnswers::default());
     assert_eq!(decision.matched_rule, None);
+}
+
+#[test]
+fn an_anchor_without_an_alias_and_another_version_of_yaml_are_refused() {
+    for (text, expected) in [
+        ("rules: &a []\n", "YAML anchors are not supported"),
+        (
+            "rules: [&a { name: x }]\n",
+            "YAML anchors are not supported",
+        ),
+        (
+            "rules: [{ name: &a x }]\n",
+            "YAML anchors are not supported",
+        ),
+        (
+            "# rules\n%YAML 2.0\n---\nrules: []\n",
+            "rule files are YAML 1.2",
+        ),
+        ("%YAML 1.1\n---\nrules: []\n", "rule files are YAML 1.2"),
+    ] {
+        let mut problems = FileProblems::of("test");
+        crate::yaml::read(text, "anything", &mut problems);
+        let problems = problems.into_list();
+        let found = problems.iter().any(|p| p.message.starts_with(expected));
+        assert!(found, "{text}: {problems:?}");
+    }
+    let mut problems = FileProblems::of("test");
+    crate::yaml::read("%YAML 1.2\n---\nrules: []\n", "anything", &mut problems);
+    assert_eq!(problems.into_list(), []);
 }
