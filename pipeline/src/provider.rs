@@ -286,11 +286,14 @@ impl Provider {
                 self.add_attempt(&mut job, took, None);
                 NextStep::End(job.delivered(response))
             }
-            Err(error) => {
+            Err(mut error) => {
                 let at = self.clock.now();
                 self.observed(|stats| stats.failed(pass, took, &error, at));
                 self.events.attempt_failed(&job.delivery.action.id, &error);
                 self.add_attempt(&mut job, took, Some(&error));
+                if let Some(progress) = error.progress.take() {
+                    job.history(at).progress = Some(progress);
+                }
                 self.after_failure(job, place, error)
             }
         }
@@ -328,9 +331,11 @@ impl Provider {
         if let SinkErrorClass::Transient { retry_after } = error.class {
             job.retry_after = retry_after;
         }
+        // A caller who sent the action again would have it delivered twice.
+        let is_final = job.is_answered() && job.delivery.is_partly_delivered();
         let failure = Failure {
             code: error.code,
-            retryable: error.is_retryable(),
+            retryable: error.is_retryable() && !is_final,
             message: error.message,
             attempts: job.attempts(),
         };

@@ -76,6 +76,7 @@ impl Requirement {
         // it.
         let remembers = job.is_answered() || plan.is_ok();
         let leases = options.exclusive && job.delivery.id_given && remembers;
+        let plan = plan.map(|plan| without_own_claims(&job, plan));
         match plan {
             Ok(plan) if !leases && plan.gates.reservation.is_empty() => {
                 plan.provider
@@ -87,6 +88,16 @@ impl Requirement {
             plan => Self::Reserve(ReservingJob::new(job, plan, leases)),
         }
     }
+}
+
+/// Removes the dedup keys from the plan of a partly delivered action. They were confirmed when a provider accepted the
+/// first part, so the action would be a duplicate of itself.
+fn without_own_claims(job: &Job, mut plan: DeliveryPlan) -> DeliveryPlan {
+    if job.delivery.is_partly_delivered() {
+        plan.gates.reservation.claims.clear();
+        plan.gates.claim_rules.clear();
+    }
+    plan
 }
 
 impl ReservingJob {
