@@ -6,7 +6,7 @@ certificate, key        PEM files, for TLS
 user, password          the required credentials, or null
 smtputf8                whether it accepts internationalized addresses
 
-The mailbox `unknown` does not exist. Each accepted message is one line of JSON in the file `messages`, written before
+The mailbox `unknown` does not exist. Mailboxes `busy` are deferred once. Each accepted message is one line of JSON in the file `messages`, written before
 the reply.
 """
 
@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, MISSING
 
 options = json.loads(sys.argv[1])
 messages = pathlib.Path(options["folder"]) / "messages"
+deferred = set()
 
 
 class Handler:
@@ -31,6 +32,9 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
         if address.startswith("unknown@"):
             return "550 5.1.1 no such mailbox"
+        if address.startswith("busy@") and address not in deferred:
+            deferred.add(address)
+            return "451 4.7.1 try again later"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 ok"
 

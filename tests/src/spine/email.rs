@@ -1,13 +1,17 @@
 //! Runs the examples of the e-mail guide: its configuration, its check and its first message, against a real server.
 
-use acteon_services::{MailServer, MailServerOptions};
-use serde_json::Value;
+use std::time::Duration;
+
+use acteon_services::{Kafka, MailServer, MailServerOptions, eventually};
+use serde_json::{Value, json};
 
 use super::readme::{Example, examples};
-use crate::harness::Server;
+use crate::harness::{Producer, Server};
 
 const PAGE: &str = "docs/guide/email.md";
 const PASSWORD: &str = "swordfish";
+const TIMEOUT: Duration = Duration::from_secs(60);
+const ONCE: &str = "rules: [{ name: once, condition: { all: [] }, action: { type: deduplicate } }]";
 
 fn example(name: &str) -> Example {
     let found = examples(PAGE)
@@ -48,7 +52,47 @@ async fn the_example_of_the_guide_sends_its_first_message() {
     let mails = mail.messages();
     assert_eq!(mails.len(), 1);
     let mail: Value = serde_json::from_str(&mails[0]).unwrap();
-    let recipients = serde_json::json!(["ada@example.com", "archive@example.com"]);
+    let recipients = json!(["ada@example.com", "archive@example.com"]);
     assert_eq!(mail["recipients"], recipients);
     assert_eq!(mail["encrypted"], true);
+}
+
+/// The results of the recipients travel through the retry topics of the source.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_reaches_only_the_deferred_recipient() {
+    let mail = MailServer::start(MailServerOptions {
+        encryption: "none",
+        login: None,
+        smtputf8: true,
+    });
+    let mail = mail.await.unwrap();
+    let kafka = Kafka::shared().await;
+    let producer = Producer::to_new_topic(kafka, 1).await;
+    let config = format!(
+        "rules.directory = \"{{rules}}\"\nredelivery.schedule_seconds = [1]\n\n\
+         [[sources]]\nname = \"orders\"\ntype = \"kafka\"\nbrokers = \"{brokers}\"\ntopics = [\"{topic}\"]\n\
+         group_id = \"{topic}-group\"\n\n\
+         [[providers]]\nname = \"mail\"\ntype = \"email\"\nfrom_address = \"alerts@example.com\"\n\
+         smtp_host = \"127.0.0.1\"\nsmtp_port = {port}\ntls = \"none\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\
+         max_retries = 0\n",
+        brokers = kafka.bootstrap(),
+        topic = producer.topic(),
+        port = mail.port(),
+    );
+    let _server = Server::start(&config, &[("once.yaml", ONCE)]).await;
+    let action = json!({
+        "namespace": "shop", "tenant": "acme", "provider": "mail", "action_type": "order_paid", "dedup_key": "order-7",
+        "payload": {"to": ["ada@example.com", "busy@example.com"], "subject": "Order 7 is paid"},
+    });
+    producer.send("7", action.to_string().as_bytes());
+    producer.flush();
+    let messages = eventually(TIMEOUT, async || mail.messages(), |all| all.len() == 2).await;
+    let messages = messages
+        .iter()
+        .map(|one| serde_json::from_str::<Value>(one).unwrap());
+    let recipients: Vec<_> = messages.map(|mut one| one["recipients"].take()).collect();
+    assert_eq!(
+        recipients,
+        [json!(["ada@example.com"]), json!(["busy@example.com"])]
+    );
 }
