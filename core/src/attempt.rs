@@ -16,6 +16,9 @@ pub const ATTEMPTS_REMEMBERED: usize = 16;
 /// The maximum length, in bytes, of a provider's refusal that is kept.
 pub const EXCERPT_BYTES_MAX: usize = 512;
 
+/// The maximum length of [`DeliveryProgress::state`], in bytes. It travels in a header of each redelivery.
+pub const PROGRESS_BYTES_MAX: usize = 16 << 10;
+
 /// One call of a sink, as shown in the audit trail and in dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptRecord {
@@ -38,6 +41,17 @@ pub struct AttemptRecord {
     pub excerpt: Option<CompactString>,
 }
 
+/// How far the delivery of one action has come at a provider that accepts actions in parts, as a mail server accepts a
+/// mail for some of its recipients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryProgress {
+    /// True if the provider has accepted a part. The action then keeps its dedup key, even if the rest fails.
+    pub has_accepted: bool,
+    /// The accepted parts, in a form that only the sink reads. At most [`PROGRESS_BYTES_MAX`] bytes. A sink ignores a
+    /// form that it does not know: a fallback may be of another kind.
+    pub state: CompactString,
+}
+
 /// The attempts for an action that is not finished yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -49,6 +63,9 @@ pub struct History {
     pub attempts: u32,
     /// The last attempts, oldest first; at most [`ATTEMPTS_REMEMBERED`].
     pub last: VecDeque<AttemptRecord>,
+    /// The progress that the last failed attempt reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<DeliveryProgress>>,
 }
 
 impl History {
@@ -59,6 +76,7 @@ impl History {
             redeliveries: 0,
             attempts: 0,
             last: VecDeque::new(),
+            progress: None,
         }
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::attempt::AttemptRecord;
+use crate::attempt::{AttemptRecord, DeliveryProgress};
 use crate::parked::Parked;
 use crate::scope::Scope;
 
@@ -50,6 +50,8 @@ pub struct DeadLetterAction {
     pub provider: CompactString,
     /// Its type.
     pub action_type: CompactString,
+    /// The progress, if it is partly delivered. A replay continues from it.
+    pub progress: Option<Box<DeliveryProgress>>,
 }
 
 impl DeadLetter {

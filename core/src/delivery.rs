@@ -15,7 +15,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::action::{Action, Payload};
 use crate::admission::Permit;
-use crate::attempt::History;
+use crate::attempt::{DeliveryProgress, History};
 use crate::dead_letter::DeadLetter;
 use crate::disposition::{Delay, Policy, Refusal};
 use crate::ids::id_from;
@@ -71,6 +71,19 @@ impl Detach for Envelope {
         self.raw = copy;
         self.key = self.key.as_deref().map(Bytes::copy_from_slice);
         self.memory = Memory::Own;
+    }
+}
+
+impl Envelope {
+    /// The progress that the last failed attempt reported.
+    pub fn progress(&self) -> Option<&DeliveryProgress> {
+        self.history.as_deref()?.progress.as_deref()
+    }
+
+    /// True if a provider has accepted a part of the action.
+    pub fn is_partly_delivered(&self) -> bool {
+        self.progress()
+            .is_some_and(|progress| progress.has_accepted)
     }
 }
 

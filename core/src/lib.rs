@@ -39,7 +39,7 @@ pub mod written;
 
 pub use action::{Action, Labels, Payload};
 pub use admission::{Admission, Permit};
-pub use attempt::{AttemptRecord, History};
+pub use attempt::{AttemptRecord, DeliveryProgress, History};
 pub use audit::{Audit, AuditRecord, Trail};
 pub use backoff::Backoff;
 pub use clock::Clock;

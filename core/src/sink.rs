@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use thiserror::Error;
 
 use crate::action::Action;
+use crate::attempt::{DeliveryProgress, PROGRESS_BYTES_MAX};
 use crate::outcome::{FailureCode, ProviderResponse};
 use crate::redact::Redactor;
 use crate::registry::{BuildError, Family};
@@ -35,6 +36,8 @@ pub struct Attempt<'a> {
     pub idempotency_key: &'a str,
     /// Starts at 1.
     pub number: u32,
+    /// The progress that the last failed attempt reported, in this process or before a redelivery.
+    pub progress: Option<&'a DeliveryProgress>,
 }
 
 /// Why an attempt failed, classified by what to do next.
@@ -49,6 +52,8 @@ pub struct SinkError {
     pub message: CompactString,
     /// The refusal, if the provider answered.
     pub refusal: Option<Box<ProviderRefusal>>,
+    /// The progress so far, if the provider accepts actions in parts. It replaces the one given to the attempt.
+    pub progress: Option<Box<DeliveryProgress>>,
     /// The library's own error, for the log.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -102,6 +107,7 @@ impl SinkError {
             code,
             message: message.into(),
             refusal: None,
+            progress: None,
             source: None,
         }
     }
@@ -110,6 +116,14 @@ impl SinkError {
     #[must_use]
     pub fn refused(mut self, refusal: ProviderRefusal) -> Self {
         self.refusal = Some(Box::new(refusal));
+        self
+    }
+
+    /// Keeps the progress for the next attempt.
+    #[must_use]
+    pub fn with_progress(mut self, progress: DeliveryProgress) -> Self {
+        debug_assert!(progress.state.len() <= PROGRESS_BYTES_MAX);
+        self.progress = Some(Box::new(progress));
         self
     }
 

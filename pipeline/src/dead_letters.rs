@@ -110,6 +110,7 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
             tenant: action.tenant.clone(),
             provider: job.route.target.clone(),
             action_type: action.action_type.clone(),
+            progress: delivery.progress().cloned().map(Box::new),
         }),
         code: code.into(),
         message,

@@ -298,6 +298,9 @@ impl Provider {
                 self.events.attempt_failed(&job.delivery.action.id, &error);
                 let excerpt = self.excerpt(&error, &hidden);
                 self.add_attempt(&mut job, took, Some(&error), excerpt);
+                if let Some(progress) = error.progress.take() {
+                    job.history(at).progress = Some(progress);
+                }
                 self.after_failure(job, place, error)
             }
         }
@@ -347,9 +350,11 @@ impl Provider {
         if let SinkErrorClass::Transient { retry_after } = error.class {
             job.retry_after = retry_after;
         }
+        // A caller who sent the action again would have it delivered twice.
+        let is_final = job.is_answered() && job.delivery.is_partly_delivered();
         let failure = Failure {
             code: error.code,
-            retryable: error.is_retryable(),
+            retryable: error.is_retryable() && !is_final,
             message: error.message,
             attempts: job.attempts(),
         };

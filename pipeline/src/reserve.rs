@@ -77,6 +77,7 @@ impl Requirement {
             true => by_id(&job, options),
             false => Reservation::default(),
         };
+        let plan = plan.map(|plan| without_own_claims(&job, plan));
         match plan {
             Ok(plan) if by_id.is_empty() && plan.gates.reservation.is_empty() => {
                 plan.provider
@@ -88,6 +89,16 @@ impl Requirement {
             plan => Self::Reserve(ReservingJob::new(job, plan, by_id)),
         }
     }
+}
+
+/// Removes the dedup keys from the plan of a partly delivered action. They were confirmed when a provider accepted the
+/// first part, so the action would be a duplicate of itself.
+fn without_own_claims(job: &Job, mut plan: DeliveryPlan) -> DeliveryPlan {
+    if job.delivery.is_partly_delivered() {
+        plan.gates.reservation.claims.clear();
+        plan.gates.claim_rules.clear();
+    }
+    plan
 }
 
 impl ReservingJob {

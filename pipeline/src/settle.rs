@@ -223,7 +223,10 @@ impl Pipeline {
         }
         Some(Settlement {
             held,
-            end: outcome.map(ReservationEnd::from).unwrap_or_default(),
+            end: match job.delivery.is_partly_delivered() {
+                true => ReservationEnd::Confirm,
+                false => outcome.map(ReservationEnd::from).unwrap_or_default(),
+            },
             remember,
             dead_letter: letter.cloned(),
             counts: match counts {
@@ -238,7 +241,8 @@ impl Pipeline {
         let delivery = &job.delivery;
         let options = &self.parts.options;
         let is_named = delivery.policy == Policy::Answer && delivery.id_given;
-        (is_named && is_worth_remembering(outcome)).then(|| RememberedOutcome {
+        let is_kept = is_worth_remembering(outcome) || delivery.is_partly_delivered();
+        (is_named && is_kept).then(|| RememberedOutcome {
             under: lease_key(job),
             outcome: outcome.clone(),
             ttl: options.idempotency_ttl,

@@ -8,8 +8,8 @@ use acteon_core::delivery::Position;
 use acteon_core::reply::Replies;
 use acteon_core::state::ReservationEnd;
 use acteon_core::{
-    Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, Memory,
-    Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
+    Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, History,
+    Memory, Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
 };
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -142,9 +142,17 @@ impl AdminApi {
             raw: Bytes::clone(&letter.raw),
             key: None,
             memory: Memory::Own,
-            history: None,
+            history: self.history(letter),
             policy: Policy::Replay,
         }
+    }
+
+    /// A history with the progress of a partly delivered action.
+    fn history(&self, letter: &DeadLetter) -> Option<Box<History>> {
+        let progress = letter.action.as_ref()?.progress.clone()?;
+        let mut history = History::beginning(self.ports.clock.now());
+        history.progress = Some(progress);
+        Some(Box::new(history))
     }
 
     /// Deletes a letter whose outcome is final.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::{
-    ActionOutcome, Admission, Failure, FailureCode, Parked, Policy, ProviderResponse, Refusal,
+    ActionOutcome, Admission, DeliveryProgress, Failure, FailureCode, Parked, Policy,
+    ProviderResponse, Refusal,
 };
 use acteon_testkit::{End, FakeIntake, Reach};
 use axum::http::StatusCode;
@@ -220,4 +221,19 @@ async fn a_state_that_fails_after_the_delivery_takes_nothing_from_the_answer() {
     let (answer, ()) = tokio::join!(world.ask("POST", &path, &[], ""), settle);
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.json()["deleted"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_continues_from_the_progress_of_the_letter() {
+    let intake = FakeIntake::done();
+    let world = over(intake.clone());
+    let progress = DeliveryProgress {
+        has_accepted: true,
+        state: "a".into(),
+    };
+    let mut letter = exhausted(1);
+    letter.action.as_mut().unwrap().progress = Some(Box::new(progress.clone()));
+    world.keep_letters([letter]).await;
+    world.ask("POST", &path(1), &[], "").await;
+    assert_eq!(intake.submitted()[0].progress(), Some(&progress));
 }

@@ -51,6 +51,7 @@ pub(super) fn exhausted(number: u32) -> DeadLetter {
             tenant: "t1".into(),
             provider: "log".into(),
             action_type: "test".into(),
+            progress: None,
         }),
         code: "TIMEOUT".into(),
         message: "no answer within 30s".into(),

@@ -159,7 +159,7 @@ fn timestamp(millis: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use acteon_core::{AttemptRecord, FailureCode};
+    use acteon_core::{AttemptRecord, DeliveryProgress, FailureCode};
     use acteon_testkit::action;
 
     use super::*;
@@ -178,6 +178,10 @@ mod tests {
     fn history() -> History {
         let mut history = History::beginning(at(5));
         history.redeliveries = 2;
+        history.progress = Some(Box::new(DeliveryProgress {
+            has_accepted: true,
+            state: r#"{"email":{"accepted":["0011"]}}"#.into(),
+        }));
         history.push(AttemptRecord {
             at: at(6),
             provider: "p".into(),

@@ -96,6 +96,7 @@ async fn ask(
         action: &job.delivery.action,
         idempotency_key: &key,
         number,
+        progress: job.delivery.progress(),
     };
     let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
     tokio::pin!(asking);

@@ -9,6 +9,7 @@ mod gather;
 mod holds;
 mod isolation;
 mod leases;
+mod progress;
 mod property;
 mod redelivery;
 mod state_loss;

@@ -1,7 +1,6 @@
 //! One attempt over HTTP: with pooled connections, only to allowed addresses, without redirects and proxies, and within
 //! the time of the attempt. Retries are left to the pipeline.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use acteon_core::sink::{ProviderRefusal, SinkContext};
@@ -26,7 +25,8 @@ use crate::transport;
 /// The `User-Agent` of every sink.
 pub const USER_AGENT: &str = concat!("acteon/", env!("CARGO_PKG_VERSION"));
 
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+/// The maximum time to connect to one address. Attempts with a shorter time limit use that.
+pub const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// Most servers close idle connections after a minute. A shorter limit here keeps requests off closing connections.
 const IDLE_MAX: Duration = Duration::from_secs(50);
 /// The default of 100 made a success with more headers a failure.
@@ -60,6 +60,11 @@ pub struct HttpClient {
     /// The time limit of one attempt.
     attempt_timeout: Duration,
     clock: Clock,
+}
+
+/// The time limit of an attempt that must end by itself, before the pipeline cuts it off.
+pub fn attempt_limit(context: &SinkContext) -> Duration {
+    context.timeout - MARGIN_MAX.min(context.timeout / 10)
 }
 
 /// Reads the option `option` as a URL to send to.
@@ -101,17 +106,15 @@ impl HttpClient {
         context: &SinkContext,
         tls: &rustls::ClientConfig,
     ) -> Result<Self, BuildError> {
-        let dialer = Dialer {
-            resolver: FilteringResolver::new(options.filter),
-            tls: Arc::new(tls.clone()),
-            connect_timeout: context.timeout.min(CONNECT_TIMEOUT_MAX),
-        };
+        let resolver = FilteringResolver::new(options.filter);
+        let connect_timeout = context.timeout.min(CONNECT_TIMEOUT_MAX);
+        let dialer = Dialer::new(&options.url, resolver.clone(), tls, connect_timeout)?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
-            .dns_resolver(dialer.resolver.clone())
+            .dns_resolver(resolver)
             .redirect(Policy::none())
             .no_proxy()
-            .connect_timeout(dialer.connect_timeout)
+            .connect_timeout(connect_timeout)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_max_idle_per_host(context.max_concurrent)
@@ -124,7 +127,7 @@ impl HttpClient {
             secrets: SentSecrets::of(&options.url),
             url: options.url,
             success: options.success,
-            attempt_timeout: context.timeout - MARGIN_MAX.min(context.timeout / 10),
+            attempt_timeout: attempt_limit(context),
             clock: Clock::system(),
         })
     }
@@ -134,7 +137,7 @@ impl HttpClient {
     /// # Errors
     /// When the host cannot be reached, with the reason.
     pub async fn dial(&self) -> Result<String, BuildError> {
-        self.dialer.dial(&self.url, &self.host).await
+        self.dialer.dial(&self.host).await
     }
 
     /// Sends one request, once. The HTTP library takes another connection only if it finds a pooled one closed before

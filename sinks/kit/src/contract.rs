@@ -126,6 +126,7 @@ async fn deliver(
         action,
         idempotency_key: KEY,
         number,
+        progress: None,
     };
     timeout(TIMEOUT, sink.deliver(attempt)).await.unwrap()
 }

@@ -1,73 +1,62 @@
-//! Connects without sending a request, to check that an attempt could reach a URL's host: resolves the name, checks the
-//! addresses, and performs the TLS handshake.
+//! Tests whether the host of a URL can be reached, in the same way as an attempt. Sends no request.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::BuildError;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use acteon_core::{BuildError, SinkError};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use url::Url;
 
+use crate::connector::{Connector, TlsHandshake};
 use crate::resolver::FilteringResolver;
 
-/// Connects to the host of a URL.
+/// Connects to the host of one URL.
 pub(crate) struct Dialer {
-    pub(crate) resolver: FilteringResolver,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
-    /// The time limit for one address.
-    pub(crate) connect_timeout: Duration,
+    connector: Connector,
+    /// `None` for plain HTTP.
+    tls: Option<TlsHandshake>,
+    timeout: Duration,
 }
 
 impl Dialer {
-    /// Connects, and describes the connection. `host` is the part of `url` that messages may contain.
-    pub(crate) async fn dial(&self, url: &Url, host: &str) -> Result<String, BuildError> {
-        let wrong = |why: String| BuildError::at("url", format!("{host} cannot be reached: {why}"));
-        let addresses = self.addresses(url).await.map_err(wrong)?;
-        let mut refusal = "it has no address".to_owned();
-        for address in addresses {
-            match self.connect(url, address).await {
-                Ok(how) => return Ok(format!("connected to {host} {how}")),
-                Err(error) => refusal = error.to_string(),
-            }
-        }
-        Err(wrong(refusal))
-    }
-
-    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, String> {
+    /// A dialer for `url`. `timeout` applies to each address and to the handshake.
+    pub(crate) fn new(
+        url: &Url,
+        resolver: FilteringResolver,
+        tls: &rustls::ClientConfig,
+        timeout: Duration,
+    ) -> Result<Self, BuildError> {
+        let host = url.host().map(|host| host.to_owned());
+        let host = host.ok_or_else(|| BuildError::at("url", "must contain a host"))?;
         let port = url.port_or_known_default().unwrap_or_default();
-        let addresses = match url.host() {
-            Some(Host::Ipv4(address)) => vec![SocketAddr::new(IpAddr::V4(address), port)],
-            Some(Host::Ipv6(address)) => vec![SocketAddr::new(IpAddr::V6(address), port)],
-            Some(Host::Domain(name)) => {
-                let found = self.resolver.addresses(name.to_owned()).await;
-                found.map_err(|error| error.to_string())?
-            }
-            None => Vec::new(),
+        let connector = Connector::over(resolver, host, port, timeout);
+        let tls = match url.scheme() {
+            "http" => None,
+            _ => Some(connector.handshake(Arc::new(tls.clone()))?),
         };
-        let with_port = addresses
-            .into_iter()
-            .map(|address| SocketAddr::new(address.ip(), port));
-        Ok(with_port.collect())
+        Ok(Self {
+            connector,
+            tls,
+            timeout,
+        })
     }
 
-    async fn connect(&self, url: &Url, address: SocketAddr) -> io::Result<&'static str> {
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
-        let connected = timeout(self.connect_timeout, TcpStream::connect(address)).await;
-        let stream = connected.map_err(late)??;
-        if url.scheme() == "http" {
-            return Ok("without TLS");
-        }
-        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let handshake = TlsConnector::from(self.tls.clone()).connect(name, stream);
-        timeout(self.connect_timeout, handshake)
-            .await
-            .map_err(late)??;
-        Ok("over TLS")
+    /// Connects, and reports the host and the encryption. `host` is the part of the URL that messages may show.
+    pub(crate) async fn dial(&self, host: &str) -> Result<String, BuildError> {
+        let failed =
+            |why: String| BuildError::at("url", format!("{host} cannot be reached: {why}"));
+        let cause = |error: SinkError| match error.source {
+            Some(source) => failed(source.to_string()),
+            None => failed(error.message.into()),
+        };
+        let stream = self.connector.connect().await.map_err(cause)?;
+        let Some(tls) = &self.tls else {
+            return Ok(format!("connected to {host} without TLS"));
+        };
+        match timeout(self.timeout, tls.perform(stream)).await {
+            Ok(result) => result.map_err(cause)?,
+            Err(_) => return Err(failed("no answer in time".to_owned())),
+        };
+        Ok(format!("connected to {host} over TLS"))
     }
 }

@@ -7,6 +7,7 @@
 
 mod address;
 mod client;
+mod connector;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dial;
@@ -22,10 +23,14 @@ mod transport;
 mod wire;
 
 pub use address::{AddressFilter, RefusedAddress};
-pub use client::{ClientOptions, HttpClient, USER_AGENT, parse_url};
+pub use client::{
+    CONNECT_TIMEOUT_MAX, ClientOptions, HttpClient, USER_AGENT, attempt_limit, parse_url,
+};
+pub use connector::{Connector, TlsHandshake};
 pub use headers::header_text;
 pub use reply::{BODY_BYTES_MAX, BodyError, Reply};
 pub use request_body::RequestBody;
+pub use sent_secrets::redact_secret;
 pub use status::SuccessCodes;
 pub use tls::Roots;
 pub use wire::action_json;

@@ -40,7 +40,7 @@ impl SentSecrets {
     pub(crate) fn redact(&self, headers: &[HeaderValue], body: Bytes) -> Bytes {
         let words = headers.iter().flat_map(words);
         let texts = self.of_url.iter().map(AsRef::as_ref).chain(words);
-        texts.fold(body, without)
+        texts.fold(body, redact_secret)
     }
 }
 
@@ -59,10 +59,14 @@ fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     words.filter(|word| word.len() >= SECRET_BYTES_MIN)
 }
 
-fn without(body: Bytes, text: &[u8]) -> Bytes {
+/// Replaces every occurrence of `secret` in `body`.
+pub fn redact_secret(body: Bytes, secret: &[u8]) -> Bytes {
+    if secret.is_empty() {
+        return body;
+    }
     let find = |from: usize| {
-        let mut windows = body[from..].windows(text.len());
-        windows.position(|window| window == text)
+        let mut windows = body[from..].windows(secret.len());
+        windows.position(|window| window == secret)
     };
     let Some(first) = find(0) else {
         return body;
@@ -73,7 +77,7 @@ fn without(body: Bytes, text: &[u8]) -> Bytes {
     while let Some(found) = next {
         kept.extend_from_slice(&body[at..at + found]);
         kept.extend_from_slice(REDACTED);
-        at += found + text.len();
+        at += found + secret.len();
         next = find(at);
     }
     kept.extend_from_slice(&body[at..]);

@@ -1,9 +1,12 @@
-//! The trusted certificates: the system's root certificates, read once and shared by all sinks of a factory.
+//! Root certificates: those of the system, read once and shared by all sinks of a factory, or those of a file.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use acteon_core::BuildError;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use url::Url;
@@ -20,11 +23,36 @@ impl Roots {
         if url.scheme() == "http" {
             return trusting(RootCertStore::empty());
         }
+        self.of_system("url")
+    }
+
+    /// A configuration that trusts the authorities of this system. `option` is the option that enables TLS.
+    pub(crate) fn of_system(&self, option: &str) -> Result<ClientConfig, BuildError> {
         if let Some(config) = self.0.get() {
             return Ok(config.clone());
         }
-        let config = trusting_the_system()?;
+        let config = trusting_the_system().map_err(|error| unusable(option, error))?;
         Ok(self.0.get_or_init(|| config).clone())
+    }
+
+    /// A configuration that trusts exactly the authorities in a PEM file, named by the option `option`.
+    pub(crate) fn of_file(option: &str, path: &Path) -> Result<ClientConfig, BuildError> {
+        let invalid = |what: &str| BuildError::at(option, format!("{} {what}", path.display()));
+        let certificates = CertificateDer::pem_file_iter(path)
+            .map_err(|error| invalid("cannot be read").with_source(error))?;
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates {
+            let certificate =
+                certificate.map_err(|error| invalid("is not a PEM file").with_source(error))?;
+            let added = roots.add(certificate);
+            added.map_err(|error| {
+                invalid("contains a certificate that cannot be used").with_source(error)
+            })?;
+        }
+        match roots.is_empty() {
+            true => Err(invalid("contains no certificate")),
+            false => trusting(roots),
+        }
     }
 }
 
@@ -33,18 +61,16 @@ pub(crate) fn trusting(roots: RootCertStore) -> Result<ClientConfig, BuildError>
     let builder = ClientConfig::builder_with_provider(provider());
     let builder = builder
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
+        .map_err(|error| BuildError::new("TLS cannot be used").with_source(error))?;
     Ok(with_protocols(
         builder.with_root_certificates(roots).with_no_client_auth(),
     ))
 }
 
-fn trusting_the_system() -> Result<ClientConfig, BuildError> {
-    let verifier = Verifier::new(provider()).map_err(unusable)?;
+fn trusting_the_system() -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::new(provider())?;
     let builder = ClientConfig::builder_with_provider(provider());
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
+    let builder = builder.with_safe_default_protocol_versions()?;
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
@@ -62,8 +88,8 @@ fn provider() -> Arc<CryptoProvider> {
     installed.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
-fn unusable(error: rustls::Error) -> BuildError {
-    let message = "https cannot be used: this system has no root certificates; install `ca-certificates`, \
+fn unusable(option: &str, error: rustls::Error) -> BuildError {
+    let message = "TLS cannot be used: this system has no root certificates; install `ca-certificates`, \
                    or set the environment variable SSL_CERT_FILE to a file of certificates";
-    BuildError::at("url", message).with_source(error)
+    BuildError::at(option, message).with_source(error)
 }

@@ -33,7 +33,7 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
 
 /// True if the handshake will fail until one side is reconfigured: a certificate is not trusted, or there is no common
 /// version or cipher.
-fn is_lasting(error: &rustls::Error) -> bool {
+pub(crate) fn is_lasting(error: &rustls::Error) -> bool {
     use rustls::{AlertDescription as Alert, Error};
     match error {
         Error::InvalidCertificate(_)

@@ -64,6 +64,7 @@ async fn log_by(sink: Arc<dyn Sink>) -> (Vec<Value>, ProviderResponse) {
         action: &action,
         idempotency_key: "a-1",
         number: 2,
+        progress: None,
     };
     let _guard = tracing::subscriber::set_default(subscriber);
     let answer = sink.deliver(attempt).await.unwrap();
@@ -155,6 +156,7 @@ async fn answers_share_one_body() {
         action: &action,
         idempotency_key: "a-1",
         number: 1,
+        progress: None,
     };
     let first = sink.deliver(attempt).await.unwrap();
     let second = sink.deliver(attempt).await.unwrap();

@@ -69,6 +69,7 @@ async fn deliver(sink: &dyn Sink, action: &Action) -> Result<(), SinkError> {
         action,
         idempotency_key: &action.id,
         number: 3,
+        progress: None,
     };
     sink.deliver(attempt).await.map(drop)
 }

@@ -5,11 +5,15 @@
 //! is ready when it reports so itself.
 
 pub mod cache;
+mod certificates;
 pub mod eventually;
 pub mod java;
 pub mod kafka;
 pub mod process;
+pub mod python;
 pub mod schemathesis;
+pub mod smtp;
 
 pub use eventually::eventually;
 pub use kafka::{Kafka, Listener, Secured};
+pub use smtp::{MailServer, MailServerOptions};

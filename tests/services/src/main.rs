@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use acteon_services::{Kafka, schemathesis};
+use acteon_services::{Kafka, MailServer, schemathesis};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -17,7 +17,9 @@ async fn main() -> ExitCode {
     let kafka = report("Kafka", &Kafka::fetch().await);
     eprintln!("Schemathesis: looking for its packages, or downloading them (up to a minute)");
     let schemathesis = report("Schemathesis", &schemathesis::fetch().await);
-    match kafka && schemathesis {
+    eprintln!("aiosmtpd: looking for its packages, or downloading them (a few seconds)");
+    let mail = report("aiosmtpd", &MailServer::fetch().await);
+    match kafka && schemathesis && mail {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

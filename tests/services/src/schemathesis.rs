@@ -6,35 +6,18 @@ use std::process::Command;
 
 use tokio::task::spawn_blocking;
 
-use crate::cache;
-use crate::java::run;
+use crate::python;
 
 const WANTED: &[&str] = &["schemathesis==4.32.5", "hypothesis==6.170.17"];
 
 /// The folder of its packages, downloaded if missing.
 pub async fn fetch() -> anyhow::Result<PathBuf> {
-    spawn_blocking(|| {
-        cache::fetched("schemathesis-4.32.5", |folder| {
-            let mut pip = Command::new("python3");
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ]);
-            run(pip.arg("--target").arg(folder).args(WANTED))
-        })
-    })
-    .await?
+    spawn_blocking(|| python::packages("schemathesis-4.32.5", WANTED)).await?
 }
 
 /// A command that runs it with the options of this file.
 pub fn command(folder: &Path, options: &Path) -> Command {
-    let mut python = Command::new("python3");
-    python
-        .env("PYTHONPATH", folder)
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut python = python::command(folder);
     python
         .args(["-m", "schemathesis.cli", "--config-file"])
         .arg(options);

@@ -7,6 +7,7 @@ mod cookbook;
 mod demo;
 mod dist;
 mod document;
+mod email;
 mod eval;
 mod foreign;
 mod generated;

@@ -10,15 +10,37 @@ use serde_json::Value;
 
 use crate::harness::{Server, binary};
 
-/// A marked block of the README, and the output shown after it.
-struct Example {
-    name: String,
+/// A marked block of a page, and the output shown after it.
+pub(super) struct Example {
+    pub(super) name: String,
     language: String,
-    text: String,
+    pub(super) text: String,
     shown: Option<Shown>,
 }
 
-/// The output that the README shows for a command.
+impl Example {
+    /// Runs the commands in `folder` after these replacements, and compares the output with the page. Returns the output.
+    pub(super) async fn run(&self, folder: &Path, replaced: &[(&str, &str)]) -> String {
+        let replace = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+        let text = replaced.iter().fold(self.text.clone(), replace);
+        let mut command = Command::new("sh");
+        command.args(["-ec", &text]).current_dir(folder);
+        command.env("PATH", search_path());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{} failed: {output:?}", self.name);
+        let output = String::from_utf8(output.stdout).unwrap();
+        let is_shown = |shown: &Shown| shown.is_shown_by(&output);
+        assert!(
+            self.shown.as_ref().is_none_or(is_shown),
+            "{}: {output}",
+            self.name
+        );
+        output
+    }
+}
+
+/// The output that a page shows for a command.
 enum Shown {
     /// A part of the answer: the text before it says that it is abridged.
     Part(Value),
@@ -52,7 +74,7 @@ impl Shown {
 }
 
 /// A file of the repository.
-fn text_of(path: &str) -> String {
+pub(super) fn text_of(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     fs::read_to_string(root.join(path)).unwrap()
 }
@@ -64,9 +86,10 @@ pub(super) fn demo_sample() -> String {
     after.split_once("```").unwrap().0.to_owned()
 }
 
-fn examples() -> Vec<Example> {
-    let readme = text_of("README.md");
-    let mut parts = readme.split("<!-- test: ");
+/// The marked blocks of a page.
+pub(super) fn examples(page: &str) -> Vec<Example> {
+    let text = text_of(page);
+    let mut parts = text.split("<!-- test: ");
     parts.next();
     parts.map(example).collect()
 }
@@ -111,30 +134,14 @@ fn shows(answer: &Value, shown: &Value) -> bool {
 async fn its_commands_do_what_it_says() {
     let server = Server::start("[rules]\ndirectory = \"{rules}\"\n", &[]).await;
     let mut compared = 0;
-    for example in examples()
-        .into_iter()
-        .filter(|example| example.language == "sh")
-    {
-        let text = example
-            .text
-            .replace("http://127.0.0.1:8080", &server.url(""));
+    let examples = examples("README.md").into_iter();
+    for example in examples.filter(|example| example.language == "sh") {
         let folder = server.rules().parent().unwrap().to_owned();
-        let mut command = Command::new("sh");
-        command.args(["-ec", &text]).current_dir(folder);
-        command.env("PATH", search_path());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{} failed: {output:?}",
-            example.name
-        );
-        if let Some(shown) = &example.shown {
-            let output = String::from_utf8(output.stdout).unwrap();
-            assert!(shown.is_shown_by(&output), "{}: {output}", example.name);
-            compared += 1;
-        }
+        let url = server.url("");
+        example
+            .run(&folder, &[("http://127.0.0.1:8080", &url)])
+            .await;
+        compared += usize::from(example.shown.is_some());
     }
     assert!(compared >= 5, "only {compared} answers were compared");
 }
@@ -143,7 +150,7 @@ async fn its_commands_do_what_it_says() {
 fn its_configuration_and_rules_pass_the_check() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
-    for example in examples() {
+    for example in examples("README.md") {
         match example.language.as_str() {
             "toml" => fs::write(folder.path().join("acteon.toml"), example.text).unwrap(),
             "yaml" => fs::write(folder.path().join("rules/readme.yaml"), example.text).unwrap(),
@@ -171,7 +178,9 @@ fn its_configuration_and_rules_for_kafka_are_the_files_of_the_example() {
         ("kafka-rule", "examples/kafka/rules/once.yaml"),
     ];
     for (name, file) in files {
-        let found = examples().into_iter().find(|example| example.name == name);
+        let found = examples("README.md")
+            .into_iter()
+            .find(|example| example.name == name);
         assert_eq!(found.unwrap().text, text_of(file), "{file}");
     }
 }

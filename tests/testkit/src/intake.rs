@@ -182,6 +182,7 @@ fn letter_of(envelope: &Envelope) -> Arc<DeadLetter> {
             tenant: action.tenant.clone(),
             provider: action.provider.clone(),
             action_type: action.action_type.clone(),
+            progress: None,
         }),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),

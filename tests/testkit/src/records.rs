@@ -24,6 +24,7 @@ pub fn dead_letter(number: u32) -> DeadLetter {
             tenant: "t1".into(),
             provider: "log".into(),
             action_type: "test".into(),
+            progress: None,
         }),
         code: "EXECUTION_FAILED".into(),
         message: "the test said so".into(),

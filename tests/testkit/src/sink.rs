@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::outcome::FailureCode;
-use acteon_core::{Action, Attempt, ProviderResponse, Sink, SinkError};
+use acteon_core::{Action, Attempt, DeliveryProgress, ProviderResponse, Sink, SinkError};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
@@ -26,6 +26,8 @@ pub enum Answer {
     Transient(Option<Duration>),
     /// A failure that a retry may fix: too many requests, for this time.
     RateLimited(Duration),
+    /// A failure that a retry may fix, with this progress.
+    TransientWith(DeliveryProgress),
     /// A failure that no retry fixes.
     Permanent,
     /// A fault of the provider, such as a refused credential.
@@ -43,6 +45,8 @@ pub struct SeenAttempt {
     pub idempotency_key: CompactString,
     /// Starts at 1.
     pub number: u32,
+    /// The progress of the attempts before.
+    pub progress: Option<DeliveryProgress>,
     /// When it began.
     pub at: Instant,
 }
@@ -137,6 +141,7 @@ impl Sink for RecordingSink {
             action: attempt.action.clone(),
             idempotency_key: attempt.idempotency_key.into(),
             number: attempt.number,
+            progress: attempt.progress.cloned(),
             at: Instant::now(),
         };
         let answer = self.next_answer(&seen);
@@ -148,6 +153,9 @@ impl Sink for RecordingSink {
             Answer::SucceedAfter(wait) => sleep(wait).await,
             Answer::Hang => self.hang().await,
             Answer::Transient(retry_after) => return Err(transient(retry_after)),
+            Answer::TransientWith(progress) => {
+                return Err(transient(None).with_progress(progress));
+            }
             Answer::RateLimited(wait) => {
                 let limited = SinkError::transient(FailureCode::RateLimited, "scripted: too many");
                 return Err(limited.after(wait));

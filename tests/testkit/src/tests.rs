@@ -47,6 +47,7 @@ async fn a_sink_follows_its_script_and_then_its_closure() {
             action: &action,
             idempotency_key: "a",
             number,
+            progress: None,
         };
         answers.push(
             sink.deliver(attempt)

@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::task::spawn_blocking;
 
 use super::Kafka;
+use crate::certificates::Authority;
 use crate::java;
 
 const USER: &str = "acteon";
@@ -177,34 +177,18 @@ fn address(port: u16) -> SocketAddrV4 {
 
 /// Writes an authority's certificate, the broker's certificate with its key in the same file, and a client's.
 fn write_certificates(folder: &Path) -> anyhow::Result<()> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let name = &mut params.distinguished_name;
-    name.push(DnType::CommonName, "the authority of the tests");
-    let authority = params.self_signed(&key)?.pem();
-    let issuer = Issuer::new(params, key);
-    let (broker, broker_key) = issued_to(&Ipv4Addr::LOCALHOST.to_string(), &issuer)?;
-    let (client, client_key) = issued_to("client", &issuer)?;
+    let authority = Authority::new()?;
+    let broker = authority.issue(&Ipv4Addr::LOCALHOST.to_string())?;
+    let client = authority.issue("client")?;
     let files = [
-        ("authority.pem", authority),
-        ("broker.pem", broker_key + &broker),
-        ("client.pem", client),
-        ("client.key", client_key),
+        ("authority.pem", authority.certificate().to_owned()),
+        ("broker.pem", broker.key + &broker.certificate),
+        ("client.pem", client.certificate),
+        ("client.key", client.key),
     ];
     for (name, content) in files {
         let path: PathBuf = folder.join(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
-}
-
-/// A certificate and its key.
-fn issued_to(host: &str, issuer: &Issuer<'_, KeyPair>) -> anyhow::Result<(String, String)> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new([host.to_owned()])?;
-    let name = &mut params.distinguished_name;
-    name.push(DnType::CommonName, host);
-    let certificate = params.signed_by(&key, issuer)?;
-    Ok((certificate.pem(), key.serialize_pem()))
 }

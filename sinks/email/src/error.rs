@@ -1,0 +1,129 @@
+//! Maps failures of the dialogue to what the caller may do.
+
+use std::io;
+
+use acteon_core::sink::ProviderRefusal;
+use acteon_core::{FailureCode, SinkError};
+use serde_json::json;
+use thiserror::Error;
+
+use crate::reply::{ReplyClass, SmtpReply};
+
+/// The steps of the dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DialogueStep {
+    Greeting,
+    Ehlo,
+    Starttls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    Content,
+    Rset,
+    Quit,
+}
+
+impl DialogueStep {
+    /// The server's part of this step, for messages.
+    fn reply_name(self) -> &'static str {
+        match self {
+            Self::Greeting => "its greeting",
+            Self::Ehlo => "its reply to EHLO",
+            Self::Starttls => "its reply to STARTTLS",
+            Self::Auth => "its reply to AUTH",
+            Self::Mail => "its reply to MAIL",
+            Self::Rcpt => "its reply to RCPT",
+            Self::Data => "its reply to DATA",
+            Self::Content => "its reply to the message",
+            Self::Rset => "its reply to RSET",
+            Self::Quit => "its reply to QUIT",
+        }
+    }
+}
+
+/// A step without a usable reply.
+#[derive(Debug)]
+pub(crate) struct NoReply {
+    pub(crate) step: DialogueStep,
+    cause: NoReplyCause,
+}
+
+#[derive(Debug)]
+enum NoReplyCause {
+    Timeout,
+    Io(io::Error),
+    Malformed,
+}
+
+/// The server sent bytes that are not a reply of SMTP, or a reply that the step does not allow.
+#[derive(Debug, Error)]
+#[error("not an SMTP reply that is allowed here")]
+struct UnexpectedReply;
+
+impl NoReply {
+    /// The deadline of the attempt passed.
+    pub(crate) fn timeout(step: DialogueStep) -> Self {
+        let cause = NoReplyCause::Timeout;
+        Self { step, cause }
+    }
+
+    /// The connection broke.
+    pub(crate) fn io(step: DialogueStep, error: io::Error) -> Self {
+        let cause = NoReplyCause::Io(error);
+        Self { step, cause }
+    }
+
+    /// The server sent something else.
+    pub(crate) fn malformed(step: DialogueStep) -> Self {
+        let cause = NoReplyCause::Malformed;
+        Self { step, cause }
+    }
+
+    /// True if the connection broke.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        matches!(self.cause, NoReplyCause::Io(_))
+    }
+
+    /// A transient error. If the message was sent, the server may have accepted it.
+    pub(crate) fn into_error(self, peer: &str) -> SinkError {
+        let reply = self.step.reply_name();
+        match self.cause {
+            NoReplyCause::Timeout => {
+                let message = format!("{peer} did not send {reply} in time");
+                SinkError::transient(FailureCode::Timeout, message)
+            }
+            NoReplyCause::Io(error) => {
+                let message = format!("{peer} closed the connection before {reply}");
+                SinkError::transient(FailureCode::Connection, message).with_source(error)
+            }
+            NoReplyCause::Malformed => {
+                let message = format!("{peer} did not send valid SMTP as {reply}");
+                SinkError::transient(FailureCode::Connection, message).with_source(UnexpectedReply)
+            }
+        }
+    }
+}
+
+/// The error for a refused step that does not depend on the action: the configuration or the server is at fault.
+pub(crate) fn step_refused(step: DialogueStep, reply: &SmtpReply, peer: &str) -> SinkError {
+    let message = format!("{peer} sent {} as {}", reply.code, step.reply_name());
+    let code = FailureCode::ExecutionFailed;
+    let error = match reply.class() {
+        ReplyClass::Transient => SinkError::transient(code, message),
+        ReplyClass::Permanent => SinkError::provider_fault(code, message),
+        ReplyClass::Completed | ReplyClass::Intermediate => {
+            SinkError::transient(FailureCode::Connection, message).with_source(UnexpectedReply)
+        }
+    };
+    error.refused(ProviderRefusal {
+        status: Some(reply.code),
+        body: json!({ "reply": reply.text }).to_string().into(),
+    })
+}
+
+/// The error for a server without a capability that the options require.
+pub(crate) fn not_offered(what: &str, peer: &str) -> SinkError {
+    let message = format!("{peer} does not offer {what}");
+    SinkError::provider_fault(FailureCode::Configuration, message)
+}

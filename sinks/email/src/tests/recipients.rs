@@ -1,0 +1,333 @@
+//! The results of single recipients over transactions, connections and attempts.
+
+use acteon_core::sink::SinkErrorClass;
+use acteon_core::{FailureCode, ResponseStatus};
+use serde_json::json;
+use std::time::Duration;
+
+use super::peer::{Peer, Say};
+use super::{action, attempt, body, build, build_within, deliver, plain, refusal, to};
+
+const TRANSIENT: SinkErrorClass = SinkErrorClass::Transient { retry_after: None };
+const THREE: &[&str] = &["a@x.test", "b@x.test", "c@x.test"];
+
+#[tokio::test]
+async fn an_address_that_appears_twice_gets_one_message() {
+    let peer = Peer::willing().await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let payload = json!({
+        "to": ["a@x.test", "A <a@X.test>"], "cc": "b@x.test", "bcc": ["c@x.test", "b@x.test"],
+        "subject": "s",
+    });
+    let response = deliver(&*sink, &payload).await.unwrap();
+    assert_eq!(response.status, ResponseStatus::Success);
+    assert_eq!(peer.delivered(), THREE);
+    let accepted = json!([{"to": "a@x.test"}, {"cc": "b@x.test"}, {"bcc": "c@x.test"}]);
+    assert_eq!(body(&response)["accepted"], accepted);
+    let content = &peer.accepted()[0].content;
+    assert!(
+        !content.contains("c@x.test"),
+        "recipients in bcc must not be visible: {content}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
+    let peer = Peer::at("RCPT TO:<b@", Say::Reply("550 5.1.1 no such user")).await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let response = deliver(&*sink, &to(THREE)).await.unwrap();
+    assert_eq!(response.status, ResponseStatus::Partial);
+    let refused = json!([{"to": "b@x.test", "code": 550, "reply": "5.1.1 no such user"}]);
+    assert_eq!(body(&response)["refused"], refused);
+    assert_eq!(peer.delivered(), ["a@x.test", "c@x.test"]);
+}
+
+#[tokio::test]
+async fn only_deferred_recipients_are_retried() {
+    let mut asked = 0;
+    let peer = Peer::start(move |received| {
+        asked += usize::from(received.line.starts_with("RCPT TO:<b@"));
+        let is_first = asked == 1 && received.line.starts_with("RCPT TO:<b@");
+        is_first.then_some(Say::Reply("450 4.2.0 grey"))
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let action = action(&to(THREE));
+    let error = attempt(&*sink, &action, None).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert!(
+        error.message.contains("deferred 1 of 3 recipients (450)"),
+        "{error}"
+    );
+    let deferred = json!([{"to": "b@x.test", "code": 450, "reply": "4.2.0 grey"}]);
+    assert_eq!(refusal(&error)["deferred"], deferred);
+    let progress = error.progress.unwrap();
+    assert!(progress.has_accepted);
+    let response = attempt(&*sink, &action, Some(&progress)).await.unwrap();
+    assert_eq!(response.status, ResponseStatus::Success);
+    assert_eq!(peer.delivered(), ["a@x.test", "c@x.test", "b@x.test"]);
+}
+
+#[tokio::test]
+async fn a_permanent_refusal_is_not_retried() {
+    let peer = Peer::start(|received| match received.line {
+        "RCPT TO:<a@x.test>" => Some(Say::Reply("550 5.1.1 unknown")),
+        "RCPT TO:<b@x.test>" => Some(Say::Reply("451 4.3.0 not now")),
+        _ => None,
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let action = action(&to(&["a@x.test", "b@x.test"]));
+    let error = attempt(&*sink, &action, None).await.unwrap_err();
+    let progress = error.progress.unwrap();
+    assert!(
+        !progress.has_accepted,
+        "the server accepted it for no recipient"
+    );
+    let error = attempt(&*sink, &action, Some(&progress)).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(error.progress.unwrap(), progress);
+    assert_eq!(peer.count("RCPT TO:<a@"), 1);
+    assert_eq!(peer.count("RCPT TO:<b@"), 2);
+    assert_eq!(peer.count("DATA"), 0);
+}
+
+#[tokio::test]
+async fn progress_of_another_kind_of_sink_is_ignored() {
+    let peer = Peer::willing().await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    for state in ["", "ts=17", r#"{"slack":{"ts":"17"}}"#, r#"{"email":7}"#] {
+        let progress = acteon_core::DeliveryProgress {
+            has_accepted: true,
+            state: state.into(),
+        };
+        let action = action(&to(&["a@x.test"]));
+        attempt(&*sink, &action, Some(&progress)).await.unwrap();
+    }
+    assert_eq!(peer.accepted().len(), 4);
+}
+
+#[tokio::test]
+async fn recipients_beyond_the_servers_limit_go_into_the_next_transaction() {
+    for reply in [
+        "452 4.5.3 too many",
+        "452 Too many recipients",
+        "552 5.5.3 too many",
+    ] {
+        let mut named = 0;
+        let peer = Peer::start(move |received| {
+            named = match received.line {
+                line if line.starts_with("MAIL") => 0,
+                line if line.starts_with("RCPT") => named + 1,
+                _ => named,
+            };
+            (received.line.starts_with("RCPT") && named > 2).then_some(Say::Reply(reply))
+        });
+        let peer = peer.await;
+        let sink = build(plain(peer.port())).await.unwrap();
+        let names: Vec<_> = (0..5).map(|n| format!("r{n}@x.test")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let response = deliver(&*sink, &to(&names)).await.unwrap();
+        assert_eq!(response.status, ResponseStatus::Success, "{reply}");
+        assert_eq!(peer.delivered(), names, "{reply}");
+        let sizes: Vec<_> = peer
+            .accepted()
+            .iter()
+            .map(|mail| mail.recipients.len())
+            .collect();
+        assert_eq!(sizes, [2, 2, 1]);
+        assert_eq!(peer.count("connect"), 1);
+        let id = |content: &str| {
+            content
+                .lines()
+                .find(|l| l.starts_with("Message-ID"))
+                .map(str::to_owned)
+        };
+        let ids: Vec<_> = peer
+            .accepted()
+            .iter()
+            .map(|mail| id(&mail.content))
+            .collect();
+        assert!(
+            ids[0].is_some() && ids.iter().all(|id| *id == ids[0]),
+            "{ids:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_not_mistaken_for_too_many_recipients() {
+    let peer = Peer::at("RCPT TO:<b@", Say::Reply("452 4.2.2 mailbox full")).await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let error = deliver(&*sink, &to(THREE)).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(peer.delivered(), ["a@x.test", "c@x.test"]);
+    assert_eq!(peer.count("RCPT TO:<b@"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_lost_between_two_transactions_loses_and_duplicates_nothing() {
+    let mut mails = 0;
+    let peer = Peer::start(move |received| {
+        mails += usize::from(received.line.starts_with("MAIL"));
+        match received.line {
+            "RCPT TO:<b@x.test>" if mails == 1 => Some(Say::Reply("452 4.5.3 too many")),
+            line if line.starts_with("MAIL") && mails > 1 => Some(Say::Close),
+            _ => None,
+        }
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let action = action(&to(&["a@x.test", "b@x.test"]));
+    let error = attempt(&*sink, &action, None).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(peer.delivered(), ["a@x.test"]);
+    let progress = error.progress.unwrap();
+    assert!(progress.has_accepted);
+    let before = peer.count("RCPT TO:<a@");
+    let error = attempt(&*sink, &action, Some(&progress)).await.unwrap_err();
+    assert_eq!(peer.count("RCPT TO:<a@"), before);
+    assert_eq!(error.progress.unwrap(), progress);
+}
+
+#[tokio::test]
+async fn the_first_transaction_is_reported_if_the_server_hangs_in_the_second() {
+    let limit = Duration::from_secs(2);
+    let mut mails = 0;
+    let peer = Peer::start(move |received| {
+        mails += usize::from(received.line.starts_with("MAIL"));
+        match received.line {
+            "RCPT TO:<b@x.test>" if mails == 1 => Some(Say::Reply("452 4.5.3 too many")),
+            "." if mails == 2 => Some(Say::Hang),
+            _ => None,
+        }
+    });
+    let peer = peer.await;
+    let sink = build_within(limit, plain(peer.port())).await.unwrap();
+    let payload = to(&["a@x.test", "b@x.test"]);
+    let error = tokio::time::timeout(limit, deliver(&*sink, &payload)).await;
+    let error = error.unwrap().unwrap_err();
+    assert_eq!((error.class, error.code), (TRANSIENT, FailureCode::Timeout));
+    assert!(error.progress.unwrap().has_accepted);
+    assert_eq!(peer.delivered(), ["a@x.test"]);
+}
+
+#[tokio::test]
+async fn a_message_without_a_final_reply_is_retried() {
+    let mut ends = 0;
+    let peer = Peer::start(move |received| {
+        ends += usize::from(received.line == ".");
+        (received.line == "." && ends == 1).then_some(Say::Close)
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let action = action(&to(&["a@x.test"]));
+    let error = attempt(&*sink, &action, None).await.unwrap_err();
+    assert_eq!(
+        (error.class, error.code),
+        (TRANSIENT, FailureCode::Connection)
+    );
+    assert_eq!(error.progress, None, "no recipient has a known result");
+    attempt(&*sink, &action, None).await.unwrap();
+    assert_eq!(peer.count("connect"), 2);
+}
+
+#[tokio::test]
+async fn consecutive_messages_share_a_connection_even_after_refusals() {
+    let peer = Peer::at("RCPT TO:<b@", Say::Reply("550 5.1.1 unknown")).await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    for recipient in ["a@x.test", "b@x.test", "a@x.test", "b@x.test"] {
+        let _ = deliver(&*sink, &to(&[recipient])).await;
+    }
+    assert_eq!(peer.delivered(), ["a@x.test", "a@x.test"]);
+    assert_eq!(peer.count("connect"), 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_closed_by_the_server_is_replaced() {
+    for end in [Say::Last("421 4.4.2 idle for too long"), Say::Close] {
+        for at in ["MAIL", "RCPT", "DATA"] {
+            let mut sent = 0;
+            let peer = Peer::start(move |received| {
+                let is_end = sent == 1 && received.connection == 0 && received.line.starts_with(at);
+                sent += usize::from(received.line == ".");
+                is_end.then_some(end)
+            });
+            let peer = peer.await;
+            let sink = build(plain(peer.port())).await.unwrap();
+            deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
+            deliver(&*sink, &to(THREE)).await.unwrap();
+            assert_eq!(peer.count("connect"), 2, "{at}");
+            assert_eq!(
+                peer.delivered(),
+                ["a@x.test", "a@x.test", "b@x.test", "c@x.test"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_closed_by_the_server_is_a_failure() {
+    let peer = Peer::at("MAIL", Say::Last("421 4.3.2 overloaded")).await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let error = deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(peer.count("connect"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_replaced_after_the_message_was_sent() {
+    let mut sent = 0;
+    let peer = Peer::start(move |received| {
+        sent += usize::from(received.line == ".");
+        (received.line == "." && sent == 2).then_some(Say::Last("421 4.3.0 closing"))
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
+    let error = deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
+    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(
+        peer.count("connect"),
+        1,
+        "the next attempt belongs to the pipeline"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_reused_after_a_refused_message() {
+    for (at, reply) in [
+        ("DATA", "451 4.3.0 not now"),
+        (".", "451 4.3.0 not now"),
+        ("MAIL", "552 5.3.4 large"),
+    ] {
+        let mut failed = false;
+        let peer = Peer::start(move |received| {
+            let fails = !failed && received.line.starts_with(at);
+            failed |= fails;
+            fails.then_some(Say::Reply(reply))
+        });
+        let peer = peer.await;
+        let sink = build(plain(peer.port())).await.unwrap();
+        deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
+        deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
+        assert_eq!(peer.count("connect"), 1, "{at}");
+        assert_eq!(peer.accepted().len(), 1, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn there_are_at_most_as_many_connections_as_concurrent_attempts() {
+    let peer = Peer::willing().await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    for _ in 0..3 {
+        let mut attempts = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let sink = sink.clone();
+            attempts.spawn(async move { deliver(&*sink, &to(&["a@x.test"])).await.unwrap() });
+        }
+        attempts.join_all().await;
+    }
+    assert_eq!(peer.accepted().len(), 12);
+    assert!(peer.count("connect") <= 4, "{:?}", peer.count("connect"));
+}
