@@ -27,7 +27,11 @@ impl Registries {
     pub(super) fn new() -> Self {
         let mut all = Self::default();
         all.sources.register(Kafka);
-        all.sinks.register(Log).register(Webhook).register(Strict);
+        all.sinks
+            .register(Log)
+            .register(Webhook)
+            .register(Email)
+            .register(Strict);
         all.states.register(Memory).register(Remote);
         all.audits.register(Memory);
         all
@@ -65,6 +69,7 @@ macro_rules! adapter {
 adapter!(Kafka, "kafka", KafkaOptions, Sources);
 adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
+adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
 adapter!(Remote, "remote", RemoteOptions, States);
@@ -76,6 +81,24 @@ struct LogOptions {
     level: Option<String>,
     payload: Option<bool>,
     write: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct EmailOptions {
+    from_address: String,
+    smtp_host: String,
+    smtp_port: Option<u16>,
+    tls: Option<String>,
+    ca_file: Option<String>,
+    username: Option<String>,
+    password: Option<Secret>,
+    auth: Option<String>,
+    hello_name: Option<String>,
+    allow_headers: Option<Vec<String>>,
+    max_recipients: Option<usize>,
+    allow_cidrs: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

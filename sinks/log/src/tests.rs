@@ -121,7 +121,7 @@ async fn fields_redacted_in_the_audit_trail_are_redacted_in_the_log() {
     let redactor = Redactor::new(["token".to_owned()], "[hidden]");
     let (lines, _) = log_by(sink_hiding(json!({}), redactor).await).await;
     let fields = &lines[0]["fields"];
-    let expected = r#"{"text":"two\nlines","token":"[hidden]"}"#;
+    let expected = r#"{   "text": "two\nlines",    "token": "[hidden]" }"#;
     assert_eq!(fields["payload"], expected);
     assert_eq!(fields["payload_bytes"], PAYLOAD.len());
 }
