@@ -77,15 +77,24 @@ impl Scrape {
     }
 }
 
-/// A server whose Kafka source has its partition assigned, and a receiver for its deliveries.
+/// The partitions of a source with a topic of one partition: that one, and one for each tier of the delayed path.
+const PARTITIONS: usize = 6;
+
+/// A server whose Kafka source has its partitions assigned, and a receiver for its deliveries.
 async fn with_a_topic() -> (Server, Receiver, Producer) {
     let kafka = Kafka::shared().await;
     let receiver = Receiver::accepting().await;
     let producer = Producer::to_new_topic(kafka, 1).await;
     let config = config(kafka, producer.topic(), &receiver, "");
     let server = Server::start(&config, &[("ten.yaml", TEN_RULES)]).await;
-    let lag = async || Scrape::of(&server).await.0.contains("\nacteon_kafka_lag{");
-    eventually(TIMEOUT, lag, |is_there| *is_there).await;
+    let assigned = async || {
+        let series = Scrape::of(&server).await.series();
+        let lags = series
+            .iter()
+            .filter(|series| series.starts_with("acteon_kafka_lag{"));
+        lags.count()
+    };
+    eventually(TIMEOUT, assigned, |count| *count == PARTITIONS).await;
     (server, receiver, producer)
 }
 
