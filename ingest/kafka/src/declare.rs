@@ -48,31 +48,32 @@ pub(crate) async fn declare(
         return Ok(Vec::new());
     }
     let admin = client.create_with_context(AdminContext(events.clone()))?;
-    let admin = Admin(Some(Arc::new(admin)));
-    let refused = declare_by(admin.client()?, read, wanted, events).await?;
-    if refused.is_empty() {
-        return Ok(refused);
-    }
-    let client = admin.client()?.clone();
-    // The metadata request blocks.
-    let checked = spawn_blocking(move || missing(&client, refused));
+    let mut admin = Admin(Some(admin));
+    let declared = declare_by(admin.client()?, read, wanted, events).await;
+    // The metadata request and dropping the client both block. The source waits for them, so that the topics are known
+    // before it joins its group; joining without them would be followed by a rebalance.
+    let client = admin.0.take();
+    let checked = spawn_blocking(move || match (declared, client) {
+        (Ok(refused), Some(client)) if !refused.is_empty() => missing(&client, refused),
+        (declared, _) => declared,
+    });
     checked.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
-/// A client that creates topics. Dropping one blocks, so a thread that may block drops it, also when the declaration is
-/// cancelled.
-struct Admin(Option<Arc<AdminClient<AdminContext>>>);
+/// A client that creates topics. If the declaration is cancelled, a thread that may block drops it.
+struct Admin(Option<AdminClient<AdminContext>>);
 
 impl Admin {
-    fn client(&self) -> KafkaResult<&Arc<AdminClient<AdminContext>>> {
+    fn client(&self) -> KafkaResult<&AdminClient<AdminContext>> {
         self.0.as_ref().ok_or(KafkaError::Canceled)
     }
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        let client = self.0.take();
-        spawn_blocking(move || drop(client));
+        if let Some(client) = self.0.take() {
+            spawn_blocking(move || drop(client));
+        }
     }
 }
 
