@@ -66,7 +66,16 @@ pub(crate) struct GrantedJob {
 }
 
 impl Requirement {
-    pub(crate) fn of(mut job: Box<Job>, effect: Effect, options: &PipelineOptions) -> Self {
+    pub(crate) fn of(mut job: Box<Job>, mut effect: Effect, options: &PipelineOptions) -> Self {
+        // The plan is large, so the most frequent case leaves it in place.
+        if let Effect::Deliver(plan) = &mut effect
+            && plan.gates.reservation.is_empty()
+            && !job.delivery.id_given
+        {
+            let target = plan.provider.take();
+            target.into_iter().for_each(|target| job.redirect(target));
+            return Self::Nothing(job);
+        }
         let plan = match effect {
             Effect::Deliver(plan) => Ok(plan),
             Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
@@ -80,9 +89,8 @@ impl Requirement {
         let plan = plan.map(|plan| without_own_claims(&job, plan));
         match plan {
             Ok(plan) if by_id.is_empty() && plan.gates.reservation.is_empty() => {
-                plan.provider
-                    .into_iter()
-                    .for_each(|target| job.redirect(target));
+                let target = plan.provider;
+                target.into_iter().for_each(|target| job.redirect(target));
                 Self::Nothing(job)
             }
             Err(outcome) if by_id.is_empty() => Self::End(job.ended(outcome)),

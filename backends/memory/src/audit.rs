@@ -39,8 +39,14 @@ pub struct MemoryAudit {
 /// Records in listing order, oldest first, and their ids.
 #[derive(Default)]
 struct Kept {
-    records: BTreeMap<AuditCursor, Arc<AuditRecord>>,
+    records: BTreeMap<AuditCursor, KeptRecord>,
     ids: HashSet<Uuid>,
+    bytes: usize,
+}
+
+struct KeptRecord {
+    record: Arc<AuditRecord>,
+    /// Its [`bytes_of`], so that eviction need not read a record that has long left the cache.
     bytes: usize,
 }
 
@@ -185,8 +191,12 @@ impl Kept {
     fn append(&mut self, records: &[Arc<AuditRecord>]) {
         for record in records {
             if self.ids.insert(record.id) {
-                self.bytes += bytes_of(record);
-                self.records.insert(AuditCursor::of(record), record.clone());
+                let kept = KeptRecord {
+                    record: record.clone(),
+                    bytes: bytes_of(record),
+                };
+                self.bytes += kept.bytes;
+                self.records.insert(AuditCursor::of(record), kept);
             }
         }
     }
@@ -194,18 +204,24 @@ impl Kept {
     /// Removes the oldest records until both bounds hold, and returns them. The newest one stays.
     fn evict(&mut self, max_records: usize, max_bytes: usize) -> Vec<Arc<AuditRecord>> {
         let mut evicted = Vec::new();
-        while self.records.len() > max_records || self.bytes > max_bytes && self.records.len() > 1 {
-            let oldest = self.records.keys().next().copied();
-            evicted.extend(oldest.and_then(|cursor| self.remove(cursor)));
+        while (self.records.len() > max_records || self.bytes > max_bytes && self.records.len() > 1)
+            && let Some((cursor, kept)) = self.records.pop_first()
+        {
+            evicted.push(self.removed(cursor, kept));
         }
         evicted
     }
 
     fn remove(&mut self, cursor: AuditCursor) -> Option<Arc<AuditRecord>> {
-        let record = self.records.remove(&cursor)?;
+        let kept = self.records.remove(&cursor)?;
+        Some(self.removed(cursor, kept))
+    }
+
+    /// Completes the removal of an entry that has left the map.
+    fn removed(&mut self, cursor: AuditCursor, kept: KeptRecord) -> Arc<AuditRecord> {
         self.ids.remove(&cursor.id);
-        self.bytes -= bytes_of(&record);
-        Some(record)
+        self.bytes -= kept.bytes;
+        kept.record
     }
 
     /// Visits one slice. Returns the start of the next one, if there may be one.
@@ -221,8 +237,8 @@ impl Kept {
             .take(SLICE);
         let mut last = None;
         let mut seen = 0;
-        for (cursor, record) in &mut slice {
-            if look(record) == Walk::Enough {
+        for (cursor, kept) in &mut slice {
+            if look(&kept.record) == Walk::Enough {
                 return None;
             }
             last = Some(*cursor);

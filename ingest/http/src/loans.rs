@@ -96,10 +96,15 @@ impl CallerLoans {
     }
 
     fn result_of(&self, settled: Settled) -> CallerResult {
-        let abandoned = Refusal::Abandoned;
-        if self.stop.is_cancelled()
-            && matches!(settled, Settled::Retry { refusal, .. } if refusal == abandoned)
-        {
+        let is_abandoned = matches!(
+            settled,
+            Settled::Retry {
+                refusal: Refusal::Abandoned,
+                ..
+            }
+        );
+        // Asked last, because the token has a lock that all threads share.
+        if is_abandoned && self.stop.is_cancelled() {
             return Err(ApiError::shutting_down()).into();
         }
         let freshness = match settled {

@@ -133,8 +133,23 @@ pub(crate) struct DecisionBuilder {
     details: Option<Box<VerdictDetails>>,
     pub(crate) plan: DeliveryPlan,
     tallies: Vec<Tally>,
-    /// A final effect other than delivery.
-    ended: Option<Effect>,
+    /// The end of an action that is not delivered.
+    ended: Option<Undelivered>,
+}
+
+/// An effect other than delivery. Smaller than [`Effect`], which every decision moves.
+enum Undelivered {
+    Suppressed(CompactString),
+    Failed(Failure),
+}
+
+impl From<Undelivered> for Effect {
+    fn from(end: Undelivered) -> Self {
+        match end {
+            Undelivered::Suppressed(rule) => Self::Suppress { rule },
+            Undelivered::Failed(failure) => Self::Fail(failure),
+        }
+    }
 }
 
 /// How to continue after a rule that matched.
@@ -223,7 +238,7 @@ impl DecisionBuilder {
             }
             OnError::Fail => {
                 self.matched(rule, rule.action.verdict());
-                self.ended = Some(Effect::Fail(Failure {
+                self.ended = Some(Undelivered::Failed(Failure {
                     code: FailureCode::ExecutionFailed,
                     message: format_compact!(
                         "rule \"{}\" could not be applied: {fault}",
@@ -247,7 +262,10 @@ impl DecisionBuilder {
             matched_rule,
             rule_errors: self.rule_errors,
             details: self.details,
-            effect: self.ended.unwrap_or(Effect::Deliver(self.plan)),
+            effect: match self.ended {
+                Some(end) => end.into(),
+                None => Effect::Deliver(self.plan),
+            },
             notes: self.tallies,
         }
     }
@@ -299,9 +317,7 @@ impl DecisionBuilder {
         if let Some(reason) = rule.action.reason() {
             self.details.get_or_insert_default().reason = Some(reason.to_owned());
         }
-        self.ended = Some(Effect::Suppress {
-            rule: rule.name.clone(),
-        });
+        self.ended = Some(Undelivered::Suppressed(rule.name.clone()));
     }
 }
 
