@@ -84,11 +84,11 @@ impl Drop for Hold {
 }
 
 /// Shared by the holds of one batch, so that threads do not contend for one reference count.
-pub(crate) struct HoldsHandle(Arc<Holds>);
+pub(crate) struct HoldsHandle(Arc<OpenHolds>);
 
 /// All renewed holds by fence, and the holds to release.
 #[derive(Default)]
-pub(crate) struct Holds {
+pub(crate) struct OpenHolds {
     renewed: Mutex<HashMap<u64, Renewed>>,
     dropped: Mutex<Vec<HeldReservation>>,
     changed: Notify,
@@ -100,7 +100,7 @@ struct Renewed {
     since: Instant,
 }
 
-impl Holds {
+impl OpenHolds {
     /// A handle for the holds of one batch.
     pub(crate) fn handle(self: &Arc<Self>) -> Arc<HoldsHandle> {
         Arc::new(HoldsHandle(self.clone()))

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letters::UnstoredLetters;
 use crate::dedup::KeyWaiters;
 use crate::events::EndMetrics;
-use crate::hold::Holds;
+use crate::hold::OpenHolds;
 use crate::job::Job;
 use crate::options::PipelineOptions;
 use crate::provider::Providers;
@@ -25,7 +25,7 @@ use crate::tasks::Tasks;
 /// Takes batches from sources and processes each action to its end.
 pub struct Pipeline {
     pub(crate) parts: PipelineParts,
-    pub(crate) holds: Arc<Holds>,
+    pub(crate) holds: Arc<OpenHolds>,
     pub(crate) waiting: KeyWaiters,
     pub(crate) return_times: ReturnTimes,
     pub(crate) unstored: UnstoredLetters,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
-    Question, Reservation, ReservationAnswer, Settlement,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
+    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, Toggles,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, State, StateError};
 use async_trait::async_trait;
@@ -40,6 +40,13 @@ impl State for MeteredState {
         self.calls.ping.time(self.state.ping()).await
     }
 
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.calls.track.time(self.state.track(events)).await
+    }
+}
+
+#[async_trait]
+impl Holds for MeteredState {
     async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
         self.calls.gather.time(self.state.gather(questions)).await
     }
@@ -64,11 +71,10 @@ impl State for MeteredState {
     ) -> Result<Vec<bool>, StateError> {
         self.calls.renew.time(self.state.renew(held, lease)).await
     }
+}
 
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.calls.track.time(self.state.track(events)).await
-    }
-
+#[async_trait]
+impl DeadLetters for MeteredState {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
         let call = self.state.dead_letters(query);
         self.calls.dead_letters.time(call).await
@@ -87,7 +93,10 @@ impl State for MeteredState {
         let call = self.state.delete_dead_letter(scope, id);
         self.calls.dead_letters.time(call).await
     }
+}
 
+#[async_trait]
+impl Toggles for MeteredState {
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
         let call = self.state.set_rule_enabled(name, enabled);
         self.calls.rule_toggles.time(call).await

@@ -15,10 +15,10 @@ use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
     RuleTrace, Rulebook, RulesError, RulesInForce,
 };
-use acteon_core::state::Settlement;
+use acteon_core::state::{Holds, Settlement};
 use acteon_core::{
     Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Payload,
-    Redactor, State, StateError, Verdict, WrittenRecords,
+    Redactor, StateError, Verdict, WrittenRecords,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, epoch};
 use async_trait::async_trait;

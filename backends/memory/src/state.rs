@@ -7,8 +7,9 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
-    Question, Reservation, ReservationAnswer, Settlement, State, StateContext, StateError, States,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
+    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
+    StateContext, StateError, States, Toggles,
 };
 use acteon_core::{Clock, DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -82,6 +83,15 @@ impl State for MemoryState {
         })
     }
 
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.shards
+            .track(events)
+            .map_err(|full| StateError::Unavailable(full.into()))
+    }
+}
+
+#[async_trait]
+impl Holds for MemoryState {
     async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
         let mut answers = Vec::with_capacity(questions.len());
         self.shards
@@ -151,13 +161,10 @@ impl State for MemoryState {
         );
         Ok(kept)
     }
+}
 
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.shards
-            .track(events)
-            .map_err(|full| StateError::Unavailable(full.into()))
-    }
-
+#[async_trait]
+impl DeadLetters for MemoryState {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
         Ok(self.letters.lock().list(query))
     }
@@ -173,7 +180,10 @@ impl State for MemoryState {
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
         Ok(self.letters.lock().delete(scope, id))
     }
+}
 
+#[async_trait]
+impl Toggles for MemoryState {
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
         self.toggles.lock().insert(name.into(), enabled);
         Ok(())

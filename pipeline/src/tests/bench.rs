@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use acteon_backends_memory::MemoryState;
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::state::DeadLetterQuery;
-use acteon_core::{
-    Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope, State,
-};
+use acteon_core::state::{DeadLetterQuery, DeadLetters};
+use acteon_core::{Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope};
 use acteon_rules::{CompileSettings, KnownProviders};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,

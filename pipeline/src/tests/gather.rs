@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::rules::{EvaluateError, EvaluateOptions, Rulebook};
-use acteon_core::state::{Answer as Told, Event, EventPhase, Question, State, StateKey, Tally};
+use acteon_core::state::{
+    Answer as Told, Event, EventPhase, Holds, Question, State, StateKey, Tally,
+};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Policy, StateError};
 use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, StateCalls, action};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, Event, Fullness, HeldReservation,
-    Question, Reservation, ReservationAnswer, Settlement, State, StateError,
+    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
+    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
+    StateError, Toggles,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -102,13 +103,16 @@ impl State for UnreachableState {
         self.pass(|calls| calls.ping += 1, self.inner.ping()).await
     }
 
-    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
-        self.pass(|calls| calls.gather += 1, self.inner.gather(questions))
-            .await
-    }
-
     async fn track(&self, events: &[Event]) -> Result<(), StateError> {
         self.pass(|calls| calls.track += 1, self.inner.track(events))
+            .await
+    }
+}
+
+#[async_trait]
+impl Holds for UnreachableState {
+    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+        self.pass(|calls| calls.gather += 1, self.inner.gather(questions))
             .await
     }
 
@@ -137,7 +141,10 @@ impl State for UnreachableState {
         self.pass(|calls| calls.renew += 1, self.inner.renew(held, lease))
             .await
     }
+}
 
+#[async_trait]
+impl DeadLetters for UnreachableState {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
         self.pass(
             |calls| calls.dead_letters += 1,
@@ -168,7 +175,10 @@ impl State for UnreachableState {
         };
         self.pass(|calls| calls.delete_dead_letter += 1, call).await
     }
+}
 
+#[async_trait]
+impl Toggles for UnreachableState {
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
         let call = self.inner.set_rule_enabled(name, enabled);
         self.pass(|calls| calls.set_rule_enabled += 1, call).await

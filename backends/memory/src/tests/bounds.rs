@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Claim, HeldReservation, Quota, Reservation, ReservationAnswer, ReservationEnd, Settlement,
-    State, StateContext, StateKey, WhenFull,
+    Claim, HeldReservation, Holds, Quota, Reservation, ReservationAnswer, ReservationEnd,
+    Settlement, StateContext, StateKey, WhenFull,
 };
 use tokio::time::advance;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Event, EventPhase, Question, Reservation, ReservationAnswer, Settlement, State,
+    Answer, Event, EventPhase, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
     StateContext, StateKey, Tally,
 };
 use compact_str::format_compact;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Claim, Grant, HeldReservation, Reservation, ReservationAnswer, ReservationEnd, Settlement,
-    State, StateKey,
+    Claim, Grant, HeldReservation, Holds, Reservation, ReservationAnswer, ReservationEnd,
+    Settlement, StateKey,
 };
 use tokio::time::advance;
 

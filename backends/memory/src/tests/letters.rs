@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::scope::Scope;
-use acteon_core::state::{DeadLetterQuery, Settlement, State, StateContext};
+use acteon_core::state::{DeadLetterQuery, DeadLetters, Holds, Settlement, State, StateContext};
 use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, FullPolicy, LetterFilter, Parked};
 use acteon_testkit::{dead_letter, poison_letter};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    HeldReservation, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd,
-    Settlement, State, StateContext, StateKey,
+    HeldReservation, Holds, Recall, RememberedOutcome, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, State, StateContext, StateKey,
 };
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::json;

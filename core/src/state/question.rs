@@ -1,0 +1,53 @@
+//! The questions that rules ask about the state, and the answers.
+
+use std::time::Duration;
+
+use compact_str::CompactString;
+
+use super::StateKey;
+
+/// A question that rules ask about the state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// How often actions were counted under a key.
+    Tally(Tally),
+    /// The current state of an event. The key's name is the fingerprint; its owner is empty.
+    EventState(StateKey),
+    /// Whether an event of a type is active.
+    ActiveEvent {
+        /// The key's name is the type; its owner is empty.
+        event_type: StateKey,
+        /// Matches only an event that carries this value.
+        value: Option<CompactString>,
+    },
+}
+
+/// A key under which actions are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tally {
+    /// The key. Each window of a key is counted separately.
+    pub key: StateKey,
+    /// The length of the window that is counted.
+    pub within: Duration,
+}
+
+/// The answer to a [`Question`], of the same variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Answers [`Question::Tally`].
+    Tally(TallyCount),
+    /// Answers [`Question::EventState`]. `None` if there is no such event.
+    EventState(Option<CompactString>),
+    /// Answers [`Question::ActiveEvent`].
+    ActiveEvent(bool),
+}
+
+/// The count under a key inside its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TallyCount {
+    /// How often. Everything inside the window is counted. Entries from the sixteenth of a window before it may be
+    /// counted too: the count is never too low, and too high by at most those entries. Zero if `last` is `None`.
+    pub count: u64,
+    /// The exact age of the last entry. `None` if it is as old as the window or older.
+    pub last: Option<Duration>,
+}
