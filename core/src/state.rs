@@ -8,6 +8,7 @@ mod dead_letters;
 mod holds;
 mod question;
 mod reservation;
+mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,12 @@ use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
 pub use self::holds::Holds;
-pub use self::question::{Answer, Question, Tally, TallyCount};
+pub use self::question::{Answer, Gathered, Question, Tally, TallyCount};
 pub use self::reservation::{
-    Busy, Claim, Grant, HeldReservation, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    Busy, Claim, Grant, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
     ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
+pub use self::token::Token;
 use crate::dead_letter::{DeadLetterBounds, DeadLetterKind};
 use crate::registry::Family;
 

@@ -105,10 +105,10 @@ impl KeyWaiters {
                 ReservationEnd::Confirm => Turn::All,
                 ReservationEnd::Release => Turn::First,
             };
-            for claim in &held.reservation.claims {
+            for claim in &held.claims {
                 called |= lines.call(&claim.key, now, turn);
             }
-            if let Some(lease) = &held.reservation.lease {
+            if let Some(lease) = &held.lease {
                 called |= lines.call(lease, now, turn);
             }
         }

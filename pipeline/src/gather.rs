@@ -42,7 +42,7 @@ pub(crate) async fn gather<'a>(
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let mut answers = state.gather(&questions).await?.into_iter();
+    let mut answers = state.gather(&questions).await?.answers.into_iter();
     let take = |reads: Vec<StateRead>| {
         let count = reads.len();
         StateAnswers::new(reads, answers.by_ref().take(count))

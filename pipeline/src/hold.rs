@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::State;
-use acteon_core::state::{HeldReservation, ReservationEnd, Settlement};
+use acteon_core::state::{Reservation, ReservationEnd, Settlement, Token};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The hold of one job.
 pub(crate) struct Hold {
-    held: HeldReservation,
+    held: Arc<Reservation>,
     /// When it was granted.
     granted_at: Instant,
     holds: Arc<HoldsHandle>,
@@ -38,7 +38,11 @@ enum HoldState {
 }
 
 impl Hold {
-    pub(crate) fn new(held: HeldReservation, granted_at: Instant, holds: Arc<HoldsHandle>) -> Self {
+    pub(crate) fn new(
+        held: Arc<Reservation>,
+        granted_at: Instant,
+        holds: Arc<HoldsHandle>,
+    ) -> Self {
         Self {
             held,
             granted_at,
@@ -47,7 +51,7 @@ impl Hold {
         }
     }
 
-    pub(crate) fn held(&self) -> &HeldReservation {
+    pub(crate) fn held(&self) -> &Arc<Reservation> {
         &self.held
     }
 
@@ -86,16 +90,16 @@ impl Drop for Hold {
 /// Shared by the holds of one batch, so that threads do not contend for one reference count.
 pub(crate) struct HoldsHandle(Arc<OpenHolds>);
 
-/// All renewed holds by fence, and the holds to release.
+/// All renewed holds by token, and the holds to release.
 #[derive(Default)]
 pub(crate) struct OpenHolds {
-    renewed: Mutex<HashMap<u64, Renewed>>,
-    dropped: Mutex<Vec<HeldReservation>>,
+    renewed: Mutex<HashMap<Token, Renewed>>,
+    dropped: Mutex<Vec<Arc<Reservation>>>,
     changed: Notify,
 }
 
 struct Renewed {
-    held: HeldReservation,
+    held: Arc<Reservation>,
     /// When it was granted or last renewed.
     since: Instant,
 }
@@ -106,25 +110,25 @@ impl OpenHolds {
         Arc::new(HoldsHandle(self.clone()))
     }
 
-    fn add(&self, held: &HeldReservation, granted_at: Instant) {
+    fn add(&self, held: &Arc<Reservation>, granted_at: Instant) {
         let renewed = Renewed {
             held: held.clone(),
             since: granted_at,
         };
         let mut all = self.renewed.lock();
         let first = all.is_empty();
-        all.insert(held.grant.fence, renewed);
+        all.insert(held.token, renewed);
         drop(all);
         if first {
             self.changed.notify_one();
         }
     }
 
-    fn remove(&self, held: &HeldReservation) {
-        self.renewed.lock().remove(&held.grant.fence);
+    fn remove(&self, held: &Arc<Reservation>) {
+        self.renewed.lock().remove(&held.token);
     }
 
-    fn release_later(&self, held: HeldReservation) {
+    fn release_later(&self, held: Arc<Reservation>) {
         self.dropped.lock().push(held);
         self.changed.notify_one();
     }
@@ -197,22 +201,22 @@ impl OpenHolds {
     }
 
     /// The holds that are at least a sixth of a lease old. They would be too old by the look after the next.
-    fn due(&self, now: Instant, lease: Duration) -> Vec<HeldReservation> {
+    fn due(&self, now: Instant, lease: Duration) -> Vec<Arc<Reservation>> {
         let renewed = self.renewed.lock();
         let old = renewed.values().filter(|one| one.since + lease / 6 <= now);
         old.map(|one| one.held.clone()).collect()
     }
 
-    fn renewed_at(&self, held: &[HeldReservation], at: Instant) {
+    fn renewed_at(&self, held: &[Arc<Reservation>], at: Instant) {
         let mut renewed = self.renewed.lock();
         for one in held {
-            if let Some(one) = renewed.get_mut(&one.grant.fence) {
+            if let Some(one) = renewed.get_mut(&one.token) {
                 one.since = at;
             }
         }
     }
 }
 
-fn release_of(held: HeldReservation) -> Settlement {
+fn release_of(held: Arc<Reservation>) -> Settlement {
     Settlement::of(held, ReservationEnd::Release)
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{
-    Grant, HeldReservation, Recall, Reservation, ReservationAnswer, StateKey,
-};
+use acteon_core::state::{Grant, Recall, Reservation, ReservationAnswer, StateKey, Token};
 use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{DeliveryPlan, Effect, Gates};
 use tokio::time::Instant;
@@ -138,6 +136,13 @@ impl ReservingJob {
         }
     }
 
+    /// Takes its reservation out to ask for it, under a new name.
+    fn named(&mut self) -> Reservation {
+        let mut reservation = std::mem::take(&mut self.gates.reservation);
+        reservation.token = Token::random();
+        reservation
+    }
+
     /// A job that released its holds and asks for them again.
     pub(crate) fn again(job: Box<Job>, gates: Gates, place: (QueuePlace, WhenOpen)) -> Self {
         Self {
@@ -173,10 +178,7 @@ impl Pipeline {
         if asking.is_empty() {
             return Vec::new();
         }
-        let wanted = asking
-            .iter_mut()
-            .map(|asking| std::mem::take(&mut asking.gates.reservation));
-        let reservations: Vec<_> = wanted.collect();
+        let reservations: Vec<_> = asking.iter_mut().map(ReservingJob::named).collect();
         let mut answering = Answering {
             pipeline: self,
             began: Instant::now(),
@@ -278,12 +280,8 @@ impl Answering<'_> {
     fn hold(&self, asking: &mut ReservingJob, grant: Grant) {
         asking.job.gates = gates_to_ask_again(&asking.gates, &grant);
         reroute_when_full(&mut asking.job, &asking.gates, &grant);
-        let reservation: Reservation = std::mem::take(&mut asking.gates.reservation);
-        let held = HeldReservation {
-            reservation: Arc::new(reservation),
-            grant,
-        };
-        asking.job.hold = Some(Hold::new(held, self.began, self.holds.clone()));
+        let held: Reservation = std::mem::take(&mut asking.gates.reservation);
+        asking.job.hold = Some(Hold::new(held.into(), self.began, self.holds.clone()));
     }
 
     fn without_state(&mut self, asking: Vec<ReservingJob>, error: &StateError) {

@@ -231,7 +231,7 @@ impl Rules {
             return Ok(StateAnswers::default());
         }
         let questions: Vec<_> = reads.iter().map(|read| read.question.clone()).collect();
-        let answers = self.state.gather(&questions).await?;
+        let answers = self.state.gather(&questions).await?.answers;
         Ok(StateAnswers::new(reads, answers))
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
-    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
+    Question, Reservation, ReservationAnswer, Settlement, Toggles,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, State, StateError};
 use async_trait::async_trait;
@@ -47,7 +47,7 @@ impl State for MeteredState {
 
 #[async_trait]
 impl Holds for MeteredState {
-    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+    async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError> {
         self.calls.gather.time(self.state.gather(questions)).await
     }
 
@@ -66,7 +66,7 @@ impl Holds for MeteredState {
 
     async fn renew(
         &self,
-        held: &[HeldReservation],
+        held: &[Arc<Reservation>],
         lease: Duration,
     ) -> Result<Vec<bool>, StateError> {
         self.calls.renew.time(self.state.renew(held, lease)).await

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use acteon_core::Refusal;
 use acteon_core::state::{
-    Claim, HeldReservation, Reservation, ReservationAnswer, ReservationEnd, Settlement, State,
-    StateError, StateKey,
+    Claim, Reservation, ReservationAnswer, ReservationEnd, Settlement, State, StateError, StateKey,
+    Token,
 };
 use tokio::time::sleep;
 
@@ -28,7 +28,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The only right to replay one dead letter, until [`LetterClaim::end`].
 pub(super) struct LetterClaim {
     state: Arc<dyn State>,
-    held: HeldReservation,
+    held: Arc<Reservation>,
 }
 
 impl LetterClaim {
@@ -45,18 +45,16 @@ impl LetterClaim {
             key: StateKey::new("", "", REPLAY_LETTER, letter),
             ttl: DELIVERED_TTL,
         };
-        let reservation = Reservation {
+        let reservation = Arc::new(Reservation {
+            token: Token::random(),
             claims: [claim].into(),
             ..Reservation::default()
-        };
-        let answers = state.reserve(slice::from_ref(&reservation), LEASE).await?;
+        });
+        let answers = state.reserve(slice::from_ref(&*reservation), LEASE).await?;
         match answers.into_iter().next() {
-            Some(ReservationAnswer::Granted(grant)) => Ok(Some(Self {
+            Some(ReservationAnswer::Granted(_)) => Ok(Some(Self {
                 state: state.clone(),
-                held: HeldReservation {
-                    reservation: Arc::new(reservation),
-                    grant,
-                },
+                held: reservation,
             })),
             Some(ReservationAnswer::Duplicate { .. }) => Ok(None),
             Some(ReservationAnswer::Busy(_)) => Err(AdminError::ReplayInProgress(letter.into())),

@@ -3,7 +3,7 @@
 
 use std::hash::Hasher;
 
-use acteon_core::state::StateKey;
+use acteon_core::state::{StateKey, Token};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// A name, hashed.
@@ -13,6 +13,14 @@ pub(crate) struct HashedKey {
     pub(crate) high: u64,
     /// Chooses the place in its table.
     pub(crate) low: u64,
+}
+
+impl HashedKey {
+    /// The key of a token, which is random and needs no hash.
+    pub(crate) fn of(token: Token) -> Self {
+        let [high, low] = token.halves();
+        Self { high, low }
+    }
 }
 
 /// The kind of a name. The same name under two kinds gives two keys.

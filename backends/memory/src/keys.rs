@@ -61,7 +61,7 @@ impl Hashing {
     /// tally.
     pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<HashedKey>) {
         if let Some(held) = &settlement.held {
-            self.reservation(&held.reservation, into);
+            self.reservation(held, into);
         }
         if let Some(remember) = &settlement.remember
             && settlement.held.is_none()

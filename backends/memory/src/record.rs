@@ -1,5 +1,7 @@
 //! The record under a lease or dedup key: who holds it, or that it was delivered, and until when.
 
+use acteon_core::state::Token;
+
 use crate::key::HashedKey;
 use crate::table::Perishable;
 
@@ -10,8 +12,8 @@ const AFTERLIFE: u64 = 3600 * 1_000_000_000;
 /// The status of a lease or dedup key.
 #[derive(Debug)]
 pub(crate) enum KeyStatus {
-    /// Taken by the grant of this fence.
-    Pending(u64),
+    /// Held under this token.
+    Pending(Token),
     /// Delivered. Further reservations are duplicates.
     Confirmed,
 }
@@ -23,6 +25,13 @@ pub(crate) struct KeyRecord {
     /// When it expires, in nanoseconds.
     pub(crate) until: u64,
     pub(crate) status: KeyStatus,
+}
+
+impl KeyRecord {
+    /// True if the hold of this token has the key, or had it last.
+    pub(crate) fn is_held_by(&self, token: Token) -> bool {
+        matches!(self.status, KeyStatus::Pending(holder) if holder == token)
+    }
 }
 
 impl Perishable for KeyRecord {

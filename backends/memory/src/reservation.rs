@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, Grant, HeldReservation, QUOTAS_MAX, Quota, RememberedOutcome, Reservation,
-    ReservationAnswer, ReservationEnd, Settlement, WhenFull,
+    Busy, Grant, QUOTAS_MAX, Quota, RememberedOutcome, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, Token, WhenFull,
 };
 
 use crate::key::HashedKey;
 use crate::keys::ReservationKeys;
+use crate::places::HeldPlaces;
 use crate::quota::QuotaBound;
 use crate::record::KeyStatus;
-use crate::refunds::Charge;
 use crate::shards::Locked;
 use crate::table::nanos;
 
@@ -22,64 +22,72 @@ impl Locked<'_> {
         keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> ReservationAnswer {
-        if let Some(answer) = self.recalled(keys).or_else(|| self.taken(asked, keys)) {
+        let recalled = self.recalled(asked.token, keys);
+        if let Some(answer) = recalled.or_else(|| self.taken(asked, keys)) {
             return answer;
         }
-        let full_quotas = match self.room(asked, keys) {
+        let held = self.places(asked.token, keys).map(|held| held.full_quotas);
+        let full_quotas = match held.map_or_else(|| self.room(asked, keys), Ok) {
             Ok(full_quotas) => full_quotas,
             Err(throttled) => return throttled,
         };
-        if !self.fits(keys) {
+        if !self.fits(asked.token, keys) {
             return ReservationAnswer::Full;
         }
-        let grant = Grant {
-            fence: self.next_fence(),
-            charged_at: self.at,
-            full_quotas,
-        };
-        self.take(asked, keys, grant, lease);
+        let until = self.now.saturating_add(nanos(lease));
+        for key in names(keys) {
+            let now = self.now;
+            self.shard(key).take(key, asked.token, now, until);
+        }
+        let grant = Grant { full_quotas };
+        match held {
+            Some(_) => self.prolong_places(asked.token, keys, until),
+            None => self.take_places(asked, keys, grant, until),
+        }
         ReservationAnswer::Granted(grant)
     }
 
     pub(crate) fn renew(
         &mut self,
-        held: &HeldReservation,
+        held: &Reservation,
         keys: ReservationKeys<'_>,
         lease: Duration,
     ) -> bool {
-        let fence = held.grant.fence;
         let now = self.now;
         let until = now.saturating_add(nanos(lease));
         let mut all = true;
         for key in names(keys) {
-            all &= self.shard(key).prolong(key, fence, now, until);
+            all &= self.shard(key).prolong(key, held.token, now, until);
         }
+        self.prolong_places(held.token, keys, until);
         all
     }
 
-    /// `charged` is the time at which its quotas were charged, in nanoseconds since the start.
     pub(crate) fn settle(
         &mut self,
         settlement: &Settlement,
-        held: &HeldReservation,
+        held: &Reservation,
         keys: ReservationKeys<'_>,
-        charged: u64,
     ) {
-        let fence = held.grant.fence;
-        let remembers = keys.lease.is_none_or(|key| self.end(key, fence, None));
+        let token = held.token;
+        let remembers = keys.lease.is_none_or(|key| self.end(key, token, None));
         if let Some(key) = keys.lease.or(keys.recall)
             && remembers
             && let Some(remember) = &settlement.remember
         {
             self.remember(remember, key);
         }
-        for (claim, key) in held.reservation.claims.iter().zip(keys.claims) {
+        for (claim, key) in held.claims.iter().zip(keys.claims) {
             let left = (settlement.end == ReservationEnd::Confirm)
                 .then_some((KeyStatus::Confirmed, claim.ttl));
-            self.end(*key, fence, left);
+            self.end(*key, token, left);
         }
-        if settlement.end == ReservationEnd::Release {
-            self.refund(held, keys, charged);
+        let places = keys.quotas.first();
+        let places = places.and_then(|key| self.shard(*key).take_places(token));
+        if let Some(places) = places
+            && settlement.end == ReservationEnd::Release
+        {
+            self.refund(held, keys, &places);
         }
     }
 
@@ -91,15 +99,20 @@ impl Locked<'_> {
         self.shard(key).remember(key, outcome, now, until);
     }
 
-    /// The remembered outcome, if it may be the answer.
-    fn recalled(&mut self, keys: ReservationKeys<'_>) -> Option<ReservationAnswer> {
+    /// The remembered outcome, if it may be the answer. What was granted before stays granted.
+    fn recalled(&mut self, token: Token, keys: ReservationKeys<'_>) -> Option<ReservationAnswer> {
         let key = keys.recall?;
         let now = self.now;
-        let outcome = self.shard(key).recall(key, now)?;
-        Some(ReservationAnswer::Remembered(Box::new(outcome.clone())))
+        let outcome = Box::new(self.shard(key).recall(key, now)?.clone());
+        let is_held = |key| {
+            let record = self.shard(key).in_force(key, now);
+            record.is_some_and(|record| record.is_held_by(token))
+        };
+        let is_granted = names(keys).any(is_held);
+        (!is_granted).then_some(ReservationAnswer::Remembered(outcome))
     }
 
-    /// The answer if the lease or a claim is already taken.
+    /// The answer if another hold or a delivery has the lease or a claim.
     fn taken(
         &mut self,
         asked: &Reservation,
@@ -109,7 +122,8 @@ impl Locked<'_> {
         let claims = asked.claims.iter().map(|claim| &claim.key);
         let named = asked.lease.iter().chain(claims).zip(names(keys));
         for (at, (name, key)) in named.enumerate() {
-            let Some(record) = self.shard(key).in_force(key, now) else {
+            let record = self.shard(key).in_force(key, now);
+            let Some(record) = record.filter(|record| !record.is_held_by(asked.token)) else {
                 continue;
             };
             return Some(match &record.status {
@@ -165,48 +179,69 @@ impl Locked<'_> {
         }
     }
 
-    fn fits(&mut self, keys: ReservationKeys<'_>) -> bool {
+    fn fits(&mut self, token: Token, keys: ReservationKeys<'_>) -> bool {
         let now = self.now;
+        let first = keys.quotas.first();
         names(keys).all(|key| self.shard(key).fits_record(key, now))
+            && first.is_none_or(|key| self.shard(*key).fits_hold(token, now))
             && keys
                 .quotas
                 .iter()
                 .all(|key| self.shard(*key).fits_quota(*key, now))
     }
 
-    fn take(
+    /// The places that the hold of `token` has. They are in the shard of its first quota.
+    fn places(&mut self, token: Token, keys: ReservationKeys<'_>) -> Option<&mut HeldPlaces> {
+        let key = keys.quotas.first()?;
+        let now = self.now;
+        let held = self.shard(*key).places(token)?;
+        (now < held.until).then_some(held)
+    }
+
+    /// Takes the places, and keeps them until the hold has expired and they have left their windows.
+    fn take_places(
         &mut self,
         asked: &Reservation,
         keys: ReservationKeys<'_>,
         grant: Grant,
-        lease: Duration,
+        until: u64,
     ) {
         let now = self.now;
-        let until = now.saturating_add(nanos(lease));
-        for key in names(keys) {
-            self.shard(key).take(key, grant.fence, now, until);
-        }
+        let Some(first) = keys.quotas.first() else {
+            return;
+        };
+        let windows = asked.quotas.iter().map(|quota| nanos(quota.window));
+        let leave = now.saturating_add(windows.max().unwrap_or_default());
+        let held = HeldPlaces::new(asked.token, grant.full_quotas, now, until.max(leave));
         for (at, key) in charged(asked, keys, grant) {
             self.shard(key)
                 .charge(key, bound_of(&asked.quotas[at]), now);
         }
+        self.shard(*first).keep_places(held);
     }
 
-    /// Ends the hold of `fence` under `key`, leaving a status for a while, or nothing. False if the fence holds
-    /// nothing there.
-    fn end(&mut self, key: HashedKey, fence: u64, left: Option<(KeyStatus, Duration)>) -> bool {
+    fn prolong_places(&mut self, token: Token, keys: ReservationKeys<'_>, until: u64) {
+        if let Some(held) = self.places(token, keys) {
+            held.until = held.until.max(until);
+        }
+    }
+
+    /// Ends the hold of `token` under `key`, leaving a status for a while, or nothing. False if the token holds nothing
+    /// there.
+    fn end(&mut self, key: HashedKey, token: Token, left: Option<(KeyStatus, Duration)>) -> bool {
         let now = self.now;
         let left = left.map(|(status, ttl)| (status, now.saturating_add(nanos(ttl))));
-        self.shard(key).end(key, fence, left)
+        self.shard(key).end(key, token, left)
     }
 
-    fn refund(&mut self, held: &HeldReservation, keys: ReservationKeys<'_>, at: u64) {
+    fn refund(&mut self, held: &Reservation, keys: ReservationKeys<'_>, places: &HeldPlaces) {
         let now = self.now;
-        let fence = held.grant.fence;
-        for (quota, key) in charged(&held.reservation, keys, held.grant) {
-            let charge = Charge { fence, quota, at };
-            let bound = bound_of(&held.reservation.quotas[quota]);
-            self.shard(key).refund(key, bound, now, charge);
+        let grant = Grant {
+            full_quotas: places.full_quotas,
+        };
+        for (at, key) in charged(held, keys, grant) {
+            let bound = bound_of(&held.quotas[at]);
+            self.shard(key).refund(key, bound, now, places.taken_at);
         }
     }
 }

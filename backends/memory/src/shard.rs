@@ -2,14 +2,14 @@
 //! Remembered outcomes have a separate bound.
 
 use acteon_core::ActionOutcome;
-use acteon_core::state::TallyCount;
+use acteon_core::state::{TallyCount, Token};
 use compact_str::CompactString;
 
 use crate::event_index::{IndexEntry, TrackedEvent};
 use crate::key::HashedKey;
+use crate::places::HeldPlaces;
 use crate::quota::{QuotaBound, QuotaLog};
 use crate::record::{KeyRecord, KeyStatus};
-use crate::refunds::{Charge, Refunds};
 use crate::remembered::{RememberedLimits, RememberedOutcomes};
 use crate::table::SweptTable;
 use crate::tally::{TallyLog, TallyWindow};
@@ -35,13 +35,14 @@ pub(crate) struct ShardLimits {
 pub(crate) struct Shard {
     records: SweptTable<KeyRecord>,
     quotas: SweptTable<QuotaLog>,
+    /// In the shard of the hold's first quota.
+    places: SweptTable<HeldPlaces>,
     tallies: SweptTable<TallyLog>,
     events: SweptTable<TrackedEvent>,
     /// The index of active events. An entry is in the shard of its key.
     index: SweptTable<IndexEntry>,
     /// The number of index entries of this shard's events, in whichever shard they are.
     index_entries: usize,
-    refunds: Refunds,
     remembered: RememberedOutcomes,
     limits: ShardLimits,
 }
@@ -51,11 +52,11 @@ impl Shard {
         Self {
             records: SweptTable::default(),
             quotas: SweptTable::default(),
+            places: SweptTable::default(),
             tallies: SweptTable::default(),
             events: SweptTable::default(),
             index: SweptTable::default(),
             index_entries: 0,
-            refunds: Refunds::default(),
             remembered: RememberedOutcomes::new(limits.remembered),
             limits,
         }
@@ -81,6 +82,11 @@ impl Shard {
         self.has_room(now) || self.quotas.find(key).is_some()
     }
 
+    /// True if there is room for the throttle places of a hold.
+    pub(crate) fn fits_hold(&mut self, token: Token, now: u64) -> bool {
+        self.has_room(now) || self.places(token).is_some()
+    }
+
     /// True if there is room for one more key.
     pub(crate) fn has_room(&mut self, now: u64) -> bool {
         let has_room = |shard: &Self| shard.len() < shard.limits.keys;
@@ -91,27 +97,27 @@ impl Shard {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let reserved = self.records.len() + self.quotas.len();
+        let reserved = self.records.len() + self.quotas.len() + self.places.len();
         reserved + self.tallies.len() + self.events.len() + self.index_entries
     }
 
-    /// Takes `key` until the given time for the grant of `fence`, and sweeps some expired entries.
-    pub(crate) fn take(&mut self, key: HashedKey, fence: u64, now: u64, until: u64) {
-        let status = KeyStatus::Pending(fence);
+    /// Takes `key` until the given time for the hold of `token`, and sweeps some expired entries.
+    pub(crate) fn take(&mut self, key: HashedKey, token: Token, now: u64, until: u64) {
+        let status = KeyStatus::Pending(token);
         self.records.put(KeyRecord { key, until, status });
         self.sweep(now, SWEEP_PER_KEY);
     }
 
-    /// Ends the hold of `fence` under `key`, in force or recently expired. Leaves a status until the given time, or
-    /// nothing. False if the fence holds nothing there.
+    /// Ends the hold of `token` under `key`, in force or recently expired. Leaves a status until the given time, or
+    /// nothing. False if the token holds nothing there.
     pub(crate) fn end(
         &mut self,
         key: HashedKey,
-        fence: u64,
+        token: Token,
         left: Option<(KeyStatus, u64)>,
     ) -> bool {
-        let of_fence = |record: &&mut KeyRecord| matches!(record.status, KeyStatus::Pending(holder) if holder == fence);
-        let Some(record) = self.records.find_mut(key).filter(of_fence) else {
+        let record = self.records.find_mut(key);
+        let Some(record) = record.filter(|record| record.is_held_by(token)) else {
             return false;
         };
         match left {
@@ -142,19 +148,32 @@ impl Shard {
         self.remembered.put(key, outcome, until, now);
     }
 
-    /// Extends a pending record that is in force and has this fence.
-    pub(crate) fn prolong(&mut self, key: HashedKey, fence: u64, now: u64, until: u64) -> bool {
-        match self.records.find_mut(key) {
-            Some(KeyRecord {
-                until: end,
-                status: KeyStatus::Pending(holder),
-                ..
-            }) if *holder == fence && now < *end => {
-                *end = until;
+    /// Extends a record that is in force and held by this token.
+    pub(crate) fn prolong(&mut self, key: HashedKey, token: Token, now: u64, until: u64) -> bool {
+        let record = self.records.find_mut(key);
+        match record.filter(|record| record.is_held_by(token) && now < record.until) {
+            Some(record) => {
+                record.until = until;
                 true
             }
-            _ => false,
+            None => false,
         }
+    }
+
+    /// The throttle places that the hold of `token` has, or had until recently.
+    pub(crate) fn places(&mut self, token: Token) -> Option<&mut HeldPlaces> {
+        self.places.find_mut(HashedKey::of(token))
+    }
+
+    /// Keeps the places of a hold until it ends, and sweeps some expired entries.
+    pub(crate) fn keep_places(&mut self, places: HeldPlaces) {
+        self.sweep(places.taken_at, SWEEP_PER_KEY);
+        self.places.put(places);
+    }
+
+    /// Ends the hold of `token` on its places.
+    pub(crate) fn take_places(&mut self, token: Token) -> Option<HeldPlaces> {
+        self.places.remove(HashedKey::of(token))
     }
 
     /// Nanoseconds until one more besides `more` fits under `key`. `None` if it fits now.
@@ -183,12 +202,10 @@ impl Shard {
         self.quotas.put(log);
     }
 
-    /// Refunds the place named by `charge` under `key`, once.
-    pub(crate) fn refund(&mut self, key: HashedKey, bound: QuotaBound, now: u64, charge: Charge) {
-        if let Some(log) = self.quotas.find_mut(key)
-            && self.refunds.is_first(charge, key)
-        {
-            log.refund(bound, now, charge.at);
+    /// Refunds the place under `key` that was taken at this time.
+    pub(crate) fn refund(&mut self, key: HashedKey, bound: QuotaBound, now: u64, taken_at: u64) {
+        if let Some(log) = self.quotas.find_mut(key) {
+            log.refund(bound, now, taken_at);
         }
     }
 
@@ -278,7 +295,8 @@ impl Shard {
         let tallies: usize = self.tallies.iter().map(TallyLog::heap_bytes).sum();
         let index = self.index_entries * size_of::<HashedKey>() + self.index.bytes();
         let remembered = self.remembered.size().1;
-        let reserved = self.records.bytes() + remembered + self.quotas.bytes() + logs;
+        let reserved =
+            self.records.bytes() + remembered + self.quotas.bytes() + logs + self.places.bytes();
         reserved + self.tallies.bytes() + tallies + self.events.bytes() + index
     }
 
@@ -290,6 +308,7 @@ impl Shard {
     fn sweep(&mut self, now: u64, buckets: usize) {
         self.records.sweep(now, buckets, drop);
         self.quotas.sweep(now, buckets, drop);
+        self.places.sweep(now, buckets, drop);
         self.tallies.sweep(now, buckets, drop);
         self.events.sweep(now, buckets, drop);
     }

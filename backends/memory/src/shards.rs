@@ -1,9 +1,6 @@
 //! All shards. A slice of items is processed in chunks. Each chunk locks the shards it needs, always in the same order,
 //! so that it sees and changes all its keys at one moment.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use acteon_core::state::FillLevel;
 use compact_str::format_compact;
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +24,6 @@ pub(crate) struct Shards {
     shards: Box<[Mutex<Shard>]>,
     keys_max: usize,
     pub(crate) hashing: Hashing,
-    /// The last fence issued.
-    pub(crate) fences: AtomicU64,
     started: Instant,
     started_at: Timestamp,
 }
@@ -39,11 +34,6 @@ pub(crate) struct Locked<'a> {
     count: usize,
     /// Nanoseconds since the start, read after taking the locks. In each shard it never goes back.
     pub(crate) now: u64,
-    /// The same moment as wall-clock time.
-    pub(crate) at: Timestamp,
-    /// The source of fences. They are drawn under the locks, many at a time. Under any one key they only grow.
-    fences: &'a AtomicU64,
-    drawn: Range<u64>,
 }
 
 impl Shards {
@@ -61,7 +51,6 @@ impl Shards {
             shards: (0..count).map(|_| Mutex::new(Shard::new(limits))).collect(),
             keys_max: keys,
             hashing: Hashing::default(),
-            fences: AtomicU64::new(0),
             started: Instant::now(),
             started_at,
         }
@@ -128,9 +117,12 @@ impl Shards {
         shards.map(|shard| shard.lock().remembered()).sum()
     }
 
-    /// Converts the time `at` of a grant to nanoseconds since the start.
-    pub(crate) fn nanos_at(&self, at: Timestamp) -> u64 {
-        u64::try_from(at.duration_since(self.started_at).as_nanos()).unwrap_or_default()
+    /// The wall-clock time.
+    pub(crate) fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.started.elapsed());
+        let passed = passed.unwrap_or(SignedDuration::MAX);
+        let now = self.started_at.saturating_add(passed);
+        now.unwrap_or(Timestamp::MAX)
     }
 
     fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
@@ -146,18 +138,10 @@ impl Shards {
         for ((shard, needed), guard) in self.shards.iter().zip(needed).zip(&mut guards) {
             *guard = needed.then(|| shard.lock());
         }
-        let passed = self.started.elapsed();
-        let since = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
         Locked {
             guards,
             count: self.shards.len(),
-            now: nanos(passed),
-            at: self
-                .started_at
-                .saturating_add(since)
-                .unwrap_or(Timestamp::MAX),
-            fences: &self.fences,
-            drawn: 0..0,
+            now: nanos(self.started.elapsed()),
         }
     }
 }
@@ -168,14 +152,6 @@ impl Locked<'_> {
     fn fetch(&mut self, keys: &[HashedKey]) {
         let known = keys.iter().filter(|key| self.shard(**key).knows(**key));
         std::hint::black_box(known.count());
-    }
-
-    pub(crate) fn next_fence(&mut self) -> u64 {
-        self.drawn.next().unwrap_or_else(|| {
-            let first = self.fences.fetch_add(CHUNK as u64, Relaxed) + 1;
-            self.drawn = first + 1..first + CHUNK as u64;
-            first
-        })
     }
 
     /// The shard of a key of this chunk.

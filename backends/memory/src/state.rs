@@ -7,9 +7,9 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
-    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
-    StateContext, StateError, States, Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
+    Question, Reservation, ReservationAnswer, Settlement, State, StateContext, StateError, States,
+    Toggles,
 };
 use acteon_core::{Clock, DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -92,14 +92,15 @@ impl State for MemoryState {
 
 #[async_trait]
 impl Holds for MemoryState {
-    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+    async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError> {
         let mut answers = Vec::with_capacity(questions.len());
         self.shards
             .visit(questions, Hashing::question, |locked, question, rest| {
                 let own = take(1, rest);
                 answers.extend(own.iter().map(|key| locked.answer(question, *key)));
             });
-        Ok(answers)
+        let now = self.shards.now();
+        Ok(Gathered { now, answers })
     }
 
     async fn reserve(
@@ -121,8 +122,8 @@ impl Holds for MemoryState {
         let mut dropped = 0;
         self.shards
             .visit(settlements, Hashing::settlement, |locked, end, rest| {
-                let held = end.held.as_ref();
-                let held = held.map(|held| (held, ReservationKeys::of(&held.reservation, rest)));
+                let held = end.held.as_deref();
+                let held = held.map(|held| (held, ReservationKeys::of(held, rest)));
                 let remember = end.remember.as_ref().filter(|_| held.is_none());
                 let remembered = take(usize::from(remember.is_some()), rest);
                 let tallies = end.counts.iter().zip(take(end.counts.len(), rest));
@@ -131,8 +132,7 @@ impl Holds for MemoryState {
                     return;
                 }
                 if let Some((held, keys)) = held {
-                    let charged = self.shards.nanos_at(held.grant.charged_at);
-                    locked.settle(end, held, keys, charged);
+                    locked.settle(end, held, keys);
                 }
                 if let Some((remember, key)) = remember.zip(remembered.first()) {
                     locked.remember(remember, *key);
@@ -147,15 +147,15 @@ impl Holds for MemoryState {
 
     async fn renew(
         &self,
-        held: &[HeldReservation],
+        held: &[Arc<Reservation>],
         lease: Duration,
     ) -> Result<Vec<bool>, StateError> {
         let mut kept = Vec::with_capacity(held.len());
         self.shards.visit(
             held,
-            |hashing, held, into| hashing.reservation(&held.reservation, into),
+            |hashing, held, into| hashing.reservation(held, into),
             |locked, held, rest| {
-                let keys = ReservationKeys::of(&held.reservation, rest);
+                let keys = ReservationKeys::of(held, rest);
                 kept.push(locked.renew(held, keys, lease));
             },
         );

@@ -1,13 +1,12 @@
 //! What actions hold in the state while they are delivered: leases, claims and places under limits; and what rules ask
 //! before that. Names, and what is reserved, are left to the files beside this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{
-    Answer, HeldReservation, Question, Reservation, ReservationAnswer, Settlement, StateError,
-};
+use super::{Gathered, Question, Reservation, ReservationAnswer, Settlement, StateError};
 
 /// Takes, keeps and ends holds, and answers what rules ask.
 #[async_trait]
@@ -15,6 +14,8 @@ pub trait Holds: Send + Sync {
     /// Answers the questions that rules ask before they decide. Uses one round trip.
     /// - Answers are in the order of the questions. Clause: `answers_of_all_kinds_are_in_the_order_of_the_questions`.
     /// - Changes nothing. Clause: `gathering_changes_nothing`.
+    /// - Tells the time by the backend's clock, so that all instances agree on what is late. Clause:
+    ///   `the_time_is_the_backends_and_passes_for_all_instances`.
     /// - A tally counts everything in its window, and at most the entries of the sixteenth of a window before it.
     ///   Clauses: `a_tally_that_was_never_counted_is_empty`, `a_count_leaves_its_window_when_the_window_has_passed`,
     ///   `counts_leave_in_the_order_they_came`,
@@ -27,7 +28,7 @@ pub trait Holds: Send + Sync {
     ///   `an_active_event_is_found_by_its_type_and_by_each_of_its_values`,
     ///   `when_one_of_many_events_ends_the_others_still_answer`, `a_value_that_an_event_carries_twice_ends_with_it`,
     ///   `events_are_active_as_a_scan_of_all_would_find_them`.
-    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError>;
+    async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError>;
 
     /// Takes everything each action needs, for `lease`. Uses one round trip.
     /// - Works through the slice in order, as if each reservation were made after the one before. Answers are in the
@@ -40,10 +41,13 @@ pub trait Holds: Send + Sync {
     ///   `a_refused_claim_leaves_nothing_held_and_nothing_charged`,
     ///   `a_refused_quota_leaves_nothing_held_and_nothing_charged`,
     ///   `all_claims_of_a_reservation_are_held_and_ended_together`.
-    /// - A grant holds until it is settled, or for `lease` unless renewed. Each has a greater fence than all before.
-    ///   Clauses: `a_free_id_is_granted_and_then_busy_until_it_is_settled`,
-    ///   `a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence`,
-    ///   `every_grant_has_a_greater_fence_than_those_before`.
+    /// - A grant holds until it is settled, or for `lease` unless renewed, and only for its
+    ///   [token](Reservation::token). Clauses: `a_free_id_is_granted_and_then_busy_until_it_is_settled`,
+    ///   `a_lease_that_ran_out_falls_to_the_next`, `only_its_own_token_renews_and_ends_a_hold`.
+    /// - Asking again with the same token while it is held gives the same grant, for `lease` from now, and takes
+    ///   nothing more. Clauses: `a_reservation_asked_again_is_granted_as_before`,
+    ///   `a_reservation_asked_again_takes_no_second_place_and_reports_the_same_full_quotas`,
+    ///   `a_reservation_asked_twice_in_one_slice_is_granted_twice_and_held_once`.
     /// - A claim is refused as busy while another holds its key, and as a duplicate for its ttl after the delivery.
     ///   Clauses: `a_pending_key_is_busy_and_a_delivered_one_a_duplicate`,
     ///   `a_delivery_is_remembered_for_its_ttl_which_duplicates_do_not_prolong`.
@@ -68,8 +72,11 @@ pub trait Holds: Send + Sync {
     /// - Confirming keeps a claim for its ttl. Releasing frees the claims and refunds the quotas, once. Clauses:
     ///   `a_failed_delivery_releases_its_key`, `a_failed_delivery_gives_its_place_back_once`,
     ///   `a_place_that_has_left_the_window_is_not_given_back`.
-    /// - A settlement whose fence is no longer in force (its lease was lost) confirms and releases nothing of another
-    ///   holder. Clause: `a_late_settlement_changes_nothing_of_what_another_has_taken`.
+    /// - It needs the reservation, not its grant: a hold whose grant was never seen is confirmed and released like any
+    ///   other. Clauses: `what_was_granted_in_a_lost_answer_is_released_without_it`,
+    ///   `what_was_never_granted_is_ended_without_effect`.
+    /// - A settlement whose hold was lost confirms and releases nothing of another holder. Clause:
+    ///   `a_late_settlement_changes_nothing_of_what_another_has_taken`.
     /// - A delivery that outlived its lease is still confirmed, for at least as long again as the lease, unless another
     ///   holder took the key. Clause:
     ///   `a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key`.
@@ -100,7 +107,7 @@ pub trait Holds: Send + Sync {
     ///   Clause: `renewal_of_what_was_lost_says_so_and_takes_nothing_back`.
     async fn renew(
         &self,
-        held: &[HeldReservation],
+        held: &[Arc<Reservation>],
         lease: Duration,
     ) -> Result<Vec<bool>, StateError>;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use compact_str::CompactString;
+use jiff::Timestamp;
 
 use super::StateKey;
 
@@ -29,6 +30,15 @@ pub struct Tally {
     pub key: StateKey,
     /// The length of the window that is counted.
     pub within: Duration,
+}
+
+/// The answers of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// The time by the backend's clock, which all instances share.
+    pub now: Timestamp,
+    /// In the order of the questions.
+    pub answers: Vec<Answer>,
 }
 
 /// The answer to a [`Question`], of the same variant.

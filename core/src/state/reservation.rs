@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::{StateKey, Tally};
+use super::{StateKey, Tally, Token};
 use crate::dead_letter::DeadLetter;
 use crate::outcome::ActionOutcome;
 
@@ -14,6 +13,8 @@ use crate::outcome::ActionOutcome;
 /// quotas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
+    /// The name of the hold. Whoever asks gives it a new one, and repeats it to ask the same again.
+    pub token: Token,
     /// The name of an action whose id came from the producer.
     pub lease: Option<StateKey>,
     /// Whether a remembered outcome answers the reservation.
@@ -101,13 +102,9 @@ pub enum ReservationAnswer {
     Full,
 }
 
-/// The proof of a granted reservation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a granted reservation got. A hold is renewed and ended by its reservation alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Increases with every grant of the backend, to distinguish an older holder from a newer one.
-    pub fence: u64,
-    /// When the quotas were charged, by the backend's clock.
-    pub charged_at: Timestamp,
     /// Bit `i` is set if quota `i` was full and [`WhenFull::Continue`] applied.
     pub full_quotas: u64,
 }
@@ -136,20 +133,11 @@ pub struct Busy {
     pub expires_in: Duration,
 }
 
-/// A reservation in force.
-#[derive(Clone, Debug)]
-pub struct HeldReservation {
-    /// The reservation as requested; shared by its holder and the task that renews it.
-    pub reservation: Arc<Reservation>,
-    /// The grant.
-    pub grant: Grant,
-}
-
 /// How one action ended. The default ends no reservation and stores nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Settlement {
-    /// The reservation to end, if there was one.
-    pub held: Option<HeldReservation>,
+    /// The reservation to end, if there was one; shared by its holder and the task that renews it.
+    pub held: Option<Arc<Reservation>>,
     /// Whether claims and quotas are confirmed or released.
     pub end: ReservationEnd,
     /// The outcome to answer again. If a lease is held, it is stored only if that lease was not lost.
@@ -163,7 +151,7 @@ pub struct Settlement {
 
 impl Settlement {
     /// Ends a reservation.
-    pub fn of(held: HeldReservation, end: ReservationEnd) -> Self {
+    pub fn of(held: Arc<Reservation>, end: ReservationEnd) -> Self {
         Self {
             held: Some(held),
             end,

@@ -45,7 +45,7 @@ async fn counted(bench: &Bench, key: &str) -> u64 {
     let key = StateKey::new("ns", "t1", "", &format!("60:{key}"));
     let within = Duration::from_secs(60);
     let question = Question::Tally(Tally { key, within });
-    let answers = bench.state.gather(&[question]).await.unwrap();
+    let answers = bench.state.gather(&[question]).await.unwrap().answers;
     match answers[0] {
         Told::Tally(tallied) => tallied.count,
         ref other => panic!("{other:?}"),

@@ -6,9 +6,8 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness,
-    HeldReservation, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
-    StateError, Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
+    Question, Reservation, ReservationAnswer, Settlement, State, StateError, Toggles,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -111,7 +110,7 @@ impl State for UnreachableState {
 
 #[async_trait]
 impl Holds for UnreachableState {
-    async fn gather(&self, questions: &[Question]) -> Result<Vec<Answer>, StateError> {
+    async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError> {
         self.pass(|calls| calls.gather += 1, self.inner.gather(questions))
             .await
     }
@@ -135,7 +134,7 @@ impl Holds for UnreachableState {
 
     async fn renew(
         &self,
-        held: &[HeldReservation],
+        held: &[Arc<Reservation>],
         lease: Duration,
     ) -> Result<Vec<bool>, StateError> {
         self.pass(|calls| calls.renew += 1, self.inner.renew(held, lease))

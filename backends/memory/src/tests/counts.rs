@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use acteon_core::state::{
     Answer, Event, EventPhase, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
-    StateContext, StateKey, Tally,
+    StateContext, StateKey, Tally, Token,
 };
 use compact_str::format_compact;
 use parking_lot::Mutex;
@@ -41,7 +41,7 @@ async fn count_actions(state: &MemoryState, numbers: impl Iterator<Item = usize>
 
 async fn count(state: &MemoryState, number: usize) -> u64 {
     let question = Question::Tally(tally(number));
-    match state.gather(&[question]).await.unwrap()[..] {
+    match state.gather(&[question]).await.unwrap().answers[..] {
         [Answer::Tally(tallied)] => tallied.count,
         ref other => panic!("{other:?}"),
     }
@@ -51,6 +51,7 @@ async fn count(state: &MemoryState, number: usize) -> u64 {
 async fn granted(state: &MemoryState, count: usize) -> usize {
     let asked: Vec<_> = (0..count)
         .map(|number| Reservation {
+            token: Token::random(),
             lease: Some(StateKey::new("ns", "t1", "", &number.to_string())),
             ..Reservation::default()
         })
@@ -86,7 +87,7 @@ async fn is_active(state: &MemoryState, value: &str) -> bool {
         event_type: StateKey::new("ns", "t1", "", "outage"),
         value: Some(value.into()),
     };
-    state.gather(&[question]).await.unwrap() == [Answer::ActiveEvent(true)]
+    state.gather(&[question]).await.unwrap().answers == [Answer::ActiveEvent(true)]
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    HeldReservation, Holds, Recall, RememberedOutcome, Reservation, ReservationAnswer,
-    ReservationEnd, Settlement, State, StateContext, StateKey,
+    Holds, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement,
+    State, StateContext, StateKey, Token,
 };
 use acteon_core::{ActionOutcome, ProviderResponse};
 use serde_json::json;
@@ -19,6 +19,7 @@ const TTL: Duration = Duration::from_secs(300);
 
 fn id(number: usize) -> Reservation {
     Reservation {
+        token: Token::random(),
         lease: Some(StateKey::new("ns", "t1", "", &format!("id-{number:09}"))),
         recall: Recall::Yes,
         ..Reservation::default()
@@ -38,23 +39,16 @@ async fn serve(state: &MemoryState, first: usize, count: usize, outcome: &Action
         .into_iter()
         .zip(answers)
         .filter_map(|(asked, answer)| match answer {
-            ReservationAnswer::Granted(grant) => Some(HeldReservation {
-                reservation: Arc::new(asked),
-                grant,
-            }),
+            ReservationAnswer::Granted(_) => Some(Arc::new(asked)),
             _ => None,
         });
     let settlements: Vec<_> = held
         .map(|held| Settlement {
-            remember: held
-                .reservation
-                .lease
-                .clone()
-                .map(|under| RememberedOutcome {
-                    under,
-                    outcome: outcome.clone(),
-                    ttl: TTL,
-                }),
+            remember: held.lease.clone().map(|under| RememberedOutcome {
+                under,
+                outcome: outcome.clone(),
+                ttl: TTL,
+            }),
             ..Settlement::of(held, ReservationEnd::Confirm)
         })
         .collect();

@@ -3,6 +3,7 @@
 
 mod claims;
 mod events;
+mod faults;
 mod leases;
 mod letter_bounds;
 mod letters;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 
 pub use claims::*;
 pub use events::*;
+pub use faults::*;
 pub use leases::*;
 pub use letter_bounds::*;
 pub use letters::*;
@@ -80,7 +82,7 @@ macro_rules! state_contract {
     ($harness:expr) => {
         $crate::contract_tests!(state, $harness, [
             a_free_id_is_granted_and_then_busy_until_it_is_settled
-            a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence
+            a_lease_that_ran_out_falls_to_the_next
             a_late_settlement_changes_nothing_of_what_another_has_taken
             a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key
             renewal_keeps_what_is_held
@@ -95,7 +97,12 @@ macro_rules! state_contract {
             remembered_outcomes_never_make_a_reservation_wait_or_fail
             what_is_in_force_outlives_all_that_is_remembered
             settling_again_changes_nothing
-            every_grant_has_a_greater_fence_than_those_before
+            only_its_own_token_renews_and_ends_a_hold
+            a_reservation_asked_again_is_granted_as_before
+            a_reservation_asked_again_takes_no_second_place_and_reports_the_same_full_quotas
+            a_reservation_asked_twice_in_one_slice_is_granted_twice_and_held_once
+            what_was_granted_in_a_lost_answer_is_released_without_it
+            what_was_never_granted_is_ended_without_effect
             answers_are_in_the_order_of_the_questions
             nothing_asked_is_nothing_refused
             instances_see_what_others_hold
@@ -143,6 +150,7 @@ macro_rules! state_contract {
             an_action_is_counted_whatever_its_outcome
             answers_of_all_kinds_are_in_the_order_of_the_questions
             gathering_changes_nothing
+            the_time_is_the_backends_and_passes_for_all_instances
             instances_see_what_others_count_and_track
             counts_and_events_survive_where_they_are_durable
             an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not

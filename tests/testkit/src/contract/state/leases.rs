@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acteon_core::state::{HeldReservation, ReservationAnswer};
+use acteon_core::state::{Reservation, ReservationAnswer};
 use acteon_core::{ActionOutcome, State};
 
 use super::StateHarness;
@@ -26,17 +26,14 @@ pub async fn a_free_id_is_granted_and_then_busy_until_it_is_settled<H: StateHarn
 }
 
 /// A lease that is not renewed expires.
-pub async fn a_lease_that_ran_out_falls_to_the_next_with_a_greater_fence<H: StateHarness>(
-    harness: &H,
-) {
+pub async fn a_lease_that_ran_out_falls_to_the_next<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let whole = all(&[id("a"), key::<H>("k")]);
-    let first = subject.take(&whole).await;
+    subject.take(&whole).await;
     subject.pass(f64::from(LEASE) - 1.0).await;
     assert_busy(&subject.ask(&whole).await, whole.lease.as_ref().unwrap());
     subject.pass(1.5).await;
-    let second = subject.take(&whole).await;
-    assert!(second.grant.fence > first.grant.fence);
+    subject.take(&whole).await;
 }
 
 /// A settlement after the lease was lost neither confirms nor releases nor answers for the new holder.
@@ -133,38 +130,31 @@ pub async fn settling_again_changes_nothing<H: StateHarness>(harness: &H) {
     );
 }
 
-/// Distinguishes an older holder from a newer one.
-pub async fn every_grant_has_a_greater_fence_than_those_before<H: StateHarness>(harness: &H) {
+/// The same names under another token are another hold.
+pub async fn only_its_own_token_renews_and_ends_a_hold<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    let mut last = 0;
-    for round in 0..3 {
-        let asked: Vec<_> = (0..5).map(|n| id(&format!("{round}-{n}"))).collect();
-        for answer in subject.reserve(&asked).await {
-            let ReservationAnswer::Granted(grant) = answer else {
-                panic!("expected a grant for every id");
-            };
-            assert!(grant.fence > last, "{} after {last}", grant.fence);
-            last = grant.fence;
-        }
-    }
+    let whole = all(&[id("a"), key::<H>("k"), place::<H>("q", 2)]);
+    let held = subject.take(&whole).await;
+    subject.take(&place::<H>("q", 2)).await;
+    let other = Arc::new(named(&whole));
+    assert!(!subject.renew(&other).await);
+    subject.fail(&other).await;
+    subject.deliver(&other).await;
+    assert_busy(&subject.ask(&whole).await, whole.lease.as_ref().unwrap());
+    assert_throttled(&subject.ask(&place::<H>("q", 2)).await, 0);
+    assert!(subject.renew(&held).await);
+    subject.fail(&held).await;
+    assert_granted(&subject.ask(&whole).await);
 }
 
 /// However large the slice, and whatever each answer is.
 pub async fn answers_are_in_the_order_of_the_questions<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let every_third: Vec<_> = (0..1000).step_by(3).map(|n| id(&n.to_string())).collect();
-    let granted = subject.reserve(&every_third).await;
-    let held: Vec<HeldReservation> = every_third
-        .iter()
-        .zip(granted)
-        .map(|(asked, answer)| match answer {
-            ReservationAnswer::Granted(grant) => HeldReservation {
-                reservation: Arc::new(asked.clone()),
-                grant,
-            },
-            refused => panic!("{refused:?}"),
-        })
-        .collect();
+    let held: Vec<_> = every_third.iter().map(named).map(Arc::new).collect();
+    let asked: Vec<_> = held.iter().map(|one| Reservation::clone(one)).collect();
+    let granted = subject.reserve_named(&asked).await;
+    granted.iter().for_each(assert_granted);
     let everyone: Vec<_> = (0..1000).map(|n| id(&n.to_string())).collect();
     for (n, answer) in subject.reserve(&everyone).await.iter().enumerate() {
         match n % 3 {
@@ -212,7 +202,7 @@ pub async fn of_64_tasks_that_want_the_same_key_one_wins<H: StateHarness>(harnes
         let name = round.to_string();
         let whole = all(&[id(&name), key::<H>(&name), place::<H>(&name, 64)]);
         let answers = in_parallel(&states, 64, |state| {
-            let whole = whole.clone();
+            let whole = named(&whole);
             async move {
                 state
                     .reserve(&[whole], H::UNIT * LEASE)

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use acteon_core::ActionOutcome;
 use acteon_core::state::{
-    Claim, HeldReservation, Recall, RememberedOutcome, Reservation, ReservationAnswer,
-    ReservationEnd, Settlement, StateKey,
+    Claim, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement,
+    StateKey, Token,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -86,7 +86,7 @@ pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl F
 /// The record under a key.
 #[derive(Clone, Debug)]
 enum Record {
-    Pending(u64),
+    Pending(Token),
     Confirmed,
 }
 
@@ -100,8 +100,7 @@ struct Walk<'a, H> {
     /// Remembered outcomes, separate from the holds; with the half unit at which each expires.
     memory: BTreeMap<StateKey, (String, u32)>,
     /// With the half unit at which each expires unless renewed.
-    held: Vec<(HeldReservation, u32)>,
-    last_fence: u64,
+    held: Vec<(Arc<Reservation>, u32)>,
 }
 
 impl<'a, H: StateHarness> Walk<'a, H> {
@@ -113,7 +112,6 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             model: BTreeMap::new(),
             memory: BTreeMap::new(),
             held: Vec::new(),
-            last_fence: 0,
         }
     }
 
@@ -145,17 +143,13 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         for (asked, answer) in asked.into_iter().zip(answers) {
             let expected = self.expected(&asked);
             prop_assert_eq!(describe(&answer), expected, "for {:?}", asked);
-            if let ReservationAnswer::Granted(grant) = answer {
-                prop_assert!(grant.fence > self.last_fence, "fences grow");
-                self.last_fence = grant.fence;
+            if let ReservationAnswer::Granted(_) = answer {
                 let until = self.now + LEASE;
                 for key in names(&asked) {
                     self.model
-                        .insert(key.clone(), (Record::Pending(grant.fence), until));
+                        .insert(key.clone(), (Record::Pending(asked.token), until));
                 }
-                let reservation = Arc::new(asked);
-                self.held
-                    .push((HeldReservation { reservation, grant }, until));
+                self.held.push((Arc::new(asked), until));
             }
         }
         Ok(())
@@ -194,7 +188,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         if self.now >= until + LEASE {
             return;
         }
-        let rule = format!("fence {}", held.grant.fence);
+        let rule = format!("{:?}", held.token);
         let outcome = ActionOutcome::Suppressed {
             rule: rule.as_str().into(),
         };
@@ -204,7 +198,6 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         };
         let settlement = Settlement {
             remember: held
-                .reservation
                 .lease
                 .clone()
                 .filter(|_| remember)
@@ -217,11 +210,11 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         };
         let refused = self.state.settle(&[settlement]).await.expect("settled");
         assert!(refused.is_empty(), "there is no letter");
-        for key in names(&held.reservation) {
-            if !self.is_pending(key, held.grant.fence) {
+        for key in names(&held) {
+            if !self.is_pending(key, held.token) {
                 continue;
             }
-            let is_lease = held.reservation.lease.as_ref() == Some(key);
+            let is_lease = held.lease.as_ref() == Some(key);
             if is_lease && remember {
                 let entry = (rule.clone(), self.now + MEMORY);
                 self.memory.insert(key.clone(), entry);
@@ -235,8 +228,8 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         }
     }
 
-    fn is_pending(&self, key: &StateKey, fence: u64) -> bool {
-        matches!(self.model.get(key), Some((Record::Pending(holder), _)) if *holder == fence)
+    fn is_pending(&self, key: &StateKey, token: Token) -> bool {
+        matches!(self.model.get(key), Some((Record::Pending(holder), _)) if *holder == token)
     }
 
     async fn renew(&mut self, which: usize) -> Result<(), TestCaseError> {
@@ -251,22 +244,26 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         let now = self.now;
         let until = now + LEASE;
         let mut all = true;
-        for key in names(&held.reservation) {
+        for key in names(&held) {
             match self.model.get_mut(key) {
-                Some((Record::Pending(fence), end)) if *fence == held.grant.fence && now < *end => {
+                Some((Record::Pending(holder), end)) if *holder == held.token && now < *end => {
                     *end = until;
                 }
                 _ => all = false,
             }
         }
         prop_assert_eq!(answer, [all], "renewal of {:?}", held);
-        if let Some(entry) = self.held.iter_mut().find(|(h, _)| h.grant == held.grant) {
+        if let Some(entry) = self
+            .held
+            .iter_mut()
+            .find(|(one, _)| one.token == held.token)
+        {
             entry.1 = if all { until } else { entry.1 };
         }
         Ok(())
     }
 
-    fn nth_newest(&self, which: usize) -> Option<(HeldReservation, u32)> {
+    fn nth_newest(&self, which: usize) -> Option<(Arc<Reservation>, u32)> {
         self.held.iter().rev().nth(which).cloned()
     }
 }
@@ -289,6 +286,7 @@ fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
     keys.sort_unstable();
     keys.dedup();
     Reservation {
+        token: Token::random(),
         lease: id.as_ref().map(|(n, _)| key("", *n)),
         claims: keys
             .iter()

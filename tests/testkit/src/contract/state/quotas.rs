@@ -123,23 +123,24 @@ pub async fn a_full_quota_that_lets_the_reservation_continue_is_reported<H: Stat
     let notes = [0b00, 0b01, 0b01, 0b11, 0b11];
     let mut held = Vec::new();
     for expected in notes {
-        held.push(subject.take(&both).await);
-        assert_eq!(held.last().unwrap().grant.full_quotas, expected);
+        let (taken, grant) = subject.take_granted(&both).await;
+        assert_eq!(grant.full_quotas, expected);
+        held.push(taken);
     }
     subject.fail(&held[4]).await;
     assert_eq!(
-        subject.take(&both).await.grant.full_quotas,
+        subject.take_granted(&both).await.1.full_quotas,
         0b11,
         "the refused reservation took a place"
     );
     subject.fail(&held[2]).await;
     assert_eq!(
-        subject.take(&both).await.grant.full_quotas,
+        subject.take_granted(&both).await.1.full_quotas,
         0b01,
         "the grant charged more than b"
     );
     let mixed = all(&[continuing::<H>("a", 1), place::<H>("c", 1)]);
-    assert_eq!(subject.take(&mixed).await.grant.full_quotas, 0b01);
+    assert_eq!(subject.take_granted(&mixed).await.1.full_quotas, 0b01);
     assert_throttled(&subject.ask(&mixed).await, 1);
 }
 
@@ -201,6 +202,7 @@ pub async fn a_quota_holds_against_64_tasks_at_once<H: StateHarness>(harness: &H
     let states = [subject.state.clone(), harness.peer().await];
     let answers = in_parallel(&states, 64, |state| async move {
         let asked = [place::<H>("one", 10), continuing::<H>("two", 20)];
+        let asked = asked.each_ref().map(named);
         state
             .reserve(&asked, H::UNIT * LEASE)
             .await

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, Event, EventPhase, HeldReservation, Question, Quota, Recall,
+    Answer, Claim, DeadLetterQuery, Event, EventPhase, Grant, Question, Quota, Recall,
     RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey, Tally,
-    TallyCount, WhenFull,
+    TallyCount, Token, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
+use jiff::Timestamp;
 
 use super::StateHarness;
 
@@ -37,12 +38,16 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         Self { harness, state }
     }
 
+    /// Reserves each under a new token.
     pub(super) async fn reserve(&self, asked: &[Reservation]) -> Vec<ReservationAnswer> {
-        let answers = self
-            .state
-            .reserve(asked, H::UNIT * LEASE)
-            .await
-            .expect("an answer");
+        let named: Vec<_> = asked.iter().map(named).collect();
+        self.reserve_named(&named).await
+    }
+
+    /// Reserves under the tokens that the reservations have.
+    pub(super) async fn reserve_named(&self, asked: &[Reservation]) -> Vec<ReservationAnswer> {
+        let lease = H::UNIT * LEASE;
+        let answers = self.state.reserve(asked, lease).await.expect("an answer");
         assert_eq!(answers.len(), asked.len(), "one answer for each question");
         answers
     }
@@ -51,13 +56,23 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         self.reserve(std::slice::from_ref(asked)).await.remove(0)
     }
 
+    /// Asks once more under the same token.
+    pub(super) async fn ask_again(&self, asked: &Reservation) -> ReservationAnswer {
+        self.reserve_named(std::slice::from_ref(asked))
+            .await
+            .remove(0)
+    }
+
     /// Reserves, and fails the clause if the reservation is refused.
-    pub(super) async fn take(&self, asked: &Reservation) -> HeldReservation {
-        match self.ask(asked).await {
-            ReservationAnswer::Granted(grant) => HeldReservation {
-                reservation: Arc::new(asked.clone()),
-                grant,
-            },
+    pub(super) async fn take(&self, asked: &Reservation) -> Arc<Reservation> {
+        self.take_granted(asked).await.0
+    }
+
+    /// Reserves, and returns the grant too.
+    pub(super) async fn take_granted(&self, asked: &Reservation) -> (Arc<Reservation>, Grant) {
+        let asked = named(asked);
+        match self.ask_again(&asked).await {
+            ReservationAnswer::Granted(grant) => (Arc::new(asked), grant),
             refused => panic!("expected a grant, but got {refused:?}"),
         }
     }
@@ -72,11 +87,11 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         assert!(refused.is_empty(), "no room for the letters of {refused:?}");
     }
 
-    pub(super) async fn deliver(&self, held: &HeldReservation) {
+    pub(super) async fn deliver(&self, held: &Arc<Reservation>) {
         self.settle(delivered(held)).await;
     }
 
-    pub(super) async fn fail(&self, held: &HeldReservation) {
+    pub(super) async fn fail(&self, held: &Arc<Reservation>) {
         self.settle(failed(held)).await;
     }
 
@@ -84,7 +99,7 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         self.settle(stored_letter(letter)).await;
     }
 
-    pub(super) async fn renew(&self, held: &HeldReservation) -> bool {
+    pub(super) async fn renew(&self, held: &Arc<Reservation>) -> bool {
         let held = std::slice::from_ref(held);
         let kept = self
             .state
@@ -96,9 +111,15 @@ impl<'a, H: StateHarness> Subject<'a, H> {
     }
 
     pub(super) async fn gather(&self, questions: &[Question]) -> Vec<Answer> {
-        let answers = self.state.gather(questions).await.expect("answers");
+        let gathered = self.state.gather(questions).await.expect("answers");
+        let answers = gathered.answers;
         assert_eq!(answers.len(), questions.len(), "one for each question");
         answers
+    }
+
+    /// The time by the backend's clock.
+    pub(super) async fn now(&self) -> Timestamp {
+        self.state.gather(&[]).await.expect("the time").now
     }
 
     pub(super) async fn count(&self, tally: &Tally) {
@@ -136,29 +157,25 @@ impl<'a, H: StateHarness> Subject<'a, H> {
     }
 }
 
-pub(super) fn delivered(held: &HeldReservation) -> Settlement {
+pub(super) fn delivered(held: &Arc<Reservation>) -> Settlement {
     Settlement::of(held.clone(), ReservationEnd::Confirm)
 }
 
-pub(super) fn failed(held: &HeldReservation) -> Settlement {
+pub(super) fn failed(held: &Arc<Reservation>) -> Settlement {
     Settlement::of(held.clone(), ReservationEnd::Release)
 }
 
 pub(super) fn remembered(
-    held: &HeldReservation,
+    held: &Arc<Reservation>,
     outcome: &ActionOutcome,
     time: Duration,
 ) -> Settlement {
     Settlement {
-        remember: held
-            .reservation
-            .lease
-            .clone()
-            .map(|under| RememberedOutcome {
-                under,
-                outcome: outcome.clone(),
-                ttl: time,
-            }),
+        remember: held.lease.clone().map(|under| RememberedOutcome {
+            under,
+            outcome: outcome.clone(),
+            ttl: time,
+        }),
         ..delivered(held)
     }
 }
@@ -274,6 +291,14 @@ pub(super) fn continuing<H: StateHarness>(name: &str, max_count: u32) -> Reserva
     let mut reservation = place::<H>(name, max_count);
     reservation.quotas[0].when_full = WhenFull::Continue;
     reservation
+}
+
+/// The same under a new token.
+pub(super) fn named(asked: &Reservation) -> Reservation {
+    Reservation {
+        token: Token::random(),
+        ..asked.clone()
+    }
 }
 
 /// One reservation with everything that these need.

@@ -238,6 +238,17 @@ pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
     assert_eq!(subject.state_of(&over).await, None);
 }
 
+/// Instances whose own clocks differ agree on it.
+pub async fn the_time_is_the_backends_and_passes_for_all_instances<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let peer = subject.through(harness.peer().await);
+    let begin = subject.now().await;
+    subject.pass(2.0).await;
+    let passed = Duration::try_from(peer.now().await.duration_since(begin)).expect("it passes");
+    let off = passed.abs_diff(H::UNIT * 2);
+    assert!(off <= H::UNIT / 2, "{passed:?} have passed");
+}
+
 /// All instances share one state.
 pub async fn instances_see_what_others_count_and_track<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use acteon_core::State;
 use acteon_core::state::{
-    HeldReservation, Quota, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey,
-    WhenFull,
+    Quota, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey, Token, WhenFull,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -55,6 +54,7 @@ async fn ask<H: StateHarness>(
     max_count: u32,
 ) -> (Reservation, ReservationAnswer) {
     let asked = Reservation {
+        token: Token::random(),
         quotas: vec![Quota {
             key: StateKey::new("ns", "t1", "throttle", "q"),
             max_count,
@@ -104,17 +104,12 @@ async fn deliveries<H: StateHarness>(harness: &H, load: &Load) -> Vec<Duration> 
             harness.pass(gap).await;
             now += gap;
         }
-        let (asked, ReservationAnswer::Granted(grant)) = ask::<H>(&*state, load.max_count).await
-        else {
+        let (asked, ReservationAnswer::Granted(_)) = ask::<H>(&*state, load.max_count).await else {
             continue;
         };
         granted += 1;
         if load.fails_every.is_some_and(|every| granted % every == 0) {
-            let held = HeldReservation {
-                reservation: asked.into(),
-                grant,
-            };
-            let settlement = Settlement::of(held, ReservationEnd::Release);
+            let settlement = Settlement::of(asked.into(), ReservationEnd::Release);
             state.settle(&[settlement]).await.expect("settled");
         } else {
             passed.push(now);
