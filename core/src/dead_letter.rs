@@ -15,7 +15,7 @@ use crate::parked::Parked;
 use crate::scope::Scope;
 
 /// One dead letter. Its id is derived from its place in the source, so that a message read twice is stored once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// UUID v7.
     pub id: CompactString,
@@ -31,14 +31,19 @@ pub struct DeadLetter {
     pub history: Vec<AttemptRecord>,
     /// The place in the source, such as `kafka:orders/3@1042`.
     pub source: CompactString,
-    /// The original bytes.
+    /// The original bytes. Stored beside the JSON of the other fields.
+    #[serde(skip, default = "nothing")]
     pub raw: Parked<Bytes>,
     /// When it became a dead letter.
     pub created_at: Timestamp,
 }
 
+fn nothing() -> Parked<Bytes> {
+    Parked::new(Bytes::new())
+}
+
 /// The action of a dead letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterAction {
     /// The action's id.
     pub id: CompactString,

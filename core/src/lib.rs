@@ -17,6 +17,7 @@ pub mod dead_letter;
 pub mod decode;
 pub mod delivery;
 pub mod disposition;
+pub mod encoding;
 pub mod health;
 pub mod ids;
 pub mod intake;
