@@ -11,7 +11,8 @@ enum Role<'a> {
     Config,
     /// Connection options and API conventions shared by two families.
     Connect,
-    Rules,
+    /// What the pipeline decides by: rules and state machines.
+    Decisions,
     Pipeline,
     /// Runs rule tests through the pipeline.
     RuleTests,
@@ -34,7 +35,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
         ["core"] => Role::Core,
         ["config"] => Role::Config,
         ["connect", _] => Role::Connect,
-        ["pipeline", "rules"] => Role::Rules,
+        ["pipeline", "rules" | "machines"] => Role::Decisions,
         ["pipeline"] => Role::Pipeline,
         ["rule-tests"] => Role::RuleTests,
         ["admin-api"] => Role::AdminApi,
@@ -58,15 +59,15 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
         (Role::Adapter(family), Role::Kit(other)) => family == other,
         (Role::Facade(family), Role::Adapter(other)) => family == other,
         (Role::Adapter(_) | Role::AdminApi, Role::Connect)
-        | (Role::Pipeline, Role::Rules)
-        | (Role::RuleTests, Role::Pipeline | Role::Rules) => true,
+        | (Role::Pipeline, Role::Decisions)
+        | (Role::RuleTests, Role::Pipeline | Role::Decisions) => true,
         (Role::Server, needed) => matches!(
             needed,
             Role::Config
                 | Role::Connect
                 | Role::Facade(_)
                 | Role::Pipeline
-                | Role::Rules
+                | Role::Decisions
                 | Role::RuleTests
                 | Role::AdminApi
         ),
@@ -123,12 +124,12 @@ fn sentence(who: Role<'_>, need: &Need) -> String {
             "an adapter depends on core, its family's kit and connect/, never on an adapter"
         }
         Role::Facade(_) => "a facade depends on core and its own adapters",
-        Role::Rules | Role::Config | Role::Connect => "this crate depends on core only",
-        Role::Pipeline => "pipeline sees ports only: core and rules",
-        Role::RuleTests => "rule tests use pipeline, rules and memory, and nothing else",
+        Role::Decisions | Role::Config | Role::Connect => "this crate depends on core only",
+        Role::Pipeline => "pipeline sees ports only: core, rules and machines",
+        Role::RuleTests => "rule tests use pipeline, rules, machines and memory, and nothing else",
         Role::AdminApi => "admin-api sees ports only: core and connect/",
         Role::Server => {
-            "the server composes facades, pipeline, rules, rule tests, admin-api and config"
+            "the server composes facades, pipeline, rules, machines, rule tests, admin-api and config"
         }
         Role::Testkit => "testkit depends on core only: contracts know no implementation",
         Role::Services => "services start third-party servers and depend on no crate of ours",
@@ -190,6 +191,7 @@ fn a_dependency_in_the_wrong_direction_is_found() {
         ("sinks", "sinks/kit", Always),
         ("sinks", "ingest/http", Always),
         ("pipeline/rules", "pipeline", Always),
+        ("pipeline/machines", "pipeline/rules", Always),
         ("connect/http", "connect/kafka", Always),
         ("config", "sinks", Always),
         ("config", "pipeline", Always),
@@ -223,6 +225,7 @@ fn a_dependency_in_the_right_direction_is_not() {
         ("ingest/kafka", "tests/services", Testing),
         ("ingest/kit", "core", Always),
         ("pipeline", "pipeline/rules", Always),
+        ("pipeline", "pipeline/machines", Always),
         ("pipeline", "backends/memory", Testing),
         ("config", "pipeline", Testing),
         ("rule-tests", "pipeline", Always),

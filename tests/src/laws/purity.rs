@@ -1,4 +1,5 @@
-//! Which crates must not reach outside the process: core and rules do no I/O; pipeline and admin-api use only ports.
+//! Which crates must not reach outside the process: core, rules and machines do no I/O; pipeline and admin-api use
+//! only ports.
 //! Checked twice: by their dependencies, and by the paths in their source.
 
 use syn::visit::{self, Visit};
@@ -33,11 +34,15 @@ const PORTS_ONLY: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("pipeline", &[]),
     ("pipeline/rules", &[]),
+    ("pipeline/machines", &[]),
     ("admin-api", &["axum", "tower-http"]),
     ("tests/testkit", &[]),
 ];
 
-/// Paths forbidden in core and rules. The workspace shares tokio's features, so only the source shows what core uses.
+/// Folders of decisions, which wait for nothing.
+const DECISIONS: &[&str] = &["pipeline/rules", "pipeline/machines"];
+
+/// Paths forbidden in core and decisions. The workspace shares tokio's features, so only the source shows what core uses.
 const OUTWARD_PATHS: &[&[&str]] = &[
     &["std", "env"],
     &["std", "fs"],
@@ -69,10 +74,10 @@ fn check_needs(krate: &Crate) -> Vec<Violation> {
                 format!("this crate sees ports only, but needs {name}"),
             ));
         }
-        if krate.folder == "pipeline/rules" && name.starts_with("tokio") {
+        if DECISIONS.contains(&krate.folder.as_str()) && name.starts_with("tokio") {
             found.push(Violation::of(
                 &place,
-                format!("rules are pure and wait for nothing, but need {name}"),
+                format!("decisions are pure and wait for nothing, but need {name}"),
             ));
         }
     }
@@ -152,10 +157,11 @@ fn crates_that_see_ports_only_need_nothing_that_reaches_outside() {
 }
 
 #[test]
-fn core_and_rules_do_no_io() {
+fn core_rules_and_machines_do_no_io() {
     let sources = House::read().sources();
     let pure = |s: &&Source| {
-        (s.path.starts_with("core/src/") || s.path.starts_with("pipeline/rules/src/"))
+        let mut folders = DECISIONS.iter().chain(&["core"]);
+        folders.any(|folder| s.path.starts_with(&format!("{folder}/src/")))
             && !is_test_file(&s.path)
     };
     let violations: Vec<_> = sources.iter().filter(pure).flat_map(check_paths).collect();

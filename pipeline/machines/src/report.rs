@@ -1,0 +1,177 @@
+//! Reports: what a report of an event does to its state.
+
+use compact_str::CompactString;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lifecycle::{Lifecycle, TransitionCause};
+use crate::machine::Machine;
+use crate::transition::{EventChange, IgnoreReason, MachineStep};
+
+/// How far ahead a report's start may be. One further ahead counts as beginning now.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(300);
+/// The end of the year 1. Producers write a time of that year for "not set".
+const YEAR_1_END: i64 = -62_104_060_800;
+
+/// A report of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct EventReport<'a> {
+    /// The state it asks for.
+    pub status: Option<&'a str>,
+    /// When the event began, according to the report.
+    pub starts_at: Option<Timestamp>,
+    /// When the event ended, according to the report.
+    pub ends_at: Option<Timestamp>,
+    /// The arrival.
+    pub at: Timestamp,
+}
+
+impl EventReport<'_> {
+    fn starts_at(&self) -> Option<Timestamp> {
+        let given = self.starts_at.filter(|time| is_set(*time))?;
+        match given.duration_since(self.at) > AHEAD_MAX {
+            true => Some(self.at),
+            false => Some(given),
+        }
+    }
+
+    /// Whether it says that the event ends later than now.
+    fn ends_later(&self) -> bool {
+        self.ends_at
+            .is_some_and(|time| is_set(time) && time > self.at)
+    }
+}
+
+fn is_set(time: Timestamp) -> bool {
+    time.as_second() >= YEAR_1_END
+}
+
+impl Machine {
+    /// Applies a report to an event, or to none yet.
+    ///
+    /// - The first report enters the initial state, then the reported one if the machine allows that transition.
+    /// - A report of the present state refreshes the event.
+    /// - A report of a time before the event's own changes nothing.
+    /// - A report leaves a terminal state only if it tells of a later start. It then takes the machine's transition, or
+    ///   begins the event again as a first report would.
+    pub fn report(&self, event: Option<Lifecycle>, report: &EventReport<'_>) -> MachineStep {
+        let Some(event) = event else {
+            return self.begin(report);
+        };
+        let Some(row) = self.row(&event.state) else {
+            return event.ignored(IgnoreReason::StateUnknown);
+        };
+        if is_before(report.starts_at(), event.starts_at) {
+            return event.ignored(IgnoreReason::Older);
+        }
+        match row.is_terminal {
+            true => self.report_ended(event, report),
+            false => self.report_active(event, report),
+        }
+    }
+
+    fn begin(&self, report: &EventReport<'_>) -> MachineStep {
+        let event = Lifecycle {
+            state: self.initial.clone(),
+            entered_at: report.at,
+            last_report_at: report.at,
+            starts_at: report.starts_at(),
+            reminders: 0,
+            reminded_at: None,
+            was_notified: false,
+            history: [].into(),
+        };
+        let step = self.report_active(event, report);
+        match step.change {
+            EventChange::Entered { .. } => step,
+            EventChange::Refreshed | EventChange::Ignored(_) | EventChange::Reminded(_) => {
+                MachineStep {
+                    change: entered(&self.initial, &self.initial),
+                    event: step.event,
+                }
+            }
+        }
+    }
+
+    fn report_active(&self, mut event: Lifecycle, report: &EventReport<'_>) -> MachineStep {
+        let Some(to) = self.asked(&event, report) else {
+            event.note_report(report);
+            return event.refreshed();
+        };
+        let row = self.row(&event.state);
+        let Some(transition) = row.and_then(|row| row.transition(to)) else {
+            return event.ignored(IgnoreReason::NotAllowed);
+        };
+        event.note_report(report);
+        let record = event.transition(to, report.at, TransitionCause::Report);
+        self.enter(event, record, transition.on_transition.clone())
+    }
+
+    /// The other state that a report asks for. An end that is still ahead is none.
+    fn asked<'a>(&self, event: &Lifecycle, report: &EventReport<'a>) -> Option<&'a str> {
+        let to = report.status.filter(|to| event.state != *to)?;
+        let is_early_end = report.ends_later() && self.is_terminal(to) == Some(true);
+        (!is_early_end).then_some(to)
+    }
+
+    fn report_ended(&self, mut event: Lifecycle, report: &EventReport<'_>) -> MachineStep {
+        if report.status == Some(&event.state) {
+            event.note_report(report);
+            return event.refreshed();
+        }
+        if !begins_again(&event, report) {
+            return event.ignored(IgnoreReason::Older);
+        }
+        event.was_notified = false;
+        let row = self.row(&event.state);
+        let has_transition = |to| row.is_some_and(|row| row.transition(to).is_some());
+        if report.status.is_some_and(has_transition) {
+            return self.report_active(event, report);
+        }
+        let from = event.state.clone();
+        let record = event.transition(&self.initial, report.at, TransitionCause::Report);
+        event.enter(record);
+        event.note_report(report);
+        match self.report_active(event, report) {
+            MachineStep {
+                event,
+                change: EventChange::Entered { to, notice, .. },
+            } => MachineStep {
+                event,
+                change: EventChange::Entered { from, to, notice },
+            },
+            step => MachineStep {
+                change: entered(&from, &self.initial),
+                event: step.event,
+            },
+        }
+    }
+}
+
+impl Lifecycle {
+    fn note_report(&mut self, report: &EventReport<'_>) {
+        self.last_report_at = self.last_report_at.max(report.at);
+        self.starts_at = self.starts_at.max(report.starts_at());
+    }
+}
+
+fn is_before(reported: Option<Timestamp>, own: Option<Timestamp>) -> bool {
+    matches!((reported, own), (Some(reported), Some(own)) if reported < own)
+}
+
+/// Whether a report tells of a later start than that of an ended event. One that does not say when it began is about
+/// its arrival.
+fn begins_again(event: &Lifecycle, report: &EventReport<'_>) -> bool {
+    match (report.starts_at(), event.starts_at) {
+        (Some(reported), Some(own)) => reported > own,
+        (Some(reported), None) => reported > event.entered_at,
+        (None, _) => true,
+    }
+}
+
+fn entered(from: &CompactString, to: &CompactString) -> EventChange {
+    EventChange::Entered {
+        from: from.clone(),
+        to: to.clone(),
+        notice: None,
+    }
+}

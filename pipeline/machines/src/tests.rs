@@ -1,0 +1,57 @@
+mod check;
+mod manual;
+mod model;
+mod reports;
+mod timeouts;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{EventReport, Lifecycle, Machine, MachineOptions, MachineStep};
+
+fn options(toml: &str) -> MachineOptions {
+    toml::from_str(toml).unwrap()
+}
+
+fn machine(toml: &str) -> Machine {
+    Machine::new(&options(toml)).unwrap().machine
+}
+
+/// An alert: firing, acknowledged, resolved.
+const ALERT: &str = r#"
+name = "alert"
+initial_state = "open"
+states = ["open", "firing", "acknowledged", "resolved"]
+transitions = [
+    { from = "open", to = "firing", on_transition = { notify = true } },
+    { from = "open", to = "resolved", on_transition = { notify = true } },
+    { from = "firing", to = "acknowledged" },
+    { from = "firing", to = "resolved", on_transition = { notify = true } },
+    { from = "acknowledged", to = "resolved", on_transition = { notify = true } },
+]
+timeouts = [{ state = "acknowledged", after_seconds = 600, transition_to = "firing" }]
+"#;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000 + seconds)
+}
+
+fn asks(status: &str, seconds: i64) -> EventReport<'_> {
+    EventReport {
+        status: Some(status),
+        starts_at: None,
+        ends_at: None,
+        at: at(seconds),
+    }
+}
+
+/// Applies reports one after another and returns the last step.
+fn after(machine: &Machine, reports: &[EventReport<'_>]) -> MachineStep {
+    let mut event: Option<Lifecycle> = None;
+    let mut last = None;
+    for report in reports {
+        let step = machine.report(event.take(), report);
+        event = Some(step.event.clone());
+        last = Some(step);
+    }
+    last.unwrap()
+}

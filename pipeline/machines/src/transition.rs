@@ -1,0 +1,187 @@
+//! The result of a step, and transitions that operators make.
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::lifecycle::{Lifecycle, TransitionCause, TransitionRecord};
+use crate::machine::Machine;
+use crate::options::OnTransition;
+
+/// The result of a report, a timeout or an operator's move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineStep {
+    /// The event after it.
+    pub event: Lifecycle,
+    /// The difference.
+    pub change: EventChange,
+}
+
+/// The difference that a step made to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventChange {
+    /// It entered a state. At a first report `from` is the initial state.
+    Entered {
+        /// The state it left.
+        from: CompactString,
+        /// The state it entered.
+        to: CompactString,
+        /// The notice to deliver, if any.
+        notice: Option<Notice>,
+    },
+    /// It stayed in its state, and a reminder is due.
+    Reminded(Notice),
+    /// It stayed in its state, and the report counts.
+    Refreshed,
+    /// It stayed in its state, and the report does not count.
+    Ignored(IgnoreReason),
+}
+
+/// A notice to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whom to notify.
+    pub to: OnTransition,
+    /// Whether it goes out despite silences and inhibition: the end of an event whose beginning was announced.
+    pub is_unconditional: bool,
+}
+
+/// Why a report changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoreReason {
+    /// The machine has no such transition.
+    NotAllowed,
+    /// The report is about an earlier time than the event.
+    Older,
+    /// The machine no longer has the event's state. An operator must move it.
+    StateUnknown,
+}
+
+/// A transition that an operator asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct ManualMove<'a> {
+    /// The state to enter.
+    pub to: &'a str,
+    /// The state that the operator believes the event is in.
+    pub from: Option<&'a str>,
+    /// The operator.
+    pub by: &'a str,
+    /// A remark for the history.
+    pub note: Option<&'a str>,
+    /// The present time.
+    pub at: Timestamp,
+}
+
+/// Why an operator's transition was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ManualError {
+    /// The event is in another state than the operator believes.
+    #[error("the event is in state \"{state}\", not \"{expected}\"")]
+    Moved {
+        /// The present state.
+        state: CompactString,
+        /// The expected one.
+        expected: CompactString,
+    },
+    /// The machine has no such transition.
+    #[error("the machine allows no transition from \"{from}\" to \"{to}\"")]
+    NotAllowed {
+        /// The present state.
+        from: CompactString,
+        /// The requested one.
+        to: CompactString,
+    },
+}
+
+impl Machine {
+    /// Makes the transition that an operator asks for. An event in a state that the machine no longer has may be moved
+    /// to any state.
+    ///
+    /// # Errors
+    /// The event has moved meanwhile, or the machine does not allow the transition.
+    pub fn move_manually(
+        &self,
+        event: Lifecycle,
+        asked: &ManualMove<'_>,
+    ) -> Result<MachineStep, ManualError> {
+        if let Some(expected) = asked.from
+            && event.state != expected
+        {
+            return Err(ManualError::Moved {
+                state: event.state,
+                expected: expected.into(),
+            });
+        }
+        let row = self.row(&event.state);
+        let transition = row.and_then(|row| row.transition(asked.to));
+        if transition.is_none() && asked.to == event.state {
+            return Ok(event.refreshed());
+        }
+        let is_lost = row.is_none() && self.row(asked.to).is_some();
+        if transition.is_none() && !is_lost {
+            return Err(ManualError::NotAllowed {
+                from: event.state,
+                to: asked.to.into(),
+            });
+        }
+        let on_transition = transition.map(|row| row.on_transition.clone());
+        let by = TransitionCause::Operator(asked.by.into());
+        let record = TransitionRecord {
+            note: asked.note.map(Into::into),
+            ..event.transition(asked.to, asked.at, by)
+        };
+        Ok(self.enter(event, record, on_transition.unwrap_or_default()))
+    }
+
+    pub(crate) fn enter(
+        &self,
+        mut event: Lifecycle,
+        record: TransitionRecord,
+        to: OnTransition,
+    ) -> MachineStep {
+        let is_end = self.is_terminal(&record.to) == Some(true);
+        let notifies = to.notify || to.webhook_url.is_some();
+        let is_wanted = notifies && (!is_end || event.was_notified);
+        let change = EventChange::Entered {
+            from: record.from.clone(),
+            to: record.to.clone(),
+            notice: is_wanted.then_some(Notice {
+                to,
+                is_unconditional: is_end,
+            }),
+        };
+        event.enter(record);
+        MachineStep { event, change }
+    }
+}
+
+impl Lifecycle {
+    pub(crate) fn transition(
+        &self,
+        to: &str,
+        at: Timestamp,
+        by: TransitionCause,
+    ) -> TransitionRecord {
+        TransitionRecord {
+            at,
+            from: self.state.clone(),
+            to: to.into(),
+            by,
+            note: None,
+        }
+    }
+
+    pub(crate) fn refreshed(self) -> MachineStep {
+        MachineStep {
+            event: self,
+            change: EventChange::Refreshed,
+        }
+    }
+
+    pub(crate) fn ignored(self, reason: IgnoreReason) -> MachineStep {
+        MachineStep {
+            event: self,
+            change: EventChange::Ignored(reason),
+        }
+    }
+}
