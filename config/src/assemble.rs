@@ -9,10 +9,10 @@ use acteon_core::registry::PlanError;
 use acteon_core::{Family, Plan, Registry};
 
 use crate::errors::Complaint;
-use crate::resolved::{Adapted, AdapterKeys, ResolvedConfig};
+use crate::resolved::{Adapted, AdapterKeys, ConfiguredNames, ResolvedConfig};
 use crate::schema::key_names;
 use crate::section::{ConfigTree, Section};
-use crate::tree::{PathStep, TreeNode, TreePath, ValueOrigin, to_json_map};
+use crate::tree::{NodeValue, PathStep, TreeNode, TreePath, ValueOrigin, to_json_map};
 use crate::{Adapters, Options, PipelineKeys};
 
 /// Builds the configuration, and adds the mistakes it finds to `complaints`. A key or section with a mistake keeps its
@@ -31,7 +31,10 @@ pub(crate) fn assemble<P: PipelineKeys>(
     let audit = work.backend(adapters.audits, "audit");
     let sources = work.list("sources", adapters.sources);
     let providers = work.list("providers", adapters.sinks);
-    let provider_names = work.names("providers");
+    let names = ConfiguredNames {
+        providers: work.names("providers"),
+        state_machines: work.names("state_machines"),
+    };
     Some(ResolvedConfig {
         server: work.section("server"),
         admin: work.section("admin"),
@@ -43,7 +46,7 @@ pub(crate) fn assemble<P: PipelineKeys>(
         audit: audit?,
         sources,
         providers,
-        provider_names,
+        names,
         section: Section::new(tree, &[]),
     })
 }
@@ -64,9 +67,9 @@ impl Assembly<'_> {
     /// The sections that `S` has a field for.
     fn sections<S: Options + Default>(&mut self) -> S {
         let names = key_names::<S>().into_iter();
-        let sections = names.map(|name| {
-            let valid = self.valid_keys(&[key(&name)]);
-            (name, valid)
+        let sections = names.filter_map(|name| {
+            let valid = self.valid_section(&name)?;
+            Some((name, valid))
         });
         let mut sections = Value::Object(sections.collect());
         loop {
@@ -76,6 +79,25 @@ impl Assembly<'_> {
                 Err(_) => return S::default(),
             }
         }
+    }
+
+    /// A section without its mistakes: the keys of a table, or the items of a list, which are replaced by null.
+    fn valid_section(&self, name: &str) -> Option<Value> {
+        let path = [key(name)];
+        let section = self.root.get(name)?;
+        if self.complaints.iter().any(|found| found.path == path) {
+            return None;
+        }
+        let NodeValue::List(items) = &section.body else {
+            return Some(self.valid_keys(&path));
+        };
+        let valid = items.iter().enumerate().map(|(index, item)| {
+            match self.is_broken(&[key(name), PathStep::Item(index)]) {
+                true => Value::Null,
+                false => item.to_json(),
+            }
+        });
+        Some(valid.collect())
     }
 
     /// The table at `path` without the keys that have mistakes.

@@ -18,6 +18,7 @@ pub(crate) fn check(root: &TreeNode, document: &Document) -> Vec<Complaint> {
     };
     cross.unique_names("sources");
     cross.unique_names("providers");
+    cross.unique_names("state_machines");
     cross.providers_named();
     cross.fallbacks_end();
     cross.time_zone();

@@ -39,10 +39,18 @@ pub struct ResolvedConfig<P: PipelineKeys> {
     pub sources: Vec<SourceSettings>,
     /// Empty if none is configured: then `log` delivers under every name.
     pub providers: Vec<ProviderSettings<P::ProviderKeys>>,
-    /// The names of all providers in their order, including those left out because they could not be read.
-    pub provider_names: Vec<String>,
+    /// The names that rules may refer to.
+    pub names: ConfiguredNames,
     /// Locates errors found later.
     pub section: Section,
+}
+
+/// The names of all entries of a list in their order, including entries left out because they could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ConfiguredNames {
+    pub providers: Vec<String>,
+    pub state_machines: Vec<String>,
 }
 
 /// `[state]`.

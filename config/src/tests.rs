@@ -151,7 +151,30 @@ fn what_can_be_read_is_read_where_something_else_is_wrong() {
         (ServerSettings::default(), "memory")
     );
     assert_eq!(settings.providers.len(), 1);
-    assert_eq!(settings.provider_names, ["good", "bad"]);
+    assert_eq!(settings.names.providers, ["good", "bad"]);
+}
+
+#[test]
+fn a_machine_that_cannot_be_read_leaves_its_place_to_none() {
+    let text = "[[state_machines]]\nname = \"a\"\ninitial_state = 7\n[[state_machines]]\nname = \"b\"\ninitial_state = \"open\"\n\
+                timeouts = [{ after_secs = 1, transition_to = \"x\" }]\n[[state_machines]]\nname = \"c\"\ninitial_state = \"open\"\n";
+    let registries = Registries::new();
+    let document = Document::new(DEFAULT_FILE, text);
+    let loaded: LoadedConfig<TestPipeline> =
+        read_document(document, &Inputs::default(), &registries.adapters());
+    let expected = "acteon.toml:3:17: state_machines.a.initial_state: expected a string, found 7\n\
+                    acteon.toml:7:13: state_machines.b.timeouts[0]: the key `after_seconds` is missing: expected an integer of at least 0\n\
+                    acteon.toml:7:15: state_machines.b.timeouts[0].after_secs: unknown key; did you mean `after_seconds`?";
+    assert_eq!(loaded.problems.to_string(), expected);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.names.state_machines, ["a", "b", "c"]);
+    let read: Vec<_> = config
+        .pipeline
+        .state_machines
+        .iter()
+        .map(Option::is_some)
+        .collect();
+    assert_eq!(read, [false, false, true]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The options of the pipeline, and how the configuration file spells them: its sections `[executor]`, `[pipeline]`,
-//! `[circuit_breaker]` and `[redelivery]`, and its keys of a provider. Reading the file is left to `config`.
+//! `[circuit_breaker]`, `[redelivery]` and `[[state_machines]]`, and its keys of a provider. Reading the file is left to `config`.
 
 mod circuit_breaker;
 mod redelivery;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Redactor, Sink, seconds};
+use acteon_machines::MachineOptions;
 use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct PipelineSections {
     pub pipeline: PipelineOptions,
     pub circuit_breaker: CircuitBreakerOptions,
     pub redelivery: RedeliverySchedules,
+    /// `None` instead of a machine that could not be read, so that the others keep their positions.
+    #[schemars(with = "Vec<MachineOptions>")]
+    pub state_machines: Vec<Option<MachineOptions>>,
 }
 
 /// Limits of all providers that do not set their own.

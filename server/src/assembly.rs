@@ -19,7 +19,7 @@ use crate::connect::RemotePart;
 use crate::metrics::Metrics;
 use crate::providers::{BuiltProviders, ProviderPolicies};
 use crate::shared_parts::{Backends, SharedParts};
-use crate::{check, events, problems, rest};
+use crate::{check, events, machines, problems, rest};
 
 /// A server without its listeners. Nothing runs yet.
 pub struct Assembly {
@@ -90,6 +90,7 @@ impl Assembly {
     ) -> Option<Self> {
         problems.extend(invalid_hosts(&config));
         problems.extend(check::overlaps(&config.sources));
+        problems.extend(machines::problems(&config));
         let known = rule_settings(&config);
         let options = pipeline_options(&config);
         let policies = ProviderPolicies::new(
@@ -268,8 +269,8 @@ pub(crate) fn rule_settings(config: &Config) -> acteon_rules::CompileSettings {
     let environment = allowed
         .filter_map(|name| Some((name.into(), std::env::var(name).ok()?.into())))
         .collect();
-    let names = config.provider_names.iter();
-    let providers = if config.provider_names.is_empty() {
+    let names = config.names.providers.iter();
+    let providers = if config.names.providers.is_empty() {
         KnownProviders::Any
     } else {
         KnownProviders::Only(names.map(|name| name.as_str().into()).collect())

@@ -1,5 +1,5 @@
 //! `acteon-server check`: builds everything that is configured, as `run` does, but starts nothing. Also warns about
-//! rules that are valid but probably not intended.
+//! rules and state machines that are valid but probably not intended.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use acteon_rules::{RuleFile, lint};
 
 use crate::adapters::{Config, ConfigFile};
 use crate::assembly::{Assembly, rule_settings};
+use crate::machines;
 use crate::metrics::Metrics;
 use crate::problems::of_rule;
 
@@ -35,14 +36,14 @@ pub async fn check(file: ConfigFile, metrics: Metrics) -> Result<CheckResult, Pr
     let config = file.config.as_ref();
     let sources = config.map_or(0, |config| config.sources.len());
     let providers = config.map_or(0, |config| config.providers.len());
-    let linted = config.map(warnings);
+    let warnings = config.map(warnings);
     let assembly = Assembly::build(file, metrics).await?;
     Ok(CheckResult {
         rules: assembly.rule_count(),
         assembly,
         sources,
         providers,
-        warnings: linted.unwrap_or_default(),
+        warnings: warnings.unwrap_or_default(),
     })
 }
 
@@ -65,12 +66,18 @@ pub(crate) fn overlaps(sources: &[SourceSettings]) -> Vec<Problem> {
     overlaps
 }
 
-/// Lints the rules of the configured directory, with the actions of its tests as examples. Rules that cannot be loaded
-/// are reported elsewhere.
+/// The warnings of the state machines and of the rules.
 fn warnings(config: &Config) -> Vec<Problem> {
-    let Some(directory) = config.rules.directory.as_deref() else {
-        return Vec::new();
-    };
+    let mut warnings = machines::warnings(config);
+    if let Some(directory) = config.rules.directory.as_deref() {
+        warnings.extend(linted(config, directory));
+    }
+    warnings
+}
+
+/// Lints the rules of a directory, with the actions of its tests as examples. Rules that cannot be loaded are reported
+/// elsewhere.
+fn linted(config: &Config, directory: &Path) -> Vec<Problem> {
     let known = rule_settings(config);
     let Ok(folder) = read_rule_files(directory) else {
         return Vec::new();

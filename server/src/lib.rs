@@ -11,6 +11,7 @@ pub mod eval;
 mod events;
 mod fullness;
 mod listen;
+mod machines;
 mod metered;
 mod metrics;
 mod open_files;

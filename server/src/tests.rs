@@ -1,5 +1,6 @@
 //! The server, embedded in another program.
 
+mod machines;
 mod shutdown;
 
 use acteon_config::{Inputs, ProblemList};

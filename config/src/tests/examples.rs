@@ -56,6 +56,8 @@ fn the_full_example_says_the_defaults_where_it_claims_to() {
     let mut pipeline = settings.pipeline;
     pipeline.circuit_breaker.providers.clear();
     pipeline.redelivery.providers.clear();
+    assert_eq!(settings.names.state_machines, ["alert"]);
+    pipeline.state_machines.clear();
     assert_eq!(pipeline, PipelineSections::default());
     let rules = RulesSettings {
         directory: settings.rules.directory.clone(),

@@ -46,7 +46,7 @@ impl Machine {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn new(options: &MachineOptions) -> Result<CheckedMachine, Vec<MachineProblem>> {
+    pub fn check(options: &MachineOptions) -> Result<CheckedMachine, Vec<MachineProblem>> {
         let mut check = Check::default();
         check.require_short_lists(options);
         if !check.problems.is_empty() {
@@ -188,7 +188,13 @@ impl Check {
     fn add_timeouts(&mut self, options: &MachineOptions) {
         for (index, timeout) in options.timeouts.iter().enumerate() {
             let option = |field| format_compact!("timeouts[{index}].{field}");
-            let state = self.add_named(&timeout.state, option("state"));
+            if let (Some(_), Some(_)) = (&timeout.state, &timeout.in_state) {
+                self.problem(
+                    option("in_state"),
+                    "means the same as `state`; give one of them",
+                );
+            }
+            let state = self.add_named(timeout.state(), option("state"));
             self.add_named(&timeout.transition_to, option("transition_to"));
             self.check_reminder(timeout, &option);
             if timeout.since.is_none() {
@@ -210,7 +216,7 @@ impl Check {
         timeout: &TimeoutOptions,
         option: &impl Fn(&'static str) -> CompactString,
     ) {
-        let is_reminder = timeout.state == timeout.transition_to;
+        let is_reminder = timeout.state() == timeout.transition_to;
         if is_reminder && timeout.after_seconds < REMINDER_SECONDS_MIN {
             let message = format_compact!(
                 "must be at least {REMINDER_SECONDS_MIN} for a timeout to its own state, which is a reminder"
@@ -333,13 +339,13 @@ impl Check {
     fn refuse_repeats(&mut self, options: &MachineOptions) {
         let mut seen = BTreeSet::new();
         for (index, timeout) in options.timeouts.iter().enumerate() {
-            let Some(state) = self.position(&timeout.state) else {
+            let Some(state) = self.position(timeout.state()) else {
                 continue;
             };
             let rows = &self.states[state].timeouts;
             let nth = options.timeouts[..index]
                 .iter()
-                .filter(|other| other.state == timeout.state);
+                .filter(|other| other.state() == timeout.state());
             let since = rows[nth.count()].since;
             if !seen.insert((state, since == Since::Entered)) {
                 let since = match since {
@@ -348,7 +354,7 @@ impl Check {
                 };
                 let message = format_compact!(
                     "\"{}\" has another timeout since \"{since}\"",
-                    timeout.state
+                    timeout.state()
                 );
                 self.problem(format_compact!("timeouts[{index}].state"), message);
             }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use acteon_core::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One `[[state_machines]]` section.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MachineOptions {
     /// The name that rules refer to.
@@ -35,7 +36,7 @@ pub struct MachineOptions {
 }
 
 /// A transition that reports and operators may make.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitionOptions {
     /// The state it leaves.
@@ -54,21 +55,24 @@ pub struct OnTransition {
     /// Delivers the action to its provider.
     #[serde(default)]
     pub notify: bool,
-    /// Also posts the action to this URL.
+    /// Also posts the action to this URL. Secret, because many hooks have a token in their path.
     #[serde(default)]
-    pub webhook_url: Option<String>,
+    pub webhook_url: Option<Secret>,
     /// Labels added to the delivered action.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Option<BTreeMap<String, String>>,
 }
 
 /// A transition that happens by itself. One to its own state is a reminder.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeoutOptions {
     /// The state it leaves.
-    #[serde(alias = "in_state")]
-    pub state: String,
+    #[serde(default)]
+    pub state: Option<String>,
+    /// The same as `state`.
+    #[serde(default)]
+    pub in_state: Option<String>,
     /// The time after which it happens. At least 60 for a reminder.
     pub after_seconds: u64,
     /// The state it enters.
@@ -79,6 +83,14 @@ pub struct TimeoutOptions {
     /// The maximum number of reminders while an event stays in the state (24). Only for reminders.
     #[serde(default)]
     pub max_repeats: Option<u32>,
+}
+
+impl TimeoutOptions {
+    /// The state it leaves. Empty if none is given.
+    pub(crate) fn state(&self) -> &str {
+        let either = self.state.as_ref().or(self.in_state.as_ref());
+        either.map(String::as_str).unwrap_or_default()
+    }
 }
 
 /// The start of a timeout's time.

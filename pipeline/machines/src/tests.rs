@@ -13,7 +13,7 @@ fn options(toml: &str) -> MachineOptions {
 }
 
 fn machine(toml: &str) -> Machine {
-    Machine::new(&options(toml)).unwrap().machine
+    Machine::check(&options(toml)).unwrap().machine
 }
 
 /// An alert: firing, acknowledged, resolved.

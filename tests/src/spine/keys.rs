@@ -64,6 +64,9 @@ fn collect(schema: &Value, shape: &Value, path: &str, keys: &mut BTreeSet<String
     for alternative in alternatives.into_iter().flatten().flatten() {
         collect(schema, alternative, path, keys);
     }
+    if !shape["items"].is_null() {
+        collect(schema, &shape["items"], path, keys);
+    }
     let properties = shape["properties"].as_object();
     for (key, inside) in properties.into_iter().flatten() {
         let path = format!("{path}.{key}");
@@ -108,6 +111,9 @@ fn given(value: &toml::Value, path: &str, found: &mut impl FnMut(&str) -> bool) 
     if found(path) {
         return;
     }
+    for item in value.as_array().into_iter().flatten() {
+        given(item, path, found);
+    }
     for (key, inside) in value.as_table().into_iter().flatten() {
         given(inside, &format!("{path}.{key}"), found);
     }
@@ -135,6 +141,7 @@ fn keys_of_guide(guide: &str) -> BTreeSet<String> {
             "key" => prefix.clear(),
             "key of every source" => prefix = "sources.".into(),
             "key of every provider" => prefix = "providers.".into(),
+            "key of every state machine" => prefix = "state_machines.".into(),
             header if header.starts_with("key of ") => {
                 let family = header.rsplit(' ').next().unwrap().trim_end_matches('`');
                 let family = match family {
@@ -198,7 +205,9 @@ fn unknown(value: &toml::Value, path: &str, known: &BTreeSet<String>) -> Option<
         toml::Value::Table(inside) => inside
             .iter()
             .find_map(|(key, value)| unknown(value, &format!("{path}.{key}"), known)),
-        toml::Value::Array(entries) if key.is_empty() => {
+        toml::Value::Array(entries)
+            if key.is_empty() || entries.iter().all(toml::Value::is_table) =>
+        {
             entries.iter().find_map(|entry| unknown(entry, path, known))
         }
         _ => Some(path.to_owned()),

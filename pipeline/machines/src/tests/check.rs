@@ -4,7 +4,7 @@ use super::{ALERT, machine, options};
 use crate::{Machine, Since};
 
 fn problems(toml: &str) -> Vec<String> {
-    let problems = Machine::new(&options(toml)).unwrap_err();
+    let problems = Machine::check(&options(toml)).unwrap_err();
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -25,7 +25,7 @@ fn states_without_a_way_out_are_terminal_and_stale_is_added() {
 
 #[test]
 fn a_state_that_only_a_transition_names_is_added_with_a_warning() {
-    let checked = Machine::new(&options(
+    let checked = Machine::check(&options(
         "name = 'm'\ninitial_state = 'a'\nstates = ['a']\ntransitions = [{ from = 'a', to = 'b' }]",
     ));
     let checked = checked.unwrap();
@@ -49,6 +49,8 @@ fn everything_wrong_is_reported_at_once() {
         timeouts = [
             { state = "open", after_seconds = 59, transition_to = "open" },
             { state = "open", after_seconds = 9, transition_to = "done", max_repeats = 2, since = "entered" },
+            { state = "done", in_state = "done", after_seconds = 9, transition_to = "open" },
+            { after_seconds = 9, transition_to = "open" },
         ]
         retention_seconds = 9999999999
         "#,
@@ -60,6 +62,8 @@ fn everything_wrong_is_reported_at_once() {
         "transitions[1].to: the transition from \"open\" to \"done\" is listed twice",
         "timeouts[0].after_seconds: must be at least 60 for a timeout to its own state, which is a reminder",
         "timeouts[1].max_repeats: is only for a timeout to its own state, which is a reminder",
+        "timeouts[2].in_state: means the same as `state`; give one of them",
+        "timeouts[3].state: must have 1 to 256 bytes",
         "terminal_states[0]: \"dune\" is not one of `states`; did you mean \"done\"?",
         "retention_seconds: must be at most 3155760000",
         "timeouts[1].state: \"open\" has another timeout since \"entered\"",

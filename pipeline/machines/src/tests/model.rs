@@ -37,7 +37,8 @@ fn transition((from, to): (usize, usize)) -> TransitionOptions {
 
 fn timeout((state, to, after): (usize, usize, u64)) -> TimeoutOptions {
     TimeoutOptions {
-        state: name(state),
+        state: Some(name(state)),
+        in_state: None,
         after_seconds: after,
         transition_to: name(to),
         since: None,
@@ -94,7 +95,7 @@ impl Model<'_> {
             .iter()
             .any(|edge| edge.from == state && edge.to != state);
         let times_out =
-            |timeout: &TimeoutOptions| timeout.state == state && timeout.transition_to != state;
+            |timeout: &TimeoutOptions| timeout.state() == state && timeout.transition_to != state;
         !leaves && !self.0.timeouts.iter().any(times_out)
     }
 
@@ -106,7 +107,7 @@ impl Model<'_> {
             .0
             .timeouts
             .iter()
-            .filter(|timeout| timeout.state == event.state)
+            .filter(|timeout| timeout.state() == event.state)
         {
             let after = i64::try_from(timeout.after_seconds).unwrap();
             let is_reminder = timeout.transition_to == event.state;
@@ -140,17 +141,16 @@ impl Model<'_> {
         }
         for step in &event.history {
             let is_restart = self.is_terminal(&step.from) && step.to == self.0.initial_state;
-            let is_allowed =
-                match step.by {
-                    TransitionCause::Report => self.has(&step.from, &step.to) || is_restart,
-                    TransitionCause::Operator(_) => self.has(&step.from, &step.to),
-                    TransitionCause::Timeout => self.0.timeouts.iter().any(|timeout| {
-                        timeout.state == step.from && timeout.transition_to == step.to
-                    }),
-                    TransitionCause::Staleness => {
-                        step.to == crate::STALE && !self.is_terminal(&step.from)
-                    }
-                };
+            let is_allowed = match step.by {
+                TransitionCause::Report => self.has(&step.from, &step.to) || is_restart,
+                TransitionCause::Operator(_) => self.has(&step.from, &step.to),
+                TransitionCause::Timeout => self.0.timeouts.iter().any(|timeout| {
+                    timeout.state() == step.from && timeout.transition_to == step.to
+                }),
+                TransitionCause::Staleness => {
+                    step.to == crate::STALE && !self.is_terminal(&step.from)
+                }
+            };
             assert!(is_allowed, "{step:?}");
         }
     }
@@ -275,7 +275,7 @@ proptest! {
         options in machine_options(),
         steps in vec((0..150_i64, op()), 1..40),
     ) {
-        if let Ok(checked) = Machine::new(&options) {
+        if let Ok(checked) = Machine::check(&options) {
             run(&checked.machine, &options, steps);
         }
     }

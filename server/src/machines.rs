@@ -1,0 +1,34 @@
+//! Checks the configured state machines, and locates their mistakes and warnings in the configuration.
+
+use acteon_config::Problem;
+use acteon_machines::{Machine, MachineProblem};
+
+use crate::adapters::Config;
+
+/// Everything that is wrong with the machines.
+pub(crate) fn problems(config: &Config) -> Vec<Problem> {
+    located(config, |checked| checked.err().unwrap_or_default())
+}
+
+/// What is valid but probably not intended: states that are not declared.
+pub(crate) fn warnings(config: &Config) -> Vec<Problem> {
+    located(config, |checked| {
+        checked.map(|checked| checked.warnings).unwrap_or_default()
+    })
+}
+
+fn located(config: &Config, found: impl Fn(MachineCheck) -> Vec<MachineProblem>) -> Vec<Problem> {
+    let machines = config.pipeline.state_machines.iter().enumerate();
+    let readable = machines.filter_map(|(index, options)| Some((index, options.as_ref()?)));
+    let problems = readable.flat_map(|(index, options)| {
+        let locate = move |problem: &MachineProblem| {
+            let key = format!("state_machines[{index}].{}", problem.option);
+            config.section.problem(&key, &problem.message)
+        };
+        let problems = found(Machine::check(options));
+        problems.iter().map(locate).collect::<Vec<_>>()
+    });
+    problems.collect()
+}
+
+type MachineCheck = Result<acteon_machines::CheckedMachine, Vec<MachineProblem>>;
