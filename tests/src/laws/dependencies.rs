@@ -11,7 +11,8 @@ enum Role<'a> {
     Config,
     /// Connection options and API conventions shared by two families.
     Connect,
-    /// What the pipeline decides by: rules and state machines.
+    Rules,
+    /// The pure parts of decisions beside rules: state machines and groups.
     Decisions,
     Pipeline,
     /// Runs rule tests through the pipeline.
@@ -35,7 +36,8 @@ fn role(folder: &str) -> Option<Role<'_>> {
         ["core"] => Role::Core,
         ["config"] => Role::Config,
         ["connect", _] => Role::Connect,
-        ["pipeline", "rules" | "machines"] => Role::Decisions,
+        ["pipeline", "rules"] => Role::Rules,
+        ["pipeline", "machines" | "groups"] => Role::Decisions,
         ["pipeline"] => Role::Pipeline,
         ["rule-tests"] => Role::RuleTests,
         ["admin-api"] => Role::AdminApi,
@@ -59,8 +61,9 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
         (Role::Adapter(family), Role::Kit(other)) => family == other,
         (Role::Facade(family), Role::Adapter(other)) => family == other,
         (Role::Adapter(_) | Role::AdminApi, Role::Connect)
-        | (Role::Pipeline, Role::Decisions)
-        | (Role::RuleTests, Role::Pipeline | Role::Decisions) => true,
+        | (Role::Rules, Role::Decisions)
+        | (Role::Pipeline, Role::Rules | Role::Decisions)
+        | (Role::RuleTests, Role::Pipeline | Role::Rules | Role::Decisions) => true,
         (Role::Server, needed) => matches!(
             needed,
             Role::Config
@@ -124,9 +127,12 @@ fn sentence(who: Role<'_>, need: &Need) -> String {
             "an adapter depends on core, its family's kit and connect/, never on an adapter"
         }
         Role::Facade(_) => "a facade depends on core and its own adapters",
+        Role::Rules => "rules depend on core, machines and groups",
         Role::Decisions | Role::Config | Role::Connect => "this crate depends on core only",
-        Role::Pipeline => "pipeline sees ports only: core, rules and machines",
-        Role::RuleTests => "rule tests use pipeline, rules, machines and memory, and nothing else",
+        Role::Pipeline => "pipeline sees ports only: core, rules, machines and groups",
+        Role::RuleTests => {
+            "rule tests use pipeline, rules, machines, groups and memory, and nothing else"
+        }
         Role::AdminApi => "admin-api sees ports only: core and connect/",
         Role::Server => {
             "the server composes facades, pipeline, rules, machines, rule tests, admin-api and config"

@@ -1,0 +1,20 @@
+//! The pure part of groups: when a digest is due, how members and frozen settings are encoded, and the summary that is
+//! sent, by default or by a template. Everything here is a function of its arguments, the time included; the state keeps
+//! the members, and the pipeline delivers the summaries.
+
+mod digest;
+mod encoding;
+mod member;
+mod settings;
+mod summary;
+mod template;
+
+pub use digest::{DAYS_MAX, DigestTimes, TIMES_MAX};
+pub use encoding::EncodingError;
+pub use member::Member;
+pub use settings::GroupSettings;
+pub use summary::{EVENTS_WHEN_TOO_LARGE, GroupFacts, Summary, SummaryPayload};
+pub use template::{SummaryTemplate, TemplateError, TemplateProblem};
+
+#[cfg(test)]
+mod tests;
