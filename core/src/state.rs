@@ -21,7 +21,7 @@ pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
 pub use self::holds::Holds;
 pub use self::question::{Answer, Gathered, Question, Tally, TallyCount};
 pub use self::reservation::{
-    Busy, Claim, Grant, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    Busy, Claim, Grant, GroupTiming, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
     ReservationAnswer, ReservationEnd, Settlement, WhenFull,
 };
 pub use self::token::Token;

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::state::{Grant, Recall, Reservation, ReservationAnswer, StateKey, Token};
-use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
+use acteon_core::{ActionOutcome, Detach, Failure, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{DeliveryPlan, Effect, Gates};
+use compact_str::format_compact;
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
@@ -78,6 +79,13 @@ impl Requirement {
             Effect::Deliver(plan) => Ok(plan),
             Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
+            // Loading refuses such rules.
+            Effect::Group(group) => Err(ActionOutcome::Failed(Failure {
+                code: FailureCode::Configuration,
+                message: format_compact!("the group rule \"{}\" cannot be executed", group.rule),
+                retryable: false,
+                attempts: 0,
+            })),
         };
         // A job whose caller waits is reserved under its id even if the rules ended it: its answer may be remembered.
         let by_id = match job.is_answered() || plan.is_ok() {

@@ -372,6 +372,7 @@ impl Rulebook for Rules {
 fn would_be(action: &Action, decision: Decision) -> ActionOutcome {
     let would_be_provider = match decision.effect {
         Effect::Deliver(plan) => plan.provider,
+        Effect::Group(group) => Some(group.settings.provider),
         Effect::Suppress { .. } | Effect::Fail(_) => None,
     };
     ActionOutcome::DryRun {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use smallvec::SmallVec;
 
 use super::{StateKey, Tally, Token};
@@ -205,4 +206,15 @@ impl From<&ActionOutcome> for ReservationEnd {
             false => Self::Release,
         }
     }
+}
+
+/// When a group is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupTiming {
+    /// `wait` after its first member, and no sooner than `interval` after the last group of the same key was sealed.
+    /// Reaching its size makes it due at once.
+    #[allow(missing_docs)]
+    Waits { wait: Duration, interval: Duration },
+    /// At this time, whatever its size.
+    At(Timestamp),
 }

@@ -2,9 +2,10 @@
 //! add up. Pure: it reads only its arguments.
 
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, QUOTAS_MAX, Quota, Reservation, Tally, WhenFull};
+use acteon_core::state::{Claim, GroupTiming, QUOTAS_MAX, Quota, Reservation, Tally, WhenFull};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
+use acteon_groups::GroupSettings;
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -14,7 +15,8 @@ use crate::answers::{StateAnswers, StateRead};
 use crate::budget::Budget;
 use crate::facts::Facts;
 use crate::fault::Fault;
-use crate::rule::{AfterMatch, OnError, Rule, RuleAction, Targets};
+use crate::group_key::KeyedGroup;
+use crate::rule::{AfterMatch, GroupRule, GroupTimes, OnError, Rule, RuleAction, Targets};
 use crate::set::RuleSet;
 
 /// How many faults the details of a verdict list.
@@ -49,11 +51,30 @@ pub enum Effect {
     /// Deliver nothing.
     #[allow(missing_docs)]
     Suppress { rule: CompactString },
+    /// Deliver nothing now: the action joins a group.
+    Group(Box<GroupPlan>),
     /// Deliver nothing: a rule with `on_error: fail` could not be evaluated or applied.
     Fail(Failure),
 }
 
 impl Eq for Effect {}
+
+/// How an action joins its group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupPlan {
+    /// The rule.
+    pub rule: CompactString,
+    /// The key of the group, as clients see it.
+    pub group_key: CompactString,
+    /// When the group is due.
+    pub timing: GroupTiming,
+    /// How many members its summary lists.
+    pub size_max: u32,
+    /// What is frozen into the group if this action opens it.
+    pub settings: GroupSettings,
+    /// What earlier rules have added: the changed payload, and the gates to pass first.
+    pub plan: DeliveryPlan,
+}
 
 /// How to deliver.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -140,6 +161,7 @@ pub(crate) struct DecisionBuilder {
 /// An effect other than delivery. Smaller than [`Effect`], which every decision moves.
 enum Undelivered {
     Suppressed(CompactString),
+    Grouped(Box<GroupPlan>),
     Failed(Failure),
 }
 
@@ -147,6 +169,7 @@ impl From<Undelivered> for Effect {
     fn from(end: Undelivered) -> Self {
         match end {
             Undelivered::Suppressed(rule) => Self::Suppress { rule },
+            Undelivered::Grouped(plan) => Self::Group(plan),
             Undelivered::Failed(failure) => Self::Fail(failure),
         }
     }
@@ -210,6 +233,10 @@ impl DecisionBuilder {
             RuleAction::Modify(patch) => {
                 self.plan.payload = Some(patch.apply(facts)?);
                 modified = true;
+            }
+            RuleAction::Group(group) => {
+                self.group(rule, group, facts);
+                return Ok(AfterRule::End);
             }
         }
         self.matched(rule, rule.action.verdict());
@@ -298,6 +325,33 @@ impl DecisionBuilder {
         let rule = (rule.name.clone(), on_full.clone());
         gates.quota_rules.push(rule);
         Ok(())
+    }
+
+    /// Ends with the action's group, and with what earlier rules have added.
+    fn group(&mut self, rule: &Rule, group: &GroupRule, facts: &mut Facts<'_>) {
+        let plan = std::mem::take(&mut self.plan);
+        let key = KeyedGroup::of(&group.by, facts);
+        let provider = group.provider.as_ref().or(plan.provider.as_ref());
+        let provider = provider.unwrap_or(&facts.action().provider).clone();
+        self.matched(rule, Verdict::Group);
+        self.ended = Some(Undelivered::Grouped(Box::new(GroupPlan {
+            rule: rule.name.clone(),
+            group_key: key.hash.into(),
+            timing: match &group.times {
+                GroupTimes::Waits { wait, interval } => GroupTiming::Waits {
+                    wait: *wait,
+                    interval: *interval,
+                },
+                GroupTimes::Digest(times) => GroupTiming::At(times.next_after(facts.now())),
+            },
+            size_max: group.size_max,
+            settings: GroupSettings {
+                provider,
+                labels: key.labels,
+                template: group.template.clone(),
+            },
+            plan,
+        })));
     }
 
     /// Records the rule as the last that matched.

@@ -90,6 +90,11 @@ impl<'a> Facts<'a> {
         self.action
     }
 
+    /// The time of the decision.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.moments.now
+    }
+
     /// The state's answers to the reads of this action.
     pub(crate) fn answers(&self) -> &'a StateAnswers {
         self.answers

@@ -6,6 +6,7 @@
 
 mod answers;
 mod budget;
+mod canonical;
 mod cel;
 mod condition;
 mod decide;
@@ -13,6 +14,7 @@ mod explain;
 mod facts;
 mod fault;
 mod fields;
+mod group_key;
 mod hash;
 mod index;
 mod json;
@@ -32,16 +34,18 @@ mod set;
 mod settings;
 mod synonyms;
 mod template;
+mod unless;
 mod value;
 mod yaml;
 
 pub use answers::{MockError, StateAnswers, StateRead};
-pub use decide::{Decision, DeliveryPlan, Effect, Gates};
+pub use decide::{Decision, DeliveryPlan, Effect, Gates, GroupPlan};
 pub use explain::{ExplainRequest, Explanation, Stopwatch};
 pub use lint::lint;
 pub use schema::schema;
 pub use set::{RULES_MAX, RuleSet};
 pub use settings::{CompileSettings, KnownProviders, RuleFile};
+pub use unless::Unless;
 
 /// The readers of rule files, for other YAML files that report problems in the same way.
 pub mod reading {

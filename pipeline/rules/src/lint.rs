@@ -119,6 +119,12 @@ fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     entries(node).find_map(|(known, value)| (known == key).then_some(value))
 }
 
+/// The conditions of a rule: its own, and the one that a group asks again.
+fn conditions(rule: &Node) -> impl Iterator<Item = &Node> {
+    let unless = get(rule, "action").and_then(|action| get(action, "unless"));
+    get(rule, "condition").into_iter().chain(unless)
+}
+
 fn items(node: &Node) -> &[Node] {
     match &node.data {
         Data::List(items) => items,

@@ -179,6 +179,17 @@ impl<'t> Number<'t> {
         };
     }
 
+    /// Appends text that is the same exactly for equal numbers, in plain digits below 2^53.
+    pub(crate) fn write_plain(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Float(value) if value.abs() < FLOAT_INTEGERS_END && whole(value).is_none() => {
+                // Writing to memory does not fail.
+                let _ = write!(out, "{value}");
+            }
+            _ => self.write_canonical(out),
+        }
+    }
+
     /// The JSON value; null for an infinity or NaN, and for a number that no JSON value holds with all its digits.
     pub fn to_json(self) -> Value {
         match self {

@@ -82,6 +82,11 @@ impl ReadNumbers {
         number
     }
 
+    /// Puts back what was taken, to continue with the reads of the same rule.
+    pub(crate) fn restore(&mut self, of_rule: Box<[u32]>) {
+        self.of_rule = of_rule.into();
+    }
+
     /// The numbers requested since the last call: the reads of one rule.
     pub(crate) fn take_of_rule(&mut self) -> Box<[u32]> {
         std::mem::take(&mut self.of_rule).into()

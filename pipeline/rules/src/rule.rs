@@ -1,6 +1,7 @@
 //! A rule in its native form: a condition and an action. `rule/read.rs` and `rule/action.rs` read it from a file.
 
 pub(crate) mod action;
+pub(crate) mod group;
 mod read;
 
 pub(crate) use read::{KEYS, ON_ERROR, RuleReader};
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 use acteon_core::Verdict;
 use acteon_core::rules::RuleSummary;
+use acteon_groups::{DigestTimes, SummaryTemplate};
 use compact_str::CompactString;
 
 use crate::condition::Condition;
 use crate::key::KeySpec;
 use crate::modify::Patch;
+use crate::path::FactPath;
 
 /// The longest name of a rule, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 256;
@@ -69,6 +72,35 @@ pub(crate) enum RuleAction {
     },
     Reroute(Targets),
     Modify(Patch),
+    Group(Box<GroupRule>),
+}
+
+/// The parameters of a group rule.
+#[derive(Debug)]
+pub(crate) struct GroupRule {
+    pub(crate) by: Box<[FactPath]>,
+    pub(crate) times: GroupTimes,
+    /// How many members a summary lists.
+    pub(crate) size_max: u32,
+    pub(crate) unless: Option<UnlessCondition>,
+    /// Delivers the summary; `None`: the provider of the member that opens the group.
+    pub(crate) provider: Option<CompactString>,
+    pub(crate) template: Option<SummaryTemplate>,
+}
+
+/// When the summary of a group is due.
+#[derive(Debug)]
+pub(crate) enum GroupTimes {
+    Waits { wait: Duration, interval: Duration },
+    Digest(DigestTimes),
+}
+
+/// A condition that is asked again for each member when its group is flushed.
+#[derive(Debug)]
+pub(crate) struct UnlessCondition {
+    pub(crate) condition: Condition,
+    /// The numbers of its reads of the state.
+    pub(crate) reads: Box<[u32]>,
 }
 
 /// The target providers of a reroute.
@@ -102,6 +134,7 @@ impl RuleAction {
             Self::Throttle { .. } => Verdict::Throttle,
             Self::Reroute(_) => Verdict::Reroute,
             Self::Modify(_) => Verdict::Modify,
+            Self::Group(_) => Verdict::Group,
         }
     }
 
@@ -113,6 +146,7 @@ impl RuleAction {
             Self::Reroute(Targets::Weighted(targets)) => {
                 targets.iter().map(|(_, provider)| provider).collect()
             }
+            Self::Group(group) => group.provider.iter().collect(),
             _ => Vec::new(),
         }
     }

@@ -17,7 +17,7 @@ use crate::index::Index;
 use crate::load::LoadTables;
 use crate::problems::{FileProblems, LineColumn};
 use crate::reads::ReadTable;
-use crate::rule::{Rule, RuleReader};
+use crate::rule::{GroupRule, Rule, RuleAction, RuleReader};
 use crate::settings::{CompileSettings, RuleFile};
 
 /// How many rules a set may contain.
@@ -153,6 +153,15 @@ impl RuleSet {
     /// The rules, and whether they take part.
     pub(crate) fn rules(&self) -> impl ExactSizeIterator<Item = (&Rule, bool)> {
         self.loaded.rules.iter().zip(self.enabled.iter().copied())
+    }
+
+    /// The group rule of this name.
+    pub(crate) fn group_rule(&self, name: &str) -> Option<&GroupRule> {
+        let mut rules = self.loaded.rules.iter();
+        match &rules.find(|rule| rule.name == name)?.action {
+            RuleAction::Group(group) => Some(group),
+            _ => None,
+        }
     }
 
     pub(crate) fn rule(&self, number: u32) -> Option<&Rule> {

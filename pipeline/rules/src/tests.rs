@@ -3,6 +3,7 @@
 mod decisions;
 mod errors;
 mod explanations;
+mod groups;
 mod guide;
 mod keys;
 mod limits;

@@ -37,10 +37,15 @@ impl<'s> FactValue<'s> {
 
     /// Appends the value in canonical JSON: two values are equal exactly if their canonical texts are.
     pub(crate) fn write_canonical(self, out: &mut Vec<u8>) {
+        self.write_with(|number, out| number.write_canonical(out), out);
+    }
+
+    /// Appends the value as compact JSON with sorted keys, its numbers in the form that `number` writes.
+    pub(crate) fn write_with(self, number: fn(Number<'_>, &mut Vec<u8>), out: &mut Vec<u8>) {
         match self {
             Self::Nothing => out.extend_from_slice(b"null"),
             Self::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-            Self::Number(number) => number.write_canonical(out),
+            Self::Number(value) => number(value, out),
             Self::Text(text) => json::write_text(text, out),
             Self::List(list) => {
                 out.push(b'[');
@@ -48,7 +53,7 @@ impl<'s> FactValue<'s> {
                     if at > 0 {
                         out.push(b',');
                     }
-                    with_value(item, |value| value.write_canonical(out));
+                    with_value(item, |value| value.write_with(number, out));
                 }
                 out.push(b']');
             }
@@ -60,7 +65,7 @@ impl<'s> FactValue<'s> {
                     }
                     json::write_text(name, out);
                     out.push(b':');
-                    with_value(value, |value| value.write_canonical(out));
+                    with_value(value, |value| value.write_with(number, out));
                 }
                 out.push(b'}');
             }

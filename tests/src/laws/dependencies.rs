@@ -70,6 +70,7 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
                 | Role::Connect
                 | Role::Facade(_)
                 | Role::Pipeline
+                | Role::Rules
                 | Role::Decisions
                 | Role::RuleTests
                 | Role::AdminApi

@@ -88,8 +88,8 @@ impl<'r> Earlier<'r> {
 
     /// Whether a match of the rule ends the evaluation, even if the rule cannot be applied.
     fn ends(&self, rule: &Rule) -> bool {
-        let could_fail = match rule.action {
-            RuleAction::Deny(_) | RuleAction::Suppress(_) => return true,
+        let could_fail = match &rule.action {
+            RuleAction::Deny(_) | RuleAction::Suppress(_) | RuleAction::Group(_) => return true,
             RuleAction::Modify(_) => true,
             RuleAction::Throttle { .. } => self.throttles >= QUOTAS_MAX,
             _ => false,

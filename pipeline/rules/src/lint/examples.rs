@@ -4,7 +4,7 @@
 use hashbrown::HashSet;
 
 use super::rule_text::each_mapping;
-use super::{RuleText, Warnings, entries, get, items, text};
+use super::{RuleText, Warnings, conditions, entries, get, items, text};
 use crate::path::{FactPath, PathTable, PathTarget, Segment};
 use crate::problems::{LineColumn, nearest};
 use crate::rule::Rule;
@@ -136,7 +136,7 @@ fn missing(path: &FactPath, pool: &Pool<'_>) -> Option<String> {
 /// The paths that a rule reads, with their places.
 fn paths(rule: &Node) -> Vec<(LineColumn, &str)> {
     let mut paths = Vec::new();
-    if let Some(condition) = get(rule, "condition") {
+    for condition in conditions(rule) {
         each_mapping(condition, &mut |mapping| {
             for (key, value) in entries(mapping) {
                 match key {
@@ -149,7 +149,8 @@ fn paths(rule: &Node) -> Vec<(LineColumn, &str)> {
         });
     }
     if let Some(action) = get(rule, "action") {
-        let key = get(action, "key").into_iter().flat_map(items);
+        let keys = ["key", "group_by"].into_iter();
+        let key = keys.flat_map(|key| get(action, key)).flat_map(items);
         paths.extend(key.filter_map(|item| Some((item.place, text(item)?))));
         if let Some(changes) = get(action, "changes") {
             templates(changes, &mut paths);

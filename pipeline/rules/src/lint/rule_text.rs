@@ -1,7 +1,7 @@
 //! Warnings from the text of a rule: the providers it tests for, its regular expressions.
 
 use super::pattern::simpler;
-use super::{RuleText, Warnings, entries, get, items, text};
+use super::{RuleText, Warnings, conditions, entries, get, items, text};
 use crate::path::{ActionField, PathTable, PathTarget};
 use crate::problems::unknown;
 use crate::rule::{Rule, RuleAction};
@@ -15,23 +15,22 @@ pub(super) fn warn(
 ) {
     let mut paths = PathTable::new(&settings.environment);
     for (rule, RuleText { file, node }) in rules {
-        let Some(condition) = get(node, "condition") else {
-            continue;
-        };
-        each_mapping(condition, &mut |mapping| {
-            patterns(mapping, file, warnings);
-            // A rule that reroutes from a provider may name one that no longer exists.
-            if let (KnownProviders::Only(providers), false) = (
-                &settings.providers,
-                matches!(rule.action, RuleAction::Reroute(_)),
-            ) && let Some(path) = get(mapping, "field").and_then(text)
-                && let Ok(path) = paths.path(path, 0)
-                && let PathTarget::Field(ActionField::Provider) = path.target
-            {
-                let names: Vec<_> = providers.iter().map(AsRef::as_ref).collect();
-                tested(mapping, file, &names, warnings);
-            }
-        });
+        for condition in conditions(node) {
+            each_mapping(condition, &mut |mapping| {
+                patterns(mapping, file, warnings);
+                // A rule that reroutes from a provider may name one that no longer exists.
+                if let (KnownProviders::Only(providers), false) = (
+                    &settings.providers,
+                    matches!(rule.action, RuleAction::Reroute(_)),
+                ) && let Some(path) = get(mapping, "field").and_then(text)
+                    && let Ok(path) = paths.path(path, 0)
+                    && let PathTarget::Field(ActionField::Provider) = path.target
+                {
+                    let names: Vec<_> = providers.iter().map(AsRef::as_ref).collect();
+                    tested(mapping, file, &names, warnings);
+                }
+            });
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::fields::{Fields, expected};
 use crate::key::KeySpec;
 use crate::load::LoadTables;
 use crate::modify::PatchReader;
+use crate::path::FactPath;
 use crate::problems::{FileProblems, unknown};
 use crate::settings::KnownProviders;
 use crate::yaml::{Data, Node};
@@ -35,7 +36,7 @@ pub(crate) const ACTION_TYPES: [(&str, ActionKind); 10] = [
     ("throttle", ActionKind::Throttle),
     ("reroute", ActionKind::Reroute),
     ("modify", ActionKind::Modify),
-    ("group", ActionKind::NotYet),
+    ("group", ActionKind::Group),
     ("state_machine", ActionKind::NotYet),
 ];
 
@@ -48,10 +49,18 @@ pub(crate) enum ActionKind {
     Throttle,
     Reroute,
     Modify,
+    Group,
     NotYet,
 }
 
 impl ActionKind {
+    /// Whether the pipeline executes it. Until then it is read and checked, but refused outside the tests of its
+    /// reading.
+    pub(crate) fn is_executed(self) -> bool {
+        let is_tested = cfg!(test) && self == Self::Group;
+        is_tested || !matches!(self, Self::Group | Self::NotYet)
+    }
+
     /// The parameters, `type` included.
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
@@ -68,6 +77,18 @@ impl ActionKind {
             ],
             Self::Reroute => &["type", "target_provider", "targets"],
             Self::Modify => &["type", "changes"],
+            Self::Group => &[
+                "type",
+                "group_by",
+                "group_wait_seconds",
+                "group_interval_seconds",
+                "max_group_size",
+                "flush_at",
+                "days",
+                "unless",
+                "provider",
+                "template",
+            ],
         }
     }
 }
@@ -86,7 +107,11 @@ impl ActionReader<'_> {
         let fields = Fields::of(node, "a mapping with the key `type`", self.problems)?;
         let type_node = fields.required("type", self.problems)?;
         let kind = type_node.word("action type", &ACTION_TYPES, self.problems)?;
-        if kind == ActionKind::NotYet {
+        if kind != ActionKind::NotYet {
+            fields.only("parameter", kind.parameters(), self.problems);
+        }
+        let action = self.of_kind(kind, &fields);
+        if !kind.is_executed() {
             let message = format!(
                 "the action type {} is not supported yet",
                 type_node.describe()
@@ -95,15 +120,19 @@ impl ActionReader<'_> {
                 .at(type_node.place, message.replace("the string ", ""));
             return None;
         }
-        fields.only("parameter", kind.parameters(), self.problems);
+        action
+    }
+
+    fn of_kind(&mut self, kind: ActionKind, fields: &Fields<'_>) -> Option<RuleAction> {
         match kind {
             ActionKind::Allow | ActionKind::NotYet => Some(RuleAction::Allow),
-            ActionKind::Deny => Some(RuleAction::Deny(self.reason(&fields))),
-            ActionKind::Suppress => Some(RuleAction::Suppress(self.reason(&fields))),
-            ActionKind::Deduplicate => self.deduplicate(&fields),
-            ActionKind::Throttle => self.throttle(&fields),
-            ActionKind::Reroute => self.reroute(&fields).map(RuleAction::Reroute),
-            ActionKind::Modify => self.modify(&fields),
+            ActionKind::Deny => Some(RuleAction::Deny(self.reason(fields))),
+            ActionKind::Suppress => Some(RuleAction::Suppress(self.reason(fields))),
+            ActionKind::Deduplicate => self.deduplicate(fields),
+            ActionKind::Throttle => self.throttle(fields),
+            ActionKind::Reroute => self.reroute(fields).map(RuleAction::Reroute),
+            ActionKind::Modify => self.modify(fields),
+            ActionKind::Group => self.group(fields),
         }
     }
 
@@ -241,7 +270,12 @@ impl ActionReader<'_> {
         if let Data::Text(text) = &node.data {
             return self.cel_key(node, text);
         }
-        let items = node.list("a list of paths, or an expression", self.problems)?;
+        self.paths(node, "a list of paths, or an expression")
+            .map(KeySpec::Paths)
+    }
+
+    pub(super) fn paths(&mut self, node: &Node, what: &str) -> Option<Box<[FactPath]>> {
+        let items = node.list(what, self.problems)?;
         if items.is_empty() || items.len() > KEY_PATHS_MAX {
             let message = format!("expected 1 to {KEY_PATHS_MAX} paths, found {}", items.len());
             self.problems.at(node.place, message);
@@ -256,7 +290,7 @@ impl ActionReader<'_> {
                 None => {}
             }
         }
-        (paths.len() == items.len()).then(|| KeySpec::Paths(paths.into()))
+        (paths.len() == items.len()).then(|| paths.into())
     }
 
     fn cel_key(&mut self, node: &Node, text: &str) -> Option<KeySpec> {
@@ -273,7 +307,7 @@ impl ActionReader<'_> {
         }
     }
 
-    fn provider(&mut self, node: &Node) -> Option<CompactString> {
+    pub(super) fn provider(&mut self, node: &Node) -> Option<CompactString> {
         let name = node.text("the name of a provider", self.problems)?;
         if let KnownProviders::Only(known) = self.providers
             && !known.contains(name)

@@ -16,7 +16,8 @@ pub(super) fn define(definitions: &mut Map<String, Value>) {
 
 /// The supported types, without the reserved ones.
 fn types() -> impl Iterator<Item = (&'static str, ActionKind)> {
-    let supported = |(_, kind): &(_, ActionKind)| *kind != ActionKind::NotYet;
+    let supported =
+        |(_, kind): &(_, ActionKind)| !matches!(kind, ActionKind::Group | ActionKind::NotYet);
     ACTION_TYPES.into_iter().filter(supported)
 }
 

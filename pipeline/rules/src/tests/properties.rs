@@ -255,6 +255,7 @@ fn as_naive(decision: Decision) -> Naive {
     };
     match decision.effect {
         Effect::Fail(failure) => panic!("{failure:?}"),
+        Effect::Group(plan) => panic!("{plan:?}"),
         Effect::Suppress { .. } => naive.suppressed = true,
         Effect::Deliver(plan) => {
             naive.provider = plan.provider.map(|p| p.to_string());

@@ -235,7 +235,6 @@ const WRONG_ACTIONS: &[&str] = &[
     "suppress",
     "{}",
     "{ type: supress }",
-    "{ type: group, group_by: [tenant] }",
     "{ type: allow, reason: x }",
     "{ type: deny, reason: 5 }",
     "{ type: dedup, ttl_seconds: 0 }",
