@@ -1,17 +1,16 @@
 //! Registers all backends, in one registry for state and one for audit. No other place lists them.
 
+use acteon_backends_sqlite::SqliteFiles;
 use acteon_core::Registry;
 use acteon_core::audit::Audits;
 use acteon_core::state::States;
 
-/// Adds every state backend.
-pub fn register_states(states: &mut Registry<States>) {
+/// Adds every state and every audit backend.
+pub fn register(states: &mut Registry<States>, audits: &mut Registry<Audits>) {
+    let files = SqliteFiles::default();
     states.register(acteon_backends_memory::MemoryStates);
-}
-
-/// Adds every audit backend.
-pub fn register_audits(audits: &mut Registry<Audits>) {
     audits.register(acteon_backends_memory::MemoryAudits);
+    audits.register(acteon_backends_sqlite::SqliteAudits::new(files));
 }
 
 #[cfg(test)]
@@ -20,10 +19,10 @@ mod tests {
 
     #[test]
     fn every_backend_is_found_by_its_kind() {
-        let (mut states, mut audits) = (Registry::default(), Registry::default());
-        register_states(&mut states);
-        register_audits(&mut audits);
+        let mut states = Registry::default();
+        let mut audits = Registry::default();
+        register(&mut states, &mut audits);
         assert_eq!(states.kinds().collect::<Vec<_>>(), ["memory"]);
-        assert_eq!(audits.kinds().collect::<Vec<_>>(), ["memory"]);
+        assert_eq!(audits.kinds().collect::<Vec<_>>(), ["memory", "sqlite"]);
     }
 }

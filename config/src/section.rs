@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::document::Document;
@@ -33,6 +34,11 @@ impl Section {
             tree: tree.clone(),
             path: path.to_vec(),
         }
+    }
+
+    /// The folder of the configuration file, to which paths are relative. Empty if there is no file.
+    pub fn folder(&self) -> &Path {
+        self.tree.document.folder()
     }
 
     /// A problem with the value at `key`, such as `port` or `headers.X-Key`, in this section. A missing key has the

@@ -1,6 +1,7 @@
 //! The port to the audit trail, and the contents of one record.
 
 use std::cmp::Ordering;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::action::{Labels, Payload};
 use crate::attempt::AttemptRecord;
 use crate::delivery::{Caller, Position};
 use crate::outcome::{ActionOutcome, FailureCode, ResponseStatus};
-use crate::registry::Family;
+use crate::registry::{Embedded, Family};
 use crate::rules::RulesHash;
 use crate::scope::Scope;
 use crate::verdict::{Verdict, VerdictDetails};
@@ -23,6 +24,11 @@ use crate::verdict::{Verdict, VerdictDetails};
 /// An audit backend.
 #[async_trait]
 pub trait Audit: Send + Sync {
+    /// The file that the server opens and closes, if the records are in one.
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        None
+    }
+
     /// Checks that the backend answers.
     async fn ping(&self) -> Result<(), AuditError>;
 
@@ -397,8 +403,15 @@ pub struct Audits;
 
 impl Family for Audits {
     const NAME: &'static str = "audit backend";
-    type Context = ();
+    type Context = AuditContext;
     type Product = Arc<dyn Audit>;
+}
+
+/// The context in which an audit backend is built.
+#[derive(Clone, Debug, Default)]
+pub struct AuditContext {
+    /// The folder of the configuration file, to which paths are relative.
+    pub folder: PathBuf,
 }
 
 #[cfg(test)]

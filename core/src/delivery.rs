@@ -176,6 +176,12 @@ impl Caller {
         }
     }
 
+    /// The method of this name, as one reads it back from an audit record.
+    pub fn auth_method_named(name: &str) -> Option<&'static str> {
+        let known = ["jwt", "api_key", "anonymous", "source"];
+        known.into_iter().find(|method| *method == name)
+    }
+
     /// A configured source.
     pub fn source(name: Arc<str>) -> Self {
         Self {

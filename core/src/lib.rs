@@ -57,7 +57,7 @@ pub use intake::{Feed, Intake};
 pub use outcome::{ActionOutcome, Failure, FailureCode, ProviderResponse, ResponseStatus};
 pub use parked::{Detach, Parked};
 pub use redact::Redactor;
-pub use registry::{BuildError, Factory, Family, Faults, Plan, Registry, Uses};
+pub use registry::{BuildError, Embedded, Factory, Family, Faults, Plan, Registry, Uses};
 pub use scope::Scope;
 pub use secret::Secret;
 pub use sink::{Attempt, Sink, SinkError, Sinks};

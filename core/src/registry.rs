@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -42,6 +43,30 @@ pub trait Factory<F: Family>: Send + Sync + 'static {
         config: Self::Config,
         context: F::Context,
     ) -> Result<F::Product, BuildError>;
+}
+
+/// A backend's store in a file that only one process may use. The server opens the file before it uses the backend, and
+/// closes it last. `acteon-server check` leaves it closed, because a running server may have it.
+#[async_trait]
+pub trait Embedded: Send + Sync {
+    /// The file. State and audit may share it.
+    fn path(&self) -> &Path;
+
+    /// Opens the file, and creates it if there is none. Before, every call of the backend fails as unavailable. Does
+    /// nothing if it is open.
+    ///
+    /// # Errors
+    /// If another process has it, or if it cannot be used.
+    async fn open(&self) -> Result<(), BuildError>;
+
+    /// Finishes the calls that wait, and closes the file.
+    async fn close(&self);
+
+    /// Copies the file as it is at one moment to a new file. It need not be open, and another process may use it.
+    ///
+    /// # Errors
+    /// If there is no file, if `to` exists, or if it cannot be written.
+    async fn back_up(&self, to: &Path) -> Result<(), BuildError>;
 }
 
 /// The external resources of an adapter. All adapters use the same words for the same resource: `topic a at host:9092`.

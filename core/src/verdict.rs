@@ -38,7 +38,7 @@ impl Verdict {
 }
 
 /// A short explanation of the verdict, kept with the audit record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictDetails {
     /// All matching rules in order, if there was more than one.
     #[schema(value_type = Vec<String>)]
@@ -50,7 +50,7 @@ pub struct VerdictDetails {
 }
 
 /// A rule that could not be applied to an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleFailure {
     /// The name of the rule.
     #[schema(value_type = String)]

@@ -40,8 +40,7 @@ impl AdapterSet {
         let mut set = Self::default();
         acteon_ingest::register(&mut set.sources);
         acteon_sinks::register(&mut set.sinks);
-        acteon_backends::register_states(&mut set.states);
-        acteon_backends::register_audits(&mut set.audits);
+        acteon_backends::register(&mut set.states, &mut set.audits);
         set
     }
 

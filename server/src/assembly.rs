@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Config, ConfigFile};
 use crate::connect::RemotePart;
+use crate::files::{BackendFile, Purpose};
 use crate::metrics::Metrics;
 use crate::providers::{BuiltProviders, ProviderPolicies};
-use crate::shared_parts::{Backends, SharedParts};
+use crate::shared_parts::{BackendContext, Backends, SharedParts};
 use crate::{check, events, machines, problems, rest};
 
 /// A server without its listeners. Nothing runs yet.
@@ -33,7 +34,7 @@ pub struct Assembly {
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
-    pub(crate) state: StateBackend,
+    pub(crate) backends: BackendParts,
     pub(crate) remote_parts: Vec<RemotePart>,
     pub(crate) listeners: ListenerSettings,
 }
@@ -44,10 +45,11 @@ pub(crate) struct WatchedRules {
     pub(crate) follow: Follow,
 }
 
-/// The state backend and its configured name.
-pub(crate) struct StateBackend {
+/// The state backend and its configured name; and the files of all backends, which are closed last.
+pub(crate) struct BackendParts {
     pub(crate) state: Arc<dyn State>,
     pub(crate) name: String,
+    pub(crate) files: Vec<BackendFile>,
 }
 
 /// The sections of the listeners.
@@ -69,11 +71,16 @@ impl Assembly {
     /// Builds all parts. It neither listens nor starts anything, so `acteon-server check` calls it, too.
     ///
     /// # Errors
-    /// All mistakes of the configuration, and what waiting cannot repair: broken rules, options that cannot work.
-    pub async fn build(file: ConfigFile, metrics: Metrics) -> Result<Self, ProblemList> {
+    /// All mistakes of the configuration, and what waiting cannot repair: broken rules, options that cannot work, a file
+    /// that another server uses.
+    pub async fn build(
+        file: ConfigFile,
+        metrics: Metrics,
+        purpose: Purpose,
+    ) -> Result<Self, ProblemList> {
         let mut problems = file.problems;
         let assembly = match file.config {
-            Some(config) => Self::build_parts(config, metrics, &mut problems).await,
+            Some(config) => Self::build_parts(config, metrics, purpose, &mut problems).await,
             None => None,
         };
         match assembly {
@@ -86,6 +93,7 @@ impl Assembly {
     async fn build_parts(
         config: Config,
         metrics: Metrics,
+        purpose: Purpose,
         problems: &mut ProblemList,
     ) -> Option<Self> {
         problems.extend(invalid_hosts(&config));
@@ -104,8 +112,9 @@ impl Assembly {
             mut remote_parts,
         } = built.await?;
         let state_name = config.state.backend.clone();
-        let bounds = config.dead_letters.bounds();
-        let mut backends = Backends::build(config.state, bounds, config.audit, problems).await?;
+        let context = BackendContext::new(&config.dead_letters, &config.section, purpose);
+        let backends = Backends::build(config.state, config.audit, context, problems);
+        let mut backends = backends.await?;
         remote_parts.append(&mut backends.remote_parts);
         let shared = SharedParts::new(&options, policies.redactor, backends);
         let rules = shared.rules(&config.rules, known, &config.section, problems);
@@ -142,7 +151,8 @@ impl Assembly {
             },
             admission: shared.admission,
             trail: shared.trail,
-            state: StateBackend {
+            backends: BackendParts {
+                files: shared.files,
                 state: shared.state,
                 name: state_name,
             },
@@ -187,7 +197,7 @@ impl Server {
     /// # Errors
     /// What waiting cannot repair: a port in use, broken rules, options that cannot work.
     pub async fn build(config: Config, metrics: Metrics) -> Result<Self, ProblemList> {
-        let assembly = Assembly::build(config.into(), metrics).await?;
+        let assembly = Assembly::build(config.into(), metrics, Purpose::Run).await?;
         assembly.listen().await
     }
 
@@ -223,7 +233,7 @@ impl Server {
         let listeners = [self.address(), self.admin_address()].map(Result::ok);
         let shown = listeners.map(|address| address.map_or_else(String::new, |it| it.to_string()));
         let [address, admin_address] = shown.each_ref().map(String::as_str);
-        let StateBackend { state, name } = &self.assembly.state;
+        let BackendParts { state, name, .. } = &self.assembly.backends;
         events::started(address, admin_address, name, state.capabilities());
         let is_open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
         let open: BTreeSet<_> = listeners.iter().flatten().filter(is_open).collect();

@@ -10,6 +10,7 @@ use acteon_rules::{RuleFile, lint};
 
 use crate::adapters::{Config, ConfigFile};
 use crate::assembly::{Assembly, rule_settings};
+use crate::files::Purpose;
 use crate::machines;
 use crate::metrics::Metrics;
 use crate::problems::of_rule;
@@ -37,7 +38,7 @@ pub async fn check(file: ConfigFile, metrics: Metrics) -> Result<CheckResult, Pr
     let sources = config.map_or(0, |config| config.sources.len());
     let providers = config.map_or(0, |config| config.providers.len());
     let warnings = config.map(warnings);
-    let assembly = Assembly::build(file, metrics).await?;
+    let assembly = Assembly::build(file, metrics, Purpose::Check).await?;
     Ok(CheckResult {
         rules: assembly.rule_count(),
         assembly,

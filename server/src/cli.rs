@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use acteon_server::FileOf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -44,6 +45,10 @@ pub(crate) enum Command {
     /// action was evaluated, with 1 if a rule failed, and with 2 if there are mistakes in the rules, the action or the
     /// configuration.
     Eval(EvalArguments),
+    /// Copy the file of an embedded backend, also while a server uses it
+    ///
+    /// The copy is complete as of one moment. To restore it, stop the server and put the copy in the place of its file.
+    Backup(BackupArguments),
     /// Encrypt a secret from standard input for use in the configuration as ENC[...]
     ///
     /// The key is 64 hex digits or the base64 of 32 bytes in the environment variable ACTEON_AUTH_KEY, or
@@ -70,6 +75,16 @@ pub(crate) struct CheckArguments {
     /// Also try to connect to all configured brokers, providers and backends
     #[arg(long)]
     pub(crate) connect: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The file to create
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which file to copy, if state and audit have two
+    #[arg(long, value_name = "SECTION")]
+    pub(crate) of: Option<FileOf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,12 @@
 
 mod adapters;
 mod assembly;
+pub mod backup;
 pub mod check;
 mod connect;
 pub mod eval;
 mod events;
+mod files;
 mod fullness;
 mod listen;
 mod machines;
@@ -28,6 +30,7 @@ pub mod test;
 pub use adapters::{AdapterSet, Config, ConfigFile, PipelineConfig};
 pub use assembly::{Assembly, Server};
 pub use connect::DialResult;
+pub use files::{FileOf, Purpose};
 pub use metrics::Metrics;
 pub use run::ShutdownOutcome;
 pub use signals::Signals;

@@ -14,15 +14,16 @@ use acteon_config::{DEFAULT_FILE, Inputs, ProblemList};
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, ActionInput, EvaluationReport};
 use acteon_server::{
-    AdapterSet, Assembly, ConfigFile, Metrics, ShutdownOutcome, Signals, check, test,
+    AdapterSet, Assembly, Config, ConfigFile, Metrics, Purpose, ShutdownOutcome, Signals, backup,
+    check, test,
 };
 use anyhow::Context;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{
-    Arguments, CheckArguments, Command, ConfigCommand, EncryptArguments, EvalArguments,
-    RulesCommand, TestArguments,
+    Arguments, BackupArguments, CheckArguments, Command, ConfigCommand, EncryptArguments,
+    EvalArguments, RulesCommand, TestArguments,
 };
 use crate::output::{print, print_error, print_on_terminal};
 
@@ -71,6 +72,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             print(&serde_json::to_string_pretty(&acteon_rules::schema())?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Backup(wanted)) => back_up(adapters.load(&inputs)?, wanted),
         Some(Command::Encrypt(wanted)) => encrypt(wanted, &inputs),
         Some(Command::Check(wanted)) => validate(read(&inputs, &adapters), wanted),
         Some(Command::Completions { shell }) => {
@@ -105,6 +107,14 @@ fn read(inputs: &Inputs, adapters: &AdapterSet) -> ConfigFile {
     let mut file = adapters.read(inputs);
     file.problems.extend(logging::problem());
     file
+}
+
+/// Copies the file of an embedded backend.
+fn back_up(config: Config, wanted: &BackupArguments) -> anyhow::Result<ExitCode> {
+    let to = wanted.file.display();
+    let from = runtime()?.block_on(backup::back_up(config, wanted.of, &wanted.file))?;
+    print(&format!("copied {} to {to}", from.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Encrypts standard input.
@@ -268,7 +278,10 @@ fn run(file: ConfigFile) -> anyhow::Result<ExitCode> {
     let log = log.transpose().context("starting the log")?;
     let runtime = runtime()?;
     let (server, signals) = runtime.block_on(async {
-        let server = Assembly::build(file, metrics).await?.listen().await?;
+        let server = Assembly::build(file, metrics, Purpose::Run)
+            .await?
+            .listen()
+            .await?;
         print_on_terminal(&server.greeting());
         anyhow::Ok((server, Signals::of_process()?))
     })?;

@@ -9,7 +9,7 @@ use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
     Question, Reservation, ReservationAnswer, Settlement, Toggles,
 };
-use acteon_core::{Audit, AuditRecord, DeadLetter, State, StateError};
+use acteon_core::{Audit, AuditRecord, DeadLetter, Embedded, State, StateError};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -124,6 +124,10 @@ impl MeteredAudit {
 
 #[async_trait]
 impl Audit for MeteredAudit {
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        self.audit.embedded()
+    }
+
     async fn ping(&self) -> Result<(), AuditError> {
         self.calls.ping.time(self.audit.ping()).await
     }

@@ -17,7 +17,7 @@ use crate::listen::ConnectionLimits;
 use crate::metrics::Metrics;
 use crate::rest::AdminListener;
 use crate::signals::{Reloads, Signals};
-use crate::{fullness, listen, reload};
+use crate::{files, fullness, listen, reload};
 
 /// How often the metrics library discards samples that were not rendered.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -195,7 +195,7 @@ async fn run_tasks(
         background_closing.clone(),
     ));
     background.spawn(fullness::watch(
-        server.state.state.clone(),
+        server.backends.state.clone(),
         background_closing.clone(),
     ));
     let stop = background_closing.clone();
@@ -225,6 +225,7 @@ async fn run_tasks(
     while pipeline.join_next().await.is_some() {}
     background_closing.cancel();
     while background.join_next().await.is_some() {}
+    files::close(&server.backends.files).await;
 }
 
 async fn consume(source: Arc<dyn Source>, shutdown: Shutdown) {

@@ -1,12 +1,14 @@
 //! The parts that most others share, and the parts built from them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use acteon_admin_api::{AuditPorts, Ports, StatusPorts};
 use acteon_config::{
-    AuditSettings, ProblemList, RulesSettings, Section, ServerSettings, SourceSettings,
-    StateSettings,
+    AuditSettings, DeadLetterSettings, ProblemList, RulesSettings, Section, ServerSettings,
+    SourceSettings, StateSettings,
 };
+use acteon_core::audit::AuditContext;
 use acteon_core::source::SourceContext;
 use acteon_core::state::StateContext;
 use acteon_core::{
@@ -20,6 +22,7 @@ use acteon_pipeline::{
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::RemotePart;
+use crate::files::{BackendFile, FileOf, Purpose};
 use crate::metered::{MeteredAudit, MeteredState};
 use crate::metrics::{MetricSources, Metrics};
 use crate::{events, problems, readiness};
@@ -33,6 +36,7 @@ pub(crate) struct SharedParts {
     pub(crate) state: Arc<dyn State>,
     audit: Option<Arc<dyn Audit>>,
     pub(crate) trail: Option<Arc<AuditTrail>>,
+    pub(crate) files: Vec<BackendFile>,
 }
 
 /// The backends, and the options of the audit trail.
@@ -41,6 +45,15 @@ pub(crate) struct Backends {
     audit: Option<Arc<dyn Audit>>,
     trail: TrailOptions,
     pub(crate) remote_parts: Vec<RemotePart>,
+    /// Of the state and of the audit trail, which may share one.
+    pub(crate) files: Vec<BackendFile>,
+}
+
+/// What the backends need besides their own sections.
+pub(crate) struct BackendContext {
+    pub(crate) dead_letters: DeadLetterBounds,
+    pub(crate) folder: PathBuf,
+    pub(crate) purpose: Purpose,
 }
 
 /// The parts an action passes through.
@@ -56,14 +69,30 @@ pub(crate) struct BuiltSources {
     pub(crate) remote_parts: Vec<RemotePart>,
 }
 
+impl BackendContext {
+    pub(crate) fn new(
+        dead_letters: &DeadLetterSettings,
+        section: &Section,
+        purpose: Purpose,
+    ) -> Self {
+        Self {
+            dead_letters: dead_letters.bounds(),
+            folder: section.folder().to_owned(),
+            purpose,
+        }
+    }
+}
+
 impl Backends {
     pub(crate) async fn build(
         state: StateSettings,
-        dead_letters: DeadLetterBounds,
         audit: AuditSettings<TrailOptions>,
+        context: BackendContext,
         problems: &mut ProblemList,
     ) -> Option<Self> {
         let trail = audit.trail;
+        let mut files = Vec::new();
+        let dead_letters = context.dead_letters;
         let built = state.plan.build(StateContext { dead_letters }).await;
         let built = problems::report(&state.section, built, problems);
         let mut remote_parts = Vec::new();
@@ -73,8 +102,11 @@ impl Backends {
         }
         let audit = match audit.enabled {
             true => {
-                let built = audit.plan.build(()).await;
+                let folder = context.folder;
+                let built = audit.plan.build(AuditContext { folder }).await;
                 let built = problems::report(&audit.section, built, problems)?;
+                let file = BackendFile::of(FileOf::Audit, built.embedded(), context.purpose);
+                files.extend(problems::report(&audit.section, file.await, problems)?);
                 let name = &audit.keys.backend;
                 remote_parts.push(RemotePart::audit(name, &built, audit.section));
                 Some(built)
@@ -86,6 +118,7 @@ impl Backends {
             audit: audit.map(MeteredAudit::wrap),
             trail,
             remote_parts,
+            files,
         })
     }
 }
@@ -102,6 +135,7 @@ impl SharedParts {
             state: backends.state,
             trail: trail.map(|audit| AuditTrail::new(audit, backends.trail, clock)),
             audit: backends.audit,
+            files: backends.files,
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use acteon_core::action::Payload;
 use acteon_core::attempt::AttemptRecord;
 use acteon_core::audit::{
-    Audit, AuditCursor, AuditError, AuditPage, AuditQuery, AuditRecord, Audits, PageStart,
+    Audit, AuditContext, AuditCursor, AuditError, AuditPage, AuditQuery, AuditRecord, Audits,
+    PageStart,
 };
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
@@ -286,7 +287,11 @@ impl Factory<Audits> for MemoryAudits {
     const KIND: &'static str = "memory";
     type Config = AuditConfig;
 
-    async fn build(&self, config: AuditConfig, (): ()) -> Result<Arc<dyn Audit>, BuildError> {
+    async fn build(
+        &self,
+        config: AuditConfig,
+        _: AuditContext,
+    ) -> Result<Arc<dyn Audit>, BuildError> {
         events::begin_audit();
         Ok(Arc::new(MemoryAudit::new(&config)))
     }

@@ -33,7 +33,7 @@ impl Registries {
             .register(Email)
             .register(Strict);
         all.states.register(Memory).register(Remote);
-        all.audits.register(Memory);
+        all.audits.register(Memory).register(Sqlite);
         all
     }
 
@@ -72,6 +72,7 @@ adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
+adapter!(Sqlite, "sqlite", SqliteOptions, Audits);
 adapter!(Remote, "remote", RemoteOptions, States);
 
 #[derive(Deserialize, JsonSchema)]
@@ -99,6 +100,14 @@ struct EmailOptions {
     allow_headers: Option<Vec<String>>,
     max_recipients: Option<usize>,
     allow_cidrs: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct SqliteOptions {
+    path: Option<String>,
+    synchronous: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -41,6 +41,12 @@ fn the_example_for_kafka_over_tls_takes_its_password_from_the_environment() {
 }
 
 #[test]
+fn the_example_for_sqlite_says_where_its_file_is() {
+    let settings = example("sqlite.toml", &[]);
+    assert_eq!(settings.audit.backend, "sqlite");
+}
+
+#[test]
 fn the_full_example_says_the_defaults_where_it_claims_to() {
     let settings = example("full.toml", &[("CRM_TOKEN", "x")]);
     assert_eq!(settings.server, ServerSettings::default());

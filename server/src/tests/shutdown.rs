@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::audit::{Audit, Audits};
+use acteon_core::audit::{Audit, AuditContext, Audits};
 use acteon_core::sink::{Sink, SinkContext, Sinks};
 use acteon_core::{BuildError, Factory};
 use acteon_testkit::{Answer, RecordingSink, SilentAudit};
@@ -44,7 +44,7 @@ impl Factory<Audits> for Silent {
     const KIND: &'static str = "silent";
     type Config = NoOptions;
 
-    async fn build(&self, _: NoOptions, (): ()) -> Result<Arc<dyn Audit>, BuildError> {
+    async fn build(&self, _: NoOptions, _: AuditContext) -> Result<Arc<dyn Audit>, BuildError> {
         Ok(Arc::new(SilentAudit))
     }
 }

@@ -1,4 +1,4 @@
-//! The full example and the guide name every key of the schema, and no other.
+//! The examples and the guide name every key of the schema, and no other.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -119,13 +119,16 @@ fn given(value: &toml::Value, path: &str, found: &mut impl FnMut(&str) -> bool) 
     }
 }
 
+/// A section has one backend, so the other backends have their own examples.
 #[test]
-fn the_full_example_gives_every_key_of_the_schema() {
+fn the_full_example_and_those_of_backends_give_every_key_of_the_schema() {
     let known = keys_of_schema();
     assert!(known.len() > 80, "{known:?}");
-    let given = keys_of_file(&read("config/examples/full.toml"), &known);
+    let examples = ["config/examples/full.toml", "config/examples/sqlite.toml"];
+    let given = examples.map(|example| keys_of_file(&read(example), &known));
+    let given = given.into_iter().flatten().collect();
     let missing: Vec<_> = known.difference(&given).collect();
-    assert!(missing.is_empty(), "full.toml leaves out {missing:?}");
+    assert!(missing.is_empty(), "the examples leave out {missing:?}");
 }
 
 /// The keys in the first cells of the guide's tables. A key that begins with a dot continues the one before it.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use acteon_core::action::Payload;
-use acteon_core::audit::{Audit, AuditQuery, AuditRecord, Audits};
+use acteon_core::audit::{Audit, AuditContext, AuditQuery, AuditRecord, Audits};
 use acteon_core::registry::Registry;
 use acteon_core::scope::Scope;
 use acteon_core::state::{StateContext, States};
@@ -124,7 +124,7 @@ async fn both_are_built_by_their_kind_from_options_that_may_be_left_out() {
     let audit = audits
         .plan("memory", serde_json::json!({}))
         .unwrap()
-        .build(())
+        .build(AuditContext::default())
         .await
         .unwrap();
     audit.ping().await.unwrap();

@@ -1,0 +1,51 @@
+//! The options of the two backends. Every default works: the file is made beside the configuration.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Options of the audit backend `sqlite`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqliteAuditOptions {
+    /// The file, relative to the configuration file. The state may use the same one.
+    pub path: PathBuf,
+    /// When a write has reached the disk.
+    pub synchronous: Synchronous,
+}
+
+impl Default for SqliteAuditOptions {
+    fn default() -> Self {
+        Self {
+            path: default_path(),
+            synchronous: Synchronous::default(),
+        }
+    }
+}
+
+fn default_path() -> PathBuf {
+    PathBuf::from("acteon.db")
+}
+
+/// When a write has reached the disk. State and audit in one file have the same value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Synchronous {
+    /// Before it is answered. A power failure takes back nothing.
+    #[default]
+    Full,
+    /// Some time later. A power failure may take back the last writes, but does not damage the file. The end of the
+    /// process takes back nothing.
+    Normal,
+}
+
+impl Synchronous {
+    /// Its name in the configuration and in SQLite.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+        }
+    }
+}
