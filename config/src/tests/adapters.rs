@@ -179,8 +179,22 @@ struct WebhookOptions {
     auth: Option<Auth>,
     #[serde(default)]
     success_codes: Vec<u16>,
+    signing_secret: Option<Secret>,
+    signing_secrets: Option<Vec<Secret>>,
+    #[serde(flatten)]
+    connection: ConnectionOptions,
+}
+
+/// Flattened, as HTTP providers have them.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code)]
+struct ConnectionOptions {
     #[serde(default)]
     allow_cidrs: Vec<String>,
+    ca_file: Option<String>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
+    proxy: Option<Secret>,
 }
 
 #[derive(Default, Serialize, Deserialize, JsonSchema)]

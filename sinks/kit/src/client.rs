@@ -1,24 +1,27 @@
-//! One attempt over HTTP: with pooled connections, only to allowed addresses, without redirects and proxies, and within
-//! the time of the attempt. Retries are left to the pipeline.
+//! One attempt over HTTP: with pooled connections, only to allowed addresses, without redirects, and within the time of
+//! the attempt. Retries are left to the pipeline.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use acteon_core::sink::{ProviderRefusal, SinkContext};
-use acteon_core::{BuildError, Clock, SinkError};
-use compact_str::{CompactString, format_compact};
+use acteon_core::{BuildError, Clock, Faults, Secret, SinkError};
+use compact_str::CompactString;
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::redirect::Policy;
 use tokio::time::Instant;
-use url::{Host, Url};
 
 use crate::address::AddressFilter;
+use crate::connection::ConnectionOptions;
 use crate::dial::Dialer;
-use crate::reply::{self, Reply};
+use crate::proxy::ForwardProxy;
+use crate::reply::{self, REFUSAL_BYTES_MAX, Reply};
 use crate::request_body::RequestBody;
 use crate::resolver::FilteringResolver;
 use crate::retry_after::retry_after;
 use crate::sent_secrets::{self, SentSecrets};
 use crate::status::{self, SuccessCodes};
+use crate::target::TargetUrl;
 use crate::tls::Roots;
 use crate::transport;
 
@@ -39,21 +42,26 @@ const MARGIN_MAX: Duration = Duration::from_secs(1);
 
 /// The options of a client.
 pub struct ClientOptions<'a> {
-    /// The URL of every request.
-    pub url: Url,
-    /// The addresses it may connect to.
-    pub filter: AddressFilter,
+    /// The name of the option with the URL.
+    pub option: &'static str,
+    /// The URL of every request: `http` or `https`, without user and password.
+    pub url: &'a str,
+    /// How it connects.
+    pub connection: &'a ConnectionOptions,
     /// The statuses of a success.
     pub success: SuccessCodes,
+    /// Credentials in the requests, outside the URL and sensitive headers. They are removed from kept answers.
+    pub credentials: Vec<Secret>,
     /// The trusted certificates.
     pub roots: &'a Roots,
 }
 
-/// Sends requests to one URL.
+/// Sends requests to one URL. Clones share the connections.
+#[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
-    dialer: Dialer,
-    url: Url,
+    dialer: Arc<Dialer>,
+    target: TargetUrl,
     host: CompactString,
     success: SuccessCodes,
     secrets: SentSecrets,
@@ -62,55 +70,73 @@ pub struct HttpClient {
     clock: Clock,
 }
 
+/// How a client reaches its target.
+struct Route {
+    target: TargetUrl,
+    filter: AddressFilter,
+    tls: rustls::ClientConfig,
+    proxy: Option<ForwardProxy>,
+}
+
 /// The time limit of an attempt that must end by itself, before the pipeline cuts it off.
 pub fn attempt_limit(context: &SinkContext) -> Duration {
     context.timeout - MARGIN_MAX.min(context.timeout / 10)
 }
 
-/// Reads the option `option` as a URL to send to.
-///
-/// # Errors
-/// When it is not an `http` or `https` URL, or contains a user and password. The message does not repeat the URL.
-pub fn parse_url(option: &str, text: &str) -> Result<Url, BuildError> {
-    let wrong = |why: &str| Err(BuildError::at(option, why));
-    let mut url = match Url::parse(text.trim()) {
-        Ok(url) => url,
-        Err(error) => return wrong(&format!("not a URL: {error}")),
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return wrong("the scheme must be `http` or `https`");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong(
-            "the URL must not contain a user and password; use the options for credentials",
-        );
-    }
-    url.set_fragment(None);
-    Ok(url)
-}
-
 impl HttpClient {
-    /// A client for one sink. It does not connect; it reads the system's root certificates.
+    /// A client for one sink. It does not connect; it reads certificates.
     ///
     /// # Errors
-    /// When the URL contains an address that is not allowed, or TLS cannot be used.
+    /// When an option cannot work: an address that is not allowed, a file that cannot be read.
     pub fn new(options: ClientOptions<'_>, context: &SinkContext) -> Result<Self, BuildError> {
-        check_literal(&options.url, &options.filter)?;
-        let tls = options.roots.config(&options.url)?;
-        Self::with_tls(options, context, &tls)
+        let connection = options.connection;
+        let mut faults = Faults::default();
+        let filter = AddressFilter::new("allow_cidrs", &connection.allow_cidrs);
+        let filter = faults.keep(filter);
+        let target = faults.keep(TargetUrl::parse(options.option, options.url));
+        let tls = target.as_ref().and_then(|target| {
+            let filter = filter.as_ref()?;
+            faults.keep(target.check_address(filter));
+            faults.keep(options.roots.config(target, connection))
+        });
+        let proxy = filter.as_ref().and_then(|filter| {
+            let proxy = connection.proxy.as_ref();
+            let proxy = proxy.map(|proxy| ForwardProxy::parse(proxy, filter));
+            faults.keep(proxy.transpose())
+        });
+        let parts = target.zip(filter).zip(tls.zip(proxy));
+        let ((target, filter), (tls, proxy)) = faults.end(parts)?;
+        let route = Route {
+            target,
+            filter,
+            tls,
+            proxy,
+        };
+        Self::over(options, route, context)
     }
 
-    /// A client with this TLS configuration.
-    pub(crate) fn with_tls(
+    fn over(
         options: ClientOptions<'_>,
+        route: Route,
         context: &SinkContext,
-        tls: &rustls::ClientConfig,
     ) -> Result<Self, BuildError> {
-        let resolver = FilteringResolver::new(options.filter);
+        let Route {
+            target,
+            filter,
+            tls,
+            proxy,
+        } = route;
+        let resolver = FilteringResolver::new(filter);
         let connect_timeout = context.timeout.min(CONNECT_TIMEOUT_MAX);
-        let dialer = Dialer::new(&options.url, resolver.clone(), tls, connect_timeout)?;
+        let dialer = Dialer::new(
+            &target,
+            proxy.as_ref(),
+            resolver.clone(),
+            &tls,
+            connect_timeout,
+        )?;
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.clone())
+            .tls_backend_preconfigured(tls)
             .dns_resolver(resolver)
             .redirect(Policy::none())
             .no_proxy()
@@ -120,16 +146,38 @@ impl HttpClient {
             .pool_max_idle_per_host(context.max_concurrent)
             .pool_idle_timeout(IDLE_MAX)
             .http1_max_headers(HEADERS_MAX);
+        let client = match &proxy {
+            Some(proxy) => client.proxy(proxy.for_client()?),
+            None => client,
+        };
+        let mut secrets = SentSecrets::new(target.url(), &options.credentials);
+        if let Some(value) = proxy.as_ref().and_then(ForwardProxy::credentials) {
+            secrets.add(value);
+        }
         Ok(Self {
             client: client.build().map_err(unusable)?,
-            dialer,
-            host: host(&options.url),
-            secrets: SentSecrets::of(&options.url),
-            url: options.url,
+            dialer: Arc::new(dialer),
+            host: target.shown_host(),
+            secrets,
+            target,
             success: options.success,
             attempt_timeout: attempt_limit(context),
             clock: Clock::system(),
         })
+    }
+
+    /// The same client for `path` below its URL.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Self {
+        Self {
+            target: self.target.below(path),
+            ..self.clone()
+        }
+    }
+
+    /// Host and port of its URL, for messages.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Connects to the URL's host and sends nothing. Returns a description of the connection.
@@ -137,7 +185,7 @@ impl HttpClient {
     /// # Errors
     /// When the host cannot be reached, with the reason.
     pub async fn dial(&self) -> Result<String, BuildError> {
-        self.dialer.dial(&self.host).await
+        self.dialer.dial().await
     }
 
     /// Sends one request, once. The HTTP library takes another connection only if it finds a pooled one closed before
@@ -155,7 +203,7 @@ impl HttpClient {
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.attempt_timeout;
         let sensitive = sent_secrets::sensitive(&headers);
-        let mut request = reqwest::Request::new(method, self.url.clone());
+        let mut request = reqwest::Request::new(method, self.target.url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         match self.client.execute(request).await {
@@ -186,6 +234,16 @@ impl HttpClient {
         }
     }
 
+    /// An answer that refuses the action although its status is a success, without the secrets of the request.
+    pub fn refusal(&self, reply: Reply) -> ProviderRefusal {
+        let mut body = reply.body.unwrap_or_default();
+        body.truncate(REFUSAL_BYTES_MAX);
+        ProviderRefusal {
+            status: Some(reply.status.as_u16()),
+            body: self.secrets.redact(&[], body),
+        }
+    }
+
     fn now(&self) -> SystemTime {
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default();
         SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
@@ -194,23 +252,4 @@ impl HttpClient {
 
 fn unusable(error: reqwest::Error) -> BuildError {
     BuildError::new("the HTTP client could not be created").with_source(error)
-}
-
-/// The HTTP library calls its resolver for names only, so an address in the URL is checked here.
-fn check_literal(url: &Url, filter: &AddressFilter) -> Result<(), BuildError> {
-    let checked = match url.host() {
-        Some(Host::Ipv4(address)) => filter.check(address.into()),
-        Some(Host::Ipv6(address)) => filter.check(address.into()),
-        Some(Host::Domain(_)) | None => Ok(()),
-    };
-    checked.map_err(|refused| BuildError::at("url", refused.to_string()))
-}
-
-/// Host and port: the only part of a URL that messages may contain.
-fn host(url: &Url) -> CompactString {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format_compact!("{host}:{port}"),
-        None => host.into(),
-    }
 }

@@ -12,25 +12,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::sink::{Attempt, SinkContext};
-use acteon_core::{Action, BuildError, FailureCode, ProviderResponse, Sink, SinkError};
-use async_trait::async_trait;
+use acteon_core::{
+    Action, BuildError, FailureCode, ProviderResponse, Registry, Sink, SinkError, Sinks,
+};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
+mod addresses;
 mod closing;
 mod closing_receiver;
 mod receiver;
 mod refusals;
 
+pub use addresses::*;
 pub use closing::*;
 pub use closing_receiver::ClosingReceiver;
 pub use receiver::{CannedResponse, Received, Receiver};
 pub use refusals::*;
 
 /// Supplied by an adapter to run the contract.
-#[async_trait]
 pub trait Harness: Send + Sync {
-    /// Builds the sink with every credential it supports, so that it sends to `url` on 127.0.0.1.
-    async fn sink(&self, url: &str, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError>;
+    /// Registers the adapter.
+    fn register(&self, registry: &mut Registry<Sinks>);
+
+    /// Its kind.
+    fn kind(&self) -> &'static str;
+
+    /// The options with every credential it supports, so that it sends to `url`. The contract adds those of
+    /// [`ConnectionOptions`](crate::ConnectionOptions).
+    fn options(&self, url: &str) -> Value;
 
     /// An action that the sink can deliver.
     fn action(&self) -> Action;
@@ -45,6 +56,24 @@ pub trait Harness: Send + Sync {
     fn idempotency_key(&self, request: &Received) -> Option<String>;
 }
 
+async fn build(
+    harness: &dyn Harness,
+    options: Value,
+    context: SinkContext,
+) -> Result<Arc<dyn Sink>, BuildError> {
+    let mut registry = Registry::default();
+    harness.register(&mut registry);
+    let plan = registry.plan(harness.kind(), options).unwrap();
+    plan.build(context).await
+}
+
+/// A sink that sends to `url` on 127.0.0.1.
+async fn sink(harness: &dyn Harness, url: &str, context: SinkContext) -> Arc<dyn Sink> {
+    let mut options = harness.options(url);
+    options["allow_cidrs"] = json!(["127.0.0.0/8"]);
+    build(harness, options, context).await.unwrap()
+}
+
 /// Generates one test per clause, each under the name of the clause.
 #[macro_export]
 macro_rules! http_sink_contract {
@@ -54,6 +83,8 @@ macro_rules! http_sink_contract {
             every_status_has_its_class,
             the_wait_that_the_provider_asks_for_is_passed_on_in_both_forms,
             redirects_are_not_followed,
+            only_allowed_addresses_are_connected_to,
+            every_connection_option_is_read,
             an_answer_with_hundreds_of_headers_is_a_success,
             a_success_whose_body_cannot_be_read_stays_a_success,
             what_a_refusal_said_is_kept,
@@ -62,6 +93,8 @@ macro_rules! http_sink_contract {
             a_given_up_attempt_closes_its_connection,
             a_refused_connection_is_transient,
             a_connection_that_breaks_before_the_answer_is_transient,
+            a_connection_that_is_reset_in_the_middle_of_an_answer_is_transient,
+            attempts_run_at_the_same_time,
             attempts_one_after_another_share_a_connection,
             a_server_that_closes_after_each_answer_without_saying_so_gets_nothing_twice,
             a_request_that_breaks_on_a_connection_in_use_is_a_failed_attempt,
@@ -103,7 +136,7 @@ impl Stage {
         limit: Duration,
     ) -> Self {
         let receiver = Receiver::start(answers).await;
-        let sink = harness.sink(&receiver.url(), context(limit)).await.unwrap();
+        let sink = sink(harness, &receiver.url(), context(limit)).await;
         let action = harness.action();
         Self {
             receiver,
@@ -232,11 +265,23 @@ pub async fn a_given_up_attempt_closes_its_connection(harness: &dyn Harness) {
         tokio::pin!(attempt);
         tokio::select! {
             _ = &mut attempt => panic!("the attempt ended although the server hangs"),
-            () = stage.receiver.received_one() => {}
+            () = stage.receiver.received_many(1) => {}
         }
     }
     let closed = timeout(TIMEOUT, stage.receiver.hung_up()).await;
     assert!(closed.is_ok(), "the connection stayed open");
+}
+
+/// No attempt waits for another one, up to the concurrency that the pipeline uses.
+pub async fn attempts_run_at_the_same_time(harness: &dyn Harness) {
+    let count = context(TIMEOUT).max_concurrent;
+    let answers = (0..count).map(|_| CannedResponse::Hang);
+    let stage = Stage::set(harness, answers).await;
+    let attempts = join_all((0..count).map(|_| stage.deliver(1)));
+    tokio::select! {
+        _ = attempts => panic!("an attempt ended although the server hangs"),
+        () = stage.receiver.received_many(count) => {}
+    }
 }
 
 /// Connections are kept open, also after refusals.

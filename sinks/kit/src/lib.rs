@@ -6,26 +6,29 @@
 #![deny(missing_docs)]
 
 mod address;
+mod certificates;
 mod client;
+mod connection;
 mod connector;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dial;
 mod headers;
+mod proxy;
 mod reply;
 mod request_body;
 mod resolver;
 mod retry_after;
 mod sent_secrets;
 mod status;
+mod target;
 mod tls;
 mod transport;
 mod wire;
 
 pub use address::{AddressFilter, RefusedAddress};
-pub use client::{
-    CONNECT_TIMEOUT_MAX, ClientOptions, HttpClient, USER_AGENT, attempt_limit, parse_url,
-};
+pub use client::{CONNECT_TIMEOUT_MAX, ClientOptions, HttpClient, USER_AGENT, attempt_limit};
+pub use connection::ConnectionOptions;
 pub use connector::{Connector, TlsHandshake};
 pub use headers::header_text;
 pub use reply::{BODY_BYTES_MAX, BodyError, Reply};

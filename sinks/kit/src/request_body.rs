@@ -24,6 +24,11 @@ impl RequestBody {
         }
     }
 
+    /// The parts, in order: the bytes that are sent.
+    pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        self.parts.iter()
+    }
+
     fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.len() as u64).sum()
     }

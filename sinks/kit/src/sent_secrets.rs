@@ -1,6 +1,9 @@
 //! Removes the secrets of a request from the provider's answer: many providers repeat the path, the query or a
 //! credential when they refuse.
 
+use std::sync::Arc;
+
+use acteon_core::Secret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use url::Url;
@@ -9,14 +12,15 @@ const REDACTED: &[u8] = b"***";
 /// Shorter texts are not secrets, and would match everywhere.
 const SECRET_BYTES_MIN: usize = 8;
 
-/// The texts to remove: the whole URL except the host, and the values of sensitive headers.
-#[derive(Clone, Debug)]
+/// The texts to remove: the whole URL except the host, the credentials of the sink, and the values of sensitive headers.
+#[derive(Clone)]
 pub(crate) struct SentSecrets {
-    of_url: Box<[Bytes]>,
+    texts: Arc<Vec<Bytes>>,
 }
 
 impl SentSecrets {
-    pub(crate) fn of(url: &Url) -> Self {
+    /// The secrets of requests to `url` that carry `credentials`.
+    pub(crate) fn new(url: &Url, credentials: &[Secret]) -> Self {
         let path = url.path();
         let query = url.query().unwrap_or_default();
         let whole = format!("{path}?{query}");
@@ -27,19 +31,24 @@ impl SentSecrets {
         let texts = texts
             .chain(segments)
             .chain(values)
-            .chain(raw.map(|pair| pair.1.to_owned()));
+            .chain(raw.map(|pair| pair.1.to_owned()))
+            .chain(credentials.iter().map(|secret| secret.expose().to_owned()));
+        let texts = texts.filter(|text| text.len() >= SECRET_BYTES_MIN);
         Self {
-            of_url: texts
-                .filter(|text| text.len() >= SECRET_BYTES_MIN)
-                .map(Bytes::from)
-                .collect(),
+            texts: Arc::new(texts.map(Bytes::from).collect()),
         }
+    }
+
+    /// Adds the value of a header that the HTTP library sends.
+    pub(crate) fn add(&mut self, value: &HeaderValue) {
+        let words = words(value).map(Bytes::copy_from_slice);
+        Arc::make_mut(&mut self.texts).extend(words);
     }
 
     /// Replaces these texts, and the values of the sensitive `headers`, in `body`.
     pub(crate) fn redact(&self, headers: &[HeaderValue], body: Bytes) -> Bytes {
         let words = headers.iter().flat_map(words);
-        let texts = self.of_url.iter().map(AsRef::as_ref).chain(words);
+        let texts = self.texts.iter().map(AsRef::as_ref).chain(words);
         texts.fold(body, redact_secret)
     }
 }
@@ -92,7 +101,8 @@ mod tests {
         let url = "https://e.com/services/T0000001/B00/xoxp%2Dtoken?key=very%20secret&n=1";
         let mut token = HeaderValue::from_static("Bearer abcdefgh");
         token.set_sensitive(true);
-        let secrets = SentSecrets::of(&Url::parse(url).unwrap());
+        let credentials = [Secret::new("r0ut1ng-k3y"), Secret::new("short")];
+        let secrets = SentSecrets::new(&Url::parse(url).unwrap(), &credentials);
         let redacted = secrets.redact(&[token], body.to_owned().into());
         String::from_utf8(redacted.to_vec()).unwrap()
     }
@@ -113,6 +123,7 @@ mod tests {
             redacted("T0000001: abcdefgh, Bearer abcdefgh"),
             "***: ***, Bearer ***"
         );
+        assert_eq!(redacted("key r0ut1ng-k3y, short"), "key ***, short");
     }
 
     #[test]

@@ -1,18 +1,21 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::sink::{SinkContext, SinkErrorClass};
 use acteon_core::{BuildError, FailureCode, SinkError};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{RootCertStore, ServerConfig};
+use http::{HeaderMap, Method};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::contract::{CannedResponse, Receiver};
-use crate::{AddressFilter, ClientOptions, HttpClient, Reply, Roots, SuccessCodes, parse_url, tls};
+use crate::target::TargetUrl;
+use crate::{ClientOptions, ConnectionOptions, HttpClient, Reply, Roots, SuccessCodes};
+
+mod certificates;
+mod forbidden;
+mod proxies;
+mod proxy_server;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn context(timeout: Duration) -> SinkContext {
     SinkContext {
@@ -23,22 +26,36 @@ fn context(timeout: Duration) -> SinkContext {
     }
 }
 
-fn options<'a>(url: &str, allowed: &[&str], roots: &'a Roots) -> ClientOptions<'a> {
-    let cidrs: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-    ClientOptions {
-        url: parse_url("url", url).unwrap(),
-        filter: AddressFilter::new("allow_cidrs", &cidrs).unwrap(),
-        success: SuccessCodes::default(),
-        roots,
+fn allowing(networks: &[&str]) -> ConnectionOptions {
+    ConnectionOptions {
+        allow_cidrs: networks.iter().map(ToString::to_string).collect(),
+        ..ConnectionOptions::default()
     }
 }
 
+/// This machine under all its names.
+fn local() -> ConnectionOptions {
+    allowing(&["127.0.0.0/8", "::1/128"])
+}
+
+fn connecting(
+    url: &str,
+    connection: &ConnectionOptions,
+    timeout: Duration,
+) -> Result<HttpClient, BuildError> {
+    let options = ClientOptions {
+        option: "url",
+        url,
+        connection,
+        success: SuccessCodes::default(),
+        credentials: Vec::new(),
+        roots: &Roots::default(),
+    };
+    HttpClient::new(options, &context(timeout))
+}
+
 fn client(url: &str, allowed: &[&str]) -> Result<HttpClient, BuildError> {
-    let roots = Roots::default();
-    HttpClient::new(
-        options(url, allowed, &roots),
-        &context(Duration::from_secs(20)),
-    )
+    connecting(url, &allowing(allowed), TIMEOUT)
 }
 
 async fn post(client: &HttpClient) -> Result<Reply, SinkError> {
@@ -60,92 +77,8 @@ fn assert_transient(error: &SinkError, code: FailureCode) {
     assert_eq!(error.code, code, "{error:?}");
 }
 
-/// A server with a self-signed certificate, and that certificate.
-async fn self_signed(
-    answers: impl IntoIterator<Item = CannedResponse>,
-) -> (Receiver, CertificateDer<'static>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let receiver = Receiver::start_over(answers, move |stream| acceptor.accept(stream)).await;
-    (receiver, cert.der().clone())
-}
-
 fn over_tls(receiver: &Receiver) -> String {
     format!("https://localhost:{}/", receiver.address().port())
-}
-
-#[tokio::test]
-async fn an_untrusted_certificate_is_the_providers_fault() {
-    let (receiver, _) = self_signed([]).await;
-    let client = client(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"]).unwrap();
-    let error = post(&client).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::ProviderFault);
-    assert_eq!(error.code, FailureCode::Connection);
-    assert!(
-        error.message.contains("certificate is not trusted"),
-        "{error}"
-    );
-    assert_eq!(receiver.received().len(), 0);
-}
-
-#[tokio::test]
-async fn a_trusted_server_is_spoken_to_over_http_2_and_one_connection() {
-    let (receiver, certificate) = self_signed([]).await;
-    let mut trusted = RootCertStore::empty();
-    trusted.add(certificate).unwrap();
-    let roots = Roots::default();
-    let options = options(&over_tls(&receiver), &["127.0.0.0/8", "::1/128"], &roots);
-    let context = context(Duration::from_secs(20));
-    let client = HttpClient::with_tls(options, &context, &tls::trusting(trusted).unwrap()).unwrap();
-    for _ in 0..3 {
-        post(&client).await.unwrap();
-    }
-    let received = receiver.received();
-    assert_eq!(received.len(), 3);
-    assert!(
-        received
-            .iter()
-            .all(|r| r.version == Version::HTTP_2 && r.from == received[0].from)
-    );
-}
-
-#[tokio::test]
-async fn dialling_connects_as_an_attempt_does_and_sends_nothing() {
-    let (receiver, certificate) = self_signed([]).await;
-    let mut trusted = RootCertStore::empty();
-    trusted.add(certificate).unwrap();
-    let roots = Roots::default();
-    let url = over_tls(&receiver);
-    let networks = ["127.0.0.0/8", "::1/128"];
-    let context = context(Duration::from_secs(20));
-    let tls = tls::trusting(trusted).unwrap();
-    let trusting = HttpClient::with_tls(options(&url, &networks, &roots), &context, &tls).unwrap();
-    let port = receiver.address().port();
-    let reached = format!("connected to localhost:{port} over TLS");
-    assert_eq!(trusting.dial().await.unwrap(), reached);
-    let refused = |client: HttpClient| async move { client.dial().await.unwrap_err() };
-    let begin = format!("`url`: localhost:{port} cannot be reached: ");
-    for (client, why) in [
-        (client(&url, &networks), "certificate"),
-        (
-            client(&url, &[]),
-            "is a loopback address, which is refused unless allowed",
-        ),
-    ] {
-        let error = refused(client.unwrap()).await.to_string();
-        assert!(error.starts_with(&begin) && error.contains(why), "{error}");
-    }
-    assert_eq!(receiver.received().len(), 0);
 }
 
 #[tokio::test]
@@ -159,9 +92,7 @@ async fn plain_bytes_where_tls_is_expected_are_a_failed_connection() {
 async fn a_handshake_that_hangs_is_a_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", silent.local_addr().unwrap());
-    let roots = Roots::default();
-    let options = options(&url, &["127.0.0.0/8"], &roots);
-    let client = HttpClient::new(options, &context(Duration::from_millis(200))).unwrap();
+    let client = connecting(&url, &local(), Duration::from_millis(200)).unwrap();
     assert_transient(&post(&client).await.unwrap_err(), FailureCode::Timeout);
 }
 
@@ -190,30 +121,6 @@ async fn a_name_that_means_a_loopback_address_is_refused_when_it_is_resolved() {
 }
 
 #[test]
-fn an_address_in_the_url_is_judged_however_it_is_written() {
-    let loopback = [
-        "127.0.0.1",
-        "127.1",
-        "0x7f.1",
-        "2130706433",
-        "017700000001",
-        "[::ffff:7f00:1]",
-    ];
-    for host in loopback {
-        let url = format!("http://{host}/");
-        let error = client(&url, &[]).err().unwrap().to_string();
-        assert!(error.starts_with("`url`: "), "{error}");
-        assert!(
-            error.ends_with("add `allow_cidrs = [\"127.0.0.0/8\"]`"),
-            "{host}: {error}"
-        );
-        assert!(client(&url, &["127.0.0.0/8"]).is_ok(), "{host}");
-    }
-    assert!(client("http://[::1]/", &["127.0.0.0/8"]).is_err());
-    assert!(client("http://1.1.1.1/", &[]).is_ok());
-}
-
-#[test]
 fn a_url_that_cannot_work_is_refused_without_repeating_it() {
     let cases = [
         (
@@ -235,14 +142,13 @@ fn a_url_that_cannot_work_is_refused_without_repeating_it() {
         ("https://", "`url`: not a URL: empty host"),
     ];
     for (url, expected) in cases {
-        let error = parse_url("url", url).unwrap_err().to_string();
+        let error = TargetUrl::parse("url", url).err().unwrap().to_string();
         assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("s3cret"), "{error}");
     }
-    assert_eq!(
-        parse_url("url", " https://e.com/a?b#c ").unwrap().as_str(),
-        "https://e.com/a?b"
-    );
+    let target = TargetUrl::parse("url", " https://e.com/a?b#c ").unwrap();
+    assert_eq!(target.url().as_str(), "https://e.com/a?b");
+    assert_eq!(target.below("c").url().as_str(), "https://e.com/a/c?b");
 }
 
 #[tokio::test]

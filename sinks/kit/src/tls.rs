@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use acteon_core::BuildError;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use acteon_core::{BuildError, Faults};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use url::Url;
+
+use crate::certificates::{certificates, provider};
+use crate::connection::ConnectionOptions;
+use crate::target::TargetUrl;
 
 /// The system's root certificates, read when the first `https` URL needs them. `SSL_CERT_FILE` and `SSL_CERT_DIR` name
 /// other locations.
@@ -17,13 +17,29 @@ use url::Url;
 pub struct Roots(Arc<OnceLock<ClientConfig>>);
 
 impl Roots {
-    /// The configuration for connecting to `url`. Plain HTTP needs no certificates, and redirects to TLS are not
+    /// The configuration for connecting to `target`. Plain HTTP needs no certificates, and redirects to TLS are not
     /// followed, so an `http` sink works on a system without certificates.
-    pub(crate) fn config(&self, url: &Url) -> Result<ClientConfig, BuildError> {
-        if url.scheme() == "http" {
+    pub(crate) fn config(
+        &self,
+        target: &TargetUrl,
+        options: &ConnectionOptions,
+    ) -> Result<ClientConfig, BuildError> {
+        options.check(target)?;
+        if !target.uses_tls() {
             return trusting(RootCertStore::empty());
         }
-        self.of_system("url")
+        let mut faults = Faults::default();
+        let trusted = match &options.ca_file {
+            Some(path) => Self::of_file("ca_file", path),
+            None => self.of_system(target.option()),
+        };
+        let trusted = faults.keep(trusted);
+        let certificate = faults.keep(options.client_certificate());
+        let (mut config, certificate) = faults.end(trusted.zip(certificate))?;
+        if let Some(certificate) = certificate {
+            config.client_auth_cert_resolver = certificate;
+        }
+        Ok(config)
     }
 
     /// A configuration that trusts the authorities of this system. `option` is the option that enables TLS.
@@ -37,22 +53,17 @@ impl Roots {
 
     /// A configuration that trusts exactly the authorities in a PEM file, named by the option `option`.
     pub(crate) fn of_file(option: &str, path: &Path) -> Result<ClientConfig, BuildError> {
-        let invalid = |what: &str| BuildError::at(option, format!("{} {what}", path.display()));
-        let certificates = CertificateDer::pem_file_iter(path)
-            .map_err(|error| invalid("cannot be read").with_source(error))?;
         let mut roots = RootCertStore::empty();
-        for certificate in certificates {
-            let certificate =
-                certificate.map_err(|error| invalid("is not a PEM file").with_source(error))?;
-            let added = roots.add(certificate);
-            added.map_err(|error| {
-                invalid("contains a certificate that cannot be used").with_source(error)
+        for certificate in certificates(option, path)? {
+            roots.add(certificate).map_err(|error| {
+                let message = format!(
+                    "{} contains a certificate that cannot be used",
+                    path.display()
+                );
+                BuildError::at(option, message).with_source(error)
             })?;
         }
-        match roots.is_empty() {
-            true => Err(invalid("contains no certificate")),
-            false => trusting(roots),
-        }
+        trusting(roots)
     }
 }
 
@@ -80,12 +91,6 @@ fn trusting_the_system() -> Result<ClientConfig, rustls::Error> {
 fn with_protocols(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
-}
-
-/// The provider that the process installed, if any.
-fn provider() -> Arc<CryptoProvider> {
-    let installed = CryptoProvider::get_default().cloned();
-    installed.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
 fn unusable(option: &str, error: rustls::Error) -> BuildError {

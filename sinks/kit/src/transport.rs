@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use acteon_core::{FailureCode, SinkError};
+use rustls::AlertDescription;
 
 use crate::address::RefusedAddress;
 
@@ -18,12 +19,15 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     } else if error.is_builder() {
         let message = format!("these options do not make a valid request to {host}");
         SinkError::provider_fault(FailureCode::Configuration, message)
+    } else if refuses_credentials(&error) {
+        let message = format!("the proxy to {host} refused the credentials in `proxy`");
+        SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_timeout() {
         SinkError::transient(
             FailureCode::Timeout,
             format!("{host} did not answer in time"),
         )
-    } else if find::<rustls::Error>(&error).is_some_and(is_lasting) {
+    } else if find::<rustls::Error>(&error).is_some_and(is_lasting) || was_alerted(&error) {
         SinkError::provider_fault(FailureCode::Connection, unreachable(&error, host))
     } else {
         SinkError::transient(FailureCode::Connection, unreachable(&error, host))
@@ -31,38 +35,55 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     failure.with_source(error)
 }
 
+/// Alerts of a server that will come again until one side is reconfigured.
+const LASTING: &[AlertDescription] = &[
+    AlertDescription::HandshakeFailure,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::ProtocolVersion,
+    AlertDescription::UnrecognisedName,
+    AlertDescription::CertificateRequired,
+    AlertDescription::NoApplicationProtocol,
+];
+
 /// True if the handshake will fail until one side is reconfigured: a certificate is not trusted, or there is no common
 /// version or cipher.
 pub(crate) fn is_lasting(error: &rustls::Error) -> bool {
-    use rustls::{AlertDescription as Alert, Error};
     match error {
-        Error::InvalidCertificate(_)
-        | Error::NoCertificatesPresented
-        | Error::PeerIncompatible(_)
-        | Error::UnsupportedNameType => true,
-        Error::AlertReceived(alert) => matches!(
-            alert,
-            Alert::HandshakeFailure
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::ProtocolVersion
-                | Alert::UnrecognisedName
-                | Alert::CertificateRequired
-                | Alert::NoApplicationProtocol
-        ),
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::PeerIncompatible(_)
+        | rustls::Error::UnsupportedNameType => true,
+        rustls::Error::AlertReceived(alert) => LASTING.contains(alert),
         _ => false,
     }
+}
+
+/// True if the server ended the connection with such an alert after the handshake, as it does with a missing client
+/// certificate. HTTP/2 keeps only the text of the error.
+fn was_alerted(error: &reqwest::Error) -> bool {
+    let texts = LASTING.iter().map(|alert| {
+        let alert = rustls::Error::AlertReceived(*alert);
+        alert.to_string()
+    });
+    let texts: Vec<_> = texts.collect();
+    causes(error).any(|cause| texts.contains(&cause.to_string()))
+}
+
+/// True if the proxy answered CONNECT with 407. The HTTP library does not export its type, only the text.
+fn refuses_credentials(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| cause.to_string() == "tunnel error: proxy authorization required")
 }
 
 fn unreachable(error: &reqwest::Error, host: &str) -> String {
     if error.is_dns() {
         format!("the name of {host} could not be resolved")
-    } else if find::<rustls::Error>(error).is_some() {
+    } else if find::<rustls::Error>(error).is_some() || was_alerted(error) {
         format!(
             "no TLS connection to {host}: the handshake failed, or its certificate is not trusted"
         )

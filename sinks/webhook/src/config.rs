@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use acteon_core::Secret;
+use acteon_sinks_kit::ConnectionOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +25,20 @@ pub struct WebhookConfig {
     /// Credentials for the `Authorization` header.
     #[serde(default)]
     pub auth: Option<Auth>,
-    /// Networks to connect to although they are not public, such as `10.0.0.0/8`.
+    /// The secret that signs each request by Standard Webhooks: `whsec_` or `whsk_`, and base64.
     #[serde(default)]
-    pub allow_cidrs: Vec<String>,
+    pub signing_secret: Option<Secret>,
+    /// Several secrets, which all sign: the new and the old one during a rotation.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 5))]
+    pub signing_secrets: Option<Vec<Secret>>,
     /// The statuses that count as success, instead of every 2xx.
     #[serde(default)]
     #[schemars(length(min = 1), inner(range(min = 200, max = 599)))]
     pub success_codes: Option<Vec<u16>>,
+    /// How to connect.
+    #[serde(flatten)]
+    pub connection: ConnectionOptions,
 }
 
 /// The method of the request: one that has a body.

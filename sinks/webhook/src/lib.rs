@@ -2,6 +2,7 @@
 
 mod config;
 mod request;
+mod signature;
 mod sink;
 
 pub use config::{Auth, Body, Method, WebhookConfig};

@@ -13,8 +13,8 @@ const ACTION_ID: HeaderName = HeaderName::from_static("x-acteon-action-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-acteon-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// The maximum number of headers that an attempt adds.
-const ATTEMPT_HEADERS_MAX: usize = 5;
+/// The maximum number of headers that an attempt adds, signature included.
+const ATTEMPT_HEADERS_MAX: usize = 8;
 /// W3C requires passing on at least half of this.
 const TRACESTATE_BYTES_MAX: usize = 1024;
 
@@ -25,6 +25,9 @@ const RESERVED: &[&str] = &[
     "x-acteon-attempt",
     "traceparent",
     "tracestate",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
     "connection",
     "content-length",
     "expect",

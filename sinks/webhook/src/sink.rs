@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use acteon_core::sink::SinkContext;
-use acteon_core::{Attempt, BuildError, Factory, Faults, ProviderResponse, Sink, SinkError, Sinks};
-use acteon_sinks_kit::{
-    AddressFilter, ClientOptions, HttpClient, Roots, SuccessCodes, action_json, parse_url,
+use acteon_core::{
+    Attempt, BuildError, Clock, Factory, Faults, ProviderResponse, Sink, SinkError, Sinks,
 };
+use acteon_sinks_kit::{ClientOptions, HttpClient, Roots, SuccessCodes, action_json, header_text};
 use async_trait::async_trait;
 use http::HeaderMap;
 
 use crate::config::{Body, Method, WebhookConfig};
 use crate::request;
+use crate::signature::Signer;
 
 /// The factory of the `webhook` sink. All its sinks share the root certificates.
 #[derive(Default)]
@@ -39,6 +40,8 @@ pub struct WebhookSink {
     method: http::Method,
     headers: HeaderMap,
     body: Body,
+    signer: Option<Signer>,
+    clock: Clock,
 }
 
 impl WebhookSink {
@@ -57,27 +60,24 @@ impl WebhookSink {
             None => Some(SuccessCodes::default()),
         };
         let headers = faults.keep(request::constant(config));
-        let filter = faults.keep(AddressFilter::new("allow_cidrs", &config.allow_cidrs));
-        let url = faults.keep(parse_url("url", config.url.expose()));
-        let client = match (url, filter) {
-            (Some(url), Some(filter)) => {
-                let success = success.unwrap_or_default();
-                let options = ClientOptions {
-                    url,
-                    filter,
-                    success,
-                    roots,
-                };
-                faults.keep(HttpClient::new(options, context))
-            }
-            _ => None,
+        let signer = faults.keep(Signer::new(config));
+        let options = ClientOptions {
+            option: "url",
+            url: config.url.expose(),
+            connection: &config.connection,
+            success: success.unwrap_or_default(),
+            credentials: Vec::new(),
+            roots,
         };
-        let (client, headers) = faults.end(client.zip(headers))?;
+        let client = faults.keep(HttpClient::new(options, context));
+        let (client, (headers, signer)) = faults.end(client.zip(headers.zip(signer)))?;
         Ok(Self {
             client,
             headers,
+            signer,
             method: method(config.method),
             body: config.body,
+            clock: Clock::system(),
         })
     }
 }
@@ -89,7 +89,12 @@ impl Sink for WebhookSink {
             Body::Action => action_json(attempt.action)?,
             Body::Payload => attempt.action.payload.as_bytes().clone().into(),
         };
-        let headers = request::headers(&self.headers, attempt);
+        let mut headers = request::headers(&self.headers, attempt);
+        if let Some(signer) = &self.signer {
+            let id = header_text(attempt.idempotency_key);
+            let timestamp = self.clock.now().as_second();
+            signer.sign(id, timestamp, &body, &mut headers);
+        }
         let reply = self.client.send(self.method.clone(), headers, body).await?;
         Ok(reply.into_response())
     }

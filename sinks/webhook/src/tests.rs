@@ -4,16 +4,20 @@ use std::time::Duration;
 use acteon_core::decode::{Defaults, decode};
 use acteon_core::sink::{SinkContext, SinkErrorClass};
 use acteon_core::{
-    Action, Attempt, BuildError, FailureCode, Labels, Registry, Sink, SinkError, Sinks,
+    Action, Attempt, BuildError, Clock, FailureCode, Labels, Registry, Sink, SinkError, Sinks,
 };
 use acteon_sinks_kit::contract::{CannedResponse, Harness, Received, Receiver};
-use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::{Webhook, WebhookConfig};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PAYLOAD: &str = r#"{"amount":  1.50, "note":"\u00e4"}"#;
 
 fn action() -> Action {
@@ -76,16 +80,22 @@ async fn deliver(sink: &dyn Sink, action: &Action) -> Result<(), SinkError> {
 
 struct Webhooks;
 
-#[async_trait]
 impl Harness for Webhooks {
-    async fn sink(&self, url: &str, context: SinkContext) -> Result<Arc<dyn Sink>, BuildError> {
-        let options = json!({
+    fn register(&self, registry: &mut Registry<Sinks>) {
+        registry.register(Webhook::default());
+    }
+
+    fn kind(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn options(&self, url: &str) -> Value {
+        json!({
             "url": format!("{url}&token=in-the-query"),
             "headers": {"X-Key": "in-a-header"},
             "auth": {"type": "basic", "username": "u", "password": "in-the-password"},
-            "allow_cidrs": ["127.0.0.0/8"],
-        });
-        build(options, context).await
+            "signing_secret": SIGNING_SECRET,
+        })
     }
 
     fn action(&self) -> Action {
@@ -103,6 +113,7 @@ impl Harness for Webhooks {
             "in-the-password",
             "dTppbi10aGUtcGFzc3dvcmQ",
             "hook?",
+            SIGNING_SECRET,
         ]
     }
 
@@ -157,6 +168,61 @@ async fn configured_headers_and_credentials_are_sent() {
     let received = sent(basic, &action()).await;
     let expected = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert_eq!(received.header("authorization"), expected);
+}
+
+/// The key of the signing secret.
+fn verified(request: &Received) -> bool {
+    let header = |name| request.header(name).unwrap();
+    let key = BASE64_STANDARD.decode(SIGNING_SECRET.strip_prefix("whsec_").unwrap());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key.unwrap());
+    let start = format!("{}.{}.", header("webhook-id"), header("webhook-timestamp"));
+    let message = [start.as_bytes(), &request.body].concat();
+    let signature = header("webhook-signature").strip_prefix("v1,").unwrap();
+    let signature = BASE64_STANDARD.decode(signature).unwrap();
+    hmac::verify(&key, &message, &signature).is_ok()
+}
+
+#[tokio::test]
+async fn the_bytes_on_the_wire_are_signed_whatever_they_are() {
+    let long = format!("{{\"text\": \"{}\"}}", "ä\u{1f600}".repeat(8 << 10));
+    for body in ["action", "payload"] {
+        for payload in [PAYLOAD, &long, "null", "\"\\u00e4\""] {
+            let mut action = action();
+            let raw: &RawValue = serde_json::from_str(payload).unwrap();
+            action.payload = acteon_core::Payload::from_value(&raw).unwrap();
+            let options = json!({"signing_secret": SIGNING_SECRET, "body": body});
+            let received = sent(options, &action).await;
+            assert!(verified(&received), "{body}: {payload:.40}");
+            assert_eq!(received.header("webhook-id"), Some("order%207"));
+        }
+    }
+    let unsigned = sent(json!({}), &action()).await;
+    assert_eq!(unsigned.header("webhook-signature"), None);
+}
+
+#[tokio::test]
+async fn each_attempt_is_signed_at_its_own_time_under_the_same_id() {
+    let receiver = Receiver::start([CannedResponse::of(503)]).await;
+    let options = json!({
+        "url": receiver.url(), "allow_cidrs": ["127.0.0.0/8"], "signing_secret": SIGNING_SECRET,
+    });
+    let sink = build(options, context()).await.unwrap();
+    let before = Clock::system().now().as_second();
+    assert!(deliver(&*sink, &action()).await.is_err());
+    deliver(&*sink, &action()).await.unwrap();
+    let after = Clock::system().now().as_second();
+    let received = receiver.received();
+    let ids: Vec<_> = received.iter().map(|r| r.header("webhook-id")).collect();
+    assert_eq!(ids, [Some("order%207"); 2]);
+    for request in &received {
+        let sent_at: i64 = request
+            .header("webhook-timestamp")
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((before..=after).contains(&sent_at));
+        assert!(verified(request));
+    }
 }
 
 #[tokio::test]
@@ -240,6 +306,14 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
             "`headers.Idempotency-Key`",
         ),
         (
+            json!({"url": url, "headers": {"Webhook-Signature": "s3cret"}}),
+            "`headers.Webhook-Signature`: Acteon sets",
+        ),
+        (
+            json!({"url": url, "signing_secret": "s3cret"}),
+            "`signing_secret`: must begin with `whsec_`",
+        ),
+        (
             json!({"url": url, "headers": {"Authorization": "s3cret"}, "auth": {"type": "bearer", "token": "s3cret"}}),
             "`headers.Authorization`: `auth` sets",
         ),
@@ -266,7 +340,7 @@ async fn an_option_that_cannot_work_is_named_and_its_value_not_repeated() {
 #[tokio::test]
 async fn all_options_that_cannot_work_are_reported_together() {
     let options = json!({
-        "url": "htps://example.com/", "allow_cidrs": ["::/0", "10.0.0.0/33"], "success_codes": [200, 99],
+        "url": "htps://example.com/", "allow_cidrs": ["::/0", "10.0.0.0/33"], "signing_secret": "s", "success_codes": [200, 99],
         "headers": {"Host": "h", "X-A": "\n"}, "auth": {"type": "bearer", "token": ""},
     });
     let error = build(options, context()).await.err().unwrap();
@@ -276,6 +350,7 @@ async fn all_options_that_cannot_work_are_reported_together() {
         "headers.Host",
         "headers.X-A",
         "auth.token",
+        "signing_secret",
         "allow_cidrs[1]",
         "url",
     ];
@@ -289,7 +364,7 @@ fn errors_about_unknown_options_name_the_known_ones() {
     let refusal = |options| registry.plan("webhook", options).err().unwrap().to_string();
     assert!(refusal(json!({})).contains("missing field `url`"));
     assert!(refusal(json!({"url": "u", "method": "GET"})).contains("`POST`, `PUT`, `PATCH`"));
-    assert!(refusal(json!({"url": "u", "signing_secret": "s"})).contains("unknown field"));
+    assert!(refusal(json!({"url": "u", "signing_secre": "s"})).contains("unknown field"));
     assert!(
         refusal(json!({"url": "u", "auth": {"type": "digest"}})).contains("`bearer` or `basic`")
     );
@@ -301,6 +376,8 @@ fn debug_of_the_options_shows_no_secret() {
         "url": "https://example.com/s3cret",
         "headers": {"X-Key": "s3cret"},
         "auth": {"type": "basic", "username": "u", "password": "s3cret"},
+        "signing_secrets": ["s3cret"],
+        "proxy": "http://u:s3cret@proxy.example.com",
     }))
     .unwrap();
     let shown = format!("{config:?}");

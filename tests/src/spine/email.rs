@@ -5,20 +5,13 @@ use std::time::Duration;
 use acteon_services::{Kafka, MailServer, MailServerOptions, eventually};
 use serde_json::{Value, json};
 
-use super::readme::{Example, examples};
+use super::readme::marked;
 use crate::harness::{Producer, Server};
 
 const PAGE: &str = "docs/guide/email.md";
 const PASSWORD: &str = "swordfish";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const ONCE: &str = "rules: [{ name: once, condition: { all: [] }, action: { type: deduplicate } }]";
-
-fn example(name: &str) -> Example {
-    let found = examples(PAGE)
-        .into_iter()
-        .find(|example| example.name == name);
-    found.unwrap_or_else(|| panic!("{PAGE} has no example `{name}`"))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_of_the_guide_sends_its_first_message() {
@@ -30,7 +23,7 @@ async fn the_example_of_the_guide_sends_its_first_message() {
     let mail = mail.await.unwrap();
     let port = mail.port().to_string();
     // The server of the test is local and has a certificate from a private authority.
-    let config = example("configuration").text
+    let config = marked(PAGE, "configuration").text
         + &format!(
             "ca_file = {:?}\nallow_cidrs = [\"127.0.0.0/8\"]\n",
             mail.ca_file()
@@ -41,12 +34,12 @@ async fn the_example_of_the_guide_sends_its_first_message() {
         .replace("env:SMTP_PASSWORD", PASSWORD);
     let server = Server::start(&config, &[]).await;
     let folder = server.rules().parent().unwrap().to_owned();
-    let said = example("check").run(&folder, &[]).await;
+    let said = marked(PAGE, "check").run(&folder, &[]).await;
     let line = format!("provider `mail`: connected to localhost:{port} over TLS, authenticated");
     assert!(said.lines().any(|said| said == line), "{said}");
     assert_eq!(mail.messages().len(), 0, "the check sends no message");
     let url = server.url("");
-    example("send")
+    marked(PAGE, "send")
         .run(&folder, &[("http://127.0.0.1:8080", &url)])
         .await;
     let mails = mail.messages();

@@ -42,7 +42,7 @@ async fn a_batch_is_readable_whatever_its_receivers_answer() {
     ];
     let mut receivers = Vec::new();
     for body in bodies {
-        receivers.push(ClosingReceiver::start(body).await);
+        receivers.push(ClosingReceiver::start(&body).await);
     }
     let server = Server::start(&config(&receivers.iter().collect::<Vec<_>>()), &[]).await;
     let batch: Vec<Value> = (0..5).map(|n| action(n, &format!("p{n}"))).collect();

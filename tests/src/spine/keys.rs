@@ -106,6 +106,15 @@ fn keys_of_file(text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     keys
 }
 
+/// The text with the keys that the example has in comments, because they name files that a machine may not have.
+fn with_switched_off(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Calls `found` with each path of a value until `found` returns true.
 fn given(value: &toml::Value, path: &str, found: &mut impl FnMut(&str) -> bool) {
     if found(path) {
@@ -125,7 +134,7 @@ fn the_full_example_and_those_of_backends_give_every_key_of_the_schema() {
     let known = keys_of_schema();
     assert!(known.len() > 80, "{known:?}");
     let examples = ["config/examples/full.toml", "config/examples/sqlite.toml"];
-    let given = examples.map(|example| keys_of_file(&read(example), &known));
+    let given = examples.map(|example| keys_of_file(&with_switched_off(&read(example)), &known));
     let given = given.into_iter().flatten().collect();
     let missing: Vec<_> = known.difference(&given).collect();
     assert!(missing.is_empty(), "the examples leave out {missing:?}");

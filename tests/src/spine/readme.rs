@@ -94,6 +94,14 @@ pub(super) fn examples(page: &str) -> Vec<Example> {
     parts.map(example).collect()
 }
 
+/// The marked block of this name on a page.
+pub(super) fn marked(page: &str, name: &str) -> Example {
+    let found = examples(page)
+        .into_iter()
+        .find(|example| example.name == name);
+    found.unwrap_or_else(|| panic!("{page} has no example `{name}`"))
+}
+
 fn example(part: &str) -> Example {
     let (name, rest) = part.split_once(" -->").unwrap();
     let mut blocks = rest.split("```");

@@ -1,6 +1,8 @@
 //! Clauses about connections that a server closes between two requests or during one.
 
-use super::{CannedResponse, ClosingReceiver, Harness, Stage, TIMEOUT, accepted, context, deliver};
+use super::{
+    CannedResponse, ClosingReceiver, Harness, Stage, TIMEOUT, accepted, context, deliver, sink,
+};
 
 const REQUESTS: u32 = 20;
 
@@ -10,8 +12,7 @@ pub async fn a_server_that_closes_after_each_answer_without_saying_so_gets_nothi
     harness: &dyn Harness,
 ) {
     let receiver = ClosingReceiver::start(harness.accepted()).await;
-    let sink = harness.sink(receiver.url(), context(TIMEOUT)).await;
-    let sink = sink.unwrap();
+    let sink = sink(harness, receiver.url(), context(TIMEOUT)).await;
     let action = harness.action();
     let mut delivered = 0;
     for number in 1..=REQUESTS {

@@ -16,8 +16,19 @@ pub struct ClosingReceiver {
 
 impl ClosingReceiver {
     /// Starts on a free port and answers 200 with this body.
-    pub async fn start(body: impl Into<Arc<str>>) -> Self {
-        let body = body.into();
+    pub async fn start(body: &str) -> Self {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        Self::ending(head + body, Ending::Close).await
+    }
+
+    /// The same, but it resets each connection in the middle of the head of its answer.
+    pub async fn resetting() -> Self {
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\ncontent-ty";
+        Self::ending(half.to_owned(), Ending::Reset).await
+    }
+
+    async fn ending(answer: String, ending: Ending) -> Self {
+        let answer: Arc<str> = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?from=acteon", listener.local_addr().unwrap());
         let answered = Arc::new(AtomicU32::new(0));
@@ -27,9 +38,9 @@ impl ClosingReceiver {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let body = body.clone();
+                let answer = answer.clone();
                 let count = count.clone();
-                connections.spawn(async move { answer_one(stream, &body, &count).await });
+                connections.spawn(async move { answer_one(stream, &answer, ending, &count).await });
             }
         });
         Self {
@@ -50,8 +61,22 @@ impl ClosingReceiver {
     }
 }
 
+/// How a connection ends.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// When the next request arrives.
+    Close,
+    /// At once, with a reset.
+    Reset,
+}
+
 /// `None` if the request is incomplete.
-async fn answer_one(mut stream: TcpStream, body: &str, answered: &AtomicU32) -> Option<()> {
+async fn answer_one(
+    mut stream: TcpStream,
+    answer: &str,
+    ending: Ending,
+    answered: &AtomicU32,
+) -> Option<()> {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -67,11 +92,13 @@ async fn answer_one(mut stream: TcpStream, body: &str, answered: &AtomicU32) -> 
         let mut lines = head.lines();
         let length = lines.find_map(|line| line.strip_prefix("content-length: "));
         if length.map(str::parse) == Some(Ok(rest.len())) {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             answered.fetch_add(1, SeqCst);
-            stream.write_all((head + body).as_bytes()).await.ok()?;
-            // From here on, every client notices too late that the connection closes.
-            return stream.peek(&mut chunk).await.ok().map(drop);
+            stream.write_all(answer.as_bytes()).await.ok()?;
+            return match ending {
+                // From here on, every client notices too late that the connection closes.
+                Ending::Close => stream.peek(&mut chunk).await.ok().map(drop),
+                Ending::Reset => stream.set_zero_linger().ok(),
+            };
         }
     }
 }

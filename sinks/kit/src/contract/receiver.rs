@@ -9,6 +9,7 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -38,7 +39,7 @@ pub enum CannedResponse {
         headers: Vec<(&'static str, String)>,
         body: Body,
     },
-    /// With the path, query and headers of the request.
+    /// With the path, query, headers and body of the request.
     #[allow(missing_docs)]
     Echo { status: u16 },
     /// Never, after reading the request.
@@ -139,6 +140,7 @@ struct ReceiverState {
     answers: Mutex<std::vec::IntoIter<CannedResponse>>,
     received: Mutex<Vec<Received>>,
     count: watch::Sender<usize>,
+    connections: AtomicUsize,
     hung_up: watch::Sender<usize>,
 }
 
@@ -162,6 +164,7 @@ impl Receiver {
             answers: Mutex::new(answers.into_iter()),
             received: Mutex::default(),
             count: watch::Sender::default(),
+            connections: AtomicUsize::new(0),
             hung_up: watch::Sender::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -172,6 +175,7 @@ impl Receiver {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, from) = listener.accept().await.unwrap();
+                serving.connections.fetch_add(1, SeqCst);
                 connections.spawn(serve(wrap(stream), from, serving.clone()));
             }
         });
@@ -197,10 +201,15 @@ impl Receiver {
         self.state.received.lock().clone()
     }
 
-    /// Waits for the first request.
-    pub async fn received_one(&self) {
+    /// The number of connections so far.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(SeqCst)
+    }
+
+    /// Waits for this many requests in total.
+    pub async fn received_many(&self, many: usize) {
         let mut count = self.state.count.subscribe();
-        count.wait_for(|count| *count > 0).await.unwrap();
+        count.wait_for(|count| *count >= many).await.unwrap();
     }
 
     /// Waits until a client has closed a connection that [`CannedResponse::Hang`] keeps waiting.
@@ -237,8 +246,9 @@ async fn answer(
     state: Arc<ReceiverState>,
 ) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
-    let echo = format!("{} {:?} x-echo-ends", parts.uri, parts.headers);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let sent = String::from_utf8_lossy(&body);
+    let echo = format!("{} {:?} {sent} x-echo-ends", parts.uri, parts.headers);
     state.received.lock().push(Received {
         from,
         version: parts.version,

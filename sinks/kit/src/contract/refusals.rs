@@ -7,7 +7,8 @@ use acteon_core::sink::{ProviderRefusal, SinkErrorClass};
 use acteon_core::{FailureCode, SinkError};
 
 use super::{
-    CannedResponse, Harness, Receiver, SHORT_TIMEOUT, Stage, TIMEOUT, context, deliver, show,
+    CannedResponse, ClosingReceiver, Harness, Receiver, SHORT_TIMEOUT, Stage, TIMEOUT, context,
+    deliver, show, sink,
 };
 use crate::reply::REFUSAL_BYTES_MAX;
 
@@ -100,7 +101,7 @@ pub async fn a_refused_connection_is_transient(harness: &dyn Harness) {
     let receiver = Receiver::start([]).await;
     let url = receiver.url();
     receiver.stop().await;
-    let sink = harness.sink(&url, context(TIMEOUT)).await.unwrap();
+    let sink = sink(harness, &url, context(TIMEOUT)).await;
     let error = deliver(&*sink, &harness.action(), 1).await.unwrap_err();
     assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
     assert_eq!(error.code, FailureCode::Connection);
@@ -116,6 +117,18 @@ pub async fn a_connection_that_breaks_before_the_answer_is_transient(harness: &d
     assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
     assert_eq!(error.code, FailureCode::Connection);
     assert_eq!(error.refusal, None);
+}
+
+/// The status may have arrived; the answer did not.
+pub async fn a_connection_that_is_reset_in_the_middle_of_an_answer_is_transient(
+    harness: &dyn Harness,
+) {
+    let receiver = ClosingReceiver::resetting().await;
+    let sink = sink(harness, receiver.url(), context(TIMEOUT)).await;
+    let error = deliver(&*sink, &harness.action(), 1).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Transient { retry_after: None });
+    assert_eq!(error.code, FailureCode::Connection);
+    assert_eq!(receiver.answered(), 1, "it is not sent twice");
 }
 
 /// Neither in messages, nor in `Debug`, nor in causes, nor in the kept answer of a provider that repeats the request.
