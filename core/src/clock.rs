@@ -3,14 +3,18 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells the wall-clock time. It is copied, never shared behind a lock.
-#[derive(Clone, Copy, Debug)]
+/// Tells the wall-clock time. It is copied, never shared behind a lock. The default is the machine's.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Clock(Kind);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Kind {
+    #[default]
     System,
-    Virtual { epoch: Timestamp, started: Instant },
+    Virtual {
+        epoch: Timestamp,
+        started: Instant,
+    },
 }
 
 impl Clock {

@@ -6,6 +6,7 @@
 
 mod dead_letters;
 mod holds;
+mod limit;
 mod question;
 mod reservation;
 mod token;
@@ -19,16 +20,19 @@ use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
 pub use self::holds::Holds;
+pub use self::limit::{LimitAnswer, RateLimit};
 pub use self::question::{Answer, Gathered, Question, Tally, TallyCount};
 pub use self::reservation::{
     Busy, Claim, Grant, GroupTiming, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
-    ReservationAnswer, ReservationEnd, Settlement, WhenFull,
+    ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, WhenFull,
 };
 pub use self::token::Token;
+use crate::clock::Clock;
 use crate::dead_letter::{DeadLetterBounds, DeadLetterKind};
 use crate::registry::Family;
 
-/// A state backend. May be called from many tasks at once.
+/// A state backend. May be called from many tasks at once. A caller may stop waiting for any call; the backend may then
+/// have done it or not.
 /// - Each reservation is granted or refused as a whole, whatever others do meanwhile. Clauses:
 ///   `random_interleavings_follow_the_naive_model`, `of_64_tasks_that_want_the_same_key_one_wins`,
 ///   `a_quota_holds_against_64_tasks_at_once`.
@@ -77,6 +81,52 @@ pub struct Capabilities {
     pub durable: bool,
     /// Several processes may share the backend.
     pub shared: bool,
+    /// What is lost when a server of the backend is replaced by another.
+    pub failover: Failover,
+    /// How many processes may write at the same time.
+    pub writers: Writers,
+    /// The length of the longest value that it stores in one piece. A longer one is stored in parts, never cut.
+    pub value_bytes_max: usize,
+    /// Whether pages have an exact [total](DeadLetterPage::total).
+    pub totals: bool,
+}
+
+/// What is lost when a server of a backend is replaced by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failover {
+    /// Nothing that was answered, or the backend has no servers to replace.
+    Strong,
+    /// The last leases and claims, so that an action may be delivered twice.
+    MayLoseLeases,
+}
+
+impl Failover {
+    /// The name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strong => "strong",
+            Self::MayLoseLeases => "may_lose_leases",
+        }
+    }
+}
+
+/// How many processes may write to a backend at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// Any number.
+    Many,
+    /// One. Others may read.
+    One,
+}
+
+impl Writers {
+    /// The name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Many => "many",
+            Self::One => "one",
+        }
+    }
 }
 
 /// How full a backend is.
@@ -145,6 +195,19 @@ impl StateKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The namespace and the tenant, for a backend that keeps the keys of each together.
+    pub fn namespace_and_tenant(&self) -> [&str; 2] {
+        let (namespace, rest) = first_part(&self.0);
+        [namespace, first_part(rest).0]
+    }
+}
+
+/// The first part of a key, and the others.
+fn first_part(key: &str) -> (&str, &str) {
+    let (length, rest) = key.split_once(':').unwrap_or_default();
+    let length = length.parse().unwrap_or_default();
+    rest.split_at_checked(length).unwrap_or_default()
 }
 
 /// Appends `number` in decimal. Formatting would cost more than the rest of the key.
@@ -198,4 +261,26 @@ impl Family for States {
 pub struct StateContext {
     /// How many dead letters to keep.
     pub dead_letters: DeadLetterBounds,
+    /// The clock of a backend that runs in this process. Others have their own.
+    pub clock: Clock,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_shows_its_namespace_and_tenant_whatever_they_contain() {
+        let names = [
+            ["ns", "t1"],
+            ["", ""],
+            ["a:b", "3:c"],
+            ["é", "12:"],
+            ["0:", "0"],
+        ];
+        for [namespace, tenant] in names {
+            let key = StateKey::new(namespace, tenant, "rule", "1:name");
+            assert_eq!(key.namespace_and_tenant(), [namespace, tenant], "{key:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::delivery::position_id;
-use acteon_core::state::Settlement;
+use acteon_core::state::{Settlement, SettlementAnswer};
 use acteon_core::{
     ActionOutcome, AttemptRecord, DeadLetter, DeadLetterAction, Loan, Parked, Poison, Refusal,
 };
@@ -71,25 +71,29 @@ impl Pipeline {
         let letters = poison.iter().map(|loan| Arc::new(loan.dead_letter(now)));
         let letters: Vec<_> = letters.collect();
         let settlements: Vec<_> = letters.iter().cloned().map(Settlement::storing).collect();
-        let refused = match self.settle_state(&settlements, || {}).await {
-            Ok(full) => full,
+        let answers = match self.settle_state(&settlements, || {}).await {
+            Ok(answers) => answers,
             Err(_) => {
                 let back = |loan: Loan<Poison>| loan.retry(LETTER_WAIT, Refusal::StateUnavailable);
                 return poison.into_iter().for_each(back);
             }
         };
-        events::dead_letters_full(refused.len());
-        let mut refused = refused.into_iter().peekable();
         let mut count = 0;
-        for (at, (loan, letter)) in poison.into_iter().zip(letters).enumerate() {
-            if refused.next_if_eq(&at).is_some() {
-                loan.retry(LETTER_WAIT, Refusal::DeadLettersFull);
-                continue;
+        let mut refused = 0;
+        for ((loan, letter), answer) in poison.into_iter().zip(letters).zip(answers) {
+            match answer {
+                SettlementAnswer::Applied => {
+                    count += 1;
+                    events::dead_lettered(&letter);
+                    loan.dead_lettered(letter);
+                }
+                SettlementAnswer::NoRoom => {
+                    refused += 1;
+                    loan.retry(LETTER_WAIT, Refusal::DeadLettersFull);
+                }
             }
-            count += 1;
-            events::dead_lettered(&letter);
-            loan.dead_lettered(letter);
         }
+        events::dead_letters_full(refused);
         self.parts.counters.dead_lettered.fetch_add(count, Relaxed);
     }
 }

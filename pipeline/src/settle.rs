@@ -7,7 +7,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditError;
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::ids::Ids;
-use acteon_core::state::{RememberedOutcome, ReservationEnd, Settlement};
+use acteon_core::state::{RememberedOutcome, ReservationEnd, Settlement, SettlementAnswer};
 use acteon_core::{
     ActionOutcome, AuditRecord, Backoff, DeadLetter, Delay, Detach, Disposition, History, Parked,
     Policy, Refusal, StateError, TimeLeft,
@@ -131,10 +131,13 @@ impl Pipeline {
             holds.for_each(Hold::renew);
         };
         match self.settle_state(&settlements, renew).await {
-            Ok(full) if full.is_empty() => {}
-            Ok(full) => {
-                let full = full.iter().filter_map(|at| settled.get(*at).copied());
-                closings = self.set_aside(closings, &full.collect::<Vec<_>>());
+            Ok(answers) => {
+                let answers = settled.into_iter().zip(answers);
+                let full = answers.filter(|(_, answer)| *answer == SettlementAnswer::NoRoom);
+                let full: Vec<_> = full.map(|(at, _)| at).collect();
+                if !full.is_empty() {
+                    closings = self.set_aside(closings, &full);
+                }
             }
             Err(error) => closings = without_letters(closings, &error),
         }
@@ -159,13 +162,12 @@ impl Pipeline {
         }
     }
 
-    /// Settles all in one call, with retries for a while. Calls `wait` before the first retry. Returns the positions of
-    /// the dead letters for which there was no room.
+    /// Settles all in one call, with retries for a while. Calls `wait` before the first retry.
     pub(crate) async fn settle_state(
         &self,
         settlements: &[Settlement],
         wait: impl FnOnce(),
-    ) -> Result<Vec<usize>, StateError> {
+    ) -> Result<Vec<SettlementAnswer>, StateError> {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
@@ -174,9 +176,9 @@ impl Pipeline {
         let mut tries = 0;
         loop {
             let error = match self.parts.state.settle(settlements).await {
-                Ok(full) => {
+                Ok(answers) => {
                     self.waiting.settled(settlements);
-                    return Ok(full);
+                    return Ok(answers);
                 }
                 Err(error) => error,
             };

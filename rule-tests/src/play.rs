@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_backends_memory::MemoryState;
+use acteon_backends_memory::{MemoryState, StateConfig};
 use acteon_core::delivery::Position;
 use acteon_core::ids::id_from;
 use acteon_core::reply::Replies;
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult, Rulebook};
+use acteon_core::state::StateContext;
 use acteon_core::{
     Action, ActionOutcome, Admission, Caller, Clock, Counters, Delivery, Envelope, Feed, Intake,
     Memory, Policy, Receipt, Redactor, Settled, State, StateError,
@@ -133,7 +134,12 @@ enum PendingReply {
 impl TestSystem {
     fn new(case: &TestCase, context: &PlayContext<'_>) -> Result<Self, PlayError> {
         let clock = Clock::starting_at(case.start);
-        let state: Arc<dyn State> = Arc::new(MemoryState::default());
+        let of_state = StateContext {
+            clock,
+            ..StateContext::default()
+        };
+        let state = MemoryState::new(&StateConfig::default(), &of_state);
+        let state: Arc<dyn State> = Arc::new(state);
         let options = RulesOptions {
             directory: None,
             allow_empty: true,

@@ -63,6 +63,7 @@ pub(crate) struct StateCalls {
     pub(crate) reserve: Call,
     pub(crate) settle: Call,
     pub(crate) renew: Call,
+    pub(crate) limit: Call,
     pub(crate) track: Call,
     pub(crate) dead_letters: Call,
     pub(crate) rule_toggles: Call,
@@ -78,6 +79,7 @@ impl StateCalls {
             reserve: of("reserve"),
             settle: of("settle"),
             renew: of("renew"),
+            limit: of("limit"),
             track: of("track"),
             dead_letters: of("dead_letters"),
             rule_toggles: of("rule_toggles"),
@@ -107,13 +109,22 @@ impl AuditCalls {
 }
 
 /// The server has started. The addresses are those of the API and the admin API.
-pub(crate) fn started(
-    address: &str,
-    admin_address: &str,
-    state: &str,
-    Capabilities { durable, shared }: Capabilities,
-) {
-    tracing::info!(address, admin_address, state, durable, shared, "started");
+pub(crate) fn started(address: &str, admin_address: &str, state: &str, capabilities: Capabilities) {
+    let Capabilities {
+        durable, shared, ..
+    } = capabilities;
+    let failover = capabilities.failover.as_str();
+    let writers = capabilities.writers.as_str();
+    tracing::info!(
+        address,
+        admin_address,
+        state,
+        durable,
+        shared,
+        failover,
+        writers,
+        "started"
+    );
     if !durable {
         tracing::warn!(
             state,

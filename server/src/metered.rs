@@ -7,7 +7,8 @@ use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    Question, Reservation, ReservationAnswer, Settlement, Toggles,
+    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    Toggles,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, Embedded, State, StateError};
 use async_trait::async_trait;
@@ -60,7 +61,10 @@ impl Holds for MeteredState {
         self.calls.reserve.time(call).await
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<SettlementAnswer>, StateError> {
         self.calls.settle.time(self.state.settle(settlements)).await
     }
 
@@ -70,6 +74,10 @@ impl Holds for MeteredState {
         lease: Duration,
     ) -> Result<Vec<bool>, StateError> {
         self.calls.renew.time(self.state.renew(held, lease)).await
+    }
+
+    async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
+        self.calls.limit.time(self.state.limit(limits)).await
     }
 }
 

@@ -92,8 +92,11 @@ impl Backends {
     ) -> Option<Self> {
         let trail = audit.trail;
         let mut files = Vec::new();
-        let dead_letters = context.dead_letters;
-        let built = state.plan.build(StateContext { dead_letters }).await;
+        let of_state = StateContext {
+            dead_letters: context.dead_letters,
+            clock: Clock::system(),
+        };
+        let built = state.plan.build(of_state).await;
         let built = problems::report(&state.section, built, problems);
         let mut remote_parts = Vec::new();
         if let Some(backend) = &built {

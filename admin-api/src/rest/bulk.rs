@@ -107,8 +107,9 @@ impl BulkRequest {
 /// The result of a bulk change.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BulkAnswer {
-    /// How many letters matched at the start.
-    matched: u64,
+    /// How many letters matched at the start; `null` if the state backend would have to count them.
+    #[schema(required)]
+    matched: Option<u64>,
     /// How many letters this request removed.
     done: usize,
     /// How many letters could not be removed. The audit trail has a record with the reason for each. Letters that

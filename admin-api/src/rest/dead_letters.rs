@@ -163,8 +163,9 @@ impl From<&DeadLetter> for DeadLetterSummary {
 pub(super) struct Page {
     /// The last letter stored is first.
     dead_letters: Vec<DeadLetterSummary>,
-    /// The number of matching letters on all pages.
-    total: u64,
+    /// The number of matching letters on all pages; `null` if the state backend would have to count them.
+    #[schema(required)]
+    total: Option<u64>,
     /// The `cursor` of the next page; `null` on the last.
     #[schema(required)]
     next_cursor: Option<String>,

@@ -24,7 +24,7 @@ pub enum BulkChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BulkResult {
     /// How many letters matched at the start.
-    pub matched: u64,
+    pub matched: Option<u64>,
     /// How many letters were removed.
     pub done: usize,
     /// How many letters remain, because their actions did not finish or were not admitted. Letters that another request

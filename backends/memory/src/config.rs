@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// The maximum number of leases, dedup records, throttle keys, tallies and events together. At the bound, new ones
-    /// are refused; tallies and events already at seven eighths of it. An active event also counts for its type and
-    /// each of its values.
+    /// The maximum number of leases, dedup records, throttle keys and places held under them, tallies and events
+    /// together. At the bound, new ones are refused; tallies and events already at seven eighths of it. An active event
+    /// also counts for its type and each of its values.
     pub max_keys: NonZeroUsize,
     /// The maximum number of outcomes remembered, to be answered again under their ids. At the bound, the oldest is
     /// evicted.

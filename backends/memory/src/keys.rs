@@ -1,6 +1,6 @@
 //! Lists the keys of each item of a call in a fixed order, and takes them off the list in the same order.
 
-use acteon_core::state::{Question, Recall, Reservation, Settlement};
+use acteon_core::state::{Question, RateLimit, Recall, Reservation, Settlement};
 
 use crate::key::{HashedKey, Hashing, KeyKind};
 use crate::table::nanos;
@@ -33,6 +33,30 @@ impl<'a> ReservationKeys<'a> {
     }
 }
 
+/// The keys of one settlement.
+#[derive(Clone, Copy)]
+pub(crate) struct SettlementKeys<'a> {
+    /// Of the reservation that it ends.
+    pub(crate) held: Option<ReservationKeys<'a>>,
+    /// Where its outcome is remembered, if it ends no reservation.
+    pub(crate) remembered: Option<HashedKey>,
+    pub(crate) tallies: &'a [HashedKey],
+}
+
+impl<'a> SettlementKeys<'a> {
+    /// Takes the keys of `settlement` off the front of `rest`.
+    pub(crate) fn of(settlement: &Settlement, rest: &mut &'a [HashedKey]) -> Self {
+        let held = settlement.held.as_deref();
+        let held = held.map(|held| ReservationKeys::of(held, rest));
+        let remembers = settlement.remember.is_some() && held.is_none();
+        Self {
+            held,
+            remembered: take(usize::from(remembers), rest).first().copied(),
+            tallies: take(settlement.counts.len(), rest),
+        }
+    }
+}
+
 /// Takes `count` keys off the front of `rest`.
 pub(crate) fn take<'a>(count: usize, rest: &mut &'a [HashedKey]) -> &'a [HashedKey] {
     let (taken, left) = rest.split_at(count.min(rest.len()));
@@ -57,8 +81,7 @@ impl Hashing {
         }
     }
 
-    /// The keys of the held reservation, or the key of the remembered outcome if nothing is held; then one key per
-    /// tally.
+    /// [`SettlementKeys::of`] takes these keys off again.
     pub(crate) fn settlement(&self, settlement: &Settlement, into: &mut Vec<HashedKey>) {
         if let Some(held) = &settlement.held {
             self.reservation(held, into);
@@ -71,6 +94,11 @@ impl Hashing {
         for tally in &settlement.counts {
             into.push(self.key(KeyKind::Tally(nanos(tally.within)), &tally.key));
         }
+    }
+
+    /// One key. A limit is a quota that is not held.
+    pub(crate) fn limit(&self, limit: &RateLimit, into: &mut Vec<HashedKey>) {
+        into.push(self.key(KeyKind::Quota(nanos(limit.window)), &limit.key));
     }
 
     /// One key.

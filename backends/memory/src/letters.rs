@@ -75,11 +75,12 @@ impl Letters {
         self.forget_old();
         let mut page = DeadLetterPage::default();
         let mut last = None;
+        let mut total = 0;
         for (number, letter) in self.last_stored_first() {
             if !matches(letter, query) {
                 continue;
             }
-            page.total += 1;
+            total += 1;
             if query.after.is_some_and(|after| number >= after) {
                 continue;
             }
@@ -90,6 +91,7 @@ impl Letters {
                 page.next = last;
             }
         }
+        page.total = Some(total);
         page
     }
 

@@ -109,6 +109,13 @@ impl QuotaLog {
         Some(bound.window)
     }
 
+    /// How many places are left, and nanoseconds until all are free.
+    pub(crate) fn left(&mut self, bound: QuotaBound, now: u64) -> (u32, u64) {
+        self.catch_up(bound, now);
+        let left = bound.max_count.saturating_sub(self.total);
+        (left, self.until.saturating_sub(now))
+    }
+
     /// Takes a place even if there is no room.
     pub(crate) fn charge(&mut self, bound: QuotaBound, now: u64) {
         self.catch_up(bound, now);

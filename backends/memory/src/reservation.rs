@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, Grant, QUOTAS_MAX, Quota, RememberedOutcome, Reservation, ReservationAnswer,
-    ReservationEnd, Settlement, Token, WhenFull,
+    Busy, Grant, LimitAnswer, QUOTAS_MAX, Quota, RateLimit, RememberedOutcome, Reservation,
+    ReservationAnswer, ReservationEnd, Settlement, Token, WhenFull,
 };
 
 use crate::key::HashedKey;
-use crate::keys::ReservationKeys;
+use crate::keys::{ReservationKeys, SettlementKeys};
 use crate::places::HeldPlaces;
 use crate::quota::QuotaBound;
 use crate::record::KeyStatus;
@@ -63,12 +63,21 @@ impl Locked<'_> {
         all
     }
 
-    pub(crate) fn settle(
-        &mut self,
-        settlement: &Settlement,
-        held: &Reservation,
-        keys: ReservationKeys<'_>,
-    ) {
+    /// Returns how many counts had no room.
+    pub(crate) fn settle(&mut self, settlement: &Settlement, keys: SettlementKeys<'_>) -> usize {
+        if let Some((held, keys)) = settlement.held.as_deref().zip(keys.held) {
+            self.end_hold(settlement, held, keys);
+        }
+        if let Some((remember, key)) = settlement.remember.as_ref().zip(keys.remembered) {
+            self.remember(remember, key);
+        }
+        let tallies = settlement.counts.iter().zip(keys.tallies);
+        tallies
+            .filter(|(tally, key)| !self.count(tally, **key))
+            .count()
+    }
+
+    fn end_hold(&mut self, settlement: &Settlement, held: &Reservation, keys: ReservationKeys<'_>) {
         let token = held.token;
         let remembers = keys.lease.is_none_or(|key| self.end(key, token, None));
         if let Some(key) = keys.lease.or(keys.recall)
@@ -92,7 +101,7 @@ impl Locked<'_> {
     }
 
     /// Stores an outcome under `key`, to be answered again.
-    pub(crate) fn remember(&mut self, remember: &RememberedOutcome, key: HashedKey) {
+    fn remember(&mut self, remember: &RememberedOutcome, key: HashedKey) {
         let now = self.now;
         let until = now.saturating_add(nanos(remember.ttl));
         let outcome = remember.outcome.abridged();
@@ -177,6 +186,27 @@ impl Locked<'_> {
                 retry_after: Duration::from_nanos(wait),
             }),
         }
+    }
+
+    /// Takes a place under a limit that has one left. `None` if there is no room to count it.
+    pub(crate) fn limit(&mut self, limit: &RateLimit, key: HashedKey) -> Option<LimitAnswer> {
+        let now = self.now;
+        let bound = QuotaBound::new(limit.max_count, nanos(limit.window));
+        let shard = self.shard(key);
+        let wait = shard.quota_wait(key, bound, now, 0);
+        if wait.is_none() {
+            if !shard.fits_quota(key, now) {
+                return None;
+            }
+            shard.charge(key, bound, now);
+        }
+        let (remaining, reset) = shard.quota_left(key, bound, now);
+        Some(LimitAnswer {
+            limit: limit.max_count,
+            remaining,
+            reset: Duration::from_nanos(reset),
+            retry_after: wait.map(Duration::from_nanos),
+        })
     }
 
     fn fits(&mut self, token: Token, keys: ReservationKeys<'_>) -> bool {

@@ -190,6 +190,14 @@ impl Shard {
         }
     }
 
+    /// How many places are left under `key`, and nanoseconds until all are free.
+    pub(crate) fn quota_left(&mut self, key: HashedKey, bound: QuotaBound, now: u64) -> (u32, u64) {
+        match self.quotas.find_mut(key) {
+            Some(log) => log.left(bound, now),
+            None => (bound.max_count, 0),
+        }
+    }
+
     /// Takes a place under `key`. Sweeps some expired entries if the key is new.
     pub(crate) fn charge(&mut self, key: HashedKey, bound: QuotaBound, now: u64) {
         if let Some(log) = self.quotas.find_mut(key) {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    Question, Reservation, ReservationAnswer, Settlement, State, StateContext, StateError, States,
-    Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Failover, Fullness,
+    Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
+    SettlementAnswer, State, StateContext, StateError, States, Toggles, Writers,
 };
-use acteon_core::{Clock, DeadLetter, DeadLetterKind};
+use acteon_core::{DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::config::StateConfig;
 use crate::events::{self, CountsDropped};
 use crate::key::Hashing;
-use crate::keys::{ReservationKeys, take};
+use crate::keys::{ReservationKeys, SettlementKeys, take};
 use crate::letters::Letters;
 use crate::shards::Shards;
 
@@ -34,7 +34,7 @@ pub struct MemoryState {
 impl MemoryState {
     /// Empty state with these bounds.
     pub fn new(config: &StateConfig, context: &StateContext) -> Self {
-        let now = Clock::system().now();
+        let now = context.clock.now();
         let bounds = &context.dead_letters;
         let bytes_max = config.max_dead_letter_bytes;
         Self {
@@ -47,14 +47,18 @@ impl MemoryState {
 }
 
 impl MemoryState {
-    /// Stores dead letters. Returns the positions of the settlements whose letter did not fit.
-    fn store_letters(&self, settlements: &[Settlement]) -> Vec<usize> {
+    /// Stores dead letters. A settlement whose letter does not fit has no room.
+    fn store_letters(&self, settlements: &[Settlement]) -> Vec<SettlementAnswer> {
+        let mut answers = vec![SettlementAnswer::Applied; settlements.len()];
         if settlements.iter().all(|end| end.dead_letter.is_none()) {
-            return Vec::new();
+            return answers;
         }
         let stored = self.letters.lock().store(settlements);
         events::dead_letters_evicted(stored.evicted);
-        stored.refused
+        for position in stored.refused {
+            answers[position] = SettlementAnswer::NoRoom;
+        }
+        answers
     }
 }
 
@@ -70,6 +74,10 @@ impl State for MemoryState {
         Capabilities {
             durable: false,
             shared: false,
+            failover: Failover::Strong,
+            writers: Writers::One,
+            value_bytes_max: usize::MAX,
+            totals: true,
         }
     }
 
@@ -116,33 +124,22 @@ impl Holds for MemoryState {
         Ok(answers)
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
-        let refused = self.store_letters(settlements);
-        let mut positions = 0..;
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<SettlementAnswer>, StateError> {
+        let answers = self.store_letters(settlements);
+        let mut each = answers.iter();
         let mut dropped = 0;
         self.shards
             .visit(settlements, Hashing::settlement, |locked, end, rest| {
-                let held = end.held.as_deref();
-                let held = held.map(|held| (held, ReservationKeys::of(held, rest)));
-                let remember = end.remember.as_ref().filter(|_| held.is_none());
-                let remembered = take(usize::from(remember.is_some()), rest);
-                let tallies = end.counts.iter().zip(take(end.counts.len(), rest));
-                let position = positions.next();
-                if position.is_some_and(|position| refused.binary_search(&position).is_ok()) {
-                    return;
+                let keys = SettlementKeys::of(end, rest);
+                if each.next() == Some(&SettlementAnswer::Applied) {
+                    dropped += locked.settle(end, keys);
                 }
-                if let Some((held, keys)) = held {
-                    locked.settle(end, held, keys);
-                }
-                if let Some((remember, key)) = remember.zip(remembered.first()) {
-                    locked.remember(remember, *key);
-                }
-                dropped += tallies
-                    .filter(|(tally, key)| !locked.count(tally, **key))
-                    .count();
             });
         self.counts_dropped.add(dropped);
-        Ok(refused)
+        Ok(answers)
     }
 
     async fn renew(
@@ -160,6 +157,21 @@ impl Holds for MemoryState {
             },
         );
         Ok(kept)
+    }
+
+    async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
+        let mut answers = Vec::with_capacity(limits.len());
+        let mut dropped = 0;
+        self.shards
+            .visit(limits, Hashing::limit, |locked, limit, rest| {
+                for key in take(1, rest) {
+                    let answer = locked.limit(limit, *key);
+                    dropped += usize::from(answer.is_none());
+                    answers.push(answer.unwrap_or(uncounted(limit)));
+                }
+            });
+        self.counts_dropped.add(dropped);
+        Ok(answers)
     }
 }
 
@@ -195,6 +207,16 @@ impl Toggles for MemoryState {
             .iter()
             .map(|(name, enabled)| (name.clone(), *enabled))
             .collect())
+    }
+}
+
+/// The answer under a key for which there is no room.
+fn uncounted(limit: &RateLimit) -> LimitAnswer {
+    LimitAnswer {
+        limit: limit.max_count,
+        remaining: limit.max_count,
+        reset: Duration::ZERO,
+        retry_after: None,
     }
 }
 

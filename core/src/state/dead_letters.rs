@@ -47,8 +47,8 @@ pub struct DeadLetterQuery {
 pub struct DeadLetterPage {
     /// Most recently stored first, regardless of id and timestamps.
     pub letters: Vec<Arc<DeadLetter>>,
-    /// The number of all matching dead letters.
-    pub total: u64,
+    /// The number of all matching dead letters. `None` where the backend would have to count them.
+    pub total: Option<u64>,
     /// The start of the next page, if there is one. The number decreases from one letter of the listing to the next.
     pub next: Option<u64>,
 }

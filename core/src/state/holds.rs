@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Gathered, Question, Reservation, ReservationAnswer, Settlement, StateError};
+use super::{
+    Gathered, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
+    SettlementAnswer, StateError,
+};
 
 /// Takes, keeps and ends holds, and answers what rules ask.
 #[async_trait]
@@ -67,8 +70,9 @@ pub trait Holds: Send + Sync {
         lease: Duration,
     ) -> Result<Vec<ReservationAnswer>, StateError>;
 
-    /// Settles reservations, counts actions and stores dead letters. Uses one round trip. Returns, in rising order, the
-    /// positions of the settlements whose dead letter does not fit; these are not applied at all.
+    /// Settles reservations, counts actions and stores dead letters. Uses one round trip.
+    /// - Answers are in the order of the settlements. One whose dead letter does not fit is not applied at all, and
+    ///   fails no other. Clause: `a_full_kind_refuses_only_settlements_that_bring_such_a_letter`.
     /// - Confirming keeps a claim for its ttl. Releasing frees the claims and refunds the quotas, once. Clauses:
     ///   `a_failed_delivery_releases_its_key`, `a_failed_delivery_gives_its_place_back_once`,
     ///   `a_place_that_has_left_the_window_is_not_given_back`.
@@ -98,8 +102,9 @@ pub trait Holds: Send + Sync {
     ///   `a_letter_that_is_there_is_never_refused`.
     /// - The dead letters of each kind are bounded in number and age. At the bound the oldest is evicted or the new one
     ///   refused, as configured. Clauses: `dead_letters_are_bounded_for_each_kind`, `dead_letters_are_bounded_in_age`,
-    ///   `a_full_kind_refuses_only_settlements_that_bring_such_a_letter`, `what_is_deleted_or_too_old_makes_room`.
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError>;
+    ///   `what_is_deleted_or_too_old_makes_room`.
+    async fn settle(&self, settlements: &[Settlement])
+    -> Result<Vec<SettlementAnswer>, StateError>;
 
     /// Extends reservations to `lease` from now.
     /// - A reservation in force stays in force. Clause: `renewal_keeps_what_is_held`.
@@ -110,4 +115,15 @@ pub trait Holds: Send + Sync {
         held: &[Arc<Reservation>],
         lease: Duration,
     ) -> Result<Vec<bool>, StateError>;
+
+    /// Takes a place under each limit that has one left. It stays taken: nothing is held, and nothing is refunded. Uses
+    /// one round trip.
+    /// - Works through the slice in order. Each answer says how many places are left. Clauses:
+    ///   `a_limit_counts_down_and_refuses_at_zero`, `of_64_tasks_at_once_no_more_than_the_limit_pass`.
+    /// - A refused request takes no place and passes after its `retry_after`. Clause:
+    ///   `a_request_over_the_limit_passes_after_its_retry_after`.
+    /// - All places are free after `reset` if none is taken meanwhile. Clause:
+    ///   `a_limit_is_whole_again_after_its_reset`.
+    /// - A backend at its bound lets new keys pass uncounted.
+    async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError>;
 }

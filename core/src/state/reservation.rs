@@ -177,6 +177,15 @@ impl Settlement {
     }
 }
 
+/// The result of a [`Settlement`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettlementAnswer {
+    /// It is applied.
+    Applied,
+    /// There is no room for its dead letter. Nothing of it is applied.
+    NoRoom,
+}
+
 /// An outcome to answer again.
 #[derive(Clone, Debug)]
 pub struct RememberedOutcome {

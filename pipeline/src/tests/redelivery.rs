@@ -355,6 +355,7 @@ async fn dead_letters_that_find_no_room_wait_with_their_actions_and_hold_up_no_o
         &Default::default(),
         &acteon_core::state::StateContext {
             dead_letters: bounds,
+            ..Default::default()
         },
     ));
     let sink = RecordingSink::answering(|seen| match seen.action.action_type.as_str() {

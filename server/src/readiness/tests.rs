@@ -24,7 +24,10 @@ async fn small(when_full: FullPolicy) -> Arc<dyn State> {
     let options = json!({"max_keys": 2});
     let plan = AdapterSet::built_in().states.plan("memory", options);
     plan.unwrap()
-        .build(StateContext { dead_letters })
+        .build(StateContext {
+            dead_letters,
+            ..StateContext::default()
+        })
         .await
         .unwrap()
 }

@@ -105,6 +105,7 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/tallies.rs"),
         include_str!("contract/state/events.rs"),
         include_str!("contract/state/faults.rs"),
+        include_str!("contract/state/limits.rs"),
     ];
     assert_eq!(listed(include_str!("contract/state.rs")), clauses(&sources));
 }

@@ -7,7 +7,8 @@ use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    Question, Reservation, ReservationAnswer, Settlement, State, StateError, Toggles,
+    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    State, StateError, Toggles,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -35,6 +36,7 @@ pub struct StateCalls {
     pub reserve: usize,
     pub settle: usize,
     pub renew: usize,
+    pub limit: usize,
     pub dead_letters: usize,
     pub dead_letter: usize,
     pub gather: usize,
@@ -127,7 +129,10 @@ impl Holds for UnreachableState {
         .await
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<usize>, StateError> {
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<SettlementAnswer>, StateError> {
         self.pass(|calls| calls.settle += 1, self.inner.settle(settlements))
             .await
     }
@@ -138,6 +143,11 @@ impl Holds for UnreachableState {
         lease: Duration,
     ) -> Result<Vec<bool>, StateError> {
         self.pass(|calls| calls.renew += 1, self.inner.renew(held, lease))
+            .await
+    }
+
+    async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
+        self.pass(|calls| calls.limit += 1, self.inner.limit(limits))
             .await
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod leases;
 mod letter_bounds;
 mod letters;
+mod limits;
 mod model;
 mod quotas;
 mod remembered;
@@ -28,6 +29,7 @@ pub use faults::*;
 pub use leases::*;
 pub use letter_bounds::*;
 pub use letters::*;
+pub use limits::*;
 pub use model::random_interleavings_follow_the_naive_model;
 pub use quotas::*;
 pub use remembered::*;
@@ -125,6 +127,9 @@ macro_rules! state_contract {
             a_refused_quota_leaves_nothing_held_and_nothing_charged
             a_greater_or_smaller_bound_applies_to_what_was_delivered_before
             places_come_back_one_by_one_as_they_leave_the_window
+            a_limit_counts_down_and_refuses_at_zero
+            a_request_over_the_limit_passes_after_its_retry_after
+            a_limit_is_whole_again_after_its_reset
             dead_letters_come_back_as_they_were
             a_dead_letter_is_stored_once
             dead_letters_are_listed_page_by_page
@@ -167,6 +172,7 @@ macro_rules! state_contract {
         $crate::contract_tests!(parallel state, $harness, [
             of_64_tasks_that_want_the_same_key_one_wins
             a_quota_holds_against_64_tasks_at_once
+            of_64_tasks_at_once_no_more_than_the_limit_pass
             of_64_tasks_that_count_at_once_none_is_lost
             an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said
         ]);

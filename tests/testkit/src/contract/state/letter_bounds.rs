@@ -24,7 +24,10 @@ pub(super) fn keeping(max: usize, retention: Duration, when_full: FullPolicy) ->
         poison: bound,
         exhausted: bound,
     };
-    StateContext { dead_letters }
+    StateContext {
+        dead_letters,
+        ..StateContext::default()
+    }
 }
 
 async fn blocking<H: StateHarness>(harness: &H, max: usize) -> Subject<'_, H> {
@@ -42,7 +45,7 @@ async fn refused<H: StateHarness>(
     letters: &[Arc<DeadLetter>],
 ) -> Vec<usize> {
     let settlements: Vec<_> = letters.iter().map(stored_letter).collect();
-    subject.state.settle(&settlements).await.expect("settled")
+    subject.refused(&settlements).await
 }
 
 async fn delete<H: StateHarness>(subject: &Subject<'_, H>, letter: &DeadLetter) {
@@ -86,8 +89,7 @@ pub async fn a_full_kind_refuses_only_settlements_that_bring_such_a_letter<H: St
         settlements.push(settlement);
     }
     for _ in 0..2 {
-        let refused = subject.state.settle(&settlements[..]).await;
-        assert_eq!(refused.expect("settled"), [1]);
+        assert_eq!(subject.refused(&settlements).await, [1]);
     }
     let lease = StateKey::new("ns", "t1", "", "refused");
     assert_busy(&subject.ask(&id("refused")).await, &lease);

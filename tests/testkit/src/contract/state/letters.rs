@@ -97,7 +97,8 @@ pub async fn a_dead_letter_is_stored_once<H: StateHarness>(harness: &H) {
         .dead_letters(&all_letters(everything()))
         .await
         .expect("a page");
-    assert_eq!((page.letters.len(), page.total, page.next), (2, 2, None));
+    assert_eq!((page.letters.len(), page.next), (2, None));
+    assert_eq!(page.total, subject.total(2));
 }
 
 /// Each once, even if others arrive in between.
@@ -110,7 +111,7 @@ pub async fn dead_letters_are_listed_page_by_page<H: StateHarness>(harness: &H) 
     for page_number in 0..3 {
         let page = subject.state.dead_letters(&query).await.expect("a page");
         assert_eq!(page.next.is_some(), page_number < 2, "page {page_number}");
-        assert_eq!(page.total, 5 + u64::from(page_number));
+        assert_eq!(page.total, subject.total(5 + u64::from(page_number)));
         query.after = page.next;
         seen.extend(page.letters);
         stored(&subject, &some([10 + page_number])).await;
@@ -179,7 +180,7 @@ pub async fn dead_letters_are_filtered<H: StateHarness>(harness: &H) {
         let page = subject.state.dead_letters(query).await.expect("a page");
         let expected: Vec<_> = expected.iter().map(|at| letters[*at].clone()).collect();
         assert_eq!(ids(&page.letters), ids(&expected), "{query:?}");
-        assert_eq!(page.total, expected.len() as u64);
+        assert_eq!(page.total, subject.total(expected.len() as u64));
     }
 }
 
@@ -221,7 +222,8 @@ pub async fn nobody_sees_or_deletes_a_dead_letter_outside_their_scope<H: StateHa
             .dead_letters(&all_letters(scope.clone()))
             .await
             .expect("a page");
-        assert_eq!((page.letters.len(), page.total), (0, 0), "{scope:?}");
+        assert_eq!(page.letters.len(), 0, "{scope:?}");
+        assert_eq!(page.total, subject.total(0), "{scope:?}");
         let found = subject
             .state
             .dead_letter(&scope, &letter.id)

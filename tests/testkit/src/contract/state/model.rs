@@ -10,7 +10,7 @@ use std::time::Duration;
 use acteon_core::ActionOutcome;
 use acteon_core::state::{
     Claim, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement,
-    StateKey, Token,
+    SettlementAnswer, StateKey, Token,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -208,8 +208,8 @@ impl<'a, H: StateHarness> Walk<'a, H> {
                 }),
             ..Settlement::of(held.clone(), end)
         };
-        let refused = self.state.settle(&[settlement]).await.expect("settled");
-        assert!(refused.is_empty(), "there is no letter");
+        let answers = self.state.settle(&[settlement]).await.expect("settled");
+        assert_eq!(answers, [SettlementAnswer::Applied]);
         for key in names(&held) {
             if !self.is_pending(key, held.token) {
                 continue;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, Event, EventPhase, Grant, Question, Quota, Recall,
-    RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement, StateKey, Tally,
-    TallyCount, Token, WhenFull,
+    Answer, Claim, DeadLetterQuery, Event, EventPhase, Grant, LimitAnswer, Question, Quota,
+    RateLimit, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd,
+    Settlement, SettlementAnswer, StateKey, Tally, TallyCount, Token, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
 use jiff::Timestamp;
@@ -83,8 +83,17 @@ impl<'a, H: StateHarness> Subject<'a, H> {
 
     /// Settles these, and fails the clause if a letter does not fit.
     pub(super) async fn settle_all(&self, settlements: &[Settlement]) {
-        let refused = self.state.settle(settlements).await.expect("settled");
+        let refused = self.refused(settlements).await;
         assert!(refused.is_empty(), "no room for the letters of {refused:?}");
+    }
+
+    /// Settles these. Returns the positions of those for which there is no room.
+    pub(super) async fn refused(&self, settlements: &[Settlement]) -> Vec<usize> {
+        let answers = self.state.settle(settlements).await.expect("settled");
+        assert_eq!(answers.len(), settlements.len(), "one answer for each");
+        let refused = answers.iter().enumerate();
+        let refused = refused.filter(|(_, answer)| **answer == SettlementAnswer::NoRoom);
+        refused.map(|(position, _)| position).collect()
     }
 
     pub(super) async fn deliver(&self, held: &Arc<Reservation>) {
@@ -108,6 +117,18 @@ impl<'a, H: StateHarness> Subject<'a, H> {
             .expect("an answer");
         assert_eq!(kept.len(), 1, "one answer for each question");
         kept[0]
+    }
+
+    /// Asks for one place under each of these limits.
+    pub(super) async fn limit(&self, limits: &[RateLimit]) -> Vec<LimitAnswer> {
+        let answers = self.state.limit(limits).await.expect("answers");
+        assert_eq!(answers.len(), limits.len(), "one answer for each");
+        answers
+    }
+
+    /// The total of a page, where the backend has totals.
+    pub(super) fn total(&self, count: u64) -> Option<u64> {
+        self.state.capabilities().totals.then_some(count)
     }
 
     pub(super) async fn gather(&self, questions: &[Question]) -> Vec<Answer> {
