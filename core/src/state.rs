@@ -42,6 +42,8 @@ use crate::registry::Family;
 ///   `other_values_types_tenants_and_namespaces_are_not_active`.
 /// - Instances that share a backend see each other's changes. Clauses: `instances_see_what_others_hold`,
 ///   `instances_see_what_others_count_and_track`.
+/// - No answer depends on the clock of the caller. Clause:
+///   `an_instance_whose_clock_is_ten_minutes_off_gets_the_same_answers`.
 /// - A [durable](Capabilities::durable) backend keeps dead letters, confirmed claims, counts and events across a
 ///   restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
 ///   `counts_and_events_survive_where_they_are_durable`, `dead_letters_survive_where_they_are_durable`.

@@ -84,8 +84,8 @@ pub trait Holds: Send + Sync {
     /// - A delivery that outlived its lease is still confirmed, for at least as long again as the lease, unless another
     ///   holder took the key. Clause:
     ///   `a_delivery_that_outlived_its_lease_is_still_confirmed_while_nobody_took_the_key`.
-    /// - Repeating a call changes nothing, except that actions are counted again. Clause:
-    ///   `settling_again_changes_nothing`.
+    /// - Repeating a call changes nothing, except that actions are counted again. Clauses:
+    ///   `settling_again_changes_nothing`, `a_settlement_done_twice_is_done_once`.
     /// - Outcomes to remember are stored as [abridged](crate::ActionOutcome::abridged). They make room for themselves
     ///   and never count towards a bound that refuses anything. Clauses:
     ///   `an_outcome_is_answered_again_as_it_was_and_for_its_time`,

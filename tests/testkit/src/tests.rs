@@ -100,7 +100,7 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/letter_bounds.rs"),
         include_str!("contract/state/remembered.rs"),
         include_str!("contract/state/toggles.rs"),
-        include_str!("contract/state/model.rs"),
+        include_str!("contract/state/interleavings.rs"),
         include_str!("contract/state/throttle.rs"),
         include_str!("contract/state/tallies.rs"),
         include_str!("contract/state/events.rs"),

@@ -4,6 +4,7 @@
 mod claims;
 mod events;
 mod faults;
+mod interleavings;
 mod leases;
 mod letter_bounds;
 mod letters;
@@ -26,11 +27,11 @@ use async_trait::async_trait;
 pub use claims::*;
 pub use events::*;
 pub use faults::*;
+pub use interleavings::random_interleavings_follow_the_naive_model;
 pub use leases::*;
 pub use letter_bounds::*;
 pub use letters::*;
 pub use limits::*;
-pub use model::random_interleavings_follow_the_naive_model;
 pub use quotas::*;
 pub use remembered::*;
 pub use tallies::*;
@@ -53,6 +54,12 @@ pub trait StateHarness: Send + Sync {
     /// The same store as seen by another instance. A shared backend uses a separate connection.
     async fn peer(&self) -> Arc<dyn State> {
         self.state().await
+    }
+
+    /// The same store as seen by an instance whose own clock is ten minutes ahead. A backend that runs in this process
+    /// has no other clock.
+    async fn ahead(&self) -> Arc<dyn State> {
+        self.peer().await
     }
 
     /// The same store after a restart. Called only if the backend's capabilities say durable.
@@ -105,6 +112,8 @@ macro_rules! state_contract {
             a_reservation_asked_twice_in_one_slice_is_granted_twice_and_held_once
             what_was_granted_in_a_lost_answer_is_released_without_it
             what_was_never_granted_is_ended_without_effect
+            a_settlement_done_twice_is_done_once
+            an_instance_whose_clock_is_ten_minutes_off_gets_the_same_answers
             answers_are_in_the_order_of_the_questions
             nothing_asked_is_nothing_refused
             instances_see_what_others_hold

@@ -1,11 +1,17 @@
 //! Clauses about calls whose answer was lost, calls that are done twice, and callers whose clock is off.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use acteon_core::state::{Grant, ReservationAnswer};
+use acteon_core::state::{Grant, ReservationAnswer, ReservationEnd};
+use acteon_core::{ActionOutcome, DeadLetter, FullPolicy};
+use jiff::SignedDuration;
 
 use super::StateHarness;
+use super::letter_bounds::keeping;
+use super::letters::{everything, ids, listed, stored};
 use super::subject::*;
+use crate::records::dead_letter;
 
 #[track_caller]
 fn granted(answer: &ReservationAnswer) -> Grant {
@@ -113,4 +119,59 @@ pub async fn what_was_never_granted_is_ended_without_effect<H: StateHarness>(har
     assert_throttled(&subject.ask(&place::<H>("q", 2)).await, 0);
     subject.fail(&held).await;
     assert_granted(&subject.ask(&whole).await);
+}
+
+/// Its holds end, its places are refunded and its letter is stored as by one; only its counts add up.
+pub async fn a_settlement_done_twice_is_done_once<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let whole = all(&[id("a"), key::<H>("k"), place::<H>("q", 2)]);
+    let first = subject.take(&whole).await;
+    subject.take(&place::<H>("q", 2)).await;
+    let mut settlement = remembered(&first, &ActionOutcome::Deduplicated(()), H::UNIT * TTL);
+    settlement.end = ReservationEnd::Release;
+    settlement.dead_letter = Some(Arc::new(dead_letter(1)));
+    subject.settle(settlement.clone()).await;
+    let second = subject.take(&whole).await;
+    subject.settle(settlement).await;
+    assert!(subject.renew(&second).await, "another hold is untouched");
+    assert_throttled(&subject.ask(&place::<H>("q", 2)).await, 0);
+    assert_remembered(&subject.ask(&recalling("a")).await);
+    let letters = listed(&*subject.state, everything()).await;
+    assert_eq!(letters.len(), 1);
+}
+
+/// Leases, windows and the age of letters are measured by the backend's clock.
+pub async fn an_instance_whose_clock_is_ten_minutes_off_gets_the_same_answers<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let ahead = subject.through(harness.ahead().await);
+    let off = ahead.now().await.duration_since(subject.now().await);
+    assert!(off.abs() < SignedDuration::from_secs(60), "{off:?}");
+    let whole = all(&[id("a"), key::<H>("k"), place::<H>("q", 1)]);
+    let held = ahead.take(&whole).await;
+    assert_busy(&subject.ask(&whole).await, whole.lease.as_ref().unwrap());
+    ahead.deliver(&held).await;
+    assert_duplicate(&subject.ask(&key::<H>("k")).await, 0);
+    assert_throttled(&ahead.ask(&place::<H>("q", 1)).await, 0);
+    subject.pass(f64::from(WINDOW) + 0.5).await;
+    assert_granted(&ahead.ask(&whole).await);
+    let keeping = keeping(100, H::UNIT * 5, FullPolicy::Block);
+    let keeping = subject.through(harness.keeping(keeping).await);
+    let ten_minutes = Duration::from_secs(600);
+    let ahead = DeadLetter {
+        created_at: dead_letter(1).created_at + ten_minutes,
+        ..dead_letter(1)
+    };
+    let behind = DeadLetter {
+        created_at: dead_letter(2).created_at - ten_minutes,
+        ..dead_letter(2)
+    };
+    let letters = [ahead, behind].map(Arc::new);
+    stored(&keeping, &letters).await;
+    let kept = listed(&*keeping.state, everything()).await;
+    assert_eq!(kept.len(), 2);
+    keeping.pass(5.5).await;
+    let kept = listed(&*keeping.state, everything()).await;
+    assert!(kept.is_empty(), "{:?}", ids(&kept));
 }

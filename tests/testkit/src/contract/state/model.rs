@@ -1,314 +1,269 @@
-//! Leases and claims against a naive model: random interleavings of reserve, settle, renew and time.
-//!
-//! Holds expire halfway between two units, and time passes in whole units. A real backend, which takes a little time
-//! for each call, therefore agrees with the model about what has expired.
+//! The holds of the state as plain maps with one owner. The properties compare every backend with this model, and the
+//! author of a backend reads it first. Tallies, events and dead letters have their own clauses.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::ActionOutcome;
 use acteon_core::state::{
-    Claim, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd, Settlement,
-    SettlementAnswer, StateKey, Token,
+    Busy, Grant, LimitAnswer, Quota, RateLimit, Recall, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, StateKey, Token, WhenFull,
 };
-use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
 
-use super::{Pace, StateHarness};
-use crate::contract::for_all;
-
-/// In half units.
-const LEASE: u32 = 5;
-const TTL: u32 = 11;
-const MEMORY: u32 = 7;
-
-/// One step of an interleaving. Numbers that refer to the past count from the newest.
-#[derive(Clone, Debug)]
-enum Step {
-    /// A slice.
-    Reserve(Vec<Asked>),
-    Settle {
-        which: usize,
-        delivered: bool,
-        remember: bool,
-    },
-    Renew(usize),
-    /// Whole units.
-    Pass(u32),
+/// Everything that is held, delivered, remembered and counted under limits. Nothing is ever swept: what has expired is
+/// ignored.
+#[derive(Debug, Default)]
+pub(super) struct HoldsModel {
+    now: Duration,
+    records: BTreeMap<StateKey, Record>,
+    /// Until when each is remembered.
+    remembered: BTreeMap<StateKey, (ActionOutcome, Duration)>,
+    /// The places taken under each key, for each length of window, in order.
+    places: BTreeMap<(StateKey, Duration), Vec<Place>>,
+    /// The grants that have not ended, and until when each holds.
+    grants: BTreeMap<Token, (Grant, Duration)>,
 }
 
-/// An optional id, whether an outcome remembered under it is the answer, and some keys.
-#[derive(Clone, Debug)]
-struct Asked {
-    id: Option<(u8, Recall)>,
-    keys: Vec<u8>,
+/// The record under a lease or a dedup key.
+#[derive(Debug)]
+struct Record {
+    status: Status,
+    until: Duration,
 }
 
-fn steps(pace: Pace) -> impl Strategy<Value = Vec<Step>> {
-    let keys = proptest::collection::vec(0_u8..4, 0..3);
-    let recall = prop_oneof![Just(Recall::Yes), Just(Recall::No)];
-    let asked = (proptest::option::of((0_u8..4, recall)), keys);
-    let asked = asked.prop_map(|(id, keys)| Asked { id, keys });
-    let settle = (0_usize..6, any::<bool>(), any::<bool>());
-    let step = prop_oneof![
-        4 => proptest::collection::vec(asked, 1..5).prop_map(Step::Reserve),
-        4 => settle.prop_map(|(which, delivered, remember)| Step::Settle {
-            which,
-            delivered,
-            remember,
-        }),
-        1 => (0_usize..6).prop_map(Step::Renew),
-        2 => (1_u32..4).prop_map(Step::Pass),
-    ];
-    let length = match pace {
-        Pace::Virtual => 60,
-        Pace::Real => 20,
-    };
-    proptest::collection::vec(step, 1..length)
+#[derive(Debug, PartialEq)]
+enum Status {
+    Held(Token),
+    Delivered,
 }
 
-/// In whatever order the steps happen, backend and model give the same answers.
-pub fn random_interleavings_follow_the_naive_model<H: StateHarness>(make: impl Fn() -> H) {
-    for_all(H::PACE, &steps(H::PACE), |steps| {
-        H::PACE.run(async {
-            let harness = make();
-            let state = harness.state().await;
-            let mut walk = Walk::new(&harness, state);
-            for step in &steps {
-                walk.step(step).await?;
-            }
-            Ok(())
-        })
-    });
+/// One place in a window.
+#[derive(Debug)]
+struct Place {
+    /// Who may give it back. `None` once its action was delivered, and for a limit.
+    holder: Option<Token>,
+    taken_at: Duration,
 }
 
-/// The record under a key.
-#[derive(Clone, Debug)]
-enum Record {
-    Pending(Token),
-    Confirmed,
-}
-
-struct Walk<'a, H> {
-    harness: &'a H,
-    state: Arc<dyn acteon_core::State>,
-    /// In half units.
-    now: u32,
-    /// With the half unit at which each expires.
-    model: BTreeMap<StateKey, (Record, u32)>,
-    /// Remembered outcomes, separate from the holds; with the half unit at which each expires.
-    memory: BTreeMap<StateKey, (String, u32)>,
-    /// With the half unit at which each expires unless renewed.
-    held: Vec<(Arc<Reservation>, u32)>,
-}
-
-impl<'a, H: StateHarness> Walk<'a, H> {
-    fn new(harness: &'a H, state: Arc<dyn acteon_core::State>) -> Self {
-        Self {
-            harness,
-            state,
-            now: 0,
-            model: BTreeMap::new(),
-            memory: BTreeMap::new(),
-            held: Vec::new(),
-        }
+impl HoldsModel {
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
-        match step {
-            Step::Reserve(asked) => self.reserve(asked).await,
-            Step::Settle {
-                which,
-                delivered,
-                remember,
-            } => {
-                self.settle(*which, *delivered, *remember).await;
-                Ok(())
-            }
-            Step::Renew(which) => self.renew(*which).await,
-            Step::Pass(units) => {
-                self.harness.pass(half_units::<H>(2 * units)).await;
-                self.now += 2 * units;
-                Ok(())
-            }
+    pub(super) fn reserve(&mut self, asked: &Reservation, lease: Duration) -> ReservationAnswer {
+        if let Some(outcome) = self.recalled(asked) {
+            return ReservationAnswer::Remembered(Box::new(outcome));
         }
-    }
-
-    async fn reserve(&mut self, asked: &[Asked]) -> Result<(), TestCaseError> {
-        let asked: Vec<_> = asked.iter().map(reservation::<H>).collect();
-        let answers = self.state.reserve(&asked, half_units::<H>(LEASE)).await;
-        let answers = answers.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        prop_assert_eq!(answers.len(), asked.len());
-        for (asked, answer) in asked.into_iter().zip(answers) {
-            let expected = self.expected(&asked);
-            prop_assert_eq!(describe(&answer), expected, "for {:?}", asked);
-            if let ReservationAnswer::Granted(_) = answer {
-                let until = self.now + LEASE;
-                for key in names(&asked) {
-                    self.model
-                        .insert(key.clone(), (Record::Pending(asked.token), until));
-                }
-                self.held.push((Arc::new(asked), until));
-            }
+        if let Some(answer) = self.taken(asked) {
+            return answer;
         }
-        Ok(())
-    }
-
-    /// The answer of the model.
-    fn expected(&self, asked: &Reservation) -> String {
-        let recalled = match &asked.recall {
-            Recall::No => None,
-            Recall::Yes => asked.lease.as_ref(),
-            Recall::Under(key) => Some(key),
+        let grant = match self.grant_of(asked.token) {
+            Some(grant) => grant,
+            None => match self.room(asked) {
+                Ok(grant) => grant,
+                Err(throttled) => return throttled,
+            },
         };
-        let remembered = recalled.and_then(|key| self.memory.get(key));
-        if let Some((outcome, _)) = remembered.filter(|(_, until)| self.now < *until) {
-            return format!("remembered {outcome}");
+        if self.grant_of(asked.token).is_none() {
+            self.take_places(asked, grant);
         }
-        let in_force = |key| self.model.get(key).filter(|(_, until)| self.now < *until);
-        for (at, key) in names(asked).enumerate() {
-            match in_force(key) {
-                None => {}
-                Some((Record::Pending(_), _)) => return format!("busy {}", key.as_str()),
-                Some((Record::Confirmed, _)) => {
-                    return format!("duplicate {}", at - usize::from(asked.lease.is_some()));
-                }
-            }
+        let until = self.now + lease;
+        for key in names(asked) {
+            let status = Status::Held(asked.token);
+            self.records.insert(key.clone(), Record { status, until });
         }
-        "granted".to_owned()
+        self.grants.insert(asked.token, (grant, until));
+        ReservationAnswer::Granted(grant)
     }
 
-    /// Settles an earlier hold, possibly for the second time, possibly too late.
-    async fn settle(&mut self, which: usize, delivered: bool, remember: bool) {
-        let Some((held, until)) = self.nth_newest(which) else {
+    pub(super) fn settle(&mut self, settlement: &Settlement) {
+        let Some(held) = settlement.held.as_deref() else {
             return;
         };
-        // Up to this time a late settlement must still confirm. How much longer it may is up to the backend.
-        if self.now >= until + LEASE {
-            return;
+        let delivered = settlement.end == ReservationEnd::Confirm;
+        let lease = held.lease.as_ref();
+        let remembers = lease.is_none_or(|key| self.end(key, held.token, None));
+        if let Some(remember) = settlement.remember.as_ref().filter(|_| remembers) {
+            let entry = (remember.outcome.clone(), self.now + remember.ttl);
+            self.remembered.insert(remember.under.clone(), entry);
         }
-        let rule = format!("{:?}", held.token);
-        let outcome = ActionOutcome::Suppressed {
-            rule: rule.as_str().into(),
-        };
-        let end = match delivered {
-            true => ReservationEnd::Confirm,
-            false => ReservationEnd::Release,
-        };
-        let settlement = Settlement {
-            remember: held
-                .lease
-                .clone()
-                .filter(|_| remember)
-                .map(|under| RememberedOutcome {
-                    under,
-                    outcome,
-                    ttl: half_units::<H>(MEMORY),
-                }),
-            ..Settlement::of(held.clone(), end)
-        };
-        let answers = self.state.settle(&[settlement]).await.expect("settled");
-        assert_eq!(answers, [SettlementAnswer::Applied]);
-        for key in names(&held) {
-            if !self.is_pending(key, held.token) {
-                continue;
-            }
-            let is_lease = held.lease.as_ref() == Some(key);
-            if is_lease && remember {
-                let entry = (rule.clone(), self.now + MEMORY);
-                self.memory.insert(key.clone(), entry);
-            }
-            if delivered && !is_lease {
-                let entry = (Record::Confirmed, self.now + TTL);
-                self.model.insert(key.clone(), entry);
+        for claim in &held.claims {
+            self.end(&claim.key, held.token, delivered.then_some(claim.ttl));
+        }
+        for quota in &held.quotas {
+            let places = self.places.entry(window_of(quota)).or_default();
+            if delivered {
+                let mine = places.iter_mut();
+                let mine = mine.filter(|place| place.holder == Some(held.token));
+                mine.for_each(|place| place.holder = None);
             } else {
-                self.model.remove(key);
+                places.retain(|place| place.holder != Some(held.token));
             }
         }
+        self.grants.remove(&held.token);
     }
 
-    fn is_pending(&self, key: &StateKey, token: Token) -> bool {
-        matches!(self.model.get(key), Some((Record::Pending(holder), _)) if *holder == token)
-    }
-
-    async fn renew(&mut self, which: usize) -> Result<(), TestCaseError> {
-        let Some((held, _)) = self.nth_newest(which) else {
-            return Ok(());
-        };
-        let answer = self
-            .state
-            .renew(std::slice::from_ref(&held), half_units::<H>(LEASE))
-            .await;
-        let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let now = self.now;
-        let until = now + LEASE;
+    pub(super) fn renew(&mut self, held: &Reservation, lease: Duration) -> bool {
+        let until = self.now + lease;
         let mut all = true;
-        for key in names(&held) {
-            match self.model.get_mut(key) {
-                Some((Record::Pending(holder), end)) if *holder == held.token && now < *end => {
-                    *end = until;
+        for key in names(held) {
+            match self.records.get_mut(key) {
+                Some(record)
+                    if record.status == Status::Held(held.token) && self.now < record.until =>
+                {
+                    record.until = until;
                 }
                 _ => all = false,
             }
         }
-        prop_assert_eq!(answer, [all], "renewal of {:?}", held);
-        if let Some(entry) = self
-            .held
-            .iter_mut()
-            .find(|(one, _)| one.token == held.token)
-        {
-            entry.1 = if all { until } else { entry.1 };
+        if self.grant_of(held.token).is_some() {
+            self.grants
+                .entry(held.token)
+                .and_modify(|grant| grant.1 = until);
         }
-        Ok(())
+        all
     }
 
-    fn nth_newest(&self, which: usize) -> Option<(Arc<Reservation>, u32)> {
-        self.held.iter().rev().nth(which).cloned()
+    pub(super) fn limit(&mut self, limit: &RateLimit) -> LimitAnswer {
+        let max_count = limit.max_count as usize;
+        let passes = self.places_in(&limit.key, limit.window).len() < max_count;
+        if passes {
+            let key = (limit.key.clone(), limit.window);
+            self.places.entry(key).or_default().push(Place {
+                holder: None,
+                taken_at: self.now,
+            });
+        }
+        let taken = self.places_in(&limit.key, limit.window);
+        let left_in = |place: &&Place| place.taken_at + limit.window - self.now;
+        LimitAnswer {
+            limit: limit.max_count,
+            remaining: limit.max_count - u32::try_from(taken.len()).expect("few"),
+            reset: taken.last().map(left_in).unwrap_or_default(),
+            retry_after: match passes {
+                true => None,
+                false => taken.first().map(left_in),
+            },
+        }
+    }
+
+    /// The remembered outcome, if it may be the answer. What was granted before stays granted.
+    fn recalled(&self, asked: &Reservation) -> Option<ActionOutcome> {
+        let key = match &asked.recall {
+            Recall::No => None,
+            Recall::Yes => asked.lease.as_ref(),
+            Recall::Under(key) => Some(key),
+        };
+        let (outcome, until) = self.remembered.get(key?)?;
+        let is_granted = names(asked)
+            .filter_map(|key| self.in_force(key))
+            .any(|record| record.status == Status::Held(asked.token));
+        (self.now < *until && !is_granted).then(|| outcome.clone())
+    }
+
+    /// The answer if another hold or a delivery has the lease or a claim.
+    fn taken(&self, asked: &Reservation) -> Option<ReservationAnswer> {
+        for (at, key) in names(asked).enumerate() {
+            match self.in_force(key) {
+                Some(record) if record.status == Status::Delivered => {
+                    let claim = at - usize::from(asked.lease.is_some());
+                    return Some(ReservationAnswer::Duplicate { claim });
+                }
+                Some(record) if record.status != Status::Held(asked.token) => {
+                    return Some(ReservationAnswer::Busy(Busy {
+                        key: key.clone(),
+                        expires_in: record.until - self.now,
+                    }));
+                }
+                Some(_) | None => {}
+            }
+        }
+        None
+    }
+
+    /// The grant if no quota refuses.
+    fn room(&self, asked: &Reservation) -> Result<Grant, ReservationAnswer> {
+        let mut grant = Grant::default();
+        for (at, quota) in asked.quotas.iter().enumerate() {
+            let taken = self.places_in(&quota.key, quota.window);
+            if taken.len() < quota.max_count as usize {
+                continue;
+            }
+            match quota.when_full {
+                WhenFull::Continue => grant.full_quotas |= 1 << at,
+                WhenFull::Refuse => {
+                    let first = taken.first().map(|place| place.taken_at + quota.window);
+                    return Err(ReservationAnswer::Throttled {
+                        quota: at,
+                        retry_after: first.unwrap_or(self.now) - self.now,
+                    });
+                }
+            }
+        }
+        Ok(grant)
+    }
+
+    fn take_places(&mut self, asked: &Reservation, grant: Grant) {
+        for (at, quota) in asked.quotas.iter().enumerate() {
+            if !grant.was_full(at) {
+                self.places
+                    .entry(window_of(quota))
+                    .or_default()
+                    .push(Place {
+                        holder: Some(asked.token),
+                        taken_at: self.now,
+                    });
+            }
+        }
+    }
+
+    /// Ends the hold of `token` under `key`, even if it has expired and no other hold has taken the key. Leaves a
+    /// record of the delivery, or nothing. False if the token holds nothing there.
+    fn end(&mut self, key: &StateKey, token: Token, delivered: Option<Duration>) -> bool {
+        let record = self.records.get(key);
+        if record.is_none_or(|record| record.status != Status::Held(token)) {
+            return false;
+        }
+        match delivered {
+            Some(ttl) => {
+                let status = Status::Delivered;
+                let until = self.now + ttl;
+                self.records.insert(key.clone(), Record { status, until });
+            }
+            None => {
+                self.records.remove(key);
+            }
+        }
+        true
+    }
+
+    fn in_force(&self, key: &StateKey) -> Option<&Record> {
+        self.records
+            .get(key)
+            .filter(|record| self.now < record.until)
+    }
+
+    fn grant_of(&self, token: Token) -> Option<Grant> {
+        let (grant, until) = self.grants.get(&token)?;
+        (self.now < *until).then_some(*grant)
+    }
+
+    /// The places that have not left their window.
+    fn places_in(&self, key: &StateKey, window: Duration) -> Vec<&Place> {
+        let places = self.places.get(&(key.clone(), window));
+        let places = places.into_iter().flatten();
+        places
+            .filter(|place| self.now < place.taken_at + window)
+            .collect()
     }
 }
 
-fn half_units<H: StateHarness>(count: u32) -> Duration {
-    H::UNIT * count / 2
-}
-
-/// The lease and the claims, each once.
+/// The lease and the claims.
 fn names(asked: &Reservation) -> impl Iterator<Item = &StateKey> {
-    asked
-        .lease
-        .iter()
-        .chain(asked.claims.iter().map(|claim| &claim.key))
+    let claims = asked.claims.iter().map(|claim| &claim.key);
+    asked.lease.iter().chain(claims)
 }
 
-fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
-    let key = |owner, n: u8| StateKey::new("ns", "t1", owner, &n.to_string());
-    let Asked { id, mut keys } = asked.clone();
-    keys.sort_unstable();
-    keys.dedup();
-    Reservation {
-        token: Token::random(),
-        lease: id.as_ref().map(|(n, _)| key("", *n)),
-        claims: keys
-            .iter()
-            .map(|n| Claim {
-                key: key("dedup", *n),
-                ttl: half_units::<H>(TTL),
-            })
-            .collect(),
-        quotas: Vec::new(),
-        recall: id.map(|(_, recall)| recall).unwrap_or_default(),
-    }
-}
-
-fn describe(answer: &ReservationAnswer) -> String {
-    match answer {
-        ReservationAnswer::Granted(_) => "granted".to_owned(),
-        ReservationAnswer::Busy(busy) => format!("busy {}", busy.key.as_str()),
-        ReservationAnswer::Duplicate { claim } => format!("duplicate {claim}"),
-        ReservationAnswer::Remembered(outcome) => match &**outcome {
-            ActionOutcome::Suppressed { rule } => format!("remembered {rule}"),
-            other => format!("remembered {other:?}"),
-        },
-        other => format!("{other:?}"),
-    }
+fn window_of(quota: &Quota) -> (StateKey, Duration) {
+    (quota.key.clone(), quota.window)
 }
