@@ -1,5 +1,6 @@
 //! The hold of a job in the state. It is renewed while the job waits. It cannot be leaked: a hold that is dropped
-//! before it is settled is released by the task that renews holds.
+//! before it is settled is released by the task that renews holds, and so is one that may have been granted in an answer
+//! that was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::events;
 
 /// The maximum number of holds that one call renews or releases.
 const SLICE_MAX: usize = 1000;
+/// The maximum number of holds to release that may never have been granted. Further ones expire with their leases.
+const UNSEEN_MAX: usize = 10_000;
 /// How soon a failed renewal or release is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -89,6 +92,16 @@ impl Drop for Hold {
 
 /// Shared by the holds of one batch, so that threads do not contend for one reference count.
 pub(crate) struct HoldsHandle(Arc<OpenHolds>);
+
+impl HoldsHandle {
+    /// Releases a reservation whose answer was lost. It may have been granted.
+    pub(crate) fn release_unseen(&self, asked: Reservation) {
+        let is_full = self.0.dropped.lock().len() >= UNSEEN_MAX;
+        if !is_full {
+            self.0.release_later(Arc::new(asked));
+        }
+    }
+}
 
 /// All renewed holds by token, and the holds to release.
 #[derive(Default)]

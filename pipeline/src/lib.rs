@@ -29,6 +29,7 @@ mod rulebook;
 mod settle;
 mod tasks;
 mod throttle;
+mod time_limit;
 mod trail;
 mod yielding;
 
@@ -43,6 +44,7 @@ pub use rulebook::{
     Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file, read_rule_files,
     read_rule_test_files,
 };
+pub use time_limit::TimeLimitedState;
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
 
 #[cfg(test)]

@@ -99,6 +99,10 @@ pub struct PipelineOptions {
     pub exclusive: bool,
     /// The reaction to a state backend that does not answer.
     pub on_state_error: OnStateError,
+    /// How long a call of the state backend may take. A backend that takes longer counts as unreachable.
+    #[serde(rename = "state_timeout_ms", with = "milliseconds")]
+    #[schemars(with = "u64", range(min = 10, max = 60_000))]
+    pub state_timeout: Duration,
     /// How long HTTP waits for room before it answers 503.
     #[serde(rename = "admission_timeout_ms", with = "milliseconds")]
     #[schemars(with = "u64", range(max = 60_000))]
@@ -134,6 +138,7 @@ impl Default for PipelineOptions {
             max_batch: 256,
             exclusive: true,
             on_state_error: OnStateError::Retry,
+            state_timeout: Duration::from_secs(5),
             admission_timeout: Duration::from_millis(100),
             idempotency_ttl: Duration::from_secs(300),
             lease: Duration::from_secs(30),

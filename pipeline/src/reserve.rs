@@ -294,10 +294,14 @@ impl Answering<'_> {
 
     fn without_state(&mut self, asking: Vec<ReservingJob>, error: &StateError) {
         events::state_unavailable(error, asking.len());
-        for asking in asking {
+        for mut asking in asking {
             match self.pipeline.parts.options.on_state_error {
                 OnStateError::Deliver => self.proceed(asking),
-                OnStateError::Retry => self.ended.push(self.pipeline.state_unavailable(asking.job)),
+                OnStateError::Retry => {
+                    let asked = std::mem::take(&mut asking.gates.reservation);
+                    self.holds.release_unseen(asked);
+                    self.ended.push(self.pipeline.state_unavailable(asking.job));
+                }
             }
         }
     }

@@ -112,7 +112,7 @@ impl Assembly {
             mut remote_parts,
         } = built.await?;
         let state_name = config.state.backend.clone();
-        let context = BackendContext::new(&config.dead_letters, &config.section, purpose);
+        let context = BackendContext::of(&config, purpose);
         let backends = Backends::build(config.state, config.audit, context, problems);
         let mut backends = backends.await?;
         remote_parts.append(&mut backends.remote_parts);

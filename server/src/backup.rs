@@ -21,7 +21,7 @@ pub async fn back_up(
     to: &Path,
 ) -> Result<PathBuf, ProblemList> {
     let mut problems = ProblemList::default();
-    let context = BackendContext::new(&config.dead_letters, &config.section, Purpose::Check);
+    let context = BackendContext::of(&config, Purpose::Check);
     let backends = Backends::build(config.state, config.audit, context, &mut problems).await;
     let files = backends.map(|backends| backends.files).unwrap_or_default();
     problems.or(())?;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acteon_admin_api::{AuditPorts, Ports, StatusPorts};
 use acteon_config::{
-    AuditSettings, DeadLetterSettings, ProblemList, RulesSettings, Section, ServerSettings,
-    SourceSettings, StateSettings,
+    AuditSettings, ProblemList, RulesSettings, Section, ServerSettings, SourceSettings,
+    StateSettings,
 };
 use acteon_core::audit::AuditContext;
 use acteon_core::source::SourceContext;
@@ -17,10 +18,11 @@ use acteon_core::{
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
     AuditTrail, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
-    TrailOptions,
+    TimeLimitedState, TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::Config;
 use crate::connect::RemotePart;
 use crate::files::{BackendFile, FileOf, Purpose};
 use crate::metered::{MeteredAudit, MeteredState};
@@ -52,6 +54,7 @@ pub(crate) struct Backends {
 /// What the backends need besides their own sections.
 pub(crate) struct BackendContext {
     pub(crate) dead_letters: DeadLetterBounds,
+    pub(crate) state_timeout: Duration,
     pub(crate) folder: PathBuf,
     pub(crate) purpose: Purpose,
 }
@@ -70,14 +73,11 @@ pub(crate) struct BuiltSources {
 }
 
 impl BackendContext {
-    pub(crate) fn new(
-        dead_letters: &DeadLetterSettings,
-        section: &Section,
-        purpose: Purpose,
-    ) -> Self {
+    pub(crate) fn of(config: &Config, purpose: Purpose) -> Self {
         Self {
-            dead_letters: dead_letters.bounds(),
-            folder: section.folder().to_owned(),
+            dead_letters: config.dead_letters.bounds(),
+            state_timeout: config.pipeline.pipeline.state_timeout,
+            folder: config.section.folder().to_owned(),
             purpose,
         }
     }
@@ -117,7 +117,7 @@ impl Backends {
             false => None,
         };
         Some(Self {
-            state: MeteredState::wrap(built?),
+            state: MeteredState::wrap(TimeLimitedState::wrap(built?, context.state_timeout)),
             audit: audit.map(MeteredAudit::wrap),
             trail,
             remote_parts,

@@ -50,12 +50,20 @@ impl LetterClaim {
             claims: [claim].into(),
             ..Reservation::default()
         });
-        let answers = state.reserve(slice::from_ref(&*reservation), LEASE).await?;
+        let claim = Self {
+            state: state.clone(),
+            held: reservation,
+        };
+        let answers = match state.reserve(slice::from_ref(&*claim.held), LEASE).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                // It may have been granted in an answer that was lost.
+                claim.end(ReservationEnd::Release).await;
+                return Err(error.into());
+            }
+        };
         match answers.into_iter().next() {
-            Some(ReservationAnswer::Granted(_)) => Ok(Some(Self {
-                state: state.clone(),
-                held: reservation,
-            })),
+            Some(ReservationAnswer::Granted(_)) => Ok(Some(claim)),
             Some(ReservationAnswer::Duplicate { .. }) => Ok(None),
             Some(ReservationAnswer::Busy(_)) => Err(AdminError::ReplayInProgress(letter.into())),
             Some(ReservationAnswer::Full) => Err(AdminError::Refused {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BreakerOptions, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers,
-    RedeliveryOptions, Rules, RulesOptions,
+    RedeliveryOptions, Rules, RulesOptions, TimeLimitedState,
 };
 
 pub(super) struct Bench {
@@ -125,7 +125,8 @@ impl Bench {
             redactor: Redactor::default(),
             clock,
         };
-        let rules = Rules::load(rules, state.clone()).await.unwrap();
+        let limited = TimeLimitedState::wrap(state.clone(), options.state_timeout);
+        let rules = Rules::load(rules, limited.clone()).await.unwrap();
         let providers = providers.into_iter().map(|provider| provider.options);
         let (trail, counters) = (RecordingTrail::new(), Arc::new(Counters::default()));
         state.take_calls();
@@ -133,7 +134,7 @@ impl Bench {
             options,
             rules,
             providers: Arc::new(Providers::named(providers, clock).unwrap()),
-            state: state.clone(),
+            state: limited,
             trail: Some(trail.clone()),
             counters: counters.clone(),
             redactor: Redactor::new(["secret".to_owned()], "[REDACTED]"),

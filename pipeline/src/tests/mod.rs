@@ -6,6 +6,7 @@ mod decide;
 mod dedup;
 mod delivery;
 mod gather;
+mod hanging_state;
 mod holds;
 mod isolation;
 mod leases;

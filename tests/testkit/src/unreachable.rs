@@ -1,5 +1,6 @@
 //! Wraps a state backend, counts its calls, and cuts it off when a test says so.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub enum Reach {
     CutOff,
     /// The call takes effect, but its answer is lost.
     AnswersLost,
+    /// Neither, and the caller waits forever.
+    Hangs,
     /// Both, except for deletions of dead letters. Of these the backend sees nothing.
     NoDeletions,
 }
@@ -89,6 +92,7 @@ impl UnreachableState {
         match reach {
             Reach::Whole | Reach::NoDeletions => call.await,
             Reach::CutOff => Err(lost()),
+            Reach::Hangs => pending().await,
             Reach::AnswersLost => call.await.and_then(|_| Err(lost())),
         }
     }

@@ -1,0 +1,123 @@
+//! Puts the time limit on every call of the state backend, so that one that hangs is treated as one that does not
+//! answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::scope::Scope;
+use acteon_core::state::{
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
+    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    Toggles,
+};
+use acteon_core::{DeadLetter, State, StateError};
+use async_trait::async_trait;
+use compact_str::CompactString;
+use thiserror::Error;
+use tokio::time::timeout;
+
+/// A state backend whose calls end in time.
+pub struct TimeLimitedState {
+    state: Arc<dyn State>,
+    time_limit: Duration,
+}
+
+/// The call was given up. The backend may have done it or may still do it.
+#[derive(Debug, Error)]
+#[error("no answer within {0:?}")]
+struct NoAnswer(Duration);
+
+impl TimeLimitedState {
+    /// Ends every call of `state` after `time_limit`.
+    pub fn wrap(state: Arc<dyn State>, time_limit: Duration) -> Arc<dyn State> {
+        Arc::new(Self { state, time_limit })
+    }
+
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, StateError>> + Send,
+    ) -> Result<T, StateError> {
+        let answer = timeout(self.time_limit, call).await;
+        answer.unwrap_or_else(|_| Err(StateError::Unavailable(NoAnswer(self.time_limit).into())))
+    }
+}
+
+#[async_trait]
+impl State for TimeLimitedState {
+    fn capabilities(&self) -> Capabilities {
+        self.state.capabilities()
+    }
+
+    async fn ping(&self) -> Result<Fullness, StateError> {
+        self.in_time(self.state.ping()).await
+    }
+
+    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
+        self.in_time(self.state.track(events)).await
+    }
+}
+
+#[async_trait]
+impl Holds for TimeLimitedState {
+    async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError> {
+        self.in_time(self.state.gather(questions)).await
+    }
+
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        lease: Duration,
+    ) -> Result<Vec<ReservationAnswer>, StateError> {
+        self.in_time(self.state.reserve(reservations, lease)).await
+    }
+
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<SettlementAnswer>, StateError> {
+        self.in_time(self.state.settle(settlements)).await
+    }
+
+    async fn renew(
+        &self,
+        held: &[Arc<Reservation>],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
+        self.in_time(self.state.renew(held, lease)).await
+    }
+
+    async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
+        self.in_time(self.state.limit(limits)).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for TimeLimitedState {
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
+        self.in_time(self.state.dead_letters(query)).await
+    }
+
+    async fn dead_letter(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<DeadLetter>>, StateError> {
+        self.in_time(self.state.dead_letter(scope, id)).await
+    }
+
+    async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
+        self.in_time(self.state.delete_dead_letter(scope, id)).await
+    }
+}
+
+#[async_trait]
+impl Toggles for TimeLimitedState {
+    async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
+        self.in_time(self.state.set_rule_enabled(name, enabled))
+            .await
+    }
+
+    async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
+        self.in_time(self.state.rule_toggles()).await
+    }
+}
