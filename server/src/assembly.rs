@@ -101,6 +101,7 @@ impl Assembly {
         problems.extend(machines::problems(&config));
         let known = rule_settings(&config);
         let options = pipeline_options(&config);
+        let context = BackendContext::of(&config, purpose);
         let policies = ProviderPolicies::new(
             &config.pipeline,
             config.providers.len(),
@@ -112,7 +113,6 @@ impl Assembly {
             mut remote_parts,
         } = built.await?;
         let state_name = config.state.backend.clone();
-        let context = BackendContext::of(&config, purpose);
         let backends = Backends::build(config.state, config.audit, context, problems);
         let mut backends = backends.await?;
         remote_parts.append(&mut backends.remote_parts);
