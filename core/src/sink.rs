@@ -52,6 +52,8 @@ pub struct SinkError {
     pub message: CompactString,
     /// The refusal, if the provider answered.
     pub refusal: Option<Box<ProviderRefusal>>,
+    /// True if the failure is about one destination of the provider, such as a channel, and the others are not affected.
+    pub for_destination: bool,
     /// The progress so far, if the provider accepts actions in parts. It replaces the one given to the attempt.
     pub progress: Option<Box<DeliveryProgress>>,
     /// The library's own error, for the log.
@@ -107,6 +109,7 @@ impl SinkError {
             code,
             message: message.into(),
             refusal: None,
+            for_destination: false,
             progress: None,
             source: None,
         }
@@ -116,6 +119,13 @@ impl SinkError {
     #[must_use]
     pub fn refused(mut self, refusal: ProviderRefusal) -> Self {
         self.refusal = Some(Box::new(refusal));
+        self
+    }
+
+    /// Limits the failure to one destination of the provider, such as a channel.
+    #[must_use]
+    pub fn for_destination(mut self) -> Self {
+        self.for_destination = true;
         self
     }
 

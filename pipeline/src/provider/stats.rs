@@ -93,6 +93,9 @@ impl ProviderStats {
         });
         let now = Instant::now();
         match error.class {
+            SinkErrorClass::Transient { .. } if error.for_destination => {
+                self.breaker.answered(pass);
+            }
             SinkErrorClass::Transient { retry_after } => {
                 self.breaker.failed(pass, now);
                 if error.code == FailureCode::RateLimited {

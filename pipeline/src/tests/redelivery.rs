@@ -198,6 +198,32 @@ async fn a_provider_that_asks_for_less_is_left_alone_by_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_on_one_destination_delays_only_its_own_action() {
+    let sink = RecordingSink::succeeding();
+    let limited = || Answer::DestinationLimited(Duration::from_secs(7));
+    sink.script((0..8).map(|_| limited()));
+    let bench = Bench::new(
+        ONCE,
+        [Provider::new("log", &sink)],
+        PipelineOptions::default(),
+    )
+    .await;
+    let start = Instant::now();
+    let actions = (0..10).map(|number| record(&number.to_string()));
+    let ends = bench.finish(actions).await;
+    assert!(ends.iter().all(|end| end.ends_with("executed")), "{ends:?}");
+    let at_once = sink
+        .attempts()
+        .iter()
+        .filter(|seen| seen.at.duration_since(start) < Duration::from_secs(7))
+        .count();
+    assert_eq!(
+        at_once, 10,
+        "neither a pause nor the breaker holds up others"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_waits_while_a_provider_is_left_alone_for_a_moment() {
     let sink = RecordingSink::succeeding();
     sink.script([Answer::RateLimited(Duration::from_secs(7))]);

@@ -26,6 +26,8 @@ pub enum Answer {
     Transient(Option<Duration>),
     /// A failure that a retry may fix: too many requests, for this time.
     RateLimited(Duration),
+    /// The same for one destination of the provider.
+    DestinationLimited(Duration),
     /// A failure that a retry may fix, with this progress.
     TransientWith(DeliveryProgress),
     /// A failure that no retry fixes.
@@ -159,6 +161,10 @@ impl Sink for RecordingSink {
             Answer::RateLimited(wait) => {
                 let limited = SinkError::transient(FailureCode::RateLimited, "scripted: too many");
                 return Err(limited.after(wait));
+            }
+            Answer::DestinationLimited(wait) => {
+                let limited = SinkError::transient(FailureCode::RateLimited, "scripted: too many");
+                return Err(limited.after(wait).for_destination());
             }
             Answer::ProviderFault => {
                 let code = FailureCode::Configuration;
