@@ -22,6 +22,7 @@ mod retry_after;
 mod sent_secrets;
 mod status;
 mod target;
+mod text;
 mod tls;
 mod transport;
 mod wire;
@@ -35,6 +36,7 @@ pub use reply::{BODY_BYTES_MAX, BodyError, Reply};
 pub use request_body::RequestBody;
 pub use sent_secrets::redact_secret;
 pub use status::SuccessCodes;
+pub use text::cut;
 pub use tls::Roots;
 pub use wire::action_json;
 
