@@ -31,6 +31,7 @@ impl Registries {
             .register(Log)
             .register(Webhook)
             .register(Email)
+            .register(Slack)
             .register(Strict);
         all.states.register(Memory).register(Remote);
         all.audits.register(Memory).register(Sqlite);
@@ -70,6 +71,7 @@ adapter!(Kafka, "kafka", KafkaOptions, Sources);
 adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
+adapter!(Slack, "slack", SlackOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
 adapter!(Sqlite, "sqlite", SqliteOptions, Audits);
@@ -181,6 +183,19 @@ struct WebhookOptions {
     success_codes: Vec<u16>,
     signing_secret: Option<Secret>,
     signing_secrets: Option<Vec<Secret>>,
+    #[serde(flatten)]
+    connection: ConnectionOptions,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct SlackOptions {
+    token: Option<Secret>,
+    default_channel: Option<String>,
+    webhook_url: Option<Secret>,
+    api_base_url: Option<String>,
+    allow_mentions: Option<bool>,
     #[serde(flatten)]
     connection: ConnectionOptions,
 }

@@ -1,4 +1,5 @@
-//! Starts the real servers that tests need: one file per server, each built from the same three parts.
+//! Starts the real servers that tests need: one file per server, each built from the same three parts. Services that
+//! cannot be installed, such as Slack, are played by a server that follows their documentation.
 //!
 //! [`cache`] keeps downloads, [`java`] fetches Java archives into it, and [`process`] runs a server so that it never
 //! outlives the test that started it. Each server listens only on 127.0.0.1, on a free port, in a separate folder. It
@@ -12,8 +13,10 @@ pub mod kafka;
 pub mod process;
 pub mod python;
 pub mod schemathesis;
+pub mod slack;
 pub mod smtp;
 
 pub use eventually::eventually;
 pub use kafka::{Kafka, Listener, Secured};
+pub use slack::SlackServer;
 pub use smtp::{MailServer, MailServerOptions};

@@ -21,6 +21,7 @@ mod metrics;
 mod outage;
 mod readme;
 mod reload;
+mod slack;
 mod webhook;
 
 use serde_json::{Value, json};
