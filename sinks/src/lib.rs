@@ -6,6 +6,7 @@ use acteon_core::{Registry, Sinks};
 pub fn register(registry: &mut Registry<Sinks>) {
     registry.register(acteon_sinks_email::Email::default());
     registry.register(acteon_sinks_log::Log);
+    registry.register(acteon_sinks_pagerduty::PagerDuty::default());
     registry.register(acteon_sinks_slack::Slack::default());
     registry.register(acteon_sinks_webhook::Webhook::default());
 }
@@ -19,7 +20,7 @@ mod tests {
         let mut registry = Registry::default();
         register(&mut registry);
         let kinds: Vec<_> = registry.kinds().collect();
-        assert_eq!(kinds, ["email", "log", "slack", "webhook"]);
+        assert_eq!(kinds, ["email", "log", "pagerduty", "slack", "webhook"]);
         for kind in kinds {
             let schema = registry.schema(kind).unwrap();
             assert_eq!(

@@ -32,6 +32,7 @@ impl Registries {
             .register(Webhook)
             .register(Email)
             .register(Slack)
+            .register(PagerDuty)
             .register(Strict);
         all.states.register(Memory).register(Remote);
         all.audits.register(Memory).register(Sqlite);
@@ -72,6 +73,7 @@ adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Slack, "slack", SlackOptions, Sinks);
+adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
 adapter!(Sqlite, "sqlite", SqliteOptions, Audits);
@@ -196,6 +198,21 @@ struct SlackOptions {
     webhook_url: Option<Secret>,
     api_base_url: Option<String>,
     allow_mentions: Option<bool>,
+    #[serde(flatten)]
+    connection: ConnectionOptions,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct PagerDutyOptions {
+    routing_key: Option<Secret>,
+    #[serde(default)]
+    services: BTreeMap<String, Secret>,
+    default_service: Option<String>,
+    default_severity: Option<String>,
+    default_source: Option<String>,
+    api_base_url: Option<String>,
     #[serde(flatten)]
     connection: ConnectionOptions,
 }

@@ -10,6 +10,7 @@ mod certificates;
 pub mod eventually;
 pub mod java;
 pub mod kafka;
+pub mod pagerduty;
 pub mod process;
 pub mod python;
 pub mod schemathesis;
@@ -18,5 +19,6 @@ pub mod smtp;
 
 pub use eventually::eventually;
 pub use kafka::{Kafka, Listener, Secured};
+pub use pagerduty::PagerDutyServer;
 pub use slack::SlackServer;
 pub use smtp::{MailServer, MailServerOptions};

@@ -19,6 +19,7 @@ mod life;
 mod logs;
 mod metrics;
 mod outage;
+mod pagerduty;
 mod readme;
 mod reload;
 mod slack;

@@ -1,0 +1,43 @@
+//! Runs the examples of the guide about PagerDuty: its configuration, its check, an alert and its end.
+
+use acteon_services::PagerDutyServer;
+
+use super::readme::marked;
+use crate::harness::Server;
+
+const PAGE: &str = "docs/guide/pagerduty.md";
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_guide_triggers_and_resolves_an_alert() {
+    let account = PagerDutyServer::start().await.unwrap();
+    let config = marked(PAGE, "configuration").text;
+    let config = config.replace("env:PAGERDUTY_KEY", KEY)
+        + &format!(
+            "api_base_url = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n\n[log]\nlevel = \"trace\"\n",
+            account.api_base_url()
+        );
+    let server = Server::start(&config, &[]).await;
+    let folder = server.rules().parent().unwrap().to_owned();
+    let said = marked(PAGE, "check").run(&folder, &[]).await;
+    let is_reached = |line: &str| {
+        line.starts_with("provider `oncall`: connected to 127.0.0.1")
+            && line.ends_with(" without TLS")
+    };
+    assert!(said.lines().any(is_reached), "{said}");
+    assert_eq!(account.events().len(), 0, "the check sends no event");
+    let url = server.url("");
+    let replaced = [("http://127.0.0.1:8080", url.as_str())];
+    marked(PAGE, "trigger").run(&folder, &replaced).await;
+    let alert = account.alerts().remove(0);
+    assert_eq!(
+        (alert.dedup_key.as_str(), alert.status),
+        ("db-1/disk", "triggered")
+    );
+    assert_eq!(account.events()[0]["payload"]["severity"], "critical");
+    marked(PAGE, "resolve").run(&folder, &replaced).await;
+    let alerts = account.alerts();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].status, "resolved");
+    assert!(!server.log().contains(KEY), "the routing key is in the log");
+}
