@@ -10,7 +10,7 @@ const VERSION: u8 = 1;
 
 /// Why stored bytes cannot be read.
 #[derive(Debug, Error)]
-pub enum EncodingError {
+pub enum GroupEncodingError {
     /// They are empty.
     #[error("the stored value is empty")]
     Empty,
@@ -32,10 +32,12 @@ pub(crate) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
     out
 }
 
-pub(crate) fn decoded<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, EncodingError> {
+pub(crate) fn decoded<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, GroupEncodingError> {
     match bytes.split_first() {
-        None => Err(EncodingError::Empty),
-        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(EncodingError::Malformed),
-        Some((version, _)) => Err(EncodingError::Version(*version)),
+        None => Err(GroupEncodingError::Empty),
+        Some((&VERSION, json)) => {
+            serde_json::from_slice(json).map_err(GroupEncodingError::Malformed)
+        }
+        Some((version, _)) => Err(GroupEncodingError::Version(*version)),
     }
 }

@@ -10,7 +10,7 @@ mod summary;
 mod template;
 
 pub use digest::{DAYS_MAX, DigestTimes, TIMES_MAX};
-pub use encoding::EncodingError;
+pub use encoding::GroupEncodingError;
 pub use member::Member;
 pub use settings::GroupSettings;
 pub use summary::{EVENTS_WHEN_TOO_LARGE, GroupFacts, Summary, SummaryPayload};

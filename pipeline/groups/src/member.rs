@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::encoding::{EncodingError, decoded, encoded};
+use crate::encoding::{GroupEncodingError, decoded, encoded};
 
 /// How a caller can have been identified.
 const AUTH_METHODS: [&str; 4] = ["jwt", "api_key", "anonymous", "source"];
@@ -60,10 +60,10 @@ impl Member {
     ///
     /// # Errors
     /// If a later version wrote it, or it is damaged.
-    pub fn decode(stored: &[u8]) -> Result<Self, EncodingError> {
+    pub fn decode(stored: &[u8]) -> Result<Self, GroupEncodingError> {
         let read: Read<'_> = decoded(stored)?;
         let json = read.action.get().as_bytes().to_vec();
-        let draft = decode(&json.into()).map_err(EncodingError::Action)?;
+        let draft = decode(&json.into()).map_err(GroupEncodingError::Action)?;
         let action = draft.complete(
             &Defaults::default(),
             CompactString::default,
@@ -72,7 +72,7 @@ impl Member {
         let mut known = AUTH_METHODS.into_iter();
         let auth_method = known.find(|method| *method == read.auth_method);
         Ok(Self {
-            action: action.map_err(EncodingError::Action)?,
+            action: action.map_err(GroupEncodingError::Action)?,
             received_at: read.received_at,
             source: read.source,
             caller: Caller {

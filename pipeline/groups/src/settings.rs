@@ -4,7 +4,7 @@ use acteon_core::Labels;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{EncodingError, decoded, encoded};
+use crate::encoding::{GroupEncodingError, decoded, encoded};
 use crate::template::SummaryTemplate;
 
 /// The settings that are frozen into a group when it opens. The state keeps the times and the size itself.
@@ -29,7 +29,7 @@ impl GroupSettings {
     ///
     /// # Errors
     /// If a later version wrote it, or it is damaged.
-    pub fn decode(stored: &[u8]) -> Result<Self, EncodingError> {
+    pub fn decode(stored: &[u8]) -> Result<Self, GroupEncodingError> {
         decoded(stored)
     }
 }

@@ -4,7 +4,7 @@ use acteon_core::{Action, Caller, Labels};
 use serde_json::json;
 
 use super::{at, event};
-use crate::{EncodingError, GroupSettings, Member, SummaryTemplate};
+use crate::{GroupEncodingError, GroupSettings, Member, SummaryTemplate};
 
 fn member() -> Member {
     Member {
@@ -79,19 +79,19 @@ fn settings_of_version_1_are_read_back_as_they_were_written() {
 fn bytes_of_a_later_version_and_damaged_ones_are_refused() {
     assert!(matches!(
         GroupSettings::decode(b""),
-        Err(EncodingError::Empty)
+        Err(GroupEncodingError::Empty)
     ));
     assert!(matches!(
         GroupSettings::decode(b"\x02{}"),
-        Err(EncodingError::Version(2))
+        Err(GroupEncodingError::Version(2))
     ));
     assert!(matches!(
         GroupSettings::decode(b"\x01{"),
-        Err(EncodingError::Malformed(_))
+        Err(GroupEncodingError::Malformed(_))
     ));
     let unnamed = MEMBER.replace("\"tenant\":\"acme\",", "");
     assert!(matches!(
         Member::decode(unnamed.as_bytes()),
-        Err(EncodingError::Action(_))
+        Err(GroupEncodingError::Action(_))
     ));
 }
