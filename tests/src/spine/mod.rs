@@ -20,6 +20,7 @@ mod logs;
 mod metrics;
 mod outage;
 mod pagerduty;
+mod peers;
 mod readme;
 mod reload;
 mod slack;
