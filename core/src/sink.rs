@@ -76,6 +76,9 @@ pub enum SinkErrorClass {
     /// Another attempt may succeed, after this time if the provider named one.
     #[allow(missing_docs)]
     Transient { retry_after: Option<Duration> },
+    /// The provider works and puts this action off, as a mail server does with a full mailbox. Another attempt may
+    /// succeed. The provider's breaker counts an answer.
+    Deferred,
     /// This action is at fault. Another attempt will fail too.
     Permanent,
     /// The provider or its settings are at fault (a refused credential, a wrong address). Every action would fail now
@@ -91,6 +94,11 @@ impl SinkError {
             code,
             message,
         )
+    }
+
+    /// The provider works and puts this action off.
+    pub fn deferred(code: FailureCode, message: impl Into<CompactString>) -> Self {
+        Self::of(SinkErrorClass::Deferred, code, message)
     }
 
     /// This action is at fault. Another attempt will fail too.
@@ -159,7 +167,9 @@ impl SinkError {
     /// True if the same action may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self.class {
-            SinkErrorClass::Transient { .. } | SinkErrorClass::ProviderFault => true,
+            SinkErrorClass::Transient { .. }
+            | SinkErrorClass::Deferred
+            | SinkErrorClass::ProviderFault => true,
             SinkErrorClass::Permanent => false,
         }
     }

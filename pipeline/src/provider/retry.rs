@@ -30,18 +30,17 @@ pub(crate) fn after_failure(
     max_retries: u32,
     chance: f64,
 ) -> AfterFailure {
-    match class {
-        SinkErrorClass::Transient { retry_after } => {
-            let asked = retry_after.unwrap_or_default();
-            if attempts > max_retries || asked > LONGEST {
-                return AfterFailure::UsedUp;
-            }
-            let wait = BACKOFF.full_jitter(attempts.saturating_sub(1), chance);
-            AfterFailure::Retry(wait.max(asked))
-        }
-        SinkErrorClass::Permanent => AfterFailure::Permanent,
-        SinkErrorClass::ProviderFault => AfterFailure::ProviderFault,
+    let asked = match class {
+        SinkErrorClass::Transient { retry_after } => retry_after.unwrap_or_default(),
+        SinkErrorClass::Deferred => Duration::ZERO,
+        SinkErrorClass::Permanent => return AfterFailure::Permanent,
+        SinkErrorClass::ProviderFault => return AfterFailure::ProviderFault,
+    };
+    if attempts > max_retries || asked > LONGEST {
+        return AfterFailure::UsedUp;
     }
+    let wait = BACKOFF.full_jitter(attempts.saturating_sub(1), chance);
+    AfterFailure::Retry(wait.max(asked))
 }
 
 #[cfg(test)]
@@ -80,6 +79,8 @@ mod tests {
         assert_eq!(after(20, None, 0.0), AfterFailure::Retry(Duration::ZERO));
         assert_eq!(after(21, None, 0.0), AfterFailure::UsedUp);
         let class = |class| after_failure(class, 1, 20, 0.0);
+        let at_once = AfterFailure::Retry(Duration::ZERO);
+        assert_eq!(class(SinkErrorClass::Deferred), at_once);
         assert_eq!(class(SinkErrorClass::Permanent), AfterFailure::Permanent);
         assert_eq!(
             class(SinkErrorClass::ProviderFault),

@@ -103,7 +103,7 @@ impl ProviderStats {
                     self.paused_until = self.paused_until.max(until);
                 }
             }
-            SinkErrorClass::Permanent => self.breaker.answered(pass),
+            SinkErrorClass::Deferred | SinkErrorClass::Permanent => self.breaker.answered(pass),
             SinkErrorClass::ProviderFault => self.breaker.provider_fault(pass, now),
         }
     }
