@@ -103,6 +103,7 @@ struct EmailOptions {
     hello_name: Option<String>,
     allow_headers: Option<Vec<String>>,
     max_recipients: Option<usize>,
+    final_reply_seconds: Option<u32>,
     allow_cidrs: Option<Vec<String>>,
 }
 

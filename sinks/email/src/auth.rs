@@ -1,12 +1,13 @@
 //! Authentication: the credentials, and the lines that each mechanism sends.
 
+use std::sync::Arc;
+
 use acteon_core::{BuildError, Secret};
-use acteon_sinks_kit::redact_secret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 
 use crate::config::{EmailConfig, SmtpAuth};
+use crate::hidden::longest_first;
 
 /// The credentials and the configured mechanism.
 pub(crate) struct SmtpLogin {
@@ -70,14 +71,19 @@ impl SmtpLogin {
         }
     }
 
-    /// Removes the password from the text of a reply, in every form in which it is sent.
-    pub(crate) fn redact(&self, text: Bytes) -> Bytes {
+    /// The password in every form in which it is sent, also without the padding, which a reply may cut off.
+    pub(crate) fn secrets(&self) -> Arc<[String]> {
         let password = self.password.expose();
-        let encoded = BASE64_STANDARD.encode(password);
-        let forms = [&self.plain(), &self.xoauth2(), &encoded, password];
-        forms
-            .into_iter()
-            .fold(text, |text, form| redact_secret(text, form.as_bytes()))
+        let mut forms = vec![
+            self.plain(),
+            self.xoauth2(),
+            BASE64_STANDARD.encode(password),
+        ];
+        for at in 0..forms.len() {
+            forms.push(forms[at].trim_end_matches('=').to_owned());
+        }
+        forms.push(password.to_owned());
+        longest_first(forms)
     }
 
     fn plain(&self) -> String {

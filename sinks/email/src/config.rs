@@ -1,6 +1,6 @@
 //! The options of the `email` sink.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use acteon_core::Secret;
@@ -47,6 +47,10 @@ pub struct EmailConfig {
     #[serde(default = "max_recipients")]
     #[schemars(range(max = 500))]
     pub max_recipients: NonZeroUsize,
+    /// The part of `timeout_seconds` that is kept for the reply to the message. Default: a third.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub final_reply_seconds: Option<NonZeroU32>,
     /// Networks that the sink may connect to although they are not public, such as `10.0.0.0/8`.
     #[serde(default)]
     pub allow_cidrs: Vec<String>,

@@ -1,19 +1,23 @@
 //! A connection to the server: opens, encrypts and authenticates it, and exchanges commands and replies. The mail
 //! transactions are in `transaction.rs`.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use acteon_core::SinkError;
 use acteon_sinks_kit::{Connector, TlsHandshake};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
 use crate::auth::SmtpLogin;
-use crate::error::{DialogueStep, NoReply, not_offered, step_refused};
+use crate::error::{DialogueStep, NoReply, OpenError, not_offered, step_refused};
 use crate::hello::{SmtpCapabilities, address_literal};
+use crate::hidden::HiddenTexts;
 use crate::reply::{ReplyClass, ReplyLine, ReplyLines, SmtpReply};
 
 /// The maximum length of one reply, in bytes.
@@ -43,9 +47,12 @@ pub(crate) enum SmtpEncryption {
 pub(crate) struct SmtpConnection {
     stream: BufReader<Stream>,
     deadline: Instant,
+    hidden: HiddenTexts,
     pub(crate) capabilities: SmtpCapabilities,
     /// True if it has carried a transaction before. The server may have closed it since then.
     pub(crate) is_used: bool,
+    /// True while a transaction that was given up is still open at the server.
+    pub(crate) needs_reset: bool,
 }
 
 impl SmtpServer {
@@ -54,7 +61,7 @@ impl SmtpServer {
     }
 
     /// Opens a connection.
-    pub(crate) async fn open(&self, deadline: Instant) -> Result<SmtpConnection, SinkError> {
+    pub(crate) async fn open(&self, deadline: Instant) -> Result<SmtpConnection, OpenError> {
         let failed = |no_reply: NoReply| no_reply.into_error(self.peer());
         let late = |step| move |_| NoReply::timeout(step).into_error(self.peer());
         let connecting = timeout_at(deadline, self.connector.connect()).await;
@@ -65,7 +72,9 @@ impl SmtpServer {
         let name = match (&self.hello_name, own) {
             (Some(name), _) => name.clone(),
             (None, Ok(own)) => own,
-            (None, Err(error)) => return Err(failed(NoReply::io(DialogueStep::Greeting, error))),
+            (None, Err(error)) => {
+                return Err(failed(NoReply::io(DialogueStep::Greeting, error)).into());
+            }
         };
         let stream = match &self.encryption {
             SmtpEncryption::Implicit(handshake) => {
@@ -74,12 +83,24 @@ impl SmtpServer {
             }
             SmtpEncryption::Starttls(_) | SmtpEncryption::None => Either::Left(tcp),
         };
-        let mut connection = SmtpConnection::new(stream, deadline);
+        let hidden = HiddenTexts {
+            secrets: self
+                .login
+                .as_ref()
+                .map(SmtpLogin::secrets)
+                .unwrap_or_default(),
+            addresses: Arc::default(),
+        };
+        let mut connection = SmtpConnection::new(stream, deadline, hidden);
         let greeting = connection
             .reply(DialogueStep::Greeting)
             .await
             .map_err(failed)?;
-        self.expect(DialogueStep::Greeting, ReplyClass::Completed, &greeting)?;
+        let greeted = self.expect(DialogueStep::Greeting, ReplyClass::Completed, &greeting);
+        greeted.map_err(|error| OpenError {
+            error,
+            is_crowded: true,
+        })?;
         self.hello(&mut connection, &name).await?;
         if let SmtpEncryption::Starttls(handshake) = &self.encryption {
             connection = self.starttls(connection, handshake).await?;
@@ -126,7 +147,7 @@ impl SmtpServer {
             }
             encrypted @ Either::Right(_) => encrypted,
         };
-        Ok(SmtpConnection::new(stream, deadline))
+        Ok(SmtpConnection::new(stream, deadline, connection.hidden))
     }
 
     async fn log_in(
@@ -141,13 +162,11 @@ impl SmtpServer {
         let mut next = lines.next();
         while let Some(line) = next {
             let reply = connection.command(DialogueStep::Auth, &line).await;
-            let mut reply = reply.map_err(|no_reply| no_reply.into_error(self.peer()))?;
+            let reply = reply.map_err(|no_reply| no_reply.into_error(self.peer()))?;
             match reply.class() {
                 ReplyClass::Completed => return Ok(()),
                 ReplyClass::Intermediate => next = lines.next(),
                 ReplyClass::Transient | ReplyClass::Permanent => {
-                    let text = login.redact(reply.text.as_bytes().to_vec().into());
-                    reply.text = String::from_utf8_lossy(&text).into();
                     return Err(step_refused(DialogueStep::Auth, &reply, self.peer()));
                 }
             }
@@ -170,18 +189,34 @@ impl SmtpServer {
 }
 
 impl SmtpConnection {
-    fn new(stream: Stream, deadline: Instant) -> Self {
+    fn new(stream: Stream, deadline: Instant, hidden: HiddenTexts) -> Self {
         Self {
             stream: BufReader::new(stream),
             deadline,
+            hidden,
             capabilities: SmtpCapabilities::default(),
             is_used: false,
+            needs_reset: false,
         }
     }
 
     /// Sets the deadline of all further steps.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = deadline;
+    }
+
+    /// Removes these addresses from further replies. They are in lower case, the longest first.
+    pub(crate) fn hide_addresses(&mut self, addresses: Arc<[String]>) {
+        self.hidden.addresses = addresses;
+    }
+
+    /// True if the server has neither sent anything since its last reply nor closed the connection.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        self.stream.buffer().is_empty()
+            && Pin::new(&mut self.stream)
+                .poll_fill_buf(&mut context)
+                .is_pending()
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -201,12 +236,20 @@ impl SmtpConnection {
         self.send(step, &bytes).await
     }
 
-    /// Sends bytes and reads the reply.
+    /// Sends bytes and reads the reply. A reply that came before is out of step, and only an announcement that the server
+    /// closes the connection is of use.
     pub(crate) async fn send(
         &mut self,
         step: DialogueStep,
         bytes: &[u8],
     ) -> Result<SmtpReply, NoReply> {
+        if !self.is_quiet() {
+            let early = self.reply(step).await.map_err(NoReply::before_end)?;
+            return match early.code {
+                421 => Ok(early),
+                _ => Err(NoReply::malformed(step).before_end()),
+            };
+        }
         let stream = &mut self.stream;
         let sending = async {
             stream.write_all(bytes).await?;
@@ -217,9 +260,9 @@ impl SmtpConnection {
             // The server may have sent a reply before it closed the connection.
             Ok(Err(error)) => match self.reply(step).await {
                 Ok(reply) => Ok(reply),
-                Err(_) => Err(NoReply::io(step, error)),
+                Err(_) => Err(NoReply::io(step, error).before_end()),
             },
-            Err(_) => Err(NoReply::timeout(step)),
+            Err(_) => Err(NoReply::timeout(step).before_end()),
         }
     }
 
@@ -251,7 +294,8 @@ impl SmtpConnection {
             match line.filter(|_| is_complete) {
                 Some(ReplyLine::More) => {}
                 Some(ReplyLine::Last) => {
-                    return lines.into_reply().ok_or_else(|| NoReply::malformed(step));
+                    let reply = lines.into_reply(&self.hidden);
+                    return reply.ok_or_else(|| NoReply::malformed(step));
                 }
                 None => return Err(NoReply::malformed(step)),
             }

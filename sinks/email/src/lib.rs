@@ -3,17 +3,20 @@
 mod auth;
 mod config;
 mod connection;
+mod connections;
 mod error;
 mod events;
 mod hello;
-mod idle;
+mod hidden;
 mod message;
 mod payload;
 mod recipient;
 mod reply;
 mod results;
 mod sink;
+mod times;
 mod transaction;
+mod wire;
 
 pub use config::{EmailConfig, SmtpAuth, SmtpTls};
 pub use sink::{Email, EmailSink};

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use acteon_core::{Action, FailureCode, SinkError};
+use acteon_core::{FailureCode, Payload, SinkError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName};
 use serde::Deserialize;
 
-use crate::message::{MailAttachment, MailDraft, MailLimits};
+use crate::message::{MailAttachment, MailDraft, MailLimits, WORD_BYTES_MAX, has_long_word};
 use crate::recipient::{Recipient, RecipientField, parse_mailbox};
+
+/// The maximum length of an address with its name, in bytes. In a header every character may be escaped.
+const MAILBOX_BYTES_MAX: usize = 480;
+/// The maximum length of a media type with its parameters, in bytes.
+const CONTENT_TYPE_BYTES_MAX: usize = 255;
 
 /// The payload. Unknown fields are ignored, because a fallback provider may use them.
 #[derive(Deserialize)]
@@ -49,19 +54,14 @@ impl OneOrMany {
     }
 }
 
-/// Reads the payload of `action`.
+/// Reads `payload`.
 ///
 /// # Errors
 /// A permanent error that names the wrong field.
-pub(crate) fn draft(action: &Action, limits: &MailLimits) -> Result<MailDraft, SinkError> {
-    let mut bytes = serde_json::Deserializer::from_slice(action.payload.as_bytes());
-    let payload: MailPayload = serde_path_to_error::deserialize(&mut bytes).map_err(|error| {
-        let path = error.path().to_string();
-        match path.as_str() {
-            "." => invalid("the payload", "must be an object with `to` and `subject`"),
-            path => invalid(&format!("`{path}`"), "has the wrong type"),
-        }
-    })?;
+pub(crate) fn draft(payload: &Payload, limits: &MailLimits) -> Result<MailDraft, SinkError> {
+    let mut bytes = serde_json::Deserializer::from_slice(payload.as_bytes());
+    let payload: MailPayload =
+        serde_path_to_error::deserialize(&mut bytes).map_err(|error| unreadable(&error))?;
     let lists = [&payload.to, &payload.cc, &payload.bcc];
     let all = lists
         .iter()
@@ -92,9 +92,34 @@ pub(crate) fn draft(action: &Action, limits: &MailLimits) -> Result<MailDraft, S
         to,
         cc,
         subject: one_line(&subject),
-        text: payload.body,
-        html: payload.html_body,
+        text: body("`body`", payload.body)?,
+        html: body("`html_body`", payload.html_body)?,
     })
+}
+
+/// The error names the field at which reading stopped.
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> SinkError {
+    let path = error.path().to_string();
+    let cause = error.inner().to_string();
+    let duplicate = cause.strip_prefix("duplicate field `");
+    let duplicate = duplicate.and_then(|rest| rest.split('`').next());
+    match (path.as_str(), duplicate) {
+        (".", Some(field)) => invalid(&format!("`{field}`"), "appears twice"),
+        (path, Some(field)) if !path.ends_with(field) => {
+            invalid(&format!("`{path}.{field}`"), "appears twice")
+        }
+        (path, Some(_)) => invalid(&format!("`{path}`"), "appears twice"),
+        (".", None) => invalid("the payload", "must be an object with `to` and `subject`"),
+        (path, None) => invalid(&format!("`{path}`"), "has the wrong type"),
+    }
+}
+
+/// An empty text is no text.
+fn body(place: &str, text: Option<String>) -> Result<Option<String>, SinkError> {
+    match text {
+        Some(text) if text.contains('\0') => Err(invalid(place, "contains a NUL character")),
+        text => Ok(text.filter(|text| !text.is_empty())),
+    }
 }
 
 /// Replaces control characters by spaces, so that a text cannot add a header.
@@ -110,6 +135,10 @@ fn mailboxes(field: &str, given: Option<&OneOrMany>) -> Result<Vec<Mailbox>, Sin
             Some(OneOrMany::Many(_)) => format!("`{field}[{at}]`"),
             Some(OneOrMany::One(_)) | None => format!("`{field}`"),
         };
+        if text.len() > MAILBOX_BYTES_MAX {
+            let what = format!("has more than {MAILBOX_BYTES_MAX} bytes");
+            return Err(invalid(&place, &what));
+        }
         parse_mailbox(text)
             .ok_or_else(|| invalid(&place, "is not an address such as user@example.com"))
     };
@@ -145,6 +174,10 @@ fn headers(
                 "contains a header that is not in `allow_headers`",
             )
         })?;
+        if has_long_word(&value) {
+            let what = format!("has a word of more than {WORD_BYTES_MAX} bytes");
+            return Err(invalid(&format!("`headers.{known}`"), &what));
+        }
         Ok((known.clone(), one_line(&value)))
     };
     given.into_iter().map(allowed).collect()
@@ -161,6 +194,7 @@ fn attachments(
         let content = one
             .content
             .ok_or_else(|| invalid(&place("content"), "is missing"))?;
+        let content = without_line_breaks(content);
         // Four characters encode three bytes, so the length is known before decoding.
         if content.len() / 4 * 3 > left.saturating_add(2) {
             return Err(too_large(limits));
@@ -174,7 +208,10 @@ fn attachments(
             .content_type
             .as_deref()
             .unwrap_or("application/octet-stream");
-        let is_line = !content_type.contains(char::is_control);
+        let is_line = content_type.len() <= CONTENT_TYPE_BYTES_MAX
+            && content_type
+                .bytes()
+                .all(|b| b.is_ascii_graphic() || b == b' ');
         let content_type = is_line
             .then(|| ContentType::parse(content_type).ok())
             .flatten();
@@ -190,6 +227,14 @@ fn attachments(
         });
     }
     Ok(attachments)
+}
+
+/// Encoders break lines after 64 or 76 characters.
+fn without_line_breaks(mut base64: String) -> String {
+    if base64.contains(['\r', '\n']) {
+        base64.retain(|sign| !matches!(sign, '\r' | '\n'));
+    }
+    base64
 }
 
 /// Replaces the characters that separate folders or end a quoted string.

@@ -45,6 +45,11 @@ impl Recipient {
     }
 }
 
+/// True if only a server with SMTPUTF8 accepts the address.
+pub(crate) fn needs_smtputf8(address: &Address) -> bool {
+    !address.user().is_ascii()
+}
+
 /// Parses `user@domain` or `Name <user@domain>`. `None` if the text is neither.
 pub(crate) fn parse_mailbox(text: &str) -> Option<Mailbox> {
     if text.contains(char::is_control) {

@@ -2,6 +2,8 @@
 
 use compact_str::CompactString;
 
+use crate::hidden::HiddenTexts;
+
 /// The maximum length of a reply's text that is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
 
@@ -10,7 +12,7 @@ const TEXT_BYTES_MAX: usize = 512;
 pub(crate) struct SmtpReply {
     /// Three digits. The first is 2 to 5.
     pub(crate) code: u16,
-    /// The lines joined by spaces, without control characters, truncated.
+    /// The lines joined by spaces, without control characters and what must not be shown, truncated.
     pub(crate) text: CompactString,
     /// The lines without their codes.
     pub(crate) lines: Vec<String>,
@@ -62,10 +64,10 @@ impl ReplyLines {
     }
 
     /// The reply, once its last line is added.
-    pub(crate) fn into_reply(self) -> Option<SmtpReply> {
+    pub(crate) fn into_reply(self, hidden: &HiddenTexts) -> Option<SmtpReply> {
         Some(SmtpReply {
             code: self.code?,
-            text: truncated(&self.lines.join(" ")),
+            text: truncated(&hidden.removed_from(&self.lines.join(" "))),
             lines: self.lines,
         })
     }
@@ -90,6 +92,16 @@ impl SmtpReply {
             552 => matches!(enhanced, "4.5.3" | "5.5.3"),
             _ => false,
         }
+    }
+
+    /// True if a refused MAIL concerns this message and not the sender or the server: its size, or addresses that need
+    /// SMTPUTF8 (RFC 3463, 3.3 and 3.4; RFC 6531, 3.4).
+    pub(crate) fn concerns_message(&self) -> bool {
+        let enhanced = self.enhanced_code().unwrap_or_default();
+        self.class() == ReplyClass::Permanent
+            && (self.code == 552
+                || matches!(enhanced, "5.2.3" | "5.3.4")
+                || enhanced.starts_with("5.6."))
     }
 
     /// The enhanced code at the beginning of the text, such as `4.5.3`.

@@ -7,10 +7,12 @@ use acteon_core::{DeliveryProgress, FailureCode, ProviderResponse, ResponseStatu
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::error::DialogueStep;
 use crate::recipient::Recipient;
 use crate::reply::SmtpReply;
 
 /// The recipients of one message and their results.
+#[derive(Clone)]
 pub(crate) struct RecipientResults<'a> {
     recipients: &'a [Recipient],
     results: Vec<RecipientResult>,
@@ -24,8 +26,8 @@ enum RecipientResult {
     Accepted,
     /// The server will never accept it.
     Refused(Reason),
-    /// Another attempt may succeed.
-    Deferred(Reason),
+    /// Another attempt may succeed. The server said so at this step.
+    Deferred(DialogueStep, Reason),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,18 +91,16 @@ impl<'a> RecipientResults<'a> {
         self.results[position] = RecipientResult::Refused(Reason::of(reply));
     }
 
-    pub(crate) fn defer(&mut self, position: usize, reply: &SmtpReply) {
-        self.results[position] = RecipientResult::Deferred(Reason::of(reply));
+    pub(crate) fn defer(&mut self, position: usize, step: DialogueStep, reply: &SmtpReply) {
+        self.results[position] = RecipientResult::Deferred(step, Reason::of(reply));
     }
 
-    /// Refuses the pending recipients without asking the server.
-    pub(crate) fn refuse_pending(&mut self, reason: &str) {
-        for position in self.pending() {
-            self.results[position] = RecipientResult::Refused(Reason {
-                code: None,
-                text: reason.to_owned(),
-            });
-        }
+    /// Refuses a recipient without asking the server.
+    pub(crate) fn refuse_unasked(&mut self, position: usize, reason: &str) {
+        self.results[position] = RecipientResult::Refused(Reason {
+            code: None,
+            text: reason.to_owned(),
+        });
     }
 
     /// The result of an attempt that was not interrupted.
@@ -110,14 +110,9 @@ impl<'a> RecipientResults<'a> {
         message_id: &str,
     ) -> Result<ProviderResponse, SinkError> {
         use RecipientResult::{Accepted, Deferred, Pending, Refused};
-        let all = self.results.len();
-        let deferred = self.count(|result| matches!(result, Deferred(_) | Pending));
-        if deferred > 0 {
-            let code = self.first_code(|result| matches!(result, Deferred(_)));
-            let detail = in_parentheses(code);
-            let message = format!("{peer} deferred {deferred} of {all} recipients{detail}");
-            let error = SinkError::transient(FailureCode::ExecutionFailed, message);
-            return Err(self.with_report(error, code, message_id));
+        if self.count(|result| matches!(result, Deferred(..) | Pending)) > 0 {
+            let code = self.first_code(|result| matches!(result, Deferred(..)));
+            return Err(self.with_report(self.unfinished(peer), code, message_id));
         }
         if self.count(|result| *result == Accepted) == 0 {
             let code = self.first_code(|result| matches!(result, Refused(_)));
@@ -137,6 +132,33 @@ impl<'a> RecipientResults<'a> {
             _ => ResponseStatus::Partial,
         };
         Ok(ProviderResponse { status, ..response })
+    }
+
+    /// The error for recipients without a final result. A server that defers recipients works; one that defers the message
+    /// may not.
+    fn unfinished(&self, peer: &str) -> SinkError {
+        use RecipientResult::{Deferred, Pending};
+        let all = self.results.len();
+        let pending = self.count(|result| *result == Pending);
+        let deferred = self.count(|result| matches!(result, Deferred(..)));
+        let of_message = |step| step != DialogueStep::Rcpt;
+        let is_message =
+            |result: &RecipientResult| matches!(result, Deferred(step, _) if of_message(*step));
+        let code = self.first_code(|result| matches!(result, Deferred(..)));
+        let mut message = match deferred {
+            0 => format!("{pending} of {all} recipients were not tried, because {peer} is slow"),
+            _ => format!(
+                "{peer} deferred {deferred} of {all} recipients{}",
+                in_parentheses(code)
+            ),
+        };
+        if deferred > 0 && pending > 0 {
+            message.push_str(&format!("; {pending} were not tried"));
+        }
+        match self.results.iter().any(is_message) {
+            true => SinkError::transient(FailureCode::ExecutionFailed, message),
+            false => SinkError::deferred(FailureCode::ExecutionFailed, message),
+        }
     }
 
     /// Adds the progress to the error of an interrupted attempt.
@@ -180,7 +202,7 @@ impl<'a> RecipientResults<'a> {
                 RecipientResult::Refused(reason) => {
                     state.email.refused.insert(recipient.digest(), reason.code);
                 }
-                RecipientResult::Pending | RecipientResult::Deferred(_) => {}
+                RecipientResult::Pending | RecipientResult::Deferred(..) => {}
             }
         }
         let has_accepted = !state.email.accepted.is_empty();
@@ -218,13 +240,13 @@ impl RecipientResult {
             Self::Pending => "pending",
             Self::Accepted => "accepted",
             Self::Refused(_) => "refused",
-            Self::Deferred(_) => "deferred",
+            Self::Deferred(..) => "deferred",
         }
     }
 
     fn reason(&self) -> Option<&Reason> {
         match self {
-            Self::Refused(reason) | Self::Deferred(reason) => Some(reason),
+            Self::Refused(reason) | Self::Deferred(_, reason) => Some(reason),
             Self::Pending | Self::Accepted => None,
         }
     }

@@ -5,30 +5,34 @@ use std::time::Duration;
 
 use acteon_core::sink::SinkContext;
 use acteon_core::{
-    Attempt, BuildError, Clock, Factory, Faults, ProviderResponse, Sink, SinkError, Sinks,
+    Attempt, BuildError, Clock, Factory, FailureCode, Faults, ProviderResponse, Sink, SinkError,
+    Sinks,
 };
 use acteon_sinks_kit::{AddressFilter, CONNECT_TIMEOUT_MAX, Connector, Roots, attempt_limit};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use lettre::message::Mailbox;
 use lettre::message::header::HeaderName;
-use tokio::time::Instant;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use crate::auth::SmtpLogin;
 use crate::config::{EmailConfig, RECIPIENTS_MAX, SmtpTls};
-use crate::connection::{SmtpEncryption, SmtpServer};
-use crate::error::step_refused;
+use crate::connection::{SmtpConnection, SmtpEncryption, SmtpServer};
+use crate::connections::{Connections, Lease};
+use crate::error::OpenError;
 use crate::events;
 use crate::hello::hello_name;
-use crate::idle::IdleConnections;
-use crate::message::{IDEMPOTENCY_KEY, MailLimits, OutgoingMail, mail_key, system_time};
-use crate::payload::draft;
+use crate::message::{IDEMPOTENCY_KEY, MailLimits, MailWriter, OutgoingMail, system_time};
 use crate::recipient::parse_mailbox;
 use crate::results::RecipientResults;
-use crate::transaction::{AfterTransaction, TransactionError, transact};
+use crate::times::AttemptTimes;
+use crate::transaction::{AfterTransaction, Transaction};
 
 /// The maximum size of all attachments of one message, decoded, in bytes. Few servers accept larger messages.
 const ATTACHMENT_BYTES_MAX: usize = 10 << 20;
+/// Larger payloads are not turned into messages on the threads that serve others.
+const BUILT_AT_ONCE_BYTES_MAX: usize = 4 << 10;
 /// Headers that `allow_headers` must not contain: Acteon or the server sets them.
 const RESERVED_HEADERS: &[&str] = &[
     "bcc",
@@ -71,11 +75,11 @@ impl Factory<Sinks> for Email {
 /// Sends each action as a mail through one server.
 pub struct EmailSink {
     server: SmtpServer,
-    idle: IdleConnections,
-    from: Mailbox,
-    limits: MailLimits,
+    connections: Arc<Connections>,
+    writer: Arc<MailWriter>,
     provider: CompactString,
     attempt_limit: Duration,
+    final_reply: Duration,
     clock: Clock,
 }
 
@@ -95,6 +99,7 @@ impl EmailSink {
         let login = faults.keep(SmtpLogin::new(config));
         let name = faults.keep(hello_name(config.hello_name.as_deref()));
         let transport = faults.keep(transport(config, context, roots));
+        let final_reply = faults.keep(final_reply(config, context));
         let server = login.zip(name).zip(transport);
         let server = server.map(
             |((login, hello_name), (connector, encryption))| SmtpServer {
@@ -104,25 +109,51 @@ impl EmailSink {
                 hello_name,
             },
         );
-        let ((from, limits), server) = faults.end(from.zip(limits).zip(server))?;
+        let parts = from.zip(limits).zip(server).zip(final_reply);
+        let (((from, limits), server), final_reply) = faults.end(parts)?;
         if config.tls == SmtpTls::None {
             events::unencrypted(&context.name, server.peer());
         }
         Ok(Self {
             server,
-            idle: IdleConnections::new(context.max_concurrent),
-            from,
-            limits,
+            connections: Connections::new(context.max_concurrent),
+            writer: Arc::new(MailWriter {
+                from,
+                limits,
+                provider: context.name.clone(),
+            }),
             provider: context.name.clone(),
             attempt_limit: attempt_limit(context),
+            final_reply,
             clock: Clock::system(),
         })
     }
 
-    fn mail(&self, attempt: Attempt<'_>) -> Result<OutgoingMail, SinkError> {
-        let key = mail_key(attempt.idempotency_key, &self.provider);
+    /// Builds the message. A large one takes long, so it is built apart from the threads that serve others.
+    async fn mail(
+        &self,
+        attempt: Attempt<'_>,
+        times: AttemptTimes,
+    ) -> Result<OutgoingMail, SinkError> {
         let now = system_time(self.clock.now().as_millisecond());
-        draft(attempt.action, &self.limits)?.write(&self.from, &key, now)
+        let payload = &attempt.action.payload;
+        if payload.as_bytes().len() <= BUILT_AT_ONCE_BYTES_MAX {
+            return self.writer.write(payload, attempt.idempotency_key, now);
+        }
+        let (writer, payload) = (self.writer.clone(), payload.clone());
+        let key = attempt.idempotency_key.to_owned();
+        let writing = spawn_blocking(move || writer.write(&payload, &key, now));
+        match timeout_at(times.steps_until, writing).await {
+            Ok(Ok(mail)) => mail,
+            Ok(Err(error)) => {
+                let message = "the message was not built, because of a bug or a shutdown";
+                Err(SinkError::permanent(FailureCode::ExecutionFailed, message).with_source(error))
+            }
+            Err(_) => {
+                let message = "the message was not built in time";
+                Err(SinkError::deferred(FailureCode::Timeout, message))
+            }
+        }
     }
 
     /// Sends the message in as many transactions as the server requires.
@@ -130,64 +161,110 @@ impl EmailSink {
         &self,
         mail: &OutgoingMail,
         results: &mut RecipientResults<'_>,
+        times: AttemptTimes,
     ) -> Result<(), SinkError> {
-        let deadline = Instant::now() + self.attempt_limit;
-        let mut idle = self.idle.take(Instant::now());
-        let mut may_reopen = true;
+        let peer = self.server.peer();
+        let transaction = Transaction {
+            from: &self.writer.from.email,
+            mail,
+            peer,
+            times,
+        };
+        let mut kept: Option<Lease> = None;
+        let mut is_fresh = false;
         while !results.pending().is_empty() {
-            let mut connection = match idle.take() {
-                Some(idle) => idle,
-                None => self.server.open(deadline).await?,
-            };
-            connection.set_deadline(deadline);
+            let (mut lease, mut connection) = self.connection(kept.take(), is_fresh, times).await?;
             let is_used = connection.is_used;
-            let from = &self.from.email;
-            match transact(&mut connection, from, mail, results, self.server.peer()).await {
+            let before = results.clone();
+            let error = match transaction.run(&mut connection, results).await {
                 Ok(next) => {
-                    idle = Some(connection);
-                    if next == AfterTransaction::TryLater {
-                        break;
+                    lease.connection = Some(connection);
+                    kept = Some(lease);
+                    is_fresh = false;
+                    match next {
+                        AfterTransaction::Continue => continue,
+                        AfterTransaction::TryLater => break,
                     }
                 }
-                Err(error) if is_used && may_reopen && error.is_disconnect_before_content() => {
-                    // This is not a failure of the attempt.
-                    events::idle_connection_closed(&self.provider, self.server.peer());
-                    may_reopen = false;
-                }
-                Err(_) if results.pending().is_empty() => return Ok(()),
-                Err(error) => return Err(self.sink_error(error)),
+                Err(error) => error,
+            };
+            // The replies may have belonged to other recipients.
+            *results = before;
+            is_fresh = is_used;
+            if is_used && error.may_be_of_connection() {
+                events::connection_replaced(&self.provider, peer);
+            } else if error.is_closing() && lease.use_fewer() {
+                events::fewer_connections(&self.provider, peer);
+            } else {
+                return Err(error.into_error(peer));
             }
         }
-        if let Some(connection) = idle {
-            self.idle.keep(connection, Instant::now());
+        if let Some(lease) = kept {
+            lease.keep();
         }
         Ok(())
     }
 
-    fn sink_error(&self, error: TransactionError) -> SinkError {
-        let peer = self.server.peer();
-        match error {
-            TransactionError::NoReply(no_reply) => no_reply.into_error(peer),
-            TransactionError::Closing(step, reply) => step_refused(step, &reply, peer),
-            TransactionError::Refused(error) => error,
+    /// The connection in `kept`, or else an idle or a new one. While the server accepts no more, waits for one of the
+    /// others.
+    async fn connection(
+        &self,
+        kept: Option<Lease>,
+        is_fresh: bool,
+        times: AttemptTimes,
+    ) -> Result<(Lease, SmtpConnection), SinkError> {
+        let until = times.steps_until;
+        let mut next = kept;
+        loop {
+            let mut lease = match next.take() {
+                Some(lease) => lease,
+                None => {
+                    let leasing = timeout_at(until, self.connections.lease(is_fresh));
+                    leasing.await.map_err(|_| self.no_free_connection())?
+                }
+            };
+            if let Some(connection) = lease.connection.take() {
+                return Ok((lease, connection));
+            }
+            match self.server.open(until).await {
+                Ok(connection) => {
+                    lease.opened();
+                    return Ok((lease, connection));
+                }
+                Err(refused) if refused.is_crowded && lease.use_fewer() => {
+                    events::fewer_connections(&self.provider, self.server.peer());
+                }
+                Err(refused) => return Err(refused.error),
+            }
         }
+    }
+
+    fn no_free_connection(&self) -> SinkError {
+        let peer = self.server.peer();
+        let message = format!("all connections that {peer} accepts were in use");
+        SinkError::deferred(FailureCode::Timeout, message)
+    }
+
+    fn times(&self) -> AttemptTimes {
+        AttemptTimes::new(self.attempt_limit, self.final_reply)
     }
 }
 
 #[async_trait]
 impl Sink for EmailSink {
     async fn deliver(&self, attempt: Attempt<'_>) -> Result<ProviderResponse, SinkError> {
-        let mail = self.mail(attempt)?;
+        let times = self.times();
+        let mail = self.mail(attempt, times).await?;
         let mut results = RecipientResults::new(&mail.recipients, attempt.progress);
-        match self.send(&mail, &mut results).await {
+        match self.send(&mail, &mut results, times).await {
             Ok(()) => results.conclude(self.server.peer(), &mail.message_id),
             Err(error) => Err(results.with_progress(error)),
         }
     }
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
-        let opened = self.server.open(Instant::now() + self.attempt_limit).await;
-        let connection = opened.map_err(|error| {
+        let opened = self.server.open(self.times().steps_until).await;
+        let connection = opened.map_err(|OpenError { error, .. }| {
             let failed = BuildError::at("smtp_host", error.message.as_str());
             match error.source {
                 Some(source) => failed.with_source(source),
@@ -205,6 +282,22 @@ impl Sink for EmailSink {
         connection.quit().await;
         let peer = self.server.peer();
         Ok(Some(format!("connected to {peer} {encryption}{login}")))
+    }
+}
+
+/// The part of an attempt that is kept for the reply to the message.
+fn final_reply(config: &EmailConfig, context: &SinkContext) -> Result<Duration, BuildError> {
+    let limit = attempt_limit(context);
+    let Some(seconds) = config.final_reply_seconds else {
+        return Ok(limit / 3);
+    };
+    let kept = Duration::from_secs(seconds.get().into());
+    match kept < limit {
+        true => Ok(kept),
+        false => Err(BuildError::at(
+            "final_reply_seconds",
+            "must be less than `timeout_seconds`",
+        )),
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Email;
 
+mod connections;
 mod dialogue;
 mod mails;
 mod options;
@@ -29,8 +30,12 @@ fn action(payload: &Value) -> Action {
         "id": "order 7", "namespace": "ns", "tenant": "t", "provider": "mail", "action_type": "paid",
         "payload": payload,
     });
+    read_action(&json.to_string())
+}
+
+fn read_action(json: &str) -> Action {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    let draft = decode(&Bytes::from(json.to_string())).unwrap();
+    let draft = decode(&Bytes::from(json.to_owned())).unwrap();
     draft
         .complete(&Defaults::default(), || "made".into(), now)
         .unwrap()

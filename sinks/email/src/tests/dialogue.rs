@@ -10,6 +10,11 @@ use super::peer::{Peer, Say};
 use super::{LONG, PASSWORD, build, build_within, deliver, plain, to, with};
 
 const TRANSIENT: SinkErrorClass = SinkErrorClass::Transient { retry_after: None };
+/// The reply to the message is lost, which may have been delivered.
+const LOST: SinkErrorClass = SinkErrorClass::Transient {
+    retry_after: Some(Duration::from_secs(30 * 60)),
+};
+const DEFERRED: SinkErrorClass = SinkErrorClass::Deferred;
 const FAULT: SinkErrorClass = SinkErrorClass::ProviderFault;
 const PERMANENT: SinkErrorClass = SinkErrorClass::Permanent;
 
@@ -26,6 +31,11 @@ const STEPS: &[(&str, &str)] = &[
 
 fn logged_in(port: u16) -> serde_json::Value {
     with(plain(port), json!({"username": "u", "password": PASSWORD}))
+}
+
+/// The class of an attempt without a reply at this step.
+fn without_reply(at: &str) -> SinkErrorClass {
+    if at == "." { LOST } else { TRANSIENT }
 }
 
 /// The error of a message to one recipient if the server replies this at this step.
@@ -53,9 +63,11 @@ async fn every_refusal_is_classified() {
         ("MAIL", "535 5.7.0 log in again", FAULT),
         ("MAIL", "553 5.7.1 not your address", FAULT),
         ("MAIL", "552 5.3.4 too large", PERMANENT),
+        ("MAIL", "554 5.3.4 too large", PERMANENT),
+        ("MAIL", "553 5.6.7 not ASCII", PERMANENT),
         ("RCPT", "421 4.7.0 closing", TRANSIENT),
-        ("RCPT", "450 4.2.1 busy", TRANSIENT),
-        ("RCPT", "452 4.5.3 too many", TRANSIENT),
+        ("RCPT", "450 4.2.1 busy", DEFERRED),
+        ("RCPT", "452 4.5.3 too many", DEFERRED),
         ("RCPT", "530 5.7.0 log in first", FAULT),
         ("RCPT", "550 5.1.1 unknown", PERMANENT),
         ("DATA", "421 4.7.0 closing", TRANSIENT),
@@ -84,7 +96,7 @@ async fn every_refusal_is_classified() {
 async fn a_connection_that_breaks_at_any_step_is_transient() {
     for (at, step) in STEPS {
         let error = failure(at, Say::Close).await;
-        assert_eq!(error.class, TRANSIENT, "{at}");
+        assert_eq!(error.class, without_reply(at), "{at}");
         assert_eq!(error.code, FailureCode::Connection, "{at}");
         assert!(error.message.contains(step), "{error}");
         assert_eq!(error.refusal, None);
@@ -96,7 +108,7 @@ async fn a_reply_that_is_not_smtp_is_transient_at_any_step() {
     for (at, step) in STEPS {
         for reply in ["HTTP/1.1 400 Bad Request", "999 what", "25", "250~ok"] {
             let error = failure(at, Say::Reply(reply)).await;
-            assert_eq!(error.class, TRANSIENT, "{at}: {reply}");
+            assert_eq!(error.class, without_reply(at), "{at}: {reply}");
             assert_eq!(error.code, FailureCode::Connection, "{at}: {reply}");
             assert!(error.message.contains(step), "{error}");
         }
@@ -115,7 +127,7 @@ async fn a_reply_that_the_step_does_not_allow_is_transient() {
     ];
     for (at, reply) in cases {
         let error = failure(at, Say::Reply(reply)).await;
-        assert_eq!(error.class, TRANSIENT, "{at}");
+        assert_eq!(error.class, without_reply(at), "{at}");
         assert_eq!(error.code, FailureCode::Connection, "{at}");
     }
 }
@@ -134,7 +146,7 @@ async fn an_attempt_ends_before_it_is_cut_off_at_whatever_step_the_server_hangs(
             let error = error
                 .unwrap_or_else(|_| panic!("cut off at {at}"))
                 .unwrap_err();
-            assert_eq!(error.class, TRANSIENT, "{at}");
+            assert_eq!(error.class, without_reply(at), "{at}");
             assert_eq!(error.code, FailureCode::Timeout, "{at}");
             assert!(error.message.contains(step), "{error}");
         });
@@ -279,6 +291,42 @@ async fn a_password_repeated_by_the_server_is_redacted() {
         }
         assert!(said.contains("*** is wrong"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_password_repeated_at_any_step_is_redacted() {
+    let echo = "550 5.5.1 unknown: AUTH PLAIN AHUAczNjcmV0LWluLXRoZS10ZXN0cw (s3cret-in-the-tests)";
+    for (at, _) in STEPS {
+        let error = failure(at, Say::Reply(echo)).await;
+        let refusal = error.refusal.as_ref().unwrap();
+        let said = String::from_utf8_lossy(&refusal.body);
+        assert!(said.contains("unknown: AUTH PLAIN *** (***)"), "{said}");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+    let peer = Peer::at("RCPT TO:<b@", Say::Reply(echo)).await;
+    let sink = build(logged_in(peer.port())).await.unwrap();
+    let response = deliver(&*sink, &to(&["a@x.test", "b@x.test"]))
+        .await
+        .unwrap();
+    let said = response.body.get();
+    assert!(said.contains("***") && !said.contains("s3cret"), "{said}");
+    assert!(!said.contains("czNjcmV0"), "{said}");
+}
+
+/// Servers check a message before they reply to it, for up to ten minutes.
+#[tokio::test]
+async fn the_reply_to_the_message_has_its_own_time() {
+    let limit = Duration::from_secs(4);
+    let peer = Peer::at(".", Say::Late(Duration::from_secs(2), "250 2.0.0 ok")).await;
+    let options = with(logged_in(peer.port()), json!({"final_reply_seconds": 3}));
+    let sink = build_within(limit, options.clone()).await.unwrap();
+    deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
+    let slow = Peer::at("MAIL", Say::Late(Duration::from_secs(2), "250 2.0.0 ok")).await;
+    let options = with(options, json!({"smtp_port": slow.port()}));
+    let sink = build_within(limit, options).await.unwrap();
+    let error = deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
+    assert_eq!((error.class, error.code), (TRANSIENT, FailureCode::Timeout));
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::time::SystemTime;
 
 use acteon_core::SinkError;
 use acteon_core::sink::SinkErrorClass;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use lettre::message::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::action;
-use crate::message::{MailLimits, OutgoingMail, dot_stuffed, mail_key};
+use super::{action, read_action};
+use crate::message::{MailLimits, OutgoingMail, mail_key};
 use crate::payload::draft;
 use crate::recipient::parse_mailbox;
 
@@ -18,7 +20,7 @@ fn written_from(from: &str, payload: &Value) -> Result<OutgoingMail, SinkError> 
         attachment_bytes: 10,
         headers: vec![HeaderName::new_from_ascii_str("X-Priority")],
     };
-    let draft = draft(&action(payload), &limits)?;
+    let draft = draft(&action(payload).payload, &limits)?;
     draft.write(
         &parse_mailbox(from).unwrap(),
         "0123abcd",
@@ -31,7 +33,9 @@ fn written(payload: &Value) -> OutgoingMail {
 }
 
 fn content(payload: &Value) -> String {
-    String::from_utf8(written(payload).content).unwrap()
+    let wire = String::from_utf8(written(payload).content.wire).unwrap();
+    let content = wire.strip_suffix(".\r\n").unwrap();
+    content.replace("\r\n..", "\r\n.")
 }
 
 /// The unfolded headers of a message.
@@ -183,12 +187,14 @@ fn a_display_name_cannot_inject_an_address() {
 fn every_line_ends_in_crlf_and_leading_dots_are_doubled() {
     let payload =
         json!({"to": "a@x.test", "subject": "s", "body": "one\ntwo\r\n.\r\n.three\rfour\n.\n"});
-    let wire = dot_stuffed(&written(&payload).content);
-    let text = String::from_utf8(wire).unwrap();
+    let mail = written(&payload);
+    let text = String::from_utf8(mail.content.wire).unwrap();
     let bare = text.replace("\r\n", "");
     assert!(!bare.contains(['\r', '\n']), "{text:?}");
     assert_eq!(text.matches("\r\n.\r\n").count(), 1, "{text:?}");
     assert!(text.ends_with("\r\n.\r\n"));
+    let doubled = text.matches("\r\n..").count();
+    assert_eq!(mail.content.size, text.len() - ".\r\n".len() - doubled);
 }
 
 #[test]
@@ -215,6 +221,10 @@ fn errors_name_the_field_of_the_payload_and_not_its_content() {
         (
             json!({"to": {"s3cret": 1}, "subject": "s"}),
             "`to` has the wrong type",
+        ),
+        (
+            json!({"to": "a@x.test", "subject": "s", "body": "a\u{0}b"}),
+            "`body` contains a NUL character",
         ),
         (
             json!({"to": "a@x.test", "subject": 7}),
@@ -268,7 +278,7 @@ fn an_internationalized_domain_is_sent_in_ascii_and_needs_no_smtputf8() {
         mail.recipients[0].address.to_string(),
         "ada@xn--bcher-kva.test"
     );
-    assert!(!mail.needs_smtputf8 && mail.content.is_ascii());
+    assert!(!mail.needs_smtputf8 && mail.content.wire.is_ascii());
     for field in ["to", "cc", "bcc", "reply_to"] {
         let mut payload = json!({"to": "a@x.test", "subject": "s"});
         payload[field] = json!("ad\u{e4}@x.test");
@@ -279,4 +289,127 @@ fn an_internationalized_domain_is_sent_in_ascii_and_needs_no_smtputf8() {
 #[test]
 fn unknown_fields_are_ignored() {
     written(&json!({"to": "a@x.test", "subject": "s", "channel": "#ops", "blocks": []}));
+}
+
+/// Converting each line end by moving all that follows would take minutes.
+#[test]
+fn a_million_line_ends_are_converted_at_once() {
+    for end in ["\n", "\r"] {
+        let body = end.repeat(1 << 20);
+        let mail = written(&json!({"to": "a@x.test", "subject": "s", "body": body}));
+        let text = String::from_utf8(mail.content.wire).unwrap();
+        assert!(text.matches("\r\n").count() > 1 << 20);
+        assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
+    }
+}
+
+#[test]
+fn every_line_of_the_headers_is_short_enough_or_the_field_is_named() {
+    let long = "x".repeat(2000);
+    let spaced = "two words ".repeat(200);
+    let quoted = format!("\"{}\" <a@x.test>", "\\\"".repeat(150));
+    for more in [
+        json!({"subject": format!("See https://x.test/{long}")}),
+        json!({"subject": spaced}),
+        json!({"subject": "\u{e9}".repeat(2000)}),
+        json!({"subject": format!("\u{e9} {long} \u{e9}{long}")}),
+        json!({"to": quoted}),
+        json!({"to": format!("{} <a@x.test>", "n".repeat(450))}),
+        json!({"headers": {"X-Priority": spaced}}),
+        json!({"headers": {"X-Priority": "\u{e9}".repeat(2000)}}),
+        json!({"attachments": [{"filename": long, "content": ""}]}),
+        json!({"attachments": [{"filename": "\u{e9}".repeat(2000), "content": ""}]}),
+    ] {
+        let mut payload = json!({"to": "a@x.test", "subject": "s"});
+        let fields = payload.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let content = content(&payload);
+        let longest = content.lines().map(str::len).max();
+        assert!(longest <= Some(998), "{longest:?}: {content}");
+    }
+    let mailbox = format!("{long} <a@x.test>");
+    let media_type = format!("text/plain; x={long}");
+    for (more, expected) in [
+        (json!({"to": mailbox}), "`to` has more than 480 bytes"),
+        (json!({"cc": [mailbox]}), "`cc[0]` has more than 480 bytes"),
+        (
+            json!({"headers": {"X-Priority": format!("a {long}")}}),
+            "`headers.X-Priority` has a word of more than 900 bytes",
+        ),
+        (
+            json!({"attachments": [{"content_type": media_type, "content": ""}]}),
+            "`attachments[0].content_type` is not a media type",
+        ),
+    ] {
+        let mut payload = json!({"to": "a@x.test", "subject": "s"});
+        let fields = payload.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let error = written_from("alerts@example.com", &payload).err().unwrap();
+        assert!(error.message.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_long_subject_arrives_as_it_is() {
+    let url = format!("https://x.test/{}", "1234567890".repeat(120));
+    let headers = headers(&json!({"to": "a@x.test", "subject": format!("See {url}")}));
+    let subject = headers
+        .iter()
+        .find_map(|line| line.strip_prefix("Subject: "));
+    let words = subject.unwrap().split(' ').map(|word| {
+        let text = word.strip_prefix("=?utf-8?b?").unwrap();
+        BASE64_STANDARD
+            .decode(text.strip_suffix("?=").unwrap())
+            .unwrap()
+    });
+    let text: Vec<u8> = words.flatten().collect();
+    assert_eq!(String::from_utf8(text).unwrap(), format!("See {url}"));
+}
+
+#[test]
+fn an_empty_html_body_is_no_body() {
+    let payload = json!({"to": "a@x.test", "subject": "s", "body": "disk full", "html_body": ""});
+    let content = content(&payload);
+    assert!(!content.contains("multipart") && !content.contains("text/html"));
+    assert!(content.ends_with("\r\n\r\ndisk full\r\n"), "{content:?}");
+}
+
+#[test]
+fn base64_may_have_line_breaks() {
+    for encoded in ["AP\r\n8A\r\n", "AP\n8A", "AP8A"] {
+        let attachments = json!([{"content": encoded}]);
+        let payload = json!({"to": "a@x.test", "subject": "s", "attachments": attachments});
+        assert!(content(&payload).contains("\r\nAP8A\r\n"), "{encoded:?}");
+    }
+}
+
+/// The payload of an action, with its duplicate keys.
+fn payload_as_written(payload: &str) -> acteon_core::Payload {
+    let action = format!(
+        r#"{{"namespace":"ns","tenant":"t","provider":"mail","action_type":"paid","payload":{payload}}}"#
+    );
+    read_action(&action).payload
+}
+
+#[test]
+fn a_key_that_appears_twice_is_named() {
+    for (text, expected) in [
+        (
+            r#"{"to":"a@x.test","subject":"s","body":"a","body":"b"}"#,
+            "`body` appears twice",
+        ),
+        (
+            r#"{"to":"a@x.test","subject":"s","attachments":[{"content":"","content":""}]}"#,
+            "`attachments[0].content` appears twice",
+        ),
+    ] {
+        let payload = payload_as_written(text);
+        let limits = MailLimits {
+            recipients: 3,
+            attachment_bytes: 10,
+            headers: Vec::new(),
+        };
+        let error = draft(&payload, &limits).err().unwrap();
+        assert_eq!(error.message, expected);
+    }
 }

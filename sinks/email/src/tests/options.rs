@@ -79,6 +79,10 @@ async fn errors_name_the_option() {
             json!({"max_recipients": 501}),
             "`max_recipients`: must be at most 500",
         ),
+        (
+            json!({"final_reply_seconds": 30}),
+            "`final_reply_seconds`: must be less than `timeout_seconds`",
+        ),
         (json!({"ca_file": missing}), "`ca_file`: has no effect"),
         (
             json!({"tls": "starttls", "ca_file": missing}),

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 pub(super) struct ReceivedLine<'a> {
     /// Counted from 0.
     pub(super) connection: usize,
-    /// `connect`, a command, or `.` for the end of a message.
+    /// `connect`, a command, `.` for the end of a message, or `gone`, to which no reply is sent.
     pub(super) line: &'a str,
 }
 
@@ -25,6 +26,8 @@ pub(super) enum Say {
     Last(&'static str),
     /// It closes the connection.
     Close,
+    /// With this reply, after this time.
+    Late(Duration, &'static str),
     /// Never.
     Hang,
 }
@@ -75,7 +78,7 @@ impl Peer {
             let mut connections = JoinSet::new();
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let session = Session {
+                let mut session = Session {
                     connection,
                     stream: BufReader::new(stream),
                     script: script.clone(),
@@ -84,6 +87,7 @@ impl Peer {
                 connections.spawn(async move {
                     // An error means that the client disconnected.
                     let _ = session.run().await;
+                    session.gone();
                 });
             }
         });
@@ -131,7 +135,15 @@ struct Session {
 }
 
 impl Session {
-    async fn run(mut self) -> std::io::Result<()> {
+    fn gone(self) {
+        drop(self.stream);
+        (self.script.lock())(&ReceivedLine {
+            connection: self.connection,
+            line: "gone",
+        });
+    }
+
+    async fn run(&mut self) -> std::io::Result<()> {
         self.answer("connect").await?;
         let mut recipients = Vec::new();
         loop {
@@ -197,11 +209,15 @@ impl Session {
             Say::Reply(reply) => (reply, false),
             Say::Last(reply) => (reply, true),
             Say::Close => ("", true),
+            Say::Late(wait, reply) => {
+                tokio::time::sleep(wait).await;
+                (reply, false)
+            }
             Say::Hang => std::future::pending().await,
         };
         if !reply.is_empty() {
-            self.stream.write_all(reply.as_bytes()).await?;
-            self.stream.write_all(b"\r\n").await?;
+            let line = format!("{reply}\r\n");
+            self.stream.write_all(line.as_bytes()).await?;
         }
         match closes {
             true => Err(std::io::ErrorKind::ConnectionAborted.into()),

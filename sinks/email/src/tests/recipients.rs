@@ -9,6 +9,7 @@ use super::peer::{Peer, Say};
 use super::{action, attempt, body, build, build_within, deliver, plain, refusal, to};
 
 const TRANSIENT: SinkErrorClass = SinkErrorClass::Transient { retry_after: None };
+const DEFERRED: SinkErrorClass = SinkErrorClass::Deferred;
 const THREE: &[&str] = &["a@x.test", "b@x.test", "c@x.test"];
 
 #[tokio::test]
@@ -54,7 +55,7 @@ async fn only_deferred_recipients_are_retried() {
     let sink = build(plain(peer.port())).await.unwrap();
     let action = action(&to(THREE));
     let error = attempt(&*sink, &action, None).await.unwrap_err();
-    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(error.class, DEFERRED);
     assert!(
         error.message.contains("deferred 1 of 3 recipients (450)"),
         "{error}"
@@ -85,7 +86,7 @@ async fn a_permanent_refusal_is_not_retried() {
         "the server accepted it for no recipient"
     );
     let error = attempt(&*sink, &action, Some(&progress)).await.unwrap_err();
-    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(error.class, DEFERRED);
     assert_eq!(error.progress.unwrap(), progress);
     assert_eq!(peer.count("RCPT TO:<a@"), 1);
     assert_eq!(peer.count("RCPT TO:<b@"), 2);
@@ -160,7 +161,7 @@ async fn a_full_mailbox_is_not_mistaken_for_too_many_recipients() {
     let peer = Peer::at("RCPT TO:<b@", Say::Reply("452 4.2.2 mailbox full")).await;
     let sink = build(plain(peer.port())).await.unwrap();
     let error = deliver(&*sink, &to(THREE)).await.unwrap_err();
-    assert_eq!(error.class, TRANSIENT);
+    assert_eq!(error.class, DEFERRED);
     assert_eq!(peer.delivered(), ["a@x.test", "c@x.test"]);
     assert_eq!(peer.count("RCPT TO:<b@"), 1);
 }
@@ -207,13 +208,13 @@ async fn the_first_transaction_is_reported_if_the_server_hangs_in_the_second() {
     let payload = to(&["a@x.test", "b@x.test"]);
     let error = tokio::time::timeout(limit, deliver(&*sink, &payload)).await;
     let error = error.unwrap().unwrap_err();
-    assert_eq!((error.class, error.code), (TRANSIENT, FailureCode::Timeout));
+    assert_eq!(error.code, FailureCode::Timeout);
     assert!(error.progress.unwrap().has_accepted);
     assert_eq!(peer.delivered(), ["a@x.test"]);
 }
 
 #[tokio::test]
-async fn a_message_without_a_final_reply_is_retried() {
+async fn a_message_without_a_final_reply_is_retried_but_not_soon() {
     let mut ends = 0;
     let peer = Peer::start(move |received| {
         ends += usize::from(received.line == ".");
@@ -223,111 +224,112 @@ async fn a_message_without_a_final_reply_is_retried() {
     let sink = build(plain(peer.port())).await.unwrap();
     let action = action(&to(&["a@x.test"]));
     let error = attempt(&*sink, &action, None).await.unwrap_err();
-    assert_eq!(
-        (error.class, error.code),
-        (TRANSIENT, FailureCode::Connection)
-    );
+    let retry_after = Some(Duration::from_secs(30 * 60));
+    assert_eq!(error.class, SinkErrorClass::Transient { retry_after });
     assert_eq!(error.progress, None, "no recipient has a known result");
     attempt(&*sink, &action, None).await.unwrap();
     assert_eq!(peer.count("connect"), 2);
 }
 
 #[tokio::test]
-async fn consecutive_messages_share_a_connection_even_after_refusals() {
-    let peer = Peer::at("RCPT TO:<b@", Say::Reply("550 5.1.1 unknown")).await;
-    let sink = build(plain(peer.port())).await.unwrap();
-    for recipient in ["a@x.test", "b@x.test", "a@x.test", "b@x.test"] {
-        let _ = deliver(&*sink, &to(&[recipient])).await;
-    }
-    assert_eq!(peer.delivered(), ["a@x.test", "a@x.test"]);
-    assert_eq!(peer.count("connect"), 1);
-}
-
-#[tokio::test]
-async fn an_idle_connection_closed_by_the_server_is_replaced() {
-    for end in [Say::Last("421 4.4.2 idle for too long"), Say::Close] {
-        for at in ["MAIL", "RCPT", "DATA"] {
-            let mut sent = 0;
-            let peer = Peer::start(move |received| {
-                let is_end = sent == 1 && received.connection == 0 && received.line.starts_with(at);
-                sent += usize::from(received.line == ".");
-                is_end.then_some(end)
-            });
-            let peer = peer.await;
-            let sink = build(plain(peer.port())).await.unwrap();
-            deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
-            deliver(&*sink, &to(THREE)).await.unwrap();
-            assert_eq!(peer.count("connect"), 2, "{at}");
-            assert_eq!(
-                peer.delivered(),
-                ["a@x.test", "a@x.test", "b@x.test", "c@x.test"]
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_new_connection_closed_by_the_server_is_a_failure() {
-    let peer = Peer::at("MAIL", Say::Last("421 4.3.2 overloaded")).await;
-    let sink = build(plain(peer.port())).await.unwrap();
-    let error = deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
-    assert_eq!(error.class, TRANSIENT);
-    assert_eq!(peer.count("connect"), 1);
-}
-
-#[tokio::test]
-async fn a_connection_is_not_replaced_after_the_message_was_sent() {
-    let mut sent = 0;
-    let peer = Peer::start(move |received| {
-        sent += usize::from(received.line == ".");
-        (received.line == "." && sent == 2).then_some(Say::Last("421 4.3.0 closing"))
+async fn a_server_that_defers_a_recipient_works_and_one_that_defers_the_message_may_not() {
+    let peer = Peer::start(|received| match received.line {
+        "RCPT TO:<a@x.test>" => Some(Say::Reply("450 4.2.0 grey")),
+        "." => Some(Say::Reply("452 4.3.1 no room")),
+        _ => None,
     });
     let peer = peer.await;
     let sink = build(plain(peer.port())).await.unwrap();
-    deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
     let error = deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
+    assert_eq!(error.class, DEFERRED);
+    let error = deliver(&*sink, &to(THREE)).await.unwrap_err();
     assert_eq!(error.class, TRANSIENT);
-    assert_eq!(
-        peer.count("connect"),
-        1,
-        "the next attempt belongs to the pipeline"
-    );
 }
 
 #[tokio::test]
-async fn a_connection_is_reused_after_a_refused_message() {
-    for (at, reply) in [
-        ("DATA", "451 4.3.0 not now"),
-        (".", "451 4.3.0 not now"),
-        ("MAIL", "552 5.3.4 large"),
-    ] {
-        let mut failed = false;
-        let peer = Peer::start(move |received| {
-            let fails = !failed && received.line.starts_with(at);
-            failed |= fails;
-            fails.then_some(Say::Reply(reply))
-        });
-        let peer = peer.await;
-        let sink = build(plain(peer.port())).await.unwrap();
-        deliver(&*sink, &to(&["a@x.test"])).await.unwrap_err();
-        deliver(&*sink, &to(&["a@x.test"])).await.unwrap();
-        assert_eq!(peer.count("connect"), 1, "{at}");
-        assert_eq!(peer.accepted().len(), 1, "{at}");
-    }
-}
-
-#[tokio::test]
-async fn there_are_at_most_as_many_connections_as_concurrent_attempts() {
-    let peer = Peer::willing().await;
+async fn the_results_of_a_transaction_that_broke_are_not_final() {
+    let peer = Peer::start(|received| match received.line {
+        "RCPT TO:<a@x.test>" => Some(Say::Reply("550 5.1.1 unknown")),
+        "DATA" => Some(Say::Close),
+        _ => None,
+    });
+    let peer = peer.await;
     let sink = build(plain(peer.port())).await.unwrap();
-    for _ in 0..3 {
-        let mut attempts = tokio::task::JoinSet::new();
-        for _ in 0..4 {
-            let sink = sink.clone();
-            attempts.spawn(async move { deliver(&*sink, &to(&["a@x.test"])).await.unwrap() });
+    let error = deliver(&*sink, &to(THREE)).await.unwrap_err();
+    assert_eq!((error.class, error.progress), (TRANSIENT, None));
+}
+
+#[tokio::test]
+async fn while_recipients_take_long_those_accepted_get_the_message() {
+    const WAIT: Duration = Duration::from_millis(300);
+    let peer = Peer::at("RCPT", Say::Late(WAIT, "250 2.1.5 ok")).await;
+    let sink = build_within(Duration::from_secs(3), plain(peer.port()))
+        .await
+        .unwrap();
+    let names: Vec<_> = (0..12).map(|n| format!("r{n}@x.test")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let action = action(&to(&names));
+    let mut progress = None;
+    for attempts in 1.. {
+        assert!(attempts < 12, "{:?}", peer.delivered());
+        match attempt(&*sink, &action, progress.as_deref()).await {
+            Ok(response) => {
+                assert!(attempts > 1);
+                assert_eq!(response.status, ResponseStatus::Success);
+                break;
+            }
+            Err(error) => {
+                assert_eq!(error.class, DEFERRED);
+                assert!(error.message.contains("were not tried"), "{error}");
+                assert!(!refusal(&error)["pending"].as_array().unwrap().is_empty());
+                progress = error.progress;
+            }
         }
-        attempts.join_all().await;
     }
-    assert_eq!(peer.accepted().len(), 12);
-    assert!(peer.count("connect") <= 4, "{:?}", peer.count("connect"));
+    assert_eq!(peer.delivered(), names);
+}
+
+#[tokio::test]
+async fn replies_are_reported_without_the_addresses_of_recipients() {
+    let peer = Peer::at(
+        "RCPT",
+        Say::Reply("550 5.1.1 <B@X.test>, aa@x.test: unknown"),
+    )
+    .await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let payload = to(&["Aa <AA@x.test>", "a@x.test", "Bo <b@X.TEST>"]);
+    let error = deliver(&*sink, &payload).await.unwrap_err();
+    let refused = &refusal(&error)["refused"];
+    assert_eq!(refused[2]["to"], "b@x.test");
+    assert_eq!(refused[2]["reply"], "5.1.1 <***>, ***: unknown");
+}
+
+#[tokio::test]
+async fn an_address_that_needs_smtputf8_fails_alone() {
+    let peer = Peer::at("EHLO", Say::Reply("250 peer.test")).await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let payload = json!({
+        "to": ["ad\u{e4}@x.test", "a@x.test"], "bcc": "b\u{e4}@x.test", "subject": "s",
+    });
+    let response = deliver(&*sink, &payload).await.unwrap();
+    assert_eq!(response.status, ResponseStatus::Partial);
+    assert_eq!(body(&response)["refused"].as_array().unwrap().len(), 2);
+    assert_eq!(peer.delivered(), ["a@x.test"]);
+    assert!(peer.accepted()[0].content.is_ascii());
+    assert!(peer.lines().iter().all(|line| line.is_ascii()));
+}
+
+#[tokio::test]
+async fn a_known_result_does_not_wait_for_rset() {
+    let peer = Peer::start(|received| match received.line {
+        "RSET" => Some(Say::Hang),
+        line => line
+            .starts_with("RCPT")
+            .then_some(Say::Reply("550 5.1.1 unknown")),
+    });
+    let peer = peer.await;
+    let sink = build(plain(peer.port())).await.unwrap();
+    let error = deliver(&*sink, &to(THREE)).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Permanent);
+    assert_eq!(peer.count("RSET"), 0);
 }
