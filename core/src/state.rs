@@ -5,10 +5,13 @@
 //! contract in `tests/testkit`; every backend runs them.
 
 mod dead_letters;
+mod group;
+mod groups;
 mod holds;
 mod limit;
 mod question;
 mod reservation;
+mod timers;
 mod token;
 
 use std::sync::Arc;
@@ -19,13 +22,20 @@ use compact_str::CompactString;
 use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
+pub use self::group::{
+    Appended, CLOSED_GROUP_TTL, EARLY_SEALS_MAX, GROUP_BYTES_MAX, GROUP_NOTIFICATION, GroupAppend,
+    GroupEnd, GroupFinish, GroupKey, GroupMember, GroupName, GroupPage, GroupQuery, GroupStatus,
+    GroupTerms, GroupTiming, HeldGroup, MemberPage, StoredGroup, TakenGroup,
+};
+pub use self::groups::Groups;
 pub use self::holds::Holds;
 pub use self::limit::{LimitAnswer, RateLimit};
 pub use self::question::{Answer, Gathered, Question, Tally, TallyCount};
 pub use self::reservation::{
-    Busy, Claim, Grant, GroupTiming, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
-    ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, WhenFull,
+    Busy, Claim, Grant, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
+    ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, Step, StepAnswer, WhenFull,
 };
+pub use self::timers::{DueWork, Timers};
 pub use self::token::Token;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetterBounds, DeadLetterKind};
@@ -48,7 +58,7 @@ use crate::registry::Family;
 ///   restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
 ///   `counts_and_events_survive_where_they_are_durable`, `dead_letters_survive_where_they_are_durable`.
 #[async_trait]
-pub trait State: Holds + DeadLetters + Toggles {
+pub trait State: Holds + Groups + Timers + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
 
@@ -259,12 +269,24 @@ impl Family for States {
 }
 
 /// The context in which a state backend is built.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct StateContext {
     /// How many dead letters to keep.
     pub dead_letters: DeadLetterBounds,
     /// The clock of a backend that runs in this process. Others have their own.
     pub clock: Clock,
+    /// How long a closed group is listed, and its members are known.
+    pub closed_groups: Duration,
+}
+
+impl Default for StateContext {
+    fn default() -> Self {
+        Self {
+            dead_letters: DeadLetterBounds::default(),
+            clock: Clock::default(),
+            closed_groups: CLOSED_GROUP_TTL,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
+    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
+    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{DeadLetter, State, StateError};
 use async_trait::async_trait;
+use bytes::Bytes;
 use compact_str::CompactString;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -107,6 +109,67 @@ impl DeadLetters for TimeLimitedState {
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {
         self.in_time(self.state.delete_dead_letter(scope, id)).await
+    }
+}
+
+#[async_trait]
+impl Groups for TimeLimitedState {
+    async fn members(
+        &self,
+        group: &GroupName,
+        from: u32,
+        limit: usize,
+    ) -> Result<MemberPage, StateError> {
+        self.in_time(self.state.members(group, from, limit)).await
+    }
+
+    async fn take_group(
+        &self,
+        key: &GroupKey,
+        lease: Duration,
+        token: Token,
+    ) -> Result<TakenGroup, StateError> {
+        self.in_time(self.state.take_group(key, lease, token)).await
+    }
+
+    async fn renew_groups(
+        &self,
+        held: &[HeldGroup],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
+        self.in_time(self.state.renew_groups(held, lease)).await
+    }
+
+    async fn note_groups(&self, notes: &[(HeldGroup, Bytes)]) -> Result<Vec<bool>, StateError> {
+        self.in_time(self.state.note_groups(notes)).await
+    }
+
+    async fn finish_groups(&self, finished: &[GroupFinish]) -> Result<Vec<bool>, StateError> {
+        self.in_time(self.state.finish_groups(finished)).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, StateError> {
+        self.in_time(self.state.groups(query)).await
+    }
+
+    async fn groups_of(&self, scope: &Scope, key: &str) -> Result<Vec<StoredGroup>, StateError> {
+        self.in_time(self.state.groups_of(scope, key)).await
+    }
+}
+
+#[async_trait]
+impl Timers for TimeLimitedState {
+    async fn take_due(
+        &self,
+        limit: usize,
+        lease: Duration,
+        token: Token,
+    ) -> Result<DueWork, StateError> {
+        self.in_time(self.state.take_due(limit, lease, token)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        self.in_time(self.state.next_due()).await
     }
 }
 

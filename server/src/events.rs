@@ -67,6 +67,8 @@ pub(crate) struct StateCalls {
     pub(crate) track: Call,
     pub(crate) dead_letters: Call,
     pub(crate) rule_toggles: Call,
+    pub(crate) groups: Call,
+    pub(crate) due: Call,
 }
 
 impl StateCalls {
@@ -83,6 +85,8 @@ impl StateCalls {
             track: of("track"),
             dead_letters: of("dead_letters"),
             rule_toggles: of("rule_toggles"),
+            groups: of("groups"),
+            due: of("due"),
         }
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
+    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
+    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, Embedded, State, StateError};
 use async_trait::async_trait;
+use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
@@ -113,6 +115,76 @@ impl Toggles for MeteredState {
     async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
         let call = self.state.rule_toggles();
         self.calls.rule_toggles.time(call).await
+    }
+}
+
+#[async_trait]
+impl Groups for MeteredState {
+    async fn members(
+        &self,
+        group: &GroupName,
+        from: u32,
+        limit: usize,
+    ) -> Result<MemberPage, StateError> {
+        let call = self.state.members(group, from, limit);
+        self.calls.groups.time(call).await
+    }
+
+    async fn take_group(
+        &self,
+        key: &GroupKey,
+        lease: Duration,
+        token: Token,
+    ) -> Result<TakenGroup, StateError> {
+        let call = self.state.take_group(key, lease, token);
+        self.calls.groups.time(call).await
+    }
+
+    async fn renew_groups(
+        &self,
+        held: &[HeldGroup],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
+        let call = self.state.renew_groups(held, lease);
+        self.calls.groups.time(call).await
+    }
+
+    async fn note_groups(&self, notes: &[(HeldGroup, Bytes)]) -> Result<Vec<bool>, StateError> {
+        let call = self.state.note_groups(notes);
+        self.calls.groups.time(call).await
+    }
+
+    async fn finish_groups(&self, finished: &[GroupFinish]) -> Result<Vec<bool>, StateError> {
+        let call = self.state.finish_groups(finished);
+        self.calls.groups.time(call).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, StateError> {
+        let call = self.state.groups(query);
+        self.calls.groups.time(call).await
+    }
+
+    async fn groups_of(&self, scope: &Scope, key: &str) -> Result<Vec<StoredGroup>, StateError> {
+        let call = self.state.groups_of(scope, key);
+        self.calls.groups.time(call).await
+    }
+}
+
+#[async_trait]
+impl Timers for MeteredState {
+    async fn take_due(
+        &self,
+        limit: usize,
+        lease: Duration,
+        token: Token,
+    ) -> Result<DueWork, StateError> {
+        let call = self.state.take_due(limit, lease, token);
+        self.calls.due.time(call).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        let call = self.state.next_due();
+        self.calls.due.time(call).await
     }
 }
 

@@ -95,6 +95,7 @@ impl Backends {
         let of_state = StateContext {
             dead_letters: context.dead_letters,
             clock: Clock::system(),
+            ..StateContext::default()
         };
         let built = state.plan.build(of_state).await;
         let built = problems::report(&state.section, built, problems);

@@ -18,6 +18,9 @@ pub struct StateConfig {
     pub max_remembered: usize,
     /// The maximum number of bytes of remembered outcomes. At the bound, the oldest is evicted.
     pub max_remembered_bytes: usize,
+    /// The maximum number of bytes of groups: their members, and the ids of members that are known. At the bound,
+    /// actions of group rules are refused.
+    pub max_group_bytes: usize,
     /// The maximum number of bytes of dead letters of each kind. `dead_letters.when_full` defines what happens at the
     /// bound.
     pub max_dead_letter_bytes: usize,
@@ -29,6 +32,7 @@ impl Default for StateConfig {
             max_keys: at_least_one(4_000_000),
             max_remembered: 4_000_000,
             max_remembered_bytes: 512 << 20,
+            max_group_bytes: 256 << 20,
             max_dead_letter_bytes: 256 << 20,
         }
     }

@@ -5,6 +5,8 @@ mod config;
 mod event_index;
 mod events;
 mod gather;
+mod grouping;
+mod groups;
 mod key;
 mod keys;
 mod letters;

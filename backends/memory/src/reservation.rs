@@ -39,10 +39,13 @@ impl Locked<'_> {
             let now = self.now;
             self.shard(key).take(key, asked.token, now, until);
         }
-        let grant = Grant { full_quotas };
+        let grant = Grant {
+            full_quotas,
+            step: None,
+        };
         match held {
             Some(_) => self.prolong_places(asked.token, keys, until),
-            None => self.take_places(asked, keys, grant, until),
+            None => self.take_places(asked, keys, &grant, until),
         }
         ReservationAnswer::Granted(grant)
     }
@@ -77,7 +80,12 @@ impl Locked<'_> {
             .count()
     }
 
-    fn end_hold(&mut self, settlement: &Settlement, held: &Reservation, keys: ReservationKeys<'_>) {
+    pub(crate) fn end_hold(
+        &mut self,
+        settlement: &Settlement,
+        held: &Reservation,
+        keys: ReservationKeys<'_>,
+    ) {
         let token = held.token;
         let remembers = keys.lease.is_none_or(|key| self.end(key, token, None));
         if let Some(key) = keys.lease.or(keys.recall)
@@ -233,7 +241,7 @@ impl Locked<'_> {
         &mut self,
         asked: &Reservation,
         keys: ReservationKeys<'_>,
-        grant: Grant,
+        grant: &Grant,
         until: u64,
     ) {
         let now = self.now;
@@ -268,8 +276,9 @@ impl Locked<'_> {
         let now = self.now;
         let grant = Grant {
             full_quotas: places.full_quotas,
+            step: None,
         };
-        for (at, key) in charged(held, keys, grant) {
+        for (at, key) in charged(held, keys, &grant) {
             let bound = bound_of(&held.quotas[at]);
             self.shard(key).refund(key, bound, now, places.taken_at);
         }
@@ -285,15 +294,16 @@ fn names(keys: ReservationKeys<'_>) -> impl Iterator<Item = HashedKey> {
 fn charged<'a>(
     asked: &'a Reservation,
     keys: ReservationKeys<'a>,
-    grant: Grant,
+    grant: &Grant,
 ) -> impl Iterator<Item = (usize, HashedKey)> {
+    let full = grant.full_quotas;
     let keys = keys
         .quotas
         .iter()
         .copied()
         .enumerate()
         .take(asked.quotas.len());
-    keys.filter(move |(at, _)| !grant.was_full(*at))
+    keys.filter(move |(at, _)| *at >= QUOTAS_MAX || full >> *at & 1 == 0)
 }
 
 fn bound_of(quota: &Quota) -> QuotaBound {

@@ -9,7 +9,7 @@ use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Failover, Fullness,
     Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
-    SettlementAnswer, State, StateContext, StateError, States, Toggles, Writers,
+    SettlementAnswer, State, StateContext, StateError, States, Step, StepAnswer, Toggles, Writers,
 };
 use acteon_core::{DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -18,15 +18,17 @@ use parking_lot::Mutex;
 
 use crate::config::StateConfig;
 use crate::events::{self, CountsDropped};
+use crate::groups::GroupTable;
 use crate::key::Hashing;
 use crate::keys::{ReservationKeys, SettlementKeys, take};
 use crate::letters::Letters;
-use crate::shards::Shards;
+use crate::shards::{Locked, Shards};
 
 /// State in the memory of this process.
 pub struct MemoryState {
     pub(crate) shards: Shards,
     letters: Mutex<Letters>,
+    pub(crate) groups: Mutex<GroupTable>,
     counts_dropped: CountsDropped,
     toggles: Mutex<BTreeMap<CompactString, bool>>,
 }
@@ -40,6 +42,10 @@ impl MemoryState {
         Self {
             shards: Shards::new(config, now),
             letters: Mutex::new(Letters::new(bounds, bytes_max, now)),
+            groups: Mutex::new(GroupTable::new(
+                config.max_group_bytes,
+                context.closed_groups,
+            )),
             counts_dropped: CountsDropped::default(),
             toggles: Mutex::default(),
         }
@@ -59,6 +65,32 @@ impl MemoryState {
             answers[position] = SettlementAnswer::NoRoom;
         }
         answers
+    }
+}
+
+impl MemoryState {
+    /// Takes the step of a reservation that was granted. Without room for it, nothing is granted.
+    fn with_step(
+        &self,
+        mut answer: ReservationAnswer,
+        asked: &Reservation,
+        keys: ReservationKeys<'_>,
+        locked: &mut Locked<'_>,
+    ) -> ReservationAnswer {
+        let (ReservationAnswer::Granted(grant), Some(step)) = (&mut answer, &asked.step) else {
+            return answer;
+        };
+        let Step::Append(append) = step;
+        match self.groups.lock().append(append, self.shards.now()) {
+            Some(joined) => {
+                grant.step = Some(StepAnswer::Appended(joined));
+                answer
+            }
+            None => {
+                locked.end_hold(&Settlement::default(), asked, keys);
+                ReservationAnswer::Full
+            }
+        }
     }
 }
 
@@ -119,7 +151,9 @@ impl Holds for MemoryState {
         let mut answers = Vec::with_capacity(reservations.len());
         self.shards
             .visit(reservations, Hashing::reservation, |locked, asked, rest| {
-                answers.push(locked.reserve(asked, ReservationKeys::of(asked, rest), lease));
+                let keys = ReservationKeys::of(asked, rest);
+                let answer = locked.reserve(asked, keys, lease);
+                answers.push(self.with_step(answer, asked, keys, locked));
             });
         Ok(answers)
     }

@@ -122,6 +122,7 @@ struct MemoryOptions {
     max_keys: Option<usize>,
     max_remembered: Option<usize>,
     max_remembered_bytes: Option<usize>,
+    max_group_bytes: Option<usize>,
     max_dead_letter_bytes: Option<usize>,
     max_records: Option<usize>,
     max_bytes: Option<usize>,

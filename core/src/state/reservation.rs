@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::{StateKey, Tally, Token};
+use super::{Appended, GroupAppend, StateKey, Tally, Token};
 use crate::dead_letter::DeadLetter;
 use crate::outcome::ActionOutcome;
 
 /// Everything that one action needs before it may be delivered: first the lease on its id, then the claims, then the
-/// quotas.
+/// quotas, then its step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
     /// The name of the hold. Whoever asks gives it a new one, and repeats it to ask the same again.
@@ -24,13 +23,16 @@ pub struct Reservation {
     pub claims: SmallVec<[Claim; 1]>,
     /// Throttles, in order. All must have room.
     pub quotas: Vec<Quota>,
+    /// A change that is made if everything else is granted. It stays whatever happens to the hold.
+    pub step: Option<Step>,
 }
 
 impl Reservation {
     /// True if there is nothing to ask the backend for.
     pub fn is_empty(&self) -> bool {
         let recalls = matches!(self.recall, Recall::Under(_));
-        self.lease.is_none() && !recalls && self.claims.is_empty() && self.quotas.is_empty()
+        let holds = self.lease.is_some() || !self.claims.is_empty() || !self.quotas.is_empty();
+        !recalls && !holds && self.step.is_none()
     }
 }
 
@@ -104,10 +106,12 @@ pub enum ReservationAnswer {
 }
 
 /// What a granted reservation got. A hold is renewed and ended by its reservation alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Bit `i` is set if quota `i` was full and [`WhenFull::Continue`] applied.
     pub full_quotas: u64,
+    /// What the step has done, if there was one.
+    pub step: Option<StepAnswer>,
 }
 
 /// The maximum number of quotas of one reservation: the bits of a grant.
@@ -208,22 +212,26 @@ pub enum ReservationEnd {
 }
 
 impl From<&ActionOutcome> for ReservationEnd {
-    /// A delivery confirms; anything else releases.
+    /// A delivery confirms, and so does joining a group, which delivers later; anything else releases.
     fn from(outcome: &ActionOutcome) -> Self {
-        match outcome.is_delivered() {
+        let is_grouped = matches!(outcome, ActionOutcome::Grouped { .. });
+        match is_grouped || outcome.is_delivered() {
             true => Self::Confirm,
             false => Self::Release,
         }
     }
 }
 
-/// When a group is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupTiming {
-    /// `wait` after its first member, and no sooner than `interval` after the last group of the same key was sealed.
-    /// Reaching its size makes it due at once.
-    #[allow(missing_docs)]
-    Waits { wait: Duration, interval: Duration },
-    /// At this time, whatever its size.
-    At(Timestamp),
+/// A change in the state that a reservation makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Adds a member to a group.
+    Append(Box<GroupAppend>),
+}
+
+/// What a [`Step`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepAnswer {
+    /// The member is in this group.
+    Appended(Appended),
 }

@@ -10,7 +10,7 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaConfRes;
 
 use crate::config::KafkaConfig;
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 
 /// Replaces values in messages.
 const HIDDEN: &str = "***";
@@ -21,7 +21,7 @@ const HIDDEN: &str = "***";
 /// The client library's error, without values.
 pub(crate) fn clients(options: &KafkaConfig) -> Result<(), BuildError> {
     let refused = |error| refused(&error, options);
-    let member = GroupMember::OfTopics(0);
+    let member = ConsumerMember::OfTopics(0);
     let reading = options.consumer("check", member, Prefetch::of(0, 1));
     consumer(reading).map_err(refused)?;
     producer(options.producer("check")).map_err(refused)

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 use crate::own_topics;
 use crate::tls;
 
@@ -140,11 +140,11 @@ impl KafkaConfig {
     }
 
     /// Where `member` starts if its group has never committed.
-    pub(crate) fn start_of(&self, member: GroupMember) -> Start {
+    pub(crate) fn start_of(&self, member: ConsumerMember) -> Start {
         match member {
-            GroupMember::OfTopics(_) => self.start,
+            ConsumerMember::OfTopics(_) => self.start,
             // Waiting records were read once already, wherever the group started.
-            GroupMember::OfRetries => Start::Earliest,
+            ConsumerMember::OfRetries => Start::Earliest,
         }
     }
 
@@ -152,10 +152,10 @@ impl KafkaConfig {
         format!("{}.{name}.retry", self.group_id)
     }
 
-    fn group(&self, name: &str, member: GroupMember) -> String {
+    fn group(&self, name: &str, member: ConsumerMember) -> String {
         match member {
-            GroupMember::OfTopics(_) => self.group_id.clone(),
-            GroupMember::OfRetries => self.retry_group(name),
+            ConsumerMember::OfTopics(_) => self.group_id.clone(),
+            ConsumerMember::OfRetries => self.retry_group(name),
         }
     }
 
@@ -261,7 +261,7 @@ impl KafkaConfig {
     pub(crate) fn consumer(
         &self,
         name: &str,
-        member: GroupMember,
+        member: ConsumerMember,
         prefetch: Prefetch,
     ) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -279,7 +279,7 @@ impl KafkaConfig {
             // the others waiting, by default for half a second.
             .set("fetch.wait.max.ms", "100");
         self.overlay(&mut config);
-        if let GroupMember::OfTopics(number @ 1..) = member
+        if let ConsumerMember::OfTopics(number @ 1..) = member
             && let Some(instance) = config.get(INSTANCE_KEY)
         {
             // Two members of a group with the same instance name would keep evicting each other.

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use crate::check;
 use crate::client_errors::ClientErrors;
 use crate::config::KafkaConfig;
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 
 /// How often the brokers are asked, and how long each request may take.
 const REQUESTS_MAX: u32 = 4;
@@ -31,7 +31,7 @@ pub(crate) async fn dial(options: Arc<KafkaConfig>, name: &str) -> Result<String
 }
 
 fn ask(options: &KafkaConfig, name: &str) -> Result<String, BuildError> {
-    let config = options.consumer(name, GroupMember::OfTopics(0), Prefetch::of(0, 1));
+    let config = options.consumer(name, ConsumerMember::OfTopics(0), Prefetch::of(0, 1));
     let client: BaseConsumer<DialContext> = config
         .create_with_context(DialContext::default())
         .map_err(|error| check::refused(&error, options))?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::assignment::{Assignment, Partition};
 use crate::client_report::ClientStats;
 use crate::context::Context;
-use crate::member::GroupMember;
+use crate::member::ConsumerMember;
 use crate::member_context::MemberContext;
 
 const TOPIC_UNKNOWN: &str = "a topic it reads does not exist";
@@ -101,9 +101,9 @@ impl<'a> Health<'a> {
             StreamProgress {
                 stream: partition.stream(),
                 waiting: match self.shared.member {
-                    GroupMember::OfTopics(_) if partition.is_read_on() => lag.unwrap_or(0),
+                    ConsumerMember::OfTopics(_) if partition.is_read_on() => lag.unwrap_or(0),
                     // Records taken up wait for their provider; the others wait until they are due or for room.
-                    GroupMember::OfTopics(_) | GroupMember::OfRetries => 0,
+                    ConsumerMember::OfTopics(_) | ConsumerMember::OfRetries => 0,
                 },
                 moves: partition.mark.moves(),
             }
@@ -120,7 +120,7 @@ impl<'a> Health<'a> {
         let own = self.shared.own_topics.clone();
         let member = self.shared.member;
         self.topic_check = Some(Box::pin(async move {
-            if member == GroupMember::OfRetries {
+            if member == ConsumerMember::OfRetries {
                 own.recheck().await;
             }
             own.ensure().await.is_ok() && all_exist(consumer, topics).await

@@ -4,7 +4,7 @@
 /// together with the topics they would count when partitions are distributed, and their empty partitions would hold up
 /// the full ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GroupMember {
+pub(crate) enum ConsumerMember {
     /// The configured topics; the first member of a process is 0.
     OfTopics(u32),
     /// The topics of the delayed path.

@@ -12,7 +12,7 @@ use crate::client_report::SessionInbox;
 use crate::config::KafkaConfig;
 use crate::context::Context;
 use crate::events::Events;
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 use crate::own_topics::{OwnTopics, RetryTopics};
 use crate::starts::FormerExtents;
 use crate::undue::UndueRecords;
@@ -25,7 +25,7 @@ const SPAN_MAX: usize = 200_000;
 
 /// State that all sessions of a member share.
 pub(crate) struct MemberContext {
-    pub(crate) member: GroupMember,
+    pub(crate) member: ConsumerMember,
     pub(crate) options: Arc<KafkaConfig>,
     pub(crate) context: SourceContext,
     pub(crate) decoder: Decoder,
@@ -60,8 +60,8 @@ impl MemberContext {
     /// since every publication does.
     pub(crate) async fn declare(&self) -> KafkaResult<()> {
         let declares = match self.member {
-            GroupMember::OfTopics(_) => self.own_topics.retry.is_none(),
-            GroupMember::OfRetries => true,
+            ConsumerMember::OfTopics(_) => self.own_topics.retry.is_none(),
+            ConsumerMember::OfRetries => true,
         };
         if !declares {
             return Ok(());
@@ -76,8 +76,8 @@ impl MemberContext {
     /// The topics this member reads.
     pub(crate) fn topics(&self) -> Vec<String> {
         match self.member {
-            GroupMember::OfTopics(_) => self.options.topics.clone(),
-            GroupMember::OfRetries => {
+            ConsumerMember::OfTopics(_) => self.options.topics.clone(),
+            ConsumerMember::OfRetries => {
                 let retry = self.own_topics.retry.iter();
                 let names = retry.flat_map(RetryTopics::names);
                 names.map(|name| name.to_string()).collect()

@@ -20,7 +20,7 @@ use crate::assignment::{Assignment, RecordStatus};
 use crate::context::Context;
 use crate::delayed::{Delayed, Due};
 use crate::loan_queue::LoanQueue;
-use crate::member::GroupMember;
+use crate::member::ConsumerMember;
 use crate::member_context::MemberContext;
 use crate::record::{RecordBytes, decode, headers};
 use crate::seen::ReadFrom;
@@ -167,8 +167,8 @@ impl<'a> RecordReader<'a> {
     /// True for a record of the delayed path that belongs to another source or group.
     fn is_of_another(&self, record: &BorrowedMessage<'_>) -> bool {
         match self.shared.member {
-            GroupMember::OfTopics(_) => false,
-            GroupMember::OfRetries => !headers(record).is_of(&self.shared.own_topics.owner),
+            ConsumerMember::OfTopics(_) => false,
+            ConsumerMember::OfRetries => !headers(record).is_of(&self.shared.own_topics.owner),
         }
     }
 
@@ -192,7 +192,7 @@ impl<'a> RecordReader<'a> {
         let partition = assignment.of(at)?;
         let position = partition.position(at.offset);
         let mut headers = headers(record);
-        if self.shared.member != GroupMember::OfRetries {
+        if self.shared.member != ConsumerMember::OfRetries {
             headers = headers.only_trace();
         }
         let bytes = RecordBytes::copy(record, &mut self.copies);

@@ -20,7 +20,7 @@ use crate::config::KafkaConfig;
 use crate::context::Context;
 use crate::dial;
 use crate::events::Events;
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 use crate::member_context::{MemberContext, UNDUE_BYTES};
 use crate::own_topics::OwnTopics;
 use crate::session::Session;
@@ -37,7 +37,7 @@ pub struct KafkaSource {
     options: Arc<KafkaConfig>,
     ordering_key: OrderingKey,
     context: SourceContext,
-    members: Vec<(GroupMember, Arc<Progress>)>,
+    members: Vec<(ConsumerMember, Arc<Progress>)>,
     former: Arc<FormerExtents>,
     own_topics: Arc<OwnTopics>,
 }
@@ -58,8 +58,11 @@ impl KafkaSource {
     ) -> Result<Self, BuildError> {
         let events = Arc::new(Events::new(&context.name));
         let own_topics = OwnTopics::new(&options, &context.name, context.clock, events);
-        let readers = (0..options.consumers).map(GroupMember::OfTopics);
-        let retries = own_topics.retry.is_some().then_some(GroupMember::OfRetries);
+        let readers = (0..options.consumers).map(ConsumerMember::OfTopics);
+        let retries = own_topics
+            .retry
+            .is_some()
+            .then_some(ConsumerMember::OfRetries);
         let members = readers.chain(retries);
         Ok(Self {
             members: members
@@ -73,7 +76,7 @@ impl KafkaSource {
         })
     }
 
-    fn shared(&self, member: GroupMember, progress: &Arc<Progress>) -> MemberContext {
+    fn shared(&self, member: ConsumerMember, progress: &Arc<Progress>) -> MemberContext {
         let options = &self.options;
         let context = &self.context;
         MemberContext {
@@ -90,8 +93,8 @@ impl KafkaSource {
             progress: progress.clone(),
             events: match member {
                 // The member that waits for the declaration also reports its errors.
-                GroupMember::OfRetries => self.own_topics.events.clone(),
-                GroupMember::OfTopics(_) => Arc::new(Events::new(&context.name)),
+                ConsumerMember::OfRetries => self.own_topics.events.clone(),
+                ConsumerMember::OfTopics(_) => Arc::new(Events::new(&context.name)),
             },
             former: self.former.clone(),
             own_topics: self.own_topics.clone(),
@@ -111,7 +114,7 @@ impl KafkaSource {
         self.own_topics.retry.is_some()
     }
 
-    fn in_flight_max(&self, member: GroupMember) -> usize {
+    fn in_flight_max(&self, member: ConsumerMember) -> usize {
         let all = self.context.max_in_flight;
         let all = all.unwrap_or(self.context.admission.actions_max());
         let of_retries = match self.has_retries() {
@@ -119,21 +122,21 @@ impl KafkaSource {
             false => 0,
         };
         let max = match member {
-            GroupMember::OfTopics(_) => (all - of_retries) / self.options.consumers,
-            GroupMember::OfRetries => of_retries,
+            ConsumerMember::OfTopics(_) => (all - of_retries) / self.options.consumers,
+            ConsumerMember::OfRetries => of_retries,
         };
         (max as usize).max(1)
     }
 
-    fn prefetch(&self, member: GroupMember) -> Prefetch {
+    fn prefetch(&self, member: ConsumerMember) -> Prefetch {
         let of_retries = match self.has_retries() {
             true => Prefetch::LEAST.bytes() + UNDUE_BYTES,
             false => 0,
         };
         let share = self.context.prefetch_bytes.saturating_sub(of_retries);
         match member {
-            GroupMember::OfTopics(_) => Prefetch::of(share, self.options.consumers),
-            GroupMember::OfRetries => Prefetch::LEAST,
+            ConsumerMember::OfTopics(_) => Prefetch::of(share, self.options.consumers),
+            ConsumerMember::OfRetries => Prefetch::LEAST,
         }
     }
 }
@@ -147,7 +150,7 @@ impl Source for KafkaSource {
             let shared = self.shared(*member, progress);
             let shutdown = shutdown.clone();
             ahead += shared.prefetch.bytes();
-            if *member == GroupMember::OfRetries {
+            if *member == ConsumerMember::OfRetries {
                 ahead += UNDUE_BYTES;
             }
             let run = async move { supervise(&shared, Backoff::reconnect(), &shutdown).await };

@@ -7,11 +7,13 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    State, StateError, Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
+    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
+    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
+    State, StateError, StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 
@@ -31,7 +33,8 @@ pub enum Reach {
     NoDeletions,
 }
 
-/// How often each method was called, including failed calls.
+/// How often each method was called, including failed calls. Calls for groups and due work are not counted: a separate
+/// task makes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct StateCalls {
@@ -187,6 +190,76 @@ impl DeadLetters for UnreachableState {
             self.inner.delete_dead_letter(scope, id).await
         };
         self.pass(|calls| calls.delete_dead_letter += 1, call).await
+    }
+}
+
+#[async_trait]
+impl Groups for UnreachableState {
+    async fn members(
+        &self,
+        group: &GroupName,
+        from: u32,
+        limit: usize,
+    ) -> Result<MemberPage, StateError> {
+        let call = self.inner.members(group, from, limit);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn take_group(
+        &self,
+        key: &GroupKey,
+        lease: Duration,
+        token: Token,
+    ) -> Result<TakenGroup, StateError> {
+        let call = self.inner.take_group(key, lease, token);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn renew_groups(
+        &self,
+        held: &[HeldGroup],
+        lease: Duration,
+    ) -> Result<Vec<bool>, StateError> {
+        let call = self.inner.renew_groups(held, lease);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn note_groups(&self, notes: &[(HeldGroup, Bytes)]) -> Result<Vec<bool>, StateError> {
+        let call = self.inner.note_groups(notes);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn finish_groups(&self, finished: &[GroupFinish]) -> Result<Vec<bool>, StateError> {
+        let call = self.inner.finish_groups(finished);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, StateError> {
+        let call = self.inner.groups(query);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn groups_of(&self, scope: &Scope, key: &str) -> Result<Vec<StoredGroup>, StateError> {
+        let call = self.inner.groups_of(scope, key);
+        self.pass(|_| {}, call).await
+    }
+}
+
+#[async_trait]
+impl Timers for UnreachableState {
+    async fn take_due(
+        &self,
+        limit: usize,
+        lease: Duration,
+        token: Token,
+    ) -> Result<DueWork, StateError> {
+        let call = self.inner.take_due(limit, lease, token);
+        self.pass(|_| {}, call).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        let call = self.inner.next_due();
+        self.pass(|_| {}, call).await
     }
 }
 

@@ -6,7 +6,7 @@ use rdkafka::consumer::BaseConsumer;
 use serde_json::{Value, json};
 
 use super::{Running, context, options};
-use crate::member::{GroupMember, Prefetch};
+use crate::member::{ConsumerMember, Prefetch};
 use crate::{Kafka, KafkaSource};
 
 fn refused(change: impl FnOnce(&mut Value)) -> String {
@@ -161,7 +161,7 @@ fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
             .client
             .insert(property.to_owned(), Secret::new(value));
     }
-    let config = options.consumer("orders", GroupMember::OfTopics(0), Prefetch::of(0, 1));
+    let config = options.consumer("orders", ConsumerMember::OfTopics(0), Prefetch::of(0, 1));
     let created: Result<BaseConsumer, _> = config.create();
     let error = crate::check::refused(&created.err().unwrap(), &options).to_string();
     assert!(error.contains("ssl.key.pem failed"), "{error}");

@@ -4,6 +4,10 @@
 mod claims;
 mod events;
 mod faults;
+mod flushes;
+mod group_model;
+mod group_views;
+mod groups;
 mod interleavings;
 mod leases;
 mod letter_bounds;
@@ -27,6 +31,10 @@ use async_trait::async_trait;
 pub use claims::*;
 pub use events::*;
 pub use faults::*;
+pub use flushes::*;
+pub use group_model::every_member_is_in_exactly_one_group_as_in_the_naive_model;
+pub use group_views::*;
+pub use groups::*;
 pub use interleavings::random_interleavings_follow_the_naive_model;
 pub use leases::*;
 pub use letter_bounds::*;
@@ -177,6 +185,42 @@ macro_rules! state_contract {
             when_one_of_many_events_ends_the_others_still_answer
             a_value_or_type_taken_away_answers_no_longer
             a_value_that_an_event_carries_twice_ends_with_it
+            the_first_member_opens_a_group_and_later_ones_join_it
+            members_of_other_keys_are_in_other_groups
+            a_slice_of_members_joins_in_order
+            a_group_is_due_after_the_wait_of_its_first_member
+            a_group_with_a_fixed_time_is_due_then_whatever_its_size
+            a_group_keeps_the_terms_it_was_opened_with
+            a_member_joins_once_while_its_group_is_open
+            a_member_of_a_closed_group_joins_no_second_one
+            the_members_of_a_closed_group_are_forgotten_in_time
+            a_refused_reservation_adds_no_member
+            a_group_that_reaches_its_size_is_due_at_once
+            a_group_stays_open_while_another_of_its_key_is_sealed
+            only_ten_groups_of_a_key_are_sealed_early_within_an_interval
+            members_beyond_the_size_are_counted_without_their_bodies
+            members_beyond_the_bytes_are_counted_without_their_bodies
+            a_due_group_is_sealed_and_its_later_members_open_the_next
+            the_next_group_is_due_no_sooner_than_the_interval_after_the_last_seal
+            a_group_is_not_due_while_another_of_its_key_is_undelivered
+            due_work_is_taken_by_one_holder
+            unfinished_work_falls_due_again_when_its_lease_ends
+            work_asked_for_again_with_the_same_token_is_the_same
+            due_work_is_taken_in_order_and_in_slices
+            the_next_due_time_is_that_of_the_earliest
+            members_are_read_page_by_page_in_the_order_they_joined
+            a_group_taken_by_hand_is_sealed_before_it_is_due
+            a_group_that_another_holds_cannot_be_taken_by_hand
+            a_held_group_is_kept_by_renewal_and_lost_without
+            a_note_is_found_by_the_next_holder
+            a_closed_group_is_never_due_again_and_listed_for_its_time
+            finishing_again_changes_nothing
+            a_released_group_is_due_again_after_its_time_with_all_members
+            a_late_finish_changes_nothing_of_the_next_holder
+            groups_are_listed_page_by_page
+            nobody_sees_a_group_outside_their_scope
+            the_current_group_of_a_key_is_found_for_each_rule
+            groups_survive_where_they_are_durable
         ]);
         $crate::contract_tests!(parallel state, $harness, [
             of_64_tasks_that_want_the_same_key_one_wins
@@ -184,6 +228,7 @@ macro_rules! state_contract {
             of_64_tasks_at_once_no_more_than_the_limit_pass
             of_64_tasks_that_count_at_once_none_is_lost
             an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said
+            of_64_tasks_that_take_due_groups_each_group_goes_to_one
         ]);
         $crate::contract_tests!(property state, $harness, [
             random_interleavings_follow_the_naive_model
@@ -192,6 +237,7 @@ macro_rules! state_contract {
             a_refused_one_passes_after_its_retry_after_and_not_before
             a_tally_is_never_too_low_and_by_a_sixteenth_of_its_window_too_high_at_most
             events_are_active_as_a_scan_of_all_would_find_them
+            every_member_is_in_exactly_one_group_as_in_the_naive_model
         ]);
     };
 }

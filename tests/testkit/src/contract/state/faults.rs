@@ -16,7 +16,7 @@ use crate::records::dead_letter;
 #[track_caller]
 fn granted(answer: &ReservationAnswer) -> Grant {
     match answer {
-        ReservationAnswer::Granted(grant) => *grant,
+        ReservationAnswer::Granted(grant) => grant.clone(),
         refused => panic!("expected a grant, but got {refused:?}"),
     }
 }

@@ -65,14 +65,14 @@ impl HoldsModel {
             },
         };
         if self.grant_of(asked.token).is_none() {
-            self.take_places(asked, grant);
+            self.take_places(asked, &grant);
         }
         let until = self.now + lease;
         for key in names(asked) {
             let status = Status::Held(asked.token);
             self.records.insert(key.clone(), Record { status, until });
         }
-        self.grants.insert(asked.token, (grant, until));
+        self.grants.insert(asked.token, (grant.clone(), until));
         ReservationAnswer::Granted(grant)
     }
 
@@ -203,7 +203,7 @@ impl HoldsModel {
         Ok(grant)
     }
 
-    fn take_places(&mut self, asked: &Reservation, grant: Grant) {
+    fn take_places(&mut self, asked: &Reservation, grant: &Grant) {
         for (at, quota) in asked.quotas.iter().enumerate() {
             if !grant.was_full(at) {
                 self.places
@@ -245,7 +245,7 @@ impl HoldsModel {
 
     fn grant_of(&self, token: Token) -> Option<Grant> {
         let (grant, until) = self.grants.get(&token)?;
-        (self.now < *until).then_some(*grant)
+        (self.now < *until).then(|| grant.clone())
     }
 
     /// The places that have not left their window.
