@@ -119,9 +119,12 @@ impl Deciding {
         self.counts.count(&decision.notes);
         self.errors += u64::from(decision.rule_errors);
         let mut job = Job::new(delivery, self.generation.stamp);
-        if let Effect::Deliver(plan) = &mut decision.effect
-            && let Some(payload) = plan.payload.take()
-        {
+        let plan = match &mut decision.effect {
+            Effect::Deliver(plan) => Some(plan),
+            Effect::Group(group) => Some(&mut group.plan),
+            Effect::Suppress { .. } | Effect::Fail(_) => None,
+        };
+        if let Some(payload) = plan.and_then(|plan| plan.payload.take()) {
             job.modify(payload);
         }
         job.ruling.verdict = decision.verdict;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use acteon_core::audit::AuditError;
+use acteon_core::state::GroupEnd;
 use acteon_core::{DeadLetter, DeadLetterKind, Envelope, FailureCode, Policy, Refusal, StateError};
+use acteon_groups::{GroupEncodingError, TemplateError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
 use crate::dead_letters::{CIRCUIT_OPEN, THROTTLED, UNDELIVERED};
@@ -14,6 +16,8 @@ use crate::dead_letters::{CIRCUIT_OPEN, THROTTLED, UNDELIVERED};
 const ACTION_DURATION: &str = "acteon_action_duration_seconds";
 const DEAD_LETTERS: &str = "acteon_dead_letters_total";
 const RETURNED: &str = "acteon_returned_total";
+const FLUSHES: &str = "acteon_group_flushes_total";
+const FLUSH_DELAY: &str = "acteon_group_flush_delay_seconds";
 const STATE_FULL: &str = "acteon_state_full_total";
 const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
@@ -101,6 +105,10 @@ fn describe() {
     describe_counter!(DEAD_LETTERS, "Dead letters, by kind and code.");
     describe_counter!(STATE_ERRORS, "Failed calls of the state backend.");
     describe_counter!(AUDIT_ERRORS, "Failed calls of the audit backend.");
+    describe_counter!(FLUSHES, "Attempts to flush a group, by their result.");
+    describe_histogram!(FLUSH_DELAY, "How long after its due time the flush of a group began.");
+    describe_counter!("acteon_flushes_lost_total", "Groups whose lease expired before their flush ended.");
+    describe_counter!("acteon_template_errors_total", "Summaries sent with the default payload because their template failed.");
     describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were restarted.");
     describe_counter!("acteon_dead_letters_refused_total", "Dead letters for which there was no room: their sources wait.");
     describe_counter!("acteon_leases_lost_total", "Ids or keys whose lease expired before their delivery ended.");
@@ -121,17 +129,29 @@ fn begin() {
     }
     let kind = DeadLetterKind::Poison.as_str();
     counter!(DEAD_LETTERS, "kind" => kind, "code" => "INVALID_ACTION").increment(0);
-    for call in ["gather", "reserve", "settle", "renew", "rule_toggles"] {
+    for result in ["notified", "failed", "released"] {
+        counter!(FLUSHES, "result" => result).increment(0);
+    }
+    for call in [
+        "gather",
+        "reserve",
+        "settle",
+        "renew",
+        "rule_toggles",
+        "due_work",
+    ] {
         counter!(STATE_ERRORS, "call" => call).increment(0);
     }
     for call in ["append", "purge"] {
         counter!(AUDIT_ERRORS, "call" => call).increment(0);
     }
-    for task in ["holds", "dedup", "dead_letters"] {
+    for task in ["holds", "dedup", "dead_letters", "scheduler"] {
         counter!("acteon_task_panics_total", "task" => task).increment(0);
     }
     counter!("acteon_dead_letters_refused_total").increment(0);
     counter!("acteon_leases_lost_total").increment(0);
+    counter!("acteon_flushes_lost_total").increment(0);
+    counter!("acteon_template_errors_total").increment(0);
     counter!("acteon_unconfirmed_total").increment(0);
     counter!("acteon_audit_records_lost_total").increment(0);
 }
@@ -317,4 +337,56 @@ mod tests {
             assert_eq!(refusal as usize, at);
         }
     }
+}
+
+pub(crate) fn due_work_failed(error: &StateError) {
+    counter!(STATE_ERRORS, "call" => "due_work").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "what is due could not be taken or finished"
+    );
+}
+
+/// A flush begins this long after the group was due.
+pub(crate) fn flush_began(late: SignedDuration) {
+    histogram!(FLUSH_DELAY).record(late.as_secs_f64().max(0.0));
+}
+
+pub(crate) fn flushed(end: &GroupEnd) {
+    let result = match end {
+        GroupEnd::Notified => "notified",
+        GroupEnd::Failed => "failed",
+        GroupEnd::Release { .. } => "released",
+    };
+    counter!(FLUSHES, "result" => result).increment(1);
+}
+
+pub(crate) fn flushes_lost(count: usize) {
+    if count > 0 {
+        counter!("acteon_flushes_lost_total").increment(count as u64);
+        tracing::warn!(count, "leases of groups expired before their flush ended");
+    }
+}
+
+pub(crate) fn template_failed(error: &TemplateError) {
+    counter!("acteon_template_errors_total").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "the template of a summary failed: the default payload is sent"
+    );
+}
+
+pub(crate) fn group_unreadable(error: &GroupEncodingError) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "what is stored of a group cannot be read"
+    );
+}
+
+pub(crate) fn members_unrecorded(error: &AuditError) {
+    counter!(AUDIT_ERRORS, "call" => "append").increment(1);
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "members that a flush left out could not be recorded"
+    );
 }

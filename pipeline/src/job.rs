@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) route: Route,
     /// The original payload, if a rule changed it.
     original: Option<Payload>,
+    /// What to send if the payload is too large for the sink.
+    pub(crate) shortened: Option<Payload>,
     /// Its hold in the state.
     pub(crate) hold: Option<Hold>,
     /// The reservation to request again after too long a wait, if it holds throttle places.
@@ -108,6 +110,7 @@ impl Job {
                 attempts_at_target: 0,
             },
             original: None,
+            shortened: None,
             hold: None,
             gates: None,
             turn_in: None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::{
-    ActionOutcome, Clock, Counters, Delivery, Failure, Feed, Intake, Loan, Poison, Redactor, State,
-    Trail,
+    ActionOutcome, Admission, Clock, Counters, Delivery, Failure, Feed, Intake, Loan, Poison,
+    Redactor, State, Trail,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letters::UnstoredLetters;
 use crate::dedup::KeyWaiters;
 use crate::events::EndMetrics;
+use crate::groups::Flushes;
 use crate::hold::OpenHolds;
 use crate::job::Job;
 use crate::options::PipelineOptions;
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
 use crate::rulebook::Rules;
+use crate::scheduler::Scheduler;
 use crate::tasks::Tasks;
 
 /// Takes batches from sources and processes each action to its end.
@@ -30,6 +32,8 @@ pub struct Pipeline {
     pub(crate) return_times: ReturnTimes,
     pub(crate) unstored: UnstoredLetters,
     pub(crate) ends: EndMetrics,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) flushes: Arc<Flushes>,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
 }
@@ -82,6 +86,8 @@ pub struct PipelineParts {
     pub counters: Arc<Counters>,
     /// Hides fields in audit records.
     pub redactor: Redactor,
+    /// Where to ask for room for summaries.
+    pub admission: Arc<Admission>,
     /// The time.
     pub clock: Clock,
 }
@@ -89,7 +95,10 @@ pub struct PipelineParts {
 impl Pipeline {
     /// Assembles the parts. Nothing runs yet.
     pub fn new(parts: PipelineParts) -> Arc<Self> {
+        let scheduler = Arc::<Scheduler>::default();
         Arc::new(Self {
+            flushes: Arc::new(Flushes::new(scheduler.clone())),
+            scheduler,
             ends: EndMetrics::new(&parts.options.sources),
             parts,
             holds: Arc::default(),

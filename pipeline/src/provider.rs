@@ -19,7 +19,7 @@ use acteon_core::attempt::EXCERPT_BYTES_MAX;
 use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::redact::HiddenValues;
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, SinkError};
+use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, Payload, SinkError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -40,6 +40,9 @@ pub(crate) use self::worker::Worker;
 use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
 use crate::redelivery::PendingRedeliveries;
+
+/// The status with which a sink refuses a payload as too large.
+const TOO_LARGE: u16 = 413;
 
 /// All providers by name.
 pub struct Providers {
@@ -325,6 +328,12 @@ impl Provider {
         });
     }
 
+    /// The job in the queue again, for another attempt.
+    fn again(&self, job: Box<Job>, mut place: QueuePlace) -> QueuedJob {
+        place.wait_again();
+        QueuedJob::new(job, place, WhenOpen::Leave)
+    }
+
     /// The beginning of the provider's refusal, without the fields to hide and their values in this payload.
     fn excerpt(&self, error: &SinkError, hidden: &HiddenValues) -> Option<CompactString> {
         let refusal = error.refusal.as_deref()?;
@@ -338,14 +347,17 @@ impl Provider {
         place: Option<QueuePlace>,
         error: SinkError,
     ) -> NextStep {
+        if let Some(shortened) = shortened_for(&mut job, &error) {
+            job.modify(shortened);
+            let place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
+            return NextStep::Retry(self.again(job, place), Duration::ZERO);
+        }
         let chance = rand::random::<f64>();
         let attempts = job.route.attempts_at_target;
         let after = after_failure(error.class, attempts, self.options.max_retries, chance);
         if let AfterFailure::Retry(wait) = after {
-            let mut place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
-            place.wait_again();
-            let queued = QueuedJob::new(job, place, WhenOpen::Leave);
-            return NextStep::Retry(queued, wait);
+            let place = place.unwrap_or_else(|| self.queue.enter_running(job.bytes()));
+            return NextStep::Retry(self.again(job, place), wait);
         }
         if let SinkErrorClass::Transient { retry_after } = error.class {
             job.retry_after = retry_after;
@@ -412,5 +424,14 @@ impl Provider {
             latency: stats.latency(),
             last_error: stats.shown_error(),
         }
+    }
+}
+
+/// The payload to send once more, if the sink has refused this one as too large.
+fn shortened_for(job: &mut Job, error: &SinkError) -> Option<Payload> {
+    let status = error.refusal.as_deref().and_then(|refusal| refusal.status);
+    match status {
+        Some(TOO_LARGE) => job.shortened.take(),
+        _ => None,
     }
 }

@@ -2,12 +2,17 @@
 
 use acteon_core::action::{Labels, Payload};
 use acteon_core::audit::{AuditDecision, AuditSubject, AuditedOutcome};
+use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
 use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, AuditRecord};
+use acteon_groups::Member;
+use compact_str::CompactString;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::job::{Job, Ruling};
+use crate::rulebook::Stamp;
 
 /// The record of an ended job. `payload` is its visible form.
 pub(crate) fn of(
@@ -21,14 +26,7 @@ pub(crate) fn of(
     let action = &delivery.action;
     AuditRecord {
         id: ids.uuid(),
-        subject: AuditSubject {
-            action_id: action.id.clone(),
-            namespace: action.namespace.clone(),
-            tenant: action.tenant.clone(),
-            provider: job.route.target.clone(),
-            action_type: action.action_type.clone(),
-            trace_id: action.trace_id().map(Into::into),
-        },
+        subject: subject(action, &job.route.target),
         decision: decision(&job.ruling),
         outcome: AuditedOutcome::from(outcome),
         payload,
@@ -42,6 +40,52 @@ pub(crate) fn of(
             .history
             .as_deref()
             .map_or_else(Vec::new, |history| history.last.iter().cloned().collect()),
+    }
+}
+
+/// The record of a member that the flush of its group has left out. The id and the rules are given.
+pub(crate) fn of_member(
+    member: &Member,
+    outcome: &ActionOutcome,
+    payload: Option<Payload>,
+    now: Timestamp,
+    (id, stamp): (Uuid, Stamp),
+) -> AuditRecord {
+    let action = &member.action;
+    let rule = match outcome {
+        ActionOutcome::Suppressed { rule } => Some(rule.clone()),
+        _ => None,
+    };
+    AuditRecord {
+        id,
+        subject: subject(action, &action.provider),
+        decision: AuditDecision {
+            verdict: Verdict::Group,
+            matched_rule: rule,
+            details: None,
+            rules_generation: stamp.number,
+            rules_hash: stamp.hash,
+        },
+        outcome: AuditedOutcome::from(outcome),
+        payload,
+        metadata: metadata(action),
+        dispatched_at: member.received_at,
+        completed_at: now,
+        expires_at: None,
+        caller: member.caller.clone(),
+        source: Position::from(member.source.as_str()),
+        attempts: Vec::new(),
+    }
+}
+
+fn subject(action: &Action, provider: &CompactString) -> AuditSubject {
+    AuditSubject {
+        action_id: action.id.clone(),
+        namespace: action.namespace.clone(),
+        tenant: action.tenant.clone(),
+        provider: provider.clone(),
+        action_type: action.action_type.clone(),
+        trace_id: action.trace_id().map(Into::into),
     }
 }
 

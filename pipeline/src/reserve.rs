@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::state::{Grant, Recall, Reservation, ReservationAnswer, StateKey, Token};
-use acteon_core::{ActionOutcome, Detach, Failure, FailureCode, Feed, Policy, Refusal, StateError};
+use acteon_core::state::{
+    Grant, Recall, Reservation, ReservationAnswer, StateKey, StepAnswer, Token,
+};
+use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
 use acteon_rules::{DeliveryPlan, Effect, Gates};
-use compact_str::format_compact;
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
 use crate::events;
+use crate::groups::{grouped, joining};
 use crate::hold::{Hold, HoldsHandle};
 use crate::job::{EndedJob, Job, identity};
 use crate::options::{OnStateError, PipelineOptions};
@@ -75,23 +77,23 @@ impl Requirement {
             target.into_iter().for_each(|target| job.redirect(target));
             return Self::Nothing(job);
         }
+        let mut step = None;
         let plan = match effect {
             Effect::Deliver(plan) => Ok(plan),
             Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
             Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
-            // Loading refuses such rules.
-            Effect::Group(group) => Err(ActionOutcome::Failed(Failure {
-                code: FailureCode::Configuration,
-                message: format_compact!("the group rule \"{}\" cannot be executed", group.rule),
-                retryable: false,
-                attempts: 0,
-            })),
+            Effect::Group(group) => {
+                let (joining, plan) = joining(&job, *group);
+                step = Some(joining);
+                Ok(plan)
+            }
         };
         // A job whose caller waits is reserved under its id even if the rules ended it: its answer may be remembered.
-        let by_id = match job.is_answered() || plan.is_ok() {
+        let mut by_id = match job.is_answered() || plan.is_ok() {
             true => by_id(&job, options),
             false => Reservation::default(),
         };
+        by_id.step = step;
         let plan = plan.map(|plan| without_own_claims(&job, plan));
         match plan {
             Ok(plan) if by_id.is_empty() && plan.gates.reservation.is_empty() => {
@@ -134,6 +136,7 @@ impl ReservingJob {
         }
         gates.reservation.lease = by_id.lease;
         gates.reservation.recall = by_id.recall;
+        gates.reservation.step = by_id.step;
         Self {
             job,
             gates,
@@ -238,7 +241,11 @@ impl Answering<'_> {
     fn answer(&mut self, mut asking: ReservingJob, answer: ReservationAnswer) {
         match answer {
             ReservationAnswer::Granted(grant) => {
-                self.hold(&mut asking, grant);
+                if let Some(StepAnswer::Appended(joined)) = &grant.step {
+                    self.pipeline.scheduler.wake_at(joined.due_at);
+                    asking.end = Some(grouped(joined));
+                }
+                self.hold(&mut asking, &grant);
                 self.proceed(asking);
             }
             ReservationAnswer::Remembered(outcome) => {
@@ -285,9 +292,9 @@ impl Answering<'_> {
     }
 
     /// Attaches the grant to the job.
-    fn hold(&self, asking: &mut ReservingJob, grant: Grant) {
-        asking.job.gates = gates_to_ask_again(&asking.gates, &grant);
-        reroute_when_full(&mut asking.job, &asking.gates, &grant);
+    fn hold(&self, asking: &mut ReservingJob, grant: &Grant) {
+        asking.job.gates = gates_to_ask_again(&asking.gates, grant);
+        reroute_when_full(&mut asking.job, &asking.gates, grant);
         let held: Reservation = std::mem::take(&mut asking.gates.reservation);
         asking.job.hold = Some(Hold::new(held.into(), self.began, self.holds.clone()));
     }

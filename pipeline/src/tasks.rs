@@ -72,6 +72,7 @@ impl Pipeline {
             () = self.restart_forever("holds", keeping) => {}
             () = self.restart_forever("dedup", || self.ask_for_waiting()) => {}
             () = self.restart_forever("dead_letters", || self.store_unstored_letters()) => {}
+            () = self.restart_forever("scheduler", || self.schedule()) => {}
         }
         self.closing.cancel();
         let waiting = self.waiting.take_all().into_iter();
@@ -79,6 +80,8 @@ impl Pipeline {
         ended.extend(self.take_unstored());
         self.settle(ended).await;
         while workers.join_next().await.is_some() {}
+        // A group whose end is not reported falls due again when its lease ends.
+        let _ = self.finish_flushes().await;
         self.release_dropped().await;
     }
 

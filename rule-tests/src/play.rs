@@ -151,6 +151,7 @@ impl TestSystem {
         let (sinks, providers): (BTreeMap<_, _>, Vec<_>) = providers(case, context).unzip();
         let trail = Arc::<RecordedTrail>::default();
         let counters = Arc::<Counters>::default();
+        let admission = Admission::new(u32::MAX, u64::MAX);
         let pipeline = Pipeline::new(PipelineParts {
             options: PipelineOptions {
                 store_payload: true,
@@ -162,6 +163,7 @@ impl TestSystem {
             trail: Some(trail.clone()),
             counters: counters.clone(),
             redactor: Redactor::default(),
+            admission: admission.clone(),
             clock,
         });
         let closing = CancellationToken::new();
@@ -175,7 +177,7 @@ impl TestSystem {
             providers: sinks,
             trail,
             counters,
-            admission: Admission::new(u32::MAX, u64::MAX),
+            admission,
             closing,
             tasks,
         })

@@ -1,4 +1,5 @@
 mod coverage;
+mod groups;
 mod outcomes;
 mod providers;
 mod reports;

@@ -192,6 +192,7 @@ impl SharedParts {
             trail: self.recorder(),
             counters: self.counters.clone(),
             redactor: self.redactor.clone(),
+            admission: self.admission.clone(),
             clock: self.clock,
         });
         ActionPath {

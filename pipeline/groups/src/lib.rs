@@ -5,6 +5,7 @@
 mod digest;
 mod encoding;
 mod member;
+mod note;
 mod settings;
 mod summary;
 mod template;
@@ -12,6 +13,7 @@ mod template;
 pub use digest::{DAYS_MAX, DigestTimes, TIMES_MAX};
 pub use encoding::GroupEncodingError;
 pub use member::Member;
+pub use note::FlushNote;
 pub use settings::GroupSettings;
 pub use summary::{EVENTS_WHEN_TOO_LARGE, GroupFacts, Summary, SummaryPayload};
 pub use template::{SummaryTemplate, TemplateError, TemplateProblem};

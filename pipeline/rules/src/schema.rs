@@ -4,6 +4,7 @@
 
 mod action;
 mod condition;
+mod group;
 mod path;
 
 use serde_json::{Map, Value, json};

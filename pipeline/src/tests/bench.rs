@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_backends_memory::MemoryState;
+use acteon_backends_memory::{MemoryState, StateConfig};
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::state::{DeadLetterQuery, DeadLetters};
-use acteon_core::{Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope};
+use acteon_core::state::{DeadLetterQuery, DeadLetters, StateContext};
+use acteon_core::{
+    Admission, Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope,
+};
 use acteon_rules::{CompileSettings, KnownProviders};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
@@ -100,7 +102,7 @@ impl Bench {
         providers: impl IntoIterator<Item = Provider>,
         options: PipelineOptions,
     ) -> Self {
-        Self::over(Arc::new(MemoryState::default()), rules, providers, options).await
+        Self::over(empty_state(), rules, providers, options).await
     }
 
     /// A bench over this state.
@@ -138,6 +140,7 @@ impl Bench {
             trail: Some(trail.clone()),
             counters: counters.clone(),
             redactor: Redactor::new(["secret".to_owned()], "[REDACTED]"),
+            admission: Admission::new(1000, 1 << 30),
             clock,
         });
         let (closing, mut tasks) = (CancellationToken::new(), JoinSet::new());
@@ -210,6 +213,15 @@ impl Bench {
         while self.tasks.join_next().await.is_some() {}
         self.lender
     }
+}
+
+/// Empty state whose clock starts when those of the tests do.
+pub(super) fn empty_state() -> Arc<MemoryState> {
+    let context = StateContext {
+        clock: Clock::starting_at(epoch()),
+        ..StateContext::default()
+    };
+    Arc::new(MemoryState::new(&StateConfig::default(), &context))
 }
 
 /// An action as a broker would submit it: a generated id, and failures become dead letters.

@@ -6,6 +6,8 @@ mod decide;
 mod dedup;
 mod delivery;
 mod gather;
+mod group_property;
+mod groups;
 mod hanging_state;
 mod holds;
 mod isolation;

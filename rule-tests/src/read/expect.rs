@@ -18,7 +18,7 @@ const ACTION_KEYS: [&str; 8] = [
 ];
 const PROVIDER_KEYS: [&str; 4] = ["provider", "calls", "payload", "payload_has"];
 /// The outcomes, by their names on the wire.
-const OUTCOMES: [&str; 7] = [
+const OUTCOMES: [&str; 8] = [
     "Executed",
     "Deduplicated",
     "Suppressed",
@@ -26,6 +26,7 @@ const OUTCOMES: [&str; 7] = [
     "Throttled",
     "Failed",
     "CircuitOpen",
+    "Grouped",
 ];
 const CODES: [FailureCode; 7] = [
     FailureCode::ProviderNotFound,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::outcome::FailureCode;
+use acteon_core::sink::ProviderRefusal;
 use acteon_core::{Action, Attempt, DeliveryProgress, ProviderResponse, Sink, SinkError};
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -32,6 +33,8 @@ pub enum Answer {
     TransientWith(DeliveryProgress),
     /// A failure that no retry fixes.
     Permanent,
+    /// A refusal of the payload as too large.
+    TooLarge,
     /// A fault of the provider, such as a refused credential.
     ProviderFault,
     /// No answer until [`RecordingSink::release`]; then success.
@@ -169,6 +172,15 @@ impl Sink for RecordingSink {
             Answer::ProviderFault => {
                 let code = FailureCode::Configuration;
                 return Err(SinkError::provider_fault(code, "scripted provider fault"));
+            }
+            Answer::TooLarge => {
+                let code = FailureCode::ExecutionFailed;
+                let error = SinkError::permanent(code, "scripted: too large");
+                let refusal = ProviderRefusal {
+                    status: Some(413),
+                    ..ProviderRefusal::default()
+                };
+                return Err(error.refused(refusal));
             }
             Answer::Permanent => {
                 let code = FailureCode::ExecutionFailed;

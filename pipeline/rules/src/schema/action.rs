@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{names, properties, refer, refer_as};
+use super::{group, names, properties, refer, refer_as};
 use crate::rule::action::{
     ACTION_TYPES, ActionKind, DEDUP_TTL, KEY_PATHS_MAX, ON_EXCEEDED, SECONDS_MAX, TARGET_KEYS,
     TARGETS_MAX, WEIGHT_MAX,
@@ -16,8 +16,7 @@ pub(super) fn define(definitions: &mut Map<String, Value>) {
 
 /// The supported types, without the reserved ones.
 fn types() -> impl Iterator<Item = (&'static str, ActionKind)> {
-    let supported =
-        |(_, kind): &(_, ActionKind)| !matches!(kind, ActionKind::Group | ActionKind::NotYet);
+    let supported = |(_, kind): &(_, ActionKind)| kind.is_executed();
     ACTION_TYPES.into_iter().filter(supported)
 }
 
@@ -44,6 +43,7 @@ fn effect(name: &str) -> &'static str {
         "throttle" => "deliver at most `max_count` in `window_seconds` per key",
         "reroute" => "deliver by another provider",
         "modify" => "deliver with another payload",
+        "group" => "deliver one summary of all actions with the same values",
         _ => "",
     }
 }
@@ -73,6 +73,12 @@ fn parameters(name: &str, kind: ActionKind) -> Value {
             then["oneOf"] = json!([{"required": ["target_provider"]}, {"required": ["targets"]}]);
         }
         ActionKind::Modify => then["required"] = json!(["changes"]),
+        ActionKind::Group => {
+            then["required"] = json!(["group_by"]);
+            then["if"] = json!({"required": ["flush_at"]});
+            then["then"] = json!({"properties": {"group_wait_seconds": false, "group_interval_seconds": false}});
+            then["else"] = json!({"properties": {"days": false}});
+        }
         _ => {}
     }
     json!({"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then})
@@ -123,7 +129,7 @@ fn described(kind: ActionKind, key: &str) -> Value {
             "description": "An RFC 7396 merge patch of the payload: keys are set, `null` removes one. Strings may contain `{{ path }}`; a string that consists of one path yields the value with its type.",
             "type": ["object", "array", "string", "number", "boolean"],
         }),
-        _ => json!(true),
+        _ => group::described(key),
     }
 }
 

@@ -1,0 +1,260 @@
+//! Flushes groups: takes the due ones, asks `unless` for their members, and delivers one summary for each.
+
+use std::time::Duration;
+
+use acteon_core::ids::id_from;
+use acteon_core::state::{GroupEnd, GroupName, HeldGroup, StoredGroup, Token};
+use acteon_core::{ActionOutcome, AuditRecord, Caller, StateError};
+use acteon_groups::{FlushNote, GroupSettings, Member};
+use acteon_rules::StateAnswers;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::running::{FlushStart, released};
+use super::summary::{SummaryLoan, SummaryParts};
+use crate::events;
+use crate::job::Job;
+use crate::process::Pipeline;
+use crate::record;
+
+/// How many groups one call takes.
+const SLICE: usize = 64;
+/// How many members one call reads.
+const PAGE: usize = 500;
+/// How long the flushes of a slice wait for room in the process before their groups are released.
+pub(super) const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The groups that one call has taken.
+pub(crate) struct FlushedSlice {
+    /// The time, by the backend's clock.
+    pub(crate) now: Timestamp,
+    /// Whether more may be due.
+    pub(crate) more: bool,
+}
+
+/// A group that was taken.
+pub(super) struct Taken {
+    pub(super) group: StoredGroup,
+    pub(super) held: HeldGroup,
+    /// Whom the record of the summary names.
+    pub(super) caller: Caller,
+    /// The operator who waits for the end.
+    pub(super) waiting: Option<oneshot::Sender<bool>>,
+    pub(super) now: Timestamp,
+    /// How long the flush may wait for room in the process.
+    pub(super) room_until: Instant,
+}
+
+impl Pipeline {
+    /// Takes a slice of the groups that are due, and begins their flushes.
+    pub(crate) async fn flush_due(&self) -> Result<FlushedSlice, StateError> {
+        let token = Token::random();
+        let lease = self.parts.options.lease;
+        let due = self.parts.state.take_due(SLICE, lease, token).await?;
+        let slice = FlushedSlice {
+            now: due.now,
+            more: due.groups.len() == SLICE,
+        };
+        let room_until = Instant::now() + ROOM_TIMEOUT;
+        let mut jobs = Vec::with_capacity(due.groups.len());
+        for group in due.groups {
+            events::flush_began(due.now.duration_since(group.due_at));
+            let taken = Taken {
+                held: held(&group.name, token),
+                group,
+                caller: Caller::source("groups".into()),
+                waiting: None,
+                now: due.now,
+                room_until,
+            };
+            jobs.extend(self.begin_flush(taken).await?);
+        }
+        self.deliver_summaries(jobs).await;
+        Ok(slice)
+    }
+
+    pub(super) async fn deliver_summaries(&self, jobs: Vec<Box<Job>>) {
+        let ended = self.deliver(jobs, Vec::new(), None).await;
+        self.settle(ended).await;
+    }
+
+    /// Begins the flush of a group. `None` if it ended without a summary.
+    pub(super) async fn begin_flush(&self, taken: Taken) -> Result<Option<Box<Job>>, StateError> {
+        let Taken {
+            group,
+            held,
+            caller,
+            waiting,
+            now,
+            room_until,
+        } = taken;
+        let read = FlushNote::decode(&group.note)
+            .and_then(|note| Ok((note, GroupSettings::decode(&group.settings)?)));
+        let (note, settings) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                // It falls due again when its lease ends, perhaps for a version that can read it.
+                events::group_unreadable(&error);
+                return Ok(None);
+            }
+        };
+        let (mut members, unreadable) = self.members_of(&group.name).await?;
+        let left_out = match &note.left_out {
+            Some(left_out) => left_out.clone(),
+            None => self.leave_out(&group.name, &held, &members).await?,
+        };
+        members.retain(|(id, _)| !left_out.contains(id));
+        let note = FlushNote {
+            left_out: Some(left_out),
+            ..note
+        };
+        let omitted = u64::from(group.omitted) + unreadable;
+        let start = FlushStart {
+            held,
+            note,
+            waiting,
+        };
+        if members.is_empty() && omitted == 0 {
+            self.flushes.end(start, GroupEnd::Notified);
+            return Ok(None);
+        }
+        let bytes: usize = members
+            .iter()
+            .map(|(_, member)| member.action.payload.len())
+            .sum();
+        let admission = &self.parts.admission;
+        let left = room_until.saturating_duration_since(Instant::now());
+        let room = admission.admit_within(1, bytes as u64, left);
+        let Some(permit) = room.await else {
+            let end = released(ROOM_TIMEOUT, &start.note);
+            self.flushes.end(start, end);
+            return Ok(None);
+        };
+        let parts = SummaryParts {
+            group,
+            settings,
+            members: members.into_iter().map(|(_, member)| member).collect(),
+            omitted,
+            now,
+        };
+        let loan = SummaryLoan {
+            start,
+            permit,
+            caller,
+        };
+        Ok(Some(self.summary_job(&parts, loan).await))
+    }
+
+    /// The listed members with their ids, and how many of them cannot be read.
+    pub(super) async fn members_of(
+        &self,
+        name: &GroupName,
+    ) -> Result<(Vec<(CompactString, Member)>, u64), StateError> {
+        let mut members = Vec::new();
+        let mut unreadable = 0;
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let page = self.parts.state.members(name, start, PAGE).await?;
+            for stored in page.members {
+                match Member::decode(&stored.body) {
+                    Ok(member) => members.push((stored.id, member)),
+                    Err(error) => {
+                        events::group_unreadable(&error);
+                        unreadable += 1;
+                    }
+                }
+            }
+            from = page.next;
+        }
+        Ok((members, unreadable))
+    }
+
+    /// Asks the rule's `unless` for each member. Those it leaves out are recorded, and noted in the group, so that a
+    /// later attempt leaves out the same members. Returns their ids.
+    async fn leave_out(
+        &self,
+        name: &GroupName,
+        held: &HeldGroup,
+        members: &[(CompactString, Member)],
+    ) -> Result<Vec<CompactString>, StateError> {
+        let now = self.parts.clock.now();
+        let generation = self.parts.rules.generation();
+        let Some(unless) = generation.set.unless(&name.key.rule) else {
+            return Ok(Vec::new());
+        };
+        let reads = members
+            .iter()
+            .map(|(_, member)| unless.ask(&member.action, now));
+        let reads: Vec<_> = reads.collect();
+        let questions = reads.iter().flatten().map(|read| read.question.clone());
+        let questions: Vec<_> = questions.collect();
+        let answers = match questions.is_empty() {
+            true => Vec::new(),
+            false => self.parts.state.gather(&questions).await?.answers,
+        };
+        let mut answers = answers.into_iter();
+        let mut left_out = Vec::new();
+        let mut records = Vec::new();
+        for ((id, member), reads) in members.iter().zip(reads) {
+            let count = reads.len();
+            let known = StateAnswers::new(reads, answers.by_ref().take(count));
+            if unless.holds(&member.action, now, &known) {
+                left_out.push(id.clone());
+                records.push(self.record_left_out(name, member, now));
+            }
+        }
+        if left_out.is_empty() {
+            return Ok(left_out);
+        }
+        self.record_members(records).await;
+        let note = FlushNote {
+            left_out: Some(left_out.clone()),
+            history: None,
+        };
+        let note = (held.clone(), note.encode().into());
+        self.parts.state.note_groups(&[note]).await?;
+        Ok(left_out)
+    }
+
+    async fn record_members(&self, records: Vec<AuditRecord>) {
+        if let Some(trail) = &self.parts.trail
+            && let Err(error) = trail.record(records).await
+        {
+            events::members_unrecorded(&error);
+        }
+    }
+
+    fn record_left_out(&self, name: &GroupName, member: &Member, now: Timestamp) -> AuditRecord {
+        let stored = self.parts.options.store_payload;
+        let payload = stored.then(|| self.parts.redactor.payload(&member.action.payload));
+        let outcome = ActionOutcome::Suppressed {
+            rule: name.key.rule.clone(),
+        };
+        let stamp = self.parts.rules.generation().stamp;
+        let id = record_id(name, member);
+        record::of_member(member, &outcome, payload, now, (id, stamp))
+    }
+}
+
+pub(super) fn held(name: &GroupName, token: Token) -> HeldGroup {
+    HeldGroup {
+        name: name.clone(),
+        token,
+    }
+}
+
+/// The same for each attempt to flush the group, so that the trail has one record.
+fn record_id(name: &GroupName, member: &Member) -> uuid::Uuid {
+    let mut hash = Sha256::new();
+    for part in [&name.id, &member.action.id, &member.source] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut chance = [0; 10];
+    chance.copy_from_slice(&hash.finalize()[..10]);
+    let id = id_from(member.received_at, chance);
+    id.parse().unwrap_or_default()
+}
