@@ -8,6 +8,7 @@ mod document;
 mod errors;
 mod evaluate;
 mod filter;
+mod groups;
 mod paging;
 mod providers;
 mod redeliveries;
@@ -66,6 +67,8 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(bulk::replay))
         .routes(routes!(bulk::delete))
         .routes(routes!(redeliveries::list))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::get, groups::flush))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
 }

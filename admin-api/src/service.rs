@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod dead_letters;
 mod error;
+mod groups;
 mod letter_claim;
 mod replay;
 mod rules;
@@ -14,6 +15,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::grouping::GroupAdmin;
 use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
@@ -32,6 +34,7 @@ pub use dead_letters::{
     DEAD_LETTER_LIMIT_MAX, REDELIVERY_LIMIT_MAX, RedactedBytes, RedactedLetter,
 };
 pub use error::AdminError;
+pub use groups::{GROUP_LIMIT_MAX, GroupWithEvents};
 pub use replay::ReplayResult;
 pub use rules::read_action;
 pub use status::ReadinessReport;
@@ -47,6 +50,8 @@ pub struct Ports {
     pub audit: Option<AuditPorts>,
     /// Stores the dead letters.
     pub state: Arc<dyn State>,
+    /// Shows and flushes groups.
+    pub groups: Arc<dyn GroupAdmin>,
     /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
     /// Grants permits for replayed actions and large bodies.

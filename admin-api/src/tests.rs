@@ -5,6 +5,8 @@ mod bulk;
 mod dead_letters;
 mod document;
 mod errors;
+mod fake_groups;
+mod groups;
 mod redeliveries;
 mod replay;
 mod replay_claims;

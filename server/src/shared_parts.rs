@@ -292,6 +292,7 @@ impl SharedParts {
             rulebook: path.rules.clone(),
             audit: self.audit_ports(),
             state: self.state.clone(),
+            groups: path.pipeline.clone(),
             intake: path.pipeline.clone(),
             admission: self.admission.clone(),
             status: StatusPorts {

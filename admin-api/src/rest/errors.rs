@@ -36,6 +36,9 @@ impl From<AdminError> for ApiError {
                 Self::not_found(code::NOT_FOUND, message)
             }
             AdminError::ReplayInProgress(_) => Self::replay_in_progress(message),
+            AdminError::GroupNotFound(_) => Self::not_found(code::GROUP_NOT_FOUND, message),
+            AdminError::GroupAmbiguous(_) => Self::group_ambiguous(message),
+            AdminError::GroupNotPending(_) => Self::group_not_pending(message),
             AdminError::NotAnAction(error) => error.into(),
             AdminError::MockState(_) => Self::invalid_json(message),
             AdminError::NotReplayable(_) => Self::invalid_action(message),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use acteon_core::audit::{AuditDecision, AuditSubject, AuditedOutcome};
 use acteon_core::rules::RulesHash;
+use acteon_core::state::GroupKey;
 use acteon_core::{AuditRecord, Caller, DeadLetter, Labels, Verdict};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -21,14 +22,16 @@ pub(super) const TOGGLE_RULE: &str = "acteon.rules.toggle";
 pub(super) const REPLAY_LETTER: &str = "acteon.dead_letters.replay";
 pub(super) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
 pub(super) const SET_BREAKER: &str = "acteon.providers.breaker";
+pub(super) const FLUSH_GROUP: &str = "acteon.groups.flush";
 
 /// The names of all changes.
-pub(super) const CHANGE_NAMES: [&str; 5] = [
+pub(super) const CHANGE_NAMES: [&str; 6] = [
     RELOAD_RULES,
     TOGGLE_RULE,
     REPLAY_LETTER,
     DELETE_LETTER,
     SET_BREAKER,
+    FLUSH_GROUP,
 ];
 
 /// The source in the record of a change, where an action has its position in a source.
@@ -59,6 +62,15 @@ impl Change {
             name,
             namespace: CompactString::default(),
             tenant: CompactString::default(),
+        }
+    }
+
+    /// A change to a group.
+    pub(super) fn of_group(name: &'static str, group: &GroupKey) -> Self {
+        Self {
+            name,
+            namespace: group.namespace.clone(),
+            tenant: group.tenant.clone(),
         }
     }
 

@@ -30,6 +30,15 @@ pub enum AdminError {
     /// Another replay delivers the letter now. It is worth trying again: the letter remains if that replay fails.
     #[error("the dead letter \"{0}\" is being replayed")]
     ReplayInProgress(CompactString),
+    /// There is no such group inside the scope.
+    #[error("there is no group under the key \"{0}\"")]
+    GroupNotFound(String),
+    /// Several rules have a group under the key.
+    #[error("several rules have a group under the key \"{0}\"; name one with `rule`")]
+    GroupAmbiguous(String),
+    /// The group is being delivered already.
+    #[error("the group under the key \"{0}\" is being delivered")]
+    GroupNotPending(String),
     /// No provider has this name.
     #[error("no provider is named \"{0}\"")]
     ProviderNotFound(CompactString),
@@ -74,6 +83,9 @@ impl AdminError {
                 | Self::DeadLetterNotFound(_)
                 | Self::ReplayInProgress(_)
                 | Self::ProviderNotFound(_)
+                | Self::GroupNotFound(_)
+                | Self::GroupAmbiguous(_)
+                | Self::GroupNotPending(_)
         )
     }
 }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
+use super::fake_groups::FakeGroups;
 use crate::{AdminApi, AuditPorts, Ports, StatusPorts, openapi, routers, swagger};
 
 /// The API and all its ports.
@@ -45,6 +46,7 @@ pub(super) struct World {
     pub(super) readiness: Arc<FakeReadiness>,
     pub(super) redeliveries: Arc<FakeRedeliveries>,
     pub(super) counters: Arc<Counters>,
+    pub(super) groups: Arc<FakeGroups>,
     pub(super) router: ApiService,
 }
 
@@ -64,6 +66,7 @@ impl World {
         let readiness = Arc::new(FakeReadiness::default());
         let redeliveries = Arc::new(FakeRedeliveries::default());
         let counters = Arc::new(Counters::default());
+        let groups = Arc::new(FakeGroups::default());
         let mut ports = Ports {
             rulebook: rulebook.clone(),
             audit: Some(AuditPorts {
@@ -72,6 +75,7 @@ impl World {
                 written: written.clone(),
             }),
             state: state.clone(),
+            groups: groups.clone(),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
             status: StatusPorts {
@@ -103,6 +107,7 @@ impl World {
             state,
             readiness,
             redeliveries,
+            groups,
             counters,
         }
     }

@@ -32,6 +32,8 @@ pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 pub const INVALID_TRANSITION: &str = "INVALID_TRANSITION";
 /// The group is already flushed.
 pub const GROUP_NOT_PENDING: &str = "GROUP_NOT_PENDING";
+/// Several rules have a group under this key.
+pub const GROUP_AMBIGUOUS: &str = "GROUP_AMBIGUOUS";
 /// Another request is replaying the dead letter.
 pub const REPLAY_IN_PROGRESS: &str = "REPLAY_IN_PROGRESS";
 /// The body is too large, or the batch has too many actions.

@@ -106,9 +106,14 @@ impl ApiError {
         Self::permanent(StatusCode::CONFLICT, code::INVALID_TRANSITION, message)
     }
 
-    /// 409: the group is already flushed.
+    /// 409: the group is being delivered already.
     pub fn group_not_pending(message: impl Into<String>) -> Self {
         Self::permanent(StatusCode::CONFLICT, code::GROUP_NOT_PENDING, message)
+    }
+
+    /// 409: several rules have a group under the key.
+    pub fn group_ambiguous(message: impl Into<String>) -> Self {
+        Self::permanent(StatusCode::CONFLICT, code::GROUP_AMBIGUOUS, message)
     }
 
     /// 409: another request is replaying the dead letter. If that replay fails, the letter can be replayed again.
