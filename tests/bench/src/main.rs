@@ -7,6 +7,7 @@ mod child;
 mod connection;
 mod far_end;
 mod floor;
+mod groups;
 mod http;
 mod isolation;
 mod kafka;
@@ -37,6 +38,8 @@ struct Arguments {
 enum Bench {
     /// The time to decide: 10, 1,000 and 10,000 rules, with and without the index.
     Rules,
+    /// 10,000 groups of 10 that are due within a second: how late their summaries are.
+    Groups,
     /// POST /v1/dispatch on 64 connections against a bare axum handler.
     Http(http::Options),
     /// POST /v1/dispatch/batch of 100 against a bare axum handler.
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
     let report = match arguments.bench {
         Bench::Rules => rules::run()?,
+        Bench::Groups => groups::run()?,
         Bench::Http(options) => http::run(&options, http::Shape::Single)?,
         Bench::Batch(options) => http::run(&options, http::Shape::Batch)?,
         Bench::Kafka(options) => kafka::run(&options)?,
