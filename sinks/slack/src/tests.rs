@@ -2,6 +2,7 @@ mod answers;
 mod limits;
 mod messages;
 mod options;
+mod random;
 
 use std::sync::Arc;
 use std::time::Duration;
