@@ -291,3 +291,28 @@ impl SharedStats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deferred_failures_do_not_open_the_breaker() {
+        let options = BreakerOptions {
+            failure_threshold: 2,
+            failure_rate: 0.5,
+            success_threshold: 1,
+            recovery_timeout: Duration::from_secs(60),
+        };
+        let mut stats = ProviderStats::new(Some(options));
+        let pass = Pass::Free { period: 0 };
+        let deferred = SinkError::deferred(FailureCode::ExecutionFailed, "later");
+        let transient = SinkError::transient(FailureCode::ExecutionFailed, "broken");
+        for error in [&deferred, &deferred, &transient, &deferred, &transient] {
+            stats.failed(pass, Duration::ZERO, error, Timestamp::UNIX_EPOCH);
+            assert_eq!(stats.breaker_state(), BreakerState::Closed);
+        }
+        stats.failed(pass, Duration::ZERO, &transient, Timestamp::UNIX_EPOCH);
+        assert_eq!(stats.breaker_state(), BreakerState::Open);
+    }
+}

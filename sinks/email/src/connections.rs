@@ -126,7 +126,7 @@ impl ConnectionsState {
         None
     }
 
-    /// Drops the connections that the server closed, and takes those that are idle for too long.
+    /// Drops the connections that the server closed, and takes the ones that have been idle for too long.
     fn take_old(&mut self, now: Instant) -> Vec<SmtpConnection> {
         let mut old = Vec::new();
         for mut one in std::mem::take(&mut self.idle) {

@@ -29,7 +29,7 @@ impl HiddenTexts {
     }
 }
 
-/// Sorts `texts`, so that a text is removed before those that it contains.
+/// Sorts `texts`, so that a text is removed before any shorter text inside it.
 pub(crate) fn longest_first(mut texts: Vec<String>) -> Arc<[String]> {
     texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     texts.dedup();

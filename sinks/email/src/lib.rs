@@ -17,6 +17,7 @@ mod sink;
 mod times;
 mod transaction;
 mod wire;
+mod writer;
 
 pub use config::{EmailConfig, SmtpAuth, SmtpTls};
 pub use sink::{Email, EmailSink};

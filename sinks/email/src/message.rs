@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use acteon_core::{FailureCode, Payload, SinkError};
+use acteon_core::{FailureCode, SinkError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use compact_str::CompactString;
 use lettre::address::Envelope;
 use lettre::message::header::{
     Cc, ContentTransferEncoding, ContentType, HeaderName, HeaderValue, ReplyTo, To,
@@ -16,7 +15,6 @@ use lettre::message::{Attachment, Body, Mailbox, Mailboxes, Message, MultiPart, 
 use sha2::{Digest, Sha256};
 
 use crate::hidden::longest_first;
-use crate::payload::draft;
 use crate::recipient::{Recipient, needs_smtputf8};
 use crate::wire::{MailContent, with_crlf};
 
@@ -28,13 +26,6 @@ const AUTO_SUBMITTED: &str = "Auto-Submitted";
 pub(crate) const WORD_BYTES_MAX: usize = 900;
 /// The maximum length of the text in one encoded word (RFC 2047, 2), in bytes.
 const ENCODED_TEXT_BYTES_MAX: usize = 45;
-
-/// Writes the messages of one provider.
-pub(crate) struct MailWriter {
-    pub(crate) from: Mailbox,
-    pub(crate) limits: MailLimits,
-    pub(crate) provider: CompactString,
-}
 
 /// The limits on payloads.
 pub(crate) struct MailLimits {
@@ -92,22 +83,6 @@ pub(crate) fn mail_key(idempotency_key: &str, provider: &str) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-impl MailWriter {
-    /// The message for `payload` at the time `at`.
-    ///
-    /// # Errors
-    /// A permanent error that names the wrong field.
-    pub(crate) fn write(
-        &self,
-        payload: &Payload,
-        idempotency_key: &str,
-        at: SystemTime,
-    ) -> Result<OutgoingMail, SinkError> {
-        let key = mail_key(idempotency_key, &self.provider);
-        draft(payload, &self.limits)?.write(&self.from, &key, at)
-    }
 }
 
 impl MailDraft {

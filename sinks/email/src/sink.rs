@@ -23,11 +23,12 @@ use crate::connections::{Connections, Lease};
 use crate::error::OpenError;
 use crate::events;
 use crate::hello::hello_name;
-use crate::message::{IDEMPOTENCY_KEY, MailLimits, MailWriter, OutgoingMail, system_time};
+use crate::message::{IDEMPOTENCY_KEY, MailLimits, OutgoingMail, system_time};
 use crate::recipient::parse_mailbox;
 use crate::results::RecipientResults;
 use crate::times::AttemptTimes;
 use crate::transaction::{AfterTransaction, Transaction};
+use crate::writer::MailWriter;
 
 /// The maximum size of all attachments of one message, decoded, in bytes. Few servers accept larger messages.
 const ATTACHMENT_BYTES_MAX: usize = 10 << 20;
@@ -140,7 +141,8 @@ impl EmailSink {
         if payload.as_bytes().len() <= BUILT_AT_ONCE_BYTES_MAX {
             return self.writer.write(payload, attempt.idempotency_key, now);
         }
-        let (writer, payload) = (self.writer.clone(), payload.clone());
+        let writer = self.writer.clone();
+        let payload = payload.clone();
         let key = attempt.idempotency_key.to_owned();
         let writing = spawn_blocking(move || writer.write(&payload, &key, now));
         match timeout_at(times.steps_until, writing).await {

@@ -14,6 +14,7 @@ use crate::Email;
 
 mod connections;
 mod dialogue;
+mod lines;
 mod mails;
 mod options;
 mod peer;

@@ -19,6 +19,10 @@ const EXCUSED: &[(&str, &str)] = &[
         "tests that a session timeout passes",
     ),
     (
+        "sinks/email/src/tests/peer.rs",
+        "a slow server takes its time on a real connection",
+    ),
+    (
         "tests/services/src/eventually.rs",
         "polls for all tests, so that they need not sleep",
     ),
