@@ -70,6 +70,15 @@ pub(crate) fn letter_not_deleted(id: &str, error: &StateError) {
     );
 }
 
+pub(crate) fn progress_not_kept(id: &str, error: &StateError) {
+    counter!(BACKEND_ERRORS, "backend" => "state").increment(1);
+    tracing::warn!(
+        id,
+        error = error as &dyn Error,
+        "the progress of a replay could not be kept; the next replay delivers its parts again"
+    );
+}
+
 pub(crate) fn backend_unavailable(backend: &'static str, error: &(dyn Error + 'static)) {
     counter!(BACKEND_ERRORS, "backend" => backend).increment(1);
     tracing::warn!(backend, error, "a backend did not answer the admin API");

@@ -198,6 +198,13 @@ pub enum Settled {
     Done(ActionOutcome),
     /// It had ended before, and this outcome was remembered. The source acknowledges it.
     Remembered(ActionOutcome),
+    /// It failed, and this is its progress. Only for [`Policy::Replay`]: the dead letter keeps it.
+    Partly {
+        /// The outcome.
+        outcome: ActionOutcome,
+        /// The progress, for the next replay.
+        progress: DeliveryProgress,
+    },
     /// It is stored as a dead letter, as durably as the state backend allows. The source acknowledges it.
     DeadLettered(Arc<DeadLetter>),
     /// Nothing final has happened. The source keeps it and submits it again soon.
@@ -337,6 +344,11 @@ where
 }
 
 impl Delivery {
+    /// Ends the loan of a replayed action that has this progress.
+    pub fn partly(mut self, outcome: ActionOutcome, progress: DeliveryProgress) {
+        self.end(|_| Settled::Partly { outcome, progress });
+    }
+
     /// Ends the loan. The source sends the action to its delayed path and submits it again after `after`.
     pub fn later(mut self, after: Duration, delay: Delay) {
         self.end(|envelope| Settled::Later {

@@ -285,7 +285,12 @@ impl Pipeline {
     /// Ends the loan.
     fn close(&self, ClosingJob { mut job, end }: ClosingJob, now: Timestamp) {
         match end {
-            CloseAction::Done(outcome) => job.delivery.done(outcome),
+            CloseAction::Done(outcome) => match job.delivery.progress().cloned() {
+                Some(progress) if job.delivery.policy == Policy::Replay => {
+                    job.delivery.partly(outcome, progress);
+                }
+                _ => job.delivery.done(outcome),
+            },
             CloseAction::DeadLetter(_, letter) => {
                 events::dead_lettered(&letter);
                 job.delivery.dead_lettered(letter);

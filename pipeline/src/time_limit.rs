@@ -11,7 +11,7 @@ use acteon_core::state::{
     MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
     StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
-use acteon_core::{DeadLetter, State, StateError};
+use acteon_core::{DeadLetter, DeliveryProgress, State, StateError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -105,6 +105,16 @@ impl DeadLetters for TimeLimitedState {
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError> {
         self.in_time(self.state.dead_letter(scope, id)).await
+    }
+
+    async fn set_progress(
+        &self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> Result<bool, StateError> {
+        self.in_time(self.state.set_progress(scope, id, progress))
+            .await
     }
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {

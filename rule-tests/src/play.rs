@@ -434,7 +434,9 @@ fn providers<'w>(
 
 fn outcome(settled: &Settled) -> Option<&ActionOutcome> {
     match settled {
-        Settled::Done(outcome) | Settled::Remembered(outcome) => Some(outcome),
+        Settled::Done(outcome) | Settled::Remembered(outcome) | Settled::Partly { outcome, .. } => {
+            Some(outcome)
+        }
         Settled::DeadLettered(_) | Settled::Retry { .. } | Settled::Later { .. } => None,
     }
 }
@@ -443,7 +445,10 @@ fn why_returned(settled: &Settled) -> String {
     match settled {
         Settled::Retry { refusal, .. } => format!("it went back to its source, {refusal:?}"),
         Settled::Later { delay, .. } => format!("it was put on the delayed path, {delay:?}"),
-        Settled::Done(_) | Settled::Remembered(_) | Settled::DeadLettered(_) => String::new(),
+        Settled::Done(_)
+        | Settled::Remembered(_)
+        | Settled::Partly { .. }
+        | Settled::DeadLettered(_) => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use acteon_core::state::{
     MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
     StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
-use acteon_core::{Audit, AuditRecord, DeadLetter, Embedded, State, StateError};
+use acteon_core::{Audit, AuditRecord, DeadLetter, DeliveryProgress, Embedded, State, StateError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -96,6 +96,16 @@ impl DeadLetters for MeteredState {
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError> {
         let call = self.state.dead_letter(scope, id);
+        self.calls.dead_letters.time(call).await
+    }
+
+    async fn set_progress(
+        &self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> Result<bool, StateError> {
+        let call = self.state.set_progress(scope, id, progress);
         self.calls.dead_letters.time(call).await
     }
 

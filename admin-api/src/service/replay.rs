@@ -8,8 +8,8 @@ use acteon_core::delivery::Position;
 use acteon_core::reply::Replies;
 use acteon_core::state::ReservationEnd;
 use acteon_core::{
-    Action, ActionOutcome, Caller, DeadLetter, Delivery, Disposition, Envelope, Feed, History,
-    Memory, Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
+    Action, ActionOutcome, Caller, DeadLetter, Delivery, DeliveryProgress, Disposition, Envelope,
+    Feed, History, Memory, Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
 };
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -97,8 +97,14 @@ impl AdminApi {
         let letter = self.letter(&access.scope, id).await?;
         let action = action_of(&letter)?;
         let action_id = action.id.clone();
-        let outcome = self.deliver(&letter, action, access.caller.clone()).await?;
+        let caller = access.caller.clone();
+        let (outcome, progress) = self.deliver(&letter, action, caller).await?;
         let deleted = is_final(&outcome) && self.delete_replayed(&access.scope, id).await;
+        if let Some(progress) = progress
+            && !deleted
+        {
+            self.keep_progress(&access.scope, id, &progress).await;
+        }
         Ok(ReplayResult {
             id: letter.id.clone(),
             action_id,
@@ -112,7 +118,7 @@ impl AdminApi {
         letter: &DeadLetter,
         action: Action,
         caller: Caller,
-    ) -> Result<ActionOutcome, AdminError> {
+    ) -> Result<(ActionOutcome, Option<DeliveryProgress>), AdminError> {
         let admission = &self.ports.admission;
         let admitted = admission.admit_within(1, letter.raw.len() as u64, ADMISSION_TIMEOUT);
         let permit = admitted.await.ok_or(AdminError::Refused {
@@ -155,6 +161,13 @@ impl AdminApi {
         Some(Box::new(history))
     }
 
+    /// Keeps the progress for the next replay, which would otherwise deliver the accepted parts again.
+    async fn keep_progress(&self, scope: &Scope, id: &str, progress: &DeliveryProgress) {
+        if let Err(error) = self.ports.state.set_progress(scope, id, progress).await {
+            events::progress_not_kept(id, &error);
+        }
+    }
+
     /// Deletes a letter whose outcome is final.
     async fn delete_replayed(&self, scope: &Scope, id: &str) -> bool {
         match self.ports.state.delete_dead_letter(scope, id).await {
@@ -193,9 +206,13 @@ fn is_final(outcome: &ActionOutcome) -> bool {
     Disposition::of(outcome, broker, TimeLeft::Some) == Disposition::Ack
 }
 
-fn outcome_of(settled: Option<Settled>) -> Result<ActionOutcome, AdminError> {
+/// The outcome, and the progress of an action that is not delivered as a whole.
+fn outcome_of(
+    settled: Option<Settled>,
+) -> Result<(ActionOutcome, Option<DeliveryProgress>), AdminError> {
     match settled {
-        Some(Settled::Done(outcome) | Settled::Remembered(outcome)) => Ok(outcome),
+        Some(Settled::Done(outcome) | Settled::Remembered(outcome)) => Ok((outcome, None)),
+        Some(Settled::Partly { outcome, progress }) => Ok((outcome, Some(progress))),
         Some(Settled::Retry { after, refusal, .. }) => Err(AdminError::Refused { refusal, after }),
         // An action whose caller waits is never redelivered and never becomes a dead letter.
         Some(Settled::DeadLettered(_) | Settled::Later { .. }) | None => Err(AdminError::Aborted),

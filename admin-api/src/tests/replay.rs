@@ -237,3 +237,37 @@ async fn a_replay_continues_from_the_progress_of_the_letter() {
     world.ask("POST", &path(1), &[], "").await;
     assert_eq!(intake.submitted()[0].progress(), Some(&progress));
 }
+
+/// Otherwise the next replay would deliver the accepted parts again.
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_fails_in_part_leaves_its_progress_in_the_letter() {
+    let progress = |state: &str| DeliveryProgress {
+        has_accepted: true,
+        state: state.into(),
+    };
+    let intake = FakeIntake::settling(move |envelope| {
+        let before = envelope.progress().map_or("", |progress| &progress.state);
+        let failure = Failure {
+            code: FailureCode::ExecutionFailed,
+            message: "deferred 1 of 3 recipients".into(),
+            retryable: false,
+            attempts: 1,
+        };
+        End::Partly(
+            ActionOutcome::Failed(failure),
+            progress(&format!("{before}a")),
+        )
+    });
+    let world = over(intake.clone());
+    world.keep_letters([exhausted(1)]).await;
+    for _ in 0..3 {
+        let answer = world.ask("POST", &path(1), &[], "").await;
+        assert_eq!(answer.json()["deleted"], false);
+    }
+    let submitted = intake.submitted();
+    let states: Vec<_> = submitted
+        .iter()
+        .map(|one| one.progress().cloned())
+        .collect();
+    assert_eq!(states, [None, Some(progress("a")), Some(progress("aa"))]);
+}

@@ -7,7 +7,7 @@ use acteon_core::attempt::AttemptRecord;
 use acteon_core::dead_letter::{DeadLetterBound, FullPolicy};
 use acteon_core::scope::Scope;
 use acteon_core::state::{DeadLetterPage, DeadLetterQuery, FillLevel, Settlement};
-use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind};
+use acteon_core::{DeadLetter, DeadLetterBounds, DeadLetterKind, DeliveryProgress};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -100,6 +100,29 @@ impl Letters {
         let (kind, number) = self.places.get(id)?;
         let letter = self.of(*kind).kept.get(number)?;
         letter.is_inside(scope).then(|| letter.clone())
+    }
+
+    pub(crate) fn set_progress(
+        &mut self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> bool {
+        let Some(mut letter) = self.find(scope, id) else {
+            return false;
+        };
+        let Some(action) = &mut Arc::make_mut(&mut letter).action else {
+            return false;
+        };
+        action.progress = Some(Box::new(progress.clone()));
+        let Some((kind, number)) = self.places.get(id).copied() else {
+            return false;
+        };
+        let of_kind = self.of_mut(kind);
+        of_kind.bytes += bytes_of(&letter);
+        let before = of_kind.kept.insert(number, letter);
+        of_kind.bytes -= before.map_or(0, |before| bytes_of(&before));
+        true
     }
 
     pub(crate) fn delete(&mut self, scope: &Scope, id: &str) -> bool {
@@ -254,7 +277,10 @@ fn bytes_of(letter: &DeadLetter) -> usize {
     let excerpt = |attempt: &AttemptRecord| attempt.excerpt.as_ref().map_or(0, |e| e.len());
     let attempts = letter.history.iter().map(excerpt).sum::<usize>()
         + letter.history.len() * size_of::<AttemptRecord>();
-    size_of::<DeadLetter>() + letter.raw.len() + letter.message.len() + attempts
+    let action = letter.action.as_ref();
+    let progress = action.and_then(|action| action.progress.as_ref());
+    let progress = progress.map_or(0, |progress| progress.state.len());
+    size_of::<DeadLetter>() + letter.raw.len() + letter.message.len() + attempts + progress
 }
 
 fn matches(letter: &DeadLetter, query: &DeadLetterQuery) -> bool {

@@ -11,7 +11,7 @@ use acteon_core::state::{
     Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
     SettlementAnswer, State, StateContext, StateError, States, Step, StepAnswer, Toggles, Writers,
 };
-use acteon_core::{DeadLetter, DeadLetterKind};
+use acteon_core::{DeadLetter, DeadLetterKind, DeliveryProgress};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
@@ -221,6 +221,15 @@ impl DeadLetters for MemoryState {
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError> {
         Ok(self.letters.lock().find(scope, id))
+    }
+
+    async fn set_progress(
+        &self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> Result<bool, StateError> {
+        Ok(self.letters.lock().set_progress(scope, id, progress))
     }
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StateError;
+use crate::attempt::DeliveryProgress;
 use crate::dead_letter::{DeadLetter, LetterFilter};
 use crate::scope::Scope;
 
-/// Lists and deletes dead letters.
+/// Lists, changes and deletes dead letters.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
     /// Lists the dead letters inside the query's scope, most recently stored first. Clauses:
@@ -23,6 +24,15 @@ pub trait DeadLetters: Send + Sync {
         scope: &Scope,
         id: &str,
     ) -> Result<Option<Arc<DeadLetter>>, StateError>;
+
+    /// Replaces the progress of the action of one dead letter inside the scope. Returns `false` if there was none. Clause:
+    /// `the_progress_of_a_dead_letter_is_replaced`.
+    async fn set_progress(
+        &self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> Result<bool, StateError>;
 
     /// Deletes one dead letter inside the scope. Returns `false` if there was none. Clause:
     /// `a_deleted_dead_letter_is_gone`.

@@ -127,7 +127,9 @@ impl CallerLoans {
 /// The outcome of a settled loan, or the error that replaces it.
 fn outcome_of(settled: Settled) -> Result<ActionOutcome, ApiError> {
     match settled {
-        Settled::Done(outcome) | Settled::Remembered(outcome) => Ok(outcome),
+        Settled::Done(outcome) | Settled::Remembered(outcome) | Settled::Partly { outcome, .. } => {
+            Ok(outcome)
+        }
         // The policy of this source prevents dead letters, but an unexpected one still has a correct answer.
         Settled::DeadLettered(letter) => Ok(ActionOutcome::Failed(Failure {
             code: FailureCode::ExecutionFailed,

@@ -78,7 +78,9 @@ impl<'a> Delayed<'a> {
         now: Instant,
     ) -> LoanStep {
         match settled {
-            Settled::Done(_) | Settled::Remembered(_) => LoanStep::Acknowledge,
+            Settled::Done(_) | Settled::Remembered(_) | Settled::Partly { .. } => {
+                LoanStep::Acknowledge
+            }
             Settled::DeadLettered(letter) => match &self.shared.own_topics.dead_letter {
                 Some(_) => self.publish(at, OutgoingRecord::dead_letter(letter), assignment),
                 None => LoanStep::Acknowledge,

@@ -140,7 +140,9 @@ impl<R: Send> Origin for EpochOrigin<R> {
             offset: token,
         };
         self.inbox.add(|contents| match settled {
-            Settled::Done(_) | Settled::Remembered(_) => contents.done.push(at),
+            Settled::Done(_) | Settled::Remembered(_) | Settled::Partly { .. } => {
+                contents.done.push(at);
+            }
             other => contents.settled.push((at, other)),
         });
     }

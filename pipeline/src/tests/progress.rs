@@ -141,3 +141,12 @@ async fn a_caller_who_sends_a_partly_delivered_action_again_gets_the_first_answe
     bench.finish([action("x")]).await;
     assert_eq!(sink.attempts().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_fails_returns_its_progress() {
+    let sink = RecordingSink::succeeding();
+    sink.script([part("a"), Answer::Permanent]);
+    let bench = bench(&sink, 1).await;
+    let replayed = action("x").policy(acteon_core::Policy::Replay);
+    assert_eq!(bench.finish([replayed]).await, ["x: partly failed a"]);
+}

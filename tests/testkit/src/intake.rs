@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acteon_core::delivery::position_id;
 use acteon_core::{
-    ActionOutcome, DeadLetter, DeadLetterAction, Delay, Delivery, Envelope, Failure, Feed, Intake,
-    Loan, Parked, Poison, Refusal,
+    ActionOutcome, DeadLetter, DeadLetterAction, Delay, Delivery, DeliveryProgress, Envelope,
+    Failure, Feed, Intake, Loan, Parked, Poison, Refusal,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -22,6 +22,8 @@ pub enum End {
     Done(ActionOutcome),
     /// Answered from memory by this outcome.
     Remembered(ActionOutcome),
+    /// With this outcome and this progress.
+    Partly(ActionOutcome, DeliveryProgress),
     /// Returned for another try after this time.
     Retry(Duration, Refusal),
     /// Sent to the delayed path of its source, for this time.
@@ -137,6 +139,7 @@ impl Intake for FakeIntake {
             match (self.choose)(&delivery) {
                 End::Done(outcome) => delivery.done(outcome),
                 End::Remembered(outcome) => delivery.remembered(outcome),
+                End::Partly(outcome, progress) => delivery.partly(outcome, progress),
                 End::Retry(after, refusal) => delivery.retry(after, refusal),
                 End::Later(after, delay) => delivery.later(after, delay),
                 End::DeadLetter => {

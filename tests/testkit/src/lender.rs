@@ -112,6 +112,9 @@ fn describe(settled: &Settled) -> String {
     match settled {
         Settled::Done(outcome) => outcome.name().to_owned(),
         Settled::Remembered(outcome) => format!("remembered {}", outcome.name()),
+        Settled::Partly { outcome, progress } => {
+            format!("partly {} {}", outcome.name(), progress.state)
+        }
         Settled::DeadLettered(letter) => format!("dead_lettered {}", letter.code),
         Settled::Retry { refusal, .. } => format!("retry {refusal:?}"),
         Settled::Later { delay, .. } => format!("later {delay:?}"),

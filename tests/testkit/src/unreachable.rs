@@ -4,7 +4,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
@@ -12,6 +11,7 @@ use acteon_core::state::{
     MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
     State, StateError, StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
+use acteon_core::{DeadLetter, DeliveryProgress};
 use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -47,6 +47,7 @@ pub struct StateCalls {
     pub dead_letter: usize,
     pub gather: usize,
     pub track: usize,
+    pub set_progress: usize,
     pub delete_dead_letter: usize,
     pub set_rule_enabled: usize,
     pub rule_toggles: usize,
@@ -179,6 +180,16 @@ impl DeadLetters for UnreachableState {
             self.inner.dead_letter(scope, id),
         )
         .await
+    }
+
+    async fn set_progress(
+        &self,
+        scope: &Scope,
+        id: &str,
+        progress: &DeliveryProgress,
+    ) -> Result<bool, StateError> {
+        let call = self.inner.set_progress(scope, id, progress);
+        self.pass(|calls| calls.set_progress += 1, call).await
     }
 
     async fn delete_dead_letter(&self, scope: &Scope, id: &str) -> Result<bool, StateError> {

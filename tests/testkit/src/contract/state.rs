@@ -153,6 +153,7 @@ macro_rules! state_contract {
             letters_are_listed_and_evicted_by_when_they_were_stored
             dead_letters_are_filtered
             nobody_sees_or_deletes_a_dead_letter_outside_their_scope
+            the_progress_of_a_dead_letter_is_replaced
             a_deleted_dead_letter_is_gone
             dead_letters_are_bounded_for_each_kind
             a_full_kind_refuses_only_settlements_that_bring_such_a_letter

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acteon_core::attempt::AttemptRecord;
 use acteon_core::outcome::FailureCode;
 use acteon_core::scope::{Pattern, Scope, ScopeGrant};
-use acteon_core::{DeadLetter, DeadLetterKind, FullPolicy, Parked, State};
+use acteon_core::{DeadLetter, DeadLetterKind, DeliveryProgress, FullPolicy, Parked, State};
 use bytes::Bytes;
 
 use super::StateHarness;
@@ -244,6 +244,42 @@ pub async fn nobody_sees_or_deletes_a_dead_letter_outside_their_scope<H: StateHa
             "{scope:?}"
         );
     }
+}
+
+/// Only inside the scope, and everything else of the letter stays.
+pub async fn the_progress_of_a_dead_letter_is_replaced<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    let mut letters = some([1, 2]);
+    stored(&subject, &letters).await;
+    let id = letters[0].id.clone();
+    for state in ["a", "a,b"] {
+        let progress = DeliveryProgress {
+            has_accepted: true,
+            state: state.into(),
+        };
+        let set = |scope| {
+            let (id, progress, subject) = (&id, &progress, &subject);
+            async move { subject.state.set_progress(&scope, id, progress).await }
+        };
+        assert!(!set(scope("ns", "t2", "*")).await.expect("an answer"));
+        assert!(set(everything()).await.expect("an answer"));
+        let action = Arc::make_mut(&mut letters[0]).action.as_mut();
+        action.expect("an action").progress = Some(Box::new(progress));
+        let found = subject.state.dead_letter(&everything(), &id).await;
+        assert_eq!(found.expect("an answer").as_ref(), Some(&letters[0]));
+        let second = subject
+            .state
+            .dead_letter(&everything(), &letters[1].id)
+            .await;
+        assert_eq!(second.expect("an answer").as_ref(), Some(&letters[1]));
+    }
+    let progress = DeliveryProgress {
+        has_accepted: true,
+        state: "a".into(),
+    };
+    let scope = everything();
+    let gone = subject.state.set_progress(&scope, "gone", &progress).await;
+    assert!(!gone.expect("an answer"));
 }
 
 /// Deleting works once. The second call finds none.
