@@ -274,6 +274,58 @@ pub(crate) fn purge_failed(error: &AuditError) {
     );
 }
 
+pub(crate) fn due_work_failed(error: &StateError) {
+    counter!(STATE_ERRORS, "call" => "due_work").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "what is due could not be taken or finished"
+    );
+}
+
+/// A flush begins this long after the group was due.
+pub(crate) fn flush_began(late: SignedDuration) {
+    histogram!(FLUSH_DELAY).record(late.as_secs_f64().max(0.0));
+}
+
+pub(crate) fn flushed(end: &GroupEnd) {
+    let result = match end {
+        GroupEnd::Notified => "notified",
+        GroupEnd::Failed => "failed",
+        GroupEnd::Release { .. } => "released",
+    };
+    counter!(FLUSHES, "result" => result).increment(1);
+}
+
+pub(crate) fn flushes_lost(count: usize) {
+    if count > 0 {
+        counter!("acteon_flushes_lost_total").increment(count as u64);
+        tracing::warn!(count, "leases of groups expired before their flush ended");
+    }
+}
+
+pub(crate) fn template_failed(error: &TemplateError) {
+    counter!("acteon_template_errors_total").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "the template of a summary failed: the default payload is sent"
+    );
+}
+
+pub(crate) fn group_unreadable(error: &GroupEncodingError) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "what is stored of a group cannot be read"
+    );
+}
+
+pub(crate) fn members_unrecorded(error: &AuditError) {
+    counter!(AUDIT_ERRORS, "call" => "append").increment(1);
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "members that a flush left out could not be recorded"
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -337,56 +389,4 @@ mod tests {
             assert_eq!(refusal as usize, at);
         }
     }
-}
-
-pub(crate) fn due_work_failed(error: &StateError) {
-    counter!(STATE_ERRORS, "call" => "due_work").increment(1);
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        "what is due could not be taken or finished"
-    );
-}
-
-/// A flush begins this long after the group was due.
-pub(crate) fn flush_began(late: SignedDuration) {
-    histogram!(FLUSH_DELAY).record(late.as_secs_f64().max(0.0));
-}
-
-pub(crate) fn flushed(end: &GroupEnd) {
-    let result = match end {
-        GroupEnd::Notified => "notified",
-        GroupEnd::Failed => "failed",
-        GroupEnd::Release { .. } => "released",
-    };
-    counter!(FLUSHES, "result" => result).increment(1);
-}
-
-pub(crate) fn flushes_lost(count: usize) {
-    if count > 0 {
-        counter!("acteon_flushes_lost_total").increment(count as u64);
-        tracing::warn!(count, "leases of groups expired before their flush ended");
-    }
-}
-
-pub(crate) fn template_failed(error: &TemplateError) {
-    counter!("acteon_template_errors_total").increment(1);
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        "the template of a summary failed: the default payload is sent"
-    );
-}
-
-pub(crate) fn group_unreadable(error: &GroupEncodingError) {
-    tracing::error!(
-        error = error as &dyn std::error::Error,
-        "what is stored of a group cannot be read"
-    );
-}
-
-pub(crate) fn members_unrecorded(error: &AuditError) {
-    counter!(AUDIT_ERRORS, "call" => "append").increment(1);
-    tracing::error!(
-        error = error as &dyn std::error::Error,
-        "members that a flush left out could not be recorded"
-    );
 }

@@ -43,30 +43,29 @@ pub(crate) fn of(
     }
 }
 
-/// The record of a member that the flush of its group has left out. The id and the rules are given.
+/// The record of a member that the flush of its group has left out because of its rule.
 pub(crate) fn of_member(
     member: &Member,
-    outcome: &ActionOutcome,
+    rule: &CompactString,
     payload: Option<Payload>,
     now: Timestamp,
-    (id, stamp): (Uuid, Stamp),
+    id: Uuid,
+    stamp: Stamp,
 ) -> AuditRecord {
     let action = &member.action;
-    let rule = match outcome {
-        ActionOutcome::Suppressed { rule } => Some(rule.clone()),
-        _ => None,
-    };
+    let rule = rule.clone();
+    let outcome = ActionOutcome::Suppressed { rule: rule.clone() };
     AuditRecord {
         id,
         subject: subject(action, &action.provider),
         decision: AuditDecision {
             verdict: Verdict::Group,
-            matched_rule: rule,
+            matched_rule: Some(rule),
             details: None,
             rules_generation: stamp.number,
             rules_hash: stamp.hash,
         },
-        outcome: AuditedOutcome::from(outcome),
+        outcome: AuditedOutcome::from(&outcome),
         payload,
         metadata: metadata(action),
         dispatched_at: member.received_at,

@@ -112,7 +112,7 @@ impl GroupTable {
             return TakenGroup::Held;
         }
         match self.take(key, taker) {
-            Some(taken) => TakenGroup::Taken(taken),
+            Some(taken) => TakenGroup::Taken(taken.into()),
             None => TakenGroup::Absent,
         }
     }

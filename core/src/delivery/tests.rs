@@ -10,6 +10,7 @@ impl Origin for Seen {
     fn settled(&self, token: u64, settled: Settled) {
         let what = match settled {
             Settled::Done(outcome) | Settled::Remembered(outcome) => outcome.name().to_owned(),
+            Settled::Partly { .. } => "partly".to_owned(),
             Settled::DeadLettered(letter) => letter.code.to_string(),
             Settled::Retry { after, refusal, .. } => format!("{refusal:?} after {after:?}"),
             Settled::Later { after, delay, .. } => format!("{delay:?} after {after:?}"),

@@ -173,7 +173,7 @@ pub enum GroupEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakenGroup {
     /// It is sealed and held.
-    Taken(StoredGroup),
+    Taken(Box<StoredGroup>),
     /// It is being delivered by another holder.
     Held,
     /// No group waits under the key.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acteon_core::ids::id_from;
 use acteon_core::state::{GroupEnd, GroupName, HeldGroup, StoredGroup, Token};
-use acteon_core::{ActionOutcome, AuditRecord, Caller, StateError};
+use acteon_core::{AuditRecord, Caller, StateError};
 use acteon_groups::{FlushNote, GroupSettings, Member};
 use acteon_rules::StateAnswers;
 use compact_str::CompactString;
@@ -230,12 +230,9 @@ impl Pipeline {
     fn record_left_out(&self, name: &GroupName, member: &Member, now: Timestamp) -> AuditRecord {
         let stored = self.parts.options.store_payload;
         let payload = stored.then(|| self.parts.redactor.payload(&member.action.payload));
-        let outcome = ActionOutcome::Suppressed {
-            rule: name.key.rule.clone(),
-        };
         let stamp = self.parts.rules.generation().stamp;
         let id = record_id(name, member);
-        record::of_member(member, &outcome, payload, now, (id, stamp))
+        record::of_member(member, &name.key.rule, payload, now, id, stamp)
     }
 }
 

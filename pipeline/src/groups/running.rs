@@ -150,7 +150,7 @@ impl Origin for Flushes {
 /// What the end of a summary means for its group.
 fn end_of(settled: Settled, note: &mut FlushNote) -> FlushEnd {
     let end = match settled {
-        Settled::Done(outcome) | Settled::Remembered(outcome) => {
+        Settled::Done(outcome) | Settled::Remembered(outcome) | Settled::Partly { outcome, .. } => {
             return FlushEnd {
                 end: GroupEnd::Notified,
                 was_delivered: outcome.is_delivered(),

@@ -37,7 +37,7 @@ impl GroupAdmin for Pipeline {
         let token = Token::random();
         let lease = self.parts.options.lease;
         let group = match self.parts.state.take_group(key, lease, token).await? {
-            TakenGroup::Taken(group) => group,
+            TakenGroup::Taken(group) => *group,
             TakenGroup::Held => return Err(FlushError::Delivering),
             TakenGroup::Absent => return Err(FlushError::Absent),
         };

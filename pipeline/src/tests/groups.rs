@@ -46,7 +46,6 @@ fn soon() -> RedeliveryOptions {
     RedeliveryOptions {
         schedule: [Duration::from_secs(10)].into(),
         give_up_after: Duration::from_secs(60),
-        ..RedeliveryOptions::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::connection::SmtpConnection;
@@ -36,6 +37,8 @@ struct ConnectionsState {
     raise_at: Instant,
     /// True while a task looks after the idle ones.
     is_swept: bool,
+    /// That task. It ends with the connections.
+    sweeper: JoinSet<()>,
 }
 
 struct IdleConnection {
@@ -59,6 +62,7 @@ impl Connections {
                 limit: max,
                 raise_at: Instant::now(),
                 is_swept: false,
+                sweeper: JoinSet::new(),
             }),
             changed: Notify::new(),
             max,
@@ -111,7 +115,9 @@ impl Connections {
         });
         if !state.is_swept {
             state.is_swept = true;
-            tokio::spawn(sweep(Arc::downgrade(self)));
+            // The one before has ended, or is about to.
+            while state.sweeper.try_join_next().is_some() {}
+            state.sweeper.spawn(sweep(Arc::downgrade(self)));
         }
     }
 }

@@ -169,7 +169,9 @@ fn accepted(
 fn paused(error: SinkError, api: &WebApi, channel: &str) -> SinkError {
     let asked = match error.class {
         SinkErrorClass::Transient { retry_after } => retry_after,
-        SinkErrorClass::Permanent | SinkErrorClass::ProviderFault => None,
+        SinkErrorClass::Deferred | SinkErrorClass::Permanent | SinkErrorClass::ProviderFault => {
+            None
+        }
     };
     let is_limited = error.code == FailureCode::RateLimited;
     match asked.filter(|_| is_limited) {

@@ -229,16 +229,17 @@ impl<'a, H: StateHarness> Walk<'a, H> {
 
     async fn reserve(&self, asked: &[Reservation]) -> Result<Vec<(String, usize)>, TestCaseError> {
         let answers = self.state.reserve(asked, half_units::<H>(LEASE)).await;
-        let joined = answers
-            .map_err(failed)?
-            .into_iter()
-            .map(|answer| match answer {
-                ReservationAnswer::Granted(Grant {
-                    step: Some(StepAnswer::Appended(joined)),
-                    ..
-                }) => Ok((joined.group_id.to_string(), joined.size as usize)),
-                other => Err(TestCaseError::fail(format!("{other:?}"))),
-            });
+        let joined =
+            answers
+                .map_err(|error| failed(&error))?
+                .into_iter()
+                .map(|answer| match answer {
+                    ReservationAnswer::Granted(Grant {
+                        step: Some(StepAnswer::Appended(joined)),
+                        ..
+                    }) => Ok((joined.group_id.to_string(), joined.size as usize)),
+                    other => Err(TestCaseError::fail(format!("{other:?}"))),
+                });
         joined.collect()
     }
 
@@ -265,7 +266,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
                 .state
                 .members(&group.name, 0, 1000)
                 .await
-                .map_err(failed)?;
+                .map_err(|error| failed(&error))?;
             let listed: Vec<_> = page.members.iter().map(|one| one.id.to_string()).collect();
             prop_assert_eq!(&listed[..], &members[..members.len().min(SIZE)]);
             if holder == Holder::Lives {
@@ -281,7 +282,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             .state
             .take_due(100, half_units::<H>(LEASE), token)
             .await;
-        Ok(due.map_err(failed)?.groups)
+        Ok(due.map_err(|error| failed(&error))?.groups)
     }
 
     async fn finish(
@@ -305,10 +306,17 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             },
         };
         let finish = std::slice::from_ref(&finish);
-        let answer = self.state.finish_groups(finish).await.map_err(failed)?;
+        let answer = self
+            .state
+            .finish_groups(finish)
+            .await
+            .map_err(|error| failed(&error))?;
         prop_assert_eq!(answer, [expected], "finish of {:?}", held);
         if calls == Calls::Twice {
-            self.state.finish_groups(finish).await.map_err(failed)?;
+            self.state
+                .finish_groups(finish)
+                .await
+                .map_err(|error| failed(&error))?;
         }
         self.held.retain(|(_, other)| *other != held);
         let now = self.now;
@@ -337,7 +345,12 @@ impl<'a, H: StateHarness> Walk<'a, H> {
             .state
             .renew_groups(renewed, half_units::<H>(LEASE))
             .await;
-        prop_assert_eq!(answer.map_err(failed)?, [expected], "renewal of {:?}", held);
+        prop_assert_eq!(
+            answer.map_err(|error| failed(&error))?,
+            [expected],
+            "renewal of {:?}",
+            held
+        );
         let now = self.now;
         if let Some(sealed) = self
             .model
@@ -361,7 +374,13 @@ impl<'a, H: StateHarness> Walk<'a, H> {
                 self.finish(0, Ending::Close, Calls::Once).await?;
             }
         }
-        prop_assert_eq!(self.state.next_due().await.map_err(failed)?, None);
+        prop_assert_eq!(
+            self.state
+                .next_due()
+                .await
+                .map_err(|error| failed(&error))?,
+            None
+        );
         for of_key in self.model.values() {
             prop_assert!(of_key.open.is_none() && of_key.sealed.is_none());
             let members = of_key.closed.iter().flat_map(|group| &group.members);
@@ -410,6 +429,6 @@ fn names(groups: &[StoredGroup]) -> Vec<String> {
     names
 }
 
-fn failed(error: acteon_core::StateError) -> TestCaseError {
+fn failed(error: &acteon_core::StateError) -> TestCaseError {
     TestCaseError::fail(error.to_string())
 }

@@ -182,7 +182,7 @@ pub async fn the_first_member_opens_a_group_and_later_ones_join_it<H: StateHarne
 /// Namespaces, tenants and rules have separate groups under one key.
 pub async fn members_of_other_keys_are_in_other_groups<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    let mut keys = vec![group("k"), group("l"), group("k"), group("k"), group("k")];
+    let mut keys = [group("k"), group("l"), group("k"), group("k"), group("k")];
     keys[2].rule = "h".into();
     keys[3].tenant = "t2".into();
     keys[4].namespace = "n".into();
