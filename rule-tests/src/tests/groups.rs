@@ -51,7 +51,7 @@ fn the_next_group_waits_for_the_interval_and_a_full_one_does_not() {
 - at: 1h
   dispatch: { metadata: { cluster: prod } }
   times: 100
-- at: 1h
+- at: 1h1s
   expect: { provider: chat, calls: 1, payload: { text: 100 in prod } }",
     );
 }
