@@ -23,6 +23,8 @@ use crate::scope::Scope;
 ///   Clauses: `a_member_joins_once_while_its_group_is_open`, `a_member_of_a_closed_group_joins_no_second_one`,
 ///   `the_members_of_a_closed_group_are_forgotten_in_time`.
 /// - A refused reservation adds no member. Clause: `a_refused_reservation_adds_no_member`.
+/// - Whatever happens meanwhile, each member is in one group. Clause:
+///   `every_member_is_in_exactly_one_group_as_in_the_naive_model`.
 /// - Reaching its size seals a group at once, unless another of its key is sealed, or
 ///   [`EARLY_SEALS_MAX`](super::EARLY_SEALS_MAX) were sealed so within the interval. Clauses:
 ///   `a_group_that_reaches_its_size_is_due_at_once`, `a_group_stays_open_while_another_of_its_key_is_sealed`,

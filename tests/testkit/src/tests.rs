@@ -106,6 +106,9 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/events.rs"),
         include_str!("contract/state/faults.rs"),
         include_str!("contract/state/limits.rs"),
+        include_str!("contract/state/groups.rs"),
+        include_str!("contract/state/flushes.rs"),
+        include_str!("contract/state/group_model.rs"),
     ];
     assert_eq!(listed(include_str!("contract/state.rs")), clauses(&sources));
 }

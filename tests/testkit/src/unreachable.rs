@@ -49,8 +49,7 @@ pub struct StateCalls {
     pub track: usize,
     pub set_progress: usize,
     pub delete_dead_letter: usize,
-    pub set_rule_enabled: usize,
-    pub rule_toggles: usize,
+    pub toggles: usize,
 }
 
 /// Forwards every call to the wrapped state, unless the test has cut it off.
@@ -278,11 +277,11 @@ impl Timers for UnreachableState {
 impl Toggles for UnreachableState {
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
         let call = self.inner.set_rule_enabled(name, enabled);
-        self.pass(|calls| calls.set_rule_enabled += 1, call).await
+        self.pass(|calls| calls.toggles += 1, call).await
     }
 
     async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
-        self.pass(|calls| calls.rule_toggles += 1, self.inner.rule_toggles())
+        self.pass(|calls| calls.toggles += 1, self.inner.rule_toggles())
             .await
     }
 }
