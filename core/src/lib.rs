@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod action;
+pub mod action_path;
 pub mod admission;
 pub mod attempt;
 pub mod audit;

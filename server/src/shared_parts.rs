@@ -60,7 +60,7 @@ pub(crate) struct BackendContext {
 }
 
 /// The parts an action passes through.
-pub(crate) struct ActionPath {
+pub(crate) struct ProcessingParts {
     pub(crate) rules: Arc<Rules>,
     pub(crate) pipeline: Arc<Pipeline>,
     providers: Arc<Providers>,
@@ -183,7 +183,7 @@ impl SharedParts {
         options: PipelineOptions,
         rules: Arc<Rules>,
         providers: Arc<Providers>,
-    ) -> ActionPath {
+    ) -> ProcessingParts {
         let pipeline = Pipeline::new(PipelineParts {
             options,
             rules: rules.clone(),
@@ -195,7 +195,7 @@ impl SharedParts {
             admission: self.admission.clone(),
             clock: self.clock,
         });
-        ActionPath {
+        ProcessingParts {
             rules,
             pipeline,
             providers,
@@ -206,7 +206,7 @@ impl SharedParts {
         &self,
         server: &ServerSettings,
         options: &PipelineOptions,
-        path: &ActionPath,
+        path: &ProcessingParts,
         stop: &CancellationToken,
     ) -> Arc<HttpSource> {
         HttpSource::new(HttpContext {
@@ -275,7 +275,7 @@ impl SharedParts {
     /// The ports of the admin API.
     pub(crate) fn ports(
         &self,
-        path: &ActionPath,
+        path: &ProcessingParts,
         sources: &[Arc<dyn Source>],
         metrics: &Metrics,
         stop: &CancellationToken,

@@ -33,6 +33,7 @@ impl Registries {
             .register(Email)
             .register(Slack)
             .register(PagerDuty)
+            .register(KafkaSink)
             .register(Strict);
         all.states.register(Memory).register(Remote);
         all.audits.register(Memory).register(Sqlite);
@@ -73,6 +74,7 @@ adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Slack, "slack", SlackOptions, Sinks);
+adapter!(KafkaSink, "kafka", KafkaSinkOptions, Sinks);
 adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
@@ -217,6 +219,20 @@ struct PagerDutyOptions {
     api_base_url: Option<String>,
     #[serde(flatten)]
     connection: ConnectionOptions,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct KafkaSinkOptions {
+    brokers: String,
+    topic: String,
+    key: Option<String>,
+    body: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    #[serde(default)]
+    client: BTreeMap<String, Secret>,
 }
 
 /// Flattened, as HTTP providers have them.

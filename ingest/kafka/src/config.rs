@@ -1,27 +1,21 @@
 //! The options of the source, and the client properties they become.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acteon_core::{BuildError, Faults, Secret};
+use acteon_connect_kafka::{KafkaConnection, check_topic};
+use acteon_core::{BuildError, Faults};
 use acteon_ingest_kit::{Codec, OrderingKey};
 use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::check;
 use crate::member::{ConsumerMember, Prefetch};
 use crate::own_topics;
-use crate::tls;
 
 /// A `[[sources]]` of `type = "kafka"`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
-    /// The brokers to ask first: `host:port`, separated by commas.
-    #[schemars(length(min = 1))]
-    pub brokers: String,
     /// The topics to read.
     #[schemars(length(min = 1), inner(length(min = 1)))]
     pub topics: Vec<String>,
@@ -52,9 +46,9 @@ pub struct KafkaConfig {
     /// The topic where dead letters are published in addition to being stored. Created when absent.
     #[serde(default)]
     pub dead_letter_topic: Option<String>,
-    /// Properties for the client library, such as those of TLS and SASL. Values are text and may be secrets.
-    #[serde(default)]
-    pub client: BTreeMap<String, Secret>,
+    /// How to connect.
+    #[serde(flatten)]
+    pub connection: KafkaConnection,
 }
 
 fn one() -> u32 {
@@ -78,14 +72,11 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_KEY: &str = "session.timeout.ms";
 const INSTANCE_KEY: &str = "group.instance.id";
 const EMPTY: &str = "must not be empty";
-const TOPIC_LENGTH_MAX: usize = 249;
 /// Each opens a connection to every broker and runs several threads.
 const CONSUMERS_MAX: u32 = 16;
 
 /// Client properties that the source controls, and what to set instead.
 const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "set `brokers`"),
-    ("metadata.broker.list", "set `brokers`"),
     ("group.id", "set `group_id`"),
     ("auto.offset.reset", "set `start`"),
     (
@@ -119,17 +110,6 @@ const OWNED: &[(&str, &str)] = &[
     ),
     ("queued.min.messages", "set `pipeline.max_in_flight_bytes`"),
     ("fetch.max.bytes", "set `pipeline.max_in_flight_bytes`"),
-    ("acks", "the source publishes only with confirmation"),
-    (
-        "enable.idempotence",
-        "the source publishes only with confirmation",
-    ),
-    ("log_level", "set `log.level`"),
-    ("transactional.id", "the source does not use transactions"),
-    (
-        "test.mock.num.brokers",
-        "it would replace the brokers by simulated ones",
-    ),
 ];
 
 impl KafkaConfig {
@@ -161,7 +141,7 @@ impl KafkaConfig {
 
     /// The part of the session timeout that may pass while partitions drain.
     pub fn drain_timeout(&self) -> Duration {
-        let set = self.client.get(SESSION_TIMEOUT_KEY);
+        let set = self.connection.client.get(SESSION_TIMEOUT_KEY);
         let millis = set.and_then(|text| text.expose().parse().ok());
         millis.map_or(SESSION_TIMEOUT, Duration::from_millis) / 3
     }
@@ -172,10 +152,9 @@ impl KafkaConfig {
     /// All options that cannot work.
     pub(crate) fn check(&self, name: &str) -> Result<(), BuildError> {
         let mut faults = Faults::default();
-        for (option, text) in [("brokers", &self.brokers), ("group_id", &self.group_id)] {
-            if text.trim().is_empty() {
-                faults.keep::<()>(Err(BuildError::at(option, EMPTY)));
-            }
+        faults.keep(self.connection.check_brokers());
+        if self.group_id.trim().is_empty() {
+            faults.keep::<()>(Err(BuildError::at("group_id", EMPTY)));
         }
         if !(1..=CONSUMERS_MAX).contains(&self.consumers) {
             let message = format!("must be from 1 to {CONSUMERS_MAX}, not {}", self.consumers);
@@ -210,9 +189,7 @@ impl KafkaConfig {
             if self.topics[..at].contains(topic) {
                 return wrong(format!("`{topic}` is named twice"));
             }
-            if !is_topic(topic) {
-                return wrong(invalid_topic(topic));
-            }
+            check_topic(topic).or_else(wrong)?;
         }
         Ok(())
     }
@@ -221,9 +198,7 @@ impl KafkaConfig {
     fn check_own_topics(&self, name: &str) -> Result<(), BuildError> {
         let mut used = self.topics.clone();
         for (option, topic) in self.own_topics(name) {
-            if !is_topic(&topic) {
-                return Err(BuildError::at(option, invalid_topic(&topic)));
-            }
+            check_topic(&topic).map_err(|message| BuildError::at(option, message))?;
             if used.contains(&topic) {
                 let message = format!("this source already uses `{topic}`");
                 return Err(BuildError::at(option, message));
@@ -247,14 +222,11 @@ impl KafkaConfig {
     }
 
     fn check_client(&self) -> Result<(), BuildError> {
-        for property in self.client.keys() {
-            if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == property) {
-                let message = format!("the source sets this property itself: {instead}");
-                return Err(BuildError::at(format!("client.{property}"), message));
-            }
-        }
-        tls::check_files(&self.client)?;
-        check::clients(self)
+        self.connection.check_properties(OWNED)?;
+        let member = ConsumerMember::OfTopics(0);
+        let reading = self.consumer("check", member, Prefetch::of(0, 1));
+        self.connection.check_consumer(reading)?;
+        self.connection.check_producer(self.producer("check"))
     }
 
     /// The client properties for reading as `member`.
@@ -278,7 +250,7 @@ impl KafkaConfig {
             // A broker gets one request at a time for all partitions. A request that covers only empty partitions keeps
             // the others waiting, by default for half a second.
             .set("fetch.wait.max.ms", "100");
-        self.overlay(&mut config);
+        self.connection.apply(&mut config);
         if let ConsumerMember::OfTopics(number @ 1..) = member
             && let Some(instance) = config.get(INSTANCE_KEY)
         {
@@ -308,7 +280,7 @@ impl KafkaConfig {
     pub(crate) fn producer(&self, name: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("client.id", format!("acteon-{name}"));
-        self.overlay(&mut config);
+        self.connection.apply(&mut config);
         config
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "10000")
@@ -317,29 +289,4 @@ impl KafkaConfig {
             .set("queue.buffering.max.kbytes", "1048576");
         config
     }
-
-    fn overlay(&self, config: &mut ClientConfig) {
-        config
-            // The client waits half of this before each new attempt at a broker that refuses it. With the default it
-            // would try twenty times a second.
-            .set("reconnect.backoff.ms", "1000")
-            .set(tls::AUTHORITIES_KEY, tls::OF_THE_SYSTEM);
-        for (property, value) in &self.client {
-            config.set(property, value.expose());
-        }
-        config.set("bootstrap.servers", &self.brokers);
-        config.set_log_level(RDKafkaLogLevel::Warning);
-    }
-}
-
-fn invalid_topic(name: &str) -> String {
-    format!("`{name}` is not a valid topic name")
-}
-
-/// True if a broker accepts `name` as the name of a topic.
-fn is_topic(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=TOPIC_LENGTH_MAX).contains(&name.len())
-        && name.chars().all(legal)
-        && !matches!(name, "." | "..")
 }

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_connect_kafka::ClientErrors;
 use compact_str::CompactString;
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use parking_lot::Mutex;
@@ -11,7 +12,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
 use tracing::{debug, error, info, warn};
 
-use crate::client_errors::ClientErrors;
 use crate::start_point::{StartKind, StartPoint};
 
 const LAG: &str = "acteon_kafka_lag";

@@ -1,15 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod assignment;
-mod check;
-mod client_errors;
 mod client_report;
 mod committer;
 mod config;
 mod context;
 mod declare;
 mod delayed;
-mod dial;
 mod events;
 mod fingerprint;
 mod flow;
@@ -28,7 +25,6 @@ mod session;
 mod source;
 mod start_point;
 mod starts;
-mod tls;
 mod undue;
 
 use std::sync::Arc;
@@ -49,11 +45,7 @@ impl Factory<Sources> for Kafka {
     type Config = KafkaConfig;
 
     fn uses(&self, name: &str, config: &KafkaConfig) -> Uses {
-        let at_brokers = |topic: &str| {
-            let brokers = config.brokers.split(',').map(str::trim);
-            let named = brokers.map(|broker| format!("topic `{topic}` at {broker}"));
-            named.collect::<Vec<_>>()
-        };
+        let at_brokers = |topic: &str| config.connection.resources(topic);
         let own = config.own_topics(name);
         Uses {
             reads: config.topics.iter().flat_map(|t| at_brokers(t)).collect(),

@@ -7,7 +7,6 @@ use acteon_ingest_kit::{Decoder, OrderingKey, Progress};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use crate::check;
 use crate::client_report::SessionInbox;
 use crate::config::KafkaConfig;
 use crate::context::Context;
@@ -103,7 +102,7 @@ impl MemberContext {
     pub(crate) fn hopeless(&self, error: &KafkaError) -> SourceError {
         SourceError {
             name: self.context.name.clone(),
-            message: check::refused(error, &self.options).to_string(),
+            message: self.options.connection.refused(error).to_string(),
             source: None,
         }
     }

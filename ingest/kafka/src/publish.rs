@@ -1,18 +1,18 @@
-//! Publishes to the topics of the delayed path and the dead letter topic. The producer is created on first use.
+//! Publishes to the topics of the delayed path and the dead letter topic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_connect_kafka::{ConfirmedProducer, ProducerRecord};
 use acteon_core::{DeadLetter, Envelope, Parked, Permit};
 use acteon_ingest_kit::{Publication as _, Publisher};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use rdkafka::ClientConfig;
+use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::own_topics::OwnTopics;
 use crate::record::{letter_headers, retry_headers};
@@ -94,34 +94,28 @@ impl acteon_ingest_kit::Publication for OutgoingRecord {
     }
 }
 
-/// The publishing clients and their topics.
+/// Publishes to the topics of a source.
 pub(crate) struct Producer {
     topics: Arc<OwnTopics>,
-    together: Client,
-    /// For records refused as too large: the broker refuses records sent in one batch together.
-    alone: Client,
+    producer: ConfirmedProducer<DefaultClientContext>,
 }
 
 impl Producer {
-    pub(crate) fn new(together: ClientConfig, topics: Arc<OwnTopics>) -> Self {
-        let mut alone = together.clone();
-        alone.set("batch.num.messages", "1");
+    pub(crate) fn new(config: ClientConfig, topics: Arc<OwnTopics>) -> Self {
         Self {
             topics,
-            together: Client::new(together),
-            alone: Client::new(alone),
+            producer: ConfirmedProducer::new(config, DefaultClientContext, QUEUE_TIMEOUT),
         }
     }
 
     async fn send(&self, record: &OutgoingRecord, topic: &str) -> KafkaResult<()> {
-        let headers = record.headers(&self.topics);
-        let sent = self.together.send(record, topic, &headers).await;
-        match code(&sent) {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                self.alone.send(record, topic, &headers).await
-            }
-            Some(_) | None => sent,
-        }
+        let outgoing = ProducerRecord {
+            topic,
+            key: record.key(),
+            value: record.raw(),
+            headers: record.headers(&self.topics),
+        };
+        self.producer.send(&outgoing).await.map(drop)
     }
 }
 
@@ -149,48 +143,6 @@ impl Publisher for Producer {
             self.topics.recheck().await;
         }
         sent
-    }
-}
-
-/// A client, created on first use.
-struct Client {
-    config: ClientConfig,
-    client: Mutex<Option<FutureProducer>>,
-}
-
-impl Client {
-    fn new(config: ClientConfig) -> Self {
-        let client = Mutex::default();
-        Self { config, client }
-    }
-
-    async fn send(
-        &self,
-        record: &OutgoingRecord,
-        topic: &str,
-        headers: &OwnedHeaders,
-    ) -> KafkaResult<()> {
-        let mut outgoing = FutureRecord::<[u8], [u8]>::to(topic)
-            .payload(record.raw())
-            .headers(headers.clone());
-        outgoing.key = record.key();
-        let sent = self.get_or_create()?.send(outgoing, QUEUE_TIMEOUT).await;
-        let sent = sent.map(|_| ()).map_err(|(error, _)| error);
-        if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
-            // The client will never send again.
-            *self.client.lock() = None;
-        }
-        sent
-    }
-
-    fn get_or_create(&self) -> KafkaResult<FutureProducer> {
-        let mut created = self.client.lock();
-        if let Some(client) = &*created {
-            return Ok(client.clone());
-        }
-        let client: FutureProducer = self.config.create()?;
-        *created = Some(client.clone());
-        Ok(client)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use acteon_connect_kafka::dial;
 use acteon_core::health::Part;
 use acteon_core::source::{SourceContext, SourceError};
 use acteon_core::{BuildError, Shutdown, Source};
@@ -18,7 +19,6 @@ use tokio::time::{Duration, Instant, sleep};
 use crate::client_report::SessionInbox;
 use crate::config::KafkaConfig;
 use crate::context::Context;
-use crate::dial;
 use crate::events::Events;
 use crate::member::{ConsumerMember, Prefetch};
 use crate::member_context::{MemberContext, UNDUE_BYTES};
@@ -183,7 +183,11 @@ impl Source for KafkaSource {
     }
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
-        let reached = dial::dial(self.options.clone(), &self.context.name).await;
+        let topics = self.options.topics.iter().enumerate();
+        let topics = topics.map(|(at, topic)| (format!("topics[{at}]"), topic.clone()));
+        let client = format!("acteon-{}", self.context.name);
+        let connection = self.options.connection.clone();
+        let reached = dial(connection, &client, topics.collect()).await;
         reached.map(Some)
     }
 }

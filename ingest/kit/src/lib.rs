@@ -35,7 +35,7 @@ pub use delivery_count::DeliveryCount;
 pub use events::Events;
 pub use inbox::{EpochOffset, EpochOrigin, Inbox, InboxContents, InboxReader};
 pub use lanes::{Lane, LaneEntry, Lanes};
-pub use ordering::{OrderingKey, PathError};
+pub use ordering::OrderingKey;
 pub use pending::{BatchStart, Pending};
 pub use phase::Phases;
 pub use progress::{Progress, StreamProgress};

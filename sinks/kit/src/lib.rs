@@ -8,12 +8,14 @@
 mod address;
 mod certificates;
 mod client;
+mod cloud_event;
 mod connection;
 mod connector;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod dial;
 mod headers;
+mod message;
 mod proxy;
 mod reply;
 mod request_body;
@@ -32,6 +34,7 @@ pub use client::{CONNECT_TIMEOUT_MAX, ClientOptions, HttpClient, USER_AGENT, att
 pub use connection::ConnectionOptions;
 pub use connector::{Connector, TlsHandshake};
 pub use headers::header_text;
+pub use message::{BrokerMessage, MessageFormat, RESERVED_HEADERS, message_headers};
 pub use reply::{BODY_BYTES_MAX, BodyError, Reply};
 pub use request_body::RequestBody;
 pub use sent_secrets::redact_secret;

@@ -17,6 +17,7 @@ mod receiver;
 mod report;
 mod rules;
 mod server;
+mod sinks;
 mod topic;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Bench {
     Memory(memory::Options),
     /// A provider away for 90 s while 100,000 actions arrive, half of them for it.
     Outage(outage::Options),
+    /// One topic to another through a provider, against a bare producer with confirmations.
+    Sinks(sinks::Options),
     /// A floor, run as a separate process.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Isolation(options) => isolation::run(&options)?,
         Bench::Memory(options) => memory::run(&options)?,
         Bench::Outage(options) => outage::run(&options)?,
+        Bench::Sinks(options) => sinks::run(&options)?,
         Bench::Floor(floor) => return floor::run(floor),
     };
     report.print();

@@ -267,7 +267,7 @@ async fn check_connects_to_all_that_is_configured_when_asked_to() {
         .trim_start_matches("http://")
         .trim_end_matches('/');
     for line in [
-        "source `orders`: 1 broker answers, and the topics exist".to_owned(),
+        "source `orders`: 1 broker answers, and the topic exists".to_owned(),
         format!("provider `hook`: connected to {host} without TLS"),
         "state backend `memory`: it answers".to_owned(),
         "audit backend `memory`: it answers".to_owned(),

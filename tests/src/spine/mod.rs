@@ -14,6 +14,7 @@ mod generated;
 mod http;
 mod isolation;
 mod kafka;
+mod kafka_provider;
 mod keys;
 mod life;
 mod logs;

@@ -16,7 +16,7 @@ impl Topic<'_> {
         options.start = Start::Latest;
         let every_second = acteon_core::Secret::new("1000");
         let refresh = "topic.metadata.refresh.interval.ms".to_owned();
-        options.client.insert(refresh, every_second);
+        options.connection.client.insert(refresh, every_second);
         options
     }
 

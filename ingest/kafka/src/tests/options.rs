@@ -92,7 +92,7 @@ fn client_properties_that_the_source_sets_itself_are_refused_with_what_to_set_in
     let error = refused(|o| o["client"] = json!({"bootstrap.servers": "x"}));
     assert_eq!(
         error,
-        "`client.bootstrap.servers`: the source sets this property itself: set `brokers`"
+        "`client.bootstrap.servers`: Acteon sets this property itself: set `brokers`"
     );
     for property in ["transactional.id", "test.mock.num.brokers"] {
         let error = refused(|o| o["client"] = json!({property: "3"}));
@@ -144,7 +144,10 @@ fn authorities_are_those_of_the_system_unless_others_are_named() {
     };
     assert_eq!(authorities(&options).as_deref(), Some("probe"));
     let named = Secret::new("/etc/kafka/ca.pem");
-    options.client.insert("ssl.ca.location".to_owned(), named);
+    options
+        .connection
+        .client
+        .insert("ssl.ca.location".to_owned(), named);
     assert_eq!(authorities(&options).as_deref(), Some("/etc/kafka/ca.pem"));
 }
 
@@ -158,12 +161,16 @@ fn a_key_that_the_client_cannot_read_is_refused_without_it_and_its_password() {
         ("ssl.key.password", "hunter3"),
     ] {
         options
+            .connection
             .client
             .insert(property.to_owned(), Secret::new(value));
     }
     let config = options.consumer("orders", ConsumerMember::OfTopics(0), Prefetch::of(0, 1));
     let created: Result<BaseConsumer, _> = config.create();
-    let error = crate::check::refused(&created.err().unwrap(), &options).to_string();
+    let error = options
+        .connection
+        .refused(&created.err().unwrap())
+        .to_string();
     assert!(error.contains("ssl.key.pem failed"), "{error}");
     assert!(!error.contains("hunter"), "{error}");
 }
@@ -197,7 +204,7 @@ fn properties_that_the_library_takes_one_by_one_and_not_together_are_refused_by_
 async fn a_source_that_failed_permanently_keeps_reporting_why() {
     let mut options = options("127.0.0.1:1", "orders");
     let wrong = ("max.poll.interval.ms".to_owned(), Secret::new("5000"));
-    options.client.extend([wrong]);
+    options.connection.client.extend([wrong]);
     options.consumers = 2;
     let source = KafkaSource::unchecked(options, context(&FakeIntake::done())).unwrap();
     let error = source.run(Shutdown::default()).await.unwrap_err();
@@ -252,7 +259,7 @@ fn all_options_that_cannot_work_are_reported_together() {
     wrong.consumers = 99;
     wrong.ordering_key = vec!["customer".to_owned()];
     let unknown = ("no.such".to_owned(), Secret::new("x"));
-    wrong.client.extend([unknown]);
+    wrong.connection.client.extend([unknown]);
     let error = wrong.check("orders").unwrap_err();
     let options: Vec<_> = error.each().map(|one| one.option.as_str()).collect();
     let expected = [

@@ -45,7 +45,7 @@ async fn what_is_settled_while_the_broker_is_away_is_committed_when_it_is_back()
     let mut options = topic.options();
     // Such a session survives a restart.
     let session = ("session.timeout.ms".to_owned(), Secret::new("45000"));
-    options.client.extend([session]);
+    options.connection.client.extend([session]);
     let running = Running::start(options, &intake);
     topic.publish_many(0, 0..10).await;
     intake.wait_for_submitted(10).await;
@@ -83,7 +83,7 @@ async fn a_topic_that_does_not_exist_is_reported_and_read_when_it_is_created() {
     let intake = FakeIntake::done();
     let mut options = options(broker.bootstrap(), "late");
     let every_second = acteon_core::Secret::new("1000");
-    options.client.insert(
+    options.connection.client.insert(
         "topic.metadata.refresh.interval.ms".to_owned(),
         every_second,
     );

@@ -49,7 +49,7 @@ async fn a_source_of_several_consumers_is_as_many_members_and_hands_in_each_reco
     let mut options = topic.options();
     options.consumers = 3;
     let instance = ("group.instance.id".to_owned(), Secret::new("a-host"));
-    options.client.extend([instance]);
+    options.connection.client.extend([instance]);
     let intake = FakeIntake::done();
     let running = Running::start_with(options, &intake, |context| {
         context.throttled = ThrottledPolicy::Drop;

@@ -24,7 +24,7 @@ async fn topic(name: &'static str, listener: Listener) -> (Topic<'static>, Kafka
     let secured = secured().await;
     let topic = Topic::create_on(secured.kafka(), name, 1).await;
     let mut options = topic.options();
-    options.brokers = secured.bootstrap(listener);
+    options.connection.brokers = secured.bootstrap(listener);
     for (property, value) in secured.client_properties(listener) {
         set(&mut options, &property, &value);
     }
@@ -33,7 +33,10 @@ async fn topic(name: &'static str, listener: Listener) -> (Topic<'static>, Kafka
 
 fn set(options: &mut KafkaConfig, property: &str, value: &str) {
     let secret = Secret::new(value);
-    options.client.insert(property.to_owned(), secret);
+    options
+        .connection
+        .client
+        .insert(property.to_owned(), secret);
 }
 
 /// Waits until the source is not ready for a reason that starts with `begin`, and returns the reason.
@@ -83,7 +86,7 @@ async fn dialling_tells_whether_the_password_is_the_right_one() {
     let reached = source(options.clone()).dial().await.unwrap();
     assert_eq!(
         reached.as_deref(),
-        Some("1 broker answers, and the topics exist")
+        Some("1 broker answers, and the topic exists")
     );
     set(&mut options, "sasl.password", "hunter2");
     let error = source(options).dial().await.unwrap_err();
@@ -121,7 +124,7 @@ async fn a_wrong_password_is_reported_without_it_and_tried_until_it_is_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_whose_authority_the_system_does_not_know_is_not_spoken_to() {
     let (topic, mut options) = topic("untrusted", Listener::Scram).await;
-    options.client.remove("ssl.ca.location");
+    options.connection.client.remove("ssl.ca.location");
     topic.publish(0, "a").await;
     let intake = FakeIntake::done();
     let running = Running::start(options, &intake);
@@ -134,8 +137,8 @@ async fn a_broker_whose_authority_the_system_does_not_know_is_not_spoken_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_a_required_certificate_reports_it() {
     let (_topic, mut options) = topic("nameless", Listener::ClientCertificate).await;
-    options.client.remove("ssl.certificate.location");
-    options.client.remove("ssl.key.location");
+    options.connection.client.remove("ssl.certificate.location");
+    options.connection.client.remove("ssl.key.location");
     let running = Running::start(options, &FakeIntake::done());
     let detail = until_kept_out(&running, "no broker answers: ").await;
     assert!(detail.contains("alert bad certificate"), "{detail}");

@@ -6,8 +6,8 @@ use rdkafka::error::RDKafkaErrorCode;
 const REASON_CHARS_MAX: usize = 400;
 
 /// The errors reported so far.
-#[derive(Default)]
-pub(crate) struct ClientErrors {
+#[derive(Debug, Default)]
+pub struct ClientErrors {
     /// Each kind of error once. Several alternate, such as a refusal and the report that all brokers are down.
     codes: Vec<RDKafkaErrorCode>,
     detail: Option<String>,
@@ -15,7 +15,7 @@ pub(crate) struct ClientErrors {
 
 impl ClientErrors {
     /// Records an error. True if it is the first of its kind.
-    pub(crate) fn is_new(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) -> bool {
+    pub fn is_new(&mut self, code: Option<RDKafkaErrorCode>, reason: &str) -> bool {
         let Some(code) = code else {
             return true;
         };
@@ -31,12 +31,18 @@ impl ClientErrors {
     }
 
     /// A broker answers. True if there were errors before.
-    pub(crate) fn is_over(&mut self) -> bool {
+    pub fn is_over(&mut self) -> bool {
         !std::mem::take(self).codes.is_empty()
     }
 
+    /// True if a broker has refused the credentials or the certificate since one last answered.
+    pub fn is_refused(&self) -> bool {
+        let refusals = [RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SSL];
+        self.codes.iter().any(|code| refusals.contains(code))
+    }
+
     /// Why no broker answers.
-    pub(crate) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         let detail = self.detail.clone();
         detail.unwrap_or_else(|| "no broker answers".to_owned())
     }

@@ -1,10 +1,10 @@
 //! Checks that the brokers answer and have the topics, with a client that joins no group.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::BuildError;
 use parking_lot::Mutex;
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -12,10 +12,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use tokio::task::spawn_blocking;
 
-use crate::check;
 use crate::client_errors::ClientErrors;
-use crate::config::KafkaConfig;
-use crate::member::{ConsumerMember, Prefetch};
+use crate::options::KafkaConnection;
 
 /// How often the brokers are asked, and how long each request may take.
 const REQUESTS_MAX: u32 = 4;
@@ -23,34 +21,51 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// More than a client reports in that time.
 const REPORTS_MAX: usize = 100;
 
-/// Asks the brokers for the topics of a source.
-pub(crate) async fn dial(options: Arc<KafkaConfig>, name: &str) -> Result<String, BuildError> {
-    let name = name.to_owned();
-    let asked = spawn_blocking(move || ask(&options, &name)).await;
+/// Asks the brokers for topics, each given with the option that names it. Creates nothing. Returns a description of the
+/// brokers.
+///
+/// # Errors
+/// If no broker answers, or if a topic does not exist or may not be seen.
+pub async fn dial(
+    connection: KafkaConnection,
+    client: &str,
+    topics: Vec<(String, String)>,
+) -> Result<String, BuildError> {
+    let mut config = ClientConfig::new();
+    config.set("client.id", client);
+    connection.apply(&mut config);
+    config.set("allow.auto.create.topics", "false");
+    let asked = spawn_blocking(move || ask(&connection, &config, &topics)).await;
     asked.unwrap_or_else(|_| Err(BuildError::new("the Kafka client panicked")))
 }
 
-fn ask(options: &KafkaConfig, name: &str) -> Result<String, BuildError> {
-    let config = options.consumer(name, ConsumerMember::OfTopics(0), Prefetch::of(0, 1));
+fn ask(
+    connection: &KafkaConnection,
+    config: &ClientConfig,
+    topics: &[(String, String)],
+) -> Result<String, BuildError> {
     let client: BaseConsumer<DialContext> = config
         .create_with_context(DialContext::default())
-        .map_err(|error| check::refused(&error, options))?;
+        .map_err(|error| connection.refused(&error))?;
     let mut brokers = 0;
-    for (at, topic) in options.topics.iter().enumerate() {
+    for (option, topic) in topics {
         let metadata = metadata(&client, topic)?;
         brokers = metadata.brokers().len();
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         if found.is_none_or(|found| found.error().is_some()) {
             let message = format!("topic `{topic}` does not exist, or may not be seen");
-            return Err(BuildError::at(format!("topics[{at}]"), message));
+            return Err(BuildError::at(option, message));
         }
     }
-    let plural = if brokers == 1 {
-        "broker answers"
-    } else {
-        "brokers answer"
+    let brokers = match brokers {
+        1 => "1 broker answers".to_owned(),
+        _ => format!("{brokers} brokers answer"),
     };
-    Ok(format!("{brokers} {plural}, and the topics exist"))
+    let topics = match topics.len() {
+        1 => "the topic exists",
+        _ => "the topics exist",
+    };
+    Ok(format!("{brokers}, and {topics}"))
 }
 
 fn metadata(client: &BaseConsumer<DialContext>, topic: &str) -> Result<Metadata, BuildError> {

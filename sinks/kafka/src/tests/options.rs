@@ -1,0 +1,68 @@
+//! Options that cannot work, without a broker.
+
+use super::*;
+
+async fn refused(more: Value) -> String {
+    let options = json!({"brokers": "localhost:1", "topic": "orders"});
+    let built = built(with(options, &more), WAIT_MAX).await;
+    built.err().unwrap()
+}
+
+#[tokio::test]
+async fn each_wrong_option_is_named_with_what_is_wrong() {
+    for (more, part) in [
+        (json!({"brokers": " "}), "`brokers`: must not be empty"),
+        (
+            json!({"topic": "two words"}),
+            "`topic`: `two words` is not a valid topic name",
+        ),
+        (
+            json!({"key": "customer"}),
+            "`key`: `customer` does not begin with",
+        ),
+        (
+            json!({"headers": {"Idempotency-Key": "x"}}),
+            "`headers.Idempotency-Key`: Acteon sets",
+        ),
+        (
+            json!({"headers": {"ce_id": "x"}}),
+            "`headers.ce_id`: Acteon sets",
+        ),
+        (
+            json!({"body": "xml"}),
+            "`action`, `payload`, `cloudevents`, `cloudevents_binary`",
+        ),
+        (json!({"topics": ["a"]}), "topics"),
+        (
+            json!({"client": {"acks": "1"}}),
+            "`client.acks`: Acteon sets this property itself",
+        ),
+        (
+            json!({"client": {"message.timeout.ms": "1"}}),
+            "`client.message.timeout.ms`: Acteon sets this property itself: set `timeout_seconds`",
+        ),
+    ] {
+        let error = refused(more).await;
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_property_that_the_library_does_not_accept_is_refused_without_its_value() {
+    let error = refused(json!({"client": {"no.such": "hunter2"}})).await;
+    assert!(
+        error.contains("client.no.such") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn several_wrong_options_are_reported_together() {
+    let options = json!({"brokers": "", "topic": "", "key": "x"});
+    let mut registry = Registry::<Sinks>::default();
+    registry.register(KafkaSinkFactory);
+    let plan = registry.plan("kafka", options).unwrap();
+    let error = plan.build(context(WAIT_MAX)).await.err().unwrap();
+    let options: Vec<_> = error.each().map(|one| one.option.as_str()).collect();
+    assert_eq!(options, ["brokers", "topic", "key"]);
+}

@@ -1,0 +1,98 @@
+//! An action as a message of a broker: its body, its content type, and what accompanies it.
+
+use acteon_core::{Action, Attempt, FailureCode, SinkError};
+use bytes::Bytes;
+use compact_str::CompactString;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cloud_event;
+
+const JSON: &str = "application/json";
+const CLOUD_EVENT: &str = "application/cloudevents+json";
+/// W3C requires passing on at least half of this.
+const TRACESTATE_BYTES_MAX: usize = 1024;
+
+/// What a message contains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageFormat {
+    /// The whole action.
+    #[default]
+    Action,
+    /// The payload of the action alone.
+    Payload,
+    /// A CloudEvent as one document; the payload is its data.
+    Cloudevents,
+    /// A CloudEvent whose body is the payload, with its attributes in headers.
+    CloudeventsBinary,
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct BrokerMessage<'a> {
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// The body: JSON.
+    pub body: Bytes,
+    /// The attributes of a CloudEvent in binary mode, without the prefix of the protocol.
+    pub attributes: Vec<(&'a str, CompactString)>,
+}
+
+impl MessageFormat {
+    /// Writes an action in this format.
+    ///
+    /// # Errors
+    /// `SERIALIZATION`, which well-formed names and times never cause.
+    pub fn write(self, action: &Action) -> Result<BrokerMessage<'_>, SinkError> {
+        let written = match self {
+            Self::Action => serde_json::to_vec(action).map(Bytes::from),
+            Self::Cloudevents => cloud_event::document(action),
+            Self::Payload | Self::CloudeventsBinary => Ok(action.payload.as_bytes().clone()),
+        };
+        let body = written.map_err(|error| {
+            let message = "the action could not be serialized as JSON";
+            SinkError::permanent(FailureCode::Serialization, message).with_source(error)
+        })?;
+        let content_type = match self {
+            Self::Cloudevents => CLOUD_EVENT,
+            Self::Action | Self::Payload | Self::CloudeventsBinary => JSON,
+        };
+        let attributes = match self {
+            Self::CloudeventsBinary => cloud_event::attributes(action),
+            Self::Action | Self::Payload | Self::Cloudevents => Vec::new(),
+        };
+        Ok(BrokerMessage {
+            content_type,
+            body,
+            attributes,
+        })
+    }
+}
+
+/// The headers of every message: the id of the action, the key that all its attempts have, and a valid trace.
+pub fn message_headers(attempt: Attempt<'_>) -> impl Iterator<Item = (&'static str, &str)> {
+    let action = attempt.action;
+    let has_trace = action.trace_id().is_some();
+    let trace = move |name, bytes_max| {
+        let value = action.trace_context.get(name)?;
+        (has_trace && value.len() <= bytes_max).then_some((name, value))
+    };
+    [
+        Some(("acteon-action-id", action.id.as_str())),
+        Some(("idempotency-key", attempt.idempotency_key)),
+        trace("traceparent", usize::MAX),
+        trace("tracestate", TRACESTATE_BYTES_MAX),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The names that [`message_headers`] and the body set. Options may not.
+pub const RESERVED_HEADERS: &[&str] = &[
+    "acteon-action-id",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "content-type",
+];
