@@ -7,7 +7,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde_json::Value;
 
-use crate::action::Payload;
+use crate::action::{Labels, Payload};
 use crate::decode::reader::{JsonReader, Malformed};
 
 /// Replaces configured fields. Cloning shares the list. Without fields, values pass through unchanged.
@@ -49,6 +49,12 @@ impl Redactor {
             Some(Cow::Owned(text)) => Payload::from_parsed(text.into(), None),
             None => Payload::null(),
         }
+    }
+
+    /// The labels without the values that a group has read from configured fields of a payload.
+    pub fn labels(&self, labels: &Labels) -> Labels {
+        let hidden = labels.iter().filter(|(name, _)| self.hides_label(name));
+        labels.with(hidden.map(|(name, _)| (name, &*self.placeholder)))
     }
 
     /// The values of the configured fields in `payload`. A provider may repeat them anywhere in its answer.
@@ -158,9 +164,25 @@ impl Redactor {
 
     fn hides(&self, name: &str, path: &FieldPath) -> bool {
         let is_path = |path: &str| self.paths.iter().any(|known| known == path);
-        self.names.iter().any(|known| known == name)
+        self.hides_name(name)
             || is_path(&path.text)
             || path.in_payload().is_some_and(is_path)
+            || path.in_member().is_some_and(is_path)
+            || self.hides_label(name)
+    }
+
+    fn hides_name(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    /// True for a label that is named after the path of a configured field, as the labels of groups are.
+    fn hides_label(&self, label: &str) -> bool {
+        let label = label.to_lowercase();
+        let Some(path) = label.strip_prefix("payload.") else {
+            return false;
+        };
+        let name = path.rsplit('.').next().unwrap_or(path);
+        self.hides_name(name) || self.paths.iter().any(|known| known == path)
     }
 }
 
@@ -195,6 +217,12 @@ impl FieldPath {
     fn in_payload(&self) -> Option<&str> {
         let path = self.text.strip_prefix("payload.");
         path.filter(|_| self.root == Root::Message)
+    }
+
+    /// The path from the payload of a member, if this is the summary of a group, which lists them as `events`.
+    fn in_member(&self) -> Option<&str> {
+        let path = self.in_payload().unwrap_or(&self.text);
+        path.strip_prefix("events.")
     }
 }
 
@@ -295,6 +323,28 @@ mod tests {
         expected["payload"]["card"]["number"] = json!("***");
         let message = message.to_string();
         assert_eq!(redactor.message(&message).unwrap(), expected.to_string());
+    }
+
+    #[test]
+    fn what_a_summary_repeats_of_its_members_is_hidden() {
+        let redactor = Redactor::new(["token".into(), "card.number".into()], "***");
+        let summary = json!({
+            "events": [{"card": {"number": 42}}, {"token": 1}],
+            "labels": {"payload.card.number": "42", "payload.a.Token": "x", "payload.kept": "y"},
+        });
+        let expected = json!({
+            "events": [{"card": {"number": "***"}}, {"token": "***"}],
+            "labels": {"payload.card.number": "***", "payload.a.Token": "***", "payload.kept": "y"},
+        });
+        let payload = redactor.payload(&Payload::from_value(&summary).unwrap());
+        assert_eq!(payload.parse::<Value>().unwrap(), expected);
+        let message = json!({"payload": summary}).to_string();
+        let shown: Value = serde_json::from_str(&redactor.message(&message).unwrap()).unwrap();
+        assert_eq!(shown["payload"], expected);
+        let labels = Labels::from_iter([("payload.token", "x"), ("token", "label")]);
+        let shown = redactor.labels(&labels);
+        assert_eq!(shown.get("payload.token"), Some("***"));
+        assert_eq!(shown.get("token"), Some("label"));
     }
 
     #[test]

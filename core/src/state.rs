@@ -25,7 +25,7 @@ pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
 pub use self::group::{
     Appended, CLOSED_GROUP_TTL, EARLY_SEALS_MAX, GROUP_BYTES_MAX, GROUP_NOTIFICATION, GroupAppend,
     GroupEnd, GroupFinish, GroupKey, GroupMember, GroupName, GroupPage, GroupQuery, GroupStatus,
-    GroupTerms, GroupTiming, HeldGroup, MemberPage, StoredGroup, TakenGroup,
+    GroupTerms, GroupTiming, HeldGroup, MemberPage, SUMMARY_STREAM, StoredGroup, TakenGroup,
 };
 pub use self::groups::Groups;
 pub use self::holds::Holds;

@@ -274,12 +274,14 @@ impl Pipeline {
         now: Timestamp,
         ids: &mut Ids,
     ) -> AuditRecord {
-        let payload = self
-            .parts
-            .options
-            .store_payload
-            .then(|| self.parts.redactor.payload(&job.delivery.action.payload));
-        record::of(job, outcome, payload, now, ids)
+        let redactor = &self.parts.redactor;
+        let stores = self.parts.options.store_payload;
+        let payload = stores.then(|| redactor.payload(&job.delivery.action.payload));
+        let mut record = record::of(job, outcome, payload, now, ids);
+        if !redactor.is_idle() {
+            record.metadata = redactor.labels(&record.metadata);
+        }
+        record
     }
 
     /// Ends the loan.

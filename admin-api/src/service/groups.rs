@@ -40,7 +40,8 @@ impl AdminApi {
         key: &str,
         rule: Option<&str>,
     ) -> Result<GroupWithEvents, AdminError> {
-        let view = self.only_group(access, key, rule).await?;
+        let mut view = self.only_group(access, key, rule).await?;
+        view.labels = self.ports.redactor.labels(&view.labels);
         let events = self.ports.groups.events(&view).await?;
         let redactor = &self.ports.redactor;
         let events = events.iter().map(|payload| redactor.payload(payload));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acteon_core::decode::{self, Defaults};
 use acteon_core::delivery::Position;
 use acteon_core::reply::Replies;
-use acteon_core::state::ReservationEnd;
+use acteon_core::state::{GROUP_NOTIFICATION, ReservationEnd, SUMMARY_STREAM};
 use acteon_core::{
     Action, ActionOutcome, Caller, DeadLetter, Delivery, DeliveryProgress, Disposition, Envelope,
     Feed, History, Memory, Policy, Receipt, Refusal, Scope, Settled, ThrottledPolicy, TimeLeft,
@@ -95,10 +95,10 @@ impl AdminApi {
     async fn replay_claimed(&self, access: &Access, id: &str) -> Result<ReplayResult, AdminError> {
         // A replay that ended before this claim may have deleted the letter.
         let letter = self.letter(&access.scope, id).await?;
-        let action = action_of(&letter)?;
-        let action_id = action.id.clone();
+        let replayed = ReplayedAction::of(&letter)?;
+        let action_id = replayed.action.id.clone();
         let caller = access.caller.clone();
-        let (outcome, progress) = self.deliver(&letter, action, caller).await?;
+        let (outcome, progress) = self.deliver(&letter, replayed, caller).await?;
         let deleted = is_final(&outcome) && self.delete_replayed(&access.scope, id).await;
         if let Some(progress) = progress
             && !deleted
@@ -116,7 +116,7 @@ impl AdminApi {
     async fn deliver(
         &self,
         letter: &DeadLetter,
-        action: Action,
+        replayed: ReplayedAction,
         caller: Caller,
     ) -> Result<(ActionOutcome, Option<DeliveryProgress>), AdminError> {
         let admission = &self.ports.admission;
@@ -126,7 +126,7 @@ impl AdminApi {
             after: RETRY_AFTER,
         })?;
         let (replies, answer) = Replies::expect(1);
-        let envelope = self.envelope(letter, action, caller);
+        let envelope = self.envelope(letter, replayed, caller);
         let delivery = Delivery::new(envelope, Receipt::new(replies, 0), permit);
         let feed = Feed::default();
         self.ports.intake.submit(vec![delivery], &feed).await;
@@ -134,11 +134,11 @@ impl AdminApi {
         outcome_of(settled)
     }
 
-    fn envelope(&self, letter: &DeadLetter, action: Action, caller: Caller) -> Envelope {
+    fn envelope(&self, letter: &DeadLetter, replayed: ReplayedAction, caller: Caller) -> Envelope {
         Envelope {
-            action,
-            // The id is leased, so that no other request with this id is delivered meanwhile.
-            id_given: true,
+            action: replayed.action,
+            // An id of a producer is leased, so that no other request with this id is delivered meanwhile.
+            id_given: replayed.id_given,
             position: Position {
                 stream: Arc::from(format!("replay:{}", letter.source)),
                 offset: None,
@@ -180,18 +180,38 @@ impl AdminApi {
     }
 }
 
-/// Decodes a letter's bytes. The letter has the defaults that its source filled in.
-fn action_of(letter: &DeadLetter) -> Result<Action, AdminError> {
+/// The action of a letter.
+struct ReplayedAction {
+    action: Action,
+    /// As in the first attempts, so that the replay has their idempotency key.
+    id_given: bool,
+}
+
+impl ReplayedAction {
+    /// Decodes a letter's bytes. The letter has the defaults that its source filled in.
+    fn of(letter: &DeadLetter) -> Result<Self, AdminError> {
+        let action = letter.action.as_ref();
+        let defaults = action.map_or_else(Defaults::default, |action| Defaults {
+            namespace: Some(action.namespace.clone()),
+            tenant: Some(action.tenant.clone()),
+            provider: Some(action.provider.clone()),
+            action_type: Some(action.action_type.clone()),
+        });
+        let draft = decode::decode(&letter.raw).map_err(AdminError::NotReplayable)?;
+        let id_given = draft.has_id() && !is_summary(letter);
+        let completed = draft.complete(&defaults, || action_id(letter), letter.created_at);
+        Ok(Self {
+            action: completed.map_err(AdminError::NotReplayable)?,
+            id_given,
+        })
+    }
+}
+
+/// True for the summary of a group, whose id is generated.
+fn is_summary(letter: &DeadLetter) -> bool {
     let action = letter.action.as_ref();
-    let defaults = action.map_or_else(Defaults::default, |action| Defaults {
-        namespace: Some(action.namespace.clone()),
-        tenant: Some(action.tenant.clone()),
-        provider: Some(action.provider.clone()),
-        action_type: Some(action.action_type.clone()),
-    });
-    decode::decode(&letter.raw)
-        .and_then(|draft| draft.complete(&defaults, || action_id(letter), letter.created_at))
-        .map_err(AdminError::NotReplayable)
+    action.is_some_and(|action| action.action_type == GROUP_NOTIFICATION)
+        && letter.source.starts_with(SUMMARY_STREAM)
 }
 
 /// The id of a letter's action if the bytes have none.

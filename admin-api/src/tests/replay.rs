@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::audit::AuditedOutcome;
+use acteon_core::state::{GROUP_NOTIFICATION, SUMMARY_STREAM};
 use acteon_core::{
     ActionOutcome, Admission, DeliveryProgress, Failure, FailureCode, Parked, Policy,
     ProviderResponse, Refusal,
@@ -77,7 +78,12 @@ async fn what_the_source_had_put_in_is_put_in_again() {
     world.keep_letters([bare]).await;
     let answer = world.ask("POST", &path(1), &[], "").await;
     assert_eq!(answer.status, StatusCode::OK);
-    let action = intake.submitted().remove(0).action;
+    let envelope = intake.submitted().remove(0);
+    assert!(
+        !envelope.id_given,
+        "the key of the first attempts was the generated id"
+    );
+    let action = envelope.action;
     assert_eq!(
         (action.id.as_str(), action.namespace.as_str()),
         ("a-1", "ns")
@@ -86,6 +92,20 @@ async fn what_the_source_had_put_in_is_put_in_again() {
         (action.tenant.as_str(), action.provider.as_str()),
         ("t1", "log")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_summary_of_a_group_keeps_the_key_of_its_first_attempts() {
+    let intake = FakeIntake::done();
+    let world = over(intake.clone());
+    let mut summary = exhausted(1);
+    summary.source = format!("{SUMMARY_STREAM}a-1").into();
+    if let Some(action) = &mut summary.action {
+        action.action_type = GROUP_NOTIFICATION.into();
+    }
+    world.keep_letters([summary]).await;
+    world.ask("POST", &path(1), &[], "").await;
+    assert!(!intake.submitted().remove(0).id_given);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ use crate::scope::Scope;
 
 /// The action type of summaries. It decides which callers see a group.
 pub const GROUP_NOTIFICATION: &str = "group_notification";
+/// The beginning of the position of a summary; the id of the group follows.
+pub const SUMMARY_STREAM: &str = "groups/";
 /// The maximum number of bytes of the members of one group. Later members are counted, and their bodies left out.
 pub const GROUP_BYTES_MAX: usize = 256 * 1024;
 /// How often reaching its size makes a group due within one interval.

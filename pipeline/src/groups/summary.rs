@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acteon_core::action::Labels;
 use acteon_core::delivery::{Origin, Position};
 use acteon_core::disposition::ThrottledPolicy;
-use acteon_core::state::{GROUP_NOTIFICATION, StoredGroup};
+use acteon_core::state::{GROUP_NOTIFICATION, SUMMARY_STREAM, StoredGroup};
 use acteon_core::{
     Action, Caller, Delivery, Envelope, Memory, Payload, Permit, Policy, Receipt, Verdict,
 };
@@ -105,7 +105,7 @@ impl Pipeline {
         let Payloads { whole, shortened } = parts.payloads().await;
         let action = parts.action(whole);
         let raw = serde_json::to_vec(&action).unwrap_or_default();
-        let stream = format!("groups/{}", parts.group.name.id);
+        let stream = format!("{SUMMARY_STREAM}{}", parts.group.name.id);
         let envelope = Envelope {
             action,
             id_given: false,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use acteon_core::sink::{ProviderRefusal, SinkContext};
 use acteon_core::{BuildError, Clock, Faults, Secret, SinkError};
 use compact_str::CompactString;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use reqwest::redirect::Policy;
 use tokio::time::Instant;
 
@@ -15,11 +15,11 @@ use crate::address::AddressFilter;
 use crate::connection::ConnectionOptions;
 use crate::dial::Dialer;
 use crate::proxy::ForwardProxy;
-use crate::reply::{self, REFUSAL_BYTES_MAX, Reply};
+use crate::reply::{self, Reply};
 use crate::request_body::RequestBody;
 use crate::resolver::FilteringResolver;
 use crate::retry_after::retry_after;
-use crate::sent_secrets::{self, SentSecrets};
+use crate::sent_secrets::{RequestSecrets, SentSecrets};
 use crate::status::{self, SuccessCodes};
 use crate::target::TargetUrl;
 use crate::tls::Roots;
@@ -202,23 +202,23 @@ impl HttpClient {
         body: RequestBody,
     ) -> Result<Reply, SinkError> {
         let deadline = Instant::now() + self.attempt_timeout;
-        let sensitive = sent_secrets::sensitive(&headers);
+        let secrets = self.secrets.of_request(&headers);
         let mut request = reqwest::Request::new(method, self.target.url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         match self.client.execute(request).await {
             Err(error) => Err(transport::failure(error, &self.host)),
             Ok(answer) if self.success.contains(answer.status()) => {
-                Ok(Reply::read(answer, deadline).await)
+                Ok(Reply::read(answer, secrets, deadline).await)
             }
-            Ok(answer) => Err(self.refused(answer, &sensitive, deadline).await),
+            Ok(answer) => Err(self.refused(answer, &secrets, deadline).await),
         }
     }
 
     async fn refused(
         &self,
         answer: reqwest::Response,
-        sensitive: &[HeaderValue],
+        secrets: &RequestSecrets,
         deadline: Instant,
     ) -> SinkError {
         let status = answer.status();
@@ -226,21 +226,11 @@ impl HttpClient {
         let body = reply::refusal(answer, deadline).await;
         let failure = status::failure(status, &self.host).refused(ProviderRefusal {
             status: Some(status.as_u16()),
-            body: self.secrets.redact(sensitive, body),
+            body: secrets.redact(body),
         });
         match wait {
             Some(wait) => failure.after(wait),
             None => failure,
-        }
-    }
-
-    /// An answer that refuses the action although its status is a success, without the secrets of the request.
-    pub fn refusal(&self, reply: Reply) -> ProviderRefusal {
-        let mut body = reply.body.unwrap_or_default();
-        body.truncate(REFUSAL_BYTES_MAX);
-        ProviderRefusal {
-            status: Some(reply.status.as_u16()),
-            body: self.secrets.redact(&[], body),
         }
     }
 

@@ -100,6 +100,7 @@ macro_rules! http_sink_contract {
             a_request_that_breaks_on_a_connection_in_use_is_a_failed_attempt,
             secrets_do_not_show_in_errors,
             credentials_of_the_provider_are_left_out_of_the_answer,
+            secrets_that_the_provider_repeats_are_left_out_of_the_answer,
         );
     };
     ($harness:expr; $($clause:ident,)+) => {

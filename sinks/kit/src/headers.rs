@@ -1,8 +1,11 @@
 //! Encodes ids as header values, and selects the headers of a provider that may be shown.
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
+
+use crate::sent_secrets::RequestSecrets;
 
 /// The maximum number of a provider's headers kept.
 const HEADERS_MAX: usize = 32;
@@ -57,13 +60,18 @@ pub fn header_text(text: &str) -> HeaderValue {
 
 /// The headers of a provider that may be shown: text, bounded in number and length, without credentials. Values under
 /// one name are joined by commas.
-pub(crate) fn shown(headers: &HeaderMap) -> Vec<(CompactString, CompactString)> {
+pub(crate) fn shown(
+    headers: &HeaderMap,
+    secrets: &RequestSecrets,
+) -> Vec<(CompactString, CompactString)> {
     let mut shown = Vec::with_capacity(headers.keys_len().min(HEADERS_MAX));
     for name in headers.keys().filter(|name| may_show(name)) {
         if shown.len() == HEADERS_MAX {
             break;
         }
         if let Some(value) = joined(headers, name) {
+            let value = secrets.redact(Bytes::copy_from_slice(value.as_bytes()));
+            let value = CompactString::from_utf8_lossy(&value);
             shown.push((CompactString::from(name.as_str()), value));
         }
     }
@@ -91,6 +99,13 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::sent_secrets::SentSecrets;
+
+    fn shown(headers: &HeaderMap) -> Vec<(CompactString, CompactString)> {
+        let url = "https://example.com/hooks/t0ken-of-the-url";
+        let secrets = SentSecrets::new(&url.parse().unwrap(), &[]);
+        super::shown(headers, &secrets.of_request(&HeaderMap::new()))
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
@@ -141,6 +156,12 @@ mod tests {
         ]));
         let names: Vec<_> = shown.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["content-type", "x-request-id"]);
+    }
+
+    #[test]
+    fn a_secret_of_the_request_is_replaced() {
+        let shown = shown(&headers(&[("location", "/hooks/t0ken-of-the-url")]));
+        assert_eq!(shown, [("location".into(), "***".into())]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::decode::strict_json;
+use acteon_core::sink::ProviderRefusal;
 use acteon_core::{Payload, ProviderResponse, ResponseStatus};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::headers;
+use crate::sent_secrets::RequestSecrets;
 
 /// The maximum length of a provider's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -29,8 +31,9 @@ pub struct Reply {
     pub status: StatusCode,
     /// All its headers. They may contain credentials.
     pub headers: HeaderMap,
-    /// Its body, or why it could not be read.
+    /// Its body, or why it could not be read. It may contain credentials.
     pub body: Result<Bytes, BodyError>,
+    secrets: RequestSecrets,
 }
 
 /// Why a body could not be read.
@@ -48,27 +51,42 @@ pub enum BodyError {
 }
 
 impl Reply {
-    pub(crate) async fn read(mut response: reqwest::Response, deadline: Instant) -> Self {
+    pub(crate) async fn read(
+        mut response: reqwest::Response,
+        secrets: RequestSecrets,
+        deadline: Instant,
+    ) -> Self {
         let body = read_until(&mut response, deadline, BODY_BYTES_MAX).await;
         Self {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body,
+            secrets,
         }
     }
 
-    /// The answer as clients see it. The body is always an object within the bounds of payloads: a JSON object
+    /// The answer as clients see it, without the secrets of the request. The body is always an object within the bounds of payloads: a JSON object
     /// unchanged, other JSON as `{"body": ...}`, text as `{"text": ...}`, an empty body as `{}`, an unreadable body as
     /// `{"note": ...}`. Text that looks like JSON, but is not JSON that every client can parse, gets a note.
     pub fn into_response(self) -> ProviderResponse {
-        let body = match &self.body {
-            Ok(body) => object(body),
-            Err(error) => Note::of(*error),
+        let body = match self.body {
+            Ok(body) => object(&self.secrets.redact(body)),
+            Err(error) => Note::of(error),
         };
         ProviderResponse {
             status: ResponseStatus::Success,
             body,
-            headers: headers::shown(&self.headers),
+            headers: headers::shown(&self.headers, &self.secrets),
+        }
+    }
+
+    /// The answer as a refusal of the action, although its status is a success. Without the secrets of the request.
+    pub fn into_refusal(self) -> ProviderRefusal {
+        let mut body = self.secrets.redact(self.body.unwrap_or_default());
+        body.truncate(REFUSAL_BYTES_MAX);
+        ProviderRefusal {
+            status: Some(self.status.as_u16()),
+            body,
         }
     }
 }
@@ -198,12 +216,15 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::sent_secrets::SentSecrets;
 
     fn shown(body: Result<&[u8], BodyError>) -> String {
         let reply = Reply {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: body.map(Bytes::copy_from_slice),
+            secrets: SentSecrets::new(&"https://example.com/".parse().unwrap(), &[])
+                .of_request(&HeaderMap::new()),
         };
         reply.into_response().body.get().to_owned()
     }

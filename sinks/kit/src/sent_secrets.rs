@@ -1,11 +1,13 @@
 //! Removes the secrets of a request from the provider's answer: many providers repeat the path, the query or a
-//! credential when they refuse.
+//! credential.
 
+use std::fmt;
 use std::sync::Arc;
 
 use acteon_core::Secret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use memchr::memmem;
 use url::Url;
 
 const REDACTED: &[u8] = b"***";
@@ -45,21 +47,36 @@ impl SentSecrets {
         Arc::make_mut(&mut self.texts).extend(words);
     }
 
-    /// Replaces these texts, and the values of the sensitive `headers`, in `body`.
-    pub(crate) fn redact(&self, headers: &[HeaderValue], body: Bytes) -> Bytes {
-        let words = headers.iter().flat_map(words);
-        let texts = self.texts.iter().map(AsRef::as_ref).chain(words);
-        texts.fold(body, redact_secret)
+    /// These secrets, and the values of the sensitive `headers` of one request.
+    pub(crate) fn of_request(&self, headers: &HeaderMap) -> RequestSecrets {
+        let values = headers.values().filter(|value| value.is_sensitive());
+        RequestSecrets {
+            common: self.clone(),
+            headers: values.cloned().collect(),
+        }
     }
 }
 
-/// The sensitive values.
-pub(crate) fn sensitive(headers: &HeaderMap) -> Vec<HeaderValue> {
-    let values = headers.values();
-    values
-        .filter(|value| value.is_sensitive())
-        .cloned()
-        .collect()
+/// The secrets of one request.
+#[derive(Clone)]
+pub(crate) struct RequestSecrets {
+    common: SentSecrets,
+    headers: Vec<HeaderValue>,
+}
+
+impl RequestSecrets {
+    /// Replaces the secrets in a body or a header of the answer.
+    pub(crate) fn redact(&self, text: Bytes) -> Bytes {
+        let words = self.headers.iter().flat_map(words);
+        let texts = self.common.texts.iter().map(AsRef::as_ref).chain(words);
+        texts.fold(text, redact_secret)
+    }
+}
+
+impl fmt::Debug for RequestSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestSecrets").finish_non_exhaustive()
+    }
 }
 
 /// The words of a value: a provider may repeat a credential without its scheme.
@@ -73,10 +90,7 @@ pub fn redact_secret(body: Bytes, secret: &[u8]) -> Bytes {
     if secret.is_empty() {
         return body;
     }
-    let find = |from: usize| {
-        let mut windows = body[from..].windows(secret.len());
-        windows.position(|window| window == secret)
-    };
+    let find = |from: usize| memmem::find(&body[from..], secret);
     let Some(first) = find(0) else {
         return body;
     };
@@ -95,15 +109,19 @@ pub fn redact_secret(body: Bytes, secret: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     fn redacted(body: &str) -> String {
         let url = "https://e.com/services/T0000001/B00/xoxp%2Dtoken?key=very%20secret&n=1";
         let mut token = HeaderValue::from_static("Bearer abcdefgh");
         token.set_sensitive(true);
+        let headers = [(header::AUTHORIZATION, token)].into_iter().collect();
         let credentials = [Secret::new("r0ut1ng-k3y"), Secret::new("short")];
         let secrets = SentSecrets::new(&Url::parse(url).unwrap(), &credentials);
-        let redacted = secrets.redact(&[token], body.to_owned().into());
+        let secrets = secrets.of_request(&headers);
+        let redacted = secrets.redact(body.to_owned().into());
         String::from_utf8(redacted.to_vec()).unwrap()
     }
 

@@ -161,7 +161,7 @@ fn accepted(
     };
     match checked {
         Ok(()) => Ok(reply.into_response()),
-        Err(error) => Err(error.refused(client.refusal(reply))),
+        Err(error) => Err(error.refused(reply.into_refusal())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Clauses about failures: their classes, and what is kept of the provider's answer.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +151,21 @@ pub async fn secrets_do_not_show_in_errors(harness: &dyn Harness) {
     let sink = Arc::clone(&stage.sink);
     let error = deliver(&*sink, &stage.action, count + 1).await;
     add(&error.unwrap_err(), &mut shown);
+    for secret in harness.secrets() {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(shown.contains("x-echo-ends"), "{shown}");
+}
+
+/// A provider that accepts the action may repeat the request, as servers for debugging do.
+pub async fn secrets_that_the_provider_repeats_are_left_out_of_the_answer(harness: &dyn Harness) {
+    let echo = CannedResponse::Echo { status: 200 };
+    let stage = Stage::set(harness, [echo]).await;
+    let mut shown = String::new();
+    match stage.deliver(1).await {
+        Ok(answer) => write!(shown, "{answer:?}").unwrap(),
+        Err(error) => add(&error, &mut shown),
+    }
     for secret in harness.secrets() {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
