@@ -11,6 +11,7 @@ mod question;
 mod reservation;
 mod token;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub use self::reservation::{
 pub use self::token::Token;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetterBounds, DeadLetterKind};
-use crate::registry::Family;
+use crate::registry::{Embedded, Family};
 
 /// A state backend. May be called from many tasks at once. A caller may stop waiting for any call; the backend may then
 /// have done it or not.
@@ -51,6 +52,11 @@ use crate::registry::Family;
 pub trait State: Holds + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
+
+    /// The file that the server opens and closes, if the state is in one.
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        None
+    }
 
     /// Checks that the backend answers.
     /// - Reports how full it is. Clause: `a_backend_tells_how_full_it_is`.
@@ -259,12 +265,14 @@ impl Family for States {
 }
 
 /// The context in which a state backend is built.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StateContext {
     /// How many dead letters to keep.
     pub dead_letters: DeadLetterBounds,
     /// The clock of a backend that runs in this process. Others have their own.
     pub clock: Clock,
+    /// The folder of the configuration file, to which paths are relative.
+    pub folder: PathBuf,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use acteon_core::state::{
     LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
     Toggles,
 };
-use acteon_core::{DeadLetter, State, StateError};
+use acteon_core::{DeadLetter, Embedded, State, StateError};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use thiserror::Error;
@@ -46,6 +46,10 @@ impl TimeLimitedState {
 impl State for TimeLimitedState {
     fn capabilities(&self) -> Capabilities {
         self.state.capabilities()
+    }
+
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        self.state.embedded()
     }
 
     async fn ping(&self) -> Result<Fullness, StateError> {

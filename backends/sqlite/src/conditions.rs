@@ -35,7 +35,8 @@ impl Conditions {
     }
 
     /// The row is inside the scope. One that covers everything is no condition.
-    pub(crate) fn inside(&mut self, scope: &Scope) {
+    /// The types of the scope are those of `type_column`.
+    pub(crate) fn inside(&mut self, scope: &Scope, type_column: &str) {
         let is_any = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
         let is_everything = |grant: &ScopeGrant| {
             is_any(&grant.tenants) && is_any(&grant.namespaces) && is_any(&grant.action_types)
@@ -49,7 +50,7 @@ impl Conditions {
             let parts = [
                 names("tenant", &grant.tenants, &mut values),
                 names("namespace", &grant.namespaces, &mut values),
-                names("action_type", &grant.action_types, &mut values),
+                names(type_column, &grant.action_types, &mut values),
             ];
             grants.push(parts.join(" AND "));
         }

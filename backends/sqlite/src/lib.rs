@@ -9,8 +9,10 @@ mod error;
 mod events;
 mod files;
 mod lock;
+mod page;
 mod readers;
 mod schema;
+mod state;
 mod store;
 
 mod time;
@@ -18,8 +20,9 @@ mod values;
 mod writer;
 
 pub use audit::{SqliteAudit, SqliteAudits};
-pub use config::{SqliteAuditOptions, Synchronous};
+pub use config::{SqliteAuditOptions, SqliteStateOptions, Synchronous};
 pub use files::SqliteFiles;
+pub use state::{SqliteState, SqliteStates};
 
 #[cfg(test)]
 mod tests;

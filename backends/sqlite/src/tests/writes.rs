@@ -5,13 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use acteon_core::Embedded;
-use acteon_core::action::Payload;
-use acteon_core::audit::{Audit, AuditError, AuditQuery, AuditRecord};
+use acteon_core::audit::{Audit, AuditError, AuditQuery};
 use acteon_core::scope::Scope;
-use acteon_testkit::audit_record;
 use rusqlite::Connection;
 
-use super::Sqlite;
+use super::{Sqlite, large_record};
 use crate::config::Synchronous;
 use crate::error::Error;
 use crate::store::Store;
@@ -89,13 +87,6 @@ async fn waits<T>(mut future: std::pin::Pin<Box<impl Future<Output = T>>>) -> bo
         std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
     })
     .await
-}
-
-/// A record with a payload of about this many bytes.
-fn large_record(number: u32, bytes: usize) -> Arc<AuditRecord> {
-    let mut record = audit_record(number);
-    record.payload = Some(Payload::from_value(&"x".repeat(bytes)).unwrap());
-    Arc::new(record)
 }
 
 async fn total(audit: &dyn Audit) -> u64 {
