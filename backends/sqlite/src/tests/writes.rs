@@ -114,9 +114,10 @@ async fn a_file_that_may_not_grow_is_unavailable_until_it_may() {
         "{refused:?}"
     );
     assert_eq!(total(&audit).await, 1, "it still answers");
+    let ping = audit.ping().await;
+    assert!(matches!(ping, Err(AuditError::Unavailable(_))), "{ping:?}");
     limit(1_000_000).await;
     audit.append(&large).await.unwrap();
-    audit.ping().await.unwrap();
     assert_eq!(total(&audit).await, 2);
 }
 
