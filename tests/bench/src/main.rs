@@ -17,6 +17,7 @@ mod receiver;
 mod report;
 mod rules;
 mod server;
+mod sqlite;
 mod topic;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Bench {
     Memory(memory::Options),
     /// A provider away for 90 s while 100,000 actions arrive, half of them for it.
     Outage(outage::Options),
+    /// Dedup and audit in SQLite, in batches of 256, against prepared statements.
+    Sqlite(sqlite::Options),
     /// A floor, run as a separate process.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Isolation(options) => isolation::run(&options)?,
         Bench::Memory(options) => memory::run(&options)?,
         Bench::Outage(options) => outage::run(&options)?,
+        Bench::Sqlite(options) => sqlite::run(&options)?,
         Bench::Floor(floor) => return floor::run(floor),
     };
     report.print();

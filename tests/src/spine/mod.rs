@@ -24,6 +24,7 @@ mod peers;
 mod readme;
 mod reload;
 mod slack;
+mod sqlite;
 mod webhook;
 
 use serde_json::{Value, json};
