@@ -184,7 +184,7 @@ async fn until_flushed(server: &Server) {
     let open = async || {
         let page = server.get("/v1/groups?limit=1000").await.body;
         let groups = page["groups"].as_array().expect("groups").clone();
-        let is_open = |group: &&Value| group["status"] != "notified";
+        let is_open = |group: &&Value| group["state"] != "notified";
         groups.iter().filter(is_open).count()
     };
     eventually(SECONDS, open, |open| *open == 0).await;
