@@ -11,7 +11,7 @@ use crate::time::length_of;
 
 /// Who takes groups, and for how many nanoseconds.
 #[derive(Clone, Copy)]
-pub(super) struct Taker {
+pub(super) struct GroupTaker {
     pub(super) token: KeyHash,
     pub(super) lease: i64,
 }
@@ -21,7 +21,7 @@ impl StateCall<'_> {
     pub(super) fn take_due(
         &mut self,
         limit: usize,
-        taker: Taker,
+        taker: GroupTaker,
     ) -> Result<Vec<StoredGroup>, Error> {
         // A call that touches groups forgets some.
         self.group_bytes()?;
@@ -46,7 +46,7 @@ impl StateCall<'_> {
     pub(super) fn take_by_hand(
         &mut self,
         key: &KeyHash,
-        taker: Taker,
+        taker: GroupTaker,
     ) -> Result<TakenGroup, Error> {
         let held = "SELECT TRUE FROM timers WHERE id = ?1 AND due > ?2 AND token <> ?3";
         let mut held = self.connection.prepare_cached(held)?;
@@ -110,7 +110,7 @@ impl StateCall<'_> {
         Ok(true)
     }
 
-    fn take(&mut self, k: &KeyHash, taker: Taker) -> Result<Option<StoredGroup>, Error> {
+    fn take(&mut self, k: &KeyHash, taker: GroupTaker) -> Result<Option<StoredGroup>, Error> {
         let Some(mut key) = KeyRow::read(self.connection, k)? else {
             return Ok(None);
         };

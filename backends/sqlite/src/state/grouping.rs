@@ -12,12 +12,12 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::call::StateCall;
-use super::flushes::Taker;
+use super::flushes::GroupTaker;
 use super::keys::{HashedHeld, hashed_group};
 use super::{Shared, SqliteState, group_views};
 use crate::time::{duration_of, length_of, time_of};
 
-impl Taker {
+impl GroupTaker {
     fn new(token: Token, lease: Duration) -> Self {
         Self {
             token: token.to_bytes(),
@@ -49,7 +49,7 @@ impl Groups for SqliteState {
         token: Token,
     ) -> Result<TakenGroup, StateError> {
         let key = hashed_group(key);
-        let taker = Taker::new(token, lease);
+        let taker = GroupTaker::new(token, lease);
         let take = move |call: &mut StateCall<'_>| call.take_by_hand(&key, taker);
         Ok(self.call(take).await?)
     }
@@ -118,7 +118,7 @@ impl Timers for SqliteState {
         lease: Duration,
         token: Token,
     ) -> Result<DueWork, StateError> {
-        let taker = Taker::new(token, lease);
+        let taker = GroupTaker::new(token, lease);
         let take = move |call: &mut StateCall<'_>| {
             Ok(DueWork {
                 now: time_of(call.now),

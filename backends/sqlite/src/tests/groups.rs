@@ -96,7 +96,7 @@ fn rows(sqlite: &Sqlite) -> [i64; 5] {
     TABLES.map(|table| number(sqlite, &format!("SELECT count(*) FROM {table}")))
 }
 
-/// The bytes that are counted, and those that the groups have.
+/// The counted bytes, and the sum over the groups.
 fn bytes(sqlite: &Sqlite) -> [i64; 2] {
     let counted = "SELECT bytes FROM levels WHERE name = 'groups'";
     let summed = "SELECT coalesce(sum(bytes), 0) FROM groups";
