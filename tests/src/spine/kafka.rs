@@ -18,7 +18,7 @@ use super::{TEN_RULES, action};
 use crate::harness::{Producer, Receiver, Server};
 
 const TIMEOUT: Duration = Duration::from_secs(240);
-const PARTITIONS: i32 = 6;
+pub(super) const PARTITIONS: i32 = 6;
 /// How long a settled record may wait for its commit: the interval of the source, plus the request to the broker.
 const COMMIT_WINDOW: Duration = Duration::from_millis(250);
 
@@ -55,7 +55,7 @@ allow_cidrs = ["127.0.0.0/8"]
 }
 
 /// Reproducible random numbers: `ACTEON_TEST_SEED` takes the seed that a run has printed.
-fn seeded() -> StdRng {
+pub(super) fn seeded() -> StdRng {
     let given = std::env::var("ACTEON_TEST_SEED")
         .ok()
         .map(|seed| seed.parse().unwrap());
@@ -64,7 +64,7 @@ fn seeded() -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-async fn until_no_lag(kafka: &Kafka, topic: &str) {
+pub(super) async fn until_no_lag(kafka: &Kafka, topic: &str) {
     let group = format!("{topic}-group");
     let ask = async || kafka.lag(&group).await.unwrap_or(u64::MAX);
     eventually(TIMEOUT, ask, |lag| *lag == 0).await;

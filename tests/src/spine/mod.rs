@@ -11,6 +11,7 @@ mod email;
 mod eval;
 mod foreign;
 mod generated;
+mod groups;
 mod http;
 mod isolation;
 mod kafka;

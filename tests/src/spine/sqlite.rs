@@ -1,6 +1,6 @@
 //! State and audit in a file, over the real binary: killed under load, on a full disk, with a second server, copied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 use super::{TEN_RULES, action};
 use crate::harness::{Receiver, Server, binary};
 
-const SECONDS: Duration = Duration::from_secs(30);
+pub(super) const SECONDS: Duration = Duration::from_secs(30);
 
 /// State and audit in one file, and one provider.
-fn config(receiver: &Receiver) -> String {
+pub(super) fn config(receiver: &Receiver) -> String {
     format!(
         "[state]\nbackend = \"sqlite\"\n[audit]\nbackend = \"sqlite\"\n[rules]\ndirectory = \"rules\"\n\
          [pipeline]\nlease_seconds = 1\n\
@@ -26,19 +26,6 @@ fn config(receiver: &Receiver) -> String {
         receiver.url()
     )
 }
-
-/// Actions of one shop make a group.
-const BY_SHOP: &str = "
-rules:
-  - name: by-shop
-    condition: { all: [] }
-    action:
-      type: group
-      group_by: [payload.shop]
-      group_wait_seconds: 1
-      group_interval_seconds: 1
-      provider: hook
-";
 
 /// Action number `number` with an id, so that its deliveries share an idempotency key.
 fn named(number: u64) -> Value {
@@ -61,7 +48,11 @@ fn said(bytes: &[u8]) -> String {
 
 /// Sends these actions on some connections, until all are answered or the server is gone. `confirmed` gets the numbers of
 /// the actions that were delivered or had been, or have joined a group.
-fn send(server: &Server, numbers: Vec<u64>, confirmed: &Arc<Mutex<BTreeSet<u64>>>) -> JoinSet<()> {
+pub(super) fn send(
+    server: &Server,
+    numbers: Vec<u64>,
+    confirmed: &Arc<Mutex<BTreeSet<u64>>>,
+) -> JoinSet<()> {
     let numbers = Arc::new(Mutex::new(numbers));
     let mut callers = JoinSet::new();
     for _ in 0..32 {
@@ -131,63 +122,6 @@ async fn killed_under_load_it_loses_nothing_and_repeats_nothing_that_was_confirm
     println!("{repeated} of those in flight at {ROUNDS} kills were repeated");
     server.terminate();
     assert!(server.ended().await.success());
-}
-
-/// Half of the kills come as actions arrive, the others as summaries are delivered.
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_five_times_each_member_is_in_one_summary_and_a_repeated_one_has_the_same_key() {
-    const ROUNDS: u64 = 5;
-    const EACH: u64 = 400;
-    let receiver = Receiver::accepting().await;
-    let mut server = Server::start(&config(&receiver), &[("rules.yaml", BY_SHOP)]).await;
-    let confirmed = Arc::new(Mutex::new(BTreeSet::new()));
-    for round in 1..=ROUNDS {
-        let delivered = receiver.accepted();
-        let mut callers = send(&server, (0..round * EACH).collect(), &confirmed);
-        let enough = ((round - 1) * EACH + EACH / 3) as usize;
-        let count = async || confirmed.lock().len();
-        eventually(SECONDS, count, |count| *count >= enough).await;
-        if round.is_multiple_of(2) {
-            let count = async || receiver.accepted();
-            eventually(SECONDS, count, |count| *count > delivered).await;
-        }
-        server.kill();
-        while callers.join_next().await.is_some() {}
-        server.launch();
-        server.until_healthy().await;
-    }
-    let all: Vec<_> = (0..ROUNDS * EACH).collect();
-    while confirmed.lock().len() < all.len() {
-        let mut callers = send(&server, all.clone(), &confirmed);
-        while callers.join_next().await.is_some() {}
-    }
-    until_flushed(&server).await;
-    let mut summaries: BTreeMap<String, Value> = BTreeMap::new();
-    let deliveries = receiver.deliveries();
-    for delivery in &deliveries {
-        let payload = &delivery.action["payload"];
-        assert_eq!(payload["omitted"], 0, "{payload}");
-        let events = payload["events"].clone();
-        let first = summaries.entry(delivery.idempotency_key.clone());
-        assert_eq!(first.or_insert_with(|| events.clone()), &events);
-    }
-    let events = summaries.values().filter_map(Value::as_array).flatten();
-    let mut members: Vec<_> = events.filter_map(|event| event["order"].as_u64()).collect();
-    members.sort_unstable();
-    assert_eq!(members, all, "each member is in one summary");
-    let repeated = deliveries.len() - summaries.len();
-    println!("{} summaries, {repeated} repeated", summaries.len());
-}
-
-/// Waits until every group is closed.
-async fn until_flushed(server: &Server) {
-    let open = async || {
-        let page = server.get("/v1/groups?limit=1000").await.body;
-        let groups = page["groups"].as_array().expect("groups").clone();
-        let is_open = |group: &&Value| group["state"] != "notified";
-        groups.iter().filter(is_open).count()
-    };
-    eventually(SECONDS, open, |open| *open == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
