@@ -10,6 +10,7 @@ pub fn register(states: &mut Registry<States>, audits: &mut Registry<Audits>) {
     let files = SqliteFiles::default();
     states.register(acteon_backends_memory::MemoryStates);
     audits.register(acteon_backends_memory::MemoryAudits);
+    states.register(acteon_backends_sqlite::SqliteStates::new(files.clone()));
     audits.register(acteon_backends_sqlite::SqliteAudits::new(files));
 }
 
@@ -22,7 +23,7 @@ mod tests {
         let mut states = Registry::default();
         let mut audits = Registry::default();
         register(&mut states, &mut audits);
-        assert_eq!(states.kinds().collect::<Vec<_>>(), ["memory"]);
+        assert_eq!(states.kinds().collect::<Vec<_>>(), ["memory", "sqlite"]);
         assert_eq!(audits.kinds().collect::<Vec<_>>(), ["memory", "sqlite"]);
     }
 }

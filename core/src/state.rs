@@ -14,6 +14,7 @@ mod reservation;
 mod timers;
 mod token;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub use self::timers::{DueWork, Timers};
 pub use self::token::Token;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetterBounds, DeadLetterKind};
-use crate::registry::Family;
+use crate::registry::{Embedded, Family};
 
 /// A state backend. May be called from many tasks at once. A caller may stop waiting for any call; the backend may then
 /// have done it or not.
@@ -61,6 +62,11 @@ use crate::registry::Family;
 pub trait State: Holds + Groups + Timers + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
+
+    /// The file that the server opens and closes, if the state is in one.
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        None
+    }
 
     /// Checks that the backend answers.
     /// - Reports how full it is. Clause: `a_backend_tells_how_full_it_is`.
@@ -269,7 +275,7 @@ impl Family for States {
 }
 
 /// The context in which a state backend is built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StateContext {
     /// How many dead letters to keep.
     pub dead_letters: DeadLetterBounds,
@@ -277,6 +283,8 @@ pub struct StateContext {
     pub clock: Clock,
     /// How long a closed group is listed, and its members are known.
     pub closed_groups: Duration,
+    /// The folder of the configuration file, to which paths are relative.
+    pub folder: PathBuf,
 }
 
 impl Default for StateContext {
@@ -285,6 +293,7 @@ impl Default for StateContext {
             dead_letters: DeadLetterBounds::default(),
             clock: Clock::default(),
             closed_groups: CLOSED_GROUP_TTL,
+            folder: PathBuf::new(),
         }
     }
 }

@@ -11,7 +11,7 @@ use acteon_core::state::{
     MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
     StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
-use acteon_core::{DeadLetter, DeliveryProgress, State, StateError};
+use acteon_core::{DeadLetter, DeliveryProgress, Embedded, State, StateError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -48,6 +48,10 @@ impl TimeLimitedState {
 impl State for TimeLimitedState {
     fn capabilities(&self) -> Capabilities {
         self.state.capabilities()
+    }
+
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        self.state.embedded()
     }
 
     async fn ping(&self) -> Result<Fullness, StateError> {

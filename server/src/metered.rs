@@ -39,6 +39,10 @@ impl State for MeteredState {
         self.state.capabilities()
     }
 
+    fn embedded(&self) -> Option<Arc<dyn Embedded>> {
+        self.state.embedded()
+    }
+
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.calls.ping.time(self.state.ping()).await
     }

@@ -91,39 +91,66 @@ impl Backends {
         problems: &mut ProblemList,
     ) -> Option<Self> {
         let trail = audit.trail;
-        let mut files = Vec::new();
-        let of_state = StateContext {
+        let mut places = BackendPlaces::default();
+        let folder = context.folder.clone();
+        let built = state.plan.build(StateContext {
             dead_letters: context.dead_letters,
             clock: Clock::system(),
+            folder,
             ..StateContext::default()
+        });
+        let built = match built.await {
+            Ok(built) => {
+                let file = BackendFile::of(FileOf::State, built.embedded(), context.purpose);
+                file.await.map(|file| (built, file))
+            }
+            Err(error) => Err(error),
         };
-        let built = state.plan.build(of_state).await;
-        let built = problems::report(&state.section, built, problems);
-        let mut remote_parts = Vec::new();
-        if let Some(backend) = &built {
-            let name = &state.keys.backend;
-            remote_parts.push(RemotePart::state(name, backend, state.section));
-        }
-        let audit = match audit.enabled {
+        let state_backend =
+            problems::report(&state.section, built, problems).map(|(built, file)| {
+                let remote = RemotePart::state(&state.keys.backend, &built, state.section);
+                places.add(file, remote);
+                built
+            });
+        let audit_backend = match audit.enabled {
             true => {
                 let folder = context.folder;
                 let built = audit.plan.build(AuditContext { folder }).await;
                 let built = problems::report(&audit.section, built, problems)?;
                 let file = BackendFile::of(FileOf::Audit, built.embedded(), context.purpose);
-                files.extend(problems::report(&audit.section, file.await, problems)?);
-                let name = &audit.keys.backend;
-                remote_parts.push(RemotePart::audit(name, &built, audit.section));
+                let file = problems::report(&audit.section, file.await, problems)?;
+                let remote = RemotePart::audit(&audit.keys.backend, &built, audit.section);
+                places.add(file, remote);
                 Some(built)
             }
             false => None,
         };
         Some(Self {
-            state: MeteredState::wrap(TimeLimitedState::wrap(built?, context.state_timeout)),
-            audit: audit.map(MeteredAudit::wrap),
+            state: MeteredState::wrap(TimeLimitedState::wrap(
+                state_backend?,
+                context.state_timeout,
+            )),
+            audit: audit_backend.map(MeteredAudit::wrap),
             trail,
-            remote_parts,
-            files,
+            remote_parts: places.remote,
+            files: places.files,
         })
+    }
+}
+
+/// Where the backends are: in files of this process, or at services to connect to.
+#[derive(Default)]
+struct BackendPlaces {
+    files: Vec<BackendFile>,
+    remote: Vec<RemotePart>,
+}
+
+impl BackendPlaces {
+    fn add(&mut self, file: Option<BackendFile>, remote: RemotePart) {
+        match file {
+            Some(file) => self.files.push(file),
+            None => self.remote.push(remote),
+        }
     }
 }
 

@@ -69,14 +69,11 @@ impl Audit for SqliteAudit {
             let total = counting.query_row(params_from_iter(&total.values), |row| {
                 row.get(0).map(i64::unsigned_abs)
             })?;
-            let page = selection.page(&start, limit);
-            let mut records = record::select(connection, &page)?;
-            let more = records.len() > limit;
-            records.truncate(limit);
-            let last = records.last().filter(|_| more);
+            let page = record::select(connection, &selection.page(&start, limit), limit)?;
+            let last = page.items.last().filter(|_| page.has_more);
             Ok(AuditPage {
                 next: last.map(|last| AuditCursor::of(last)),
-                records,
+                records: page.items,
                 total,
             })
         };
@@ -89,8 +86,8 @@ impl Audit for SqliteAudit {
         action_id: &str,
     ) -> Result<Option<Arc<AuditRecord>>, AuditError> {
         let newest = newest_of(scope, action_id);
-        let read = move |connection: &Connection| record::select(connection, &newest);
-        Ok(self.store.read(read).await?.pop())
+        let read = move |connection: &Connection| record::select(connection, &newest, 1);
+        Ok(self.store.read(read).await?.items.pop())
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, AuditError> {

@@ -34,8 +34,8 @@ impl Conditions {
         self.add(&format!("{column} = ?"), [value.to_owned().into()]);
     }
 
-    /// The row is inside the scope. One that covers everything is no condition.
-    pub(crate) fn inside(&mut self, scope: &Scope) {
+    /// The row is inside the scope. One that covers everything is no condition. `action_type` is the row's type, as SQL.
+    pub(crate) fn inside(&mut self, scope: &Scope, action_type: &str) {
         let is_any = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
         let is_everything = |grant: &ScopeGrant| {
             is_any(&grant.tenants) && is_any(&grant.namespaces) && is_any(&grant.action_types)
@@ -49,7 +49,7 @@ impl Conditions {
             let parts = [
                 names("tenant", &grant.tenants, &mut values),
                 names("namespace", &grant.namespaces, &mut values),
-                names("action_type", &grant.action_types, &mut values),
+                names(action_type, &grant.action_types, &mut values),
             ];
             grants.push(parts.join(" AND "));
         }

@@ -14,7 +14,7 @@ use crate::config::Synchronous;
 pub(crate) const SQLITE_MIN: i32 = 3_051_003;
 
 /// Statements that a connection keeps compiled.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 128;
 /// The pages of the log after which a commit copies it into the file.
 const CHECKPOINT_PAGES: u32 = 10_000;
 /// What is left of a log that has grown beyond it, once it is copied.

@@ -1,9 +1,13 @@
 //! Why a call failed, and whether that concerns the call alone or the file.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
+use acteon_core::StateError;
 use acteon_core::audit::AuditError;
+use acteon_core::encoding::EncodingError;
 use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
 use thiserror::Error;
 
 /// Why a call failed. It is cloned for all calls of a transaction.
@@ -15,6 +19,9 @@ pub(crate) enum Error {
     /// A stored value cannot be read.
     #[error("{0}")]
     Corrupt(String),
+    /// There is no room for what is written.
+    #[error("the state is full (max_keys)")]
+    Full,
     /// The file is not open yet, or not any more.
     #[error("the file is not open")]
     Closed,
@@ -28,7 +35,7 @@ impl Error {
 
     /// True if only the call is at fault. The others of its transaction can still be committed.
     pub(crate) fn is_of_one_call(&self) -> bool {
-        matches!(self, Self::Corrupt(_))
+        matches!(self, Self::Corrupt(_) | Self::Full)
     }
 }
 
@@ -42,6 +49,8 @@ impl From<rusqlite::Error> for Error {
             error,
             rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::InvalidColumnType(..)
+                // A row refers to one that is missing.
+                | rusqlite::Error::QueryReturnedNoRows
                 | rusqlite::Error::IntegralValueOutOfRange(..)
                 | rusqlite::Error::Utf8Error(..)
         );
@@ -58,5 +67,27 @@ impl From<Error> for AuditError {
             Error::Corrupt(what) => Self::Corrupt(what),
             error => Self::Unavailable(Box::new(error)),
         }
+    }
+}
+
+impl From<Error> for StateError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Corrupt(what) => Self::Corrupt(what),
+            error => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+impl From<EncodingError> for Error {
+    fn from(error: EncodingError) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        Self::Corrupt(format!("{error}{}", cause.unwrap_or_default()))
+    }
+}
+
+impl From<FromSqlError> for Error {
+    fn from(error: FromSqlError) -> Self {
+        Self::Corrupt(error.to_string())
     }
 }

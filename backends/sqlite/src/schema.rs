@@ -13,11 +13,19 @@ struct Migration {
 }
 
 /// All steps, in order. A released one never changes.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    min_binary: 1,
-    sql: include_str!("schema/v1.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        min_binary: 1,
+        sql: include_str!("schema/v1.sql"),
+    },
+    // The tables of the audit trail stay as they are.
+    Migration {
+        version: 2,
+        min_binary: 1,
+        sql: include_str!("schema/v2.sql"),
+    },
+];
 
 /// The newest version that this binary knows.
 pub(crate) const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].version;

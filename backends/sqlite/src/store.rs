@@ -104,10 +104,10 @@ impl Store {
         self.file()?.writer.call(work).await
     }
 
-    /// Writes a little if the last write failed.
+    /// Fails as long as writes do. Until they succeed, it writes a little itself.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
         let file = self.file()?;
-        if !file.writer.is_failing() {
+        if file.writer.failure().is_none() {
             return Ok(());
         }
         let probe = |connection: &Connection| {
@@ -115,7 +115,8 @@ impl Store {
             connection.prepare_cached(probe)?.execute([])?;
             Ok(())
         };
-        file.writer.call(probe).await
+        file.writer.call(probe).await?;
+        file.writer.failure().map_or(Ok(()), Err)
     }
 
     fn file(&self) -> Result<OpenFile, Error> {

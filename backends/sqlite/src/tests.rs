@@ -1,19 +1,27 @@
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use acteon_core::audit::{Audit, AuditContext, Audits};
+use acteon_core::Clock;
+use acteon_core::action::Payload;
+use acteon_core::audit::{Audit, AuditContext, AuditRecord, Audits};
 use acteon_core::registry::{BuildError, Registry};
+use acteon_core::state::{State, StateContext, States};
 use acteon_testkit::contract::Pace;
 use acteon_testkit::contract::audit::AuditHarness;
+use acteon_testkit::contract::state::StateHarness;
+use acteon_testkit::{audit_record, epoch};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{SqliteAudits, SqliteFiles};
+use crate::{SqliteAudits, SqliteFiles, SqliteStates};
 
 mod backups;
+mod bounds;
 mod files;
+mod groups;
 mod plans;
 mod writes;
 
@@ -21,6 +29,9 @@ mod writes;
 struct Sqlite {
     folder: TempDir,
     audit: OnceCell<Arc<dyn Audit>>,
+    state: OnceCell<Arc<dyn State>>,
+    /// Made inside of the runtime whose time it uses.
+    clock: OnceLock<Clock>,
 }
 
 impl Default for Sqlite {
@@ -28,6 +39,8 @@ impl Default for Sqlite {
         Self {
             folder: tempfile::tempdir().unwrap(),
             audit: OnceCell::new(),
+            state: OnceCell::new(),
+            clock: OnceLock::new(),
         }
     }
 }
@@ -35,6 +48,25 @@ impl Default for Sqlite {
 impl Sqlite {
     fn path(&self) -> PathBuf {
         self.folder.path().join("acteon.db")
+    }
+
+    fn clock(&self) -> Clock {
+        *self.clock.get_or_init(|| Clock::starting_at(epoch()))
+    }
+
+    /// State in a file of the folder, open.
+    async fn open_state(&self, options: Value, context: StateContext) -> Arc<dyn State> {
+        let context = StateContext {
+            clock: self.clock(),
+            folder: self.folder.path().to_owned(),
+            ..context
+        };
+        let mut states = Registry::<States>::default();
+        states.register(SqliteStates::new(SqliteFiles::default()));
+        let plan = states.plan("sqlite", options).unwrap();
+        let state = plan.build(context).await.unwrap();
+        state.embedded().unwrap().open().await.unwrap();
+        state
     }
 
     /// The audit trail in the file, open.
@@ -54,6 +86,13 @@ async fn built(folder: &Path, options: Value) -> Result<Arc<dyn Audit>, BuildErr
     plan.build(AuditContext { folder }).await
 }
 
+/// A record with a payload of about this many bytes.
+fn large_record(number: u32, bytes: usize) -> Arc<AuditRecord> {
+    let mut record = audit_record(number);
+    record.payload = Some(Payload::from_value(&"x".repeat(bytes)).unwrap());
+    Arc::new(record)
+}
+
 async fn open(audit: &dyn Audit) -> Result<(), BuildError> {
     audit.embedded().unwrap().open().await
 }
@@ -69,6 +108,48 @@ impl AuditHarness for Sqlite {
     async fn audit(&self) -> Arc<dyn Audit> {
         self.audit.get_or_init(|| self.open_audit()).await.clone()
     }
+}
+
+/// No test pulls the plug.
+fn quickly() -> Value {
+    json!({"synchronous": "normal"})
+}
+
+#[async_trait]
+impl StateHarness for Sqlite {
+    const PACE: Pace = Pace::Virtual;
+    const UNIT: Duration = Duration::from_secs(1);
+
+    async fn state(&self) -> Arc<dyn State> {
+        let open = || self.open_state(quickly(), StateContext::default());
+        self.state.get_or_init(open).await.clone()
+    }
+
+    async fn reopened(&self) -> Arc<dyn State> {
+        self.state().await.embedded().unwrap().close().await;
+        self.open_state(quickly(), StateContext::default()).await
+    }
+
+    async fn keeping(&self, context: StateContext) -> Arc<dyn State> {
+        let options = json!({"path": "keeping.db", "synchronous": "normal"});
+        self.open_state(options, context).await
+    }
+
+    async fn remembering(&self, outcomes_max: usize) -> Arc<dyn State> {
+        let options = json!({
+            "path": "remembering.db",
+            "synchronous": "normal",
+            "max_keys": 4 * outcomes_max,
+            "max_remembered": outcomes_max,
+        });
+        self.open_state(options, StateContext::default()).await
+    }
+}
+
+mod state_contract {
+    use super::Sqlite;
+
+    acteon_testkit::state_contract!(Sqlite::default());
 }
 
 mod audit_contract {

@@ -1,5 +1,7 @@
 //! Times in the file: nanoseconds since 1970 as an integer, for the years 1677 to 2262.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// `at` in nanoseconds since 1970. A time that is out of range becomes the nearest one in it.
@@ -17,6 +19,16 @@ pub(crate) fn time_of(nanos: i64) -> Timestamp {
     Timestamp::from_nanosecond(nanos.into()).unwrap_or_default()
 }
 
+/// The length of `time` in nanoseconds, at most 292 years.
+pub(crate) fn length_of(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The duration of a number of nanoseconds. Zero if it is negative.
+pub(crate) fn duration_of(nanos: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +40,7 @@ mod tests {
         assert_eq!(nanos_of(Timestamp::MAX), i64::MAX);
         assert_eq!(nanos_of(Timestamp::MIN), i64::MIN);
         assert_eq!(nanos_of(time_of(i64::MIN)), i64::MIN);
+        assert_eq!(length_of(Duration::MAX), i64::MAX);
+        assert_eq!(duration_of(-1), Duration::ZERO);
     }
 }

@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::events::{FileEvents, Outage};
@@ -14,6 +16,8 @@ use crate::lock::FileLock;
 
 /// The calls that wait. More callers wait for room.
 const WAITING_MAX: usize = 1024;
+/// The time without a failure after which an outage is over. Retries are at most 5 s apart.
+const OUTAGE_OVER: Duration = Duration::from_secs(6);
 /// The calls of one transaction.
 const CALLS_MAX: usize = 256;
 
@@ -116,9 +120,10 @@ impl Writer {
         answered.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// True if the last transaction failed.
-    pub(crate) fn is_failing(&self) -> bool {
-        *self.health.failing.lock()
+    /// The last failure of a transaction, unless they have succeeded for a while since.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let failure = self.health.failure.lock();
+        failure.as_ref().map(|(error, _)| error.clone())
     }
 
     /// Finishes the calls that wait, copies the log into the file and closes it.
@@ -135,33 +140,39 @@ impl Writer {
 
 /// Whether writes succeed. Changes are reported.
 struct Health {
-    failing: Mutex<bool>,
+    /// The last failure, and when it was.
+    failure: Mutex<Option<(Error, Instant)>>,
     events: FileEvents,
 }
 
 impl Health {
     fn new(events: FileEvents) -> Self {
         Self {
-            failing: Mutex::new(false),
+            failure: Mutex::default(),
             events,
         }
     }
 
+    /// On a disk that is almost full, small transactions succeed between large ones that fail.
     fn record(&self, result: Result<(), &Error>) {
-        let mut failing = self.failing.lock();
+        let mut failure = self.failure.lock();
         match result {
-            Ok(()) if *failing => self.events.writes_succeed(),
-            Ok(()) => {}
+            Ok(()) => {
+                let is_over = |(_, at): &(Error, Instant)| at.elapsed() >= OUTAGE_OVER;
+                if failure.as_ref().is_some_and(is_over) {
+                    *failure = None;
+                    self.events.writes_succeed();
+                }
+            }
             Err(error) => {
-                let outage = if *failing {
-                    Outage::Continues
-                } else {
-                    Outage::Begins
+                let outage = match *failure {
+                    Some(_) => Outage::Continues,
+                    None => Outage::Begins,
                 };
+                *failure = Some((error.clone(), Instant::now()));
                 self.events.write_failed(error, outage);
             }
         }
-        *failing = result.is_err();
         self.events.written();
     }
 }

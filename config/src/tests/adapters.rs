@@ -35,7 +35,10 @@ impl Registries {
             .register(PagerDuty)
             .register(KafkaSink)
             .register(Strict);
-        all.states.register(Memory).register(Remote);
+        all.states
+            .register(Memory)
+            .register(Sqlite)
+            .register(Remote);
         all.audits.register(Memory).register(Sqlite);
         all
     }
@@ -78,7 +81,7 @@ adapter!(KafkaSink, "kafka", KafkaSinkOptions, Sinks);
 adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
-adapter!(Sqlite, "sqlite", SqliteOptions, Audits);
+adapter!(Sqlite, "sqlite", SqliteOptions, States, Audits);
 adapter!(Remote, "remote", RemoteOptions, States);
 
 #[derive(Deserialize, JsonSchema)]
@@ -115,6 +118,11 @@ struct EmailOptions {
 struct SqliteOptions {
     path: Option<String>,
     synchronous: Option<String>,
+    max_keys: Option<usize>,
+    max_remembered: Option<usize>,
+    max_remembered_bytes: Option<usize>,
+    max_group_bytes: Option<usize>,
+    max_dead_letter_bytes: Option<usize>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -43,7 +43,8 @@ fn the_example_for_kafka_over_tls_takes_its_password_from_the_environment() {
 #[test]
 fn the_example_for_sqlite_says_where_its_file_is() {
     let settings = example("sqlite.toml", &[]);
-    assert_eq!(settings.audit.backend, "sqlite");
+    let backends = [&settings.state.backend, &settings.audit.backend];
+    assert_eq!(backends, ["sqlite", "sqlite"]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod report;
 mod rules;
 mod server;
 mod sinks;
+mod sqlite;
 mod topic;
 
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ enum Bench {
     Outage(outage::Options),
     /// One topic to another through a provider, against a bare producer with confirmations.
     Sinks(sinks::Options),
+    /// Dedup and audit in SQLite, in batches of 256, against prepared statements.
+    Sqlite(sqlite::Options),
     /// A floor, run as a separate process.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Memory(options) => memory::run(&options)?,
         Bench::Outage(options) => outage::run(&options)?,
         Bench::Sinks(options) => sinks::run(&options)?,
+        Bench::Sqlite(options) => sqlite::run(&options)?,
         Bench::Floor(floor) => return floor::run(floor),
     };
     report.print();

@@ -103,6 +103,11 @@ impl Receiver {
             .count()
     }
 
+    /// The accepted requests, in order of arrival.
+    pub(crate) fn deliveries(&self) -> Vec<Accepted> {
+        self.seen.lock().accepted.clone()
+    }
+
     /// The values of `field` of all accepted actions, in order of arrival.
     pub(crate) fn values_of(&self, field: &str) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

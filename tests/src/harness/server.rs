@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -69,8 +69,23 @@ impl Server {
     /// Like [`Server::launch`], with standard output and standard error written to `out`.
     pub(crate) fn launch_writing_to(&mut self, out: impl Into<OwnedFd>) {
         assert!(self.child.is_none(), "it runs already");
-        let out: OwnedFd = out.into();
-        let mut command = Command::new(binary());
+        self.spawn(Command::new(binary()), out.into());
+    }
+
+    /// Like [`Server::launch`], with files of at most this many bytes. A write beyond fails, and does not end the
+    /// process.
+    pub(crate) fn launch_with_files_up_to(&mut self, bytes: u64) {
+        let limit = format!(
+            "trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"",
+            bytes / 512
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &limit]).arg(binary());
+        let log = fs::File::create(self.log_path()).unwrap();
+        self.spawn(command, log.into());
+    }
+
+    fn spawn(&mut self, mut command: Command, out: OwnedFd) {
         command
             .current_dir(self.folder.path())
             .args(["-c", "acteon.toml", "--port", &self.port.to_string()])
@@ -131,6 +146,11 @@ impl Server {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The folder of its configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn rules(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod email;
 mod eval;
 mod foreign;
 mod generated;
+mod groups;
 mod http;
 mod isolation;
 mod kafka;
@@ -25,6 +26,7 @@ mod peers;
 mod readme;
 mod reload;
 mod slack;
+mod sqlite;
 mod webhook;
 
 use serde_json::{Value, json};

@@ -45,7 +45,7 @@ impl RecordSelection {
         if let Some(to) = to {
             conditions.add("dispatched_at < ?", [nanos_of(to).into()]);
         }
-        conditions.inside(&query.scope);
+        conditions.inside(&query.scope, "action_type");
         Self {
             index: indexed.map_or(BY_TIME, |(_, index)| index),
             conditions,
@@ -85,7 +85,7 @@ impl RecordSelection {
 pub(crate) fn newest_of(scope: &Scope, action_id: &str) -> Statement {
     let mut conditions = Conditions::default();
     conditions.equal("action_id", action_id);
-    conditions.inside(scope);
+    conditions.inside(scope, "action_type");
     newest_first("audit_action_id", conditions, 1, 0)
 }
 

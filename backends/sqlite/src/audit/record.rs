@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::conditions::Statement;
 use crate::error::Error;
+use crate::page::{RowPage, read_page};
 use crate::time::{nanos_of, time_of};
 use crate::values::{PayloadText, StoredJson, StoredText, Word};
 
@@ -75,18 +76,20 @@ pub(super) fn insert(connection: &Connection, records: &[Arc<AuditRecord>]) -> R
     Ok(())
 }
 
-/// Reads the records of a statement over [`COLUMNS`].
+/// Reads at most `limit` records of a statement over [`COLUMNS`].
 pub(super) fn select(
     connection: &Connection,
     statement: &Statement,
-) -> Result<Vec<Arc<AuditRecord>>, Error> {
+    limit: usize,
+) -> Result<RowPage<Arc<AuditRecord>>, Error> {
     let mut select = connection.prepare_cached(&statement.sql)?;
-    let mut rows = select.query(params_from_iter(&statement.values))?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(Arc::new(record_of(row)?));
-    }
-    Ok(records)
+    let rows = select.query(params_from_iter(&statement.values))?;
+    read_page(rows, limit, |row| {
+        let record = record_of(row)?;
+        let payload = record.payload.as_ref().map_or(0, Payload::len);
+        let body = row.get_ref("body")?.as_bytes()?.len();
+        Ok((Arc::new(record), payload + body))
+    })
 }
 
 fn body_of(record: &AuditRecord) -> Result<String, Error> {

@@ -4,6 +4,7 @@ use std::fs;
 
 use acteon_core::audit::{Audit, AuditError, AuditQuery};
 use acteon_core::scope::Scope;
+use acteon_core::state::StateContext;
 use acteon_testkit::audit_record;
 use rusqlite::Connection;
 use serde_json::json;
@@ -119,6 +120,24 @@ async fn a_newer_schema_is_accepted_if_it_says_that_this_binary_may_use_it() {
         NEWEST + 1
     );
     assert!(refusal(&sqlite).await.ends_with(&expected));
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_which_has_a_trail_only_gets_the_tables_of_the_state() {
+    let sqlite = Sqlite::default();
+    let file = Connection::open(sqlite.path()).unwrap();
+    let ours = i32::from_be_bytes(*b"Actn");
+    file.pragma_update(None, "application_id", ours).unwrap();
+    file.execute_batch(include_str!("../schema/v1.sql"))
+        .unwrap();
+    file.execute("INSERT INTO schema VALUES (1, 1, 0)", [])
+        .unwrap();
+    drop(file);
+    let state = sqlite.open_state(json!({}), StateContext::default()).await;
+    state.set_rule_enabled("rule", false).await.unwrap();
+    let toggles = state.rule_toggles().await.unwrap();
+    assert_eq!(toggles, [("rule".into(), false)]);
+    assert_eq!(state.next_due().await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use acteon_testkit::audit_record;
 use compact_str::CompactString;
 use rusqlite::{Connection, params_from_iter};
 
-use super::Sqlite;
+use super::{Sqlite, large_record};
 use crate::audit::query::{RecordSelection, newest_of};
 use crate::conditions::Statement;
 
 /// How SQLite finds the records, one step a line.
-fn plan(connection: &Connection, statement: &Statement) -> Vec<String> {
+pub(super) fn plan(connection: &Connection, statement: &Statement) -> Vec<String> {
     let explain = format!("EXPLAIN QUERY PLAN {}", statement.sql);
     let mut explain = connection.prepare(&explain).unwrap();
     let steps = explain.query_map(params_from_iter(&statement.values), |row| row.get("detail"));
@@ -139,4 +139,25 @@ async fn what_has_expired_is_found_by_its_index() {
             .any(|step| step == search || step == &search.replace("expires_at>? AND ", "")),
         "{plan:?}"
     );
+}
+
+#[tokio::test]
+async fn a_page_of_large_records_ends_early_and_the_next_one_continues() {
+    let sqlite = Sqlite::default();
+    let audit = sqlite.open_audit().await;
+    let records: Vec<_> = (0..40)
+        .map(|number| large_record(number, 1 << 20))
+        .collect();
+    audit.append(&records).await.unwrap();
+    let mut query = everything(|_| {});
+    let mut lengths = Vec::new();
+    loop {
+        let page = audit.query(&query).await.unwrap();
+        lengths.push(page.records.len());
+        let Some(next) = page.next else {
+            break;
+        };
+        query.start = PageStart::After(next);
+    }
+    assert_eq!(lengths, [16, 16, 8]);
 }

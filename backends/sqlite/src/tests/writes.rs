@@ -5,13 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use acteon_core::Embedded;
-use acteon_core::action::Payload;
-use acteon_core::audit::{Audit, AuditError, AuditQuery, AuditRecord};
+use acteon_core::audit::{Audit, AuditError, AuditQuery};
 use acteon_core::scope::Scope;
-use acteon_testkit::audit_record;
 use rusqlite::Connection;
 
-use super::Sqlite;
+use super::{Sqlite, large_record};
 use crate::config::Synchronous;
 use crate::error::Error;
 use crate::store::Store;
@@ -91,13 +89,6 @@ async fn waits<T>(mut future: std::pin::Pin<Box<impl Future<Output = T>>>) -> bo
     .await
 }
 
-/// A record with a payload of about this many bytes.
-fn large_record(number: u32, bytes: usize) -> Arc<AuditRecord> {
-    let mut record = audit_record(number);
-    record.payload = Some(Payload::from_value(&"x".repeat(bytes)).unwrap());
-    Arc::new(record)
-}
-
 async fn total(audit: &dyn Audit) -> u64 {
     let all = AuditQuery::newest(Scope::everything(), 1);
     audit.query(&all).await.unwrap().total
@@ -123,10 +114,29 @@ async fn a_file_that_may_not_grow_is_unavailable_until_it_may() {
         "{refused:?}"
     );
     assert_eq!(total(&audit).await, 1, "it still answers");
+    let ping = audit.ping().await;
+    assert!(matches!(ping, Err(AuditError::Unavailable(_))), "{ping:?}");
     limit(1_000_000).await;
     audit.append(&large).await.unwrap();
-    audit.ping().await.unwrap();
     assert_eq!(total(&audit).await, 2);
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_written_is_unavailable_and_still_answers() {
+    let sqlite = Sqlite::default();
+    let store = opened(&sqlite).await;
+    let audit = crate::SqliteAudit::in_store(store.clone());
+    audit.append(&[large_record(1, 10)]).await.unwrap();
+    let protect =
+        |connection: &Connection| Ok(connection.pragma_update(None, "query_only", true)?);
+    store.write(protect).await.unwrap();
+    let refused = audit.append(&[large_record(2, 10)]).await;
+    assert!(
+        matches!(refused, Err(AuditError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert!(audit.ping().await.is_err());
+    assert_eq!(total(&audit).await, 1);
 }
 
 fn log_bytes(path: &Path) -> u64 {

@@ -1,0 +1,215 @@
+//! How groups are taken, held and ended.
+
+use acteon_core::state::{GroupEnd, GroupStatus, StoredGroup, TakenGroup};
+use rusqlite::{OptionalExtension, params};
+
+use super::call::StateCall;
+use super::group_rows::{KeyRow, columns, first_member, set_due, stored_of, word_of};
+use super::keys::{HashedHeld, KeyHash};
+use crate::error::Error;
+use crate::time::length_of;
+
+/// Who takes groups, and for how many nanoseconds.
+#[derive(Clone, Copy)]
+pub(super) struct GroupTaker {
+    pub(super) token: KeyHash,
+    pub(super) lease: i64,
+}
+
+impl StateCall<'_> {
+    /// Takes what is due, earliest first; or again what this token has taken before.
+    pub(super) fn take_due(
+        &mut self,
+        limit: usize,
+        taker: GroupTaker,
+    ) -> Result<Vec<StoredGroup>, Error> {
+        // A call that touches groups forgets some.
+        self.group_bytes()?;
+        let before = self.held_by(taker.token)?;
+        if !before.is_empty() {
+            return Ok(before);
+        }
+        let due =
+            "SELECT id FROM timers WHERE due <= ?1 AND kind = 'group' ORDER BY due, rowid LIMIT ?2";
+        let mut due = self.connection.prepare_cached(due)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let keys = due.query_map((self.now, limit), |row| row.get::<_, KeyHash>(0))?;
+        let keys = keys.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut taken = Vec::with_capacity(keys.len());
+        for key in keys {
+            taken.extend(self.take(&key, taker)?);
+        }
+        Ok(taken)
+    }
+
+    /// Seals and takes the group that waits under a key.
+    pub(super) fn take_by_hand(
+        &mut self,
+        key: &KeyHash,
+        taker: GroupTaker,
+    ) -> Result<TakenGroup, Error> {
+        let held = "SELECT TRUE FROM timers WHERE id = ?1 AND due > ?2 AND token <> ?3";
+        let mut held = self.connection.prepare_cached(held)?;
+        if held.exists((key, self.now, taker.token))? {
+            return Ok(TakenGroup::Held);
+        }
+        Ok(match self.take(key, taker)? {
+            Some(taken) => TakenGroup::Taken(taken.into()),
+            None => TakenGroup::Absent,
+        })
+    }
+
+    /// Extends a hold. False if it was lost.
+    pub(super) fn renew_group(&self, held: &HashedHeld, lease: i64) -> Result<bool, Error> {
+        let Some(number) = self.held(held)? else {
+            return Ok(false);
+        };
+        let until = self.now.saturating_add(lease);
+        self.set_due_at(number, until)?;
+        set_due(self.connection, &held.key, until, Some(held.token))?;
+        Ok(true)
+    }
+
+    /// Writes a note into a held group. False if the hold was lost.
+    pub(super) fn note(&mut self, held: &HashedHeld, note: &[u8]) -> Result<bool, Error> {
+        let Some(number) = self.held(held)? else {
+            return Ok(false);
+        };
+        let before = "SELECT length(note) FROM groups WHERE number = ?1";
+        let mut before = self.connection.prepare_cached(before)?;
+        let before: i64 = before.query_row([number], |row| row.get(0))?;
+        let more = i64::try_from(note.len()).unwrap_or(i64::MAX) - before;
+        let write = "UPDATE groups SET note = ?2, bytes = bytes + ?3 WHERE number = ?1";
+        let mut write = self.connection.prepare_cached(write)?;
+        write.execute(params![number, note, more])?;
+        *self.group_bytes()? += more;
+        Ok(true)
+    }
+
+    /// Ends a hold. False if it was lost.
+    pub(super) fn finish_group(
+        &mut self,
+        held: &HashedHeld,
+        end: &GroupEnd,
+    ) -> Result<bool, Error> {
+        if self.was_finished(held)? {
+            return Ok(true);
+        }
+        let Some(number) = self.held(held)? else {
+            return Ok(false);
+        };
+        match end {
+            GroupEnd::Release { after, note } => {
+                self.note(held, note)?;
+                let due = self.now.saturating_add(length_of(*after));
+                self.release_group(number, held, due)?;
+            }
+            GroupEnd::Notified => self.close_group(number, held, GroupStatus::Notified)?,
+            GroupEnd::Failed => self.close_group(number, held, GroupStatus::Failed)?,
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, k: &KeyHash, taker: GroupTaker) -> Result<Option<StoredGroup>, Error> {
+        let Some(mut key) = KeyRow::read(self.connection, k)? else {
+            return Ok(None);
+        };
+        if let (None, Some(open)) = (key.sealed, key.open) {
+            self.seal(&mut key, open)?;
+            key.write(self.connection)?;
+        }
+        let Some(number) = key.sealed else {
+            return Ok(None);
+        };
+        let until = self.now.saturating_add(taker.lease);
+        self.set_due_at(number, until)?;
+        set_due(self.connection, k, until, Some(taker.token))?;
+        let read = concat!("SELECT ", columns!(), " FROM groups WHERE number = ?1");
+        let mut read = self.connection.prepare_cached(read)?;
+        Ok(Some(read.query_row([number], stored_of)?))
+    }
+
+    /// The groups that a token has taken and not finished.
+    fn held_by(&self, token: KeyHash) -> Result<Vec<StoredGroup>, Error> {
+        let read = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM groups WHERE number IN (SELECT sealed FROM timers JOIN group_keys ON group_keys.k = timers.id \
+             WHERE timers.token = ?1) ORDER BY due_at, number"
+        );
+        let mut read = self.connection.prepare_cached(read)?;
+        let held = read.query_map([token], stored_of)?;
+        Ok(held.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The number of the group that a token holds.
+    fn held(&self, held: &HashedHeld) -> Result<Option<i64>, Error> {
+        let read = "SELECT groups.number FROM group_keys JOIN groups ON groups.number = group_keys.sealed \
+                    JOIN timers ON timers.id = group_keys.k \
+                    WHERE group_keys.k = ?1 AND groups.id = ?2 AND timers.token = ?3";
+        let mut read = self.connection.prepare_cached(read)?;
+        let found = read.query_row((held.key, held.id.as_str(), held.token), |row| row.get(0));
+        Ok(found.optional()?)
+    }
+
+    /// Whether this holder has closed the group already, or was the last to release it.
+    fn was_finished(&self, held: &HashedHeld) -> Result<bool, Error> {
+        let read = "SELECT TRUE FROM groups WHERE id = ?2 AND k = ?1 AND ended_by = ?3 AND (until IS NOT NULL \
+                    OR NOT EXISTS (SELECT TRUE FROM timers WHERE timers.id = ?1 AND token IS NOT NULL))";
+        let mut read = self.connection.prepare_cached(read)?;
+        Ok(read.exists((held.key, held.id.as_str(), held.token))?)
+    }
+
+    fn set_due_at(&self, number: i64, due_at: i64) -> Result<(), Error> {
+        let set = "UPDATE groups SET due_at = ?2 WHERE number = ?1";
+        self.connection
+            .prepare_cached(set)?
+            .execute((number, due_at))?;
+        Ok(())
+    }
+
+    fn release_group(&self, number: i64, held: &HashedHeld, due: i64) -> Result<(), Error> {
+        let release = "UPDATE groups SET due_at = ?2, ended_by = ?3 WHERE number = ?1";
+        let mut release = self.connection.prepare_cached(release)?;
+        release.execute((number, due, held.token))?;
+        set_due(self.connection, &held.key, due, None)
+    }
+
+    /// Closes a group. Its bodies are deleted; the ids of its members stay while it is kept: while its key rests, and
+    /// for the time of closed groups at least.
+    fn close_group(
+        &mut self,
+        number: i64,
+        held: &HashedHeld,
+        status: GroupStatus,
+    ) -> Result<(), Error> {
+        let connection = self.connection;
+        let bodies = "SELECT body_bytes, (SELECT quiet_until FROM group_keys WHERE k = ?2) FROM groups \
+                      WHERE number = ?1";
+        let mut bodies = connection.prepare_cached(bodies)?;
+        let bodies = bodies.query_row((number, held.key), |row| Ok((row.get(0)?, row.get(1)?)));
+        let (bodies, quiet_until): (i64, Option<i64>) = bodies?;
+        let until = self.now.saturating_add(self.shared.groups.closed_for);
+        let until = quiet_until.map_or(until, |quiet| quiet.max(until));
+        let close = "UPDATE groups SET status = ?2, ended_by = ?3, until = ?4, bytes = bytes - body_bytes, \
+                     body_bytes = 0 WHERE number = ?1";
+        let mut close = connection.prepare_cached(close)?;
+        close.execute((number, word_of(status), held.token, until))?;
+        *self.group_bytes()? -= bodies;
+        let drop = "DELETE FROM members WHERE number >= ?1 AND number < ?2";
+        let mut drop = connection.prepare_cached(drop)?;
+        drop.execute((first_member(number), first_member(number + 1)))?;
+        let unseal = "UPDATE group_keys SET sealed = NULL, closed = ?2 WHERE k = ?1 \
+                      RETURNING (SELECT due_at FROM groups WHERE number = group_keys.open)";
+        let mut unseal = connection.prepare_cached(unseal)?;
+        let next: Option<i64> = unseal.query_row((held.key, number), |row| row.get(0))?;
+        if let Some(due) = next {
+            return set_due(connection, &held.key, due, None);
+        }
+        let nothing_due = "DELETE FROM timers WHERE id = ?1";
+        connection
+            .prepare_cached(nothing_due)?
+            .execute([held.key])?;
+        Ok(())
+    }
+}
