@@ -41,10 +41,12 @@ pub use options::{
     RedeliveryOverrides, RedeliverySchedules,
 };
 pub use process::{Pipeline, PipelineParts};
-pub use provider::{DuplicateProvider, Providers};
+pub use provider::{
+    DuplicateProvider, OnTemplateError, ProviderTemplates, Providers, TemplatesInForce,
+};
 pub use rulebook::{
-    Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file, read_rule_files,
-    read_rule_test_files,
+    CompiledFolder, Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file,
+    read_rule_files, read_rule_test_files,
 };
 pub use time_limit::TimeLimitedState;
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};

@@ -8,6 +8,7 @@ mod inline;
 mod queue;
 mod retry;
 mod stats;
+mod templates;
 mod worker;
 
 use std::ops::Deref;
@@ -36,6 +37,7 @@ pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
 use self::stats::{BreakerChange, PauseChange, ProviderStats, SharedStats};
+pub use self::templates::{OnTemplateError, ProviderTemplates, TemplatesInForce};
 pub(crate) use self::worker::Worker;
 use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;

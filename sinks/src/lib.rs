@@ -5,6 +5,7 @@ use acteon_core::{Registry, Sinks};
 /// Registers every sink.
 pub fn register(registry: &mut Registry<Sinks>) {
     registry.register(acteon_sinks_email::Email::default());
+    registry.register(acteon_sinks_http::Http::default());
     registry.register(acteon_sinks_log::Log);
     registry.register(acteon_sinks_pagerduty::PagerDuty::default());
     registry.register(acteon_sinks_slack::Slack::default());
@@ -20,7 +21,10 @@ mod tests {
         let mut registry = Registry::default();
         register(&mut registry);
         let kinds: Vec<_> = registry.kinds().collect();
-        assert_eq!(kinds, ["email", "log", "pagerduty", "slack", "webhook"]);
+        assert_eq!(
+            kinds,
+            ["email", "http", "log", "pagerduty", "slack", "webhook"]
+        );
         for kind in kinds {
             let schema = registry.schema(kind).unwrap();
             assert_eq!(

@@ -15,6 +15,7 @@ use super::breaker::Pass;
 use super::queue::QueuePlace;
 use super::{Provider, ProviderHandle};
 use crate::job::{Job, idempotency_key};
+use crate::options::ProviderOptions;
 
 /// A running attempt, with its job inside.
 pub(crate) type RunningAttempt = ReusableBoxFuture<'static, FinishedAttempt>;
@@ -98,7 +99,7 @@ async fn ask(
         number,
         progress: job.delivery.progress(),
     };
-    let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
+    let asking = AssertUnwindSafe(deliver(options, attempt)).catch_unwind();
     tokio::pin!(asking);
     // A sink that answers at once costs neither a clock reading nor a timer.
     if let Poll::Ready(result) = poll!(asking.as_mut()) {
@@ -119,6 +120,23 @@ async fn ask(
         )),
     };
     (started.elapsed(), result)
+}
+
+/// Calls the sink with the action, or with what the provider's templates make of it.
+async fn deliver(
+    options: &ProviderOptions,
+    attempt: Attempt<'_>,
+) -> Result<ProviderResponse, SinkError> {
+    let written = options.templates.write(&options.name, attempt.action);
+    let Some(written) = written.await? else {
+        return options.sink.deliver(attempt).await;
+    };
+    let attempt = Attempt {
+        action: &written.action,
+        ..attempt
+    };
+    let response = options.sink.deliver(attempt).await?;
+    Ok(written.noted(response))
 }
 
 fn flatten(

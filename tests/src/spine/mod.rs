@@ -21,9 +21,11 @@ mod metrics;
 mod outage;
 mod pagerduty;
 mod peers;
+mod presets;
 mod readme;
 mod reload;
 mod slack;
+mod templates;
 mod webhook;
 
 use serde_json::{Value, json};

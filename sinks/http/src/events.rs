@@ -1,0 +1,10 @@
+//! The log lines of the `http` sink.
+
+/// The service refused a request and the preset knows another one.
+pub(crate) fn sends_again(provider: &str, host: &str) {
+    tracing::warn!(
+        provider,
+        host,
+        "the provider refused a request; sends another one, as the preset says"
+    );
+}
