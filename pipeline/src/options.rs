@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::circuit_breaker::{BreakerOptions, BreakerOverrides, CircuitBreakerOptions};
 pub use self::redelivery::{RedeliveryOptions, RedeliveryOverrides, RedeliverySchedules};
-use crate::provider::{OnTemplateError, ProviderTemplates};
+use crate::templates::{OnTemplateError, ProviderTemplates};
 
 /// The sections of the configuration file that belong to the pipeline. A field is named after its section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -8,7 +8,6 @@ mod inline;
 mod queue;
 mod retry;
 mod stats;
-mod templates;
 mod worker;
 
 use std::ops::Deref;
@@ -37,7 +36,6 @@ pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
 pub(crate) use self::stats::Permission;
 use self::stats::{BreakerChange, PauseChange, ProviderStats, SharedStats};
-pub use self::templates::{OnTemplateError, ProviderTemplates, TemplatesInForce};
 pub(crate) use self::worker::Worker;
 use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
@@ -283,13 +281,14 @@ impl Provider {
             place,
             pass,
             took,
+            note,
             result,
         } = finished;
         self.events.took(took, 1);
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
-                self.add_attempt(&mut job, took, None, None);
+                self.add_attempt(&mut job, took, None, note);
                 NextStep::End(job.delivered(response))
             }
             Err(mut error) => {

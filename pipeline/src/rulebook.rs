@@ -5,6 +5,7 @@ mod events;
 mod files;
 mod names;
 mod nested;
+mod reading;
 mod template_files;
 mod watch;
 
@@ -33,7 +34,7 @@ pub use self::files::{
 };
 pub use self::watch::Follow;
 use crate::gather::gather;
-use crate::provider::TemplatesInForce;
+use crate::templates::TemplatesInForce;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};
 
 /// From this slowness on, rules are evaluated on a thread that may block. A single slow action may be chance, because its

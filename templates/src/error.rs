@@ -91,7 +91,7 @@ impl TemplateFault {
         }
     }
 
-    /// A fault found by the library, with all it says. For those who may see the values.
+    /// A fault found by the library, with all it says. For a reader who may see the values.
     pub(crate) fn of(template: &str, error: &Error) -> Self {
         Self::at(template, error, sentence(error))
     }

@@ -12,11 +12,11 @@ pub(crate) enum Place {
     /// A template that others include.
     Shared,
     /// An action, as JSON.
-    Example(Owner),
+    Example(TemplateOwner),
     /// The template of one field of the payload.
     #[allow(missing_docs)]
     Field {
-        owner: Owner,
+        owner: TemplateOwner,
         field: String,
         format: Format,
     },
@@ -24,7 +24,7 @@ pub(crate) enum Place {
 
 /// Whose templates a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Owner {
+pub(crate) struct TemplateOwner {
     pub(crate) provider: String,
     /// `None`: every type without its own template of the field.
     pub(crate) action_type: Option<String>,
@@ -52,8 +52,10 @@ impl Place {
             return Ok(Self::Shared);
         }
         let (owner, file) = match parts[..] {
-            [provider, file] => (Owner::new(provider, None)?, file),
-            [provider, action_type, file] => (Owner::new(provider, Some(action_type))?, file),
+            [provider, file] => (TemplateOwner::new(provider, None)?, file),
+            [provider, action_type, file] => {
+                (TemplateOwner::new(provider, Some(action_type))?, file)
+            }
             _ => {
                 return Err(
                     "not read: put it in the folder of a provider, or of an action type below it",
@@ -80,7 +82,7 @@ impl Place {
     }
 }
 
-impl Owner {
+impl TemplateOwner {
     fn new(provider: &str, action_type: Option<&str>) -> Result<Self, &'static str> {
         let decoded = |name: &str| {
             let text = percent_decode_str(name).decode_utf8();

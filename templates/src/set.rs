@@ -9,7 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use crate::environment::{Undefined, environment};
 use crate::error::{TemplateFault, depends_on_values};
 use crate::fields::{FieldTemplate, Rendered, rendered};
-use crate::layout::{Format, Owner, Place};
+use crate::layout::{Format, Place, TemplateOwner};
 use crate::tree::unknown;
 use crate::values::{NAMES, action_values, example_action};
 
@@ -27,9 +27,9 @@ pub struct TemplateFile {
 pub struct TemplateSet {
     /// `None`: there are no templates.
     environment: Option<Environment<'static>>,
-    fields: BTreeMap<Owner, Vec<FieldTemplate>>,
+    fields: BTreeMap<TemplateOwner, Vec<FieldTemplate>>,
     files: Vec<TemplateFile>,
-    examples: BTreeMap<Owner, String>,
+    examples: BTreeMap<TemplateOwner, String>,
 }
 
 impl fmt::Debug for TemplateSet {
@@ -97,7 +97,7 @@ impl TemplateSet {
         provider: &str,
         action_type: Option<&str>,
     ) -> Option<Result<Action, String>> {
-        let owner = |action_type: Option<&str>| Owner {
+        let owner = |action_type: Option<&str>| TemplateOwner {
             provider: provider.to_owned(),
             action_type: action_type.map(str::to_owned),
         };
@@ -109,7 +109,7 @@ impl TemplateSet {
     /// The templates that apply: those of the type, and those of every type for other fields.
     fn fields_for(&self, provider: &str, action_type: &str) -> Vec<&FieldTemplate> {
         let of = |action_type: Option<&str>| {
-            let owner = Owner {
+            let owner = TemplateOwner {
                 provider: provider.to_owned(),
                 action_type: action_type.map(str::to_owned),
             };

@@ -1,22 +1,19 @@
 //! Reads rule files and the test files beside them, and warns about files that look like rules but are not read. The
 //! meaning of names is in `names`.
 
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf, absolute};
+use std::io::{self, ErrorKind};
+use std::path::{Path, absolute};
 
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 use acteon_templates::{TemplateFile, TemplateSet};
 use tokio::task::spawn_blocking;
 
-use super::names::{FileKind, is_ignored, kind_of};
+use super::names::{FileKind, kind_of};
 use super::nested::rules_below;
+use super::reading::{bytes_of, file_name, paths, regular};
 use super::template_files;
-
-/// The maximum number of files in one directory.
-const FILES_MAX: usize = 10_000;
 
 /// The contents of a directory.
 #[derive(Clone, Debug, Default)]
@@ -213,24 +210,6 @@ fn rule_file(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<RuleFile, RulePr
     })
 }
 
-/// The paths in a directory that are not ignored, in order.
-pub(super) fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if !is_ignored(&file_name(&path)) {
-            paths.push(path);
-        }
-        if paths.len() > FILES_MAX {
-            return Err(io::Error::other(format!(
-                "it contains more than {FILES_MAX} files"
-            )));
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 /// A warning if a subfolder contains rules.
 fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
     let first = (wanted == FileKind::Rules).then(|| rules_below(folder))??;
@@ -240,30 +219,6 @@ fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
         shown.display()
     );
     Some(at_beginning(folder, &message))
-}
-
-/// Checks that `path` is a file.
-///
-/// # Errors
-/// If it is a link without target, or not a file. Reading a pipe might never end.
-pub(super) fn regular(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
-            let target = fs::read_link(path)?;
-            let message = format!("the link leads nowhere (to `{}`)", target.display());
-            Err(io::Error::other(message))
-        }
-        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a file")),
-        found => found.map(drop),
-    }
-}
-
-/// Reads at most one byte more than a rule file may have, so that a larger file is refused for its size.
-pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = RuleFile::BYTES_MAX as u64 + 1;
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn not_utf8(path: &Path, bytes: &[u8]) -> RuleProblem {
@@ -279,13 +234,6 @@ fn not_utf8(path: &Path, bytes: &[u8]) -> RuleProblem {
             &format!("the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"),
         )
     }
-}
-
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn no_directory(directory: &Path, error: &io::Error) -> RulesError {

@@ -8,7 +8,7 @@ use acteon_core::rules::RuleProblem;
 use acteon_rules::{KnownProviders, RuleFile};
 use acteon_templates::{TemplateFault, TemplateFile, TemplateSet};
 
-use super::files::{bytes_of, file_name, paths, regular};
+use super::reading::{bytes_of, file_name, paths, regular};
 
 /// The name of the folder.
 const FOLDER: &str = "templates";

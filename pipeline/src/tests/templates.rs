@@ -95,6 +95,9 @@ async fn with_the_fallback_it_is_sent_with_a_note_in_its_outcome() {
         panic!("{:?}", response.headers);
     };
     assert_eq!(name, "acteon-template-error");
+    let record = bench.trail.records().remove(0);
+    assert_eq!(record.attempts[0].excerpt.as_ref(), Some(note));
+    assert_eq!(record.attempts[0].code, None);
     assert!(note.starts_with("log/subject.txt:1: "), "{note}");
 }
 

@@ -13,9 +13,10 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde_json::Value as Json;
 
+use crate::events;
 use crate::preset::{AnswerClass, AnswerMatcher, Preset};
 use crate::request::holds;
-use crate::values::Values;
+use crate::values::PresetValues;
 
 /// What to do after an answer.
 pub(crate) enum Judged {
@@ -24,17 +25,18 @@ pub(crate) enum Judged {
     /// Another request, with these values as `again`; and the answer.
     #[allow(missing_docs)]
     Again {
-        with: Values,
+        with: PresetValues,
         sent: Box<Result<Reply, SinkError>>,
     },
 }
 
 /// Judges the answers to one attempt.
 pub(crate) struct AnswerJudge<'a> {
+    pub(crate) provider: &'a str,
     pub(crate) preset: &'a Preset,
     pub(crate) environment: &'a Environment<'static>,
     pub(crate) client: &'a HttpClient,
-    pub(crate) values: &'a Values,
+    pub(crate) values: &'a PresetValues,
 }
 
 /// The parts of an answer that matchers look at.
@@ -118,11 +120,16 @@ impl AnswerJudge<'_> {
 
     /// A condition that fails does not hold: the request was sent, so it cannot fail the action any more.
     fn applies(&self, matcher: &AnswerMatcher) -> bool {
-        let condition = matcher.when.as_deref();
-        condition.is_none_or(|when| holds(self.environment, when, self.values).unwrap_or(false))
+        let Some(when) = &matcher.when else {
+            return true;
+        };
+        holds(self.environment, when, self.values).unwrap_or_else(|_| {
+            events::condition_failed(self.provider, self.client.host(), when);
+            false
+        })
     }
 
-    fn again(&self, matcher: &AnswerMatcher, answer: &Answer<'_>) -> Values {
+    fn again(&self, matcher: &AnswerMatcher, answer: &Answer<'_>) -> PresetValues {
         let mut values = self.values.clone();
         let json = answer.json.as_ref().unwrap_or(&Json::Null);
         values.insert("answer".to_owned(), Value::from(Serde(json)));

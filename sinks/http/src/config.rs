@@ -23,7 +23,7 @@ pub struct HttpConfig {
     /// A preset, written here.
     #[serde(default)]
     pub definition: Option<Preset>,
-    /// The options of the preset. Values may be secrets.
+    /// The options of the preset. PresetValues may be secrets.
     #[serde(default)]
     pub options: BTreeMap<String, Secret>,
     /// How to connect.

@@ -81,7 +81,7 @@ pub struct PresetRequest {
     pub when: Option<String>,
     /// The method.
     pub method: RequestMethod,
-    /// The path below `base_url`. Values are percent-encoded.
+    /// The path below `base_url`. PresetValues are percent-encoded.
     pub path: String,
     /// The query.
     pub query: BTreeMap<String, String>,

@@ -10,7 +10,7 @@ use minijinja::{Environment, Value};
 use crate::error::{template, unwritable};
 use crate::fit::fitted;
 use crate::preset::{PresetRequest, RequestMethod};
-use crate::values::Values;
+use crate::values::PresetValues;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -35,7 +35,7 @@ pub(crate) struct RequestWriter<'e> {
     pub(crate) paths: &'e Environment<'static>,
     /// The place of the request in the preset.
     pub(crate) place: String,
-    pub(crate) values: &'e Values,
+    pub(crate) values: &'e PresetValues,
 }
 
 impl RequestWriter<'_> {
@@ -156,7 +156,7 @@ impl RequestWriter<'_> {
 pub(crate) fn holds(
     environment: &Environment<'static>,
     condition: &str,
-    values: &Values,
+    values: &PresetValues,
 ) -> Result<bool, minijinja::Error> {
     let expression = environment.compile_expression_owned(condition.to_owned())?;
     Ok(expression.eval(Value::from(values.clone()))?.is_true())

@@ -20,7 +20,7 @@ use crate::filters::{path_environment, preset_environment};
 use crate::preset::Preset;
 use crate::request::{RequestWriter, WrittenRequest, holds};
 use crate::shipped::{read, shipped, whole};
-use crate::values::{self, Values};
+use crate::values::{self, PresetValues};
 
 /// How many further requests one attempt may send.
 const AGAIN_MAX: u32 = 2;
@@ -100,7 +100,7 @@ impl HttpSink {
     }
 
     /// The request for these values: the first whose condition holds.
-    fn request(&self, values: &Values) -> Result<WrittenRequest, SinkError> {
+    fn request(&self, values: &PresetValues) -> Result<WrittenRequest, SinkError> {
         for (number, request) in self.preset.requests.iter().enumerate() {
             let place = format!("requests[{number}]");
             if let Some(when) = &request.when {
@@ -137,6 +137,7 @@ impl Sink for HttpSink {
             let sent = client.send(request.method, request.headers, request.body.into());
             let sent = sent.await;
             let judge = AnswerJudge {
+                provider: &self.provider,
                 preset: &self.preset,
                 environment: &self.environment,
                 client: &client,
@@ -162,10 +163,10 @@ impl Sink for HttpSink {
 }
 
 /// Adds to `again`, so that a second change keeps the first.
-fn merge(values: &mut Values, with: Values) {
+fn merge(values: &mut PresetValues, with: PresetValues) {
     let before = values.remove("again").unwrap_or_default();
     let names = before.try_iter().into_iter().flatten();
-    let mut again: Values = names
+    let mut again: PresetValues = names
         .filter_map(|name| Some((name.to_string(), before.get_item(&name).ok()?)))
         .collect();
     again.extend(with);
@@ -211,7 +212,7 @@ fn base_url(
     preset: &Preset,
     options: &Value,
 ) -> Result<String, BuildError> {
-    let values = Values::from([("options".to_owned(), options.clone())]);
+    let values = PresetValues::from([("options".to_owned(), options.clone())]);
     let url = environment.render_str(&preset.base_url, Value::from(values));
     url.map_err(|error| {
         let error = acteon_templates::TemplateError::Failed(Box::new(error));

@@ -27,7 +27,7 @@ const NAMES: [&str; 9] = [
 ];
 
 /// Values by name.
-pub(crate) type Values = BTreeMap<String, Value>;
+pub(crate) type PresetValues = BTreeMap<String, Value>;
 
 /// The options of a provider: those given, and the defaults of the others.
 ///
@@ -70,17 +70,17 @@ pub(crate) fn options(
 pub(crate) fn option_values(options: &BTreeMap<String, Secret>) -> Value {
     let pairs = options.iter();
     let pairs = pairs.map(|(name, value)| (name.clone(), Value::from(value.expose())));
-    Value::from(pairs.collect::<Values>())
+    Value::from(pairs.collect::<PresetValues>())
 }
 
 /// The values of one attempt, but for `values`.
-pub(crate) fn attempt_values(options: &Value, attempt: Attempt<'_>) -> Values {
+pub(crate) fn attempt_values(options: &Value, attempt: Attempt<'_>) -> PresetValues {
     let mut values = action_values(attempt.action);
     let mut set = |name: &str, value: Value| values.insert(name.to_owned(), value);
     set("options", options.clone());
     set("idempotency_key", attempt.idempotency_key.into());
     set("attempt", attempt.number.into());
-    set("again", Value::from(Values::new()));
+    set("again", Value::from(PresetValues::new()));
     values
 }
 
@@ -91,11 +91,11 @@ pub(crate) fn attempt_values(options: &Value, attempt: Attempt<'_>) -> Values {
 pub(crate) fn render_texts(
     environment: &Environment<'static>,
     preset: &Preset,
-    values: &mut Values,
+    values: &mut PresetValues,
 ) -> Result<(), SinkError> {
     let mut rendering =
         TreeRendering::new(environment, Value::from(values.clone()), Absent::LeftOut);
-    let mut texts = Values::new();
+    let mut texts = PresetValues::new();
     for (name, template) in &preset.values {
         let text = rendering.text(template);
         let text = text.map_err(|error| error::template(&format!("values.{name}"), &error))?;

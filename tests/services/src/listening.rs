@@ -17,3 +17,8 @@ pub(crate) async fn listening(router: Router) -> anyhow::Result<(u16, JoinSet<()
     });
     Ok((port, server))
 }
+
+/// The address of a port.
+pub(crate) fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}

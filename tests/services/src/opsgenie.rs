@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::listening::listening;
+use crate::listening::{listening, url};
 
 /// The key that it accepts.
 const KEY: &str = "eb243592-faa2-4ba2-a551q-1afdf565c889";
@@ -62,7 +62,7 @@ impl OpsgenieServer {
 
     /// Its address.
     pub fn api_base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// The key to configure.

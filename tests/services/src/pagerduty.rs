@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::listening::listening;
+use crate::listening::{listening, url};
 
 /// The limit of an event.
 const EVENT_BYTES_MAX: usize = 512 << 10;
@@ -62,7 +62,7 @@ impl PagerDutyServer {
 
     /// Its address.
     pub fn api_base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// The accepted events, oldest first.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::listening::listening;
+use crate::listening::{listening, url};
 
 /// The token of the bot.
 const TOKEN: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
@@ -50,7 +50,7 @@ impl TelegramServer {
 
     /// Its address.
     pub fn api_base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// The token to configure.

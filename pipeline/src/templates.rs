@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::events;
 use crate::yielding::LONGEST_SLICE;
 
 /// The header of an outcome that names the templates that failed.
@@ -44,7 +43,7 @@ impl TemplatesInForce {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnTemplateError {
-    /// It fails for good, with the error, and becomes a dead letter if a broker has it.
+    /// It fails permanently, with the error, and becomes a dead letter if a broker has it.
     #[default]
     Fail,
     /// It is sent. A text whose template failed says so and shows the payload; other fields are as in the payload.
@@ -61,10 +60,10 @@ pub struct ProviderTemplates {
 }
 
 /// An action with the payload that its sink receives.
-pub(super) struct WrittenAction {
-    pub(super) action: Action,
+pub(crate) struct WrittenAction {
+    pub(crate) action: Action,
     /// The templates that failed although it is sent.
-    note: Option<CompactString>,
+    pub(crate) note: Option<CompactString>,
 }
 
 impl ProviderTemplates {
@@ -72,7 +71,7 @@ impl ProviderTemplates {
     ///
     /// # Errors
     /// A permanent error if a template fails and that fails the action.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         provider: &CompactString,
         action: &Action,
@@ -97,18 +96,13 @@ impl ProviderTemplates {
             }
         };
         rendered
-            .map(|rendered| self.written(provider, action, rendered))
+            .map(|rendered| self.written(action, rendered))
             .transpose()
     }
 
-    fn written(
-        &self,
-        provider: &CompactString,
-        action: &Action,
-        rendered: Rendered,
-    ) -> Result<WrittenAction, SinkError> {
+    fn written(&self, action: &Action, rendered: Rendered) -> Result<WrittenAction, SinkError> {
         let Rendered { payload, faults } = rendered;
-        let note = faults.split_first().map(|(first, others)| {
+        let note: Option<CompactString> = faults.split_first().map(|(first, others)| {
             let mut note = CompactString::from(first.to_string());
             if !others.is_empty() {
                 // Writing to memory does not fail.
@@ -116,12 +110,11 @@ impl ProviderTemplates {
             }
             note
         });
-        if let Some(note) = &note {
-            events::template_failed(provider, &action.id, note);
-            if self.on_error == OnTemplateError::Fail {
-                let message = format!("a template of the provider failed: {note}");
-                return Err(SinkError::permanent(FailureCode::Serialization, message));
-            }
+        if let Some(note) = &note
+            && self.on_error == OnTemplateError::Fail
+        {
+            let message = format!("a template of the provider failed: {note}");
+            return Err(SinkError::permanent(FailureCode::Serialization, message));
         }
         let mut action = action.clone();
         action.payload = payload;
@@ -130,9 +123,9 @@ impl ProviderTemplates {
 }
 
 impl WrittenAction {
-    /// The response, with a note if a template failed. It reaches the caller and the audit record.
-    pub(super) fn noted(self, mut response: ProviderResponse) -> ProviderResponse {
-        let note = self.note.map(|note| (NOTE.into(), note));
+    /// The response, with a note for the caller if a template failed.
+    pub(crate) fn with_note(&self, mut response: ProviderResponse) -> ProviderResponse {
+        let note = self.note.clone().map(|note| (NOTE.into(), note));
         response.headers.extend(note);
         response
     }
