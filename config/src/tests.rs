@@ -300,9 +300,17 @@ fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     let provider = &schema["properties"]["providers"]["items"];
     assert_eq!(
         provider["properties"]["type"]["enum"],
-        serde_json::json!(["email", "log", "pagerduty", "slack", "strict", "webhook"])
+        serde_json::json!([
+            "email",
+            "http",
+            "log",
+            "pagerduty",
+            "slack",
+            "strict",
+            "webhook"
+        ])
     );
-    let webhook = &provider["allOf"][5];
+    let webhook = &provider["allOf"][6];
     assert_eq!(webhook["if"]["properties"]["type"]["const"], "webhook");
     let auth = webhook["then"]["properties"]["auth"].to_string();
     assert!(auth.contains("#/$defs/provider.webhook.Auth"), "{auth}");

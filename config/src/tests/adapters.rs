@@ -33,6 +33,7 @@ impl Registries {
             .register(Email)
             .register(Slack)
             .register(PagerDuty)
+            .register(Http)
             .register(Strict);
         all.states.register(Memory).register(Remote);
         all.audits.register(Memory).register(Sqlite);
@@ -73,6 +74,7 @@ adapter!(Log, "log", LogOptions, Sinks);
 adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Slack, "slack", SlackOptions, Sinks);
+adapter!(Http, "http", HttpOptions, Sinks);
 adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
@@ -86,6 +88,21 @@ struct LogOptions {
     level: Option<String>,
     payload: Option<bool>,
     write: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct HttpOptions {
+    preset: Option<String>,
+    preset_file: Option<String>,
+    definition: Option<serde_json::Value>,
+    options: Option<BTreeMap<String, Secret>>,
+    allow_cidrs: Option<Vec<String>>,
+    ca_file: Option<String>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
+    proxy: Option<Secret>,
 }
 
 #[derive(Deserialize, JsonSchema)]
