@@ -302,6 +302,7 @@ fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
         provider["properties"]["type"]["enum"],
         serde_json::json!([
             "email",
+            "http",
             "kafka",
             "log",
             "pagerduty",

@@ -36,7 +36,7 @@ pub struct AttemptRecord {
     pub code: Option<FailureCode>,
     /// The duration in milliseconds.
     pub duration_ms: u64,
-    /// The beginning of the provider's refusal, redacted.
+    /// The beginning of the provider's refusal, redacted; or the template that failed although the action was sent.
     #[schema(required, value_type = Option<String>)]
     pub excerpt: Option<CompactString>,
 }

@@ -30,6 +30,7 @@ mod rulebook;
 mod scheduler;
 mod settle;
 mod tasks;
+mod templates;
 mod throttle;
 mod time_limit;
 mod trail;
@@ -43,9 +44,10 @@ pub use options::{
 pub use process::{Pipeline, PipelineParts};
 pub use provider::{DuplicateProvider, Providers};
 pub use rulebook::{
-    Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file, read_rule_files,
-    read_rule_test_files,
+    CompiledFolder, Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file,
+    read_rule_files, read_rule_test_files,
 };
+pub use templates::{OnTemplateError, ProviderTemplates, TemplatesInForce};
 pub use time_limit::TimeLimitedState;
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::circuit_breaker::{BreakerOptions, BreakerOverrides, CircuitBreakerOptions};
 pub use self::redelivery::{RedeliveryOptions, RedeliveryOverrides, RedeliverySchedules};
+use crate::templates::{OnTemplateError, ProviderTemplates};
 
 /// The sections of the configuration file that belong to the pipeline. A field is named after its section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -69,6 +70,8 @@ pub struct ProviderLimits {
     pub queue: u32,
     /// The provider that delivers while the breaker of this one is open.
     pub fallback_provider: Option<String>,
+    /// What happens to an action whose template fails.
+    pub on_template_error: OnTemplateError,
 }
 
 impl Default for ProviderLimits {
@@ -77,6 +80,7 @@ impl Default for ProviderLimits {
             attempts: AttemptLimits::default(),
             queue: 1000,
             fallback_provider: None,
+            on_template_error: OnTemplateError::default(),
         }
     }
 }
@@ -186,6 +190,8 @@ pub struct ProviderOptions {
     pub redelivery: RedeliveryOptions,
     /// Hides fields of a refusal in the attempt history.
     pub redactor: Redactor,
+    /// The templates of the payloads that the sink receives.
+    pub templates: ProviderTemplates,
 }
 
 impl ProviderOptions {
@@ -208,6 +214,10 @@ impl ProviderOptions {
             breaker: Some(BreakerOptions::default()),
             redelivery: RedeliveryOptions::default(),
             redactor: Redactor::default(),
+            templates: ProviderTemplates {
+                on_error: limits.on_template_error,
+                ..ProviderTemplates::default()
+            },
         }
     }
 }

@@ -281,13 +281,14 @@ impl Provider {
             place,
             pass,
             took,
+            note,
             result,
         } = finished;
         self.events.took(took, 1);
         match result {
             Ok(response) => {
                 self.observed(|stats| stats.succeeded(pass, took));
-                self.add_attempt(&mut job, took, None, None);
+                self.add_attempt(&mut job, took, None, note);
                 NextStep::End(job.delivered(response))
             }
             Err(mut error) => {

@@ -5,6 +5,8 @@ mod events;
 mod files;
 mod names;
 mod nested;
+mod reading;
+mod template_files;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -20,15 +22,19 @@ use acteon_core::{Action, ActionOutcome, Clock, Redactor, State, StateError};
 use acteon_rules::{
     CompileSettings, Decision, Effect, ExplainRequest, RuleSet, StateAnswers, StateRead,
 };
+use acteon_templates::TemplateSet;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use self::files::{RuleFolder, read_rule_file, read_rule_files, read_rule_test_files};
+pub use self::files::{
+    CompiledFolder, RuleFolder, read_rule_file, read_rule_files, read_rule_test_files,
+};
 pub use self::watch::Follow;
 use crate::gather::gather;
+use crate::templates::TemplatesInForce;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};
 
 /// From this slowness on, rules are evaluated on a thread that may block. A single slow action may be chance, because its
@@ -92,6 +98,8 @@ pub struct RulesOptions {
     pub allow_empty: bool,
     /// What rules may refer to.
     pub settings: CompileSettings,
+    /// Where the templates of providers are put in force, which are loaded with the rules.
+    pub templates: Arc<TemplatesInForce>,
     /// Hides fields in explanations.
     pub redactor: Redactor,
     /// The time.
@@ -126,14 +134,21 @@ impl Rules {
         options: RulesOptions,
         state: Arc<dyn State>,
     ) -> Result<Arc<Self>, RulesError> {
-        let (digest, set) = match &options.directory {
-            None => (None, RuleSet::empty()),
+        let (digest, compiled) = match &options.directory {
+            None => {
+                let nothing = CompiledFolder {
+                    rules: RuleSet::empty(),
+                    templates: TemplateSet::default(),
+                };
+                (None, nothing)
+            }
             Some(directory) => {
                 let reading = files::read(directory).await;
                 let folder = reading.folder?;
                 events::ignored_files(&folder.warnings);
-                let set = folder.compile(&options.settings);
-                (Some(reading.digest), set.map_err(RulesError::Invalid)?)
+                let compiled = folder.compile_all(&options.settings);
+                let compiled = compiled.map_err(RulesError::Invalid)?;
+                (Some(reading.digest), compiled)
             }
         };
         let toggles = match state.rule_toggles().await {
@@ -151,7 +166,8 @@ impl Rules {
             digest,
             toggles,
         };
-        Ok(Self::beginning(&set, loading, options, state))
+        options.templates.put(compiled.templates);
+        Ok(Self::beginning(&compiled.rules, loading, options, state))
     }
 
     /// Puts a compiled set in force, with the toggles of its files. For rule tests, which reuse one set.
@@ -203,17 +219,24 @@ impl Rules {
             folder => folder?,
         };
         events::ignored_files(&folder.warnings);
-        let set = folder.compile(&self.options.settings);
-        let set = set.map_err(RulesError::Invalid)?;
+        let compiled = folder.compile_all(&self.options.settings);
+        let CompiledFolder {
+            rules: set,
+            templates,
+        } = compiled.map_err(RulesError::Invalid)?;
         let rules = set.len();
         let current = self.current.load();
         if set.is_empty() && !current.set.is_empty() && !self.options.allow_empty {
             return Err(RulesError::WouldBeEmpty(directory));
         }
-        let generation = if RulesHash::of(set.content_hash()) == current.stamp.hash {
-            current.stamp.number
-        } else {
-            self.put_in_force(&set, &loading.toggles)
+        let has_other_templates = templates != *self.options.templates.set();
+        if has_other_templates {
+            self.options.templates.put(templates);
+        }
+        let has_other_rules = RulesHash::of(set.content_hash()) != current.stamp.hash;
+        let generation = match has_other_rules || has_other_templates {
+            true => self.put_in_force(&set, &loading.toggles),
+            false => current.stamp.number,
         };
         loading.directory = Some(directory.clone());
         self.last_errors.lock().clear();

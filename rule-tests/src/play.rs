@@ -144,6 +144,7 @@ impl TestSystem {
             directory: None,
             allow_empty: true,
             settings: context.settings.rules.clone(),
+            templates: Arc::default(),
             redactor: Redactor::default(),
             clock,
         };

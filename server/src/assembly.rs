@@ -117,7 +117,8 @@ impl Assembly {
         let mut backends = backends.await?;
         remote_parts.append(&mut backends.remote_parts);
         let shared = SharedParts::new(&options, policies.redactor, backends);
-        let rules = shared.rules(&config.rules, known, &config.section, problems);
+        let rules = &config.rules;
+        let rules = shared.rules(rules, known, &policies.templates, &config.section, problems);
         let rules = rules.await?;
         let stop = CancellationToken::new();
         let path = shared.action_path(options.clone(), rules, providers);

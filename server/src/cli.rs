@@ -45,6 +45,11 @@ pub(crate) enum Command {
     /// action was evaluated, with 1 if a rule failed, and with 2 if there are mistakes in the rules, the action or the
     /// configuration.
     Eval(EvalArguments),
+    /// Show the payload that the templates of a provider make of an action; sends nothing
+    ///
+    /// The action may lack any field. Prints the payload, or one field of it. Exits with 0 if all templates worked,
+    /// with 1 if one failed, and with 2 if there is nothing to render.
+    Render(RenderArguments),
     /// Copy the file of an embedded backend, also while a server uses it
     ///
     /// The copy is complete as of one moment. To restore it, stop the server and put the copy in the place of its file.
@@ -121,6 +126,22 @@ pub(crate) struct EvalArguments {
     /// Print the response of the API
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArguments {
+    /// The name of the provider
+    #[arg(value_name = "PROVIDER")]
+    pub(crate) provider: String,
+    /// The file of the action, as JSON; `-` is standard input [default: `example.json` beside the templates]
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: Option<PathBuf>,
+    /// The type of an action that names none
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) action_type: Option<String>,
+    /// Print only this field of the payload, a text as it is
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) field: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

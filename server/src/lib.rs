@@ -21,6 +21,7 @@ mod problems;
 mod providers;
 mod readiness;
 mod reload;
+pub mod render;
 mod rest;
 mod run;
 mod shared_parts;

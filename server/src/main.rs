@@ -13,24 +13,26 @@ use std::process::ExitCode;
 use acteon_config::{DEFAULT_FILE, Inputs, ProblemList};
 use acteon_rule_tests::{Counting, Selection};
 use acteon_server::eval::{self, ActionInput, EvaluationReport};
+use acteon_server::render::RenderRequest;
 use acteon_server::{
     AdapterSet, Assembly, Config, ConfigFile, Metrics, Purpose, ShutdownOutcome, Signals, backup,
-    check, test,
+    check, render, test,
 };
 use anyhow::Context;
 use clap::Parser;
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{
     Arguments, BackupArguments, CheckArguments, Command, ConfigCommand, EncryptArguments,
-    EvalArguments, RulesCommand, TestArguments,
+    EvalArguments, RenderArguments, RulesCommand, TestArguments,
 };
 use crate::output::{print, print_error, print_on_terminal};
 
 /// The maximum read from standard input for a secret. It exceeds what can be encrypted.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
 
-/// The exit status of `test` and `eval` if nothing ran. A test or a rule that fails makes it 1.
+/// The exit status of `test`, `eval` and `render` if nothing ran. A test or a rule that fails makes it 1.
 const NOTHING_RUN: u8 = 2;
 
 /// The exit status of the server if work was cut off.
@@ -91,6 +93,11 @@ fn execute(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 ExitCode::from(NOTHING_RUN)
             },
         )),
+        Some(Command::Render(wanted)) => Ok(render_action(&inputs, &adapters, wanted)
+            .unwrap_or_else(|error| {
+                print_error(&format!("{error:#}"));
+                ExitCode::from(NOTHING_RUN)
+            })),
         None | Some(Command::Run) => run(read(&inputs, &adapters)),
     }
 }
@@ -266,6 +273,41 @@ fn evaluate(
     Ok(match evaluation.has_errors {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    })
+}
+
+/// Renders one action and prints the payload.
+fn render_action(
+    inputs: &Inputs,
+    adapters: &AdapterSet,
+    wanted: &RenderArguments,
+) -> anyhow::Result<ExitCode> {
+    let config = adapters.load(inputs)?;
+    let read = |path: &Path| ActionInput::read(Some(path), config.server.max_body_bytes);
+    let input = wanted.action.as_deref().map(read).transpose()?;
+    let request = RenderRequest {
+        provider: &wanted.provider,
+        action: input.as_ref(),
+        action_type: wanted.action_type.as_deref(),
+    };
+    let result = render::render(&config, &request)?;
+    let shown = match &wanted.field {
+        None => &result.payload,
+        Some(field) => result
+            .payload
+            .get(field)
+            .with_context(|| format!("the payload has no field `{field}`"))?,
+    };
+    print(&match shown {
+        Value::String(text) if wanted.field.is_some() => text.clone(),
+        shown => serde_json::to_string_pretty(shown)?,
+    });
+    for fault in &result.faults {
+        print_error(&format!("error: {fault}"));
+    }
+    Ok(match result.faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 

@@ -7,7 +7,7 @@ use acteon_core::sink::SinkContext;
 use acteon_core::{BuildError, Clock, Redactor, Sink};
 use acteon_pipeline::{
     AttemptLimits, CircuitBreakerOptions, PipelineOptions, PipelineSections, ProviderLimits,
-    ProviderOptions, Providers, RedeliverySchedules,
+    ProviderOptions, Providers, RedeliverySchedules, TemplatesInForce,
 };
 
 use crate::adapters::AdapterSet;
@@ -28,6 +28,8 @@ pub(crate) struct ProviderPolicies {
     circuit_breaker: CircuitBreakerOptions,
     redelivery: RedeliverySchedules,
     pub(crate) redactor: Redactor,
+    /// Empty until the rules are loaded.
+    pub(crate) templates: Arc<TemplatesInForce>,
     queue_share: QueueShare,
 }
 
@@ -58,6 +60,7 @@ impl ProviderPolicies {
             circuit_breaker: sections.circuit_breaker.clone(),
             redelivery: sections.redelivery.clone(),
             redactor,
+            templates: Arc::default(),
             queue_share: QueueShare::of(&sections.pipeline, providers),
         }
     }
@@ -74,6 +77,7 @@ impl ProviderPolicies {
             let sink = default_sink(self.redactor.clone()).await;
             let sink = problems::report(section, sink, problems)?;
             let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
+            options.templates.in_force = self.templates.clone();
             self.limit_queue(&mut options);
             return Some(BuiltProviders {
                 providers: Arc::new(Providers::under_any_name(options, clock)),
@@ -109,6 +113,7 @@ impl ProviderPolicies {
         options.breaker = self.circuit_breaker.for_provider(&keys.name);
         options.redelivery = self.redelivery.for_provider(&keys.name);
         options.redactor = self.redactor.clone();
+        options.templates.in_force = self.templates.clone();
         self.limit_queue(&mut options);
         options
     }

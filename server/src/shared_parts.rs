@@ -18,7 +18,7 @@ use acteon_core::{
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
     AuditTrail, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
-    TimeLimitedState, TrailOptions,
+    TemplatesInForce, TimeLimitedState, TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -175,6 +175,7 @@ impl SharedParts {
         &self,
         rules: &RulesSettings,
         known: acteon_rules::CompileSettings,
+        templates: &Arc<TemplatesInForce>,
         section: &Section,
         problems: &mut ProblemList,
     ) -> Option<Arc<Rules>> {
@@ -185,6 +186,7 @@ impl SharedParts {
         let options = |directory| RulesOptions {
             directory,
             allow_empty: rules.allow_empty,
+            templates: templates.clone(),
             settings: known.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock,

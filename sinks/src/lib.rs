@@ -5,6 +5,7 @@ use acteon_core::{Registry, Sinks};
 /// Registers every sink.
 pub fn register(registry: &mut Registry<Sinks>) {
     registry.register(acteon_sinks_email::Email::default());
+    registry.register(acteon_sinks_http::Http::default());
     registry.register(acteon_sinks_kafka::KafkaSinkFactory);
     registry.register(acteon_sinks_log::Log);
     registry.register(acteon_sinks_pagerduty::PagerDuty::default());
@@ -23,7 +24,15 @@ mod tests {
         let kinds: Vec<_> = registry.kinds().collect();
         assert_eq!(
             kinds,
-            ["email", "kafka", "log", "pagerduty", "slack", "webhook"]
+            [
+                "email",
+                "http",
+                "kafka",
+                "log",
+                "pagerduty",
+                "slack",
+                "webhook"
+            ]
         );
         for kind in kinds {
             let schema = registry.schema(kind).unwrap();

@@ -34,6 +34,7 @@ impl Registries {
             .register(Slack)
             .register(PagerDuty)
             .register(KafkaSink)
+            .register(Http)
             .register(Strict);
         all.states
             .register(Memory)
@@ -78,6 +79,7 @@ adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Slack, "slack", SlackOptions, Sinks);
 adapter!(KafkaSink, "kafka", KafkaSinkOptions, Sinks);
+adapter!(Http, "http", HttpOptions, Sinks);
 adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
 adapter!(Memory, "memory", MemoryOptions, States, Audits);
@@ -91,6 +93,21 @@ struct LogOptions {
     level: Option<String>,
     payload: Option<bool>,
     write: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct HttpOptions {
+    preset: Option<String>,
+    preset_file: Option<String>,
+    definition: Option<serde_json::Value>,
+    options: Option<BTreeMap<String, Secret>>,
+    allow_cidrs: Option<Vec<String>>,
+    ca_file: Option<String>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
+    proxy: Option<Secret>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -10,13 +10,14 @@ mod settings;
 mod summary;
 mod template;
 
+pub use acteon_templates::{TemplateError, TemplateProblem};
 pub use digest::{DAYS_MAX, DigestTimes, TIMES_MAX};
 pub use encoding::GroupEncodingError;
 pub use member::Member;
 pub use note::FlushNote;
 pub use settings::GroupSettings;
 pub use summary::{EVENTS_WHEN_TOO_LARGE, GroupFacts, Summary, SummaryPayload};
-pub use template::{SummaryTemplate, TemplateError, TemplateProblem};
+pub use template::SummaryTemplate;
 
 #[cfg(test)]
 mod tests;

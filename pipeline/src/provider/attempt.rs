@@ -7,14 +7,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use acteon_core::{Attempt, FailureCode, ProviderResponse, SinkError};
+use compact_str::CompactString;
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::breaker::Pass;
+use super::events::template_failed;
 use super::queue::QueuePlace;
 use super::{Provider, ProviderHandle};
 use crate::job::{Job, idempotency_key};
+use crate::options::ProviderOptions;
 
 /// A running attempt, with its job inside.
 pub(crate) type RunningAttempt = ReusableBoxFuture<'static, FinishedAttempt>;
@@ -27,6 +30,8 @@ pub(crate) struct FinishedAttempt {
     pub(super) pass: Pass,
     /// Zero if the sink answered without waiting.
     pub(super) took: Duration,
+    /// The template that failed although the sink accepted the action.
+    pub(super) note: Option<CompactString>,
     pub(super) result: Result<ProviderResponse, SinkError>,
 }
 
@@ -73,11 +78,16 @@ pub(super) async fn attempt(
     };
     let (took, result) = ask(&provider.0, &mut job, &mut unfinished.place, number).await;
     unfinished.has_ended = true;
+    let (result, note) = match result {
+        Ok(accepted) => (Ok(accepted.response), accepted.note),
+        Err(error) => (Err(error), None),
+    };
     FinishedAttempt {
         job,
         place: unfinished.place.take(),
         pass,
         took,
+        note,
         result,
     }
 }
@@ -87,7 +97,7 @@ async fn ask(
     job: &mut Job,
     place: &mut Option<QueuePlace>,
     number: u32,
-) -> (Duration, Result<ProviderResponse, SinkError>) {
+) -> (Duration, Result<Accepted, SinkError>) {
     let options = &provider.options;
     let key = idempotency_key(&job.delivery);
     let bytes = job.bytes();
@@ -98,7 +108,7 @@ async fn ask(
         number,
         progress: job.delivery.progress(),
     };
-    let asking = AssertUnwindSafe(options.sink.deliver(attempt)).catch_unwind();
+    let asking = AssertUnwindSafe(deliver(options, attempt)).catch_unwind();
     tokio::pin!(asking);
     // A sink that answers at once costs neither a clock reading nor a timer.
     if let Poll::Ready(result) = poll!(asking.as_mut()) {
@@ -121,9 +131,42 @@ async fn ask(
     (started.elapsed(), result)
 }
 
+/// The response to an action that the sink accepted.
+struct Accepted {
+    response: ProviderResponse,
+    note: Option<CompactString>,
+}
+
+/// Calls the sink with the action, or with what the provider's templates make of it.
+async fn deliver(options: &ProviderOptions, attempt: Attempt<'_>) -> Result<Accepted, SinkError> {
+    let name = &options.name;
+    let id = &attempt.action.id;
+    let written = options.templates.write(name, attempt.action).await;
+    let written = written.inspect_err(|error| template_failed(name, id, &error.message));
+    let Some(written) = written? else {
+        let response = options.sink.deliver(attempt).await?;
+        return Ok(Accepted {
+            response,
+            note: None,
+        });
+    };
+    if let Some(note) = &written.note {
+        template_failed(name, id, note);
+    }
+    let attempt = Attempt {
+        action: &written.action,
+        ..attempt
+    };
+    let response = options.sink.deliver(attempt).await?;
+    Ok(Accepted {
+        response: written.with_note(response),
+        note: written.note,
+    })
+}
+
 fn flatten(
-    result: std::thread::Result<Result<ProviderResponse, SinkError>>,
-) -> Result<ProviderResponse, SinkError> {
+    result: std::thread::Result<Result<Accepted, SinkError>>,
+) -> Result<Accepted, SinkError> {
     result.unwrap_or_else(|_| {
         let message = "the sink panicked, which is a bug in the sink";
         Err(SinkError::permanent(FailureCode::ExecutionFailed, message))

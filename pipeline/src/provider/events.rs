@@ -18,6 +18,7 @@ const OVERFLOWS: &str = "acteon_provider_overflows_total";
 const FAILURES: &str = "acteon_attempt_failures_total";
 const TRANSITIONS: &str = "acteon_breaker_transitions_total";
 const DELAYED: &str = "acteon_delayed_total";
+const TEMPLATE_ERRORS: &str = "acteon_provider_template_errors_total";
 /// The worker of a provider is one of the pipeline's tasks.
 const TASK_PANICS: &str = "acteon_task_panics_total";
 const DURATION: &str = "acteon_delivery_duration_seconds";
@@ -47,6 +48,7 @@ impl Events {
         describe();
         let name = provider.to_string();
         counter!(TASK_PANICS, "task" => name.clone()).increment(0);
+        counter!(TEMPLATE_ERRORS, "provider" => name.clone()).increment(0);
         let of =
             |metric, label, value| counter!(metric, "provider" => name.clone(), label => value);
         Self {
@@ -156,7 +158,17 @@ impl Events {
     }
 }
 
+/// A template of the provider failed for an action.
+pub(super) fn template_failed(provider: &CompactString, action_id: &str, fault: &str) {
+    counter!(TEMPLATE_ERRORS, "provider" => provider.to_string()).increment(1);
+    tracing::debug!(%provider, action_id, fault, "a template failed");
+}
+
 fn describe() {
+    describe_counter!(
+        TEMPLATE_ERRORS,
+        "Attempts for which a template of the provider failed."
+    );
     describe_counter!(
         OVERFLOWS,
         "Actions that found no place in their provider's queue."

@@ -98,6 +98,7 @@ impl InlineSlot {
                 place: None,
                 pass: Pass::Free { .. },
                 took: Duration::ZERO,
+                note: None,
                 result: Ok(response),
             } if job.delivery.history.is_none() => {
                 self.unrecorded += 1;

@@ -103,6 +103,10 @@ impl ProviderStats {
                     self.paused_until = self.paused_until.max(until);
                 }
             }
+            // The action could not be written, so the provider was not asked.
+            SinkErrorClass::Permanent if error.code == FailureCode::Serialization => {
+                self.breaker.abandoned(pass);
+            }
             SinkErrorClass::Deferred | SinkErrorClass::Permanent => self.breaker.answered(pass),
             SinkErrorClass::ProviderFault => self.breaker.provider_fault(pass, now),
         }

@@ -1,20 +1,19 @@
 //! Reads rule files and the test files beside them, and warns about files that look like rules but are not read. The
 //! meaning of names is in `names`.
 
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf, absolute};
+use std::io::{self, ErrorKind};
+use std::path::{Path, absolute};
 
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_rules::{CompileSettings, RuleFile, RuleSet};
+use acteon_templates::{TemplateFile, TemplateSet};
 use tokio::task::spawn_blocking;
 
-use super::names::{FileKind, is_ignored, kind_of};
+use super::names::{FileKind, kind_of};
 use super::nested::rules_below;
-
-/// The maximum number of files in one directory.
-const FILES_MAX: usize = 10_000;
+use super::reading::{bytes_of, file_name, paths, regular};
+use super::template_files;
 
 /// The contents of a directory.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +24,15 @@ pub struct RuleFolder {
     pub unreadable: Vec<RuleProblem>,
     /// Files and folders that look like rules but are not read.
     pub warnings: Vec<RuleProblem>,
+    /// The templates of providers, in the order of their names.
+    pub templates: Vec<TemplateFile>,
+}
+
+/// What a directory compiles to.
+#[allow(missing_docs)]
+pub struct CompiledFolder {
+    pub rules: RuleSet,
+    pub templates: TemplateSet,
 }
 
 /// A digest of the names and contents of a directory, or of its errors. Times and sizes do not matter.
@@ -86,6 +94,9 @@ impl FolderDigest {
                 for file in &folder.files {
                     (&file.name, &file.text).hash(&mut hasher);
                 }
+                for file in &folder.templates {
+                    (&file.name, &file.text).hash(&mut hasher);
+                }
                 for problem in folder.unreadable.iter().chain(&folder.warnings) {
                     problem.to_string().hash(&mut hasher);
                 }
@@ -112,6 +123,26 @@ impl RuleFolder {
         Err(problems)
     }
 
+    /// Compiles the rules and the templates, which are in force together.
+    ///
+    /// # Errors
+    /// The problems of all files, including unreadable ones.
+    pub fn compile_all(
+        &self,
+        settings: &CompileSettings,
+    ) -> Result<CompiledFolder, Vec<RuleProblem>> {
+        let rules = self.compile(settings);
+        let templates = template_files::compile(&self.templates, &settings.providers);
+        match (rules, templates) {
+            (Ok(rules), Ok(templates)) => Ok(CompiledFolder { rules, templates }),
+            (rules, templates) => {
+                let mut problems = rules.err().unwrap_or_default();
+                problems.extend(templates.err().into_iter().flatten());
+                Err(problems)
+            }
+        }
+    }
+
     fn take(&mut self, path: &Path, bytes: io::Result<Vec<u8>>) {
         match rule_file(path, bytes) {
             Ok(file) => self.files.push(file),
@@ -133,6 +164,7 @@ impl RuleFolder {
             files: files.collect(),
             unreadable: below(self.unreadable),
             warnings: below(self.warnings),
+            templates: self.templates,
         }
     }
 }
@@ -144,6 +176,11 @@ fn read_files(directory: &Path, wanted: FileKind) -> Result<RuleFolder, RulesErr
         match kind_of(&file_name(&path)) {
             Some(held) if held == wanted => {
                 folder.take(&path, regular(&path).and_then(|()| bytes_of(&path)));
+            }
+            None if wanted == FileKind::Rules && template_files::is_folder(&path) => {
+                let read = template_files::read(&path);
+                folder.templates = read.files;
+                folder.unreadable.extend(read.unreadable);
             }
             None | Some(FileKind::MisspelledExtension) if path.is_dir() => {
                 folder.warnings.extend(nested(&path, wanted));
@@ -173,24 +210,6 @@ fn rule_file(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<RuleFile, RulePr
     })
 }
 
-/// The paths in a directory that are not ignored, in order.
-fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if !is_ignored(&file_name(&path)) {
-            paths.push(path);
-        }
-        if paths.len() > FILES_MAX {
-            return Err(io::Error::other(format!(
-                "it contains more than {FILES_MAX} files"
-            )));
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 /// A warning if a subfolder contains rules.
 fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
     let first = (wanted == FileKind::Rules).then(|| rules_below(folder))??;
@@ -200,30 +219,6 @@ fn nested(folder: &Path, wanted: FileKind) -> Option<RuleProblem> {
         shown.display()
     );
     Some(at_beginning(folder, &message))
-}
-
-/// Checks that `path` is a file.
-///
-/// # Errors
-/// If it is a link without target, or not a file. Reading a pipe might never end.
-fn regular(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
-            let target = fs::read_link(path)?;
-            let message = format!("the link leads nowhere (to `{}`)", target.display());
-            Err(io::Error::other(message))
-        }
-        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a file")),
-        found => found.map(drop),
-    }
-}
-
-/// Reads at most one byte more than a rule file may have, so that a larger file is refused for its size.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = RuleFile::BYTES_MAX as u64 + 1;
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn not_utf8(path: &Path, bytes: &[u8]) -> RuleProblem {
@@ -239,13 +234,6 @@ fn not_utf8(path: &Path, bytes: &[u8]) -> RuleProblem {
             &format!("the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"),
         )
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn no_directory(directory: &Path, error: &io::Error) -> RulesError {

@@ -20,6 +20,7 @@ use super::{Rules, RulesOptions, read_rule_test_files};
 use crate::Follow;
 
 mod folders;
+mod templates;
 
 fn rule(name: &str) -> String {
     format!("rules: [{{ name: {name}, condition: {{ all: [] }}, action: {{ type: allow }} }}]")
@@ -38,6 +39,7 @@ fn options(folder: &Path) -> RulesOptions {
             environment: Vec::new(),
             providers: KnownProviders::Any,
         },
+        templates: Arc::default(),
         redactor: Redactor::default(),
         clock: Clock::starting_at(epoch()),
     }

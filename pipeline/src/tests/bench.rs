@@ -10,6 +10,7 @@ use acteon_core::{
     Admission, Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope,
 };
 use acteon_rules::{CompileSettings, KnownProviders};
+use acteon_templates::TemplateSet;
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
 };
@@ -18,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BreakerOptions, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers,
-    RedeliveryOptions, Rules, RulesOptions, TimeLimitedState,
+    BreakerOptions, OnTemplateError, Pipeline, PipelineOptions, PipelineParts, ProviderOptions,
+    Providers, RedeliveryOptions, Rules, RulesOptions, TimeLimitedState,
 };
 
 pub(super) struct Bench {
@@ -77,6 +78,12 @@ impl Provider {
         self
     }
 
+    pub(super) fn templates(mut self, set: TemplateSet, on_error: OnTemplateError) -> Self {
+        self.options.templates.in_force.put(set);
+        self.options.templates.on_error = on_error;
+        self
+    }
+
     pub(super) fn breaker(mut self, failure_threshold: u32) -> Self {
         self.options.breaker = Some(BreakerOptions {
             failure_threshold,
@@ -124,6 +131,7 @@ impl Bench {
                 environment: Vec::new(),
                 providers: KnownProviders::Any,
             },
+            templates: Arc::default(),
             redactor: Redactor::default(),
             clock,
         };

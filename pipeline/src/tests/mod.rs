@@ -16,6 +16,7 @@ mod progress;
 mod property;
 mod redelivery;
 mod state_loss;
+mod templates;
 mod throttle;
 mod trail;
 

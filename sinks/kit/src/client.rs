@@ -175,6 +175,16 @@ impl HttpClient {
         }
     }
 
+    /// The same client for `path` below its URL, with these pairs at the end of the query. `path` is percent-encoded; an
+    /// empty one leaves the URL's.
+    #[must_use]
+    pub fn at(&self, path: &str, query: &[(String, String)]) -> Self {
+        Self {
+            target: self.target.at(path, query),
+            ..self.clone()
+        }
+    }
+
     /// Host and port of its URL, for messages.
     pub fn host(&self) -> &str {
         &self.host

@@ -80,6 +80,18 @@ impl Reply {
         }
     }
 
+    /// The answer whose status is a refusal, but which accepts the action.
+    pub fn of_refusal(refusal: ProviderRefusal) -> Self {
+        let status = refusal.status.unwrap_or_default();
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            headers: HeaderMap::new(),
+            body: Ok(refusal.body),
+            // A refusal was kept without them.
+            secrets: RequestSecrets::default(),
+        }
+    }
+
     /// The answer as a refusal of the action, although its status is a success. Without the secrets of the request.
     pub fn into_refusal(self) -> ProviderRefusal {
         let mut body = self.secrets.redact(self.body.unwrap_or_default());

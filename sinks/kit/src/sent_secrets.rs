@@ -15,7 +15,7 @@ const REDACTED: &[u8] = b"***";
 const SECRET_BYTES_MIN: usize = 8;
 
 /// The texts to remove: the whole URL except the host, the credentials of the sink, and the values of sensitive headers.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct SentSecrets {
     texts: Arc<Vec<Bytes>>,
 }
@@ -58,7 +58,7 @@ impl SentSecrets {
 }
 
 /// The secrets of one request.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct RequestSecrets {
     common: SentSecrets,
     headers: Vec<HeaderValue>,

@@ -77,4 +77,16 @@ impl TargetUrl {
         below.url.set_path(&format!("{base}/{path}"));
         below
     }
+
+    /// The URL of `path` below this one, with these pairs at the end of the query.
+    pub(crate) fn at(&self, path: &str, query: &[(String, String)]) -> Self {
+        let mut at = match path.trim_start_matches('/') {
+            "" => self.clone(),
+            path => self.below(path),
+        };
+        if !query.is_empty() {
+            at.url.query_pairs_mut().extend_pairs(query);
+        }
+        at
+    }
 }

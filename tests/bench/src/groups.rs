@@ -94,6 +94,7 @@ fn pipeline(clock: Clock, sink: Arc<Arrivals>) -> anyhow::Result<Arc<Pipeline>> 
         directory: None,
         allow_empty: true,
         settings,
+        templates: Arc::default(),
         redactor: Redactor::default(),
         clock,
     };

@@ -7,18 +7,27 @@
 
 pub mod cache;
 mod certificates;
+pub mod discord;
 pub mod eventually;
 pub mod java;
 pub mod kafka;
+mod listening;
+pub mod opsgenie;
 pub mod pagerduty;
 pub mod process;
 pub mod python;
 pub mod schemathesis;
 pub mod slack;
 pub mod smtp;
+pub mod teams;
+pub mod telegram;
 
+pub use discord::DiscordServer;
 pub use eventually::eventually;
 pub use kafka::{Kafka, Listener, Secured};
+pub use opsgenie::OpsgenieServer;
 pub use pagerduty::PagerDutyServer;
 pub use slack::SlackServer;
 pub use smtp::{MailServer, MailServerOptions};
+pub use teams::TeamsServer;
+pub use telegram::TelegramServer;

@@ -1,7 +1,6 @@
 //! PagerDuty, as far as its documentation describes the Events API v2: it checks the fields and limits of events, and
 //! keeps one alert for each `dedup_key` of a service.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,8 +10,9 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use crate::listening::{listening, url};
 
 /// The limit of an event.
 const EVENT_BYTES_MAX: usize = 512 << 10;
@@ -52,13 +52,7 @@ impl PagerDutyServer {
             .route("/v2/change/enqueue", post(enqueue_change))
             .layer(DefaultBodyLimit::disable())
             .with_state(account.clone());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let port = listener.local_addr()?.port();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            // It ends when the set is dropped.
-            let _ = axum::serve(listener, router).await;
-        });
+        let (port, server) = listening(router).await?;
         Ok(Self {
             port,
             account,
@@ -68,7 +62,7 @@ impl PagerDutyServer {
 
     /// Its address.
     pub fn api_base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// The accepted events, oldest first.

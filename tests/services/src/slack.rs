@@ -2,7 +2,6 @@
 //! token, the channel and the limits of messages, and answers with Slack's statuses and error codes.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use crate::listening::listening;
 
 /// The token that the workspace accepts.
 const TOKEN: &str = "xoxb-the-token-of-acme";
@@ -47,13 +47,7 @@ impl SlackServer {
             .route("/api/{method}", post(call))
             .route("/services/{*secret}", post(hook))
             .with_state(workspace.clone());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let port = listener.local_addr()?.port();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            // It ends when the set is dropped.
-            let _ = axum::serve(listener, router).await;
-        });
+        let (port, server) = listening(router).await?;
         Ok(Self {
             port,
             workspace,

@@ -12,6 +12,8 @@ enum Role<'a> {
     /// Connection options and API conventions shared by two families.
     Connect,
     Rules,
+    /// Templates, which groups, providers and sinks have.
+    Templates,
     /// The pure parts of decisions beside rules: state machines and groups.
     Decisions,
     Pipeline,
@@ -39,6 +41,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
         ["pipeline", "rules"] => Role::Rules,
         ["pipeline", "machines" | "groups"] => Role::Decisions,
         ["pipeline"] => Role::Pipeline,
+        ["templates"] => Role::Templates,
         ["rule-tests"] => Role::RuleTests,
         ["admin-api"] => Role::AdminApi,
         ["server"] => Role::Server,
@@ -60,7 +63,9 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
         (_, Role::Core) | (Role::Outside, _) => true,
         (Role::Adapter(family), Role::Kit(other)) => family == other,
         (Role::Facade(family), Role::Adapter(other)) => family == other,
+        (Role::Adapter(family), Role::Templates) => family == "sinks",
         (Role::Adapter(_) | Role::AdminApi, Role::Connect)
+        | (Role::Decisions | Role::Pipeline, Role::Templates)
         | (Role::Rules, Role::Decisions)
         | (Role::Pipeline, Role::Rules | Role::Decisions)
         | (Role::RuleTests, Role::Pipeline | Role::Rules | Role::Decisions) => true,
@@ -70,6 +75,7 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
                 | Role::Connect
                 | Role::Facade(_)
                 | Role::Pipeline
+                | Role::Templates
                 | Role::Rules
                 | Role::Decisions
                 | Role::RuleTests
@@ -125,18 +131,19 @@ fn sentence(who: Role<'_>, need: &Need) -> String {
         Role::Client => "a client knows the wire contract, not the server's crates",
         Role::Kit(_) => "a kit depends on core only",
         Role::Adapter(_) => {
-            "an adapter depends on core, its family's kit and connect/, never on an adapter"
+            "an adapter depends on core, its family's kit, connect/ and, if it is a sink, templates, never on an adapter"
         }
         Role::Facade(_) => "a facade depends on core and its own adapters",
         Role::Rules => "rules depend on core, machines and groups",
-        Role::Decisions | Role::Config | Role::Connect => "this crate depends on core only",
-        Role::Pipeline => "pipeline sees ports only: core, rules, machines and groups",
+        Role::Decisions => "this crate depends on core and templates only",
+        Role::Templates | Role::Config | Role::Connect => "this crate depends on core only",
+        Role::Pipeline => "pipeline sees ports only: core, rules, machines, groups and templates",
         Role::RuleTests => {
             "rule tests use pipeline, rules, machines, groups and memory, and nothing else"
         }
         Role::AdminApi => "admin-api sees ports only: core and connect/",
         Role::Server => {
-            "the server composes facades, pipeline, rules, machines, rule tests, admin-api and config"
+            "the server composes facades, pipeline, rules, machines, templates, rule tests, admin-api and config"
         }
         Role::Testkit => "testkit depends on core only: contracts know no implementation",
         Role::Services => "services start third-party servers and depend on no crate of ours",
@@ -193,6 +200,8 @@ fn a_dependency_in_the_wrong_direction_is_found() {
         ("ingest/kafka", "sinks/kit", Always),
         ("ingest/kafka", "backends/memory", Testing),
         ("ingest/kafka", "tests/testkit", Always),
+        ("ingest/kafka", "templates", Always),
+        ("templates", "sinks/kit", Always),
         ("sinks/kit", "sinks/log", Testing),
         ("sinks/kit", "connect/http", Always),
         ("sinks", "sinks/kit", Always),
@@ -233,6 +242,9 @@ fn a_dependency_in_the_right_direction_is_not() {
         ("ingest/kit", "core", Always),
         ("pipeline", "pipeline/rules", Always),
         ("pipeline", "pipeline/machines", Always),
+        ("pipeline", "templates", Always),
+        ("pipeline/groups", "templates", Always),
+        ("sinks/http", "templates", Always),
         ("pipeline", "backends/memory", Testing),
         ("config", "pipeline", Testing),
         ("rule-tests", "pipeline", Always),

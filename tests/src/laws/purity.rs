@@ -35,12 +35,13 @@ const PORTS_ONLY: &[(&str, &[&str])] = &[
     ("pipeline", &[]),
     ("pipeline/rules", &[]),
     ("pipeline/machines", &[]),
+    ("templates", &[]),
     ("admin-api", &["axum", "tower-http"]),
     ("tests/testkit", &[]),
 ];
 
 /// Folders of decisions, which wait for nothing.
-const DECISIONS: &[&str] = &["pipeline/rules", "pipeline/machines"];
+const DECISIONS: &[&str] = &["pipeline/rules", "pipeline/machines", "templates"];
 
 /// Paths forbidden in core and decisions. The workspace shares tokio's features, so only the source shows what core uses.
 const OUTWARD_PATHS: &[&[&str]] = &[

@@ -23,10 +23,12 @@ mod metrics;
 mod outage;
 mod pagerduty;
 mod peers;
+mod presets;
 mod readme;
 mod reload;
 mod slack;
 mod sqlite;
+mod templates;
 mod webhook;
 
 use serde_json::{Value, json};
