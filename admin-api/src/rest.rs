@@ -7,6 +7,7 @@ mod dead_letters;
 mod document;
 mod errors;
 mod evaluate;
+mod event_states;
 mod filter;
 mod paging;
 mod providers;
@@ -66,6 +67,9 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(bulk::replay))
         .routes(routes!(bulk::delete))
         .routes(routes!(redeliveries::list))
+        .routes(routes!(event_states::list))
+        .routes(routes!(event_states::get))
+        .routes(routes!(event_states::transition))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
 }

@@ -5,6 +5,7 @@ mod bulk;
 mod dead_letters;
 mod document;
 mod errors;
+mod events;
 mod redeliveries;
 mod replay;
 mod replay_claims;

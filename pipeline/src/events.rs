@@ -121,13 +121,20 @@ fn begin() {
     }
     let kind = DeadLetterKind::Poison.as_str();
     counter!(DEAD_LETTERS, "kind" => kind, "code" => "INVALID_ACTION").increment(0);
-    for call in ["gather", "reserve", "settle", "renew", "rule_toggles"] {
+    for call in [
+        "gather",
+        "reserve",
+        "settle",
+        "renew",
+        "rule_toggles",
+        "timers",
+    ] {
         counter!(STATE_ERRORS, "call" => call).increment(0);
     }
     for call in ["append", "purge"] {
         counter!(AUDIT_ERRORS, "call" => call).increment(0);
     }
-    for task in ["holds", "dedup", "dead_letters"] {
+    for task in ["holds", "dedup", "dead_letters", "timers"] {
         counter!("acteon_task_panics_total", "task" => task).increment(0);
     }
     counter!("acteon_dead_letters_refused_total").increment(0);
@@ -317,4 +324,36 @@ mod tests {
             assert_eq!(refusal as usize, at);
         }
     }
+}
+
+/// The body of a stored event cannot be read. The event begins again in its stored state.
+pub(crate) fn event_unreadable(error: &serde_json::Error) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "the stored record of an event could not be read");
+}
+
+/// Too many notices of one event wait.
+pub(crate) fn notice_dropped(id: &str) {
+    tracing::warn!(
+        notice = id,
+        "a notice was dropped, because newer ones of its event wait"
+    );
+}
+
+/// The timer of an event whose machine is not configured was due.
+pub(crate) fn machine_unknown(fingerprint: &str) {
+    tracing::warn!(
+        fingerprint,
+        "an event has ended, because its state machine is not configured"
+    );
+}
+
+/// The state did not answer about timers.
+pub(crate) fn timers_unknown(error: &StateError) {
+    counter!(STATE_ERRORS, "call" => "timers").increment(1);
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(
+        error,
+        "timers are delayed, because the state did not answer"
+    );
 }

@@ -13,11 +13,16 @@ mod dead_letters;
 mod decide;
 mod dedup;
 mod deliver;
+mod event_admin;
+mod event_body;
+mod event_notice;
+mod event_report;
 mod events;
 mod fallback;
 mod gather;
 mod hold;
 mod job;
+mod machines;
 mod options;
 mod process;
 mod provider;
@@ -26,6 +31,7 @@ mod redelivery;
 mod reserve;
 mod return_times;
 mod rulebook;
+mod scheduler;
 mod settle;
 mod tasks;
 mod throttle;
@@ -33,6 +39,7 @@ mod time_limit;
 mod trail;
 mod yielding;
 
+pub use machines::Machines;
 pub use options::{
     AttemptLimits, BreakerOptions, BreakerOverrides, CircuitBreakerOptions, OnStateError,
     PipelineOptions, PipelineSections, ProviderLimits, ProviderOptions, RedeliveryOptions,

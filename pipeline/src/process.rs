@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::{
-    ActionOutcome, Clock, Counters, Delivery, Failure, Feed, Intake, Loan, Poison, Redactor, State,
-    Trail,
+    ActionOutcome, Admission, Clock, Counters, Delivery, Failure, Feed, Intake, Loan, Poison,
+    Redactor, State, Trail,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +16,12 @@ use crate::dedup::KeyWaiters;
 use crate::events::EndMetrics;
 use crate::hold::OpenHolds;
 use crate::job::Job;
+use crate::machines::Machines;
 use crate::options::PipelineOptions;
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
 use crate::rulebook::Rules;
+use crate::scheduler::TimerTask;
 use crate::tasks::Tasks;
 
 /// Takes batches from sources and processes each action to its end.
@@ -29,6 +31,9 @@ pub struct Pipeline {
     pub(crate) waiting: KeyWaiters,
     pub(crate) return_times: ReturnTimes,
     pub(crate) unstored: UnstoredLetters,
+    pub(crate) timers: TimerTask,
+    /// Counts the notices that no source has lent.
+    pub(crate) notices: Arc<Admission>,
     pub(crate) ends: EndMetrics,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
@@ -74,6 +79,8 @@ pub struct PipelineParts {
     pub rules: Arc<Rules>,
     /// The configured providers.
     pub providers: Arc<Providers>,
+    /// The configured state machines.
+    pub machines: Machines,
     /// The state that all instances share.
     pub state: Arc<dyn State>,
     /// Where audit records go; `None`: no audit trail.
@@ -96,6 +103,8 @@ impl Pipeline {
             waiting: KeyWaiters::default(),
             return_times: ReturnTimes::default(),
             unstored: UnstoredLetters::default(),
+            timers: TimerTask::default(),
+            notices: Admission::new(u32::MAX, u64::MAX),
             tasks: Tasks::default(),
             closing: CancellationToken::new(),
         })

@@ -72,6 +72,7 @@ impl Pipeline {
             () = self.restart_forever("holds", keeping) => {}
             () = self.restart_forever("dedup", || self.ask_for_waiting()) => {}
             () = self.restart_forever("dead_letters", || self.store_unstored_letters()) => {}
+            () = self.restart_forever("timers", || self.run_timers()) => {}
         }
         self.closing.cancel();
         let waiting = self.waiting.take_all().into_iter();

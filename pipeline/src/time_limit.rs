@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation,
+    ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, Timers, Toggles,
 };
 use acteon_core::{DeadLetter, State, StateError};
 use async_trait::async_trait;
@@ -51,10 +51,6 @@ impl State for TimeLimitedState {
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.in_time(self.state.ping()).await
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.in_time(self.state.track(events)).await
-    }
 }
 
 #[async_trait]
@@ -88,6 +84,32 @@ impl Holds for TimeLimitedState {
 
     async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
         self.in_time(self.state.limit(limits)).await
+    }
+}
+
+#[async_trait]
+impl Events for TimeLimitedState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.in_time(self.state.events(query)).await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.in_time(self.state.event(scope, event)).await
+    }
+}
+
+#[async_trait]
+impl Timers for TimeLimitedState {
+    async fn take_due(&self, limit: usize, lease: Duration) -> Result<DueWork, StateError> {
+        self.in_time(self.state.take_due(limit, lease)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        self.in_time(self.state.next_due()).await
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) struct StateCalls {
     pub(crate) settle: Call,
     pub(crate) renew: Call,
     pub(crate) limit: Call,
-    pub(crate) track: Call,
+    pub(crate) events: Call,
+    pub(crate) timers: Call,
     pub(crate) dead_letters: Call,
     pub(crate) rule_toggles: Call,
 }
@@ -80,7 +81,8 @@ impl StateCalls {
             settle: of("settle"),
             renew: of("renew"),
             limit: of("limit"),
-            track: of("track"),
+            events: of("events"),
+            timers: of("timers"),
             dead_letters: of("dead_letters"),
             rule_toggles: of("rule_toggles"),
         }

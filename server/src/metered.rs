@@ -6,9 +6,9 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation,
+    ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, Timers, Toggles,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, Embedded, State, StateError};
 use async_trait::async_trait;
@@ -39,10 +39,6 @@ impl State for MeteredState {
 
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.calls.ping.time(self.state.ping()).await
-    }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.calls.track.time(self.state.track(events)).await
     }
 }
 
@@ -78,6 +74,33 @@ impl Holds for MeteredState {
 
     async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
         self.calls.limit.time(self.state.limit(limits)).await
+    }
+}
+
+#[async_trait]
+impl Events for MeteredState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.calls.events.time(self.state.events(query)).await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.calls.events.time(self.state.event(scope, event)).await
+    }
+}
+
+#[async_trait]
+impl Timers for MeteredState {
+    async fn take_due(&self, limit: usize, lease: Duration) -> Result<DueWork, StateError> {
+        let call = self.state.take_due(limit, lease);
+        self.calls.timers.time(call).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        self.calls.timers.time(self.state.next_due()).await
     }
 }
 

@@ -30,6 +30,7 @@ const PAGES: &str = "/swagger-ui";
         (name = "audit", description = "Records of decisions and administrative changes"),
         (name = "dead letters", description = "Undeliverable actions and undecodable messages"),
         (name = "redeliveries", description = "Actions that wait for redelivery"),
+        (name = "events", description = "Events, their states and transitions"),
         (name = "providers", description = "The health of the providers, and their breakers"),
     )
 )]

@@ -72,6 +72,7 @@ impl World {
                 written: written.clone(),
             }),
             state: state.clone(),
+            events: Arc::new(super::events::FakeEvents(state.clone())),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
             status: StatusPorts {

@@ -3,6 +3,9 @@
 mod audit;
 mod config;
 mod event_index;
+mod event_list;
+mod event_table;
+mod event_write;
 mod events;
 mod gather;
 mod key;
@@ -18,7 +21,6 @@ mod shards;
 mod state;
 mod table;
 mod tally;
-mod tracking;
 
 pub use audit::{MemoryAudit, MemoryAudits};
 pub use config::{AuditConfig, StateConfig};

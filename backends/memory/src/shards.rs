@@ -28,12 +28,22 @@ pub(crate) struct Shards {
     started_at: Timestamp,
 }
 
+/// Which shards a chunk locks.
+#[derive(Clone, Copy)]
+pub(crate) enum Locks {
+    /// The shards of its keys.
+    Named,
+    /// All, because it writes events: the index entries of an event are known only when it is found.
+    All,
+}
+
 /// The locked shards of one chunk.
 pub(crate) struct Locked<'a> {
     guards: [Option<MutexGuard<'a, Shard>>; SHARDS],
     count: usize,
     /// Nanoseconds since the start, read after taking the locks. In each shard it never goes back.
     pub(crate) now: u64,
+    pub(crate) hashing: Hashing,
 }
 
 impl Shards {
@@ -62,6 +72,17 @@ impl Shards {
         &self,
         items: &'r [T],
         names: impl Fn(&Hashing, &'r T, &mut Vec<HashedKey>),
+        each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[HashedKey]),
+    ) {
+        self.visit_under(Locks::Named, items, names, each);
+    }
+
+    /// The same, under these locks.
+    pub(crate) fn visit_under<'r, T>(
+        &self,
+        locks: Locks,
+        items: &'r [T],
+        names: impl Fn(&Hashing, &'r T, &mut Vec<HashedKey>),
         mut each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[HashedKey]),
     ) {
         let mut keys = Vec::with_capacity(2 * items.len().min(CHUNK));
@@ -70,7 +91,10 @@ impl Shards {
             for item in chunk {
                 names(&self.hashing, item, &mut keys);
             }
-            let mut locked = self.lock(&keys);
+            let mut locked = match locks {
+                Locks::Named => self.lock(&keys),
+                Locks::All => self.lock_those([true; SHARDS]),
+            };
             locked.fetch(&keys);
             let mut rest = keys.as_slice();
             for item in chunk {
@@ -79,9 +103,12 @@ impl Shards {
         }
     }
 
-    /// Locks all shards, to see them at one moment.
-    pub(crate) fn lock_all(&self) -> Locked<'_> {
-        self.lock_those([true; SHARDS])
+    /// Passes each shard and the time to `each`, one after the other.
+    pub(crate) fn each(&self, mut each: impl FnMut(&mut Shard, u64)) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            each(&mut shard, nanos(self.started.elapsed()));
+        }
     }
 
     /// The number of keys, and whether there is no room for a new one.
@@ -125,7 +152,7 @@ impl Shards {
         now.unwrap_or(Timestamp::MAX)
     }
 
-    fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
+    pub(crate) fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
         let mut needed = [false; SHARDS];
         for key in keys {
             needed[place(*key, self.shards.len())] = true;
@@ -142,6 +169,7 @@ impl Shards {
             guards,
             count: self.shards.len(),
             now: nanos(self.started.elapsed()),
+            hashing: self.hashing,
         }
     }
 }

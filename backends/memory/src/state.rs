@@ -1,15 +1,16 @@
 //! Implements the state port with the shards, the dead letters and the rule toggles of this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Failover, Fullness,
-    Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
-    SettlementAnswer, State, StateContext, StateError, States, Toggles, Writers,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Failover, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit,
+    Reservation, ReservationAnswer, Settlement, SettlementAnswer, State, StateContext, StateError,
+    States, StoredEvent, Timers, Toggles, Writers,
 };
 use acteon_core::{DeadLetter, DeadLetterKind};
 use async_trait::async_trait;
@@ -17,11 +18,12 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use crate::config::StateConfig;
+use crate::event_write::Follows;
 use crate::events::{self, CountsDropped};
 use crate::key::Hashing;
 use crate::keys::{ReservationKeys, SettlementKeys, take};
 use crate::letters::Letters;
-use crate::shards::Shards;
+use crate::shards::{Locks, Shards};
 
 /// State in the memory of this process.
 pub struct MemoryState {
@@ -90,12 +92,6 @@ impl State for MemoryState {
             exhausted: letters.level(DeadLetterKind::Exhausted),
         })
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.shards
-            .track(events)
-            .map_err(|full| StateError::Unavailable(full.into()))
-    }
 }
 
 #[async_trait]
@@ -117,9 +113,24 @@ impl Holds for MemoryState {
         lease: Duration,
     ) -> Result<Vec<ReservationAnswer>, StateError> {
         let mut answers = Vec::with_capacity(reservations.len());
+        let locks = match reservations.iter().any(|asked| asked.step.is_some()) {
+            true => Locks::All,
+            false => Locks::Named,
+        };
+        let names = Hashing::reservation;
+        let mut refused = HashSet::new();
         self.shards
-            .visit(reservations, Hashing::reservation, |locked, asked, rest| {
-                answers.push(locked.reserve(asked, ReservationKeys::of(asked, rest), lease));
+            .visit_under(locks, reservations, names, |locked, asked, rest| {
+                let keys = ReservationKeys::of(asked, rest);
+                let follows = match keys.event.is_some_and(|event| refused.contains(&event)) {
+                    true => Follows::Refused,
+                    false => Follows::Granted,
+                };
+                let answer = locked.reserve(asked, keys, lease, follows);
+                if !matches!(answer, ReservationAnswer::Granted(_)) {
+                    refused.extend(keys.event);
+                }
+                answers.push(answer);
             });
         Ok(answers)
     }
@@ -172,6 +183,32 @@ impl Holds for MemoryState {
             });
         self.counts_dropped.add(dropped);
         Ok(answers)
+    }
+}
+
+#[async_trait]
+impl Events for MemoryState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        Ok(self.shards.events(query))
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        Ok(self.shards.event(scope, event))
+    }
+}
+
+#[async_trait]
+impl Timers for MemoryState {
+    async fn take_due(&self, limit: usize, lease: Duration) -> Result<DueWork, StateError> {
+        Ok(self.shards.take_due(limit, lease))
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        Ok(self.shards.next_due())
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::{StateKey, Tally, Token};
+use super::{EventWrite, StateKey, StoredEvent, Tally, Token};
 use crate::dead_letter::DeadLetter;
 use crate::outcome::ActionOutcome;
 
 /// Everything that one action needs before it may be delivered: first the lease on its id, then the claims, then the
-/// quotas.
+/// quotas, then its step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservation {
     /// The name of the hold. Whoever asks gives it a new one, and repeats it to ask the same again.
@@ -24,14 +24,24 @@ pub struct Reservation {
     pub claims: SmallVec<[Claim; 1]>,
     /// Throttles, in order. All must have room.
     pub quotas: Vec<Quota>,
+    /// A change that is made if everything else is granted. It stays whatever happens to the hold.
+    pub step: Option<Step>,
 }
 
 impl Reservation {
     /// True if there is nothing to ask the backend for.
     pub fn is_empty(&self) -> bool {
         let recalls = matches!(self.recall, Recall::Under(_));
-        self.lease.is_none() && !recalls && self.claims.is_empty() && self.quotas.is_empty()
+        let names = self.lease.is_none() && !recalls && self.claims.is_empty();
+        names && self.quotas.is_empty() && self.step.is_none()
     }
+}
+
+/// A change in the state that a reservation makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Writes an event.
+    Write(EventWrite),
 }
 
 /// Whether a remembered outcome may answer a reservation.
@@ -99,6 +109,8 @@ pub enum ReservationAnswer {
         /// After which time the reservation will really pass.
         retry_after: Duration,
     },
+    /// The event of its step has another version than expected. `None`: there is no such event.
+    Conflict(Option<Arc<StoredEvent>>),
     /// The backend is at its bound, and nothing in it may be evicted.
     Full,
 }
@@ -208,9 +220,10 @@ pub enum ReservationEnd {
 }
 
 impl From<&ActionOutcome> for ReservationEnd {
-    /// A delivery confirms; anything else releases.
+    /// A delivery and a reported event confirm; anything else releases.
     fn from(outcome: &ActionOutcome) -> Self {
-        match outcome.is_delivered() {
+        let is_reported = matches!(outcome, ActionOutcome::StateChanged { .. });
+        match is_reported || outcome.is_delivered() {
             true => Self::Confirm,
             false => Self::Release,
         }

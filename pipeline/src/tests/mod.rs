@@ -5,6 +5,7 @@ mod bench;
 mod decide;
 mod dedup;
 mod delivery;
+mod events;
 mod gather;
 mod hanging_state;
 mod holds;

@@ -36,6 +36,9 @@ const ALLOWED: &[Allowed] = &[
         names: &[
             "dead_letters",
             "dedup",
+            "event_body",
+            "event_notice",
+            "event_report",
             "events",
             "gather",
             "hold",
@@ -46,6 +49,7 @@ const ALLOWED: &[Allowed] = &[
             "redelivery",
             "reserve",
             "rulebook",
+            "scheduler",
             "settle",
             "tasks",
             "throttle",

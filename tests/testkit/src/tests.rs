@@ -104,6 +104,9 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/throttle.rs"),
         include_str!("contract/state/tallies.rs"),
         include_str!("contract/state/events.rs"),
+        include_str!("contract/state/event_writes.rs"),
+        include_str!("contract/state/event_listing.rs"),
+        include_str!("contract/state/timers.rs"),
         include_str!("contract/state/faults.rs"),
         include_str!("contract/state/limits.rs"),
     ];

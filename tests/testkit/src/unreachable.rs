@@ -7,9 +7,10 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Fullness, Gathered, Holds,
-    LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    State, StateError, Toggles,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation,
+    ReservationAnswer, Settlement, SettlementAnswer, State, StateError, StoredEvent, Timers,
+    Toggles,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -43,10 +44,10 @@ pub struct StateCalls {
     pub dead_letters: usize,
     pub dead_letter: usize,
     pub gather: usize,
-    pub track: usize,
+    pub events: usize,
+    pub timers: usize,
     pub delete_dead_letter: usize,
-    pub set_rule_enabled: usize,
-    pub rule_toggles: usize,
+    pub toggles: usize,
 }
 
 /// Forwards every call to the wrapped state, unless the test has cut it off.
@@ -107,11 +108,6 @@ impl State for UnreachableState {
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.pass(|calls| calls.ping += 1, self.inner.ping()).await
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.pass(|calls| calls.track += 1, self.inner.track(events))
-            .await
-    }
 }
 
 #[async_trait]
@@ -157,6 +153,36 @@ impl Holds for UnreachableState {
 }
 
 #[async_trait]
+impl Events for UnreachableState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.pass(|calls| calls.events += 1, self.inner.events(query))
+            .await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.pass(|calls| calls.events += 1, self.inner.event(scope, event))
+            .await
+    }
+}
+
+#[async_trait]
+impl Timers for UnreachableState {
+    async fn take_due(&self, limit: usize, lease: Duration) -> Result<DueWork, StateError> {
+        self.pass(|calls| calls.timers += 1, self.inner.take_due(limit, lease))
+            .await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
+        self.pass(|calls| calls.timers += 1, self.inner.next_due())
+            .await
+    }
+}
+
+#[async_trait]
 impl DeadLetters for UnreachableState {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<DeadLetterPage, StateError> {
         self.pass(
@@ -194,11 +220,11 @@ impl DeadLetters for UnreachableState {
 impl Toggles for UnreachableState {
     async fn set_rule_enabled(&self, name: &str, enabled: bool) -> Result<(), StateError> {
         let call = self.inner.set_rule_enabled(name, enabled);
-        self.pass(|calls| calls.set_rule_enabled += 1, call).await
+        self.pass(|calls| calls.toggles += 1, call).await
     }
 
     async fn rule_toggles(&self) -> Result<Vec<(CompactString, bool)>, StateError> {
-        self.pass(|calls| calls.rule_toggles += 1, self.inner.rule_toggles())
+        self.pass(|calls| calls.toggles += 1, self.inner.rule_toggles())
             .await
     }
 }

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{names, properties, refer, refer_as};
 use crate::rule::action::{
-    ACTION_TYPES, ActionKind, DEDUP_TTL, KEY_PATHS_MAX, ON_EXCEEDED, SECONDS_MAX, TARGET_KEYS,
-    TARGETS_MAX, WEIGHT_MAX,
+    ACTION_TYPES, ActionKind, DEDUP_TTL, FINGERPRINT_FIELDS, KEY_PATHS_MAX, ON_EXCEEDED,
+    SECONDS_MAX, TARGET_KEYS, TARGETS_MAX, WEIGHT_MAX,
 };
 
 pub(super) fn define(definitions: &mut Map<String, Value>) {
@@ -16,8 +16,7 @@ pub(super) fn define(definitions: &mut Map<String, Value>) {
 
 /// The supported types, without the reserved ones.
 fn types() -> impl Iterator<Item = (&'static str, ActionKind)> {
-    let supported =
-        |(_, kind): &(_, ActionKind)| !matches!(kind, ActionKind::Group | ActionKind::NotYet);
+    let supported = |(_, kind): &(_, ActionKind)| *kind != ActionKind::Group;
     ACTION_TYPES.into_iter().filter(supported)
 }
 
@@ -44,6 +43,7 @@ fn effect(name: &str) -> &'static str {
         "throttle" => "deliver at most `max_count` in `window_seconds` per key",
         "reroute" => "deliver by another provider",
         "modify" => "deliver with another payload",
+        "state_machine" => "report an event to a state machine; its notices are delivered",
         _ => "",
     }
 }
@@ -73,6 +73,7 @@ fn parameters(name: &str, kind: ActionKind) -> Value {
             then["oneOf"] = json!([{"required": ["target_provider"]}, {"required": ["targets"]}]);
         }
         ActionKind::Modify => then["required"] = json!(["changes"]),
+        ActionKind::StateMachine => then["required"] = json!(["state_machine"]),
         _ => {}
     }
     json!({"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then})
@@ -118,6 +119,19 @@ fn described(kind: ActionKind, key: &str) -> Value {
             "items": refer("target"),
             "minItems": 1,
             "maxItems": TARGETS_MAX,
+        }),
+        "state_machine" => json!({
+            "description": "The name of a configured state machine.",
+            "type": "string",
+            "minLength": 1,
+        }),
+        "fingerprint_fields" => json!({
+            "description": "Paths whose values identify the event, unless the action has a `fingerprint`.",
+            "type": "array",
+            "items": refer("key_path"),
+            "minItems": 1,
+            "maxItems": KEY_PATHS_MAX,
+            "default": FINGERPRINT_FIELDS,
         }),
         "changes" => json!({
             "description": "An RFC 7396 merge patch of the payload: keys are set, `null` removes one. Strings may contain `{{ path }}`; a string that consists of one path yields the value with its type.",

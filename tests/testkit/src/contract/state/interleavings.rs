@@ -329,6 +329,7 @@ fn reservation<H: StateHarness>(asked: &Asked) -> Reservation {
             .unwrap_or_default(),
         claims: asked.keys.iter().map(claim).collect(),
         quotas: asked.quotas.iter().map(quota).collect(),
+        step: None,
     }
 }
 
@@ -343,5 +344,6 @@ fn describe(answer: &ReservationAnswer) -> String {
             other => format!("remembered {other:?}"),
         },
         ReservationAnswer::Full => "full".to_owned(),
+        ReservationAnswer::Conflict(_) => unreachable!("nothing is written"),
     }
 }
