@@ -58,7 +58,7 @@ enum NoticeEnd {
     },
 }
 
-/// What is to be written of a delivery.
+/// A change of a delivery that its event must hear of.
 struct Update {
     token: u64,
     start: NoticeStart,
@@ -111,9 +111,7 @@ impl Notices {
             start,
             end: Some(end),
         });
-        let (tokens, running) = self
-            .running
-            .to_renew(lease, |start| start.is_kept.then(|| start.clone()));
+        let (tokens, running) = self.running.to_renew(lease, |start| start.clone());
         let running = tokens.into_iter().zip(running);
         let running = running.map(|(token, start)| Update {
             token,
@@ -169,8 +167,8 @@ impl Origin for Notices {
 }
 
 impl Pipeline {
-    /// Writes the ends of deliveries into their events, and renews the leases of those that are running. What is not
-    /// written stays here. False if none has ended.
+    /// Writes the ends of deliveries into their events, and renews the leases of running ones. What is not written stays
+    /// here. False if none has ended.
     pub(crate) async fn report_notices(&self) -> Result<bool, StateError> {
         let began = Instant::now();
         let updates = self.notices.updates(self.parts.options.lease);
@@ -222,9 +220,10 @@ impl Pipeline {
             let answers = self.parts.state.reserve(&writes, lease).await?;
             of_events = Vec::new();
             for (updates, answer) in written.into_iter().zip(answers) {
-                match answer {
-                    ReservationAnswer::Granted(_) => self.notices.heard(&updates, began),
-                    _ => of_events.push(updates),
+                if let ReservationAnswer::Granted(_) = answer {
+                    self.notices.heard(&updates, began);
+                } else {
+                    of_events.push(updates);
                 }
             }
             if of_events.is_empty() {

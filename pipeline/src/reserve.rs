@@ -322,7 +322,7 @@ impl Answering<'_> {
         }
     }
 
-    /// The step was made. It is not made again when the job asks for its places anew.
+    /// The step was made. It is not made again when the job asks for its places again.
     fn stepped(&self, asking: &mut ReservingJob, grant: &Grant) {
         let scheduler = &self.pipeline.scheduler;
         let step = asking.gates.reservation.step.take();

@@ -63,19 +63,18 @@ impl<S, E> Running<S, E> {
         ended.unzip()
     }
 
-    /// The work that holds something and is at least a sixth of a lease old.
+    /// The work that is at least a sixth of a lease old, as `read` sees it, with its tokens.
     pub(crate) fn to_renew<T>(
         &self,
         lease: Duration,
-        read: impl Fn(&S) -> Option<T>,
+        read: impl Fn(&S) -> T,
     ) -> (Vec<u64>, Vec<T>) {
         let now = Instant::now();
         let work = self.work.lock();
         let old = work
             .iter()
             .filter(|(_, work)| work.since + lease / 6 <= now);
-        old.filter_map(|(token, work)| Some((*token, read(&work.start)?)))
-            .unzip()
+        old.map(|(token, work)| (*token, read(&work.start))).unzip()
     }
 
     /// This work is held for a whole lease from this time on.

@@ -91,24 +91,33 @@ impl Pipeline {
     pub(crate) async fn schedule(self: &Arc<Self>) {
         self.scheduler.look.lock().advance(Instant::now());
         loop {
-            if let Err(error) = self.do_due_work().await {
-                events::due_work_failed(&error);
-                self.scheduler.look.lock().advance(Instant::now() + AGAIN);
-            }
-            let lease = self.parts.options.lease;
-            let renewals = [
-                self.flushes.renewal_in(lease),
-                self.notices.renewal_in(lease),
-            ];
-            let renewal = renewals.into_iter().flatten().min();
-            let renewal = renewal.map(|wait| Instant::now() + wait);
-            let look = self.scheduler.look.lock().at;
-            let until = look.into_iter().chain(renewal).min();
+            let until = match self.do_due_work().await {
+                Ok(()) => self.next_work(),
+                Err(error) => {
+                    events::due_work_failed(&error);
+                    let again = Instant::now() + AGAIN;
+                    self.scheduler.look.lock().advance(again);
+                    Some(again)
+                }
+            };
             tokio::select! {
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
                 () = self.scheduler.changed.notified() => {}
             }
         }
+    }
+
+    /// When something is due next, or must be renewed.
+    fn next_work(&self) -> Option<Instant> {
+        let lease = self.parts.options.lease;
+        let renewals = [
+            self.flushes.renewal_in(lease),
+            self.notices.renewal_in(lease),
+        ];
+        let renewals = renewals.into_iter().flatten();
+        let renewals = renewals.map(|wait| Instant::now() + wait);
+        let look = self.scheduler.look.lock().at;
+        renewals.chain(look).min()
     }
 
     /// Reports what has ended, renews what is running, and begins what is due.

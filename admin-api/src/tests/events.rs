@@ -66,7 +66,12 @@ async fn with_events(count: usize) -> World {
         tenant: "t1".into(),
         fingerprint: format!("f{number}").into(),
         event_type: "outage".into(),
-        state: if number % 2 == 0 { "firing" } else { "open" }.into(),
+        state: if number.is_multiple_of(2) {
+            "firing"
+        } else {
+            "open"
+        }
+        .into(),
         phase: EventPhase::Active,
         values: vec![if number < 3 { "eu" } else { "us" }.into()],
     };

@@ -132,10 +132,7 @@ impl Pipeline {
     pub(crate) async fn renew_flushes(&self) -> Result<(), StateError> {
         let lease = self.parts.options.lease;
         let began = Instant::now();
-        let (tokens, held) = self
-            .flushes
-            .0
-            .to_renew(lease, |start| Some(start.held.clone()));
+        let (tokens, held) = self.flushes.0.to_renew(lease, |start| start.held.clone());
         if held.is_empty() {
             return Ok(());
         }

@@ -13,14 +13,14 @@ use super::bench::{hook, record, sorted};
 use super::{Bench, Provider};
 use crate::PipelineOptions;
 
-const RULES: &str = "
+pub(super) const RULES: &str = "
 rules:
   - { name: mute, priority: 1, condition: { call: has_active_event, args: [down, action.metadata.cluster] }, action: { type: suppress } }
   - { name: alerts, priority: 2, condition: { field: action.metadata.alert, exists: true }, action: { type: state_machine, state_machine: alert, fingerprint_fields: [metadata.alert] } }
 ";
 
 /// A report of the alert `a`.
-fn report(id: &str, status: &str) -> ActionBuilder {
+pub(super) fn report(id: &str, status: &str) -> ActionBuilder {
     record(id).label("alert", "a").status(status)
 }
 
