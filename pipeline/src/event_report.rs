@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Carrying, EventId, EventPhase, EventRecord, EventValue, EventWrite, GRACE_MAX,
-    Question, Step, StoredEvent,
+    Answer, Carrying, EventEnd, EventId, EventPhase, EventRecord, EventValue, EventWrite,
+    GRACE_MAX, Question, Step, StoredEvent,
 };
 use acteon_core::{Action, ActionOutcome};
-use acteon_machines::{EventChange, EventReport, Machine, Notice};
+use acteon_machines::{EventChange, EventReport, Lifecycle, Machine, Notice};
 use acteon_rules::{Gates, ReportPlan, StateAnswers};
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -115,9 +115,10 @@ impl BatchEvents {
     fn newer(&self, question: &Question) -> Option<Answer> {
         let mut records = self.0.iter().map(|(id, known)| (id, &known.record));
         match question {
-            Question::EventState(key) => {
-                let (_, record) = records.find(|(id, _)| id.key() == *key)?;
-                Some(Answer::EventState(Some(record.state.clone())))
+            Question::EventState(asked) => {
+                let (_, record) = records.find(|(id, _)| id.key() == asked.event)?;
+                let state = record.state_at(record.updated_at, asked.grace);
+                Some(Answer::EventState(Some(state.clone())))
             }
             Question::ActiveEvent(asked) => {
                 let is_active = records.any(|(id, record)| {
@@ -308,11 +309,21 @@ pub(crate) fn write_of(
             state: lifecycle.state.clone(),
             phase,
             values: parts.values.to_vec(),
+            ended: ended(machine, lifecycle),
             updated_at: now,
             body: body.encoded().into(),
         },
         due_in,
     }
+}
+
+/// When and from which state an ended event has ended.
+fn ended(machine: &Machine, lifecycle: &Lifecycle) -> Option<EventEnd> {
+    let end = machine.end(lifecycle)?;
+    Some(EventEnd {
+        at: end.at,
+        from: end.from.clone(),
+    })
 }
 
 fn wait_until(due: Timestamp, now: Timestamp) -> Duration {

@@ -53,12 +53,12 @@ impl StateAnswers {
         }
     }
 
-    /// The question and the answer of the read with this number.
-    pub(crate) fn get(&self, number: u32) -> Option<(&Question, &Answer)> {
+    /// The read with this number, and its answer.
+    pub(crate) fn get(&self, number: u32) -> Option<(&StateRead, &Answer)> {
         let found = self
             .0
             .binary_search_by_key(&number, |(read, _)| read.number);
         let (read, answer) = &self.0[found.ok()?];
-        Some((&read.question, answer))
+        Some((read, answer))
     }
 }
