@@ -44,6 +44,12 @@ impl StateAnswers {
         }
     }
 
+    /// The questions with their answers.
+    pub fn iter(&self) -> impl Iterator<Item = (&Question, &Answer)> {
+        let answered = self.0.iter();
+        answered.map(|(read, answer)| (&read.question, answer))
+    }
+
     /// Replaces answers by newer ones.
     pub fn replace(&mut self, newer: impl Fn(&Question) -> Option<Answer>) {
         for (read, answer) in &mut self.0 {
