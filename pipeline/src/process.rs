@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::UnstoredLetters;
 use crate::dedup::KeyWaiters;
+use crate::event_delivery::Notices;
 use crate::events::EndMetrics;
 use crate::groups::Flushes;
 use crate::hold::OpenHolds;
 use crate::job::Job;
+use crate::machines::Machines;
 use crate::options::PipelineOptions;
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
@@ -34,6 +36,9 @@ pub struct Pipeline {
     pub(crate) ends: EndMetrics,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) flushes: Arc<Flushes>,
+    pub(crate) notices: Arc<Notices>,
+    /// For notices, which take no room from the sources.
+    pub(crate) uncounted: Arc<Admission>,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
 }
@@ -41,16 +46,10 @@ pub struct Pipeline {
 #[async_trait]
 impl Intake for Pipeline {
     async fn submit(&self, batch: Vec<Delivery>, feed: &Feed) {
-        let generation = self.parts.rules.generation();
-        let now = self.parts.clock.now();
-        let mut ended = Vec::with_capacity(batch.len());
-        let batch = self.gather(batch, &generation, now, &mut ended).await;
-        let decided = self.decide(batch, &generation, now, ended).await;
-        let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
-        let ended = self
-            .reserve_and_deliver(decided.asking, ended, Some(feed))
-            .await;
-        self.settle(ended).await;
+        let mut rest = batch;
+        while !rest.is_empty() {
+            rest = self.process(rest, feed).await;
+        }
     }
 
     async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
@@ -70,6 +69,23 @@ impl Intake for Pipeline {
     }
 }
 
+impl Pipeline {
+    /// Processes a batch. Returns those at its end that need new answers of the state.
+    async fn process(&self, batch: Vec<Delivery>, feed: &Feed) -> Vec<Delivery> {
+        let generation = self.parts.rules.generation();
+        let now = self.parts.clock.now();
+        let mut ended = Vec::with_capacity(batch.len());
+        let batch = self.gather(batch, &generation, now, &mut ended).await;
+        let decided = self.decide(batch, &generation, now, ended).await;
+        let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
+        let ended = self
+            .reserve_and_deliver(decided.asking, ended, Some(feed))
+            .await;
+        self.settle(ended).await;
+        decided.rest
+    }
+}
+
 /// The parts of a pipeline.
 pub struct PipelineParts {
     /// Its settings.
@@ -78,6 +94,8 @@ pub struct PipelineParts {
     pub rules: Arc<Rules>,
     /// The configured providers.
     pub providers: Arc<Providers>,
+    /// The configured state machines.
+    pub machines: Machines,
     /// The state that all instances share.
     pub state: Arc<dyn State>,
     /// Where audit records go; `None`: no audit trail.
@@ -98,6 +116,7 @@ impl Pipeline {
         let scheduler = Arc::<Scheduler>::default();
         Arc::new(Self {
             flushes: Arc::new(Flushes::new(scheduler.clone())),
+            notices: Arc::new(Notices::new(scheduler.clone())),
             scheduler,
             ends: EndMetrics::new(&parts.options.sources),
             parts,
@@ -105,6 +124,7 @@ impl Pipeline {
             waiting: KeyWaiters::default(),
             return_times: ReturnTimes::default(),
             unstored: UnstoredLetters::default(),
+            uncounted: Admission::new(u32::MAX, u64::MAX),
             tasks: Tasks::default(),
             closing: CancellationToken::new(),
         })

@@ -1,26 +1,24 @@
 //! The questions that rules ask about the state, and the answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::StateKey;
+use super::{ActiveEventQuestion, EventStateQuestion, StateKey, StoredEvent};
 
 /// A question that rules ask about the state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
     /// How often actions were counted under a key.
     Tally(Tally),
-    /// The current state of an event. The key's name is the fingerprint; its owner is empty.
-    EventState(StateKey),
+    /// The state of an event.
+    EventState(EventStateQuestion),
+    /// An event as it is stored. The key's name is the fingerprint; its owner is empty.
+    Event(StateKey),
     /// Whether an event of a type is active.
-    ActiveEvent {
-        /// The key's name is the type; its owner is empty.
-        event_type: StateKey,
-        /// Matches only an event that carries this value.
-        value: Option<CompactString>,
-    },
+    ActiveEvent(ActiveEventQuestion),
 }
 
 /// A key under which actions are counted.
@@ -48,6 +46,8 @@ pub enum Answer {
     Tally(TallyCount),
     /// Answers [`Question::EventState`]. `None` if there is no such event.
     EventState(Option<CompactString>),
+    /// Answers [`Question::Event`]. `None` if there is no such event.
+    Event(Option<Arc<StoredEvent>>),
     /// Answers [`Question::ActiveEvent`].
     ActiveEvent(bool),
 }

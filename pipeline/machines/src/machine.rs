@@ -1,8 +1,10 @@
 //! A checked machine: its states, each with its transitions and timeouts.
 
+use acteon_core::Secret;
 use compact_str::CompactString;
 use jiff::SignedDuration;
 
+use crate::lifecycle::{Lifecycle, TransitionRecord};
 use crate::options::{OnTransition, Since};
 
 /// The terminal state of an event that is no longer reported.
@@ -62,9 +64,24 @@ impl Machine {
         self.states.iter().map(|row| row.name.as_str())
     }
 
+    /// The webhooks that its transitions notify.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Secret> {
+        let transitions = self.states.iter().flat_map(|row| &row.transitions);
+        transitions.filter_map(|row| row.on_transition.webhook_url.as_ref())
+    }
+
     /// Whether events in this state have ended. `None` if the machine does not have the state.
     pub fn is_terminal(&self, state: &str) -> Option<bool> {
         self.row(state).map(|row| row.is_terminal)
+    }
+
+    /// The transition that ended the event; `None` while it is active.
+    pub fn end<'e>(&self, event: &'e Lifecycle) -> Option<&'e TransitionRecord> {
+        let is_over = |state: &str| self.is_terminal(state) == Some(true);
+        let ending = |transition: &&TransitionRecord| !is_over(&transition.from);
+        is_over(&event.state)
+            .then(|| event.history.iter().rev().find(ending))
+            .flatten()
     }
 
     pub(crate) fn row(&self, state: &str) -> Option<&StateRow> {

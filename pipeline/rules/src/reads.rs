@@ -3,17 +3,29 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tally};
+use acteon_core::state::{
+    ActiveEventQuestion, Answer, Carrying, EventStateQuestion, EventValue, Question, StateKey,
+    Tally,
+};
 use compact_str::{CompactString, format_compact};
 use hashbrown::HashMap;
 
 use crate::answers::StateRead;
 use crate::facts::Facts;
 use crate::fault::Fault;
+use crate::fingerprint::FingerprintFields;
 use crate::hash::shortened;
 use crate::number::Number;
 use crate::template::Template;
 use crate::value::FactValue;
+
+/// An argument of a function that reads events.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Argument {
+    Plain(Template),
+    /// A value under a name.
+    Named(CompactString, Template),
+}
 
 /// A read as a rule writes it.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -24,10 +36,14 @@ pub(crate) enum ReadTemplate {
     },
     EventState {
         fingerprint: Template,
+        grace: Duration,
     },
+    /// The event that the action reports.
+    Event(FingerprintFields),
     ActiveEvent {
         event_type: Template,
-        value: Option<Template>,
+        value: Option<Argument>,
+        grace: Duration,
     },
 }
 
@@ -43,16 +59,40 @@ impl ReadTemplate {
                 let within = *within;
                 (name, Question::Tally(Tally { key, within }))
             }
-            Self::EventState { fingerprint } => {
+            Self::EventState { fingerprint, grace } => {
                 let name = fingerprint.to_text(facts);
-                let question = Question::EventState(key(&name));
+                let asked = EventStateQuestion {
+                    event: key(&name),
+                    grace: *grace,
+                };
+                (name, Question::EventState(asked))
+            }
+            Self::Event(fields) => {
+                let name = fields.fingerprint(facts);
+                let question = Question::Event(key(&name));
                 (name, question)
             }
-            Self::ActiveEvent { event_type, value } => {
+            Self::ActiveEvent {
+                event_type,
+                value,
+                grace,
+            } => {
                 let name = event_type.to_text(facts);
                 let event_type = key(&name);
-                let value = value.as_ref().map(|value| value.to_text(facts));
-                (name, Question::ActiveEvent { event_type, value })
+                let carrying = match value {
+                    None => Carrying::Anything,
+                    Some(Argument::Plain(value)) => Carrying::Value(value.to_text(facts)),
+                    Some(Argument::Named(name, value)) => Carrying::Named(EventValue {
+                        name: name.clone(),
+                        value: value.to_text(facts),
+                    }),
+                };
+                let asked = ActiveEventQuestion {
+                    event_type,
+                    carrying,
+                    grace: *grace,
+                };
+                (name, Question::ActiveEvent(asked))
             }
         };
         StateRead {
@@ -170,14 +210,18 @@ impl StateValueKind {
     /// Takes the value from the answer to the read with this number. Records the tally, so that the action is counted
     /// in it later.
     pub(crate) fn take(&self, number: u32, facts: &mut Facts<'_>) -> Result<StateValue, Fault> {
-        let (question, answer) = facts.answers().get(number).ok_or(Fault::StateUnknown)?;
+        let (read, answer) = facts.answers().get(number).ok_or(Fault::StateUnknown)?;
+        let question = &read.question;
         let value = match (self, answer) {
             (Self::WasSeen, Answer::Tally(tallied)) => StateValue::Flag(tallied.last.is_some()),
             (Self::Count, Answer::Tally(tallied)) => StateValue::Count(tallied.count),
             (Self::State | Self::InState(_), Answer::EventState(state)) => {
-                StateValue::State(state.clone())
+                let state = state.as_ref().filter(|_| !asks_for_nothing(read));
+                StateValue::State(state.cloned())
             }
-            (Self::Active, Answer::ActiveEvent(active)) => StateValue::Flag(*active),
+            (Self::Active, Answer::ActiveEvent(active)) => {
+                StateValue::Flag(*active && !asks_for_nothing(read))
+            }
             _ => return Err(Fault::StateUnknown),
         };
         if let Question::Tally(tally) = question {
@@ -186,11 +230,23 @@ impl StateValueKind {
         match (self, value) {
             (Self::InState(expected), StateValue::State(state)) => {
                 let expected = expected.to_text(facts);
-                Ok(StateValue::Flag(
-                    state.is_some_and(|state| state == expected),
-                ))
+                let is_there = |state: CompactString| !expected.is_empty() && state == expected;
+                Ok(StateValue::Flag(state.is_some_and(is_there)))
             }
             (_, value) => Ok(value),
         }
     }
+}
+
+/// True if an argument is absent or empty: the type or the fingerprint, or the value that an event must carry. Then no
+/// event is meant, whatever there is.
+fn asks_for_nothing(read: &StateRead) -> bool {
+    let is_without_value = match &read.question {
+        Question::ActiveEvent(asked) => match &asked.carrying {
+            Carrying::Anything => false,
+            Carrying::Value(value) | Carrying::Named(EventValue { value, .. }) => value.is_empty(),
+        },
+        Question::Tally(_) | Question::EventState(_) | Question::Event(_) => false,
+    };
+    is_without_value || read.name.is_empty()
 }

@@ -2,6 +2,8 @@
 
 mod decisions;
 mod errors;
+mod event_functions;
+mod event_reports;
 mod explanations;
 mod groups;
 mod guide;

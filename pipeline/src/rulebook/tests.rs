@@ -38,6 +38,7 @@ fn options(folder: &Path) -> RulesOptions {
             default_timezone: jiff::tz::TimeZone::UTC,
             environment: Vec::new(),
             providers: KnownProviders::Any,
+            state_machines: Default::default(),
         },
         templates: Arc::default(),
         redactor: Redactor::default(),

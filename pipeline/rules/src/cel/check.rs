@@ -1,5 +1,7 @@
 //! From the text of an expression to a checked tree, in which every name is known to rules and every bound is kept.
 
+use std::time::Duration;
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use cel::parser::PrattParser;
 
@@ -13,6 +15,7 @@ use crate::condition::{EventFunction, StateTest};
 use crate::load::LoadTables;
 use crate::path::{FactPath, HEADS, is_action_field};
 use crate::problems::{quoted, unknown};
+use crate::reads::Argument;
 use crate::template::{Template, TemplatePart};
 
 /// How deep macros may nest.
@@ -292,12 +295,12 @@ impl Check<'_> {
         let mut arguments = Vec::new();
         let mut written = Vec::new();
         for operand in operands {
-            let parts = self.argument(operand, depth);
-            let parts = parts.map_err(|problem| problem.near(self.text, &[name]))?;
-            written.push(parts.iter().map(as_written).collect::<Vec<_>>().join(" + "));
-            arguments.push(Template::of(parts));
+            let argument = self.argument(operand, depth);
+            let (argument, text) = argument.map_err(|problem| problem.near(self.text, &[name]))?;
+            written.push(text);
+            arguments.push(argument);
         }
-        let made = function.over(arguments);
+        let made = function.over(arguments, Duration::ZERO);
         let (read, kind) =
             made.map_err(|message| CelProblem::from(message).near(self.text, &[name]))?;
         Ok(Tree::State(StateTest {
@@ -308,11 +311,31 @@ impl Check<'_> {
         }))
     }
 
-    /// The argument of a state function, which must be known before the rules run: texts and paths, joined by `+`.
-    fn argument(&mut self, from: &IdedExpr, depth: usize) -> Result<Vec<TemplatePart>, CelProblem> {
+    /// The argument of a state function, and how to write it: a value, or a map from one name to a value.
+    fn argument(
+        &mut self,
+        from: &IdedExpr,
+        depth: usize,
+    ) -> Result<(Argument, String), CelProblem> {
+        let Some((name, value)) = named(from) else {
+            let (value, text) = self.argument_value(from, depth)?;
+            return Ok((Argument::Plain(value), text));
+        };
+        let (value, text) = self.argument_value(value, depth + 1)?;
+        let text = format!("{{{name:?}: {text}}}");
+        Ok((Argument::Named(name.into(), value), text))
+    }
+
+    /// What must be known before the rules run: texts and paths, joined by `+`.
+    fn argument_value(
+        &mut self,
+        from: &IdedExpr,
+        depth: usize,
+    ) -> Result<(Template, String), CelProblem> {
         let mut parts = Vec::new();
         parts_of(self.tree(from, depth + 1)?, &mut parts)?;
-        Ok(parts)
+        let text = parts.iter().map(as_written).collect::<Vec<_>>().join(" + ");
+        Ok((Template::of(parts), text))
     }
 
     fn expanded(&mut self, expanded: &MacroCall<'_>, depth: usize) -> TreeResult {
@@ -405,6 +428,23 @@ fn operation(name: &str) -> Option<Operation> {
         operators::MODULO => Operation::Modulo,
         _ => return None,
     })
+}
+
+/// The name and the value of a map that has one entry under a text.
+fn named(from: &IdedExpr) -> Option<(&str, &IdedExpr)> {
+    let Expr::Map(map) = &from.expr else {
+        return None;
+    };
+    let [entry] = map.entries.as_slice() else {
+        return None;
+    };
+    let EntryExpr::MapEntry(entry) = &entry.expr else {
+        return None;
+    };
+    match &entry.key.expr {
+        Expr::Literal(LiteralValue::String(name)) => Some((name.inner(), &entry.value)),
+        _ => None,
+    }
 }
 
 fn parts_of(tree: Tree, parts: &mut Vec<TemplatePart>) -> Result<(), CelProblem> {
