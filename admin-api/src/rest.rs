@@ -7,6 +7,7 @@ mod dead_letters;
 mod document;
 mod errors;
 mod evaluate;
+mod event_states;
 mod filter;
 mod groups;
 mod paging;
@@ -69,6 +70,9 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(redeliveries::list))
         .routes(routes!(groups::list))
         .routes(routes!(groups::get, groups::flush))
+        .routes(routes!(event_states::list))
+        .routes(routes!(event_states::get))
+        .routes(routes!(event_states::transition))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
 }

@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod dead_letters;
 mod error;
+mod event_states;
 mod groups;
 mod letter_claim;
 mod replay;
@@ -15,6 +16,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::event_admin::EventAdmin;
 use acteon_core::grouping::GroupAdmin;
 use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
@@ -34,6 +36,7 @@ pub use dead_letters::{
     DEAD_LETTER_LIMIT_MAX, REDELIVERY_LIMIT_MAX, RedactedBytes, RedactedLetter,
 };
 pub use error::AdminError;
+pub use event_states::{EVENT_LIMIT_MAX, NOTE_BYTES_MAX};
 pub use groups::{GROUP_LIMIT_MAX, GroupWithEvents};
 pub use replay::ReplayResult;
 pub use rules::read_action;
@@ -48,10 +51,12 @@ pub struct Ports {
     pub rulebook: Arc<dyn Rulebook>,
     /// The audit trail; `None` if it is disabled.
     pub audit: Option<AuditPorts>,
-    /// Stores the dead letters.
+    /// Stores the dead letters and the events.
     pub state: Arc<dyn State>,
     /// Shows and flushes groups.
     pub groups: Arc<dyn GroupAdmin>,
+    /// Reads events and makes transitions by their state machines.
+    pub events: Arc<dyn EventAdmin>,
     /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
     /// Grants permits for replayed actions and large bodies.

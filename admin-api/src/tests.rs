@@ -5,6 +5,7 @@ mod bulk;
 mod dead_letters;
 mod document;
 mod errors;
+mod events;
 mod fake_groups;
 mod groups;
 mod redeliveries;

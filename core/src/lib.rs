@@ -18,6 +18,7 @@ pub mod decode;
 pub mod delivery;
 pub mod disposition;
 pub mod encoding;
+pub mod event_admin;
 pub mod grouping;
 pub mod health;
 pub mod ids;

@@ -1,10 +1,12 @@
-//! The port to the state that all instances share: leases, claims, quotas, tallies, events, dead letters, toggles.
+//! The port to the state that all instances share: holds, tallies, groups, events, timers, dead letters and toggles.
 //!
 //! Each operation is a domain operation over a slice, so that a backend can answer a whole batch in one round trip in
 //! the best way it has. A backend measures time by its own clock. The clauses that a method names are the tests of the
 //! contract in `tests/testkit`; every backend runs them.
 
 mod dead_letters;
+mod event;
+mod events;
 mod group;
 mod groups;
 mod holds;
@@ -23,6 +25,11 @@ use compact_str::CompactString;
 use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
+pub use self::event::{
+    ActiveEventQuestion, Carrying, EventId, EventPhase, EventRecord, EventValue, EventWrite,
+    GRACE_MAX, StoredEvent,
+};
+pub use self::events::{EventCursor, EventFilter, EventPage, EventQuery, Events};
 pub use self::group::{
     Appended, CLOSED_GROUP_TTL, EARLY_SEALS_MAX, GROUP_BYTES_MAX, GROUP_NOTIFICATION, GroupAppend,
     GroupEnd, GroupFinish, GroupKey, GroupMember, GroupName, GroupPage, GroupQuery, GroupStatus,
@@ -52,14 +59,14 @@ use crate::registry::{Embedded, Family};
 ///   `tallies_of_other_keys_windows_tenants_and_namespaces_are_apart`,
 ///   `other_values_types_tenants_and_namespaces_are_not_active`.
 /// - Instances that share a backend see each other's changes. Clauses: `instances_see_what_others_hold`,
-///   `instances_see_what_others_count_and_track`.
+///   `instances_see_what_others_count_and_write`.
 /// - No answer depends on the clock of the caller. Clause:
 ///   `an_instance_whose_clock_is_ten_minutes_off_gets_the_same_answers`.
 /// - A [durable](Capabilities::durable) backend keeps dead letters, confirmed claims, counts and events across a
 ///   restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
 ///   `counts_and_events_survive_where_they_are_durable`, `dead_letters_survive_where_they_are_durable`.
 #[async_trait]
-pub trait State: Holds + Groups + Timers + DeadLetters + Toggles {
+pub trait State: Holds + Groups + Events + Timers + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
 
@@ -71,14 +78,6 @@ pub trait State: Holds + Groups + Timers + DeadLetters + Toggles {
     /// Checks that the backend answers.
     /// - Reports how full it is. Clause: `a_backend_tells_how_full_it_is`.
     async fn ping(&self) -> Result<Fullness, StateError>;
-
-    /// Sets the state of events.
-    /// - Overwrites the previous state, whatever it was. Clauses: `tracking_overwrites_whatever_an_event_was`,
-    ///   `a_value_or_type_taken_away_answers_no_longer`.
-    /// - If an event appears twice, the last entry wins. Clause: `the_last_entry_for_an_event_in_one_slice_wins`.
-    /// - The events of one call are stored together: all or none. A backend stores none if they would exceed its bound.
-    ///   Clause: `an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said`.
-    async fn track(&self, events: &[Event]) -> Result<(), StateError>;
 }
 
 /// Overrides whether a rule is enabled.
@@ -235,34 +234,6 @@ fn push_number(text: &mut String, number: usize) {
     }
     let digit = u8::try_from(number % 10).unwrap_or_default();
     text.push(char::from(b'0' + digit));
-}
-
-/// The state of an event, as stored by [`State::track`] and read by questions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The event's namespace.
-    pub namespace: CompactString,
-    /// The event's tenant.
-    pub tenant: CompactString,
-    /// Distinguishes the event from others of its namespace and tenant.
-    pub fingerprint: CompactString,
-    /// The type of the actions that report the event.
-    pub event_type: CompactString,
-    /// The current state.
-    pub state: CompactString,
-    /// Whether the event is active, or how long to keep it once it has ended.
-    pub phase: EventPhase,
-    /// The values of its labels and fingerprint fields. May contain duplicates.
-    pub values: Vec<CompactString>,
-}
-
-/// Whether an event is active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventPhase {
-    /// The event continues. It is kept until it is tracked as ended.
-    Active,
-    /// The event has ended. It is forgotten after this time.
-    Ended(Duration),
 }
 
 /// The family of state backends.

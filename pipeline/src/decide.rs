@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
-use acteon_core::Delivery;
-use acteon_rules::{Effect, StateAnswers};
+use acteon_core::{ActionOutcome, Delivery, Failure, FailureCode};
+use acteon_rules::{DeliveryPlan, Effect, ReportPlan, StateAnswers};
+use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
+use crate::event_report::{BatchEvents, JobReport, Reported};
 use crate::gather::{Batch, BatchCounts};
+use crate::groups::joining;
 use crate::job::{EndedJob, Job};
+use crate::machines::Machines;
 use crate::options::PipelineOptions;
 use crate::process::Pipeline;
-use crate::reserve::{Requirement, ReservingJob};
+use crate::reserve::{Planned, Requirement, ReservingJob};
 use crate::rulebook::Generation;
 use crate::yielding::TimeSlice;
 
@@ -48,7 +52,10 @@ impl Pipeline {
             generation: generation.clone(),
             options: self.parts.options.clone(),
             now,
+            state_now: batch.now,
             counts: BatchCounts::default(),
+            events: BatchEvents::default(),
+            machines: self.parts.machines.clone(),
             decided: Decided {
                 ended,
                 ..Decided::default()
@@ -86,7 +93,11 @@ struct Deciding {
     generation: Arc<Generation>,
     options: PipelineOptions,
     now: Timestamp,
+    /// By the state's clock, for decisions about events.
+    state_now: Timestamp,
     counts: BatchCounts,
+    events: BatchEvents,
+    machines: Machines,
     decided: Decided,
     /// How often a rule could not be evaluated.
     errors: u64,
@@ -114,28 +125,93 @@ impl Deciding {
         };
         let mut known = self.gathered.next().unwrap_or_default();
         self.counts.add_to(&mut known);
+        self.events.add_to(&mut known);
         let set = &self.generation.set;
         let mut decision = set.decide(&delivery.action, self.now, &known);
         self.counts.count(&decision.notes);
         self.errors += u64::from(decision.rule_errors);
         let mut job = Job::new(delivery, self.generation.stamp);
-        let plan = match &mut decision.effect {
-            Effect::Deliver(plan) => Some(plan),
-            Effect::Group(group) => Some(&mut group.plan),
-            Effect::Suppress { .. } | Effect::Fail(_) => None,
-        };
-        if let Some(payload) = plan.and_then(|plan| plan.payload.take()) {
-            job.modify(payload);
-        }
         job.ruling.verdict = decision.verdict;
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;
         job.ruling.counts = decision.notes;
-        match Requirement::of(job, decision.effect, &self.options) {
+        // The plan is large, so the most frequent case leaves it in place.
+        if let Effect::Deliver(plan) = &mut decision.effect
+            && plan.gates.reservation.is_empty()
+            && !job.delivery.id_given
+        {
+            plan.payload
+                .take()
+                .into_iter()
+                .for_each(|payload| job.modify(payload));
+            let target = plan.provider.take();
+            target.into_iter().for_each(|target| job.redirect(target));
+            self.decided.free.push(job);
+            return true;
+        }
+        let planned = self.plan(&mut job, decision.effect);
+        match Requirement::of(job, planned, &self.options) {
             Requirement::Nothing(job) => self.decided.free.push(job),
             Requirement::End(end) => self.decided.ended.push(end),
             Requirement::Reserve(asking) => self.decided.asking.push(asking),
         }
         true
+    }
+
+    /// What the action needs for this effect.
+    fn plan(&mut self, job: &mut Job, effect: Effect) -> Planned {
+        match effect {
+            Effect::Deliver(plan) => Planned::delivery(modified(job, plan)),
+            Effect::Suppress { rule } => Planned::end(ActionOutcome::Suppressed { rule }),
+            Effect::Fail(failure) => Planned::end(ActionOutcome::Failed(failure)),
+            Effect::Report(report) => self.report(job, *report),
+            Effect::Group(mut group) => {
+                group.plan = modified(job, std::mem::take(&mut group.plan));
+                Planned::delivery(joining(job, *group))
+            }
+        }
+    }
+
+    /// Lets the machine step the event that an action reports.
+    fn report(&mut self, job: &mut Job, mut report: ReportPlan) -> Planned {
+        let Some(machine) = self.machines.get(&report.machine) else {
+            let message =
+                format_compact!("the state machine \"{}\" is not configured", report.machine);
+            return Planned::end(ActionOutcome::Failed(misconfigured(message)));
+        };
+        let own = JobReport::new(
+            machine.clone(),
+            &report,
+            &job.delivery.action,
+            self.state_now,
+        );
+        job.report = Some(Box::new(own));
+        let plan = std::mem::take(&mut report.plan);
+        let mut plan = DeliveryPlan {
+            provider: None,
+            ..modified(job, plan)
+        };
+        let present = report.present.as_deref();
+        match self.events.apply(job, present, &mut plan.gates) {
+            Some(Reported::End(outcome)) => Planned::report(plan, Some(outcome)),
+            Some(Reported::Notice) | None => Planned::report(plan, None),
+        }
+    }
+}
+
+/// The plan, after its payload has become that of the job.
+fn modified(job: &mut Job, mut plan: DeliveryPlan) -> DeliveryPlan {
+    if let Some(payload) = plan.payload.take() {
+        job.modify(payload);
+    }
+    plan
+}
+
+fn misconfigured(message: CompactString) -> Failure {
+    Failure {
+        code: FailureCode::Configuration,
+        message,
+        retryable: false,
+        attempts: 0,
     }
 }

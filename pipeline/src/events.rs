@@ -108,6 +108,7 @@ fn describe() {
     describe_counter!(FLUSHES, "Attempts to flush a group, by their result.");
     describe_histogram!(FLUSH_DELAY, "How long after its due time the flush of a group began.");
     describe_counter!("acteon_flushes_lost_total", "Groups whose lease expired before their flush ended.");
+    describe_counter!("acteon_notices_lost_total", "Notices whose lease expired before their delivery ended.");
     describe_counter!("acteon_template_errors_total", "Summaries sent with the default payload because their template failed.");
     describe_counter!("acteon_task_panics_total", "Tasks of the pipeline that panicked and were restarted.");
     describe_counter!("acteon_dead_letters_refused_total", "Dead letters for which there was no room: their sources wait.");
@@ -151,6 +152,7 @@ fn begin() {
     counter!("acteon_dead_letters_refused_total").increment(0);
     counter!("acteon_leases_lost_total").increment(0);
     counter!("acteon_flushes_lost_total").increment(0);
+    counter!("acteon_notices_lost_total").increment(0);
     counter!("acteon_template_errors_total").increment(0);
     counter!("acteon_unconfirmed_total").increment(0);
     counter!("acteon_audit_records_lost_total").increment(0);
@@ -323,6 +325,37 @@ pub(crate) fn members_unrecorded(error: &AuditError) {
     tracing::error!(
         error = error as &dyn std::error::Error,
         "members that a flush left out could not be recorded"
+    );
+}
+
+/// The body of a stored event cannot be read. The event begins again in its stored state.
+pub(crate) fn event_unreadable(error: &serde_json::Error) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "the stored record of an event could not be read");
+}
+
+/// Too many notices of one event wait.
+pub(crate) fn notice_dropped(id: &str) {
+    tracing::warn!(
+        notice = id,
+        "a notice was dropped, because newer ones of its event wait"
+    );
+}
+
+/// The timer of an event whose machine is not configured was due.
+pub(crate) fn machine_unknown(fingerprint: &str) {
+    tracing::warn!(
+        fingerprint,
+        "an event has ended, because its state machine is not configured"
+    );
+}
+
+/// A notice was dropped from its event, or another delivery of it has begun, before this one ended.
+pub(crate) fn notice_lost(id: &str) {
+    counter!("acteon_notices_lost_total").increment(1);
+    tracing::warn!(
+        notice = id,
+        "the lease of a notice expired before its delivery ended"
     );
 }
 

@@ -18,6 +18,14 @@ use crate::yielding::TimeSlice;
 pub(crate) struct Batch {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) gathered: Vec<StateAnswers>,
+    /// The time of the answers, by the state's clock.
+    pub(crate) now: Timestamp,
+}
+
+/// The answers of the state about a batch, one per action or none, and the time by its clock.
+pub(crate) struct BatchAnswers {
+    pub(crate) answers: Vec<StateAnswers>,
+    pub(crate) now: Timestamp,
 }
 
 /// Asks the state the questions of the rules about these actions. Returns one entry per action, or nothing if there are
@@ -27,9 +35,13 @@ pub(crate) async fn gather<'a>(
     actions: impl Iterator<Item = &'a Action> + Send,
     now: Timestamp,
     state: &dyn State,
-) -> Result<Vec<StateAnswers>, StateError> {
+) -> Result<BatchAnswers, StateError> {
+    let nothing = BatchAnswers {
+        answers: Vec::new(),
+        now,
+    };
     if !set.asks() {
-        return Ok(Vec::new());
+        return Ok(nothing);
     }
     let mut reads = Vec::new();
     let mut slice = TimeSlice::begin();
@@ -40,14 +52,18 @@ pub(crate) async fn gather<'a>(
     let each = reads.iter().flatten();
     let questions: Vec<_> = each.map(|read| read.question.clone()).collect();
     if questions.is_empty() {
-        return Ok(Vec::new());
+        return Ok(nothing);
     }
-    let mut answers = state.gather(&questions).await?.answers.into_iter();
+    let gathered = state.gather(&questions).await?;
+    let mut answers = gathered.answers.into_iter();
     let take = |reads: Vec<StateRead>| {
         let count = reads.len();
         StateAnswers::new(reads, answers.by_ref().take(count))
     };
-    Ok(reads.into_iter().map(take).collect())
+    Ok(BatchAnswers {
+        answers: reads.into_iter().map(take).collect(),
+        now: gathered.now,
+    })
 }
 
 impl Pipeline {
@@ -64,13 +80,19 @@ impl Pipeline {
         match gather(&generation.set, actions, now, &*self.parts.state).await {
             Ok(gathered) => Batch {
                 deliveries,
-                gathered,
+                gathered: gathered.answers,
+                now: gathered.now,
             },
             Err(error) => {
                 let asks =
                     |delivery: &Delivery| !generation.set.ask(&delivery.action, now).is_empty();
                 events::not_gathered(&error, deliveries.iter().filter(|one| asks(one)).count());
-                self.without_answers(deliveries, generation, asks, ended)
+                let going_on = self.without_answers(deliveries, generation, asks, ended);
+                Batch {
+                    deliveries: going_on,
+                    gathered: Vec::new(),
+                    now,
+                }
             }
         }
     }
@@ -81,8 +103,8 @@ impl Pipeline {
         generation: &Generation,
         asks: impl Fn(&Delivery) -> bool,
         ended: &mut Vec<EndedJob>,
-    ) -> Batch {
-        let deliveries = match self.parts.options.on_state_error {
+    ) -> Vec<Delivery> {
+        match self.parts.options.on_state_error {
             OnStateError::Deliver => deliveries,
             OnStateError::Retry => {
                 let (asking, going_on) = deliveries.into_iter().partition::<Vec<_>, _>(asks);
@@ -92,10 +114,6 @@ impl Pipeline {
                 ended.extend(jobs.map(|job| self.state_unavailable(job)));
                 going_on
             }
-        };
-        Batch {
-            deliveries,
-            gathered: Vec::new(),
         }
     }
 }

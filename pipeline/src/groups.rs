@@ -16,8 +16,8 @@ use acteon_rules::{DeliveryPlan, GroupPlan};
 
 use crate::job::{Job, idempotency_key};
 
-/// The step by which a job joins its group, and what it needs besides.
-pub(crate) fn joining(job: &Job, group: GroupPlan) -> (Step, DeliveryPlan) {
+/// What a job needs to join its group.
+pub(crate) fn joining(job: &Job, group: GroupPlan) -> DeliveryPlan {
     let delivery = &job.delivery;
     let action = &delivery.action;
     let member = Member {
@@ -44,7 +44,9 @@ pub(crate) fn joining(job: &Job, group: GroupPlan) -> (Step, DeliveryPlan) {
             body: member.encode().into(),
         },
     };
-    (Step::Append(Box::new(append)), group.plan)
+    let mut plan = group.plan;
+    plan.gates.reservation.step = Some(Step::Append(Box::new(append)));
+    plan
 }
 
 /// The outcome of an action that has joined a group.

@@ -6,14 +6,15 @@ use std::time::Duration;
 use acteon_core::state::Tally;
 use acteon_core::verdict::{Verdict, VerdictDetails};
 use acteon_core::{
-    Action, ActionOutcome, AttemptRecord, Delivery, Detach, Failure, FailureCode, History, Memory,
-    Parked, Payload, ProviderResponse, Refusal,
+    Action, ActionOutcome, AttemptRecord, Delivery, Detach, Failure, FailureCode, History, Labels,
+    Memory, Parked, Payload, ProviderResponse, Refusal,
 };
 use acteon_rules::Gates;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::event_report::{JobReport, NoticeState};
 use crate::hold::Hold;
 use crate::rulebook::Stamp;
 
@@ -30,6 +31,10 @@ pub(crate) struct Job {
     original: Option<Payload>,
     /// What to send if the payload is too large for the sink.
     pub(crate) shortened: Option<Payload>,
+    /// The original labels, if a notice added some.
+    original_labels: Option<Labels>,
+    /// The event that it reports.
+    pub(crate) report: Option<Box<JobReport>>,
     /// Its hold in the state.
     pub(crate) hold: Option<Hold>,
     /// The reservation to request again after too long a wait, if it holds throttle places.
@@ -111,6 +116,8 @@ impl Job {
             },
             original: None,
             shortened: None,
+            original_labels: None,
+            report: None,
             hold: None,
             gates: None,
             turn_in: None,
@@ -124,10 +131,35 @@ impl Job {
         self.original.get_or_insert(original);
     }
 
-    /// Restores the original payload, because the rules will see the action again.
+    /// Adds labels for this delivery.
+    pub(crate) fn add_labels(&mut self, labels: &[(CompactString, CompactString)]) {
+        if labels.is_empty() {
+            return;
+        }
+        let pairs = labels
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        let action = &mut self.delivery.action;
+        let with = action.labels.with(pairs);
+        let original = std::mem::replace(&mut action.labels, with);
+        self.original_labels.get_or_insert(original);
+    }
+
+    /// Adds the labels of its notice.
+    pub(crate) fn add_notice_labels(&mut self) {
+        if let Some(report) = &mut self.report {
+            let labels = std::mem::take(&mut report.labels);
+            self.add_labels(&labels);
+        }
+    }
+
+    /// Restores the original payload and labels, because the rules will see the action again.
     pub(crate) fn restore(&mut self) {
         if let Some(original) = self.original.take() {
             self.delivery.action.payload = original;
+        }
+        if let Some(original) = self.original_labels.take() {
+            self.delivery.action.labels = original;
         }
     }
 
@@ -167,6 +199,16 @@ impl Job {
         self.route.attempts_at_target = 0;
     }
 
+    /// The same job for the next provider of its notice.
+    pub(crate) fn to_next_target(mut self: Box<Self>) -> Box<Self> {
+        let report = self.report.as_deref_mut();
+        if let Some(report) = report.filter(|report| !report.further.is_empty()) {
+            let next = report.further.remove(0);
+            self.redirect(next);
+        }
+        self
+    }
+
     /// Records the rule that decided the outcome.
     pub(crate) fn record_rule(&mut self, verdict: Verdict, rule: &CompactString) {
         self.ruling.verdict = verdict;
@@ -194,6 +236,10 @@ impl Job {
 
     /// Ends a job that the sink accepted.
     pub(crate) fn delivered(self: Box<Self>, response: ProviderResponse) -> EndedJob {
+        if let Some(report) = &self.report {
+            let outcome = report.outcome(NoticeState::Delivered);
+            return self.ended(outcome);
+        }
         let original_provider = &self.delivery.action.provider;
         let outcome = if self.route.target == *original_provider {
             ActionOutcome::Executed(response)
@@ -250,6 +296,18 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
     Cow::Owned(uuid::Uuid::new_v8(bytes).hyphenated().to_string())
+}
+
+impl EndedJob {
+    /// True if it was delivered, and its notice goes to another provider, too.
+    pub(crate) fn goes_on(&self) -> bool {
+        let is_delivered = |outcome: &ActionOutcome| {
+            matches!(outcome, ActionOutcome::StateChanged { notify: true, .. })
+        };
+        let has_next = |report: &JobReport| !report.further.is_empty();
+        matches!(&self.end, JobEnd::Outcome(outcome) if is_delivered(outcome))
+            && self.job.report.as_deref().is_some_and(has_next)
+    }
 }
 
 /// The parts that identify an action with a producer's id. Two actions that differ in any of them are different.

@@ -13,12 +13,19 @@ mod dead_letters;
 mod decide;
 mod dedup;
 mod deliver;
+mod event_admin;
+mod event_body;
+mod event_delivery;
+mod event_notice;
+mod event_report;
+mod event_timeout;
 mod events;
 mod fallback;
 mod gather;
 mod groups;
 mod hold;
 mod job;
+mod machines;
 mod options;
 mod process;
 mod provider;
@@ -27,6 +34,7 @@ mod redelivery;
 mod reserve;
 mod return_times;
 mod rulebook;
+mod running;
 mod scheduler;
 mod settle;
 mod tasks;
@@ -35,6 +43,7 @@ mod time_limit;
 mod trail;
 mod yielding;
 
+pub use machines::Machines;
 pub use options::{
     AttemptLimits, BreakerOptions, BreakerOverrides, CircuitBreakerOptions, OnStateError,
     PipelineOptions, PipelineSections, ProviderLimits, ProviderOptions, RedeliveryOptions,

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::UnstoredLetters;
 use crate::dedup::KeyWaiters;
+use crate::event_delivery::Notices;
 use crate::events::EndMetrics;
 use crate::groups::Flushes;
 use crate::hold::OpenHolds;
 use crate::job::Job;
+use crate::machines::Machines;
 use crate::options::PipelineOptions;
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
@@ -34,6 +36,9 @@ pub struct Pipeline {
     pub(crate) ends: EndMetrics,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) flushes: Arc<Flushes>,
+    pub(crate) notices: Arc<Notices>,
+    /// For notices, which take no room from the sources.
+    pub(crate) uncounted: Arc<Admission>,
     pub(crate) tasks: Tasks,
     pub(crate) closing: CancellationToken,
 }
@@ -78,6 +83,8 @@ pub struct PipelineParts {
     pub rules: Arc<Rules>,
     /// The configured providers.
     pub providers: Arc<Providers>,
+    /// The configured state machines.
+    pub machines: Machines,
     /// The state that all instances share.
     pub state: Arc<dyn State>,
     /// Where audit records go; `None`: no audit trail.
@@ -98,6 +105,7 @@ impl Pipeline {
         let scheduler = Arc::<Scheduler>::default();
         Arc::new(Self {
             flushes: Arc::new(Flushes::new(scheduler.clone())),
+            notices: Arc::new(Notices::new(scheduler.clone())),
             scheduler,
             ends: EndMetrics::new(&parts.options.sources),
             parts,
@@ -105,6 +113,7 @@ impl Pipeline {
             waiting: KeyWaiters::default(),
             return_times: ReturnTimes::default(),
             unstored: UnstoredLetters::default(),
+            uncounted: Admission::new(u32::MAX, u64::MAX),
             tasks: Tasks::default(),
             closing: CancellationToken::new(),
         })

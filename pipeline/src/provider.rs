@@ -89,6 +89,26 @@ impl Providers {
         }
     }
 
+    /// With these besides.
+    ///
+    /// # Errors
+    /// If two have the same name.
+    pub fn with(
+        mut self,
+        more: impl IntoIterator<Item = ProviderOptions>,
+        clock: Clock,
+    ) -> Result<Self, DuplicateProvider> {
+        let first = u32::try_from(self.named.len() + usize::from(self.any.is_some()));
+        for (options, number) in more.into_iter().zip(first.unwrap_or(u32::MAX)..) {
+            let name = options.name.clone();
+            let provider = Arc::new(Provider::new(options, number, clock));
+            if self.named.insert(name.clone(), provider).is_some() {
+                return Err(DuplicateProvider(name));
+            }
+        }
+        Ok(self)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Provider>> {
         self.named.get(name).or(self.any.as_ref())
     }

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Grant, Recall, Reservation, ReservationAnswer, StateKey, StepAnswer, Token,
+    Grant, Recall, Reservation, ReservationAnswer, StateKey, Step, StepAnswer, StoredEvent, Token,
 };
 use acteon_core::{ActionOutcome, Detach, FailureCode, Feed, Policy, Refusal, StateError};
-use acteon_rules::{DeliveryPlan, Effect, Gates};
+use acteon_rules::{DeliveryPlan, Gates};
 use tokio::time::Instant;
 
 use crate::dedup::duplicate;
+use crate::event_report::{BatchEvents, Reported};
 use crate::events;
-use crate::groups::{grouped, joining};
+use crate::groups::grouped;
 use crate::hold::{Hold, HoldsHandle};
 use crate::job::{EndedJob, Job, identity};
 use crate::options::{OnStateError, PipelineOptions};
@@ -25,6 +26,8 @@ use crate::throttle::{gates_to_ask_again, reroute_when_full, throttled};
 pub(crate) const STATE_WAIT: Duration = Duration::from_secs(1);
 /// How long a broker's action waits for the state in its source. After that it goes to the delayed path.
 const STATE_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a batch reserves, because others write its events meanwhile.
+const ROUNDS_MAX: usize = 16;
 
 /// What a job needs before it can continue.
 #[expect(
@@ -66,44 +69,81 @@ pub(crate) struct GrantedJob {
     pub(crate) place: Option<(QueuePlace, WhenOpen)>,
 }
 
-impl Requirement {
-    pub(crate) fn of(mut job: Box<Job>, mut effect: Effect, options: &PipelineOptions) -> Self {
-        // The plan is large, so the most frequent case leaves it in place.
-        if let Effect::Deliver(plan) = &mut effect
-            && plan.gates.reservation.is_empty()
-            && !job.delivery.id_given
-        {
-            let target = plan.provider.take();
-            target.into_iter().for_each(|target| job.redirect(target));
-            return Self::Nothing(job);
+/// What the rules want for an action.
+pub(crate) struct Planned {
+    plan: DeliveryPlan,
+    /// The outcome, if there is nothing to deliver.
+    end: Option<ActionOutcome>,
+    /// Whether its id is leased even if there is nothing to deliver.
+    lease: IdLease,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IdLease {
+    /// Always.
+    Always,
+    /// If a caller waits, because the answer may be remembered.
+    IfAnswered,
+}
+
+impl Planned {
+    pub(crate) fn delivery(plan: DeliveryPlan) -> Self {
+        Self {
+            plan,
+            end: None,
+            lease: IdLease::Always,
         }
-        let mut step = None;
-        let plan = match effect {
-            Effect::Deliver(plan) => Ok(plan),
-            Effect::Suppress { rule } => Err(ActionOutcome::Suppressed { rule }),
-            Effect::Fail(failure) => Err(ActionOutcome::Failed(failure)),
-            Effect::Group(group) => {
-                let (joining, plan) = joining(&job, *group);
-                step = Some(joining);
-                Ok(plan)
-            }
-        };
-        // A job whose caller waits is reserved under its id even if the rules ended it: its answer may be remembered.
-        let mut by_id = match job.is_answered() || plan.is_ok() {
+    }
+
+    pub(crate) fn end(outcome: ActionOutcome) -> Self {
+        Self {
+            plan: DeliveryPlan::default(),
+            end: Some(outcome),
+            lease: IdLease::IfAnswered,
+        }
+    }
+
+    /// The report of an event, with its outcome if it has no notice.
+    pub(crate) fn report(plan: DeliveryPlan, end: Option<ActionOutcome>) -> Self {
+        Self {
+            plan,
+            end,
+            lease: IdLease::Always,
+        }
+    }
+}
+
+impl Requirement {
+    pub(crate) fn of(mut job: Box<Job>, planned: Planned, options: &PipelineOptions) -> Self {
+        let Planned { plan, end, lease } = planned;
+        let by_id = match lease == IdLease::Always || job.is_answered() {
             true => by_id(&job, options),
             false => Reservation::default(),
         };
-        by_id.step = step;
-        let plan = plan.map(|plan| without_own_claims(&job, plan));
-        match plan {
-            Ok(plan) if by_id.is_empty() && plan.gates.reservation.is_empty() => {
-                let target = plan.provider;
-                target.into_iter().for_each(|target| job.redirect(target));
-                Self::Nothing(job)
-            }
-            Err(outcome) if by_id.is_empty() => Self::End(job.ended(outcome)),
-            plan => Self::Reserve(ReservingJob::new(job, plan, by_id)),
+        let plan = without_own_claims(&job, plan);
+        plan.provider
+            .into_iter()
+            .for_each(|target| job.redirect(target));
+        let mut gates = plan.gates;
+        if by_id.is_empty() && gates.reservation.is_empty() {
+            return match end {
+                Some(outcome) => Self::End(job.ended(outcome)),
+                None => {
+                    job.add_notice_labels();
+                    Self::Nothing(job)
+                }
+            };
         }
+        gates.reservation.lease = by_id.lease;
+        gates.reservation.recall = by_id.recall;
+        Self::Reserve(ReservingJob {
+            job,
+            gates,
+            end,
+            place: None,
+            deadline: None,
+            checks: 0,
+        })
     }
 }
 
@@ -118,35 +158,6 @@ fn without_own_claims(job: &Job, mut plan: DeliveryPlan) -> DeliveryPlan {
 }
 
 impl ReservingJob {
-    fn new(
-        mut job: Box<Job>,
-        plan: Result<DeliveryPlan, ActionOutcome>,
-        by_id: Reservation,
-    ) -> Self {
-        let mut gates = Gates::default();
-        let mut end = None;
-        match plan {
-            Ok(plan) => {
-                plan.provider
-                    .into_iter()
-                    .for_each(|target| job.redirect(target));
-                gates = plan.gates;
-            }
-            Err(outcome) => end = Some(outcome),
-        }
-        gates.reservation.lease = by_id.lease;
-        gates.reservation.recall = by_id.recall;
-        gates.reservation.step = by_id.step;
-        Self {
-            job,
-            gates,
-            end,
-            place: None,
-            deadline: None,
-            checks: 0,
-        }
-    }
-
     /// Takes its reservation out to ask for it, under a new name.
     fn named(&mut self) -> Reservation {
         let mut reservation = std::mem::take(&mut self.gates.reservation);
@@ -186,17 +197,32 @@ impl Pipeline {
         mut asking: Vec<ReservingJob>,
         ended: &mut Vec<EndedJob>,
     ) -> Vec<GrantedJob> {
-        if asking.is_empty() {
-            return Vec::new();
+        let mut granted = Vec::with_capacity(asking.len());
+        let mut rounds = 0;
+        while !asking.is_empty() {
+            let mut answering = Answering {
+                pipeline: self,
+                began: Instant::now(),
+                holds: self.holds.handle(),
+                granted: &mut granted,
+                ended,
+                conflicts: Vec::new(),
+            };
+            self.reserve_once(asking, &mut answering).await;
+            let conflicts = answering.conflicts;
+            rounds += 1;
+            if rounds == ROUNDS_MAX {
+                let jobs = conflicts.into_iter().map(|(asking, _)| asking.job);
+                ended.extend(jobs.map(|job| job.refused(STATE_WAIT, Refusal::Busy)));
+                break;
+            }
+            asking = self.decide_again(conflicts);
         }
+        granted
+    }
+
+    async fn reserve_once(&self, mut asking: Vec<ReservingJob>, answering: &mut Answering<'_>) {
         let reservations: Vec<_> = asking.iter_mut().map(ReservingJob::named).collect();
-        let mut answering = Answering {
-            pipeline: self,
-            began: Instant::now(),
-            holds: self.holds.handle(),
-            granted: Vec::with_capacity(asking.len()),
-            ended,
-        };
         let lease = self.parts.options.lease;
         let answer = self.parts.state.reserve(&reservations, lease).await;
         for (asking, reservation) in asking.iter_mut().zip(reservations) {
@@ -210,7 +236,23 @@ impl Pipeline {
             }
             Err(error) => answering.without_state(asking, &error),
         }
-        answering.granted
+    }
+
+    /// Decides reports again whose events others have written meanwhile, with the present records.
+    fn decide_again(
+        &self,
+        conflicts: Vec<(ReservingJob, Option<Arc<StoredEvent>>)>,
+    ) -> Vec<ReservingJob> {
+        let mut events = BatchEvents::default();
+        let again = conflicts.into_iter().map(|(mut asking, present)| {
+            let gates = &mut asking.gates;
+            asking.end = match events.apply(&mut asking.job, present.as_deref(), gates) {
+                Some(Reported::End(outcome)) => Some(outcome),
+                Some(Reported::Notice) | None => None,
+            };
+            asking
+        });
+        again.collect()
     }
 
     /// Ends a job after the state gave no answer. Its source resubmits it, and after a long time sends it to the
@@ -233,18 +275,17 @@ struct Answering<'a> {
     pipeline: &'a Pipeline,
     began: Instant,
     holds: Arc<HoldsHandle>,
-    granted: Vec<GrantedJob>,
+    granted: &'a mut Vec<GrantedJob>,
     ended: &'a mut Vec<EndedJob>,
+    /// Reports whose events others have written meanwhile, with the present records.
+    conflicts: Vec<(ReservingJob, Option<Arc<StoredEvent>>)>,
 }
 
 impl Answering<'_> {
     fn answer(&mut self, mut asking: ReservingJob, answer: ReservationAnswer) {
         match answer {
             ReservationAnswer::Granted(grant) => {
-                if let Some(StepAnswer::Appended(joined)) = &grant.step {
-                    self.pipeline.scheduler.wake_at(joined.due_at);
-                    asking.end = Some(grouped(joined));
-                }
+                self.stepped(&mut asking, &grant);
                 self.hold(&mut asking, &grant);
                 self.proceed(asking);
             }
@@ -272,6 +313,7 @@ impl Answering<'_> {
                 self.ended
                     .push(throttled(job, &gates, quota, retry_after, return_times));
             }
+            ReservationAnswer::Conflict(present) => self.conflicts.push((asking, present)),
             ReservationAnswer::Full => {
                 self.pipeline.ends.state_full();
                 let ended = asking.job.refused(STATE_WAIT, Refusal::StateFull);
@@ -280,13 +322,32 @@ impl Answering<'_> {
         }
     }
 
+    /// The step was made. It is not made again when the job asks for its places again.
+    fn stepped(&self, asking: &mut ReservingJob, grant: &Grant) {
+        let scheduler = &self.pipeline.scheduler;
+        let step = asking.gates.reservation.step.take();
+        if let Some(StepAnswer::Appended(joined)) = &grant.step {
+            scheduler.wake_at(joined.due_at);
+            asking.end = Some(grouped(joined));
+        }
+        if let (Some(Step::Write(write)), Some(report)) = (step, &asking.job.report) {
+            scheduler.wake_after(report.at, write.due_in);
+        }
+    }
+
     /// Continues with the provider, or with the outcome that the rules gave.
     fn proceed(&mut self, asking: ReservingJob) {
         let ReservingJob {
-            job, end, place, ..
+            mut job,
+            end,
+            place,
+            ..
         } = asking;
         match end {
-            None => self.granted.push(GrantedJob { job, place }),
+            None => {
+                job.add_notice_labels();
+                self.granted.push(GrantedJob { job, place });
+            }
             Some(outcome) => self.ended.push(job.ended(outcome)),
         }
     }
@@ -302,7 +363,12 @@ impl Answering<'_> {
     fn without_state(&mut self, asking: Vec<ReservingJob>, error: &StateError) {
         events::state_unavailable(error, asking.len());
         for mut asking in asking {
-            match self.pipeline.parts.options.on_state_error {
+            // Without its event, a report cannot be decided.
+            let on_error = match asking.job.report {
+                Some(_) => OnStateError::Retry,
+                None => self.pipeline.parts.options.on_state_error,
+            };
+            match on_error {
                 OnStateError::Deliver => self.proceed(asking),
                 OnStateError::Retry => {
                     let asked = std::mem::take(&mut asking.gates.reservation);

@@ -357,7 +357,7 @@ impl Rulebook for Rules {
         let now = self.options.clock.now();
         let set = &generation.set;
         let gathered = gather(set, actions.iter().copied(), now, &*self.state).await?;
-        let mut gathered = gathered.into_iter();
+        let mut gathered = gathered.answers.into_iter();
         let mut slice = TimeSlice::begin();
         let mut outcomes = Vec::with_capacity(actions.len());
         for action in actions {
@@ -373,6 +373,7 @@ fn would_be(action: &Action, decision: Decision) -> ActionOutcome {
     let would_be_provider = match decision.effect {
         Effect::Deliver(plan) => plan.provider,
         Effect::Group(group) => Some(group.settings.provider),
+        Effect::Report(report) => report.plan.provider,
         Effect::Suppress { .. } | Effect::Fail(_) => None,
     };
     ActionOutcome::DryRun {

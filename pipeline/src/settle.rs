@@ -74,6 +74,7 @@ impl CloseAction {
 impl Pipeline {
     /// Settles a batch. Its loans end here.
     pub(crate) async fn settle(&self, ended: Vec<EndedJob>) {
+        let ended = self.deliver_further(ended).await;
         if ended.is_empty() {
             return;
         }
@@ -81,6 +82,19 @@ impl Pipeline {
         let closings = ended.into_iter().map(|ended| self.closing(ended, now));
         let closings = closings.collect();
         self.close_all(closings, now).await;
+    }
+
+    /// Delivers notices that go to further providers, one after the other. Returns the jobs that have ended.
+    async fn deliver_further(&self, mut ended: Vec<EndedJob>) -> Vec<EndedJob> {
+        loop {
+            let (goes_on, rest) = ended.into_iter().partition::<Vec<_>, _>(EndedJob::goes_on);
+            if goes_on.is_empty() {
+                return rest;
+            }
+            let jobs = goes_on.into_iter().map(|ended| ended.job.to_next_target());
+            // Boxed, because delivering settles, too.
+            ended = Box::pin(self.deliver(jobs.collect(), rest, None)).await;
+        }
     }
 
     /// Decides the action to take for an ended job.

@@ -80,8 +80,9 @@ impl Pipeline {
         ended.extend(self.take_unstored());
         self.settle(ended).await;
         while workers.join_next().await.is_some() {}
-        // A group whose end is not reported falls due again when its lease ends.
+        // What is not reported here falls due again when its lease ends.
         let _ = self.finish_flushes().await;
+        let _ = self.report_notices().await;
         self.release_dropped().await;
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
-    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
-    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    StoredGroup, TakenGroup, Timers, Toggles, Token,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
+    Reservation, ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, StoredGroup,
+    TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{DeadLetter, DeliveryProgress, Embedded, State, StateError};
 use async_trait::async_trait;
@@ -57,10 +58,6 @@ impl State for TimeLimitedState {
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.in_time(self.state.ping()).await
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.in_time(self.state.track(events)).await
-    }
 }
 
 #[async_trait]
@@ -94,6 +91,21 @@ impl Holds for TimeLimitedState {
 
     async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
         self.in_time(self.state.limit(limits)).await
+    }
+}
+
+#[async_trait]
+impl Events for TimeLimitedState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.in_time(self.state.events(query)).await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.in_time(self.state.event(scope, event)).await
     }
 }
 

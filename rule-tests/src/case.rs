@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acteon_core::Action;
-use acteon_core::state::Event;
+use acteon_core::state::{EventId, EventRecord};
 use acteon_rules::reading::LineColumn;
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ pub(crate) struct TestCase {
 /// Changes to the surroundings of the rules, in effect from then on.
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<(EventId, EventRecord)>,
     /// The answers of providers, attempt by attempt; the last answer is repeated.
     pub(crate) providers: Vec<(CompactString, Vec<ProviderAnswer>)>,
     /// Rules that are enabled or disabled.
@@ -90,6 +90,8 @@ pub(crate) struct Located<T> {
 pub(crate) struct Expectations {
     /// The variant's name.
     pub(crate) outcome: Option<Located<&'static str>>,
+    /// `StateChanged.new_state`.
+    pub(crate) state: Option<Located<CompactString>>,
     /// `Failed.code`.
     pub(crate) code: Option<Located<&'static str>>,
     /// The rule that decided; `None` if no rule did.

@@ -64,6 +64,16 @@ pub(crate) fn action(expected: &Expectations, found: &ActualResult<'_>) -> Vec<M
             found.outcome_text(),
         ));
     }
+    if let Some(Located { place, value }) = &expected.state {
+        let state = match found.outcome {
+            Ok(ActionOutcome::StateChanged { new_state, .. }) => new_state.as_str(),
+            _ => "",
+        };
+        if state != value {
+            let actual = found.outcome_text();
+            wrong.push(Mismatch::new(*place, "state", value.as_str(), actual));
+        }
+    }
     if let Some(Located { place, value }) = &expected.code {
         let code = match found.outcome {
             Ok(ActionOutcome::Failed(failure)) => failure.code.as_str(),
@@ -254,6 +264,11 @@ fn outcome_text(outcome: &ActionOutcome) -> String {
             let attempts = count(failure.attempts as usize, "attempt");
             format!("{name} with {code} after {attempts}: {message}")
         }
+        ActionOutcome::StateChanged {
+            previous_state,
+            new_state,
+            ..
+        } => format!("{name} from {previous_state} to {new_state}"),
         ActionOutcome::CircuitOpen { provider, .. } => format!("{name} at {provider}"),
         _ => name.to_owned(),
     }

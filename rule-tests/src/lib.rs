@@ -9,6 +9,7 @@ mod case;
 mod compare;
 mod diff;
 mod duration;
+mod given_events;
 mod junit;
 mod play;
 mod read;
@@ -24,7 +25,9 @@ use std::sync::Arc;
 
 use acteon_core::Sink;
 use acteon_core::rules::{RuleProblem, RulesError};
-use acteon_pipeline::{PipelineOptions, ProviderOptions, read_rule_files, read_rule_test_files};
+use acteon_pipeline::{
+    Machines, PipelineOptions, ProviderOptions, read_rule_files, read_rule_test_files,
+};
 use acteon_rules::reading::FileProblems;
 use acteon_rules::{CompileSettings, KnownProviders, RuleFile, RuleSet};
 use thiserror::Error;
@@ -48,6 +51,8 @@ pub struct SuiteSettings {
     /// The providers with their limits, retries and breakers. Each sink is replaced by a recording one. Without any,
     /// every name is a provider with the default configuration.
     pub providers: Vec<ProviderOptions>,
+    /// The state machines.
+    pub machines: Machines,
 }
 
 /// A placeholder sink for [`ProviderOptions`]; the tests replace it.

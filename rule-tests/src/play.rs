@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::SuiteSettings;
 use crate::case::{Dispatch, ExpectedCalls, Setup, Task, TestCase, TimelineStep};
 use crate::compare::{self, ActualResult, Mismatch};
+use crate::given_events;
 use crate::recorder::{RecordedTrail, RecordingSink};
 use crate::report::FailedStep;
 
@@ -159,6 +160,7 @@ impl TestSystem {
             },
             rules: rules.clone(),
             providers: Arc::new(Providers::named(providers, clock)?),
+            machines: context.settings.machines.clone(),
             state: state.clone(),
             trail: Some(trail.clone()),
             counters: counters.clone(),
@@ -185,7 +187,7 @@ impl TestSystem {
 
     async fn apply(&self, setup: &Setup) -> Result<(), PlayError> {
         if !setup.events.is_empty() {
-            self.state.track(&setup.events).await?;
+            given_events::write(&*self.state, &setup.events, self.clock.now()).await?;
         }
         for (name, answers) in &setup.providers {
             if let Some(sink) = self.providers.get(name) {
@@ -421,9 +423,13 @@ fn providers<'w>(
     } else {
         Default::default()
     };
+    // Each test has its own sinks, so that those of webhooks are made here, too.
+    let webhooks = context.settings.machines.webhooks().into_keys();
     let unconfigured = names
         .into_iter()
-        .map(|name| ProviderOptions::new(name, crate::stand_in()));
+        .cloned()
+        .chain(webhooks)
+        .map(|name| ProviderOptions::new(&name, crate::stand_in()));
     let options = configured.iter().cloned().chain(unconfigured);
     options.map(|mut options| {
         let sink = Arc::<RecordingSink>::default();

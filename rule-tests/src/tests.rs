@@ -7,7 +7,7 @@ mod reports;
 use std::fs;
 use std::path::Path;
 
-use acteon_pipeline::{PipelineOptions, ProviderOptions};
+use acteon_pipeline::{Machines, PipelineOptions, ProviderOptions};
 use acteon_rules::{CompileSettings, KnownProviders};
 use tempfile::TempDir;
 
@@ -19,6 +19,7 @@ fn bare() -> SuiteSettings {
         rules: CompileSettings::default(),
         pipeline: PipelineOptions::default(),
         providers: Vec::new(),
+        machines: Machines::default(),
     }
 }
 

@@ -98,7 +98,7 @@ impl Assembly {
     ) -> Option<Self> {
         problems.extend(invalid_hosts(&config));
         problems.extend(check::overlaps(&config.sources));
-        problems.extend(machines::problems(&config));
+        let machines = machines::build(&config, problems);
         let known = rule_settings(&config);
         let options = pipeline_options(&config);
         let context = BackendContext::of(&config, purpose);
@@ -107,7 +107,7 @@ impl Assembly {
             config.providers.len(),
             redactor(&config.audit.redact),
         );
-        let built = policies.build(config.providers, &config.section, problems);
+        let built = policies.build(config.providers, &machines, &config.section, problems);
         let BuiltProviders {
             providers,
             mut remote_parts,
@@ -120,7 +120,7 @@ impl Assembly {
         let rules = shared.rules(&config.rules, known, &config.section, problems);
         let rules = rules.await?;
         let stop = CancellationToken::new();
-        let path = shared.action_path(options.clone(), rules, providers);
+        let path = shared.action_path(options.clone(), rules, providers, machines);
         let http = shared.http(&config.server, &options, &path, &stop);
         let built = shared.sources(config.sources, &options, &path.pipeline, problems);
         let built = built.await;
@@ -289,6 +289,7 @@ pub(crate) fn rule_settings(config: &Config) -> acteon_rules::CompileSettings {
         default_timezone,
         environment,
         providers,
+        state_machines: config.names.state_machines.iter().map(Into::into).collect(),
     }
 }
 

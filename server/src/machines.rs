@@ -1,13 +1,23 @@
 //! Checks the configured state machines, and locates their mistakes and warnings in the configuration.
 
-use acteon_config::Problem;
+use acteon_config::{Problem, ProblemList};
 use acteon_machines::{Machine, MachineProblem};
+use acteon_pipeline::Machines;
 
 use crate::adapters::Config;
 
-/// Everything that is wrong with the machines.
-pub(crate) fn problems(config: &Config) -> Vec<Problem> {
-    located(config, |checked| checked.err().unwrap_or_default())
+/// The machines. Everything that is wrong with the others is added to `problems`.
+pub(crate) fn build(config: &Config, problems: &mut ProblemList) -> Machines {
+    let wrong = located(config, |checked| checked.err().unwrap_or_default());
+    problems.extend(wrong);
+    machines(config)
+}
+
+/// The machines that are valid.
+pub(crate) fn machines(config: &Config) -> Machines {
+    let readable = config.pipeline.state_machines.iter().flatten();
+    let checked = readable.filter_map(|options| Machine::check(options).ok());
+    checked.map(|checked| checked.machine).collect()
 }
 
 /// What is valid but probably not intended: states that are not declared.

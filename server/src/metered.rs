@@ -6,10 +6,11 @@ use std::time::Duration;
 use acteon_core::audit::{AuditError, AuditPage, AuditQuery};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
-    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
-    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    StoredGroup, TakenGroup, Timers, Toggles, Token,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
+    Reservation, ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, StoredGroup,
+    TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, DeliveryProgress, Embedded, State, StateError};
 use async_trait::async_trait;
@@ -46,10 +47,6 @@ impl State for MeteredState {
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.calls.ping.time(self.state.ping()).await
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.calls.track.time(self.state.track(events)).await
-    }
 }
 
 #[async_trait]
@@ -84,6 +81,21 @@ impl Holds for MeteredState {
 
     async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
         self.calls.limit.time(self.state.limit(limits)).await
+    }
+}
+
+#[async_trait]
+impl Events for MeteredState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.calls.events.time(self.state.events(query)).await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.calls.events.time(self.state.event(scope, event)).await
     }
 }
 

@@ -6,8 +6,8 @@ use acteon_config::{ProblemList, ProviderKeys, ProviderSettings, Section};
 use acteon_core::sink::SinkContext;
 use acteon_core::{BuildError, Clock, Redactor, Sink};
 use acteon_pipeline::{
-    AttemptLimits, CircuitBreakerOptions, PipelineOptions, PipelineSections, ProviderLimits,
-    ProviderOptions, Providers, RedeliverySchedules,
+    AttemptLimits, CircuitBreakerOptions, Machines, PipelineOptions, PipelineSections,
+    ProviderLimits, ProviderOptions, Providers, RedeliverySchedules,
 };
 
 use crate::adapters::AdapterSet;
@@ -16,11 +16,19 @@ use crate::problems;
 
 /// Delivers under every name if no provider is configured.
 const DEFAULT_PROVIDER: &str = "log";
+/// Posts to the `webhook_url` of a transition.
+const WEBHOOK: &str = "webhook";
 
 /// The providers, and the services they deliver to.
 pub(crate) struct BuiltProviders {
     pub(crate) providers: Arc<Providers>,
     pub(crate) remote_parts: Vec<RemotePart>,
+}
+
+/// The same before others share them.
+struct UnsharedProviders {
+    providers: Providers,
+    remote_parts: Vec<RemotePart>,
 }
 
 /// The options that apply to all providers.
@@ -66,17 +74,75 @@ impl ProviderPolicies {
     pub(crate) async fn build(
         &self,
         configured: Vec<ProviderSettings<ProviderLimits>>,
+        machines: &Machines,
         section: &Section,
         problems: &mut ProblemList,
     ) -> Option<BuiltProviders> {
+        let webhooks = self.webhooks(machines, section, problems).await;
+        let mut built = self.build_configured(configured, section, problems).await?;
+        let added = built.providers.with(webhooks, Clock::system());
+        let added = added.map_err(|error| section.problem("providers", &error.to_string()));
+        built.providers = added.map_err(|problem| problems.extend([problem])).ok()?;
+        Some(BuiltProviders {
+            providers: Arc::new(built.providers),
+            remote_parts: built.remote_parts,
+        })
+    }
+
+    /// The providers that post to the webhooks of state machines.
+    async fn webhooks(
+        &self,
+        machines: &Machines,
+        section: &Section,
+        problems: &mut ProblemList,
+    ) -> Vec<ProviderOptions> {
+        let mut options = Vec::new();
+        for (name, url) in machines.webhooks() {
+            let built = sink(
+                WEBHOOK,
+                serde_json::json!({ "url": url.expose() }),
+                &name,
+                self.redactor.clone(),
+            );
+            let built = built
+                .await
+                .map_err(|error| BuildError::new(format!("a `webhook_url`: {}", error.message)));
+            if let Some(sink) = problems::report(section, built, problems) {
+                options.push(self.webhook(&name, sink));
+            }
+        }
+        options
+    }
+
+    /// The options of a provider that posts to a webhook of a state machine.
+    fn webhook(&self, name: &str, sink: Arc<dyn Sink>) -> ProviderOptions {
+        let mut options = ProviderOptions::new(name, sink);
+        options.redactor = self.redactor.clone();
+        self.limit_queue(&mut options);
+        options
+    }
+
+    async fn build_configured(
+        &self,
+        configured: Vec<ProviderSettings<ProviderLimits>>,
+        section: &Section,
+        problems: &mut ProblemList,
+    ) -> Option<UnsharedProviders> {
         let clock = Clock::system();
         if configured.is_empty() {
-            let sink = default_sink(self.redactor.clone()).await;
+            let options = serde_json::json!({});
+            let sink = sink(
+                DEFAULT_PROVIDER,
+                options,
+                DEFAULT_PROVIDER,
+                self.redactor.clone(),
+            )
+            .await;
             let sink = problems::report(section, sink, problems)?;
             let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
             self.limit_queue(&mut options);
-            return Some(BuiltProviders {
-                providers: Arc::new(Providers::under_any_name(options, clock)),
+            return Some(UnsharedProviders {
+                providers: Providers::under_any_name(options, clock),
                 remote_parts: Vec::new(),
             });
         }
@@ -93,8 +159,8 @@ impl ProviderPolicies {
         let named = Providers::named(options, clock);
         let named = named.map_err(|error| section.problem("providers", &error.to_string()));
         let providers = named.map_err(|problem| problems.extend([problem])).ok()?;
-        Some(BuiltProviders {
-            providers: Arc::new(providers),
+        Some(UnsharedProviders {
+            providers,
             remote_parts,
         })
     }
@@ -129,14 +195,18 @@ impl ProviderPolicies {
     }
 }
 
-/// The sink of a server without configured providers, with its own defaults.
-async fn default_sink(redactor: Redactor) -> Result<Arc<dyn Sink>, BuildError> {
-    let options = serde_json::Value::Object(serde_json::Map::new());
-    let plan = AdapterSet::built_in().sinks.plan(DEFAULT_PROVIDER, options);
+/// A sink that is not configured by itself, with the default limits.
+async fn sink(
+    kind: &str,
+    options: serde_json::Value,
+    name: &str,
+    redactor: Redactor,
+) -> Result<Arc<dyn Sink>, BuildError> {
+    let plan = AdapterSet::built_in().sinks.plan(kind, options);
     let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
     let limits = AttemptLimits::default();
     let context = SinkContext {
-        name: DEFAULT_PROVIDER.into(),
+        name: name.into(),
         timeout: limits.timeout,
         max_concurrent: limits.max_concurrent as usize,
         redactor,

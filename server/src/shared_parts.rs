@@ -17,7 +17,7 @@ use acteon_core::{
 };
 use acteon_ingest_http::{HttpContext, HttpSource};
 use acteon_pipeline::{
-    AuditTrail, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
+    AuditTrail, Machines, Pipeline, PipelineOptions, PipelineParts, Providers, Rules, RulesOptions,
     TimeLimitedState, TrailOptions,
 };
 use tokio_util::sync::CancellationToken;
@@ -210,11 +210,13 @@ impl SharedParts {
         options: PipelineOptions,
         rules: Arc<Rules>,
         providers: Arc<Providers>,
+        machines: Machines,
     ) -> ActionPath {
         let pipeline = Pipeline::new(PipelineParts {
             options,
             rules: rules.clone(),
             providers: providers.clone(),
+            machines,
             state: self.state.clone(),
             trail: self.recorder(),
             counters: self.counters.clone(),
@@ -320,6 +322,7 @@ impl SharedParts {
             audit: self.audit_ports(),
             state: self.state.clone(),
             groups: path.pipeline.clone(),
+            events: path.pipeline.event_admin(),
             intake: path.pipeline.clone(),
             admission: self.admission.clone(),
             status: StatusPorts {

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::adapters::Config;
 use crate::assembly::{pipeline_options, rule_settings};
+use crate::machines::machines;
 use crate::providers::ProviderPolicies;
 
 /// Why no tests can run.
@@ -42,6 +43,7 @@ pub fn suite(config: &Config, directory: Option<&Path>) -> Result<Suite, TestErr
         rules: rule_settings(config),
         pipeline: pipeline_options(config),
         providers: providers.collect(),
+        machines: machines(config),
     };
     Suite::load(path, suite_settings).map_err(|error| match (error, directory) {
         (LoadError::Unreadable(error), None) => TestError::Directory(error),

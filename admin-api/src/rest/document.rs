@@ -31,6 +31,7 @@ const PAGES: &str = "/swagger-ui";
         (name = "dead letters", description = "Undeliverable actions and undecodable messages"),
         (name = "redeliveries", description = "Actions that wait for redelivery"),
         (name = "groups", description = "Groups of actions that wait for their summary"),
+        (name = "events", description = "Events, their states and transitions"),
         (name = "providers", description = "The health of the providers, and their breakers"),
     )
 )]

@@ -35,6 +35,8 @@ impl From<AdminError> for ApiError {
             AdminError::DeadLetterNotFound(_) | AdminError::ProviderNotFound(_) => {
                 Self::not_found(code::NOT_FOUND, message)
             }
+            AdminError::EventNotFound(_) => Self::not_found(code::EVENT_NOT_FOUND, message),
+            AdminError::InvalidTransition(_) => Self::invalid_transition(message),
             AdminError::ReplayInProgress(_) => Self::replay_in_progress(message),
             AdminError::GroupNotFound(_) => Self::not_found(code::GROUP_NOT_FOUND, message),
             AdminError::GroupAmbiguous(_) => Self::group_ambiguous(message),

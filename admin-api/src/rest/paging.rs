@@ -4,6 +4,7 @@ use std::io;
 
 use acteon_connect_http::ApiError;
 use acteon_core::audit::AuditCursor;
+use acteon_core::state::{EventCursor, EventId};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use compact_str::CompactString;
@@ -114,6 +115,36 @@ pub(super) fn decode_group(text: &str) -> Result<CompactString, ApiError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| CompactString::from_utf8(bytes).ok());
     id.filter(|id| !id.is_empty()).ok_or_else(foreign)
+}
+
+/// A position in the events: sixteen bytes of nanoseconds since the epoch, then namespace, tenant and fingerprint as
+/// JSON.
+pub(super) fn encode_event(position: &EventCursor) -> String {
+    let mut bytes = position.updated_at.as_nanosecond().to_be_bytes().to_vec();
+    let id = &position.event;
+    let names = [&id.namespace, &id.tenant, &id.fingerprint];
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(&mut bytes, &names);
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Decodes a cursor of [`encode_event`].
+pub(super) fn decode_event(text: &str) -> Result<EventCursor, ApiError> {
+    event(text).ok_or_else(foreign)
+}
+
+fn event(text: &str) -> Option<EventCursor> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (time, names) = bytes.split_first_chunk()?;
+    let [namespace, tenant, fingerprint] = serde_json::from_slice(names).ok()?;
+    Some(EventCursor {
+        updated_at: Timestamp::from_nanosecond(i128::from_be_bytes(*time)).ok()?,
+        event: EventId {
+            namespace,
+            tenant,
+            fingerprint,
+        },
+    })
 }
 
 fn record(text: &str) -> Option<AuditCursor> {

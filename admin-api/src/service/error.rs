@@ -27,6 +27,12 @@ pub enum AdminError {
     /// There is no such dead letter inside the scope.
     #[error("there is no dead letter \"{0}\"")]
     DeadLetterNotFound(CompactString),
+    /// There is no such event inside the scope.
+    #[error("there is no event with the fingerprint \"{0}\"")]
+    EventNotFound(CompactString),
+    /// The event's machine does not allow the transition, or the event is in another state than the caller believes.
+    #[error("{0}")]
+    InvalidTransition(String),
     /// Another replay delivers the letter now. It is worth trying again: the letter remains if that replay fails.
     #[error("the dead letter \"{0}\" is being replayed")]
     ReplayInProgress(CompactString),
@@ -81,6 +87,8 @@ impl AdminError {
                 | Self::AuditRecordNotFound(_)
                 | Self::AuditDisabled
                 | Self::DeadLetterNotFound(_)
+                | Self::EventNotFound(_)
+                | Self::InvalidTransition(_)
                 | Self::ReplayInProgress(_)
                 | Self::ProviderNotFound(_)
                 | Self::GroupNotFound(_)

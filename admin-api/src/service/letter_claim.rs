@@ -70,10 +70,13 @@ impl LetterClaim {
                 refusal: Refusal::StateFull,
                 after: RETRY_AFTER,
             }),
-            // A claim alone has neither an outcome to remember nor a quota.
-            Some(ReservationAnswer::Remembered(_) | ReservationAnswer::Throttled { .. }) | None => {
-                Err(AdminError::Aborted)
-            }
+            // A claim alone has neither an outcome to remember, nor a quota, nor a step.
+            Some(
+                ReservationAnswer::Remembered(_)
+                | ReservationAnswer::Throttled { .. }
+                | ReservationAnswer::Conflict(_),
+            )
+            | None => Err(AdminError::Aborted),
         }
     }
 

@@ -76,6 +76,7 @@ impl World {
             }),
             state: state.clone(),
             groups: groups.clone(),
+            events: Arc::new(super::events::FakeEvents(state.clone())),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
             status: StatusPorts {

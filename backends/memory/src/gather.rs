@@ -1,6 +1,6 @@
 //! Answers the questions of rules and counts actions, in a locked shard.
 
-use acteon_core::state::{Answer, Question, Tally};
+use acteon_core::state::{Answer, GRACE_MAX, Question, Tally};
 
 use crate::key::HashedKey;
 use crate::shards::Locked;
@@ -14,7 +14,11 @@ impl Locked<'_> {
         match question {
             Question::Tally(tally) => Answer::Tally(shard.tallied(key, window_of(tally), now)),
             Question::EventState(_) => Answer::EventState(shard.event_state(key, now)),
-            Question::ActiveEvent { .. } => Answer::ActiveEvent(shard.is_active(key)),
+            Question::Event(_) => Answer::Event(shard.event(key, now)),
+            Question::ActiveEvent(asked) => {
+                let grace = nanos(asked.grace.min(GRACE_MAX));
+                Answer::ActiveEvent(shard.index.is_active(key, now, grace))
+            }
         }
     }
 

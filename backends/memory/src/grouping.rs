@@ -1,11 +1,11 @@
-//! Implements the part of the port for groups and for what falls due.
+//! Implements the part of the port for groups.
 
 use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    DueWork, GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup,
-    MemberPage, StateError, StoredGroup, TakenGroup, Timers, Token,
+    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, MemberPage,
+    StateError, StoredGroup, TakenGroup, Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -65,27 +65,5 @@ impl Groups for MemoryState {
     async fn groups_of(&self, scope: &Scope, key: &str) -> Result<Vec<StoredGroup>, StateError> {
         let now = self.shards.now();
         Ok(self.groups.lock().of_key(scope, key, now))
-    }
-}
-
-#[async_trait]
-impl Timers for MemoryState {
-    async fn take_due(
-        &self,
-        limit: usize,
-        lease: Duration,
-        token: Token,
-    ) -> Result<DueWork, StateError> {
-        let now = self.shards.now();
-        let taker = Taker::new(token, lease, now);
-        let groups = self.groups.lock().take_due(limit, taker);
-        Ok(DueWork { now, groups })
-    }
-
-    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
-        let now = self.shards.now();
-        let due_at = self.groups.lock().next_due();
-        let due_in = due_at.map(|due_at| Duration::try_from(due_at.duration_since(now)));
-        Ok(due_in.map(Result::unwrap_or_default))
     }
 }

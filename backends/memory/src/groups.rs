@@ -84,21 +84,17 @@ impl GroupTable {
         Some(joined)
     }
 
-    /// Takes what is due, earliest first; or again what this token has taken before.
-    pub(crate) fn take_due(&mut self, limit: usize, taker: Taker) -> Vec<StoredGroup> {
-        if let Some(before) = self.taken.get(&taker.token) {
-            let before = before
-                .iter()
-                .filter_map(|key| self.keys.get(key)?.sealed.as_ref());
-            return before.map(|group| group.stored.clone()).collect();
-        }
-        let due = self
-            .due
-            .iter()
-            .take_while(|(due_at, _)| *due_at <= taker.now);
-        let due: Vec<_> = due.take(limit).map(|(_, key)| key.clone()).collect();
-        let taken = due.into_iter().filter_map(|key| self.take(&key, taker));
-        taken.collect()
+    /// What this token has taken and not finished.
+    pub(crate) fn taken_with(&self, token: Token) -> Vec<StoredGroup> {
+        let keys = self.taken.get(&token).into_iter().flatten();
+        let taken = keys.filter_map(|key| self.keys.get(key)?.sealed.as_ref());
+        taken.map(|group| group.stored.clone()).collect()
+    }
+
+    /// Seals and takes the group that is due first.
+    pub(crate) fn take_first(&mut self, taker: Taker) -> Option<StoredGroup> {
+        let (_, key) = self.due.first()?.clone();
+        self.take(&key, taker)
     }
 
     /// Seals and takes the group that waits under a key.

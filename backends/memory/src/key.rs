@@ -3,7 +3,7 @@
 
 use std::hash::Hasher;
 
-use acteon_core::state::{StateKey, Token};
+use acteon_core::state::{EventValue, StateKey, Token};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// A name, hashed.
@@ -34,6 +34,8 @@ pub(crate) enum KeyKind {
     EventType,
     /// The active events of a type that carry a value.
     EventValue,
+    /// The active events of a type that carry a value under a name.
+    EventNamedValue,
     /// A window of this many nanoseconds. A rule whose window changes starts from zero.
     Quota(u64),
     /// A window of this many nanoseconds, as for a quota.
@@ -51,7 +53,8 @@ impl KeyKind {
             Self::Event => 2,
             Self::EventType => 3,
             Self::EventValue => 4,
-            Self::Quota(window) => window.clamp(5, HALF - 1),
+            Self::EventNamedValue => 5,
+            Self::Quota(window) => window.clamp(6, HALF - 1),
             Self::Tally(window) => window | HALF,
         }
     }
@@ -87,6 +90,18 @@ impl Hashing {
             hasher.write_usize(event_type.as_str().len());
             hasher.write(event_type.as_str().as_bytes());
             hasher.write(value.as_bytes());
+        })
+    }
+
+    /// The same, for a value under a name.
+    pub(crate) fn named_value(&self, event_type: &StateKey, value: &EventValue) -> HashedKey {
+        self.hashed(|hasher| {
+            hasher.write_u64(KeyKind::EventNamedValue.tag());
+            for part in [event_type.as_str(), &value.name] {
+                hasher.write_usize(part.len());
+                hasher.write(part.as_bytes());
+            }
+            hasher.write(value.value.as_bytes());
         })
     }
 

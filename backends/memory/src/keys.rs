@@ -1,6 +1,6 @@
 //! Lists the keys of each item of a call in a fixed order, and takes them off the list in the same order.
 
-use acteon_core::state::{Question, RateLimit, Recall, Reservation, Settlement};
+use acteon_core::state::{Carrying, Question, RateLimit, Recall, Reservation, Settlement, Step};
 
 use crate::key::{HashedKey, Hashing, KeyKind};
 use crate::table::nanos;
@@ -13,6 +13,8 @@ pub(crate) struct ReservationKeys<'a> {
     pub(crate) recall: Option<HashedKey>,
     pub(crate) claims: &'a [HashedKey],
     pub(crate) quotas: &'a [HashedKey],
+    /// The event of its step.
+    pub(crate) event: Option<HashedKey>,
 }
 
 impl<'a> ReservationKeys<'a> {
@@ -20,6 +22,7 @@ impl<'a> ReservationKeys<'a> {
     pub(crate) fn of(reservation: &Reservation, rest: &mut &'a [HashedKey]) -> Self {
         let lease = usize::from(reservation.lease.is_some());
         let lease = take(lease, rest).first().copied();
+        let writes = matches!(reservation.step, Some(Step::Write(_)));
         Self {
             lease,
             recall: match reservation.recall {
@@ -29,6 +32,7 @@ impl<'a> ReservationKeys<'a> {
             },
             claims: take(reservation.claims.len(), rest),
             quotas: take(reservation.quotas.len(), rest),
+            event: take(usize::from(writes), rest).first().copied(),
         }
     }
 }
@@ -79,6 +83,9 @@ impl Hashing {
         for quota in &reservation.quotas {
             into.push(self.key(KeyKind::Quota(nanos(quota.window)), &quota.key));
         }
+        if let Some(Step::Write(write)) = &reservation.step {
+            into.push(self.event(write));
+        }
     }
 
     /// [`SettlementKeys::of`] takes these keys off again.
@@ -105,10 +112,11 @@ impl Hashing {
     pub(crate) fn question(&self, question: &Question, into: &mut Vec<HashedKey>) {
         into.push(match question {
             Question::Tally(tally) => self.key(KeyKind::Tally(nanos(tally.within)), &tally.key),
-            Question::EventState(fingerprint) => self.key(KeyKind::Event, fingerprint),
-            Question::ActiveEvent { event_type, value } => match value {
-                None => self.key(KeyKind::EventType, event_type),
-                Some(value) => self.value(event_type, value),
+            Question::EventState(event) | Question::Event(event) => self.key(KeyKind::Event, event),
+            Question::ActiveEvent(asked) => match &asked.carrying {
+                Carrying::Anything => self.key(KeyKind::EventType, &asked.event_type),
+                Carrying::Value(value) => self.value(&asked.event_type, value),
+                Carrying::Named(value) => self.named_value(&asked.event_type, value),
             },
         });
     }

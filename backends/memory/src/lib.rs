@@ -2,7 +2,11 @@
 
 mod audit;
 mod config;
+mod due;
 mod event_index;
+mod event_list;
+mod event_table;
+mod event_write;
 mod events;
 mod gather;
 mod grouping;
@@ -20,7 +24,6 @@ mod shards;
 mod state;
 mod table;
 mod tally;
-mod tracking;
 
 pub use audit::{MemoryAudit, MemoryAudits};
 pub use config::{AuditConfig, StateConfig};

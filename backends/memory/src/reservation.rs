@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Busy, Grant, LimitAnswer, QUOTAS_MAX, Quota, RateLimit, RememberedOutcome, Reservation,
-    ReservationAnswer, ReservationEnd, Settlement, Token, WhenFull,
+    Busy, EventWrite, Grant, LimitAnswer, QUOTAS_MAX, Quota, RateLimit, RememberedOutcome,
+    Reservation, ReservationAnswer, ReservationEnd, Settlement, Step, StepAnswer, Token, WhenFull,
 };
 
+use crate::event_write::{Follows, WriteCheck};
 use crate::key::HashedKey;
 use crate::keys::{ReservationKeys, SettlementKeys};
 use crate::places::HeldPlaces;
@@ -15,12 +16,16 @@ use crate::record::KeyStatus;
 use crate::shards::Locked;
 use crate::table::nanos;
 
+/// A write, the key of its event, and the new index entries.
+type PendingWrite<'r> = (&'r EventWrite, HashedKey, Box<[HashedKey]>);
+
 impl Locked<'_> {
     pub(crate) fn reserve(
         &mut self,
         asked: &Reservation,
         keys: ReservationKeys<'_>,
         lease: Duration,
+        follows: Follows,
     ) -> ReservationAnswer {
         let recalled = self.recalled(asked.token, keys);
         if let Some(answer) = recalled.or_else(|| self.taken(asked, keys)) {
@@ -30,6 +35,10 @@ impl Locked<'_> {
         let full_quotas = match held.map_or_else(|| self.room(asked, keys), Ok) {
             Ok(full_quotas) => full_quotas,
             Err(throttled) => return throttled,
+        };
+        let write = match self.check_step(asked, keys, follows) {
+            Ok(write) => write,
+            Err(answer) => return answer,
         };
         if !self.fits(asked.token, keys) {
             return ReservationAnswer::Full;
@@ -41,13 +50,32 @@ impl Locked<'_> {
         }
         let grant = Grant {
             full_quotas,
-            step: None,
+            step: written(asked),
         };
         match held {
             Some(_) => self.prolong_places(asked.token, keys, until),
             None => self.take_places(asked, keys, &grant, until),
         }
+        if let Some((write, key, entries)) = write {
+            self.write(write, key, asked.token, entries);
+        }
         ReservationAnswer::Granted(grant)
+    }
+
+    /// The write that its step still needs, if any.
+    fn check_step<'r>(
+        &mut self,
+        asked: &'r Reservation,
+        keys: ReservationKeys<'_>,
+        follows: Follows,
+    ) -> Result<Option<PendingWrite<'r>>, ReservationAnswer> {
+        let (Some(Step::Write(write)), Some(key)) = (&asked.step, keys.event) else {
+            return Ok(None);
+        };
+        Ok(match self.check_write(write, key, asked.token, follows)? {
+            WriteCheck::Store(entries) => Some((write, key, entries)),
+            WriteCheck::Done => None,
+        })
     }
 
     pub(crate) fn renew(
@@ -282,6 +310,16 @@ impl Locked<'_> {
             let bound = bound_of(&held.quotas[at]);
             self.shard(key).refund(key, bound, now, places.taken_at);
         }
+    }
+}
+
+/// The answer of a step that writes an event, once it is granted.
+fn written(asked: &Reservation) -> Option<StepAnswer> {
+    match asked.step.as_ref()? {
+        Step::Write(write) => Some(StepAnswer::Written {
+            version: write.expected + 1,
+        }),
+        Step::Append(_) => None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! One part of the keys behind one lock: leases, dedup records, throttle logs, tallies and events, with their bound.
 //! Remembered outcomes have a separate bound.
 
+use std::sync::Arc;
+
 use acteon_core::ActionOutcome;
-use acteon_core::state::{TallyCount, Token};
+use acteon_core::state::{StoredEvent, TallyCount, Token};
 use compact_str::CompactString;
 
-use crate::event_index::{IndexEntry, TrackedEvent};
+use crate::event_index::EventIndex;
+use crate::event_table::{EventEntry, EventTable};
 use crate::key::HashedKey;
 use crate::places::HeldPlaces;
 use crate::quota::{QuotaBound, QuotaLog};
@@ -21,7 +24,7 @@ const SWEEP_PER_KEY: usize = 4;
 const SWEEP_WHEN_FULL: usize = 1024;
 /// The number of buckets swept before a count is dropped. This must not cost more than keeping the count.
 const SWEEP_PER_COUNT: usize = 64;
-/// One eighth of the keys is reserved for reservations, so that actions continue however much is counted and tracked.
+/// One eighth of the keys is reserved for reservations, so that actions continue however much is counted and written.
 const RESERVED_SHARE: usize = 8;
 
 /// The bounds of one shard.
@@ -38,11 +41,9 @@ pub(crate) struct Shard {
     /// In the shard of the hold's first quota.
     places: SweptTable<HeldPlaces>,
     tallies: SweptTable<TallyLog>,
-    events: SweptTable<TrackedEvent>,
+    pub(crate) events: EventTable,
     /// The index of active events. An entry is in the shard of its key.
-    index: SweptTable<IndexEntry>,
-    /// The number of index entries of this shard's events, in whichever shard they are.
-    index_entries: usize,
+    pub(crate) index: EventIndex,
     remembered: RememberedOutcomes,
     limits: ShardLimits,
 }
@@ -54,9 +55,8 @@ impl Shard {
             quotas: SweptTable::default(),
             places: SweptTable::default(),
             tallies: SweptTable::default(),
-            events: SweptTable::default(),
-            index: SweptTable::default(),
-            index_entries: 0,
+            events: EventTable::default(),
+            index: EventIndex::default(),
             remembered: RememberedOutcomes::new(limits.remembered),
             limits,
         }
@@ -98,7 +98,7 @@ impl Shard {
 
     pub(crate) fn len(&self) -> usize {
         let reserved = self.records.len() + self.quotas.len() + self.places.len();
-        reserved + self.tallies.len() + self.events.len() + self.index_entries
+        reserved + self.tallies.len() + self.events.places() + self.index.places()
     }
 
     /// Takes `key` until the given time for the hold of `token`, and sweeps some expired entries.
@@ -242,19 +242,12 @@ impl Shard {
     }
 
     pub(crate) fn event_state(&self, key: HashedKey, now: u64) -> Option<CompactString> {
-        let event = self.events.find(key).filter(|event| now < event.until);
-        event.map(|event| event.state.clone())
+        let entry = self.events.find(key, now)?;
+        Some(entry.event.record.state.clone())
     }
 
-    /// True if an active event has this index entry.
-    pub(crate) fn is_active(&self, entry: HashedKey) -> bool {
-        self.index.find(entry).is_some()
-    }
-
-    /// The places taken by the event under `key`; zero if it has expired.
-    pub(crate) fn places_of_event(&self, key: HashedKey, now: u64) -> usize {
-        let event = self.events.find(key).filter(|event| now < event.until);
-        event.map_or(0, TrackedEvent::places)
+    pub(crate) fn event(&self, key: HashedKey, now: u64) -> Option<Arc<StoredEvent>> {
+        Some(self.events.find(key, now)?.event.clone())
     }
 
     /// True if events may take `more` places.
@@ -269,31 +262,11 @@ impl Shard {
         self.len() + more <= self.limits.keys - self.limits.keys / RESERVED_SHARE
     }
 
-    /// Stores an event and returns the index entries of the event it replaced. The event's `until` is still a duration.
-    pub(crate) fn put_event(&mut self, mut event: TrackedEvent, now: u64) -> Box<[HashedKey]> {
-        event.until = event.until.saturating_add(now);
-        self.index_entries += event.entries.len();
-        let before = self.events.put(event);
-        let before = before.map(|event| event.entries).unwrap_or_default();
-        self.index_entries -= before.len();
+    /// Stores an event and returns the index entries of the one it replaces. Sweeps some expired entries.
+    pub(crate) fn put_event(&mut self, entry: EventEntry, now: u64) -> Box<[HashedKey]> {
+        let before = self.events.put(entry);
         self.sweep(now, SWEEP_PER_KEY);
         before
-    }
-
-    /// Adds one event to this index entry.
-    pub(crate) fn add_to_index(&mut self, key: HashedKey) {
-        let first = || IndexEntry { key, events: 0 };
-        self.index.entry_or(key, first).events += 1;
-    }
-
-    /// Removes one event from this index entry.
-    pub(crate) fn remove_from_index(&mut self, key: HashedKey) {
-        if let Some(entry) = self.index.find_mut(key) {
-            entry.events -= 1;
-            if entry.events == 0 {
-                self.index.remove(key);
-            }
-        }
     }
 
     /// The memory of all keys together.
@@ -301,11 +274,10 @@ impl Shard {
     pub(crate) fn bytes(&self) -> usize {
         let logs: usize = self.quotas.iter().map(QuotaLog::heap_bytes).sum();
         let tallies: usize = self.tallies.iter().map(TallyLog::heap_bytes).sum();
-        let index = self.index_entries * size_of::<HashedKey>() + self.index.bytes();
         let remembered = self.remembered.size().1;
         let reserved =
             self.records.bytes() + remembered + self.quotas.bytes() + logs + self.places.bytes();
-        reserved + self.tallies.bytes() + tallies + self.events.bytes() + index
+        reserved + self.tallies.bytes() + tallies + self.events.bytes() + self.index.bytes()
     }
 
     #[cfg(test)]
@@ -318,6 +290,7 @@ impl Shard {
         self.quotas.sweep(now, buckets, drop);
         self.places.sweep(now, buckets, drop);
         self.tallies.sweep(now, buckets, drop);
-        self.events.sweep(now, buckets, drop);
+        self.events.sweep(now, buckets);
+        self.index.sweep(now, buckets);
     }
 }

@@ -28,12 +28,22 @@ pub(crate) struct Shards {
     started_at: Timestamp,
 }
 
+/// Which shards a chunk locks.
+#[derive(Clone, Copy)]
+pub(crate) enum Locks {
+    /// The shards of its keys.
+    Named,
+    /// All, because it writes events: the index entries of an event are known only when it is found.
+    All,
+}
+
 /// The locked shards of one chunk.
 pub(crate) struct Locked<'a> {
     guards: [Option<MutexGuard<'a, Shard>>; SHARDS],
     count: usize,
     /// Nanoseconds since the start, read after taking the locks. In each shard it never goes back.
     pub(crate) now: u64,
+    pub(crate) hashing: Hashing,
 }
 
 impl Shards {
@@ -62,6 +72,17 @@ impl Shards {
         &self,
         items: &'r [T],
         names: impl Fn(&Hashing, &'r T, &mut Vec<HashedKey>),
+        each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[HashedKey]),
+    ) {
+        self.visit_under(Locks::Named, items, names, each);
+    }
+
+    /// The same, under these locks.
+    pub(crate) fn visit_under<'r, T>(
+        &self,
+        locks: Locks,
+        items: &'r [T],
+        names: impl Fn(&Hashing, &'r T, &mut Vec<HashedKey>),
         mut each: impl FnMut(&mut Locked<'_>, &'r T, &mut &[HashedKey]),
     ) {
         let mut keys = Vec::with_capacity(2 * items.len().min(CHUNK));
@@ -70,7 +91,10 @@ impl Shards {
             for item in chunk {
                 names(&self.hashing, item, &mut keys);
             }
-            let mut locked = self.lock(&keys);
+            let mut locked = match locks {
+                Locks::Named => self.lock(&keys),
+                Locks::All => self.lock_all(),
+            };
             locked.fetch(&keys);
             let mut rest = keys.as_slice();
             for item in chunk {
@@ -79,9 +103,12 @@ impl Shards {
         }
     }
 
-    /// Locks all shards, to see them at one moment.
-    pub(crate) fn lock_all(&self) -> Locked<'_> {
-        self.lock_those([true; SHARDS])
+    /// Passes each shard and the time to `each`, one after the other.
+    pub(crate) fn each(&self, mut each: impl FnMut(&mut Shard, u64)) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            each(&mut shard, nanos(self.started.elapsed()));
+        }
     }
 
     /// The number of keys, and whether there is no room for a new one.
@@ -119,18 +146,26 @@ impl Shards {
 
     /// The wall-clock time.
     pub(crate) fn now(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.started.elapsed());
-        let passed = passed.unwrap_or(SignedDuration::MAX);
-        let now = self.started_at.saturating_add(passed);
-        now.unwrap_or(Timestamp::MAX)
+        self.at(nanos(self.started.elapsed()))
     }
 
-    fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
+    /// The wall-clock time this many nanoseconds after the start.
+    pub(crate) fn at(&self, passed: u64) -> Timestamp {
+        let passed = SignedDuration::from_nanos(i64::try_from(passed).unwrap_or(i64::MAX));
+        let time = self.started_at.saturating_add(passed);
+        time.unwrap_or(Timestamp::MAX)
+    }
+
+    pub(crate) fn lock(&self, keys: &[HashedKey]) -> Locked<'_> {
         let mut needed = [false; SHARDS];
         for key in keys {
             needed[place(*key, self.shards.len())] = true;
         }
         self.lock_those(needed)
+    }
+
+    pub(crate) fn lock_all(&self) -> Locked<'_> {
+        self.lock_those([true; SHARDS])
     }
 
     fn lock_those(&self, needed: [bool; SHARDS]) -> Locked<'_> {
@@ -142,6 +177,7 @@ impl Shards {
             guards,
             count: self.shards.len(),
             now: nanos(self.started.elapsed()),
+            hashing: self.hashing,
         }
     }
 }
@@ -152,6 +188,17 @@ impl Locked<'_> {
     fn fetch(&mut self, keys: &[HashedKey]) {
         let known = keys.iter().filter(|key| self.shard(**key).knows(**key));
         std::hint::black_box(known.count());
+    }
+
+    /// The locked shards.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Shard> {
+        self.guards.iter().filter_map(|guard| guard.as_deref())
+    }
+
+    /// The locked shards, to change them.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
+        let guards = self.guards.iter_mut();
+        guards.filter_map(|guard| guard.as_deref_mut())
     }
 
     /// The shard of a key of this chunk.

@@ -1,15 +1,16 @@
 //! Implements the state port with the shards, the dead letters and the rule toggles of this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, Event, Failover, Fullness,
-    Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation, ReservationAnswer, Settlement,
-    SettlementAnswer, State, StateContext, StateError, States, Step, StepAnswer, Toggles, Writers,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, EventId, EventPage, EventQuery,
+    Events, Failover, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation,
+    ReservationAnswer, Settlement, SettlementAnswer, State, StateContext, StateError, States, Step,
+    StepAnswer, StoredEvent, Toggles, Writers,
 };
 use acteon_core::{DeadLetter, DeadLetterKind, DeliveryProgress};
 use async_trait::async_trait;
@@ -17,12 +18,13 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use crate::config::StateConfig;
+use crate::event_write::Follows;
 use crate::events::{self, CountsDropped};
 use crate::groups::GroupTable;
 use crate::key::Hashing;
 use crate::keys::{ReservationKeys, SettlementKeys, take};
 use crate::letters::Letters;
-use crate::shards::{Locked, Shards};
+use crate::shards::{Locked, Locks, Shards};
 
 /// State in the memory of this process.
 pub struct MemoryState {
@@ -69,18 +71,19 @@ impl MemoryState {
 }
 
 impl MemoryState {
-    /// Takes the step of a reservation that was granted. Without room for it, nothing is granted.
-    fn with_step(
+    /// Adds the member of a reservation that was granted to its group. Without room for it, nothing is granted.
+    fn with_member(
         &self,
         mut answer: ReservationAnswer,
         asked: &Reservation,
         keys: ReservationKeys<'_>,
         locked: &mut Locked<'_>,
     ) -> ReservationAnswer {
-        let (ReservationAnswer::Granted(grant), Some(step)) = (&mut answer, &asked.step) else {
+        let (ReservationAnswer::Granted(grant), Some(Step::Append(append))) =
+            (&mut answer, &asked.step)
+        else {
             return answer;
         };
-        let Step::Append(append) = step;
         match self.groups.lock().append(append, self.shards.now()) {
             Some(joined) => {
                 grant.step = Some(StepAnswer::Appended(joined));
@@ -122,12 +125,6 @@ impl State for MemoryState {
             exhausted: letters.level(DeadLetterKind::Exhausted),
         })
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.shards
-            .track(events)
-            .map_err(|full| StateError::Unavailable(full.into()))
-    }
 }
 
 #[async_trait]
@@ -149,11 +146,26 @@ impl Holds for MemoryState {
         lease: Duration,
     ) -> Result<Vec<ReservationAnswer>, StateError> {
         let mut answers = Vec::with_capacity(reservations.len());
+        let writes = |asked: &Reservation| matches!(asked.step, Some(Step::Write(_)));
+        let locks = match reservations.iter().any(writes) {
+            true => Locks::All,
+            false => Locks::Named,
+        };
+        let names = Hashing::reservation;
+        let mut refused = HashSet::new();
         self.shards
-            .visit(reservations, Hashing::reservation, |locked, asked, rest| {
+            .visit_under(locks, reservations, names, |locked, asked, rest| {
                 let keys = ReservationKeys::of(asked, rest);
-                let answer = locked.reserve(asked, keys, lease);
-                answers.push(self.with_step(answer, asked, keys, locked));
+                let follows = match keys.event.is_some_and(|event| refused.contains(&event)) {
+                    true => Follows::Refused,
+                    false => Follows::Granted,
+                };
+                let answer = locked.reserve(asked, keys, lease, follows);
+                let answer = self.with_member(answer, asked, keys, locked);
+                if !matches!(answer, ReservationAnswer::Granted(_)) {
+                    refused.extend(keys.event);
+                }
+                answers.push(answer);
             });
         Ok(answers)
     }
@@ -206,6 +218,21 @@ impl Holds for MemoryState {
             });
         self.counts_dropped.add(dropped);
         Ok(answers)
+    }
+}
+
+#[async_trait]
+impl Events for MemoryState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        Ok(self.shards.events(query))
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        Ok(self.shards.event(scope, event))
     }
 }
 

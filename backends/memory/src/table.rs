@@ -47,7 +47,6 @@ impl<T: Perishable> SweptTable<T> {
         self.entries.allocation_size()
     }
 
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter()
     }

@@ -27,10 +27,15 @@ pub trait Holds: Send + Sync {
     /// - An event is found by its fingerprint while it is active, and then until its retention has passed. Clauses:
     ///   `an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not`,
     ///   `an_event_that_ended_is_known_until_its_retention_has_passed`, `an_event_that_begins_again_is_kept`.
-    /// - An active event is found by its type, and by its type with each of its values. Clauses:
+    /// - An event is answered as it was last written, with its version. Clause:
+    ///   `an_event_is_answered_as_it_was_written`.
+    /// - An active event is found by its type, and by its type with each of its values, under its name or under any.
+    ///   Clauses: `a_named_value_is_found_under_its_name_only`,
     ///   `an_active_event_is_found_by_its_type_and_by_each_of_its_values`,
     ///   `when_one_of_many_events_ends_the_others_still_answer`, `a_value_that_an_event_carries_twice_ends_with_it`,
     ///   `events_are_active_as_a_scan_of_all_would_find_them`.
+    /// - For the grace of the question, an event that has ended still counts, even if it was forgotten. Clause:
+    ///   `an_event_that_ended_counts_for_the_grace_of_the_question`.
     async fn gather(&self, questions: &[Question]) -> Result<Gathered, StateError>;
 
     /// Takes everything each action needs, for `lease`. Uses one round trip.
@@ -38,8 +43,8 @@ pub trait Holds: Send + Sync {
     ///   same order. Clauses: `answers_are_in_the_order_of_the_questions`,
     ///   `the_same_key_twice_in_one_slice_goes_to_the_first`,
     ///   `no_more_than_the_bound_pass_and_a_slice_is_served_in_order`, `nothing_asked_is_nothing_refused`.
-    /// - Checks a remembered outcome first, then the lease, the claims, the quotas. The first obstacle is the answer.
-    ///   Clause: `a_lease_does_not_hide_a_remembered_outcome`.
+    /// - Checks a remembered outcome first, then the lease, the claims, the quotas, the step. The first obstacle is the
+    ///   answer. Clause: `a_lease_does_not_hide_a_remembered_outcome`.
     /// - Grants all that an action asks for, or nothing. Clauses:
     ///   `a_refused_claim_leaves_nothing_held_and_nothing_charged`,
     ///   `a_refused_quota_leaves_nothing_held_and_nothing_charged`,
@@ -64,6 +69,20 @@ pub trait Holds: Send + Sync {
     ///   `a_refused_one_passes_after_its_retry_after_and_not_before`.
     /// - A full quota with [`WhenFull::Continue`](super::WhenFull::Continue) refuses nothing. Clause:
     ///   `a_full_quota_that_lets_the_reservation_continue_is_reported`.
+    /// - A step writes an event if its version is the expected one, and gives it the next. Otherwise the reservation is
+    ///   refused, and the answer is the present record. Clauses: `a_write_expects_a_version_and_gives_the_next_one`,
+    ///   `a_conflict_answers_the_present_record_and_takes_nothing`,
+    ///   `reports_of_one_event_in_a_slice_write_one_version_each`,
+    ///   `of_64_tasks_that_write_the_same_version_one_wins`,
+    ///   `an_event_that_64_tasks_write_at_once_is_active_or_not_as_one_of_them_said`.
+    ///   A reservation refused for another reason writes nothing. Clause: `a_refused_reservation_writes_nothing`.
+    /// - After a refused reservation, the later writes of its event in the slice are refused too: they were decided from
+    ///   what it would have written. Clause: `a_write_after_a_refused_one_of_its_event_in_a_slice_is_refused`.
+    /// - Asking again with the same token writes nothing more. Clause: `a_write_asked_again_is_granted_and_made_once`.
+    /// - The index and the timer of an event move with its record. Clauses:
+    ///   `writing_overwrites_whatever_an_event_was`, `a_value_or_type_taken_away_answers_no_longer`,
+    ///   `the_last_entry_for_an_event_in_one_slice_wins`.
+    /// - A step that was granted stays, whatever happens to the hold. Clause: `what_a_step_wrote_is_not_released`.
     async fn reserve(
         &self,
         reservations: &[Reservation],

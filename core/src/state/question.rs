@@ -1,11 +1,12 @@
 //! The questions that rules ask about the state, and the answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::StateKey;
+use super::{ActiveEventQuestion, StateKey, StoredEvent};
 
 /// A question that rules ask about the state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,13 +15,10 @@ pub enum Question {
     Tally(Tally),
     /// The current state of an event. The key's name is the fingerprint; its owner is empty.
     EventState(StateKey),
+    /// An event as it is stored. The key's name is the fingerprint; its owner is empty.
+    Event(StateKey),
     /// Whether an event of a type is active.
-    ActiveEvent {
-        /// The key's name is the type; its owner is empty.
-        event_type: StateKey,
-        /// Matches only an event that carries this value.
-        value: Option<CompactString>,
-    },
+    ActiveEvent(ActiveEventQuestion),
 }
 
 /// A key under which actions are counted.
@@ -48,6 +46,8 @@ pub enum Answer {
     Tally(TallyCount),
     /// Answers [`Question::EventState`]. `None` if there is no such event.
     EventState(Option<CompactString>),
+    /// Answers [`Question::Event`]. `None` if there is no such event.
+    Event(Option<Arc<StoredEvent>>),
     /// Answers [`Question::ActiveEvent`].
     ActiveEvent(bool),
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Appended, GroupAppend, StateKey, Tally, Token};
+use super::{Appended, EventWrite, GroupAppend, StateKey, StoredEvent, Tally, Token};
 use crate::dead_letter::DeadLetter;
 use crate::outcome::ActionOutcome;
 
@@ -101,6 +101,8 @@ pub enum ReservationAnswer {
         /// After which time the reservation will really pass.
         retry_after: Duration,
     },
+    /// The event of its step has another version than expected. `None`: there is no such event.
+    Conflict(Option<Arc<StoredEvent>>),
     /// The backend is at its bound, and nothing in it may be evicted.
     Full,
 }
@@ -212,10 +214,14 @@ pub enum ReservationEnd {
 }
 
 impl From<&ActionOutcome> for ReservationEnd {
-    /// A delivery confirms, and so does joining a group, which delivers later; anything else releases.
+    /// A delivery and a reported event confirm, and so does joining a group, which delivers later; anything else
+    /// releases.
     fn from(outcome: &ActionOutcome) -> Self {
-        let is_grouped = matches!(outcome, ActionOutcome::Grouped { .. });
-        match is_grouped || outcome.is_delivered() {
+        let is_kept = matches!(
+            outcome,
+            ActionOutcome::Grouped { .. } | ActionOutcome::StateChanged { .. }
+        );
+        match is_kept || outcome.is_delivered() {
             true => Self::Confirm,
             false => Self::Release,
         }
@@ -227,6 +233,8 @@ impl From<&ActionOutcome> for ReservationEnd {
 pub enum Step {
     /// Adds a member to a group.
     Append(Box<GroupAppend>),
+    /// Writes an event.
+    Write(Box<EventWrite>),
 }
 
 /// What a [`Step`] has done.
@@ -234,4 +242,9 @@ pub enum Step {
 pub enum StepAnswer {
     /// The member is in this group.
     Appended(Appended),
+    /// The event has this version.
+    Written {
+        /// The version.
+        version: u64,
+    },
 }

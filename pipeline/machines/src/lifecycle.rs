@@ -24,8 +24,7 @@ pub struct Lifecycle {
     pub reminders: u32,
     /// The time of the last of these reminders.
     pub reminded_at: Option<Timestamp>,
-    /// Whether a notice of it was sent since it began. The end is announced only if the beginning was. Set by the
-    /// caller, because the machine does not know what silences withhold.
+    /// Whether a notice of it was sent since it began. Only then is its end announced.
     pub was_notified: bool,
     /// The last transitions, oldest first.
     pub history: VecDeque<TransitionRecord>,
@@ -42,6 +41,8 @@ pub struct TransitionRecord {
     pub to: CompactString,
     /// The cause.
     pub by: TransitionCause,
+    /// Whether it had a notice.
+    pub notified: bool,
     /// An operator's remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<CompactString>,
@@ -51,8 +52,8 @@ pub struct TransitionRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransitionCause {
-    /// A report asked for it.
-    Report,
+    /// The report with this id asked for it.
+    Report(CompactString),
     /// The time of a timeout was over.
     Timeout,
     /// No report came for too long.

@@ -1,5 +1,6 @@
 //! A checked machine: its states, each with its transitions and timeouts.
 
+use acteon_core::Secret;
 use compact_str::CompactString;
 use jiff::SignedDuration;
 
@@ -60,6 +61,12 @@ impl Machine {
     /// The names of all states, `stale` included if events can enter it.
     pub fn states(&self) -> impl Iterator<Item = &str> {
         self.states.iter().map(|row| row.name.as_str())
+    }
+
+    /// The webhooks that its transitions notify.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Secret> {
+        let transitions = self.states.iter().flat_map(|row| &row.transitions);
+        transitions.filter_map(|row| row.on_transition.webhook_url.as_ref())
     }
 
     /// Whether events in this state have ended. `None` if the machine does not have the state.

@@ -3,9 +3,9 @@
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::lifecycle::{Lifecycle, TransitionCause};
+use crate::lifecycle::{Lifecycle, TransitionCause, TransitionRecord};
 use crate::machine::Machine;
-use crate::transition::{EventChange, IgnoreReason, MachineStep};
+use crate::transition::{EventChange, IgnoreReason, MachineStep, Notice};
 
 /// How far ahead a report's start may be. One further ahead counts as beginning now.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(300);
@@ -15,6 +15,8 @@ const YEAR_1_END: i64 = -62_104_060_800;
 /// A report of an event.
 #[derive(Clone, Copy, Debug)]
 pub struct EventReport<'a> {
+    /// Identifies it. A report that arrives again has the same effect again, without another transition.
+    pub id: &'a str,
     /// The state it asks for.
     pub status: Option<&'a str>,
     /// When the event began, according to the report.
@@ -26,6 +28,10 @@ pub struct EventReport<'a> {
 }
 
 impl EventReport<'_> {
+    fn cause(&self) -> TransitionCause {
+        TransitionCause::Report(self.id.into())
+    }
+
     fn starts_at(&self) -> Option<Timestamp> {
         let given = self.starts_at.filter(|time| is_set(*time))?;
         match given.duration_since(self.at) > AHEAD_MAX {
@@ -51,6 +57,7 @@ impl Machine {
     /// - The first report enters the initial state, then the reported one if the machine allows that transition.
     /// - A report of the present state refreshes the event.
     /// - A report of a time before the event's own changes nothing.
+    /// - A report that has made a transition and arrives again reports the same transition, with its notice.
     /// - A report leaves a terminal state only if it tells of a later start. It then takes the machine's transition, or
     ///   begins the event again as a first report would.
     pub fn report(&self, event: Option<Lifecycle>, report: &EventReport<'_>) -> MachineStep {
@@ -60,6 +67,9 @@ impl Machine {
         let Some(row) = self.row(&event.state) else {
             return event.ignored(IgnoreReason::StateUnknown);
         };
+        if let Some(change) = self.repeated(&event, report) {
+            return MachineStep { event, change };
+        }
         if is_before(report.starts_at(), event.starts_at) {
             return event.ignored(IgnoreReason::Older);
         }
@@ -67,6 +77,25 @@ impl Machine {
             true => self.report_ended(event, report),
             false => self.report_active(event, report),
         }
+    }
+
+    /// The transition that this report has made before, if any.
+    fn repeated(&self, event: &Lifecycle, report: &EventReport<'_>) -> Option<EventChange> {
+        let is_same = |record: &&TransitionRecord| {
+            matches!(&record.by, TransitionCause::Report(id) if id == report.id)
+                && report.status == Some(&record.to)
+        };
+        let record = event.history.iter().rev().find(is_same)?;
+        let declared = self.row(&record.from)?.transition(&record.to);
+        let notice = declared.filter(|_| record.notified).map(|row| Notice {
+            to: row.on_transition.clone(),
+            is_unconditional: self.is_terminal(&record.to) == Some(true),
+        });
+        Some(EventChange::Entered {
+            from: record.from.clone(),
+            to: record.to.clone(),
+            notice,
+        })
     }
 
     fn begin(&self, report: &EventReport<'_>) -> MachineStep {
@@ -102,7 +131,7 @@ impl Machine {
             return event.ignored(IgnoreReason::NotAllowed);
         };
         event.note_report(report);
-        let record = event.transition(to, report.at, TransitionCause::Report);
+        let record = event.transition(to, report.at, report.cause());
         self.enter(event, record, transition.on_transition.clone())
     }
 
@@ -128,7 +157,7 @@ impl Machine {
             return self.report_active(event, report);
         }
         let from = event.state.clone();
-        let record = event.transition(&self.initial, report.at, TransitionCause::Report);
+        let record = event.transition(&self.initial, report.at, report.cause());
         event.enter(record);
         event.note_report(report);
         match self.report_active(event, report) {

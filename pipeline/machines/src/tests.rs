@@ -37,6 +37,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn asks(status: &str, seconds: i64) -> EventReport<'_> {
     EventReport {
+        id: "",
         status: Some(status),
         starts_at: None,
         ends_at: None,
@@ -44,12 +45,17 @@ fn asks(status: &str, seconds: i64) -> EventReport<'_> {
     }
 }
 
-/// Applies reports one after another and returns the last step.
+/// Applies reports one after another and returns the last step. A report without an id gets one.
 fn after(machine: &Machine, reports: &[EventReport<'_>]) -> MachineStep {
     let mut event: Option<Lifecycle> = None;
     let mut last = None;
-    for report in reports {
-        let step = machine.report(event.take(), report);
+    for (number, report) in reports.iter().enumerate() {
+        let id = match report.id {
+            "" => format!("report {number}"),
+            id => id.to_owned(),
+        };
+        let report = EventReport { id: &id, ..*report };
+        let step = machine.report(event.take(), &report);
         event = Some(step.event.clone());
         last = Some(step);
     }

@@ -136,16 +136,17 @@ impl Machine {
     pub(crate) fn enter(
         &self,
         mut event: Lifecycle,
-        record: TransitionRecord,
+        mut record: TransitionRecord,
         to: OnTransition,
     ) -> MachineStep {
         let is_end = self.is_terminal(&record.to) == Some(true);
         let notifies = to.notify || to.webhook_url.is_some();
-        let is_wanted = notifies && (!is_end || event.was_notified);
+        record.notified = notifies && (!is_end || event.was_notified);
+        event.was_notified |= record.notified;
         let change = EventChange::Entered {
             from: record.from.clone(),
             to: record.to.clone(),
-            notice: is_wanted.then_some(Notice {
+            notice: record.notified.then_some(Notice {
                 to,
                 is_unconditional: is_end,
             }),
@@ -167,6 +168,7 @@ impl Lifecycle {
             from: self.state.clone(),
             to: to.into(),
             by,
+            notified: false,
             note: None,
         }
     }

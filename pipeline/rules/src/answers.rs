@@ -44,6 +44,15 @@ impl StateAnswers {
         }
     }
 
+    /// Replaces answers by newer ones.
+    pub fn replace(&mut self, newer: impl Fn(&Question) -> Option<Answer>) {
+        for (read, answer) in &mut self.0 {
+            if let Some(newer) = newer(&read.question) {
+                *answer = newer;
+            }
+        }
+    }
+
     /// The question and the answer of the read with this number.
     pub(crate) fn get(&self, number: u32) -> Option<(&Question, &Answer)> {
         let found = self

@@ -11,7 +11,7 @@ pub(crate) use mismatch::why_not;
 pub(crate) use operator::{Limit, Literal, Literals, Needle, Operator, Order};
 pub(crate) use read::{ConditionReader, OPERATORS, STRUCTURE, SUBJECTS};
 pub(crate) use state::{
-    EventFunction, FUNCTIONS, KEY_BYTES_MAX, WITHIN_SECONDS, WITHIN_SECONDS_MAX,
+    EventFunction, FUNCTIONS, GRACE_SECONDS_MAX, KEY_BYTES_MAX, WITHIN_SECONDS, WITHIN_SECONDS_MAX,
 };
 
 use crate::cel::{Program, StrictTest};

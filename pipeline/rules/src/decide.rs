@@ -1,8 +1,13 @@
 //! Decides what to do with an action: rules are tried by priority, the first match decides, and matches with `continue`
 //! add up. Pure: it reads only its arguments.
 
+use std::sync::Arc;
+
 use acteon_core::outcome::{Failure, FailureCode};
-use acteon_core::state::{Claim, GroupTiming, QUOTAS_MAX, Quota, Reservation, Tally, WhenFull};
+use acteon_core::state::{
+    Answer, Claim, EventId, EventValue, GroupTiming, QUOTAS_MAX, Quota, Reservation, StoredEvent,
+    Tally, WhenFull,
+};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Payload, Verdict};
 use acteon_groups::GroupSettings;
@@ -16,7 +21,9 @@ use crate::budget::Budget;
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::group_key::KeyedGroup;
-use crate::rule::{AfterMatch, GroupRule, GroupTimes, OnError, Rule, RuleAction, Targets};
+use crate::rule::{
+    AfterMatch, EventRule, GroupRule, GroupTimes, OnError, Rule, RuleAction, Targets,
+};
 use crate::set::RuleSet;
 
 /// How many faults the details of a verdict list.
@@ -53,6 +60,8 @@ pub enum Effect {
     Suppress { rule: CompactString },
     /// Deliver nothing now: the action joins a group.
     Group(Box<GroupPlan>),
+    /// The action reports an event.
+    Report(Box<ReportPlan>),
     /// Deliver nothing: a rule with `on_error: fail` could not be evaluated or applied.
     Fail(Failure),
 }
@@ -72,6 +81,24 @@ pub struct GroupPlan {
     pub size_max: u32,
     /// What is frozen into the group if this action opens it.
     pub settings: GroupSettings,
+    /// What earlier rules have added: the changed payload, and the gates to pass first.
+    pub plan: DeliveryPlan,
+}
+
+/// What a report does to its event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportPlan {
+    /// The rule.
+    pub rule: CompactString,
+    /// The name of the machine.
+    pub machine: CompactString,
+    /// The event.
+    pub event: EventId,
+    /// Its labels and fingerprint fields.
+    pub values: Vec<EventValue>,
+    /// The event as the state answered. `None`: there is none, or the state was asked for another one, because a rule
+    /// has changed the payload since.
+    pub present: Option<Arc<StoredEvent>>,
     /// What earlier rules have added: the changed payload, and the gates to pass first.
     pub plan: DeliveryPlan,
 }
@@ -162,6 +189,7 @@ pub(crate) struct DecisionBuilder {
 enum Undelivered {
     Suppressed(CompactString),
     Grouped(Box<GroupPlan>),
+    Reported(Box<ReportPlan>),
     Failed(Failure),
 }
 
@@ -170,6 +198,7 @@ impl From<Undelivered> for Effect {
         match end {
             Undelivered::Suppressed(rule) => Self::Suppress { rule },
             Undelivered::Grouped(plan) => Self::Group(plan),
+            Undelivered::Reported(report) => Self::Report(report),
             Undelivered::Failed(failure) => Self::Fail(failure),
         }
     }
@@ -236,6 +265,10 @@ impl DecisionBuilder {
             }
             RuleAction::Group(group) => {
                 self.group(rule, group, facts);
+                return Ok(AfterRule::End);
+            }
+            RuleAction::StateMachine(event) => {
+                self.report(rule, event, facts);
                 return Ok(AfterRule::End);
             }
         }
@@ -352,6 +385,29 @@ impl DecisionBuilder {
             },
             plan,
         })));
+    }
+
+    fn report(&mut self, rule: &Rule, event: &EventRule, facts: &mut Facts<'_>) {
+        let action = facts.action();
+        let id = EventId {
+            namespace: action.namespace.clone(),
+            tenant: action.tenant.clone(),
+            fingerprint: event.fields.fingerprint(facts),
+        };
+        let present = match facts.answers().get(event.read) {
+            Some((_, Answer::Event(stored))) => stored.clone(),
+            _ => None,
+        };
+        let report = ReportPlan {
+            rule: rule.name.clone(),
+            machine: event.machine.clone(),
+            values: event.fields.values(facts),
+            present: present.filter(|stored| stored.event == id),
+            event: id,
+            plan: std::mem::take(&mut self.plan),
+        };
+        self.matched(rule, Verdict::StateMachine);
+        self.ended = Some(Undelivered::Reported(Box::new(report)));
     }
 
     /// Records the rule as the last that matched.

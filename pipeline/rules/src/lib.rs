@@ -14,6 +14,7 @@ mod explain;
 mod facts;
 mod fault;
 mod fields;
+mod fingerprint;
 mod group_key;
 mod hash;
 mod index;
@@ -39,7 +40,7 @@ mod value;
 mod yaml;
 
 pub use answers::{MockError, StateAnswers, StateRead};
-pub use decide::{Decision, DeliveryPlan, Effect, Gates, GroupPlan};
+pub use decide::{Decision, DeliveryPlan, Effect, Gates, GroupPlan, ReportPlan};
 pub use explain::{ExplainRequest, Explanation, Stopwatch};
 pub use lint::lint;
 pub use schema::schema;

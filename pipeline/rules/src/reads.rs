@@ -3,17 +3,28 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tally};
+use acteon_core::state::{
+    ActiveEventQuestion, Answer, Carrying, EventValue, Question, StateKey, Tally,
+};
 use compact_str::{CompactString, format_compact};
 use hashbrown::HashMap;
 
 use crate::answers::StateRead;
 use crate::facts::Facts;
 use crate::fault::Fault;
+use crate::fingerprint::FingerprintFields;
 use crate::hash::shortened;
 use crate::number::Number;
 use crate::template::Template;
 use crate::value::FactValue;
+
+/// An argument of a function that reads events.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Argument {
+    Plain(Template),
+    /// A value under a name.
+    Named(CompactString, Template),
+}
 
 /// A read as a rule writes it.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -25,9 +36,12 @@ pub(crate) enum ReadTemplate {
     EventState {
         fingerprint: Template,
     },
+    /// The event that the action reports.
+    Event(FingerprintFields),
     ActiveEvent {
         event_type: Template,
-        value: Option<Template>,
+        value: Option<Argument>,
+        grace: Duration,
     },
 }
 
@@ -48,11 +62,32 @@ impl ReadTemplate {
                 let question = Question::EventState(key(&name));
                 (name, question)
             }
-            Self::ActiveEvent { event_type, value } => {
+            Self::Event(fields) => {
+                let name = fields.fingerprint(facts);
+                let question = Question::Event(key(&name));
+                (name, question)
+            }
+            Self::ActiveEvent {
+                event_type,
+                value,
+                grace,
+            } => {
                 let name = event_type.to_text(facts);
                 let event_type = key(&name);
-                let value = value.as_ref().map(|value| value.to_text(facts));
-                (name, Question::ActiveEvent { event_type, value })
+                let carrying = match value {
+                    None => Carrying::Anything,
+                    Some(Argument::Plain(value)) => Carrying::Value(value.to_text(facts)),
+                    Some(Argument::Named(name, value)) => Carrying::Named(EventValue {
+                        name: name.clone(),
+                        value: value.to_text(facts),
+                    }),
+                };
+                let asked = ActiveEventQuestion {
+                    event_type,
+                    carrying,
+                    grace: *grace,
+                };
+                (name, Question::ActiveEvent(asked))
             }
         };
         StateRead {
@@ -177,7 +212,9 @@ impl StateValueKind {
             (Self::State | Self::InState(_), Answer::EventState(state)) => {
                 StateValue::State(state.clone())
             }
-            (Self::Active, Answer::ActiveEvent(active)) => StateValue::Flag(*active),
+            (Self::Active, Answer::ActiveEvent(active)) => {
+                StateValue::Flag(*active && !asks_for_nothing(question))
+            }
             _ => return Err(Fault::StateUnknown),
         };
         if let Question::Tally(tally) = question {
@@ -192,5 +229,16 @@ impl StateValueKind {
             }
             (_, value) => Ok(value),
         }
+    }
+}
+
+/// True if the value that an event must carry is absent or empty. Then no event has it, whatever its labels.
+fn asks_for_nothing(question: &Question) -> bool {
+    let Question::ActiveEvent(asked) = question else {
+        return false;
+    };
+    match &asked.carrying {
+        Carrying::Anything => false,
+        Carrying::Value(value) | Carrying::Named(EventValue { value, .. }) => value.is_empty(),
     }
 }

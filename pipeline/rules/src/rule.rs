@@ -15,6 +15,7 @@ use acteon_groups::{DigestTimes, SummaryTemplate};
 use compact_str::CompactString;
 
 use crate::condition::Condition;
+use crate::fingerprint::FingerprintFields;
 use crate::key::KeySpec;
 use crate::modify::Patch;
 use crate::path::FactPath;
@@ -73,6 +74,7 @@ pub(crate) enum RuleAction {
     Reroute(Targets),
     Modify(Patch),
     Group(Box<GroupRule>),
+    StateMachine(EventRule),
 }
 
 /// The parameters of a group rule.
@@ -101,6 +103,15 @@ pub(crate) struct UnlessCondition {
     pub(crate) condition: Condition,
     /// The numbers of its reads of the state.
     pub(crate) reads: Box<[u32]>,
+}
+
+/// The parameters of a `state_machine` rule.
+#[derive(Debug)]
+pub(crate) struct EventRule {
+    pub(crate) machine: CompactString,
+    pub(crate) fields: FingerprintFields,
+    /// The number of its read of the event.
+    pub(crate) read: u32,
 }
 
 /// The target providers of a reroute.
@@ -135,6 +146,7 @@ impl RuleAction {
             Self::Reroute(_) => Verdict::Reroute,
             Self::Modify(_) => Verdict::Modify,
             Self::Group(_) => Verdict::Group,
+            Self::StateMachine(_) => Verdict::StateMachine,
         }
     }
 

@@ -67,7 +67,7 @@ impl RuleSet {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let tables = LoadTables::new(&settings.environment);
         let zone = settings.default_timezone.clone();
-        let mut reader = RuleReader::new(tables, &settings.providers, zone.clone());
+        let mut reader = RuleReader::new(tables, settings);
         let mut rules = Vec::new();
         let mut problems = Vec::new();
         for file in &files {

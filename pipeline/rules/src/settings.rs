@@ -28,15 +28,18 @@ pub struct CompileSettings {
     pub environment: Vec<(CompactString, CompactString)>,
     /// The providers that rules may name.
     pub providers: KnownProviders,
+    /// The state machines that rules may name.
+    pub state_machines: BTreeSet<CompactString>,
 }
 
 impl Default for CompileSettings {
-    /// UTC, no environment, any provider.
+    /// UTC, no environment, any provider, no state machine.
     fn default() -> Self {
         Self {
             default_timezone: TimeZone::UTC,
             environment: Vec::new(),
             providers: KnownProviders::Any,
+            state_machines: BTreeSet::new(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Flushes groups: takes the due ones, asks `unless` for their members, and delivers one summary for each.
+//! Flushes groups: asks `unless` for their members, and delivers one summary for each.
 
 use std::time::Duration;
 
@@ -20,20 +20,10 @@ use crate::job::Job;
 use crate::process::Pipeline;
 use crate::record;
 
-/// How many groups one call takes.
-const SLICE: usize = 64;
 /// How many members one call reads.
 const PAGE: usize = 500;
 /// How long the flushes of a slice wait for room in the process before their groups are released.
 pub(super) const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The groups that one call has taken.
-pub(crate) struct FlushedSlice {
-    /// The time, by the backend's clock.
-    pub(crate) now: Timestamp,
-    /// Whether more may be due.
-    pub(crate) more: bool,
-}
 
 /// A group that was taken.
 pub(super) struct Taken {
@@ -49,31 +39,29 @@ pub(super) struct Taken {
 }
 
 impl Pipeline {
-    /// Takes a slice of the groups that are due, and begins their flushes.
-    pub(crate) async fn flush_due(&self) -> Result<FlushedSlice, StateError> {
-        let token = Token::random();
-        let lease = self.parts.options.lease;
-        let due = self.parts.state.take_due(SLICE, lease, token).await?;
-        let slice = FlushedSlice {
-            now: due.now,
-            more: due.groups.len() == SLICE,
-        };
+    /// Begins the flushes of groups that were taken with this token.
+    pub(crate) async fn flush_taken(
+        &self,
+        groups: Vec<StoredGroup>,
+        token: Token,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
         let room_until = Instant::now() + ROOM_TIMEOUT;
-        let mut jobs = Vec::with_capacity(due.groups.len());
-        for group in due.groups {
-            events::flush_began(due.now.duration_since(group.due_at));
+        let mut jobs = Vec::with_capacity(groups.len());
+        for group in groups {
+            events::flush_began(now.duration_since(group.due_at));
             let taken = Taken {
                 held: held(&group.name, token),
                 group,
                 caller: Caller::source("groups".into()),
                 waiting: None,
-                now: due.now,
+                now,
                 room_until,
             };
             jobs.extend(self.begin_flush(taken).await?);
         }
         self.deliver_summaries(jobs).await;
-        Ok(slice)
+        Ok(())
     }
 
     pub(super) async fn deliver_summaries(&self, jobs: Vec<Box<Job>>) {

@@ -37,6 +37,7 @@ fn options(folder: &Path) -> RulesOptions {
             default_timezone: jiff::tz::TimeZone::UTC,
             environment: Vec::new(),
             providers: KnownProviders::Any,
+            state_machines: Default::default(),
         },
         redactor: Redactor::default(),
         clock: Clock::starting_at(epoch()),

@@ -9,6 +9,7 @@ use acteon_core::state::{DeadLetterQuery, DeadLetters, StateContext};
 use acteon_core::{
     Admission, Clock, Counters, Delivery, Feed, Intake, LetterFilter, Policy, Redactor, Scope,
 };
+use acteon_machines::Machine;
 use acteon_rules::{CompileSettings, KnownProviders};
 use acteon_testkit::{
     ActionBuilder, Lender, RecordingSink, RecordingTrail, UnreachableState, action, epoch,
@@ -123,6 +124,7 @@ impl Bench {
                 default_timezone: jiff::tz::TimeZone::UTC,
                 environment: Vec::new(),
                 providers: KnownProviders::Any,
+                state_machines: ["alert".into()].into(),
             },
             redactor: Redactor::default(),
             clock,
@@ -136,6 +138,7 @@ impl Bench {
             options,
             rules,
             providers: Arc::new(Providers::named(providers, clock).unwrap()),
+            machines: [machine()].into_iter().collect(),
             state: limited,
             trail: Some(trail.clone()),
             counters: counters.clone(),
@@ -222,6 +225,36 @@ pub(super) fn empty_state() -> Arc<MemoryState> {
         ..StateContext::default()
     };
     Arc::new(MemoryState::new(&StateConfig::default(), &context))
+}
+
+/// The state machine `alert`.
+fn machine() -> Machine {
+    let options = serde_json::json!({
+        "name": "alert",
+        "initial_state": "open",
+        "states": ["open", "firing", "acknowledged", "resolved"],
+        "transitions": [
+            { "from": "open", "to": "firing", "on_transition": { "notify": true, "metadata": { "urgency": "high" } } },
+            { "from": "firing", "to": "acknowledged" },
+            { "from": "firing", "to": "resolved", "on_transition": { "notify": true } },
+            { "from": "acknowledged", "to": "firing", "on_transition": { "notify": true, "webhook_url": HOOK } },
+            { "from": "acknowledged", "to": "resolved", "on_transition": { "notify": true } },
+        ],
+        "timeouts": [
+            { "state": "acknowledged", "after_seconds": 600, "transition_to": "firing" },
+            { "state": "firing", "after_seconds": 3600, "transition_to": "firing", "max_repeats": 2 },
+        ],
+    });
+    let options = serde_json::from_value(options).unwrap();
+    Machine::check(&options).unwrap().machine
+}
+
+/// The webhook of a transition, to which the provider [`hook`] posts.
+const HOOK: &str = "https://hooks.example.com/alert";
+
+/// The name of the provider that posts to the webhook.
+pub(super) fn hook() -> CompactString {
+    crate::machines::webhook_provider(&acteon_core::Secret::new(HOOK))
 }
 
 /// An action as a broker would submit it: a generated id, and failures become dead letters.

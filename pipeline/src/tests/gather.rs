@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::rules::{EvaluateError, EvaluateOptions, Rulebook};
-use acteon_core::state::{
-    Answer as Told, Event, EventPhase, Holds, Question, State, StateKey, Tally,
-};
+use acteon_core::state::{Answer as Told, EventPhase, Holds, Question, StateKey, Tally};
 use acteon_core::verdict::{RuleFailure, VerdictDetails};
 use acteon_core::{Action, Policy, StateError};
-use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, StateCalls, action};
+use acteon_testkit::{
+    ActionBuilder, Answer, Event, Reach, RecordingSink, StateCalls, action, write_events,
+};
 use serde_json::json;
 use tokio::time::advance;
 
@@ -160,7 +160,7 @@ rules:
         phase: EventPhase::Active,
         values: vec!["eu-1".into()],
     };
-    bench.state.track(&[event]).await.unwrap();
+    write_events(&*bench.state, &[event]).await.unwrap();
     let of = |id, print: &str| record(id).payload(&json!({ "of": print }));
     let batch = [
         record("a").label("cluster", "eu-1"),

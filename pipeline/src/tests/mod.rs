@@ -5,6 +5,8 @@ mod bench;
 mod decide;
 mod dedup;
 mod delivery;
+mod event_leases;
+mod events;
 mod gather;
 mod group_property;
 mod groups;

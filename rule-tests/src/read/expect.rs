@@ -6,8 +6,9 @@ use acteon_rules::reading::{Data, Fields, Node};
 use super::{Reader, json};
 use crate::case::{Expectations, ExpectedCalls, ExpectedPayload, Located};
 
-const ACTION_KEYS: [&str; 8] = [
+const ACTION_KEYS: [&str; 9] = [
     "outcome",
+    "state",
     "code",
     "rule",
     "provider",
@@ -18,7 +19,7 @@ const ACTION_KEYS: [&str; 8] = [
 ];
 const PROVIDER_KEYS: [&str; 4] = ["provider", "calls", "payload", "payload_has"];
 /// The outcomes, by their names on the wire.
-const OUTCOMES: [&str; 8] = [
+const OUTCOMES: [&str; 9] = [
     "Executed",
     "Deduplicated",
     "Suppressed",
@@ -27,6 +28,7 @@ const OUTCOMES: [&str; 8] = [
     "Failed",
     "CircuitOpen",
     "Grouped",
+    "StateChanged",
 ];
 const CODES: [FailureCode; 7] = [
     FailureCode::ProviderNotFound,
@@ -59,6 +61,10 @@ impl Reader<'_> {
         };
         if let Some(node) = fields.get("outcome") {
             expected.outcome = located(node, node.word("outcome", &outcomes, self.problems));
+        }
+        if let Some(node) = fields.get("state") {
+            let state = node.text("the name of a state", self.problems);
+            expected.state = located(node, state.map(Into::into));
         }
         if let Some(node) = fields.get("code") {
             expected.code = located(node, node.word("code", &codes, self.problems));

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use acteon_core::Action;
 use acteon_core::decode::{self, DecodeError, FIELDS};
-use acteon_core::state::{Event, EventPhase};
+use acteon_core::state::{EventId, EventPhase, EventRecord, EventValue};
 use acteon_rules::reading::{Data, Fields, Node, expected, quoted};
+use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde_json::json;
@@ -215,7 +216,7 @@ impl Reader<'_> {
         }
     }
 
-    fn event(&mut self, node: &Node) -> Option<Event> {
+    fn event(&mut self, node: &Node) -> Option<(EventId, EventRecord)> {
         let fields = Fields::of(node, "an event (a mapping)", self.problems)?;
         fields.only("key of an event", &EVENT_KEYS, self.problems);
         let namespace = self.scoped(&fields, "namespace", self.defaults.namespace.clone());
@@ -230,19 +231,23 @@ impl Reader<'_> {
             None => Some(Vec::new()),
             Some(node) => self.values(node),
         };
-        Some(Event {
+        let id = EventId {
             namespace: namespace?,
             tenant: tenant?,
             fingerprint: fingerprint?,
+        };
+        let record = EventRecord {
             event_type: event_type?,
             state: state?,
-            phase: if active? {
-                EventPhase::Active
-            } else {
-                EventPhase::Ended(ENDED_KEPT)
+            phase: match active? {
+                true => EventPhase::Active,
+                false => EventPhase::Ended(ENDED_KEPT),
             },
             values: values?,
-        })
+            updated_at: Timestamp::UNIX_EPOCH,
+            body: Bytes::new(),
+        };
+        Some((id, record))
     }
 
     /// A string of an event, or its default; one of them must exist.
@@ -262,10 +267,14 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&mut self, node: &Node) -> Option<Vec<CompactString>> {
+    /// Values without names.
+    fn values(&mut self, node: &Node) -> Option<Vec<EventValue>> {
         let items = node.list("a list of strings", self.problems)?;
         let texts = items.iter().map(|item| match &item.data {
-            Data::Text(text) => Some(text.into()),
+            Data::Text(text) => Some(EventValue {
+                name: CompactString::default(),
+                value: text.into(),
+            }),
             _ => expected(item, "a string", self.problems),
         });
         texts.collect()

@@ -14,7 +14,8 @@ use acteon_core::{
     ProviderResponse, Receipt, Redactor, Sink, SinkError, State,
 };
 use acteon_pipeline::{
-    Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers, Rules, RulesOptions,
+    Machines, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers, Rules,
+    RulesOptions,
 };
 use acteon_rules::{CompileSettings, RuleFile, RuleSet};
 use anyhow::{Context, anyhow, ensure};
@@ -99,6 +100,7 @@ fn pipeline(clock: Clock, sink: Arc<Arrivals>) -> anyhow::Result<Arc<Pipeline>> 
     };
     let providers = [ProviderOptions::new("log", sink)];
     Ok(Pipeline::new(PipelineParts {
+        machines: Machines::default(),
         options: PipelineOptions::default(),
         rules: Rules::of(&set, options, state.clone()),
         providers: Arc::new(Providers::named(providers, clock)?),

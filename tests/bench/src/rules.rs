@@ -73,6 +73,7 @@ fn compile(texts: &[String]) -> anyhow::Result<RuleSet> {
         default_timezone: jiff::tz::TimeZone::UTC,
         environment: Vec::new(),
         providers: KnownProviders::Any,
+        ..CompileSettings::default()
     };
     RuleSet::compile(&files, &settings)
         .map_err(|problems| anyhow::anyhow!("the bench's own rules are refused: {problems:?}"))

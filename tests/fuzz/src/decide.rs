@@ -3,7 +3,7 @@
 //! Parts: a rule file, an action, and mocked answers of the state (`mock_state`). The time is the action's `created_at`.
 
 use acteon_core::rules::{EvaluateOptions, Evaluation};
-use acteon_core::state::{Answer, QUOTAS_MAX, Question, TallyCount};
+use acteon_core::state::{Answer, Carrying, QUOTAS_MAX, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use acteon_rules::{Decision, Effect, ExplainRequest, RuleFile, RuleSet, StateAnswers, StateRead};
 use jiff::Timestamp;
@@ -55,7 +55,8 @@ fn answer(read: &StateRead) -> Answer {
             Answer::Tally(TallyCount { count, last })
         }
         Question::EventState(_) => Answer::EventState(Some("firing".into())),
-        Question::ActiveEvent { value, .. } => Answer::ActiveEvent(value.is_none()),
+        Question::Event(_) => Answer::Event(None),
+        Question::ActiveEvent(asked) => Answer::ActiveEvent(asked.carrying == Carrying::Anything),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn feed(input: &[u8]) -> Reading {
 pub(crate) fn settings() -> CompileSettings {
     CompileSettings {
         environment: vec![("STAGE".into(), "prod".into())],
+        state_machines: ["m".into()].into(),
         ..CompileSettings::default()
     }
 }

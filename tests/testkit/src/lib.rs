@@ -2,6 +2,7 @@
 //!
 //! - [`action()`] builds actions, envelopes and deliveries. [`Lender`] replaces a source.
 //! - [`RecordingSink`], [`FakeIntake`] and [`RecordingTrail`] implement a port and record its calls.
+//! - [`Event`] is an event for tests, and [`write_events`] brings events into a state.
 //! - [`SilentAudit`] replaces an audit backend that never answers.
 //! - [`UnreachableState`] wraps a real state backend, counts its calls and can cut it off.
 //! - [`contract`] has one list of clauses per port. A backend supplies a harness and runs them all.
@@ -16,6 +17,7 @@
 
 mod actions;
 pub mod contract;
+mod events;
 mod intake;
 mod lender;
 mod records;
@@ -26,6 +28,7 @@ mod trail;
 mod unreachable;
 
 pub use actions::{ActionBuilder, action, epoch};
+pub use events::{Event, reserving, write_events};
 pub use intake::{End, FakeIntake};
 pub use lender::Lender;
 pub use records::{audit_record, dead_letter, poison_letter};

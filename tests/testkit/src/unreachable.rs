@@ -2,14 +2,16 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, Event, Fullness, Gathered,
-    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, Holds, LimitAnswer,
-    MemberPage, Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer,
-    State, StateError, StoredGroup, TakenGroup, Timers, Toggles, Token,
+    Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
+    EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
+    Reservation, ReservationAnswer, Settlement, SettlementAnswer, State, StateError, StoredEvent,
+    StoredGroup, TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{DeadLetter, DeliveryProgress};
 use async_trait::async_trait;
@@ -33,8 +35,8 @@ pub enum Reach {
     NoDeletions,
 }
 
-/// How often each method was called, including failed calls. Calls for groups and due work are not counted: a separate
-/// task makes them.
+/// How often each method was called, including failed calls. Calls for groups and due work are not among them: a
+/// separate task makes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct StateCalls {
@@ -46,7 +48,7 @@ pub struct StateCalls {
     pub dead_letters: usize,
     pub dead_letter: usize,
     pub gather: usize,
-    pub track: usize,
+    pub events: usize,
     pub set_progress: usize,
     pub delete_dead_letter: usize,
     pub toggles: usize,
@@ -57,6 +59,7 @@ pub struct UnreachableState {
     inner: Arc<dyn State>,
     reach: Mutex<Reach>,
     calls: Mutex<StateCalls>,
+    due_calls: AtomicUsize,
 }
 
 impl UnreachableState {
@@ -66,6 +69,7 @@ impl UnreachableState {
             inner,
             reach: Mutex::default(),
             calls: Mutex::default(),
+            due_calls: AtomicUsize::new(0),
         })
     }
 
@@ -82,6 +86,11 @@ impl UnreachableState {
     /// The calls since the last call of this method.
     pub fn take_calls(&self) -> StateCalls {
         std::mem::take(&mut *self.calls.lock())
+    }
+
+    /// The calls for due work since the last call of this method.
+    pub fn take_due_calls(&self) -> usize {
+        self.due_calls.swap(0, Relaxed)
     }
 
     async fn pass<T>(
@@ -109,11 +118,6 @@ impl State for UnreachableState {
 
     async fn ping(&self) -> Result<Fullness, StateError> {
         self.pass(|calls| calls.ping += 1, self.inner.ping()).await
-    }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        self.pass(|calls| calls.track += 1, self.inner.track(events))
-            .await
     }
 }
 
@@ -155,6 +159,23 @@ impl Holds for UnreachableState {
 
     async fn limit(&self, limits: &[RateLimit]) -> Result<Vec<LimitAnswer>, StateError> {
         self.pass(|calls| calls.limit += 1, self.inner.limit(limits))
+            .await
+    }
+}
+
+#[async_trait]
+impl Events for UnreachableState {
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StateError> {
+        self.pass(|calls| calls.events += 1, self.inner.events(query))
+            .await
+    }
+
+    async fn event(
+        &self,
+        scope: &Scope,
+        event: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StateError> {
+        self.pass(|calls| calls.events += 1, self.inner.event(scope, event))
             .await
     }
 }
@@ -264,11 +285,13 @@ impl Timers for UnreachableState {
         token: Token,
     ) -> Result<DueWork, StateError> {
         let call = self.inner.take_due(limit, lease, token);
+        self.due_calls.fetch_add(1, Relaxed);
         self.pass(|_| {}, call).await
     }
 
     async fn next_due(&self) -> Result<Option<Duration>, StateError> {
         let call = self.inner.next_due();
+        self.due_calls.fetch_add(1, Relaxed);
         self.pass(|_| {}, call).await
     }
 }

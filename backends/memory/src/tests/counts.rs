@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Event, EventPhase, Holds, Question, Reservation, ReservationAnswer, Settlement, State,
-    StateContext, StateKey, Tally, Token,
+    ActiveEventQuestion, Answer, Carrying, EventPhase, Holds, Question, Reservation,
+    ReservationAnswer, Settlement, StateContext, StateKey, Tally, Token,
 };
+use acteon_testkit::{Event, write_events};
 use compact_str::format_compact;
 use parking_lot::Mutex;
 use tokio::time::advance;
@@ -83,10 +84,11 @@ fn ended(event: Event, retention: Duration) -> Event {
 }
 
 async fn is_active(state: &MemoryState, value: &str) -> bool {
-    let question = Question::ActiveEvent {
+    let question = Question::ActiveEvent(ActiveEventQuestion {
         event_type: StateKey::new("ns", "t1", "", "outage"),
-        value: Some(value.into()),
-    };
+        carrying: Carrying::Value(value.into()),
+        grace: Duration::ZERO,
+    });
     state.gather(&[question]).await.unwrap().answers == [Answer::ActiveEvent(true)]
 }
 
@@ -105,13 +107,13 @@ async fn at_the_bound_counts_under_new_keys_are_dropped_and_others_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_much_is_counted_and_tracked_an_eighth_is_left_to_reservations() {
+async fn however_much_is_counted_and_written_an_eighth_is_left_to_reservations() {
     for max_keys in [16, 1024, 80_000] {
         let state = bounded(max_keys);
         for batch in 0..max_keys / 8 {
             count_actions(&state, batch * 10..batch * 10 + 10).await;
         }
-        let error = state.track(&[event(0, 3)]).await.unwrap_err();
+        let error = write_events(&state, &[event(0, 3)]).await.unwrap_err();
         assert!(!format!("{error:?}").is_empty());
         let eighth = max_keys / 8;
         let granted = granted(&state, 2 * eighth).await;
@@ -173,35 +175,41 @@ async fn dropped_counts_are_logged_once_a_minute_with_their_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_bound_events_are_refused_all_or_none_and_can_still_end() {
+async fn at_the_bound_events_are_refused_and_can_still_end() {
     let state = bounded(16);
-    state.track(&[event(0, 3), event(1, 3)]).await.unwrap();
-    // 10 of 14 places are taken. These events want 3 and 2.
-    let slice = [event(2, 1), event(3, 0)];
-    let error = state.track(&slice).await.unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("max_keys"), "{source}");
+    // An event with two values takes six places: itself, its type, and each value twice.
+    write_events(&state, &[event(0, 2), event(1, 2)])
+        .await
+        .unwrap();
+    let refused = write_events(&state, &[event(2, 1)]).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("Full"), "{refused:?}");
     assert!(!is_active(&state, "2.0").await);
-    assert!(is_active(&state, "1.2").await);
-    let exchange = [ended(event(0, 3), DAY), event(2, 1), event(3, 0)];
-    state.track(&exchange).await.unwrap();
-    assert_eq!(state.shards.size().0, 11);
-    state.track(&[event(4, 1)]).await.unwrap();
-    state.track(&[event(5, 0)]).await.unwrap_err();
-    let ends = [1, 2, 4].map(|number| ended(event(number, 0), DAY));
-    state.track(&ends).await.unwrap();
-    assert_eq!(state.shards.size().0, 6);
+    assert!(is_active(&state, "1.1").await);
+    let ends = [0, 1].map(|number| ended(event(number, 0), DAY));
+    write_events(&state, &ends).await.unwrap();
+    assert_eq!(
+        state.shards.size().0,
+        2 + 9,
+        "the index remembers them for the longest grace"
+    );
+    advance(Duration::from_secs(3600)).await;
+    write_events(&state, &[event(2, 5)]).await.unwrap();
+    assert_eq!(state.shards.size().0, 14);
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_that_are_forgotten_make_room() {
     let state = bounded(16);
     for number in 0..14 {
-        state.track(&[ended(event(number, 9), DAY)]).await.unwrap();
+        write_events(&state, &[ended(event(number, 9), DAY)])
+            .await
+            .unwrap();
     }
-    state.track(&[ended(event(14, 0), DAY)]).await.unwrap_err();
+    write_events(&state, &[ended(event(14, 0), DAY)])
+        .await
+        .unwrap_err();
     advance(DAY).await;
-    state.track(&[event(14, 12)]).await.unwrap();
+    write_events(&state, &[event(14, 6)]).await.unwrap();
     assert_eq!(state.shards.size().0, 14);
 }
 
@@ -209,22 +217,21 @@ async fn events_that_are_forgotten_make_room() {
 async fn nothing_is_left_of_events_that_are_forgotten() {
     let state = bounded(4096);
     for number in 0..1000 {
-        state
-            .track(&[event(number % 50, 1 + number % 3)])
+        write_events(&state, &[event(number % 50, 1 + number % 3)])
             .await
             .unwrap();
     }
     let all: Vec<_> = (0..50).map(|n| ended(event(n, 3), DAY)).collect();
-    state.track(&all).await.unwrap();
-    assert_eq!(state.shards.size().0, 50);
+    write_events(&state, &all).await.unwrap();
+    let entries = 1 + 2 * 50 * 3;
+    assert!(state.shards.size().0 <= 50 + entries);
     advance(DAY).await;
-    for _ in 0..100 {
-        state
-            .track(&[ended(event(0, 0), Duration::ZERO)])
+    for _ in 0..200 {
+        write_events(&state, &[ended(event(0, 0), Duration::ZERO)])
             .await
             .unwrap();
     }
-    assert!(state.shards.size().0 <= 1);
+    assert_eq!(state.shards.size().0, 1);
 }
 
 #[tokio::test(start_paused = true)]

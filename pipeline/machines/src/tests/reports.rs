@@ -52,11 +52,9 @@ fn a_report_of_the_present_state_refreshes_and_one_that_is_not_allowed_changes_n
 #[test]
 fn the_end_is_announced_only_if_the_beginning_was() {
     let machine = machine(ALERT);
+    let step = after(&machine, &[asks("resolved", 0)]);
+    assert_eq!(entered(&step.change), ("open", "resolved", false));
     let step = after(&machine, &[asks("firing", 0), asks("resolved", 9)]);
-    assert_eq!(entered(&step.change), ("firing", "resolved", false));
-    let mut event = after(&machine, &[asks("firing", 0)]).event;
-    event.was_notified = true;
-    let step = machine.report(Some(event), &asks("resolved", 9));
     let EventChange::Entered {
         notice: Some(notice),
         ..
@@ -65,6 +63,38 @@ fn the_end_is_announced_only_if_the_beginning_was() {
         panic!("{:?}", step.change);
     };
     assert!(notice.is_unconditional, "silences do not withhold the end");
+}
+
+#[test]
+fn a_report_that_arrives_again_reports_its_transition_again_and_makes_none() {
+    let machine = machine(ALERT);
+    let named = |id, status, seconds| EventReport {
+        id,
+        ..asks(status, seconds)
+    };
+    let reports = [
+        named("a", "firing", 0),
+        named("b", "acknowledged", 1),
+        named("c", "resolved", 2),
+    ];
+    let before = after(&machine, &reports).event;
+    for (again, expected) in [
+        (named("a", "firing", 9), ("open", "firing", true)),
+        (
+            named("b", "acknowledged", 9),
+            ("firing", "acknowledged", false),
+        ),
+        (
+            named("c", "resolved", 9),
+            ("acknowledged", "resolved", true),
+        ),
+    ] {
+        let step = machine.report(Some(before.clone()), &again);
+        assert_eq!(entered(&step.change), expected);
+        assert_eq!(step.event, before);
+    }
+    let other = machine.report(Some(before), &named("d", "firing", 9));
+    assert_eq!(entered(&other.change), ("resolved", "firing", true));
 }
 
 #[test]

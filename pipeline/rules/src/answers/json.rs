@@ -1,6 +1,6 @@
 //! The answers of the state as the playground shows them.
 
-use acteon_core::state::{Answer, Question};
+use acteon_core::state::{Answer, Carrying, Question};
 use serde_json::{Value, json};
 
 use super::{StateAnswers, StateRead};
@@ -28,7 +28,16 @@ fn answer_json(read: &StateRead, answer: &Answer) -> Value {
         (Question::EventState(_), Answer::EventState(state)) => {
             json!({ "fingerprint": name, "state": state })
         }
-        (Question::ActiveEvent { value, .. }, Answer::ActiveEvent(active)) => {
+        (Question::Event(_), Answer::Event(stored)) => {
+            let state = stored.as_ref().map(|stored| &stored.record.state);
+            json!({ "fingerprint": name, "state": state })
+        }
+        (Question::ActiveEvent(asked), Answer::ActiveEvent(active)) => {
+            let value = match &asked.carrying {
+                Carrying::Anything => Value::Null,
+                Carrying::Value(value) => json!(value),
+                Carrying::Named(value) => json!({ (value.name.as_str()): value.value }),
+            };
             json!({ "event_type": name, "value": value, "active": active })
         }
         _ => Value::Null,

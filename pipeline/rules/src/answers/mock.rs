@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, TallyCount};
+use acteon_core::state::{Answer, Carrying, EventValue, Question, TallyCount};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -40,8 +40,9 @@ fn answer(read: &StateRead, mock: &Map<String, Value>) -> Result<Answer, MockErr
     let (answer, expected) = match &read.question {
         Question::Tally(_) => (tallied(value).map(Answer::Tally), "a count, or `true`"),
         Question::EventState(_) => (state(value), "the name of a state"),
-        Question::ActiveEvent { value: asked, .. } => (
-            is_active(value, asked.as_deref()).map(Answer::ActiveEvent),
+        Question::Event(_) => (Some(Answer::Event(None)), ""),
+        Question::ActiveEvent(asked) => (
+            is_active(value, &asked.carrying).map(Answer::ActiveEvent),
             "`true`, or a list of values",
         ),
     };
@@ -69,7 +70,11 @@ fn state(value: &Value) -> Option<Answer> {
     }
 }
 
-fn is_active(value: &Value, asked: Option<&str>) -> Option<bool> {
+fn is_active(value: &Value, carrying: &Carrying) -> Option<bool> {
+    let asked = match carrying {
+        Carrying::Anything => None,
+        Carrying::Value(value) | Carrying::Named(EventValue { value, .. }) => Some(value.as_str()),
+    };
     match (value, asked) {
         (Value::Null, _) => Some(false),
         (Value::Bool(active), _) => Some(*active),

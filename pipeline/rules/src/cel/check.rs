@@ -1,5 +1,7 @@
 //! From the text of an expression to a checked tree, in which every name is known to rules and every bound is kept.
 
+use std::time::Duration;
+
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use cel::parser::PrattParser;
 
@@ -13,6 +15,7 @@ use crate::condition::{EventFunction, StateTest};
 use crate::load::LoadTables;
 use crate::path::{FactPath, HEADS, is_action_field};
 use crate::problems::{quoted, unknown};
+use crate::reads::Argument;
 use crate::template::{Template, TemplatePart};
 
 /// How deep macros may nest.
@@ -295,9 +298,9 @@ impl Check<'_> {
             let parts = self.argument(operand, depth);
             let parts = parts.map_err(|problem| problem.near(self.text, &[name]))?;
             written.push(parts.iter().map(as_written).collect::<Vec<_>>().join(" + "));
-            arguments.push(Template::of(parts));
+            arguments.push(Argument::Plain(Template::of(parts)));
         }
-        let made = function.over(arguments);
+        let made = function.over(arguments, Duration::ZERO);
         let (read, kind) =
             made.map_err(|message| CelProblem::from(message).near(self.text, &[name]))?;
         Ok(Tree::State(StateTest {

@@ -19,7 +19,7 @@ pub(crate) const SUBJECTS: [(&str, &[&str]); 4] = [
     ("field", &[]),
     ("state_seen", &["within_seconds"]),
     ("state_counter", &["within_seconds"]),
-    ("call", &["args"]),
+    ("call", &["args", "grace_seconds"]),
 ];
 pub(crate) const OPERATORS: [&str; 15] = [
     "eq",

@@ -6,7 +6,7 @@ use super::operator::{Literal, Operator};
 use super::read::{ConditionReader, is_operator};
 use super::{Condition, StateTest};
 use crate::fields::{Fields, expected};
-use crate::reads::{ReadTemplate, StateValueKind};
+use crate::reads::{Argument, ReadTemplate, StateValueKind};
 use crate::template::Template;
 use crate::yaml::{Data, Node};
 
@@ -15,6 +15,8 @@ pub(crate) const WITHIN_SECONDS: i64 = 24 * 60 * 60;
 /// The longest window: a year.
 pub(crate) const WITHIN_SECONDS_MAX: i64 = 366 * 24 * 60 * 60;
 pub(crate) const KEY_BYTES_MAX: usize = 1024;
+/// The longest grace: as long as an ended event is indexed.
+pub(crate) const GRACE_SECONDS_MAX: i64 = 3600;
 
 pub(crate) const FUNCTIONS: [(&str, EventFunction); 3] = [
     ("has_active_event", EventFunction::HasActiveEvent),
@@ -37,24 +39,32 @@ impl EventFunction {
     /// The arguments it takes, if their number is wrong.
     pub(crate) fn over(
         self,
-        arguments: Vec<Template>,
+        arguments: Vec<Argument>,
+        grace: Duration,
     ) -> Result<(ReadTemplate, StateValueKind), String> {
+        use Argument::{Named, Plain};
         let count = arguments.len();
         let mut arguments = arguments.into_iter();
         match (self, arguments.next(), arguments.next()) {
-            (Self::HasActiveEvent, Some(event_type), value) if count <= 2 => {
-                let read = ReadTemplate::ActiveEvent { event_type, value };
+            (Self::HasActiveEvent, Some(Plain(event_type)), value) if count <= 2 => {
+                let read = ReadTemplate::ActiveEvent {
+                    event_type,
+                    value,
+                    grace,
+                };
                 Ok((read, StateValueKind::Active))
             }
-            (Self::GetEventState, Some(fingerprint), None) => Ok((
+            (Self::GetEventState, Some(Plain(fingerprint)), None) => Ok((
                 ReadTemplate::EventState { fingerprint },
                 StateValueKind::State,
             )),
-            (Self::EventInState, Some(fingerprint), Some(state)) if count == 2 => {
+            (Self::EventInState, Some(Plain(fingerprint)), Some(Plain(state))) if count == 2 => {
                 let read = ReadTemplate::EventState { fingerprint };
                 Ok((read, StateValueKind::InState(state)))
             }
-            _ => Err(format!("`{}` takes {}", self.name(), self.signature())),
+            (_, None | Some(Plain(_) | Named(..)), _) => {
+                Err(format!("`{}` takes {}", self.name(), self.signature()))
+            }
         }
     }
 
@@ -72,7 +82,7 @@ impl EventFunction {
     /// Its arguments, in words.
     pub(crate) fn signature(self) -> &'static str {
         match self {
-            Self::HasActiveEvent => "an event type and optionally a value",
+            Self::HasActiveEvent => "an event type and optionally a value, or `{name: value}`",
             Self::GetEventState => "a fingerprint",
             Self::EventInState => "a fingerprint and a state",
         }
@@ -107,13 +117,14 @@ impl ConditionReader<'_> {
         let items = node.list("a list of arguments", self.problems)?;
         let read: Vec<_> = items.iter().map(|item| self.argument(item)).collect();
         let function = function?;
+        let grace = self.grace(fields, function);
         let operators = if function.is_compared() {
             self.operators(fields, function.name())
         } else {
             self.no_operators(fields, function.name())
         };
         let arguments = read.into_iter().collect::<Option<Vec<_>>>()?;
-        match function.over(arguments) {
+        match function.over(arguments, grace?) {
             Ok((read, kind)) => Some(Condition::State(StateTest {
                 text: written(function, items),
                 number: self.tables.reads.number(read),
@@ -178,8 +189,33 @@ impl ConditionReader<'_> {
         Some(TallyKey { text, template })
     }
 
+    /// How long after its end an event still counts.
+    fn grace(&mut self, fields: &Fields<'_>, function: EventFunction) -> Option<Duration> {
+        let Some(node) = fields.get("grace_seconds") else {
+            return Some(Duration::ZERO);
+        };
+        if function != EventFunction::HasActiveEvent {
+            let message = "`grace_seconds` is only for `has_active_event`";
+            self.problems.at(node.place, message);
+            return None;
+        }
+        let seconds = node.integer(0, GRACE_SECONDS_MAX, self.problems)?;
+        Some(Duration::from_secs(seconds.unsigned_abs()))
+    }
+
+    fn argument(&mut self, node: &Node) -> Option<Argument> {
+        let Data::Map(entries) = &node.data else {
+            return self.value(node).map(Argument::Plain);
+        };
+        let [(name, value)] = entries.as_slice() else {
+            return expected(node, "one name and its value", self.problems);
+        };
+        let value = self.value(value)?;
+        Some(Argument::Named(name.text.as_str().into(), value))
+    }
+
     /// A string that begins like a path is a path; anything else is a literal.
-    fn argument(&mut self, node: &Node) -> Option<Template> {
+    fn value(&mut self, node: &Node) -> Option<Template> {
         match &node.data {
             Data::Text(text) if is_path(text) => match self.tables.paths.path(text, self.zone) {
                 Ok(path) => Some(Template::Value(path)),
@@ -214,14 +250,23 @@ struct TallyKey<'n> {
 
 /// `name(argument, argument)`
 fn written(function: EventFunction, arguments: &[Node]) -> Box<str> {
-    let argument = |node: &Node| match &node.data {
+    let arguments: Vec<_> = arguments.iter().map(argument_text).collect();
+    format!("{}({})", function.name(), arguments.join(", ")).into()
+}
+
+fn argument_text(node: &Node) -> String {
+    match &node.data {
         Data::Text(text) => text.clone(),
         Data::Number(number) => number.to_string(),
         Data::Bool(flag) => flag.to_string(),
-        _ => String::new(),
-    };
-    let arguments: Vec<_> = arguments.iter().map(argument).collect();
-    format!("{}({})", function.name(), arguments.join(", ")).into()
+        Data::Map(entries) => {
+            let each = entries.iter();
+            let pairs =
+                each.map(|(name, value)| format!("{}: {}", name.text, argument_text(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        Data::Null | Data::List(_) => String::new(),
+    }
 }
 
 fn is_path(text: &str) -> bool {

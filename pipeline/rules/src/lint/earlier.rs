@@ -89,7 +89,10 @@ impl<'r> Earlier<'r> {
     /// Whether a match of the rule ends the evaluation, even if the rule cannot be applied.
     fn ends(&self, rule: &Rule) -> bool {
         let could_fail = match &rule.action {
-            RuleAction::Deny(_) | RuleAction::Suppress(_) | RuleAction::Group(_) => return true,
+            RuleAction::Deny(_)
+            | RuleAction::Suppress(_)
+            | RuleAction::Group(_)
+            | RuleAction::StateMachine(_) => return true,
             RuleAction::Modify(_) => true,
             RuleAction::Throttle { .. } => self.throttles >= QUOTAS_MAX,
             _ => false,

@@ -149,7 +149,7 @@ fn paths(rule: &Node) -> Vec<(LineColumn, &str)> {
         });
     }
     if let Some(action) = get(rule, "action") {
-        let keys = ["key", "group_by"].into_iter();
+        let keys = ["key", "group_by", "fingerprint_fields"].into_iter();
         let key = keys.flat_map(|key| get(action, key)).flat_map(items);
         paths.extend(key.filter_map(|item| Some((item.place, text(item)?))));
         if let Some(changes) = get(action, "changes") {

@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::{RuleAction, Targets};
+use super::{EventRule, RuleAction, Targets};
 use crate::cel::CelReader;
 use crate::fields::{Fields, expected};
+use crate::fingerprint::FingerprintFields;
 use crate::key::KeySpec;
 use crate::load::LoadTables;
 use crate::modify::PatchReader;
 use crate::path::FactPath;
 use crate::problems::{FileProblems, unknown};
-use crate::settings::KnownProviders;
+use crate::reads::ReadTemplate;
+use crate::settings::{CompileSettings, KnownProviders};
 use crate::yaml::{Data, Node};
 
 /// The longest window, and the longest time a dedup key is remembered: ten years.
 pub(crate) const SECONDS_MAX: i64 = 10 * 366 * 24 * 60 * 60;
 pub(crate) const DEDUP_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const KEY_PATHS_MAX: usize = 32;
+/// The fingerprint fields of a rule that names none.
+pub(crate) const FINGERPRINT_FIELDS: [&str; 2] = ["action_type", "metadata"];
 pub(crate) const TARGETS_MAX: usize = 1000;
 pub(crate) const WEIGHT_MAX: i64 = 1_000_000;
 /// The keys of a weighted target.
@@ -37,7 +41,7 @@ pub(crate) const ACTION_TYPES: [(&str, ActionKind); 10] = [
     ("reroute", ActionKind::Reroute),
     ("modify", ActionKind::Modify),
     ("group", ActionKind::Group),
-    ("state_machine", ActionKind::NotYet),
+    ("state_machine", ActionKind::StateMachine),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,20 +54,14 @@ pub(crate) enum ActionKind {
     Reroute,
     Modify,
     Group,
-    NotYet,
+    StateMachine,
 }
 
 impl ActionKind {
-    /// Whether the pipeline executes it. Until then it is read and checked, but refused outside the tests of its
-    /// reading.
-    pub(crate) fn is_executed(self) -> bool {
-        self != Self::NotYet
-    }
-
     /// The parameters, `type` included.
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Allow | Self::NotYet => &["type"],
+            Self::Allow => &["type"],
             Self::Deny | Self::Suppress => &["type", "reason"],
             Self::Deduplicate => &["type", "ttl_seconds", "key"],
             Self::Throttle => &[
@@ -88,6 +86,7 @@ impl ActionKind {
                 "provider",
                 "template",
             ],
+            Self::StateMachine => &["type", "state_machine", "fingerprint_fields"],
         }
     }
 }
@@ -95,7 +94,7 @@ impl ActionKind {
 /// Reads the action of one rule.
 pub(super) struct ActionReader<'r> {
     pub(super) tables: &'r mut LoadTables,
-    pub(super) providers: &'r KnownProviders,
+    pub(super) settings: &'r CompileSettings,
     pub(super) zone: u32,
     pub(super) problems: &'r mut FileProblems,
 }
@@ -106,25 +105,13 @@ impl ActionReader<'_> {
         let fields = Fields::of(node, "a mapping with the key `type`", self.problems)?;
         let type_node = fields.required("type", self.problems)?;
         let kind = type_node.word("action type", &ACTION_TYPES, self.problems)?;
-        if kind != ActionKind::NotYet {
-            fields.only("parameter", kind.parameters(), self.problems);
-        }
-        let action = self.of_kind(kind, &fields);
-        if !kind.is_executed() {
-            let message = format!(
-                "the action type {} is not supported yet",
-                type_node.describe()
-            );
-            self.problems
-                .at(type_node.place, message.replace("the string ", ""));
-            return None;
-        }
-        action
+        fields.only("parameter", kind.parameters(), self.problems);
+        self.of_kind(kind, &fields)
     }
 
     fn of_kind(&mut self, kind: ActionKind, fields: &Fields<'_>) -> Option<RuleAction> {
         match kind {
-            ActionKind::Allow | ActionKind::NotYet => Some(RuleAction::Allow),
+            ActionKind::Allow => Some(RuleAction::Allow),
             ActionKind::Deny => Some(RuleAction::Deny(self.reason(fields))),
             ActionKind::Suppress => Some(RuleAction::Suppress(self.reason(fields))),
             ActionKind::Deduplicate => self.deduplicate(fields),
@@ -132,6 +119,7 @@ impl ActionReader<'_> {
             ActionKind::Reroute => self.reroute(fields).map(RuleAction::Reroute),
             ActionKind::Modify => self.modify(fields),
             ActionKind::Group => self.group(fields),
+            ActionKind::StateMachine => self.state_machine(fields),
         }
     }
 
@@ -257,6 +245,38 @@ impl ActionReader<'_> {
         reader.read(node).map(RuleAction::Modify)
     }
 
+    fn state_machine(&mut self, fields: &Fields<'_>) -> Option<RuleAction> {
+        let machine = fields.required("state_machine", self.problems);
+        let machine = machine.and_then(|node| self.machine(node));
+        let paths = match fields.get("fingerprint_fields") {
+            Some(node) => self.paths(node, "a list of paths")?,
+            None => {
+                let default = FINGERPRINT_FIELDS.iter();
+                let paths = default.map(|path| self.tables.paths.short_path(path, self.zone));
+                paths.collect::<Result<_, _>>().ok()?
+            }
+        };
+        let fields = FingerprintFields(paths.into());
+        let read = ReadTemplate::Event(fields.clone());
+        Some(RuleAction::StateMachine(EventRule {
+            machine: machine?,
+            read: self.tables.reads.number(read),
+            fields,
+        }))
+    }
+
+    fn machine(&mut self, node: &Node) -> Option<CompactString> {
+        let name = node.text("the name of a state machine", self.problems)?;
+        let known = &self.settings.state_machines;
+        if !known.contains(name) {
+            let names: Vec<_> = known.iter().map(CompactString::as_str).collect();
+            let message = unknown("state machine", name, &names);
+            self.problems.at(node.place, message);
+            return None;
+        }
+        Some(name.into())
+    }
+
     fn seconds(&mut self, node: &Node) -> Option<Duration> {
         let seconds = node.integer(1, SECONDS_MAX, self.problems)?;
         u64::try_from(seconds).ok().map(Duration::from_secs)
@@ -308,7 +328,7 @@ impl ActionReader<'_> {
 
     pub(super) fn provider(&mut self, node: &Node) -> Option<CompactString> {
         let name = node.text("the name of a provider", self.problems)?;
-        if let KnownProviders::Only(known) = self.providers
+        if let KnownProviders::Only(known) = &self.settings.providers
             && !known.contains(name)
         {
             let names: Vec<_> = known.iter().map(CompactString::as_str).collect();

@@ -11,7 +11,7 @@ use crate::condition::ConditionReader;
 use crate::fields::Fields;
 use crate::load::LoadTables;
 use crate::problems::{FileProblems, LineColumn, quoted};
-use crate::settings::KnownProviders;
+use crate::settings::CompileSettings;
 use crate::yaml::{Node, read};
 
 /// The keys of a rule.
@@ -37,22 +37,16 @@ pub(crate) const ON_ERROR: [(&str, OnError); 3] = [
 /// Reads the rules of a set, file by file.
 pub(crate) struct RuleReader<'s> {
     pub(crate) tables: LoadTables,
-    pub(crate) providers: &'s KnownProviders,
-    pub(crate) default_zone: TimeZone,
+    settings: &'s CompileSettings,
     /// The file and place of each name.
     names: BTreeMap<CompactString, (String, LineColumn)>,
 }
 
 impl<'s> RuleReader<'s> {
-    pub(crate) fn new(
-        tables: LoadTables,
-        providers: &'s KnownProviders,
-        default_zone: TimeZone,
-    ) -> Self {
+    pub(crate) fn new(tables: LoadTables, settings: &'s CompileSettings) -> Self {
         Self {
             tables,
-            providers,
-            default_zone,
+            settings,
             names: BTreeMap::new(),
         }
     }
@@ -92,7 +86,7 @@ impl<'s> RuleReader<'s> {
         let action = fields.required("action", problems).and_then(|node| {
             ActionReader {
                 tables: &mut self.tables,
-                providers: self.providers,
+                settings: self.settings,
                 zone,
                 problems,
             }
@@ -166,7 +160,7 @@ impl<'s> RuleReader<'s> {
         });
         self.tables
             .paths
-            .zone(named.as_ref().unwrap_or(&self.default_zone))
+            .zone(named.as_ref().unwrap_or(&self.settings.default_timezone))
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{group, names, properties, refer, refer_as};
 use crate::rule::action::{
-    ACTION_TYPES, ActionKind, DEDUP_TTL, KEY_PATHS_MAX, ON_EXCEEDED, SECONDS_MAX, TARGET_KEYS,
-    TARGETS_MAX, WEIGHT_MAX,
+    ACTION_TYPES, ActionKind, DEDUP_TTL, FINGERPRINT_FIELDS, KEY_PATHS_MAX, ON_EXCEEDED,
+    SECONDS_MAX, TARGET_KEYS, TARGETS_MAX, WEIGHT_MAX,
 };
 
 pub(super) fn define(definitions: &mut Map<String, Value>) {
@@ -14,15 +14,10 @@ pub(super) fn define(definitions: &mut Map<String, Value>) {
     definitions.insert("provider".into(), provider());
 }
 
-/// The supported types, without the reserved ones.
-fn types() -> impl Iterator<Item = (&'static str, ActionKind)> {
-    let supported = |(_, kind): &(_, ActionKind)| kind.is_executed();
-    ACTION_TYPES.into_iter().filter(supported)
-}
-
 fn action() -> Value {
-    let names: Vec<_> = types().map(|(name, _)| name).collect();
-    let effects: Vec<_> = types()
+    let names = ACTION_TYPES.map(|(name, _)| name);
+    let effects: Vec<_> = ACTION_TYPES
+        .iter()
         .map(|(name, _)| format!("`{name}`: {}.", effect(name)))
         .collect();
     json!({
@@ -30,7 +25,7 @@ fn action() -> Value {
         "type": "object",
         "properties": {"type": {"description": effects.join("\n\n"), "enum": names}},
         "required": ["type"],
-        "allOf": types().map(|(name, kind)| parameters(name, kind)).collect::<Vec<_>>(),
+        "allOf": ACTION_TYPES.iter().map(|(name, kind)| parameters(name, *kind)).collect::<Vec<_>>(),
     })
 }
 
@@ -44,6 +39,7 @@ fn effect(name: &str) -> &'static str {
         "reroute" => "deliver by another provider",
         "modify" => "deliver with another payload",
         "group" => "deliver one summary of all actions with the same values",
+        "state_machine" => "report an event to a state machine; its notices are delivered",
         _ => "",
     }
 }
@@ -79,6 +75,7 @@ fn parameters(name: &str, kind: ActionKind) -> Value {
             then["then"] = json!({"properties": {"group_wait_seconds": false, "group_interval_seconds": false}});
             then["else"] = json!({"properties": {"days": false}});
         }
+        ActionKind::StateMachine => then["required"] = json!(["state_machine"]),
         _ => {}
     }
     json!({"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then})
@@ -124,6 +121,19 @@ fn described(kind: ActionKind, key: &str) -> Value {
             "items": refer("target"),
             "minItems": 1,
             "maxItems": TARGETS_MAX,
+        }),
+        "state_machine" => json!({
+            "description": "The name of a configured state machine.",
+            "type": "string",
+            "minLength": 1,
+        }),
+        "fingerprint_fields" => json!({
+            "description": "Paths whose values identify the event, unless the action has a `fingerprint`.",
+            "type": "array",
+            "items": refer("key_path"),
+            "minItems": 1,
+            "maxItems": KEY_PATHS_MAX,
+            "default": FINGERPRINT_FIELDS,
         }),
         "changes" => json!({
             "description": "An RFC 7396 merge patch of the payload: keys are set, `null` removes one. Strings may contain `{{ path }}`; a string that consists of one path yields the value with its type.",

@@ -1,13 +1,16 @@
 //! The part of the schema for conditions.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::{names, properties, refer, refer_as};
 use crate::condition::{
-    EventFunction, FUNCTIONS, KEY_BYTES_MAX, OPERATORS, STRUCTURE, SUBJECTS, WITHIN_SECONDS,
-    WITHIN_SECONDS_MAX,
+    EventFunction, FUNCTIONS, GRACE_SECONDS_MAX, KEY_BYTES_MAX, OPERATORS, STRUCTURE, SUBJECTS,
+    WITHIN_SECONDS, WITHIN_SECONDS_MAX,
 };
 use crate::pattern::PATTERN_BYTES_MAX;
+use crate::reads::Argument;
 use crate::template::Template;
 
 /// More arguments than any function takes.
@@ -80,7 +83,8 @@ fn subject(name: &str, own: &[&str]) -> Value {
 
 /// The arguments of a function, and whether it takes operators.
 fn call(name: &str, function: EventFunction) -> Value {
-    let over = |count| function.over((0..count).map(|_| Template::Plain("".into())).collect());
+    let plain = |_| Argument::Plain(Template::Plain("".into()));
+    let over = |count| function.over((0..count).map(plain).collect(), Duration::ZERO);
     let counts: Vec<_> = (0..=ARGUMENTS_MAX)
         .filter(|count| over(*count).is_ok())
         .collect();
@@ -90,6 +94,14 @@ fn call(name: &str, function: EventFunction) -> Value {
         "maxItems": counts.last(),
     });
     let mut then = json!({"properties": {"args": args}});
+    let plain = json!({"not": {"type": "object"}});
+    match function {
+        EventFunction::HasActiveEvent => then["properties"]["args"]["prefixItems"] = json!([plain]),
+        EventFunction::GetEventState | EventFunction::EventInState => {
+            then["properties"]["args"]["items"] = plain;
+            then["properties"]["grace_seconds"] = json!(false);
+        }
+    }
     if function.is_compared() {
         then["anyOf"] = required(OPERATORS);
     } else {
@@ -161,7 +173,19 @@ fn key(name: &str) -> Value {
         "args" => json!({
             "description": "The arguments of the function under `call`. A string that begins with `action.`, `time.` or `env.` is a path; anything else is a literal.",
             "type": "array",
-            "items": {"type": ["string", "number", "boolean"]},
+            "items": {
+                "type": ["string", "number", "boolean", "object"],
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            },
+        }),
+        "grace_seconds" => json!({
+            "description": "How long after its end an event still counts, for `has_active_event`.",
+            "type": "integer",
+            "minimum": 0,
+            "maximum": GRACE_SECONDS_MAX,
+            "default": 0,
         }),
         operator => operand(operator),
     }

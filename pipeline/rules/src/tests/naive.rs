@@ -39,7 +39,8 @@ pub(super) fn pretended_state(name: &str) -> Option<&'static str> {
 
 /// Whether an event of a type is pretended to be active.
 pub(super) fn pretended_active(event_type: &str, value: Option<&str>) -> bool {
-    (event_type.len() + value.map_or(0, str::len)) % 2 == 1
+    let is_odd = (event_type.len() + value.map_or(0, str::len)) % 2 == 1;
+    is_odd && value != Some("")
 }
 
 /// `rules` as in a file, `action` as on the wire.

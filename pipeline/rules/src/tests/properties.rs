@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, TallyCount};
+use acteon_core::state::{Answer, Carrying, Question, StateKey, TallyCount};
 use acteon_core::{Action, Labels, Payload};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -238,8 +238,14 @@ fn answer(read: &StateRead) -> Answer {
         Question::EventState(_) => {
             Answer::EventState(naive::pretended_state(&read.name).map(Into::into))
         }
-        Question::ActiveEvent { value, .. } => {
-            Answer::ActiveEvent(naive::pretended_active(&read.name, value.as_deref()))
+        Question::Event(_) => Answer::Event(None),
+        Question::ActiveEvent(asked) => {
+            let value = match &asked.carrying {
+                Carrying::Anything => None,
+                Carrying::Value(value) => Some(value.as_str()),
+                Carrying::Named(value) => Some(value.value.as_str()),
+            };
+            Answer::ActiveEvent(naive::pretended_active(&read.name, value))
         }
     }
 }
@@ -256,6 +262,7 @@ fn as_naive(decision: Decision) -> Naive {
     match decision.effect {
         Effect::Fail(failure) => panic!("{failure:?}"),
         Effect::Group(plan) => panic!("{plan:?}"),
+        Effect::Report(report) => panic!("{report:?}"),
         Effect::Suppress { .. } => naive.suppressed = true,
         Effect::Deliver(plan) => {
             naive.provider = plan.provider.map(|p| p.to_string());

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Question, StateKey, Tally, TallyCount};
+use acteon_core::state::{
+    ActiveEventQuestion, Answer, Carrying, EventValue, Question, StateKey, Tally, TallyCount,
+};
 use acteon_core::verdict::RuleFailure;
 use acteon_core::{Action, Verdict};
 use serde_json::{Value, json};
@@ -99,6 +101,14 @@ fn each_condition_holds_for_its_answers() {
     }
 }
 
+fn active(event_type: &str, carrying: Carrying) -> Question {
+    Question::ActiveEvent(ActiveEventQuestion {
+        event_type: own(event_type),
+        carrying,
+        grace: Duration::ZERO,
+    })
+}
+
 #[test]
 fn the_questions_are_those_of_the_conditions() {
     let set = one_rule(
@@ -115,16 +125,71 @@ fn the_questions_are_those_of_the_conditions() {
         Question::Tally(tally(60, "pages of acme")),
         Question::Tally(tally(86_400, "pages of acme")),
         Question::EventState(own("7")),
-        Question::ActiveEvent {
-            event_type: own("order"),
-            value: None,
-        },
-        Question::ActiveEvent {
-            event_type: own("down"),
-            value: Some("7".into()),
-        },
+        active("order", Carrying::Anything),
+        active("down", Carrying::Value("7".into())),
     ];
     assert_eq!(questions(&set, &action(json!({"id": 7}))), expected);
+}
+
+#[test]
+fn a_named_value_and_a_grace_are_part_of_the_question() {
+    let set = one_rule(
+        "{call: has_active_event, args: [down, {cluster: action.payload.cluster}], grace_seconds: 60}",
+    );
+    let asked = |cluster: &str| {
+        Question::ActiveEvent(ActiveEventQuestion {
+            event_type: own("down"),
+            carrying: Carrying::Named(EventValue {
+                name: "cluster".into(),
+                value: cluster.into(),
+            }),
+            grace: Duration::from_secs(60),
+        })
+    };
+    let eu = action(json!({"cluster": "eu"}));
+    assert_eq!(questions(&set, &eu), [asked("eu")]);
+    assert!(
+        decide(&set, &eu, &json!({"down": ["eu"]}))
+            .matched_rule
+            .is_some()
+    );
+    // An absent, null or empty value makes the function false, even if such an event is active.
+    for payload in [json!({}), json!({"cluster": null}), json!({"cluster": ""})] {
+        let action = action(payload);
+        assert_eq!(questions(&set, &action), [asked("")]);
+        assert!(
+            decide(&set, &action, &json!({"down": true}))
+                .matched_rule
+                .is_none()
+        );
+    }
+    let refused = [
+        (
+            "{call: has_active_event, args: [down, {}]}",
+            "expected one name and its value",
+        ),
+        (
+            "{call: has_active_event, args: [down, {a: b, c: d}]}",
+            "expected one name and its value",
+        ),
+        (
+            "{call: has_active_event, args: [{a: down}]}",
+            "`has_active_event` takes",
+        ),
+        (
+            "{call: has_active_event, args: [down], grace_seconds: 3601}",
+            "an integer from 0 to 3600",
+        ),
+        (
+            "{call: event_in_state, args: [f, x], grace_seconds: 1}",
+            "only for `has_active_event`",
+        ),
+    ];
+    for (condition, expected) in refused {
+        let text = format!("rules: [{{name: r, condition: {condition}, action: {{type: allow}}}}]");
+        let message = super::listed(&super::compile(&text).unwrap_err());
+        assert!(message.contains(expected), "{condition}: {message}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acteon_core::rules::{EvaluateOptions, Evaluation, RuleResult};
-use acteon_core::state::{Answer, Question, TallyCount};
+use acteon_core::state::{Answer, Carrying, Question, TallyCount};
 use acteon_core::{Action, Redactor};
 use serde_json::{Value, json};
 
@@ -57,7 +57,8 @@ fn answer(question: &Question) -> Answer {
             Answer::EventState(Some("resolved".into()))
         }
         Question::EventState(_) => Answer::EventState(None),
-        Question::ActiveEvent { value, .. } => Answer::ActiveEvent(value.is_none()),
+        Question::Event(_) => Answer::Event(None),
+        Question::ActiveEvent(asked) => Answer::ActiveEvent(asked.carrying == Carrying::Anything),
     }
 }
 

@@ -2,6 +2,8 @@
 //! of the harness's unit.
 
 mod claims;
+mod event_listing;
+mod event_writes;
 mod events;
 mod faults;
 mod flushes;
@@ -19,6 +21,7 @@ mod remembered;
 mod subject;
 mod tallies;
 mod throttle;
+mod timers;
 mod toggles;
 
 use std::sync::Arc;
@@ -29,6 +32,8 @@ use acteon_core::state::StateContext;
 use async_trait::async_trait;
 
 pub use claims::*;
+pub use event_listing::*;
+pub use event_writes::*;
 pub use events::*;
 pub use faults::*;
 pub use flushes::*;
@@ -44,6 +49,7 @@ pub use quotas::*;
 pub use remembered::*;
 pub use tallies::*;
 pub use throttle::*;
+pub use timers::*;
 pub use toggles::*;
 
 use super::Pace;
@@ -174,10 +180,10 @@ macro_rules! state_contract {
             answers_of_all_kinds_are_in_the_order_of_the_questions
             gathering_changes_nothing
             the_time_is_the_backends_and_passes_for_all_instances
-            instances_see_what_others_count_and_track
+            instances_see_what_others_count_and_write
             counts_and_events_survive_where_they_are_durable
             an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not
-            tracking_overwrites_whatever_an_event_was
+            writing_overwrites_whatever_an_event_was
             the_last_entry_for_an_event_in_one_slice_wins
             an_active_event_is_found_by_its_type_and_by_each_of_its_values
             other_values_types_tenants_and_namespaces_are_not_active
@@ -186,6 +192,27 @@ macro_rules! state_contract {
             when_one_of_many_events_ends_the_others_still_answer
             a_value_or_type_taken_away_answers_no_longer
             a_value_that_an_event_carries_twice_ends_with_it
+            a_named_value_is_found_under_its_name_only
+            an_event_that_ended_counts_for_the_grace_of_the_question
+            an_event_is_answered_as_it_was_written
+            a_write_expects_a_version_and_gives_the_next_one
+            a_conflict_answers_the_present_record_and_takes_nothing
+            a_refused_reservation_writes_nothing
+            reports_of_one_event_in_a_slice_write_one_version_each
+            a_write_after_a_refused_one_of_its_event_in_a_slice_is_refused
+            a_write_asked_again_is_granted_and_made_once
+            what_a_step_wrote_is_not_released
+            events_are_listed_page_by_page_newest_first
+            events_are_filtered_by_type_state_and_values
+            an_ended_event_is_listed_until_its_retention_has_passed
+            no_caller_sees_an_event_outside_their_scope
+            a_timer_is_due_when_its_time_has_passed_and_not_before
+            what_is_due_is_taken_by_one_caller_and_falls_due_again_after_its_lease
+            a_timer_moves_with_the_record_of_its_event
+            the_next_due_time_is_that_of_the_earliest_timer
+            due_groups_and_events_are_taken_in_one_order
+            due_events_asked_for_again_with_the_same_token_are_the_same
+            timers_survive_where_they_are_durable
             the_first_member_opens_a_group_and_later_ones_join_it
             members_of_other_keys_are_in_other_groups
             a_slice_of_members_joins_in_order
@@ -228,8 +255,10 @@ macro_rules! state_contract {
             a_quota_holds_against_64_tasks_at_once
             of_64_tasks_at_once_no_more_than_the_limit_pass
             of_64_tasks_that_count_at_once_none_is_lost
-            an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said
+            of_64_tasks_that_write_the_same_version_one_wins
             of_64_tasks_that_take_due_groups_each_group_goes_to_one
+            of_64_tasks_that_take_what_is_due_each_event_goes_to_one
+            an_event_that_64_tasks_write_at_once_is_active_or_not_as_one_of_them_said
         ]);
         $crate::contract_tests!(property state, $harness, [
             random_interleavings_follow_the_naive_model

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acteon_core::state::{Answer, Event, EventPhase, Question};
+use acteon_core::state::{
+    ActiveEventQuestion, Answer, Carrying, EventPhase, EventValue, Question, StateKey,
+};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -11,6 +13,7 @@ use super::leases::in_parallel;
 use super::subject::*;
 use super::{Pace, StateHarness};
 use crate::contract::for_all;
+use crate::events::{Event, write_events};
 
 /// In its own namespace and tenant.
 pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: StateHarness>(
@@ -19,8 +22,8 @@ pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: S
     let subject = Subject::of(harness).await;
     let known = event("e", &[]);
     assert_eq!(subject.state_of(&known).await, None);
-    subject.track(&[]).await;
-    subject.track(std::slice::from_ref(&known)).await;
+    subject.write(&[]).await;
+    subject.write(std::slice::from_ref(&known)).await;
     assert_eq!(subject.state_of(&known).await.as_deref(), Some("open"));
     let elsewhere = |namespace: &str, tenant: &str, fingerprint: &str| Event {
         namespace: namespace.into(),
@@ -41,7 +44,7 @@ pub async fn an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not<H: S
 }
 
 /// The backend checks no transitions: the caller has decided.
-pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness: &H) {
+pub async fn writing_overwrites_whatever_an_event_was<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let opened = event("e", &["db"]);
     let acknowledged = Event {
@@ -51,7 +54,7 @@ pub async fn tracking_overwrites_whatever_an_event_was<H: StateHarness>(harness:
     let ended = ended(&opened, H::UNIT * TTL);
     let steps = [&opened, &acknowledged, &ended, &opened, &opened, &ended];
     for step in steps {
-        subject.track(std::slice::from_ref(step)).await;
+        subject.write(std::slice::from_ref(step)).await;
         let state = subject.state_of(&opened).await;
         assert_eq!(state.as_deref(), Some(step.state.as_str()));
         let is_active = step.phase == EventPhase::Active;
@@ -76,7 +79,7 @@ pub async fn the_last_entry_for_an_event_in_one_slice_wins<H: StateHarness>(harn
         second_ended,
     ];
     for _ in 0..2 {
-        subject.track(&slice).await;
+        subject.write(&slice).await;
         for (value, is_active) in [
             ("db", true),
             ("disk", true),
@@ -89,7 +92,7 @@ pub async fn the_last_entry_for_an_event_in_one_slice_wins<H: StateHarness>(harn
         assert_eq!(subject.state_of(&first).await.as_deref(), Some("open"));
         assert_eq!(subject.state_of(&second).await.as_deref(), Some("closed"));
     }
-    subject.track(&[ended(&changed, H::UNIT * TTL)]).await;
+    subject.write(&[ended(&changed, H::UNIT * TTL)]).await;
     assert!(!subject.is_active("outage", None).await);
 }
 
@@ -100,14 +103,14 @@ pub async fn an_active_event_is_found_by_its_type_and_by_each_of_its_values<H: S
     let subject = Subject::of(harness).await;
     let long = "x".repeat(500);
     let values = ["db", "", "a:b", "é 'x' %\"\\\n", "*", "null", &long];
-    subject.track(&[event("e", &values)]).await;
+    subject.write(&[event("e", &values)]).await;
     assert!(subject.is_active("outage", None).await);
     for value in values {
         assert!(subject.is_active("outage", Some(value)).await, "{value}");
     }
-    subject.track(&[event("valueless", &[])]).await;
+    subject.write(&[event("valueless", &[])]).await;
     subject
-        .track(&[ended(&event("e", &values), H::UNIT * TTL)])
+        .write(&[ended(&event("e", &values), H::UNIT * TTL)])
         .await;
     assert!(subject.is_active("outage", None).await);
     for value in values {
@@ -120,7 +123,7 @@ pub async fn other_values_types_tenants_and_namespaces_are_not_active<H: StateHa
     harness: &H,
 ) {
     let subject = Subject::of(harness).await;
-    subject.track(&[event("e", &["db", "1:x"])]).await;
+    subject.write(&[event("e", &["db", "1:x"])]).await;
     let others = [
         active("ns", "t1", "outage", Some("d")),
         active("ns", "t1", "outage", Some("DB")),
@@ -157,8 +160,8 @@ pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: Stat
     let short = event("e", &["db"]);
     let long = event("f", &["db"]);
     let slice = [short.clone(), ended(&long, H::UNIT * 9)];
-    subject.track(&slice).await;
-    subject.track(&[ended(&short, H::UNIT * 4)]).await;
+    subject.write(&slice).await;
+    subject.write(&[ended(&short, H::UNIT * 4)]).await;
     assert!(!subject.is_active("outage", None).await);
     assert!(!subject.is_active("outage", Some("db")).await);
     subject.pass(3.5).await;
@@ -167,8 +170,8 @@ pub async fn an_event_that_ended_is_known_until_its_retention_has_passed<H: Stat
     assert_eq!(subject.state_of(&short).await, None);
     subject.pass(4.0).await;
     assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
-    // Tracking it again keeps it for the same time again.
-    subject.track(&[ended(&long, H::UNIT * 3)]).await;
+    // Writing it again keeps it for the same time again.
+    subject.write(&[ended(&long, H::UNIT * 3)]).await;
     subject.pass(2.5).await;
     assert_eq!(subject.state_of(&long).await.as_deref(), Some("closed"));
     subject.pass(1.0).await;
@@ -180,11 +183,11 @@ pub async fn an_event_that_begins_again_is_kept<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let outage = event("e", &["db"]);
     let forgotten = event("f", &["web"]);
-    subject.track(&[ended(&outage, H::UNIT * 2)]).await;
-    subject.track(&[ended(&forgotten, H::UNIT * 2)]).await;
-    subject.track(std::slice::from_ref(&outage)).await;
+    subject.write(&[ended(&outage, H::UNIT * 2)]).await;
+    subject.write(&[ended(&forgotten, H::UNIT * 2)]).await;
+    subject.write(std::slice::from_ref(&outage)).await;
     subject.pass(3.0).await;
-    subject.track(std::slice::from_ref(&forgotten)).await;
+    subject.write(std::slice::from_ref(&forgotten)).await;
     subject.pass(3.0).await;
     for (event, value) in [(&outage, "db"), (&forgotten, "web")] {
         assert_eq!(subject.state_of(event).await.as_deref(), Some("open"));
@@ -203,15 +206,15 @@ pub async fn when_one_of_many_events_ends_the_others_still_answer<H: StateHarnes
             )
         })
         .collect();
-    subject.track(&events).await;
-    subject.track(&events).await;
+    subject.write(&events).await;
+    subject.write(&events).await;
     for (ends, over) in events.iter().enumerate() {
         assert!(subject.is_active("outage", None).await);
         assert!(subject.is_active("outage", Some("all")).await);
         assert_eq!(subject.is_active("outage", Some("low")).await, ends < 4);
         assert!(subject.is_active("outage", Some("high")).await);
-        subject.track(&[ended(over, H::UNIT * TTL)]).await;
-        subject.track(&[ended(over, H::UNIT * TTL)]).await;
+        subject.write(&[ended(over, H::UNIT * TTL)]).await;
+        subject.write(&[ended(over, H::UNIT * TTL)]).await;
     }
     for value in [None, Some("all"), Some("low"), Some("high")] {
         assert!(!subject.is_active("outage", value).await);
@@ -221,8 +224,8 @@ pub async fn when_one_of_many_events_ends_the_others_still_answer<H: StateHarnes
 /// New values and types do answer. Unchanged ones continue to.
 pub async fn a_value_or_type_taken_away_answers_no_longer<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    subject.track(&[event("e", &["db", "web"])]).await;
-    subject.track(&[event("e", &["web", "disk"])]).await;
+    subject.write(&[event("e", &["db", "web"])]).await;
+    subject.write(&[event("e", &["web", "disk"])]).await;
     for (value, is_active) in [("db", false), ("web", true), ("disk", true)] {
         let found = subject.is_active("outage", Some(value)).await;
         assert_eq!(found, is_active, "{value}");
@@ -231,7 +234,7 @@ pub async fn a_value_or_type_taken_away_answers_no_longer<H: StateHarness>(harne
         event_type: "incident".into(),
         ..event("e", &["disk"])
     };
-    subject.track(&[renamed]).await;
+    subject.write(&[renamed]).await;
     assert!(!subject.is_active("outage", None).await);
     assert!(!subject.is_active("outage", Some("disk")).await);
     assert!(subject.is_active("incident", None).await);
@@ -242,17 +245,84 @@ pub async fn a_value_or_type_taken_away_answers_no_longer<H: StateHarness>(harne
 /// Two labels may have the same value.
 pub async fn a_value_that_an_event_carries_twice_ends_with_it<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
-    subject.track(&[event("e", &["db", "web", "db"])]).await;
+    subject.write(&[event("e", &["db", "web", "db"])]).await;
     assert!(subject.is_active("outage", Some("db")).await);
-    subject.track(&[event("e", &["web", "web"])]).await;
+    subject.write(&[event("e", &["web", "web"])]).await;
     assert!(!subject.is_active("outage", Some("db")).await);
     let over = ended(&event("e", &["web", "web"]), H::UNIT * TTL);
-    subject.track(&[over]).await;
+    subject.write(&[over]).await;
     assert!(!subject.is_active("outage", Some("web")).await);
 }
 
-/// No event is tracked halfway, and no index entry remains without an event.
-pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_them_said<
+/// Names and values do not run into each other.
+pub async fn a_named_value_is_found_under_its_name_only<H: StateHarness>(harness: &H) {
+    let subject = Subject::of(harness).await;
+    subject.write(&[event("e", &["db", "web"])]).await;
+    let asked = [
+        (named("label 0", "db", "outage"), true),
+        (named("label 1", "web", "outage"), true),
+        (named("label 1", "db", "outage"), false),
+        (named("label 0", "web", "outage"), false),
+        (named("label", " 0db", "outage"), false),
+        (named("label 0d", "b", "outage"), false),
+        (named("", "db", "outage"), false),
+        (named("label 0", "", "outage"), false),
+        (named("label 0", "db", "incident"), false),
+    ];
+    for (question, expected) in asked {
+        let answer = subject.gather(std::slice::from_ref(&question)).await;
+        assert_eq!(answer, [Answer::ActiveEvent(expected)], "{question:?}");
+    }
+    subject
+        .write(&[ended(&event("e", &[]), H::UNIT * TTL)])
+        .await;
+    let answer = subject.gather(&[named("label 0", "db", "outage")]).await;
+    assert_eq!(answer, [Answer::ActiveEvent(false)]);
+}
+
+/// Also if its retention is shorter, but not if it only lost the value.
+pub async fn an_event_that_ended_counts_for_the_grace_of_the_question<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    subject
+        .write(&[event("e", &["db"]), event("f", &["web"])])
+        .await;
+    subject.write(&[event("f", &["disk"])]).await;
+    subject.write(&[ended(&event("e", &[]), H::UNIT * 2)]).await;
+    let within = |units: u32, value: Option<&str>| {
+        let Question::ActiveEvent(asked) = active("ns", "t1", "outage", value) else {
+            unreachable!("it asks for an active event");
+        };
+        Question::ActiveEvent(ActiveEventQuestion {
+            grace: H::UNIT * units,
+            ..asked
+        })
+    };
+    let questions = [
+        within(0, Some("db")),
+        within(4, Some("db")),
+        within(8, Some("db")),
+        within(8, Some("web")),
+        within(0, Some("disk")),
+        within(0, None),
+    ];
+    for (passed, expected) in [
+        (0.5, [false, true, true, false, true, true]),
+        (2.0, [false, true, true, false, true, true]),
+        (2.0, [false, false, true, false, true, true]),
+        (5.0, [false, false, false, false, true, true]),
+    ] {
+        subject.pass(passed).await;
+        let answers = subject.gather(&questions).await;
+        assert_eq!(answers, expected.map(Answer::ActiveEvent));
+    }
+    subject.write(&[event("e", &["db"])]).await;
+    assert!(subject.is_active("outage", Some("db")).await);
+}
+
+/// No event is written halfway, and no index entry remains without an event.
+pub async fn an_event_that_64_tasks_write_at_once_is_active_or_not_as_one_of_them_said<
     H: StateHarness,
 >(
     harness: &H,
@@ -266,9 +336,9 @@ pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_the
         async move {
             let word = |name| event(name, &[values[task % 4]]);
             let slice = [word("shared"), word(&format!("own {task}"))];
-            state.track(&slice).await.expect("tracked");
+            write_events(&*state, &slice).await.expect("written");
             let over = ended(&slice[1], H::UNIT * TTL);
-            state.track(&[over]).await.expect("tracked");
+            write_events(&*state, &[over]).await.expect("written");
         }
     })
     .await;
@@ -278,7 +348,7 @@ pub async fn an_event_that_64_tasks_track_at_once_is_active_or_not_as_one_of_the
     }
     assert_eq!(found, 1, "only the shared event is active, with one value");
     let over = ended(&event("shared", &[]), H::UNIT * TTL);
-    subject.track(&[over]).await;
+    subject.write(&[over]).await;
     for value in values {
         assert!(!subject.is_active("outage", Some(value)).await, "{value}");
     }
@@ -304,7 +374,7 @@ fn histories(pace: Pace) -> impl Strategy<Value = Vec<(Vec<Told>, u32)>> {
     proptest::collection::vec((slice, passes), 1..length)
 }
 
-/// In whatever order events are tracked, the index agrees with a scan of all events.
+/// In whatever order events are written, the index agrees with a scan of all events.
 pub fn events_are_active_as_a_scan_of_all_would_find_them<H: StateHarness>(make: impl Fn() -> H) {
     for_all(H::PACE, &histories(H::PACE), |history| {
         H::PACE.run(async {
@@ -314,7 +384,7 @@ pub fn events_are_active_as_a_scan_of_all_would_find_them<H: StateHarness>(make:
             let mut model = BTreeMap::new();
             for (slice, passes) in &history {
                 let events: Vec<_> = slice.iter().map(event_of::<H>).collect();
-                subject.track(&events).await;
+                subject.write(&events).await;
                 let now = begin.elapsed();
                 model.extend(
                     events
@@ -367,9 +437,22 @@ fn everything() -> Vec<Question> {
         questions.push(active("ns", "t1", event_type, None));
         for value in ["0", "1", "2", "3"] {
             questions.push(active("ns", "t1", event_type, Some(value)));
+            questions.push(named("label 1", value, event_type));
         }
     }
     questions
+}
+
+/// Whether an event of this type carries this value under this name.
+fn named(name: &str, value: &str, event_type: &str) -> Question {
+    Question::ActiveEvent(ActiveEventQuestion {
+        event_type: StateKey::new("ns", "t1", "", event_type),
+        carrying: Carrying::Named(EventValue {
+            name: name.into(),
+            value: value.into(),
+        }),
+        grace: Duration::ZERO,
+    })
 }
 
 /// The answer from scanning all events.
@@ -379,13 +462,18 @@ fn scan<'a>(mut events: impl Iterator<Item = &'a Event>, question: &Question) ->
             let known = events.find(|event| state_of(event) == *question);
             Answer::EventState(known.map(|event| event.state.clone()))
         }
-        Question::ActiveEvent { value, .. } => Answer::ActiveEvent(events.any(|event| {
-            let is_type = active("ns", "t1", &event.event_type, value.as_deref()) == *question;
-            let carries = value
-                .as_ref()
-                .is_none_or(|value| event.values.contains(value));
+        Question::ActiveEvent(asked) => Answer::ActiveEvent(events.any(|event| {
+            let is_type = StateKey::new("ns", "t1", "", &event.event_type) == asked.event_type;
+            let carries = match &asked.carrying {
+                Carrying::Anything => true,
+                Carrying::Value(value) => event.values.contains(value),
+                Carrying::Named(value) => {
+                    let values = event.write(0).record.values;
+                    values.contains(value)
+                }
+            };
             event.phase == EventPhase::Active && is_type && carries
         })),
-        Question::Tally(_) => unreachable!("no tally is asked for"),
+        Question::Event(_) | Question::Tally(_) => unreachable!("they are not asked"),
     }
 }

@@ -344,5 +344,6 @@ fn describe(answer: &ReservationAnswer) -> String {
             other => format!("remembered {other:?}"),
         },
         ReservationAnswer::Full => "full".to_owned(),
+        ReservationAnswer::Conflict(_) => unreachable!("nothing is written"),
     }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Answer, Claim, DeadLetterQuery, Event, EventPhase, Grant, LimitAnswer, Question, Quota,
-    RateLimit, Recall, RememberedOutcome, Reservation, ReservationAnswer, ReservationEnd,
-    Settlement, SettlementAnswer, StateKey, Tally, TallyCount, Token, WhenFull,
+    ActiveEventQuestion, Answer, Carrying, Claim, DeadLetterQuery, EventPhase, Grant, LimitAnswer,
+    Question, Quota, RateLimit, Recall, RememberedOutcome, Reservation, ReservationAnswer,
+    ReservationEnd, Settlement, SettlementAnswer, StateKey, Tally, TallyCount, Token, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
 use jiff::Timestamp;
 
 use super::StateHarness;
+use crate::events::{Event, write_events};
 
 /// The length of a lease, in units.
 pub(super) const LEASE: u32 = 4;
@@ -155,8 +156,9 @@ impl<'a, H: StateHarness> Subject<'a, H> {
         }
     }
 
-    pub(super) async fn track(&self, events: &[Event]) {
-        self.state.track(events).await.expect("tracked");
+    /// Writes these, whatever they were before.
+    pub(super) async fn write(&self, events: &[Event]) {
+        write_events(&*self.state, events).await.expect("written");
     }
 
     pub(super) async fn state_of(&self, event: &Event) -> Option<String> {
@@ -241,8 +243,7 @@ pub(super) fn ended(event: &Event, retention: Duration) -> Event {
 }
 
 pub(super) fn state_of(event: &Event) -> Question {
-    let key = StateKey::new(&event.namespace, &event.tenant, "", &event.fingerprint);
-    Question::EventState(key)
+    Question::EventState(event.id().key())
 }
 
 pub(super) fn active(
@@ -251,10 +252,11 @@ pub(super) fn active(
     event_type: &str,
     value: Option<&str>,
 ) -> Question {
-    Question::ActiveEvent {
+    Question::ActiveEvent(ActiveEventQuestion {
         event_type: StateKey::new(namespace, tenant, "", event_type),
-        value: value.map(Into::into),
-    }
+        carrying: value.map_or(Carrying::Anything, |value| Carrying::Value(value.into())),
+        grace: Duration::ZERO,
+    })
 }
 
 pub(super) fn all_letters(scope: Scope) -> DeadLetterQuery {

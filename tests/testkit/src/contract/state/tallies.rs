@@ -188,7 +188,7 @@ pub async fn answers_of_all_kinds_are_in_the_order_of_the_questions<H: StateHarn
     let subject = Subject::of(harness).await;
     assert_eq!(subject.gather(&[]).await, []);
     let outage = event("e", &["db"]);
-    subject.track(std::slice::from_ref(&outage)).await;
+    subject.write(std::slice::from_ref(&outage)).await;
     let noted: Vec<_> = (0..30).map(|n| tally::<H>(&format!("t{n}"))).collect();
     let ends: Vec<_> = (0..30).map(|n| counting(&noted[n..])).collect();
     subject.state.settle(&ends).await.expect("settled");
@@ -223,7 +223,7 @@ pub async fn gathering_changes_nothing<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let over = ended(&event("e", &["db"]), H::UNIT * WINDOW);
     subject.count(&tally::<H>("t")).await;
-    subject.track(std::slice::from_ref(&over)).await;
+    subject.write(std::slice::from_ref(&over)).await;
     for passed in 0..WINDOW {
         let tallied = subject.tallied(&tally::<H>("t")).await;
         assert_eq!(tallied.count, 1);
@@ -250,19 +250,19 @@ pub async fn the_time_is_the_backends_and_passes_for_all_instances<H: StateHarne
 }
 
 /// All instances share one state.
-pub async fn instances_see_what_others_count_and_track<H: StateHarness>(harness: &H) {
+pub async fn instances_see_what_others_count_and_write<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let peer = subject.through(harness.peer().await);
     subject.count(&tally::<H>("t")).await;
     peer.count(&tally::<H>("t")).await;
     let outage = event("e", &["db"]);
-    subject.track(std::slice::from_ref(&outage)).await;
+    subject.write(std::slice::from_ref(&outage)).await;
     for instance in [&subject, &peer] {
         assert_eq!(instance.tallied(&tally::<H>("t")).await.count, 2);
         assert!(instance.is_active("outage", Some("db")).await);
         assert_eq!(instance.state_of(&outage).await.as_deref(), Some("open"));
     }
-    peer.track(&[ended(&outage, H::UNIT * TTL)]).await;
+    peer.write(&[ended(&outage, H::UNIT * TTL)]).await;
     assert!(!subject.is_active("outage", Some("db")).await);
     assert_eq!(subject.state_of(&outage).await.as_deref(), Some("closed"));
 }
@@ -276,7 +276,7 @@ pub async fn counts_and_events_survive_where_they_are_durable<H: StateHarness>(h
     let outage = event("e", &["db"]);
     let over = ended(&event("f", &["web"]), H::UNIT * 30);
     subject.count(&tally::<H>("t")).await;
-    subject.track(&[outage.clone(), over.clone()]).await;
+    subject.write(&[outage.clone(), over.clone()]).await;
     let reopened = subject.through(harness.reopened().await);
     assert_eq!(reopened.tallied(&tally::<H>("t")).await.count, 1);
     assert!(reopened.is_active("outage", Some("db")).await);

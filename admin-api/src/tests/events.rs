@@ -1,0 +1,179 @@
+//! Events: pages, one with its history, transitions by hand.
+
+use std::sync::Arc;
+
+use acteon_core::event_admin::{
+    EventAdmin, EventDetails, EventTransition, PastTransition, TransitionError, TransitionRequest,
+};
+use acteon_core::state::{EventPhase, Events, StoredEvent};
+use acteon_core::{Caller, Scope};
+use acteon_testkit::{Event, UnreachableState, epoch, write_events};
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{Answer, World};
+
+/// Machines that allow every transition but the one to `never`, and change nothing.
+pub(super) struct FakeEvents(pub(super) Arc<UnreachableState>);
+
+#[async_trait]
+impl EventAdmin for FakeEvents {
+    fn details(&self, _: &StoredEvent) -> EventDetails {
+        EventDetails {
+            state_machine: "alert".into(),
+            entered_at: epoch(),
+            last_report_at: epoch(),
+            starts_at: None,
+            next_timer: Some(epoch()),
+            history: vec![PastTransition {
+                at: epoch(),
+                from: "open".into(),
+                to: "firing".into(),
+                cause: "report",
+                by: Some("a-1".into()),
+                note: None,
+            }],
+        }
+    }
+
+    async fn transition(
+        &self,
+        scope: &Scope,
+        asked: &TransitionRequest,
+        _: Caller,
+    ) -> Result<EventTransition, TransitionError> {
+        let stored = self.0.event(scope, &asked.event).await?;
+        let stored = stored.ok_or(TransitionError::NotFound)?;
+        if asked.to == "never" {
+            return Err(TransitionError::Refused(
+                "the machine allows no transition".into(),
+            ));
+        }
+        Ok(EventTransition {
+            previous_state: stored.record.state.clone(),
+            new_state: format!("{} by {}", asked.to, asked.by).into(),
+            notify: true,
+            stored,
+        })
+    }
+}
+
+async fn with_events(count: usize) -> World {
+    let world = World::new();
+    let event = |number: usize| Event {
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        fingerprint: format!("f{number}").into(),
+        event_type: "outage".into(),
+        state: if number.is_multiple_of(2) {
+            "firing"
+        } else {
+            "open"
+        }
+        .into(),
+        phase: EventPhase::Active,
+        values: vec![if number < 3 { "eu" } else { "us" }.into()],
+    };
+    let events: Vec<_> = (0..count).map(event).collect();
+    write_events(&*world.state, &events).await.unwrap();
+    world
+}
+
+fn prints(answer: &Answer) -> Vec<String> {
+    let json = answer.json();
+    let events = json["events"].as_array().unwrap();
+    assert_eq!(json["count"], events.len());
+    let prints = events
+        .iter()
+        .map(|event| event["fingerprint"].as_str().unwrap());
+    prints.map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_shown_with_its_history_and_listed_without() {
+    let world = with_events(1).await;
+    insta::assert_snapshot!(world.get("/v1/events?namespace=ns&tenant=t1").await.shown());
+    insta::assert_snapshot!(
+        world
+            .get("/v1/events/f0?namespace=ns&tenant=t1")
+            .await
+            .shown()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_hold_and_a_walk_by_cursor_sees_each_event_once() {
+    let world = with_events(10).await;
+    for (filters, count) in [
+        ("", 10),
+        ("&status=firing", 5),
+        ("&action_type=other", 0),
+        ("&labels=label%200=eu", 3),
+        ("&labels=label%200=eu&status=open", 1),
+    ] {
+        let answer = world
+            .get(&format!("/v1/events?namespace=ns&tenant=t1{filters}"))
+            .await;
+        assert_eq!(prints(&answer).len(), count, "{filters}");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/v1/events?namespace=ns&tenant=t1&limit=3{cursor}");
+        let answer = world.get(&path).await;
+        seen.extend(prints(&answer));
+        match answer.json()["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected: Vec<_> = (0..10).map(|number| format!("f{number}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_moves_an_event_as_its_machine_allows() {
+    let world = with_events(1).await;
+    let body =
+        |to: &str| json!({ "namespace": "ns", "tenant": "t1", "to": to, "by": "anna" }).to_string();
+    let path = "/v1/events/f0/transition";
+    let answer = world.send("PUT", path, &body("acknowledged")).await;
+    let expected = json!({
+        "fingerprint": "f0", "previous_state": "firing", "new_state": "acknowledged by anna", "notify": true,
+    });
+    assert_eq!((answer.status, answer.json()), (StatusCode::OK, expected));
+    let refused = world.send("PUT", path, &body("never")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.json()["code"], "INVALID_TRANSITION");
+    let unknown = world
+        .send("PUT", "/v1/events/f9/transition", &body("open"))
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.json()["code"], "EVENT_NOT_FOUND");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_or_too_long_is_refused() {
+    let world = with_events(1).await;
+    for path in [
+        "/v1/events",
+        "/v1/events?namespace=ns",
+        "/v1/events?namespace=ns&tenant=",
+        "/v1/events?namespace=ns&tenant=t1&labels=eu",
+        "/v1/events?namespace=ns&tenant=t1&limit=0",
+        "/v1/events?namespace=ns&tenant=t1&cursor=x",
+        "/v1/events/f0?namespace=ns",
+    ] {
+        let answer = world.get(path).await;
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (StatusCode::BAD_REQUEST, &json!("INVALID_QUERY")),
+            "{path}"
+        );
+    }
+    let long = json!({ "namespace": "ns", "tenant": "t1", "to": "x", "note": "n".repeat(1025) });
+    let answer = world
+        .send("PUT", "/v1/events/f0/transition", &long.to_string())
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}

@@ -1,0 +1,204 @@
+//! The body of an event's record, which backends do not read: the record of its machine, the report that its notices
+//! deliver, and the notice that waits. One versioned encoding, which later versions read too.
+
+use std::time::Duration;
+
+use acteon_core::action::{Labels, Payload};
+use acteon_core::state::{EventId, StoredEvent};
+use acteon_core::{Action, History};
+use acteon_machines::{Lifecycle, Notice};
+use compact_str::CompactString;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::event_report::StateChange;
+use crate::events;
+use crate::machines::{added_labels, targets};
+
+/// The version that is written.
+const VERSION: u8 = 1;
+/// How many notices of an event may wait. The oldest is dropped for another one.
+const UNSENT_MAX: usize = 8;
+/// Longer payloads of reports are replaced by a short one.
+const PAYLOAD_BYTES_MAX: usize = 16 << 10;
+
+/// The record of an event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventBody {
+    version: u8,
+    /// The name of its machine.
+    pub(crate) machine: CompactString,
+    pub(crate) lifecycle: Lifecycle,
+    /// The last report that counted. `None`: the event was not reported.
+    pub(crate) report: Option<KeptReport>,
+    /// Notices that wait for their delivery, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unsent: Vec<UnsentNotice>,
+}
+
+/// What is kept of a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeptReport {
+    pub(crate) provider: CompactString,
+    payload: Box<RawValue>,
+    pub(crate) labels: Labels,
+}
+
+/// A notice of a timeout or of an operator's transition. It is kept until it is delivered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UnsentNotice {
+    /// The id of the action that delivers it.
+    pub(crate) id: CompactString,
+    /// The providers that still have to deliver it.
+    pub(crate) targets: Vec<CompactString>,
+    pub(crate) from: CompactString,
+    pub(crate) to: CompactString,
+    pub(crate) labels: Vec<(CompactString, CompactString)>,
+    /// When it is delivered again. While it is being delivered: when its lease ends.
+    pub(crate) next_at: Timestamp,
+    /// How often a delivery began. Only the last one may say how it goes on.
+    pub(crate) deliveries: u32,
+    /// The attempts so far.
+    pub(crate) history: Option<Box<History>>,
+}
+
+impl EventBody {
+    pub(crate) fn new(machine: &str, lifecycle: Lifecycle) -> Self {
+        Self {
+            version: VERSION,
+            machine: machine.into(),
+            lifecycle,
+            report: None,
+            unsent: Vec::new(),
+        }
+    }
+
+    /// The body of a stored event. One that cannot be read begins again in the stored state.
+    pub(crate) fn of(stored: &StoredEvent) -> Self {
+        let body = &stored.record.body;
+        match serde_json::from_slice(body) {
+            Ok(read) => read,
+            Err(error) => {
+                if !body.is_empty() {
+                    events::event_unreadable(&error);
+                }
+                Self::unreported(stored)
+            }
+        }
+    }
+
+    /// For an event that was brought into the state by something else.
+    fn unreported(stored: &StoredEvent) -> Self {
+        let at = stored.record.updated_at;
+        Self::new(
+            "",
+            Lifecycle {
+                state: stored.record.state.clone(),
+                entered_at: at,
+                last_report_at: at,
+                starts_at: None,
+                reminders: 0,
+                reminded_at: None,
+                was_notified: false,
+                history: [].into(),
+            },
+        )
+    }
+
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The notice of a change. One that goes to a provider is kept until it is delivered.
+    pub(crate) fn add_notice(
+        &mut self,
+        id: CompactString,
+        change: StateChange,
+        notice: Option<&Notice>,
+        lease_end: Timestamp,
+    ) -> UnsentNotice {
+        let provider = self.report.as_ref().map(|report| report.provider.as_str());
+        let targets = notice.map(|notice| targets(notice, provider.unwrap_or_default()));
+        let unsent = UnsentNotice {
+            id,
+            targets: targets.unwrap_or_default(),
+            labels: notice.map(added_labels).unwrap_or_default(),
+            from: change.from,
+            to: change.to,
+            next_at: lease_end,
+            deliveries: 1,
+            history: None,
+        };
+        if !unsent.targets.is_empty() {
+            self.add_unsent(unsent.clone());
+        }
+        unsent
+    }
+
+    fn add_unsent(&mut self, notice: UnsentNotice) {
+        if self.unsent.len() == UNSENT_MAX {
+            let dropped = self.unsent.remove(0);
+            events::notice_dropped(&dropped.id);
+        }
+        self.unsent.push(notice);
+    }
+
+    /// The action that delivers a notice.
+    pub(crate) fn notice_action(
+        &self,
+        notice: &UnsentNotice,
+        id: &EventId,
+        event_type: &str,
+        now: Timestamp,
+    ) -> Action {
+        let report = self.report.as_ref();
+        let own = report.map(|report| report.provider.clone());
+        Action {
+            id: notice.id.clone(),
+            namespace: id.namespace.clone(),
+            tenant: id.tenant.clone(),
+            provider: notice.targets.first().cloned().or(own).unwrap_or_default(),
+            action_type: event_type.into(),
+            payload: report
+                .and_then(KeptReport::payload)
+                .unwrap_or_else(Payload::null),
+            labels: report
+                .map(|report| report.labels.clone())
+                .unwrap_or_default(),
+            dedup_key: None,
+            status: Some(notice.to.clone()),
+            fingerprint: Some(id.fingerprint.clone()),
+            starts_at: self.lifecycle.starts_at.map(Into::into),
+            ends_at: None,
+            created_at: now.into(),
+            trace_context: Labels::default(),
+        }
+    }
+}
+
+impl KeptReport {
+    pub(crate) fn of(action: &Action, provider: &str) -> Self {
+        let payload = action.payload.as_bytes();
+        let text = match payload.len() <= PAYLOAD_BYTES_MAX {
+            true => String::from_utf8_lossy(payload).into_owned(),
+            false => r#"{"truncated":true}"#.to_owned(),
+        };
+        let payload = RawValue::from_string(text);
+        Self {
+            provider: provider.into(),
+            payload: payload.unwrap_or_else(|_| RawValue::NULL.to_owned()),
+            labels: action.labels.clone(),
+        }
+    }
+
+    fn payload(&self) -> Option<Payload> {
+        Payload::from_value(&self.payload).ok()
+    }
+}
+
+/// A time after `now`.
+pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,321 @@
+//! Reports of events: decides what a report does to its event, and writes it as a step of the action's reservation.
+//! The machine decides; a conflict with another writer is decided again with the record that the answer brought.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::state::{
+    Answer, Carrying, EventId, EventPhase, EventRecord, EventValue, EventWrite, GRACE_MAX,
+    Question, Step, StoredEvent,
+};
+use acteon_core::{Action, ActionOutcome};
+use acteon_machines::{EventChange, EventReport, Machine, Notice};
+use acteon_rules::{Gates, ReportPlan, StateAnswers};
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::event_body::{EventBody, KeptReport};
+use crate::job::Job;
+use crate::machines::{added_labels, targets};
+
+/// How long an ended event is kept after a timer that is still due.
+const AFTER_TIMER: Duration = Duration::from_secs(60);
+
+/// A report on its way: the event, and what it does to it.
+pub(crate) struct JobReport {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) event: EventId,
+    pub(crate) values: Vec<EventValue>,
+    /// When it arrived, by the state's clock.
+    pub(crate) at: Timestamp,
+    /// The provider of its notices.
+    pub(crate) provider: CompactString,
+    pub(crate) change: StateChange,
+    /// The providers that still have to deliver its notice, after the present one.
+    pub(crate) further: Vec<CompactString>,
+    /// The labels that the notice adds.
+    pub(crate) labels: Vec<(CompactString, CompactString)>,
+}
+
+/// What happened to the state of an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StateChange {
+    pub(crate) from: CompactString,
+    pub(crate) to: CompactString,
+}
+
+impl JobReport {
+    /// The outcome of its action.
+    pub(crate) fn outcome(&self, notify: NoticeState) -> ActionOutcome {
+        ActionOutcome::StateChanged {
+            fingerprint: self.event.fingerprint.clone(),
+            previous_state: self.change.from.clone(),
+            new_state: self.change.to.clone(),
+            notify: notify == NoticeState::Delivered,
+        }
+    }
+}
+
+/// Whether a change had a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoticeState {
+    None,
+    Delivered,
+}
+
+/// The events of a batch as its earlier reports leave them.
+#[derive(Default)]
+pub(crate) struct BatchEvents(HashMap<EventId, KnownEvent>);
+
+/// An event, and the version that its next write expects.
+#[derive(Clone)]
+pub(crate) struct KnownEvent {
+    version: u64,
+    body: EventBody,
+    record: EventRecord,
+    /// Whether the state has it, or only this batch.
+    origin: KnownFrom,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KnownFrom {
+    State,
+    Batch,
+}
+
+impl KnownEvent {
+    fn of(stored: &StoredEvent) -> Self {
+        Self {
+            version: stored.version,
+            body: EventBody::of(stored),
+            record: stored.record.clone(),
+            origin: KnownFrom::State,
+        }
+    }
+}
+
+/// What is left to do for a report.
+pub(crate) enum Reported {
+    /// To deliver its notice.
+    Notice,
+    /// Nothing: this is its outcome.
+    End(ActionOutcome),
+}
+
+impl BatchEvents {
+    /// Adds what earlier reports of the batch have changed to the answers of the state. An event that became active
+    /// counts; that one has ended does not show whether others are active, so the state's answer stays.
+    pub(crate) fn add_to(&self, answers: &mut StateAnswers) {
+        if !self.0.is_empty() {
+            answers.replace(|question| self.newer(question));
+        }
+    }
+
+    fn newer(&self, question: &Question) -> Option<Answer> {
+        let mut records = self.0.iter().map(|(id, known)| (id, &known.record));
+        match question {
+            Question::EventState(key) => {
+                let (_, record) = records.find(|(id, _)| id.key() == *key)?;
+                Some(Answer::EventState(Some(record.state.clone())))
+            }
+            Question::ActiveEvent(asked) => {
+                let is_active = records.any(|(id, record)| {
+                    let carries = match &asked.carrying {
+                        Carrying::Anything => true,
+                        Carrying::Value(value) => {
+                            let mut values = record.values.iter();
+                            values.any(|found| found.value == *value)
+                        }
+                        Carrying::Named(named) => record.has_value(&named.name, &named.value),
+                    };
+                    record.phase == EventPhase::Active
+                        && carries
+                        && record.type_key(id) == asked.event_type
+                });
+                is_active.then_some(Answer::ActiveEvent(true))
+            }
+            Question::Event(_) | Question::Tally(_) => None,
+        }
+    }
+
+    /// Applies the job's report to its event, as earlier reports of the batch left it, else as it is stored. Puts the
+    /// write into the gates.
+    pub(crate) fn apply(
+        &mut self,
+        job: &mut Job,
+        present: Option<&StoredEvent>,
+        gates: &mut Gates,
+    ) -> Option<Reported> {
+        let action = &job.delivery.action;
+        let report = job.report.as_deref_mut()?;
+        let known = self.0.remove(&report.event);
+        let known = known.or_else(|| present.map(KnownEvent::of));
+        let step = report.step(action, known.as_ref());
+        report.change = step.change;
+        report.labels = step.notice.as_ref().map(added_labels).unwrap_or_default();
+        let targets = step
+            .notice
+            .as_ref()
+            .map(|notice| targets(notice, &report.provider));
+        gates.reservation.step = (step.write.clone()).map(|write| Step::Write(write.into()));
+        let after = match step.write {
+            Some(write) => Some(KnownEvent {
+                version: write.expected + 1,
+                body: step.body,
+                record: write.record,
+                origin: KnownFrom::Batch,
+            }),
+            None => known,
+        };
+        self.0
+            .extend(after.map(|after| (report.event.clone(), after)));
+        let mut targets = targets.unwrap_or_default().into_iter();
+        let first = targets.next();
+        report.further = targets.collect();
+        Some(match first {
+            None => Reported::End(report.outcome(NoticeState::None)),
+            Some(first) => {
+                job.redirect(first);
+                Reported::Notice
+            }
+        })
+    }
+}
+
+/// The step that a report makes.
+struct ReportStep {
+    body: EventBody,
+    change: StateChange,
+    notice: Option<Notice>,
+    write: Option<EventWrite>,
+}
+
+impl JobReport {
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        plan: &ReportPlan,
+        action: &Action,
+        at: Timestamp,
+    ) -> Self {
+        let provider = plan.plan.provider.as_ref().unwrap_or(&action.provider);
+        Self {
+            machine,
+            event: plan.event.clone(),
+            values: plan.values.clone(),
+            at,
+            provider: provider.clone(),
+            change: StateChange::default(),
+            further: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+
+    fn step(&self, action: &Action, known: Option<&KnownEvent>) -> ReportStep {
+        let now = self.at;
+        let report = EventReport {
+            id: &action.id,
+            status: action.status.as_deref(),
+            starts_at: action.starts_at.map(|time| time.timestamp()),
+            ends_at: action.ends_at.map(|time| time.timestamp()),
+            at: now,
+        };
+        let before = known.map(|known| &known.body.lifecycle);
+        let step = self.machine.report(before.cloned(), &report);
+        let has_changed = before != Some(&step.event);
+        // What an earlier report of the batch will write may meet a conflict. Then this one must meet it, too.
+        let is_unsure = known.is_some_and(|known| known.origin == KnownFrom::Batch);
+        let mut body = EventBody::new(self.machine.name(), step.event);
+        body.unsent = known
+            .map(|known| known.body.unsent.clone())
+            .unwrap_or_default();
+        body.report = Some(KeptReport::of(action, &self.provider));
+        let write = (has_changed || is_unsure).then(|| {
+            let expected = known.map_or(0, |known| known.version);
+            let parts = EventParts {
+                event: &self.event,
+                event_type: &action.action_type,
+                values: &self.values,
+            };
+            write_of(&self.machine, &body, parts, expected, now)
+        });
+        let state = &body.lifecycle.state;
+        let (change, notice) = match step.change {
+            EventChange::Entered { from, to, notice } => (StateChange { from, to }, notice),
+            EventChange::Reminded(_) | EventChange::Refreshed | EventChange::Ignored(_) => {
+                let change = StateChange {
+                    from: state.clone(),
+                    to: state.clone(),
+                };
+                (change, None)
+            }
+        };
+        ReportStep {
+            body,
+            change,
+            notice,
+            write,
+        }
+    }
+}
+
+/// What finds an event.
+#[derive(Clone, Copy)]
+pub(crate) struct EventParts<'a> {
+    pub(crate) event: &'a EventId,
+    pub(crate) event_type: &'a CompactString,
+    pub(crate) values: &'a [EventValue],
+}
+
+impl<'a> From<&'a StoredEvent> for EventParts<'a> {
+    fn from(stored: &'a StoredEvent) -> Self {
+        Self {
+            event: &stored.event,
+            event_type: &stored.record.event_type,
+            values: &stored.record.values,
+        }
+    }
+}
+
+/// The write of a body. Its timer is the earliest one of the machine and the notices that wait.
+pub(crate) fn write_of(
+    machine: &Machine,
+    body: &EventBody,
+    parts: EventParts<'_>,
+    expected: u64,
+    now: Timestamp,
+) -> EventWrite {
+    let lifecycle = &body.lifecycle;
+    let due = machine.due(lifecycle).map(|due| wait_until(due, now));
+    let notices = body
+        .unsent
+        .iter()
+        .map(|notice| wait_until(notice.next_at, now));
+    let due_in = due.into_iter().chain(notices).min();
+    let kept = Duration::try_from(machine.retention()).unwrap_or_default();
+    let kept = kept
+        .max(GRACE_MAX)
+        .max(due_in.unwrap_or_default() + AFTER_TIMER);
+    let phase = match machine.is_terminal(&lifecycle.state) {
+        Some(true) => EventPhase::Ended(kept),
+        Some(false) | None => EventPhase::Active,
+    };
+    EventWrite {
+        event: parts.event.clone(),
+        expected,
+        record: EventRecord {
+            event_type: parts.event_type.clone(),
+            state: lifecycle.state.clone(),
+            phase,
+            values: parts.values.to_vec(),
+            updated_at: now,
+            body: body.encoded().into(),
+        },
+        due_in,
+    }
+}
+
+fn wait_until(due: Timestamp, now: Timestamp) -> Duration {
+    let wait: SignedDuration = due.duration_since(now);
+    Duration::try_from(wait).unwrap_or_default()
+}

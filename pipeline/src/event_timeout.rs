@@ -1,0 +1,134 @@
+//! Lets machines step the events whose timers are due, writes the result, and delivers the notices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acteon_core::state::{
+    EventPhase, EventWrite, Reservation, ReservationAnswer, Step, StoredEvent, Token,
+};
+use acteon_core::{Caller, StateError};
+use acteon_machines::EventChange;
+use compact_str::{CompactString, format_compact};
+use jiff::Timestamp;
+
+use crate::event_body::{EventBody, later};
+use crate::event_notice::PendingNotice;
+use crate::event_report::{StateChange, write_of};
+use crate::events;
+use crate::process::Pipeline;
+
+/// How long an event is kept whose machine is not configured any more, from its next timer.
+const ORPHAN_KEPT: Duration = Duration::from_secs(86_400);
+/// How often a write is repeated because another one came first.
+pub(crate) const WRITES_MAX: usize = 16;
+
+/// A due event after its step.
+struct DueStep {
+    write: EventWrite,
+    notices: Vec<PendingNotice>,
+}
+
+impl Pipeline {
+    /// Steps events that were taken because they are due.
+    pub(crate) async fn time_out(
+        self: &Arc<Self>,
+        due: Vec<Arc<StoredEvent>>,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let steps: Vec<_> = due
+            .iter()
+            .map(|stored| self.due_step(stored, now))
+            .collect();
+        let writes: Vec<_> = steps.iter().map(|step| writing(&step.write)).collect();
+        let lease = self.parts.options.lease;
+        let answers = self.parts.state.reserve(&writes, lease).await?;
+        let written = steps.into_iter().zip(answers).filter_map(|(step, answer)| {
+            // After a conflict, the write that came first has set the timer.
+            matches!(answer, ReservationAnswer::Granted(_)).then_some(step.notices)
+        });
+        let notices = written.flatten().collect();
+        self.deliver_notices(notices).await;
+        Ok(())
+    }
+
+    /// What is due of an event: its machine's timeout, and notices that were not delivered yet.
+    fn due_step(&self, stored: &StoredEvent, now: Timestamp) -> DueStep {
+        let mut body = EventBody::of(stored);
+        let Some(machine) = self.parts.machines.get(&body.machine).cloned() else {
+            return orphaned(stored);
+        };
+        let lease_end = later(now, self.parts.options.lease);
+        let mut notices = Vec::new();
+        if let Some(step) = machine.time_out(body.lifecycle.clone(), now) {
+            body.lifecycle = step.event;
+            let change = match step.change {
+                EventChange::Entered { from, to, notice } => Some((from, to, notice)),
+                EventChange::Reminded(notice) => {
+                    let state = body.lifecycle.state.clone();
+                    Some((state.clone(), state, Some(notice)))
+                }
+                EventChange::Refreshed | EventChange::Ignored(_) => None,
+            };
+            if let Some((from, to, notice)) = change {
+                let id = notice_id(stored);
+                let change = StateChange { from, to };
+                notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
+            }
+        }
+        let waiting = body.unsent.iter_mut();
+        for notice in waiting.filter(|notice| notice.next_at <= now) {
+            notice.next_at = lease_end;
+            if !self.notices.is_running(&stored.event, &notice.id) {
+                notice.deliveries += 1;
+                notices.push(notice.clone());
+            }
+        }
+        let notices = notices.into_iter().map(|notice| {
+            let action = body.notice_action(&notice, &stored.event, &stored.record.event_type, now);
+            PendingNotice {
+                notice,
+                action,
+                event: stored.event.clone(),
+                machine: machine.clone(),
+                caller: Caller::source("timeouts".into()),
+            }
+        });
+        DueStep {
+            notices: notices.collect(),
+            write: write_of(&machine, &body, stored.into(), stored.version, now),
+        }
+    }
+}
+
+/// An event whose machine is not configured any more. It ends.
+fn orphaned(stored: &StoredEvent) -> DueStep {
+    events::machine_unknown(&stored.event.fingerprint);
+    let mut record = stored.record.clone();
+    record.phase = EventPhase::Ended(ORPHAN_KEPT);
+    DueStep {
+        write: EventWrite {
+            event: stored.event.clone(),
+            expected: stored.version,
+            record,
+            due_in: None,
+        },
+        notices: Vec::new(),
+    }
+}
+
+/// The id of the notice of an event's next version.
+pub(crate) fn notice_id(stored: &StoredEvent) -> CompactString {
+    format_compact!("{}-{}", stored.event.fingerprint, stored.version + 1)
+}
+
+/// A reservation of nothing but this write.
+pub(crate) fn writing(write: &EventWrite) -> Reservation {
+    Reservation {
+        token: Token::random(),
+        step: Some(Step::Write(write.clone().into())),
+        ..Reservation::default()
+    }
+}
