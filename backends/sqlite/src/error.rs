@@ -19,9 +19,6 @@ pub(crate) enum Error {
     /// A stored value cannot be read.
     #[error("{0}")]
     Corrupt(String),
-    /// There is no room for what is written.
-    #[error("the state is full (max_keys)")]
-    Full,
     /// The file is not open yet, or not any more.
     #[error("the file is not open")]
     Closed,
@@ -35,7 +32,7 @@ impl Error {
 
     /// True if only the call is at fault. The others of its transaction can still be committed.
     pub(crate) fn is_of_one_call(&self) -> bool {
-        matches!(self, Self::Corrupt(_) | Self::Full)
+        matches!(self, Self::Corrupt(_))
     }
 }
 

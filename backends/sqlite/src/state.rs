@@ -2,6 +2,9 @@
 
 mod call;
 mod dead_letters;
+mod due;
+mod event_rows;
+mod event_views;
 mod events;
 mod flushes;
 mod group_rows;
@@ -15,6 +18,7 @@ mod outcomes;
 mod reserve;
 mod settle;
 mod slots;
+mod steps;
 mod sweep;
 mod toggles;
 
@@ -23,9 +27,9 @@ use std::time::Duration;
 
 use acteon_core::registry::{BuildError, Factory};
 use acteon_core::state::{
-    Answer, Capabilities, Event, Failover, FillLevel, Fullness, Gathered, Holds, LimitAnswer,
-    Question, RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer, State,
-    StateContext, StateError, States, TallyCount, Toggles, Writers,
+    Answer, Capabilities, Failover, FillLevel, Fullness, Gathered, Holds, LimitAnswer, Question,
+    RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer, State, StateContext,
+    StateError, States, TallyCount, Toggles, Writers,
 };
 use acteon_core::{Clock, DeadLetterKind, Embedded};
 use async_trait::async_trait;
@@ -34,16 +38,15 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use self::call::{StateCall, read_counts};
-#[cfg(test)]
-pub(crate) use self::group_views::page_of;
 use self::keys::{
-    HashedEvent, HashedQuestion, HashedQuota, HashedRequest, HashedReservation, HashedSettlement,
-    HashedTally,
+    HashedQuestion, HashedQuota, HashedRequest, HashedReservation, HashedSettlement, HashedTally,
 };
 use self::letters::LetterBounds;
 use self::levels::keys_kept;
 use self::settle::Dropped;
 use self::sweep::Sweeper;
+#[cfg(test)]
+pub(crate) use self::{due::DUE, event_views::events_page, group_views::page_of};
 use crate::config::SqliteStateOptions;
 use crate::error::Error;
 use crate::events::StateEvents;
@@ -196,19 +199,6 @@ impl State for SqliteState {
         self.call(|call| call.has_room(1)).await?;
         Ok(self.read(level).await?)
     }
-
-    async fn track(&self, events: &[Event]) -> Result<(), StateError> {
-        let tracked: Vec<_> = events.iter().map(HashedEvent::of).collect();
-        let track = move |call: &mut StateCall<'_>| {
-            for event in &tracked {
-                if !call.track(event)? {
-                    return Err(Error::Full);
-                }
-            }
-            Ok(())
-        };
-        Ok(self.call(track).await?)
-    }
 }
 
 fn level_of(kept: i64, max: i64) -> FillLevel {
@@ -241,10 +231,7 @@ impl Holds for SqliteState {
     ) -> Result<Vec<ReservationAnswer>, StateError> {
         let hashed: Vec<_> = reservations.iter().map(HashedRequest::of).collect();
         let lease = length_of(lease);
-        let reserve = move |call: &mut StateCall<'_>| {
-            let answers = hashed.iter().map(|asked| call.reserve(asked, lease));
-            answers.collect::<Result<Vec<_>, _>>()
-        };
+        let reserve = move |call: &mut StateCall<'_>| call.reserve_all(&hashed, lease);
         let answers = self.call(reserve).await?.into_iter();
         let named = answers.zip(reservations);
         Ok(named.map(|(answer, asked)| answer.answer(asked)).collect())
@@ -312,10 +299,11 @@ fn answer(connection: &Connection, question: &HashedQuestion, now: i64) -> Resul
     Ok(match question {
         HashedQuestion::Tally(tally) => Answer::Tally(tallied(connection, tally, now)?),
         HashedQuestion::EventState(key) => {
-            Answer::EventState(events::state_of(connection, key, now)?)
+            Answer::EventState(event_views::state_of(connection, key, now)?)
         }
-        HashedQuestion::ActiveEvent(entry) => {
-            Answer::ActiveEvent(events::is_active(connection, entry)?)
+        HashedQuestion::Event(key) => Answer::Event(event_views::find(connection, key, now)?),
+        HashedQuestion::ActiveEvent { entry, grace } => {
+            Answer::ActiveEvent(event_views::is_active(connection, (entry, *grace), now)?)
         }
     })
 }

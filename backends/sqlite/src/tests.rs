@@ -20,6 +20,7 @@ use crate::{SqliteAudits, SqliteFiles, SqliteStates};
 
 mod backups;
 mod bounds;
+mod events;
 mod files;
 mod groups;
 mod plans;

@@ -87,18 +87,35 @@ CREATE TABLE toggles (
     enabled INTEGER NOT NULL
 ) STRICT;
 
--- Events. While an event is active, `until` is the greatest number.
+-- Events. While an event is active, `until` is the greatest number. `newest` is the complement of the time of the last
+-- write, so that a listing rises by all of its columns. The token is that of the hold that wrote the version.
 CREATE TABLE events (
     k BLOB PRIMARY KEY,
     until INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    token BLOB NOT NULL,
+    newest INTEGER NOT NULL,
     namespace TEXT NOT NULL,
     tenant TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     event_type TEXT NOT NULL,
-    state TEXT NOT NULL
+    state TEXT NOT NULL,
+    -- How long it is kept, if it has ended.
+    retention INTEGER,
+    -- The labels and fingerprint fields: a JSON array of pairs of name and value.
+    carried TEXT NOT NULL,
+    body BLOB NOT NULL
 ) STRICT;
 
--- What active events are found by: their types, and the types with each value.
+CREATE INDEX events_newest ON events (newest, namespace, tenant, fingerprint);
+CREATE INDEX events_namespace ON events (namespace, newest, tenant, fingerprint);
+CREATE INDEX events_tenant ON events (tenant, newest, namespace, fingerprint);
+
+CREATE TRIGGER event_forgotten AFTER DELETE ON events BEGIN
+    DELETE FROM timers WHERE id = old.k;
+END;
+
+-- What active events are found by: their types, and the types with each value, under its name and under any.
 CREATE TABLE event_entries (
     event BLOB NOT NULL,
     entry BLOB NOT NULL,
@@ -106,6 +123,12 @@ CREATE TABLE event_entries (
 ) STRICT;
 
 CREATE INDEX event_entries_entry ON event_entries (entry);
+
+-- Entries of events that have ended. They are kept for the longest grace after the end of the last one.
+CREATE TABLE event_ends (
+    k BLOB PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT;
 
 -- What is due, and when. The id is the key of a group or an event; its kind is a part of it. While work is held, the
 -- token is the holder's, and it falls due again when the lease ends.

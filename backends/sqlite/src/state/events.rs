@@ -1,95 +1,154 @@
-//! Events, and what active ones are found by.
+//! How events are written: by compare and set, with their timers and with what finds them. `event_views.rs` has how they
+//! are read.
 
-use compact_str::CompactString;
-use rusqlite::{Connection, params};
+use std::sync::Arc;
+
+use acteon_core::state::{EventPhase, GRACE_MAX, StoredEvent};
+use rusqlite::Connection;
 
 use super::call::StateCall;
-use super::keys::{HashedEvent, KeyHash};
+use super::due::{DueKind, set_due, unset_due};
+use super::event_rows::{WrittenRow, put};
+use super::event_views::find;
+use super::keys::{HashedWrite, KeyHash};
 use super::sweep::Swept;
 use crate::error::Error;
-use crate::values::StoredText;
+use crate::time::length_of;
 
-/// The end of what has no end.
-const NEVER: i64 = i64::MAX;
+/// How the writes of the same event before it in the slice ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// All were made, if there were any.
+    Granted,
+    /// One was refused, so this one is not about the present record.
+    Refused,
+}
+
+/// Whether a write can be made.
+pub(super) enum WriteCheck {
+    /// It can.
+    Expected(PendingWrite),
+    /// This hold has made it before.
+    Made,
+    /// The event has another version.
+    Conflict(Option<Arc<StoredEvent>>),
+}
+
+/// What a write finds.
+pub(super) struct PendingWrite {
+    is_new: bool,
+    /// The former entries of the event, in order.
+    before: Vec<KeyHash>,
+    /// How many rows it adds at most. Negative if it makes room.
+    pub(super) rows: i64,
+}
+
+impl HashedWrite {
+    /// The version that it gives.
+    pub(super) fn next_version(&self) -> u64 {
+        self.write.expected.saturating_add(1)
+    }
+}
 
 impl StateCall<'_> {
-    /// Sets the state of an event, whatever it was. False if there is no room for it.
-    pub(super) fn track(&mut self, tracked: &HashedEvent) -> Result<bool, Error> {
-        if tracked.retention.is_none() && !self.has_room_for(tracked)? {
-            return Ok(false);
+    /// Whether an event has the version that a write of this hold expects.
+    pub(super) fn check_write(
+        &self,
+        write: &HashedWrite,
+        token: KeyHash,
+        follows: Follows,
+    ) -> Result<WriteCheck, Error> {
+        let stored = WrittenRow::read(self.connection, &write.key)?;
+        let is_new = stored.is_none();
+        let kept = stored.filter(|row| self.now < row.until);
+        if let Some(row) = &kept
+            && row.token == token
+            && row.version == write.next_version()
+        {
+            return Ok(WriteCheck::Made);
         }
-        let put = "INSERT INTO events (k, until, namespace, tenant, fingerprint, event_type, state) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                   ON CONFLICT (k) DO UPDATE SET until = excluded.until, event_type = excluded.event_type, \
-                   state = excluded.state";
-        let is_new = !self
-            .connection
-            .prepare_cached("SELECT TRUE FROM events WHERE k = ?1")?
-            .exists([tracked.key])?;
-        let event = &tracked.event;
-        let kept = tracked.retention;
-        self.connection.prepare_cached(put)?.execute(params![
-            tracked.key,
-            kept.map_or(NEVER, |kept| self.now.saturating_add(kept)),
-            event.namespace.as_str(),
-            event.tenant.as_str(),
-            event.fingerprint.as_str(),
-            event.event_type.as_str(),
-            event.state.as_str(),
-        ])?;
-        self.added(Swept::Events, i64::from(is_new));
-        self.remove_entries(&tracked.key)?;
-        if kept.is_none() {
-            self.add_entries(tracked)?;
+        let version = kept.map_or(0, |row| row.version);
+        if version != write.write.expected || follows == Follows::Refused {
+            let present = find(self.connection, &write.key, self.now)?;
+            return Ok(WriteCheck::Conflict(present));
         }
-        Ok(true)
+        let before = entries_of(self.connection, &write.key)?;
+        let [more, less] = [write.entries.len(), before.len()].map(rows_of);
+        Ok(WriteCheck::Expected(PendingWrite {
+            is_new,
+            before,
+            rows: i64::from(is_new) + more - less,
+        }))
     }
 
-    /// True if there is room for an active event in the place of what it was.
-    fn has_room_for(&mut self, tracked: &HashedEvent) -> Result<bool, Error> {
-        let kept = "SELECT count(*) FROM event_entries WHERE event = ?1";
-        let mut kept = self.connection.prepare_cached(kept)?;
-        let kept: i64 = kept.query_row([tracked.key], |row| row.get(0))?;
-        let entries = i64::try_from(tracked.entries.len()).unwrap_or(i64::MAX);
-        let more = entries.saturating_add(1).saturating_sub(kept);
-        Ok(more <= 0 || self.has_room_for_counts(more)?)
+    /// Makes a write that was checked.
+    pub(super) fn write_event(
+        &mut self,
+        write: &HashedWrite,
+        token: KeyHash,
+        pending: &PendingWrite,
+    ) -> Result<(), Error> {
+        put(self.connection, write, token, self.now)?;
+        self.added(Swept::Events, i64::from(pending.is_new));
+        self.move_entries(write, &pending.before)?;
+        match write.write.due_in {
+            Some(due_in) => {
+                let due = self.now.saturating_add(length_of(due_in));
+                set_due(self.connection, (DueKind::Event, &write.key), due, None)
+            }
+            None => unset_due(self.connection, &write.key),
+        }
     }
 
-    fn remove_entries(&mut self, event: &KeyHash) -> Result<(), Error> {
-        let remove = "DELETE FROM event_entries WHERE event = ?1";
-        let mut remove = self.connection.prepare_cached(remove)?;
-        let removed = remove.execute([event])?;
-        self.deleted(removed);
-        Ok(())
-    }
-
-    fn add_entries(&mut self, tracked: &HashedEvent) -> Result<(), Error> {
+    /// Replaces the former entries of an event. Those of one that has ended are kept for the grace of questions.
+    fn move_entries(&mut self, write: &HashedWrite, before: &[KeyHash]) -> Result<(), Error> {
+        let connection = self.connection;
+        let remove = "DELETE FROM event_entries WHERE event = ?1 AND entry = ?2";
+        let mut remove = connection.prepare_cached(remove)?;
+        let is_ended = matches!(write.write.record.phase, EventPhase::Ended(_));
+        for entry in before {
+            if write.entries.binary_search(entry).is_ok() {
+                continue;
+            }
+            self.deleted(remove.execute((write.key, entry))?);
+            if is_ended {
+                self.end_entry(entry)?;
+            }
+        }
         let add = "INSERT INTO event_entries (event, entry) VALUES (?1, ?2)";
-        let mut add = self.connection.prepare_cached(add)?;
-        for entry in &tracked.entries {
-            add.execute((tracked.key, entry))?;
+        let mut add = connection.prepare_cached(add)?;
+        for entry in &write.entries {
+            if before.binary_search(entry).is_err() {
+                add.execute((write.key, entry))?;
+                self.kept_more(1);
+            }
         }
-        let entries = i64::try_from(tracked.entries.len()).unwrap_or(i64::MAX);
-        self.kept_more(entries);
+        Ok(())
+    }
+
+    fn end_entry(&mut self, entry: &KeyHash) -> Result<(), Error> {
+        let until = self.now.saturating_add(length_of(GRACE_MAX));
+        let prolong = "UPDATE event_ends SET until = ?2 WHERE k = ?1";
+        let mut prolong = self.connection.prepare_cached(prolong)?;
+        if prolong.execute((entry, until))? == 0 {
+            let end = "INSERT INTO event_ends (k, until) VALUES (?1, ?2)";
+            self.connection
+                .prepare_cached(end)?
+                .execute((entry, until))?;
+            self.added(Swept::EventEnds, 1);
+        }
         Ok(())
     }
 }
 
-/// The state of the event under a key, unless it is forgotten.
-pub(super) fn state_of(
-    connection: &Connection,
-    key: &KeyHash,
-    now: i64,
-) -> Result<Option<CompactString>, Error> {
-    let read = "SELECT state FROM events WHERE k = ?1 AND until > ?2";
+/// What an event is found by, in order.
+fn entries_of(connection: &Connection, event: &KeyHash) -> Result<Vec<KeyHash>, Error> {
+    let read = "SELECT entry FROM event_entries WHERE event = ?1 ORDER BY entry";
     let mut read = connection.prepare_cached(read)?;
-    let mut rows = read.query((key, now))?;
-    let state = rows.next()?.map(|row| row.get(0));
-    Ok(state.transpose()?.map(|StoredText(state)| state))
+    let entries = read.query_map([event], |row| row.get(0))?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
-/// True if an active event has this entry.
-pub(super) fn is_active(connection: &Connection, entry: &KeyHash) -> Result<bool, Error> {
-    let read = "SELECT TRUE FROM event_entries WHERE entry = ?1";
-    Ok(connection.prepare_cached(read)?.exists([entry])?)
+fn rows_of(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -4,49 +4,18 @@ use acteon_core::state::{GroupEnd, GroupStatus, StoredGroup, TakenGroup};
 use rusqlite::{OptionalExtension, params};
 
 use super::call::StateCall;
-use super::group_rows::{KeyRow, columns, first_member, set_due, stored_of, word_of};
+use super::due::{DueKind, Taker, set_due, unset_due};
+use super::group_rows::{KeyRow, columns, first_member, stored_of, word_of};
 use super::keys::{HashedHeld, KeyHash};
 use crate::error::Error;
 use crate::time::length_of;
 
-/// Who takes groups, and for how many nanoseconds.
-#[derive(Clone, Copy)]
-pub(super) struct GroupTaker {
-    pub(super) token: KeyHash,
-    pub(super) lease: i64,
-}
-
 impl StateCall<'_> {
-    /// Takes what is due, earliest first; or again what this token has taken before.
-    pub(super) fn take_due(
-        &mut self,
-        limit: usize,
-        taker: GroupTaker,
-    ) -> Result<Vec<StoredGroup>, Error> {
-        // A call that touches groups forgets some.
-        self.group_bytes()?;
-        let before = self.held_by(taker.token)?;
-        if !before.is_empty() {
-            return Ok(before);
-        }
-        let due =
-            "SELECT id FROM timers WHERE due <= ?1 AND kind = 'group' ORDER BY due, rowid LIMIT ?2";
-        let mut due = self.connection.prepare_cached(due)?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let keys = due.query_map((self.now, limit), |row| row.get::<_, KeyHash>(0))?;
-        let keys = keys.collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut taken = Vec::with_capacity(keys.len());
-        for key in keys {
-            taken.extend(self.take(&key, taker)?);
-        }
-        Ok(taken)
-    }
-
     /// Seals and takes the group that waits under a key.
     pub(super) fn take_by_hand(
         &mut self,
         key: &KeyHash,
-        taker: GroupTaker,
+        taker: Taker,
     ) -> Result<TakenGroup, Error> {
         let held = "SELECT TRUE FROM timers WHERE id = ?1 AND due > ?2 AND token <> ?3";
         let mut held = self.connection.prepare_cached(held)?;
@@ -66,7 +35,8 @@ impl StateCall<'_> {
         };
         let until = self.now.saturating_add(lease);
         self.set_due_at(number, until)?;
-        set_due(self.connection, &held.key, until, Some(held.token))?;
+        let work = (DueKind::Group, &held.key);
+        set_due(self.connection, work, until, Some(held.token))?;
         Ok(true)
     }
 
@@ -110,7 +80,8 @@ impl StateCall<'_> {
         Ok(true)
     }
 
-    fn take(&mut self, k: &KeyHash, taker: GroupTaker) -> Result<Option<StoredGroup>, Error> {
+    /// Takes the group that waits under a key, and seals it before.
+    pub(super) fn take(&mut self, k: &KeyHash, taker: Taker) -> Result<Option<StoredGroup>, Error> {
         let Some(mut key) = KeyRow::read(self.connection, k)? else {
             return Ok(None);
         };
@@ -123,14 +94,15 @@ impl StateCall<'_> {
         };
         let until = self.now.saturating_add(taker.lease);
         self.set_due_at(number, until)?;
-        set_due(self.connection, k, until, Some(taker.token))?;
+        let work = (DueKind::Group, k);
+        set_due(self.connection, work, until, Some(taker.token))?;
         let read = concat!("SELECT ", columns!(), " FROM groups WHERE number = ?1");
         let mut read = self.connection.prepare_cached(read)?;
         Ok(Some(read.query_row([number], stored_of)?))
     }
 
     /// The groups that a token has taken and not finished.
-    fn held_by(&self, token: KeyHash) -> Result<Vec<StoredGroup>, Error> {
+    pub(super) fn groups_held_by(&self, token: KeyHash) -> Result<Vec<StoredGroup>, Error> {
         let read = concat!(
             "SELECT ",
             columns!(),
@@ -172,7 +144,7 @@ impl StateCall<'_> {
         let release = "UPDATE groups SET due_at = ?2, ended_by = ?3 WHERE number = ?1";
         let mut release = self.connection.prepare_cached(release)?;
         release.execute((number, due, held.token))?;
-        set_due(self.connection, &held.key, due, None)
+        set_due(self.connection, (DueKind::Group, &held.key), due, None)
     }
 
     /// Closes a group. Its bodies are deleted; the ids of its members stay while it is kept: while its key rests, and
@@ -203,13 +175,9 @@ impl StateCall<'_> {
                       RETURNING (SELECT due_at FROM groups WHERE number = group_keys.open)";
         let mut unseal = connection.prepare_cached(unseal)?;
         let next: Option<i64> = unseal.query_row((held.key, number), |row| row.get(0))?;
-        if let Some(due) = next {
-            return set_due(connection, &held.key, due, None);
+        match next {
+            Some(due) => set_due(connection, (DueKind::Group, &held.key), due, None),
+            None => unset_due(connection, &held.key),
         }
-        let nothing_due = "DELETE FROM timers WHERE id = ?1";
-        connection
-            .prepare_cached(nothing_due)?
-            .execute([held.key])?;
-        Ok(())
     }
 }

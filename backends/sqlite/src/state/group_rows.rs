@@ -1,4 +1,4 @@
-//! The rows of groups, of their keys and of what is due. What they mean is left to `groups.rs` and `flushes.rs`.
+//! The rows of groups and of their keys. What they mean is left to `groups.rs` and `flushes.rs`.
 
 use acteon_core::state::{GroupKey, GroupName, GroupStatus, StoredGroup};
 use bytes::Bytes;
@@ -136,21 +136,6 @@ impl OpenGroup {
 /// Where the members of a group begin, by number.
 pub(super) fn first_member(group: i64) -> i64 {
     group << 32
-}
-
-/// Sets when work is due, and who holds it.
-pub(super) fn set_due(
-    connection: &Connection,
-    k: &KeyHash,
-    due: i64,
-    token: Option<KeyHash>,
-) -> Result<(), Error> {
-    let set = "INSERT INTO timers (id, kind, due, token) VALUES (?1, 'group', ?2, ?3) \
-               ON CONFLICT (id) DO UPDATE SET due = excluded.due, token = excluded.token";
-    connection
-        .prepare_cached(set)?
-        .execute(params![k, due, token])?;
-    Ok(())
 }
 
 /// A group of a row of [`columns`].

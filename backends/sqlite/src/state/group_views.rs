@@ -1,4 +1,4 @@
-//! What is read of groups: pages of members, listings, and when the next one is due.
+//! What is read of groups: pages of members, and listings.
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{GroupMember, GroupPage, GroupQuery, MemberPage, StoredGroup};
@@ -118,12 +118,6 @@ pub(super) fn of_key(
     let mut read = connection.prepare_cached(&read)?;
     let found = read.query_map(params_from_iter(values), stored_of)?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-/// When the next work is due.
-pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, Error> {
-    let mut next = connection.prepare_cached("SELECT min(due) FROM timers")?;
-    Ok(next.query_row([], |row| row.get(0))?)
 }
 
 fn one_more(limit: usize) -> i64 {

@@ -1,30 +1,21 @@
-//! Implements the parts of the port for groups and for what falls due.
+//! Implements the part of the port for groups.
 
 use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    DueWork, GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup,
-    MemberPage, StateError, StoredGroup, TakenGroup, Timers, Token,
+    GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery, Groups, HeldGroup, MemberPage,
+    StateError, StoredGroup, TakenGroup, Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::call::StateCall;
-use super::flushes::GroupTaker;
+use super::due::Taker;
 use super::keys::{HashedHeld, hashed_group};
 use super::{Shared, SqliteState, group_views};
-use crate::time::{duration_of, length_of, time_of};
-
-impl GroupTaker {
-    fn new(token: Token, lease: Duration) -> Self {
-        Self {
-            token: token.to_bytes(),
-            lease: length_of(lease),
-        }
-    }
-}
+use crate::time::length_of;
 
 #[async_trait]
 impl Groups for SqliteState {
@@ -49,7 +40,7 @@ impl Groups for SqliteState {
         token: Token,
     ) -> Result<TakenGroup, StateError> {
         let key = hashed_group(key);
-        let taker = GroupTaker::new(token, lease);
+        let taker = Taker::new(token, lease);
         let take = move |call: &mut StateCall<'_>| call.take_by_hand(&key, taker);
         Ok(self.call(take).await?)
     }
@@ -107,32 +98,5 @@ impl Groups for SqliteState {
             group_views::of_key(connection, &scope, &key, now)
         };
         Ok(self.read(find).await?)
-    }
-}
-
-#[async_trait]
-impl Timers for SqliteState {
-    async fn take_due(
-        &self,
-        limit: usize,
-        lease: Duration,
-        token: Token,
-    ) -> Result<DueWork, StateError> {
-        let taker = GroupTaker::new(token, lease);
-        let take = move |call: &mut StateCall<'_>| {
-            Ok(DueWork {
-                now: time_of(call.now),
-                groups: call.take_due(limit, taker)?,
-            })
-        };
-        Ok(self.call(take).await?)
-    }
-
-    async fn next_due(&self) -> Result<Option<Duration>, StateError> {
-        let next = |connection: &Connection, _: &Shared, now: i64| {
-            let due = group_views::next_due(connection)?;
-            Ok(due.map(|due| duration_of(due.saturating_sub(now))))
-        };
-        Ok(self.read(next).await?)
     }
 }

@@ -6,7 +6,8 @@ use acteon_core::state::{
 use rusqlite::{OptionalExtension, params};
 
 use super::call::StateCall;
-use super::group_rows::{KeyRow, OpenGroup, first_member, set_due, word_of};
+use super::due::{DueKind, set_due};
+use super::group_rows::{KeyRow, OpenGroup, first_member, word_of};
 use super::keys::{HashedAppend, KeyHash};
 use crate::error::Error;
 use crate::time::{length_of, nanos_of, time_of};
@@ -46,7 +47,8 @@ impl StateCall<'_> {
         if is_full || known.is_none() {
             key.write(self.connection)?;
             if is_full || key.sealed.is_none() {
-                set_due(self.connection, &key.k, open.due_at, None)?;
+                let work = (DueKind::Group, &key.k);
+                set_due(self.connection, work, open.due_at, None)?;
             }
         }
         Ok(Some(Appended {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use acteon_core::DeadLetter;
 use acteon_core::encoding::encode_outcome;
 use acteon_core::state::{
-    Event, EventPhase, GroupAppend, GroupKey, HeldGroup, Question, Quota, RateLimit, Recall,
-    RememberedOutcome, Reservation, ReservationEnd, Settlement, StateKey, Step, Tally, WhenFull,
+    Carrying, EventId, EventPhase, EventValue, EventWrite, GRACE_MAX, GroupAppend, GroupKey,
+    HeldGroup, Question, Quota, RateLimit, Recall, RememberedOutcome, Reservation, ReservationEnd,
+    Settlement, StateKey, Step, Tally, WhenFull,
 };
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
@@ -62,7 +63,17 @@ pub(crate) fn hashed(kind: NameKind, name: &StateKey) -> KeyHash {
 
 /// What the active events of a type with a value are found by.
 fn entry_of_value(event_type: &StateKey, value: &str) -> KeyHash {
-    entry(6, event_type, value)
+    entry(6, &[event_type.as_str()], value)
+}
+
+/// The same, for a value under a name.
+fn entry_of_named(event_type: &StateKey, value: &EventValue) -> KeyHash {
+    entry(9, &[event_type.as_str(), &value.name], &value.value)
+}
+
+/// An event.
+pub(crate) fn hashed_event(event: &EventId) -> KeyHash {
+    hashed(NameKind::Event, &event.key())
 }
 
 /// The groups of a key.
@@ -74,13 +85,14 @@ fn group_name(key: &GroupKey) -> StateKey {
     StateKey::new(&key.namespace, &key.tenant, &key.rule, &key.key)
 }
 
-/// A name inside of another one, whose length separates the two parts.
-fn entry(kind: u8, outer: &StateKey, inner: &str) -> KeyHash {
-    let outer = outer.as_str();
+/// A name inside of others, whose lengths separate the parts.
+fn entry(kind: u8, outer: &[&str], inner: &str) -> KeyHash {
     let mut hash = Sha256::new();
     hash.update([kind]);
-    hash.update((outer.len() as u64).to_be_bytes());
-    hash.update(outer);
+    for part in outer {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
     hash.update(inner);
     first_half(&hash.finalize())
 }
@@ -104,7 +116,13 @@ pub(crate) struct HashedReservation {
 /// A reservation by its keys, and what it changes if it is granted.
 pub(crate) struct HashedRequest {
     pub(crate) hold: HashedReservation,
-    pub(crate) append: Option<HashedAppend>,
+    pub(crate) step: Option<HashedStep>,
+}
+
+/// A step by its keys.
+pub(crate) enum HashedStep {
+    Append(HashedAppend),
+    Write(HashedWrite),
 }
 
 /// A member by its keys.
@@ -122,21 +140,24 @@ pub(crate) struct HashedHeld {
     pub(crate) token: KeyHash,
 }
 
-/// An event by its keys.
-pub(crate) struct HashedEvent {
+/// A write of an event by its keys.
+pub(crate) struct HashedWrite {
     pub(crate) key: KeyHash,
-    /// What it is found by while it is active.
+    /// What it is found by, in order. Empty if it has ended.
     pub(crate) entries: Vec<KeyHash>,
-    /// How long it is kept, in nanoseconds, if it has ended.
-    pub(crate) retention: Option<i64>,
-    pub(crate) event: Event,
+    pub(crate) write: EventWrite,
 }
 
 /// A question about the state.
 pub(crate) enum HashedQuestion {
     Tally(HashedTally),
     EventState(KeyHash),
-    ActiveEvent(KeyHash),
+    Event(KeyHash),
+    ActiveEvent {
+        entry: KeyHash,
+        /// In nanoseconds.
+        grace: i64,
+    },
 }
 
 /// A dedup key.
@@ -211,17 +232,33 @@ impl HashedReservation {
 
 impl HashedRequest {
     pub(crate) fn of(reservation: &Reservation) -> Self {
-        let append = reservation.step.as_ref().map(|step| {
-            let Step::Append(append) = step;
-            HashedAppend {
-                key: hashed_group(&append.key),
-                member: entry(8, &group_name(&append.key), &append.member.id),
-                append: GroupAppend::clone(append),
-            }
-        });
         Self {
             hold: HashedReservation::of(reservation),
-            append,
+            step: reservation.step.as_ref().map(HashedStep::of),
+        }
+    }
+
+    /// The event of its step.
+    pub(crate) fn event(&self) -> Option<&KeyHash> {
+        match &self.step {
+            Some(HashedStep::Write(write)) => Some(&write.key),
+            _ => None,
+        }
+    }
+}
+
+impl HashedStep {
+    fn of(step: &Step) -> Self {
+        match step {
+            Step::Append(append) => {
+                let group = group_name(&append.key);
+                Self::Append(HashedAppend {
+                    key: hashed_group(&append.key),
+                    member: entry(8, &[group.as_str()], &append.member.id),
+                    append: GroupAppend::clone(append),
+                })
+            }
+            Step::Write(write) => Self::Write(HashedWrite::of(write)),
         }
     }
 }
@@ -236,30 +273,30 @@ impl HashedHeld {
     }
 }
 
-impl HashedEvent {
-    pub(crate) fn of(event: &Event) -> Self {
-        let Event {
-            namespace, tenant, ..
-        } = event;
-        let key = |name: &str| StateKey::new(namespace, tenant, "", name);
-        let event_type = key(&event.event_type);
-        let values = event.values.iter();
-        let mut entries: Vec<_> = values
-            .map(|value| entry_of_value(&event_type, value))
-            .collect();
-        entries.push(hashed(NameKind::EventType, &event_type));
-        entries.sort_unstable();
-        entries.dedup();
+impl HashedWrite {
+    fn of(write: &EventWrite) -> Self {
         Self {
-            key: hashed(NameKind::Event, &key(&event.fingerprint)),
-            entries,
-            retention: match event.phase {
-                EventPhase::Active => None,
-                EventPhase::Ended(retention) => Some(length_of(retention)),
+            key: hashed_event(&write.event),
+            entries: match write.record.phase {
+                EventPhase::Active => active_entries(write),
+                EventPhase::Ended(_) => Vec::new(),
             },
-            event: event.clone(),
+            write: write.clone(),
         }
     }
+}
+
+/// The type, and the type with each value, under its name and under any.
+fn active_entries(write: &EventWrite) -> Vec<KeyHash> {
+    let event_type = write.record.type_key(&write.event);
+    let mut entries = vec![hashed(NameKind::EventType, &event_type)];
+    for value in &write.record.values {
+        entries.push(entry_of_value(&event_type, &value.value));
+        entries.push(entry_of_named(&event_type, value));
+    }
+    entries.sort_unstable();
+    entries.dedup();
+    entries
 }
 
 impl HashedQuestion {
@@ -267,10 +304,15 @@ impl HashedQuestion {
         match question {
             Question::Tally(tally) => Self::Tally(HashedTally::of(tally)),
             Question::EventState(name) => Self::EventState(hashed(NameKind::Event, name)),
-            Question::ActiveEvent { event_type, value } => Self::ActiveEvent(match value {
-                None => hashed(NameKind::EventType, event_type),
-                Some(value) => entry_of_value(event_type, value),
-            }),
+            Question::Event(name) => Self::Event(hashed(NameKind::Event, name)),
+            Question::ActiveEvent(asked) => Self::ActiveEvent {
+                entry: match &asked.carrying {
+                    Carrying::Anything => hashed(NameKind::EventType, &asked.event_type),
+                    Carrying::Value(value) => entry_of_value(&asked.event_type, value),
+                    Carrying::Named(value) => entry_of_named(&asked.event_type, value),
+                },
+                grace: length_of(asked.grace.min(GRACE_MAX)),
+            },
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Grants or refuses a reservation as a whole, and renews it.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use acteon_core::ActionOutcome;
 use acteon_core::state::{
-    Busy, Grant, LimitAnswer, QUOTAS_MAX, Reservation, ReservationAnswer, StepAnswer, WhenFull,
+    Busy, Grant, LimitAnswer, QUOTAS_MAX, Reservation, ReservationAnswer, StoredEvent, WhenFull,
 };
 use rusqlite::OptionalExtension;
 use smallvec::SmallVec;
 
 use super::call::{HoldRow, StateCall};
+use super::events::Follows;
 use super::keys::{HashedQuota, HashedRequest, HashedReservation, KeyHash};
 use super::slots::quota_slot;
 use super::sweep::Swept;
@@ -31,6 +35,8 @@ pub(super) enum Reserved {
         quota: usize,
         wait: i64,
     },
+    /// The present record of its event.
+    Conflict(Option<Arc<StoredEvent>>),
     Full,
 }
 
@@ -56,6 +62,7 @@ impl Reserved {
                 quota,
                 retry_after: duration_of(wait),
             },
+            Self::Conflict(present) => ReservationAnswer::Conflict(present),
             Self::Full => ReservationAnswer::Full,
         }
     }
@@ -69,10 +76,35 @@ impl HoldRow {
 }
 
 impl StateCall<'_> {
-    pub(super) fn reserve(
+    /// Works through a slice in order. Later writes of an event are refused once one was: they were decided from what
+    /// the refused one would have written.
+    pub(super) fn reserve_all(
+        &mut self,
+        requests: &[HashedRequest],
+        lease: i64,
+    ) -> Result<Vec<Reserved>, Error> {
+        let mut refused: HashSet<KeyHash> = HashSet::new();
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let event = request.event();
+            let follows = match event.is_some_and(|event| refused.contains(event)) {
+                true => Follows::Refused,
+                false => Follows::Granted,
+            };
+            let answer = self.reserve(request, lease, follows)?;
+            if !matches!(answer, Reserved::Granted(_)) {
+                refused.extend(event);
+            }
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn reserve(
         &mut self,
         request: &HashedRequest,
         lease: i64,
+        follows: Follows,
     ) -> Result<Reserved, Error> {
         let asked = &request.hold;
         let mut rows = SmallVec::<[_; 4]>::new();
@@ -93,18 +125,18 @@ impl StateCall<'_> {
                 Err(throttled) => return Ok(throttled),
             },
         };
+        let step = match self.check_step(request, follows)? {
+            Ok(step) => step,
+            Err(conflict) => return Ok(conflict),
+        };
         let new_names = rows.iter().filter(|row| row.is_none()).count();
         let new_names = i64::try_from(new_names).unwrap_or(i64::MAX);
-        if !self.fits(asked, new_names, held)? {
+        if !self.fits(asked, new_names + step.rows(), held)? {
             return Ok(Reserved::Full);
         }
-        let joined = match &request.append {
-            Some(append) => self.append(append)?,
-            None => None,
+        let Some(step) = self.take_step(step, asked.token)? else {
+            return Ok(Reserved::Full);
         };
-        if joined.is_none() && request.append.is_some() {
-            return Ok(Reserved::Full);
-        }
         self.take_names(asked, lease)?;
         self.added(Swept::Holds, new_names);
         let until = self.now.saturating_add(lease);
@@ -112,10 +144,7 @@ impl StateCall<'_> {
             Some(_) => self.prolong_places(asked, until)?,
             None => self.take_places(asked, full_quotas, until)?,
         }
-        Ok(Reserved::Granted(Grant {
-            full_quotas,
-            step: joined.map(StepAnswer::Appended),
-        }))
+        Ok(Reserved::Granted(Grant { full_quotas, step }))
     }
 
     /// True if there is room for all that a reservation adds.

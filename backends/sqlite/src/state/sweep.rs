@@ -16,10 +16,17 @@ pub(super) enum Swept {
     Counts,
     Places,
     Events,
+    EventEnds,
 }
 
 impl Swept {
-    pub(super) const ALL: [Self; 4] = [Self::Holds, Self::Counts, Self::Places, Self::Events];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Holds,
+        Self::Counts,
+        Self::Places,
+        Self::Events,
+        Self::EventEnds,
+    ];
 
     /// Where a slice of this many rows ends.
     fn slice(self) -> &'static str {
@@ -35,6 +42,9 @@ impl Swept {
             }
             Self::Events => {
                 "SELECT max(rowid), count(*) FROM (SELECT rowid FROM events WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)"
+            }
+            Self::EventEnds => {
+                "SELECT max(rowid), count(*) FROM (SELECT rowid FROM event_ends WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)"
             }
         }
     }
@@ -53,6 +63,9 @@ impl Swept {
             }
             Self::Events => {
                 "DELETE FROM events WHERE rowid > ?1 AND rowid <= ?2 AND until <= max(?3, ?4)"
+            }
+            Self::EventEnds => {
+                "DELETE FROM event_ends WHERE rowid > ?1 AND rowid <= ?2 AND until <= max(?3, ?4)"
             }
         }
     }

@@ -55,7 +55,7 @@ fn tally(number: u32) -> Tally {
     }
 }
 
-async fn with_keys(sqlite: &Sqlite, max_keys: u32) -> Arc<dyn State> {
+pub(super) async fn with_keys(sqlite: &Sqlite, max_keys: u32) -> Arc<dyn State> {
     let options = json!({"synchronous": "normal", "max_keys": max_keys});
     sqlite.open_state(options, StateContext::default()).await
 }
@@ -73,14 +73,21 @@ async fn confirm(state: &dyn State, asked: Vec<Reservation>) {
     state.settle(&settlements).await.unwrap();
 }
 
-async fn kept(state: &dyn State) -> u64 {
+pub(super) async fn kept(state: &dyn State) -> u64 {
     state.ping().await.unwrap().keys.kept
 }
 
 /// The rows that count as keys, counted.
-fn rows(sqlite: &Sqlite) -> u64 {
+pub(super) fn rows(sqlite: &Sqlite) -> u64 {
     let file = Connection::open(sqlite.path()).unwrap();
-    let tables = ["holds", "counts", "places", "events", "event_entries"];
+    let tables = [
+        "holds",
+        "counts",
+        "places",
+        "events",
+        "event_entries",
+        "event_ends",
+    ];
     let count = |table| -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
         file.query_row(&count, [], |row| row.get(0)).unwrap()

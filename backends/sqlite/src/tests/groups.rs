@@ -16,7 +16,7 @@ use tokio::time::advance;
 use super::Sqlite;
 use super::plans::plan;
 use crate::conditions::Statement;
-use crate::state::page_of;
+use crate::state::{DUE, page_of};
 
 const LEASE: Duration = Duration::from_secs(10);
 const WAIT: Duration = Duration::from_secs(1);
@@ -199,8 +199,7 @@ async fn pages_of_groups_and_what_is_due_are_found_by_their_indexes() {
         search("groups_tenant (tenant=? AND id<?)")
     );
     let due = Statement {
-        sql: "SELECT id FROM timers WHERE due <= ? AND kind = 'group' ORDER BY due, rowid LIMIT ?"
-            .into(),
+        sql: DUE.into(),
         values: vec![0.into(), 10.into()],
     };
     assert_eq!(
