@@ -98,6 +98,8 @@ impl<S, E> Running<S, E> {
     pub(crate) fn forget(&self, tokens: &[u64]) -> Vec<(S, Option<E>)> {
         let mut work = self.work.lock();
         let forgotten = tokens.iter().filter_map(|token| work.remove(token));
-        forgotten.map(|work| (work.start, work.end)).collect()
+        let forgotten = forgotten.map(|work| (work.start, work.end)).collect();
+        self.scheduler.reported();
+        forgotten
     }
 }

@@ -2,6 +2,7 @@
 //! is done with a due group is left to `groups/flush.rs`, with a due event to `event_timeout.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use acteon_core::StateError;
@@ -26,6 +27,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Scheduler {
     look: Mutex<NextLook>,
     changed: Notify,
+    /// Locked while due work is begun.
+    turn: tokio::sync::Mutex<()>,
+    /// Nothing more is begun.
+    stopped: AtomicBool,
+    /// The state has heard of the end of some work.
+    reported: Notify,
 }
 
 /// When the task looks for due work next.
@@ -80,9 +87,23 @@ impl Scheduler {
         self.changed.notify_one();
     }
 
-    fn is_time(&self) -> bool {
+    /// The state has heard of the end of some work.
+    pub(crate) fn reported(&self) {
+        self.reported.notify_waiters();
+    }
+
+    /// When to look. `None` if nothing waits or nothing more is begun.
+    fn next_look(&self) -> Option<Instant> {
         let at = self.look.lock().at;
-        at.is_some_and(|at| at <= Instant::now())
+        at.filter(|_| !self.is_stopped())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    fn is_time(&self) -> bool {
+        self.next_look().is_some_and(|at| at <= Instant::now())
     }
 }
 
@@ -91,7 +112,10 @@ impl Pipeline {
     pub(crate) async fn schedule(self: &Arc<Self>) {
         self.scheduler.look.lock().advance(Instant::now());
         loop {
-            let until = match self.do_due_work().await {
+            let turn = self.scheduler.turn.lock().await;
+            let done = self.do_due_work().await;
+            drop(turn);
+            let until = match done {
                 Ok(()) => self.next_work(),
                 Err(error) => {
                     events::due_work_failed(&error);
@@ -109,15 +133,32 @@ impl Pipeline {
 
     /// When something is due next, or must be renewed.
     fn next_work(&self) -> Option<Instant> {
+        let renewal = self.renewal_in().map(|wait| Instant::now() + wait);
+        renewal.into_iter().chain(self.scheduler.next_look()).min()
+    }
+
+    /// After which time the oldest running work must be renewed; `None` if nothing is running.
+    fn renewal_in(&self) -> Option<Duration> {
         let lease = self.parts.options.lease;
         let renewals = [
             self.flushes.renewal_in(lease),
             self.notices.renewal_in(lease),
         ];
-        let renewals = renewals.into_iter().flatten();
-        let renewals = renewals.map(|wait| Instant::now() + wait);
-        let look = self.scheduler.look.lock().at;
-        renewals.chain(look).min()
+        renewals.into_iter().flatten().min()
+    }
+
+    /// Begins no more due work, and waits until the state has heard of the end of what was begun: summaries of groups
+    /// and notices of events.
+    pub async fn finish_due_work(&self) {
+        self.scheduler.stopped.store(true, Ordering::Release);
+        drop(self.scheduler.turn.lock().await);
+        loop {
+            let reported = self.scheduler.reported.notified();
+            if self.renewal_in().is_none() {
+                return;
+            }
+            reported.await;
+        }
     }
 
     /// Reports what has ended, renews what is running, and begins what is due.
@@ -131,7 +172,7 @@ impl Pipeline {
         }
         // Whoever sets an earlier time from here on is heard.
         self.scheduler.look.lock().at = None;
-        while self.begin_due().await? {
+        while !self.scheduler.is_stopped() && self.begin_due().await? {
             self.report_ended().await?;
         }
         self.report_ended().await?;

@@ -221,6 +221,10 @@ async fn run_tasks(
     }
     while intake.join_next().await.is_some() {}
     server.routers.drain().await;
+    tokio::select! {
+        () = server.pipeline.finish_due_work() => {}
+        () = pipeline_closing.cancelled() => {}
+    }
     pipeline_closing.cancel();
     while pipeline.join_next().await.is_some() {}
     background_closing.cancel();

@@ -240,7 +240,10 @@ impl GroupTable {
         let after = of_key.closed.last().map_or(0, |closed| closed.bytes);
         self.bytes = self.bytes + after - before;
         self.closed.insert((kept_until, held.name.clone()));
-        if let Some(open) = &of_key.open {
+        if of_key.is_due_by_size(now) {
+            of_key.seal(now);
+            self.due.insert((now, key.clone()));
+        } else if let Some(open) = &of_key.open {
             self.due.insert((open.stored.due_at, key.clone()));
         }
     }

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::call::StateCall;
 use super::due::{DueKind, Taker, set_due, unset_due};
-use super::group_rows::{KeyRow, columns, first_member, stored_of, word_of};
+use super::group_rows::{KeyRow, OpenGroup, columns, first_member, stored_of, word_of};
 use super::keys::{HashedHeld, KeyHash};
 use crate::error::Error;
 use crate::time::length_of;
@@ -176,8 +176,23 @@ impl StateCall<'_> {
         let mut unseal = connection.prepare_cached(unseal)?;
         let next: Option<i64> = unseal.query_row((held.key, number), |row| row.get(0))?;
         match next {
-            Some(due) => set_due(connection, (DueKind::Group, &held.key), due, None),
+            Some(due) => self.wait_for_next(&held.key, due),
             None => unset_due(connection, &held.key),
         }
+    }
+
+    /// The open group of a key is the next to be due: at its time, or at once if it has reached its size.
+    fn wait_for_next(&self, k: &KeyHash, due: i64) -> Result<(), Error> {
+        let connection = self.connection;
+        let mut due = due;
+        if let Some(mut key) = KeyRow::read(connection, k)?
+            && let Some(number) = key.open
+            && self.is_due_by_size(&mut key, &OpenGroup::read(connection, number)?)
+        {
+            self.seal(&mut key, number)?;
+            key.write(connection)?;
+            due = self.now;
+        }
+        set_due(connection, (DueKind::Group, k), due, None)
     }
 }

@@ -215,7 +215,7 @@ impl StateCall<'_> {
     }
 
     /// Whether the open group has reached its size and may be sealed for that. Then the key remembers it.
-    fn is_due_by_size(&self, key: &mut KeyRow, open: &OpenGroup) -> bool {
+    pub(super) fn is_due_by_size(&self, key: &mut KeyRow, open: &OpenGroup) -> bool {
         let Some(interval) = open.interval else {
             return false;
         };

@@ -135,13 +135,23 @@ impl ModelKey {
         });
         open.members.push(member.to_owned());
         let joined = (open.id.clone(), open.members.len());
+        self.seal_if_full(now);
+        joined
+    }
+
+    fn close(&mut self, now: u32) {
+        self.closed.extend(self.sealed.take());
+        self.seal_if_full(now);
+    }
+
+    fn seal_if_full(&mut self, now: u32) {
         self.early.retain(|seal| seal + INTERVAL > now);
         let may_seal = self.sealed.is_none() && self.early.len() < EARLY_SEALS_MAX;
-        if joined.1 >= SIZE && may_seal {
+        let open = self.open.as_ref();
+        if may_seal && open.is_some_and(|open| open.members.len() >= SIZE) {
             self.early.push(now);
             self.seal(now);
         }
-        joined
     }
 
     fn seal(&mut self, now: u32) {
@@ -323,7 +333,7 @@ impl<'a, H: StateHarness> Walk<'a, H> {
         let of_key = self.model.entry(key).or_default();
         if expected {
             match ending {
-                Ending::Close => of_key.closed.extend(of_key.sealed.take()),
+                Ending::Close => of_key.close(now),
                 Ending::Release => {
                     if let Some(sealed) = &mut of_key.sealed {
                         sealed.due = now + RELEASE;
