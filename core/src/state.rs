@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
@@ -151,10 +151,26 @@ impl Writers {
 pub struct Fullness {
     /// Leases, claims, quotas, and everything else that counts towards the same bound.
     pub keys: FillLevel,
+    /// The bytes of groups and their members.
+    pub groups: FillLevel,
     /// Dead letters that could not be decoded.
     pub poison: FillLevel,
     /// Dead letters that could not be delivered.
     pub exhausted: FillLevel,
+}
+
+/// While less than this is left of the bound on groups, they count as full.
+const GROUP_ROOM_BYTES: u64 = 4096;
+
+impl FillLevel {
+    /// The level of groups that take this many bytes.
+    pub fn of_groups(bytes: u64, bytes_max: u64) -> Self {
+        let is_full = bytes + GROUP_ROOM_BYTES > bytes_max;
+        Self {
+            kept: bytes,
+            full: is_full.then(|| format_compact!("{bytes} of {bytes_max} bytes of groups")),
+        }
+    }
 }
 
 impl Fullness {
@@ -170,7 +186,7 @@ impl Fullness {
 /// How much of one kind of entry is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FillLevel {
-    /// The number of entries.
+    /// The number of entries, or of bytes.
     pub kept: u64,
     /// The bound at which the backend refuses more, such as `100000 of 100000`. `None` while there is room, and where
     /// old entries make room for new ones.

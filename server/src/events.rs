@@ -145,6 +145,17 @@ pub(crate) fn open_to_others(address: &SocketAddr) {
     );
 }
 
+pub(crate) fn state_full(full: &str) {
+    tracing::warn!(
+        full,
+        "the state backend is full: actions are refused, and sources wait"
+    );
+}
+
+pub(crate) fn state_has_room() {
+    tracing::info!("the state backend has room again");
+}
+
 pub(crate) fn dead_letters_kept(kind: DeadLetterKind, level: &FillLevel) {
     let is_full = if level.full.is_some() { 1.0 } else { 0.0 };
     gauge!("acteon_dead_letters_kept", "kind" => kind.as_str()).set(level.kept as f64);

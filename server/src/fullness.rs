@@ -32,6 +32,13 @@ pub(crate) async fn watch(state: Arc<dyn State>, closing: CancellationToken) {
 }
 
 fn report_changes(before: &Fullness, now: &Fullness) {
+    for (before, now) in [(&before.keys, &now.keys), (&before.groups, &now.groups)] {
+        match &now.full {
+            Some(full) if before.full.is_none() => events::state_full(full),
+            None if before.full.is_some() => events::state_has_room(),
+            Some(_) | None => {}
+        }
+    }
     for kind in DeadLetterKind::ALL {
         let level = now.of(kind);
         let was_full = before.of(kind).full.is_some();

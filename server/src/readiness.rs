@@ -31,7 +31,7 @@ impl Readiness for ReadinessParts {
         };
         let (state, audit) = join(answer(self.state.ping()), audit).await;
         let state = match state {
-            Ok(fullness) => [keys(&fullness), dead_letters(&fullness)],
+            Ok(fullness) => [entries(&fullness), dead_letters(&fullness)],
             Err(error) => [STATE, DEAD_LETTERS].map(|name| Part::unready(name, &*error)),
         };
         let sources = self.sources.iter().map(|source| source.readiness());
@@ -52,14 +52,13 @@ async fn answer<T, E: ToString>(ping: impl Future<Output = Result<T, E>>) -> Res
     }
 }
 
-fn keys(fullness: &Fullness) -> Part {
-    match &fullness.keys.full {
-        None => Part::ready(STATE),
-        Some(full) => {
-            let detail = format!("full: {full}; actions that need a new key are refused");
-            Part::unready(STATE, detail)
-        }
-    }
+fn entries(fullness: &Fullness) -> Part {
+    let refused = match (&fullness.keys.full, &fullness.groups.full) {
+        (None, None) => return Part::ready(STATE),
+        (Some(keys), _) => format!("{keys}; actions that need a new key are refused"),
+        (None, Some(groups)) => format!("{groups}; actions that join groups are refused"),
+    };
+    Part::unready(STATE, format!("full: {refused}"))
 }
 
 fn dead_letters(fullness: &Fullness) -> Part {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    Appended, GroupAppend, GroupEnd, GroupFinish, GroupKey, GroupName, GroupPage, GroupQuery,
-    GroupStatus, HeldGroup, MemberPage, StoredGroup, TakenGroup, Token,
+    Appended, FillLevel, GroupAppend, GroupEnd, GroupFinish, GroupKey, GroupName, GroupPage,
+    GroupQuery, GroupStatus, HeldGroup, MemberPage, StoredGroup, TakenGroup, Token,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -82,6 +82,12 @@ impl GroupTable {
             self.due.insert((joined.due_at, append.key.clone()));
         }
         Some(joined)
+    }
+
+    /// How full it is, after what has expired was forgotten.
+    pub(crate) fn level(&mut self, now: Timestamp) -> FillLevel {
+        self.forget_closed(now);
+        FillLevel::of_groups(self.bytes as u64, self.bytes_max as u64)
     }
 
     /// What this token has taken and not finished.

@@ -118,9 +118,11 @@ impl State for MemoryState {
 
     async fn ping(&self) -> Result<Fullness, StateError> {
         let keys = self.shards.level();
+        let groups = self.groups.lock().level(self.shards.now());
         let mut letters = self.letters.lock();
         Ok(Fullness {
             keys,
+            groups,
             poison: letters.level(DeadLetterKind::Poison),
             exhausted: letters.level(DeadLetterKind::Exhausted),
         })

@@ -42,7 +42,7 @@ use self::keys::{
     HashedQuestion, HashedQuota, HashedRequest, HashedReservation, HashedSettlement, HashedTally,
 };
 use self::letters::LetterBounds;
-use self::levels::keys_kept;
+use self::levels::{group_bytes, keys_kept};
 use self::settle::Dropped;
 use self::sweep::Sweeper;
 #[cfg(test)]
@@ -187,6 +187,10 @@ impl State for SqliteState {
             let letters = |kind| shared.letters.level(connection, kind, now);
             Ok(Fullness {
                 keys: level_of(keys_kept(connection)?, shared.keys_max),
+                groups: FillLevel::of_groups(
+                    group_bytes(connection)?.unsigned_abs(),
+                    shared.groups.bytes_max.unsigned_abs(),
+                ),
                 poison: letters(DeadLetterKind::Poison)?,
                 exhausted: letters(DeadLetterKind::Exhausted)?,
             })

@@ -8,7 +8,7 @@ use acteon_core::state::{DeadLetters, GroupQuery, GroupStatus};
 use acteon_core::{ActionOutcome, Caller, Scope, Settled, Verdict};
 use acteon_testkit::{ActionBuilder, Answer, Reach, RecordingSink, SeenAttempt, epoch};
 use serde_json::{Value, json};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use super::bench::{empty_state, record};
 use super::{Bench, Provider};
@@ -354,6 +354,37 @@ async fn a_flush_outlives_its_lease_while_its_sink_hangs() {
     pass(70).await;
     assert_eq!(sink.attempts().len(), 1);
     assert_eq!(listed(&bench).await[0].group.status, GroupStatus::Notified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_shutdown_the_summaries_on_their_way_arrive_and_no_other_is_begun() {
+    let sink = RecordingSink::succeeding();
+    sink.script([Answer::SucceedAfter(Duration::from_secs(25))]);
+    let bench = bench(&sink).await;
+    bench.submit([alert("a")]).await;
+    pass(20).await;
+    bench.submit([alert("b").label("cluster", "test")]).await;
+    pass(11).await;
+    let began = Instant::now();
+    bench.pipeline.finish_due_work().await;
+    assert!(
+        began.elapsed() >= Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    pass(60).await;
+    assert_eq!(sink.attempts().len(), 1);
+    let groups = listed(&bench).await;
+    let count = |status| {
+        groups
+            .iter()
+            .filter(|view| view.group.status == status)
+            .count()
+    };
+    assert_eq!(
+        (count(GroupStatus::Notified), count(GroupStatus::Pending)),
+        (1, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

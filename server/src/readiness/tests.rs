@@ -4,7 +4,7 @@ use acteon_core::dead_letter::DeadLetterBound;
 use acteon_core::state::{Reservation, Settlement, StateContext, StateKey};
 use acteon_core::{DeadLetterBounds, FullPolicy};
 use acteon_testkit::{Reach, UnreachableState, dead_letter};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::*;
@@ -21,7 +21,10 @@ async fn small(when_full: FullPolicy) -> Arc<dyn State> {
         exhausted,
         ..DeadLetterBounds::default()
     };
-    let options = json!({"max_keys": 2});
+    built(json!({"max_keys": 2}), dead_letters).await
+}
+
+async fn built(options: Value, dead_letters: DeadLetterBounds) -> Arc<dyn State> {
     let plan = AdapterSet::built_in().states.plan("memory", options);
     plan.unwrap()
         .build(StateContext {
@@ -86,6 +89,15 @@ async fn a_state_that_is_full_is_named() {
         .await
         .unwrap();
     let detail = "full: 2 of 2 keys; actions that need a new key are refused";
+    let full = Part::unready("state", detail);
+    assert_eq!(parts(&state).await, [full, Part::ready("dead_letters")]);
+}
+
+#[tokio::test]
+async fn a_state_that_has_no_room_for_groups_is_named() {
+    let options = json!({"max_group_bytes": 4000});
+    let state = built(options, DeadLetterBounds::default()).await;
+    let detail = "full: 0 of 4000 bytes of groups; actions that join groups are refused";
     let full = Part::unready("state", detail);
     assert_eq!(parts(&state).await, [full, Part::ready("dead_letters")]);
 }
