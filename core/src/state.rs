@@ -26,8 +26,8 @@ use thiserror::Error;
 
 pub use self::dead_letters::{DeadLetterPage, DeadLetterQuery, DeadLetters};
 pub use self::event::{
-    ActiveEventQuestion, Carrying, EventId, EventPhase, EventRecord, EventValue, EventWrite,
-    GRACE_MAX, StoredEvent,
+    ActiveEventQuestion, Carrying, EventEnd, EventId, EventPhase, EventRecord, EventStateQuestion,
+    EventValue, EventWrite, GRACE_MAX, StoredEvent,
 };
 pub use self::events::{EventCursor, EventFilter, EventPage, EventQuery, Events};
 pub use self::group::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
-use acteon_core::{ActionOutcome, Delivery, Failure, FailureCode};
+use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode};
 use acteon_rules::{DeliveryPlan, Effect, ReportPlan, StateAnswers};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -33,6 +33,8 @@ pub(crate) struct Decided {
     pub(crate) asking: Vec<ReservingJob>,
     /// Jobs that have ended.
     pub(crate) ended: Vec<EndedJob>,
+    /// Deliveries that need new answers of the state, because an event has ended earlier in the batch.
+    pub(crate) rest: Vec<Delivery>,
 }
 
 impl Pipeline {
@@ -60,6 +62,7 @@ impl Pipeline {
                 ended,
                 ..Decided::default()
             },
+            is_cut: false,
             errors: 0,
         };
         let mut slice = TimeSlice::begin();
@@ -82,7 +85,11 @@ impl Pipeline {
             let rule_errors = &self.parts.counters.rule_errors;
             rule_errors.fetch_add(deciding.errors, Relaxed);
         }
-        deciding.decided
+        let mut decided = deciding.decided;
+        decided.rest = deciding.deliveries.collect();
+        // They wait while those before them are delivered.
+        decided.rest.iter_mut().for_each(|rest| rest.detach());
+        decided
     }
 }
 
@@ -99,13 +106,15 @@ struct Deciding {
     events: BatchEvents,
     machines: Machines,
     decided: Decided,
+    /// Whether the rest of the batch needs new answers of the state.
+    is_cut: bool,
     /// How often a rule could not be evaluated.
     errors: u64,
 }
 
 impl Deciding {
     fn is_done(&self) -> bool {
-        self.deliveries.len() == 0
+        self.is_cut || self.deliveries.len() == 0
     }
 
     /// Decides the rest of the batch.
@@ -118,12 +127,16 @@ impl Deciding {
         self
     }
 
-    /// Decides the next action. False if there is none.
+    /// Decides the next action. False if there is none, or if it needs new answers of the state.
     fn step(&mut self) -> bool {
+        let mut known = self.gathered.next().unwrap_or_default();
+        self.is_cut |= self.events.outdates(&known);
+        if self.is_cut {
+            return false;
+        }
         let Some(delivery) = self.deliveries.next() else {
             return false;
         };
-        let mut known = self.gathered.next().unwrap_or_default();
         self.counts.add_to(&mut known);
         self.events.add_to(&mut known);
         let set = &self.generation.set;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, Carrying, EventId, EventPhase, EventRecord, EventValue, EventWrite, GRACE_MAX,
-    Question, Step, StoredEvent,
+    ActiveEventQuestion, Answer, Carrying, EventEnd, EventId, EventPhase, EventRecord, EventValue,
+    EventWrite, GRACE_MAX, Question, Step, StoredEvent,
 };
 use acteon_core::{Action, ActionOutcome};
-use acteon_machines::{EventChange, EventReport, Machine, Notice};
+use acteon_machines::{EventChange, EventReport, Lifecycle, Machine, Notice};
 use acteon_rules::{Gates, ReportPlan, StateAnswers};
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -66,7 +66,11 @@ pub(crate) enum NoticeState {
 
 /// The events of a batch as its earlier reports leave them.
 #[derive(Default)]
-pub(crate) struct BatchEvents(HashMap<EventId, KnownEvent>);
+pub(crate) struct BatchEvents {
+    known: HashMap<EventId, KnownEvent>,
+    /// What was active before an earlier report of the batch.
+    before: Vec<(EventId, EventRecord)>,
+}
 
 /// An event, and the version that its next write expects.
 #[derive(Clone)]
@@ -104,35 +108,37 @@ pub(crate) enum Reported {
 }
 
 impl BatchEvents {
-    /// Adds what earlier reports of the batch have changed to the answers of the state. An event that became active
-    /// counts; that one has ended does not show whether others are active, so the state's answer stays.
+    /// Adds what earlier reports of the batch have changed to the answers of the state.
     pub(crate) fn add_to(&self, answers: &mut StateAnswers) {
-        if !self.0.is_empty() {
+        if !self.known.is_empty() {
             answers.replace(|question| self.newer(question));
         }
     }
 
+    /// True if an event that made one of these answers true has ended in the batch. Only the state knows whether others
+    /// still do.
+    pub(crate) fn outdates(&self, answers: &StateAnswers) -> bool {
+        let is_outdated = |(question, answer): (&Question, &Answer)| match (question, answer) {
+            (Question::ActiveEvent(asked), Answer::ActiveEvent(true)) => {
+                let mut before = self.before.iter();
+                let counted = before.any(|(id, record)| counts(asked, id, record));
+                counted && asked.grace.is_zero() && self.newer(question).is_none()
+            }
+            _ => false,
+        };
+        !self.before.is_empty() && answers.iter().any(is_outdated)
+    }
+
     fn newer(&self, question: &Question) -> Option<Answer> {
-        let mut records = self.0.iter().map(|(id, known)| (id, &known.record));
+        let mut records = self.known.iter().map(|(id, known)| (id, &known.record));
         match question {
-            Question::EventState(key) => {
-                let (_, record) = records.find(|(id, _)| id.key() == *key)?;
-                Some(Answer::EventState(Some(record.state.clone())))
+            Question::EventState(asked) => {
+                let (_, record) = records.find(|(id, _)| id.key() == asked.event)?;
+                let state = record.state_at(record.updated_at, asked.grace);
+                Some(Answer::EventState(Some(state.clone())))
             }
             Question::ActiveEvent(asked) => {
-                let is_active = records.any(|(id, record)| {
-                    let carries = match &asked.carrying {
-                        Carrying::Anything => true,
-                        Carrying::Value(value) => {
-                            let mut values = record.values.iter();
-                            values.any(|found| found.value == *value)
-                        }
-                        Carrying::Named(named) => record.has_value(&named.name, &named.value),
-                    };
-                    record.phase == EventPhase::Active
-                        && carries
-                        && record.type_key(id) == asked.event_type
-                });
+                let is_active = records.any(|(id, record)| counts(asked, id, record));
                 is_active.then_some(Answer::ActiveEvent(true))
             }
             Question::Event(_) | Question::Tally(_) => None,
@@ -149,8 +155,11 @@ impl BatchEvents {
     ) -> Option<Reported> {
         let action = &job.delivery.action;
         let report = job.report.as_deref_mut()?;
-        let known = self.0.remove(&report.event);
+        let known = self.known.remove(&report.event);
         let known = known.or_else(|| present.map(KnownEvent::of));
+        let before = known.as_ref().map(|known| &known.record);
+        let before = before.filter(|record| record.phase == EventPhase::Active);
+        let before = before.cloned();
         let step = report.step(action, known.as_ref());
         report.change = step.change;
         report.labels = step.notice.as_ref().map(added_labels).unwrap_or_default();
@@ -168,7 +177,10 @@ impl BatchEvents {
             }),
             None => known,
         };
-        self.0
+        if let Some(before) = before {
+            self.before.push((report.event.clone(), before));
+        }
+        self.known
             .extend(after.map(|after| (report.event.clone(), after)));
         let mut targets = targets.unwrap_or_default().into_iter();
         let first = targets.next();
@@ -181,6 +193,16 @@ impl BatchEvents {
             }
         })
     }
+}
+
+/// Whether this event makes the answer true.
+fn counts(asked: &ActiveEventQuestion, id: &EventId, record: &EventRecord) -> bool {
+    let carries = match &asked.carrying {
+        Carrying::Anything => true,
+        Carrying::Value(value) => record.values.iter().any(|found| found.value == *value),
+        Carrying::Named(named) => record.has_value(&named.name, &named.value),
+    };
+    record.phase == EventPhase::Active && carries && record.type_key(id) == asked.event_type
 }
 
 /// The step that a report makes.
@@ -308,11 +330,21 @@ pub(crate) fn write_of(
             state: lifecycle.state.clone(),
             phase,
             values: parts.values.to_vec(),
+            ended: ended(machine, lifecycle),
             updated_at: now,
             body: body.encoded().into(),
         },
         due_in,
     }
+}
+
+/// When and from which state an ended event has ended.
+fn ended(machine: &Machine, lifecycle: &Lifecycle) -> Option<EventEnd> {
+    let end = machine.end(lifecycle)?;
+    Some(EventEnd {
+        at: end.at,
+        from: end.from.clone(),
+    })
 }
 
 fn wait_until(due: Timestamp, now: Timestamp) -> Duration {

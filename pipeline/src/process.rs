@@ -46,16 +46,10 @@ pub struct Pipeline {
 #[async_trait]
 impl Intake for Pipeline {
     async fn submit(&self, batch: Vec<Delivery>, feed: &Feed) {
-        let generation = self.parts.rules.generation();
-        let now = self.parts.clock.now();
-        let mut ended = Vec::with_capacity(batch.len());
-        let batch = self.gather(batch, &generation, now, &mut ended).await;
-        let decided = self.decide(batch, &generation, now, ended).await;
-        let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
-        let ended = self
-            .reserve_and_deliver(decided.asking, ended, Some(feed))
-            .await;
-        self.settle(ended).await;
+        let mut rest = batch;
+        while !rest.is_empty() {
+            rest = self.process(rest, feed).await;
+        }
     }
 
     async fn dead_letter(&self, poison: Vec<Loan<Poison>>) {
@@ -72,6 +66,23 @@ impl Intake for Pipeline {
         };
         let ended = job.ended(ActionOutcome::Failed(failure));
         self.settle(vec![ended]).await;
+    }
+}
+
+impl Pipeline {
+    /// Processes a batch. Returns those at its end that need new answers of the state.
+    async fn process(&self, batch: Vec<Delivery>, feed: &Feed) -> Vec<Delivery> {
+        let generation = self.parts.rules.generation();
+        let now = self.parts.clock.now();
+        let mut ended = Vec::with_capacity(batch.len());
+        let batch = self.gather(batch, &generation, now, &mut ended).await;
+        let decided = self.decide(batch, &generation, now, ended).await;
+        let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
+        let ended = self
+            .reserve_and_deliver(decided.asking, ended, Some(feed))
+            .await;
+        self.settle(ended).await;
+        decided.rest
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    Answer, EventId, EventRecord, EventWrite, Question, Reservation, ReservationAnswer, Step, Token,
+    Answer, EventEnd, EventId, EventPhase, EventRecord, EventWrite, Question, Reservation,
+    ReservationAnswer, Step, Token,
 };
 use acteon_core::{State, StateError};
 use jiff::Timestamp;
@@ -19,14 +20,23 @@ pub(crate) async fn write(
 ) -> Result<(), StateError> {
     for (event, record) in events {
         let present = state.gather(&[Question::Event(event.key())]).await?;
-        let expected = match &present.answers[..] {
-            [Answer::Event(Some(stored))] => stored.version,
-            _ => 0,
+        let stored = match &present.answers[..] {
+            [Answer::Event(Some(stored))] => Some(stored),
+            _ => None,
         };
+        let ended = stored.and_then(|stored| match (stored.record.phase, record.phase) {
+            (EventPhase::Active, EventPhase::Ended(_)) => Some(EventEnd {
+                at: now,
+                from: stored.record.state.clone(),
+            }),
+            (_, EventPhase::Active) => None,
+            (EventPhase::Ended(_), EventPhase::Ended(_)) => stored.record.ended.clone(),
+        });
         let write = EventWrite {
             event: event.clone(),
-            expected,
+            expected: stored.map_or(0, |stored| stored.version),
             record: EventRecord {
+                ended,
                 updated_at: now,
                 ..record.clone()
             },

@@ -112,7 +112,8 @@ impl Hashing {
     pub(crate) fn question(&self, question: &Question, into: &mut Vec<HashedKey>) {
         into.push(match question {
             Question::Tally(tally) => self.key(KeyKind::Tally(nanos(tally.within)), &tally.key),
-            Question::EventState(event) | Question::Event(event) => self.key(KeyKind::Event, event),
+            Question::EventState(asked) => self.key(KeyKind::Event, &asked.event),
+            Question::Event(event) => self.key(KeyKind::Event, event),
             Question::ActiveEvent(asked) => match &asked.carrying {
                 Carrying::Anything => self.key(KeyKind::EventType, &asked.event_type),
                 Carrying::Value(value) => self.value(&asked.event_type, value),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use acteon_core::ActionOutcome;
 use acteon_core::state::{StoredEvent, TallyCount, Token};
-use compact_str::CompactString;
 
 use crate::event_index::EventIndex;
 use crate::event_table::{EventEntry, EventTable};
@@ -239,11 +238,6 @@ impl Shard {
             self.tallies.put(log);
         }
         has_room
-    }
-
-    pub(crate) fn event_state(&self, key: HashedKey, now: u64) -> Option<CompactString> {
-        let entry = self.events.find(key, now)?;
-        Some(entry.event.record.state.clone())
     }
 
     pub(crate) fn event(&self, key: HashedKey, now: u64) -> Option<Arc<StoredEvent>> {

@@ -134,7 +134,8 @@ impl Holds for MemoryState {
         self.shards
             .visit(questions, Hashing::question, |locked, question, rest| {
                 let own = take(1, rest);
-                answers.extend(own.iter().map(|key| locked.answer(question, *key)));
+                let time = self.shards.at(locked.now);
+                answers.extend(own.iter().map(|key| locked.answer(question, *key, time)));
             });
         let now = self.shards.now();
         Ok(Gathered { now, answers })

@@ -110,6 +110,50 @@ fn dead_letters_of_version_1_are_read_and_still_written_so() {
     }
 }
 
+/// An active event, and an ended one without a body.
+fn events() -> [(&'static [u8], EventRecord); 2] {
+    let value = |name: &str, value: &str| EventValue {
+        name: name.into(),
+        value: value.into(),
+    };
+    let active = EventRecord {
+        event_type: "cluster_down".into(),
+        state: "firing".into(),
+        phase: EventPhase::Active,
+        values: vec![value("cluster", "eu-1"), value("metadata.cluster", "é\n")],
+        ended: None,
+        updated_at: at(1_700_000_003),
+        body: Bytes::from_static(b"{\"version\":1}\n\xff\0"),
+    };
+    let ended = EventRecord {
+        state: "resolved".into(),
+        phase: EventPhase::Ended(Duration::from_millis(86_400_500)),
+        values: Vec::new(),
+        ended: Some(EventEnd {
+            at: at(1_700_000_002),
+            from: "firing".into(),
+        }),
+        body: Bytes::new(),
+        ..active.clone()
+    };
+    [
+        (version1!("event_active"), active),
+        (version1!("event_ended"), ended),
+    ]
+}
+
+#[test]
+fn events_of_version_1_are_read_and_still_written_so() {
+    for (stored, event) in events() {
+        let written = encode_event(&event).unwrap();
+        assert_eq!(
+            written.escape_ascii().to_string(),
+            stored.escape_ascii().to_string()
+        );
+        assert_eq!(decode_event(stored).unwrap(), event);
+    }
+}
+
 #[test]
 fn outcomes_of_version_1_are_read_and_still_written_so() {
     for (stored, outcome) in outcomes() {
@@ -134,5 +178,10 @@ fn bytes_of_another_version_and_cut_ones_are_refused() {
     for cut in 0..json {
         assert!(decode_dead_letter(&letter[..cut]).is_err(), "{cut}");
         assert!(decode_outcome(&letter[..cut]).is_err(), "{cut}");
+    }
+    let event = encode_event(&events()[0].1).unwrap();
+    let json = event.iter().position(|byte| *byte == b'\n').unwrap();
+    for cut in 0..json {
+        assert!(decode_event(&event[..cut]).is_err(), "{cut}");
     }
 }

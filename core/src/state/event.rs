@@ -41,6 +41,8 @@ pub struct EventRecord {
     pub phase: EventPhase,
     /// Its labels and fingerprint fields. While it is active, it is found by each of them.
     pub values: Vec<EventValue>,
+    /// Its last end, if it has ended.
+    pub ended: Option<EventEnd>,
     /// When it was last written. Orders listings.
     pub updated_at: Timestamp,
     /// The record of its state machine. Backends do not read it.
@@ -53,11 +55,32 @@ impl EventRecord {
         StateKey::new(&id.namespace, &id.tenant, "", &self.event_type)
     }
 
+    /// Its state; for `grace` after its end, the one in which it was last active.
+    pub fn state_at(&self, now: Timestamp, grace: Duration) -> &CompactString {
+        let is_recent = |end: &&EventEnd| {
+            let passed = now.duration_since(end.at);
+            Duration::try_from(passed).map_or(true, |passed| passed < grace)
+        };
+        let recent = self.ended.as_ref().filter(is_recent);
+        recent
+            .filter(|_| !grace.is_zero())
+            .map_or(&self.state, |end| &end.from)
+    }
+
     /// True if it has this label or fingerprint field with this value.
     pub fn has_value(&self, name: &str, value: &str) -> bool {
         let mut values = self.values.iter();
         values.any(|found| found.name == name && found.value == value)
     }
+}
+
+/// The end of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventEnd {
+    /// When it ended, by the clock of the state.
+    pub at: Timestamp,
+    /// The state in which it was active until then.
+    pub from: CompactString,
 }
 
 /// A label or a fingerprint field of an event.
@@ -99,6 +122,15 @@ pub struct StoredEvent {
     pub version: u64,
     /// The last one.
     pub record: EventRecord,
+}
+
+/// Asks for the state of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EventStateQuestion {
+    /// The key's name is the fingerprint; its owner is empty.
+    pub event: StateKey,
+    /// How long after its end an event still has the state in which it was last active, at most [`GRACE_MAX`].
+    pub grace: Duration,
 }
 
 /// Asks whether an event of a type is active.

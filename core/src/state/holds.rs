@@ -27,6 +27,8 @@ pub trait Holds: Send + Sync {
     /// - An event is found by its fingerprint while it is active, and then until its retention has passed. Clauses:
     ///   `an_event_is_known_by_its_fingerprint_and_an_unknown_one_is_not`,
     ///   `an_event_that_ended_is_known_until_its_retention_has_passed`, `an_event_that_begins_again_is_kept`.
+    /// - For the grace of the question, an event that has ended still has the state in which it was last active. Clause:
+    ///   `an_event_that_ended_keeps_its_state_for_the_grace_of_the_question`.
     /// - An event is answered as it was last written, with its version. Clause:
     ///   `an_event_is_answered_as_it_was_written`.
     /// - An active event is found by its type, and by its type with each of its values, under its name or under any.

@@ -6,15 +6,15 @@ use std::time::Duration;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::{ActiveEventQuestion, StateKey, StoredEvent};
+use super::{ActiveEventQuestion, EventStateQuestion, StateKey, StoredEvent};
 
 /// A question that rules ask about the state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
     /// How often actions were counted under a key.
     Tally(Tally),
-    /// The current state of an event. The key's name is the fingerprint; its owner is empty.
-    EventState(StateKey),
+    /// The state of an event.
+    EventState(EventStateQuestion),
     /// An event as it is stored. The key's name is the fingerprint; its owner is empty.
     Event(StateKey),
     /// Whether an event of a type is active.

@@ -4,6 +4,7 @@ use acteon_core::Secret;
 use compact_str::CompactString;
 use jiff::SignedDuration;
 
+use crate::lifecycle::{Lifecycle, TransitionRecord};
 use crate::options::{OnTransition, Since};
 
 /// The terminal state of an event that is no longer reported.
@@ -72,6 +73,15 @@ impl Machine {
     /// Whether events in this state have ended. `None` if the machine does not have the state.
     pub fn is_terminal(&self, state: &str) -> Option<bool> {
         self.row(state).map(|row| row.is_terminal)
+    }
+
+    /// The transition that ended the event; `None` while it is active.
+    pub fn end<'e>(&self, event: &'e Lifecycle) -> Option<&'e TransitionRecord> {
+        let is_over = |state: &str| self.is_terminal(state) == Some(true);
+        let ending = |transition: &&TransitionRecord| !is_over(&transition.from);
+        is_over(&event.state)
+            .then(|| event.history.iter().rev().find(ending))
+            .flatten()
     }
 
     pub(crate) fn row(&self, state: &str) -> Option<&StateRow> {

@@ -44,6 +44,12 @@ impl StateAnswers {
         }
     }
 
+    /// The questions with their answers.
+    pub fn iter(&self) -> impl Iterator<Item = (&Question, &Answer)> {
+        let answered = self.0.iter();
+        answered.map(|(read, answer)| (&read.question, answer))
+    }
+
     /// Replaces answers by newer ones.
     pub fn replace(&mut self, newer: impl Fn(&Question) -> Option<Answer>) {
         for (read, answer) in &mut self.0 {
@@ -53,12 +59,12 @@ impl StateAnswers {
         }
     }
 
-    /// The question and the answer of the read with this number.
-    pub(crate) fn get(&self, number: u32) -> Option<(&Question, &Answer)> {
+    /// The read with this number, and its answer.
+    pub(crate) fn get(&self, number: u32) -> Option<(&StateRead, &Answer)> {
         let found = self
             .0
             .binary_search_by_key(&number, |(read, _)| read.number);
         let (read, answer) = &self.0[found.ok()?];
-        Some((&read.question, answer))
+        Some((read, answer))
     }
 }

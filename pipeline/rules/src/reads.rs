@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use acteon_core::state::{
-    ActiveEventQuestion, Answer, Carrying, EventValue, Question, StateKey, Tally,
+    ActiveEventQuestion, Answer, Carrying, EventStateQuestion, EventValue, Question, StateKey,
+    Tally,
 };
 use compact_str::{CompactString, format_compact};
 use hashbrown::HashMap;
@@ -35,6 +36,7 @@ pub(crate) enum ReadTemplate {
     },
     EventState {
         fingerprint: Template,
+        grace: Duration,
     },
     /// The event that the action reports.
     Event(FingerprintFields),
@@ -57,10 +59,13 @@ impl ReadTemplate {
                 let within = *within;
                 (name, Question::Tally(Tally { key, within }))
             }
-            Self::EventState { fingerprint } => {
+            Self::EventState { fingerprint, grace } => {
                 let name = fingerprint.to_text(facts);
-                let question = Question::EventState(key(&name));
-                (name, question)
+                let asked = EventStateQuestion {
+                    event: key(&name),
+                    grace: *grace,
+                };
+                (name, Question::EventState(asked))
             }
             Self::Event(fields) => {
                 let name = fields.fingerprint(facts);
@@ -205,15 +210,17 @@ impl StateValueKind {
     /// Takes the value from the answer to the read with this number. Records the tally, so that the action is counted
     /// in it later.
     pub(crate) fn take(&self, number: u32, facts: &mut Facts<'_>) -> Result<StateValue, Fault> {
-        let (question, answer) = facts.answers().get(number).ok_or(Fault::StateUnknown)?;
+        let (read, answer) = facts.answers().get(number).ok_or(Fault::StateUnknown)?;
+        let question = &read.question;
         let value = match (self, answer) {
             (Self::WasSeen, Answer::Tally(tallied)) => StateValue::Flag(tallied.last.is_some()),
             (Self::Count, Answer::Tally(tallied)) => StateValue::Count(tallied.count),
             (Self::State | Self::InState(_), Answer::EventState(state)) => {
-                StateValue::State(state.clone())
+                let state = state.as_ref().filter(|_| !asks_for_nothing(read));
+                StateValue::State(state.cloned())
             }
             (Self::Active, Answer::ActiveEvent(active)) => {
-                StateValue::Flag(*active && !asks_for_nothing(question))
+                StateValue::Flag(*active && !asks_for_nothing(read))
             }
             _ => return Err(Fault::StateUnknown),
         };
@@ -223,22 +230,23 @@ impl StateValueKind {
         match (self, value) {
             (Self::InState(expected), StateValue::State(state)) => {
                 let expected = expected.to_text(facts);
-                Ok(StateValue::Flag(
-                    state.is_some_and(|state| state == expected),
-                ))
+                let is_there = |state: CompactString| !expected.is_empty() && state == expected;
+                Ok(StateValue::Flag(state.is_some_and(is_there)))
             }
             (_, value) => Ok(value),
         }
     }
 }
 
-/// True if the value that an event must carry is absent or empty. Then no event has it, whatever its labels.
-fn asks_for_nothing(question: &Question) -> bool {
-    let Question::ActiveEvent(asked) = question else {
-        return false;
+/// True if an argument is absent or empty: the type or the fingerprint, or the value that an event must carry. Then no
+/// event is meant, whatever there is.
+fn asks_for_nothing(read: &StateRead) -> bool {
+    let is_without_value = match &read.question {
+        Question::ActiveEvent(asked) => match &asked.carrying {
+            Carrying::Anything => false,
+            Carrying::Value(value) | Carrying::Named(EventValue { value, .. }) => value.is_empty(),
+        },
+        Question::Tally(_) | Question::EventState(_) | Question::Event(_) => false,
     };
-    match &asked.carrying {
-        Carrying::Anything => false,
-        Carrying::Value(value) | Carrying::Named(EventValue { value, .. }) => value.is_empty(),
-    }
+    is_without_value || read.name.is_empty()
 }

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod errors;
+mod event_functions;
 mod event_reports;
 mod explanations;
 mod groups;

@@ -5,6 +5,7 @@ mod bench;
 mod decide;
 mod dedup;
 mod delivery;
+mod event_batches;
 mod event_leases;
 mod events;
 mod gather;

@@ -244,6 +244,7 @@ impl Reader<'_> {
                 false => EventPhase::Ended(ENDED_KEPT),
             },
             values: values?,
+            ended: None,
             updated_at: Timestamp::UNIX_EPOCH,
             body: Bytes::new(),
         };

@@ -9,6 +9,7 @@ mod dist;
 mod document;
 mod email;
 mod eval;
+mod events;
 mod foreign;
 mod generated;
 mod groups;

@@ -49,6 +49,7 @@ impl Event {
                 state: self.state.clone(),
                 phase: self.phase,
                 values: self.values.iter().enumerate().map(named).collect(),
+                ended: None,
                 updated_at: Timestamp::UNIX_EPOCH,
                 body: Bytes::from_static(b"body"),
             },

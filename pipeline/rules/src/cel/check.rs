@@ -295,10 +295,10 @@ impl Check<'_> {
         let mut arguments = Vec::new();
         let mut written = Vec::new();
         for operand in operands {
-            let parts = self.argument(operand, depth);
-            let parts = parts.map_err(|problem| problem.near(self.text, &[name]))?;
-            written.push(parts.iter().map(as_written).collect::<Vec<_>>().join(" + "));
-            arguments.push(Argument::Plain(Template::of(parts)));
+            let argument = self.argument(operand, depth);
+            let (argument, text) = argument.map_err(|problem| problem.near(self.text, &[name]))?;
+            written.push(text);
+            arguments.push(argument);
         }
         let made = function.over(arguments, Duration::ZERO);
         let (read, kind) =
@@ -311,11 +311,31 @@ impl Check<'_> {
         }))
     }
 
-    /// The argument of a state function, which must be known before the rules run: texts and paths, joined by `+`.
-    fn argument(&mut self, from: &IdedExpr, depth: usize) -> Result<Vec<TemplatePart>, CelProblem> {
+    /// The argument of a state function, and how to write it: a value, or a map from one name to a value.
+    fn argument(
+        &mut self,
+        from: &IdedExpr,
+        depth: usize,
+    ) -> Result<(Argument, String), CelProblem> {
+        let Some((name, value)) = named(from) else {
+            let (value, text) = self.argument_value(from, depth)?;
+            return Ok((Argument::Plain(value), text));
+        };
+        let (value, text) = self.argument_value(value, depth + 1)?;
+        let text = format!("{{{name:?}: {text}}}");
+        Ok((Argument::Named(name.into(), value), text))
+    }
+
+    /// What must be known before the rules run: texts and paths, joined by `+`.
+    fn argument_value(
+        &mut self,
+        from: &IdedExpr,
+        depth: usize,
+    ) -> Result<(Template, String), CelProblem> {
         let mut parts = Vec::new();
         parts_of(self.tree(from, depth + 1)?, &mut parts)?;
-        Ok(parts)
+        let text = parts.iter().map(as_written).collect::<Vec<_>>().join(" + ");
+        Ok((Template::of(parts), text))
     }
 
     fn expanded(&mut self, expanded: &MacroCall<'_>, depth: usize) -> TreeResult {
@@ -408,6 +428,23 @@ fn operation(name: &str) -> Option<Operation> {
         operators::MODULO => Operation::Modulo,
         _ => return None,
     })
+}
+
+/// The name and the value of a map that has one entry under a text.
+fn named(from: &IdedExpr) -> Option<(&str, &IdedExpr)> {
+    let Expr::Map(map) = &from.expr else {
+        return None;
+    };
+    let [entry] = map.entries.as_slice() else {
+        return None;
+    };
+    let EntryExpr::MapEntry(entry) = &entry.expr else {
+        return None;
+    };
+    match &entry.key.expr {
+        Expr::Literal(LiteralValue::String(name)) => Some((name.inner(), &entry.value)),
+        _ => None,
+    }
 }
 
 fn parts_of(tree: Tree, parts: &mut Vec<TemplatePart>) -> Result<(), CelProblem> {

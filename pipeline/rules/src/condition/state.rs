@@ -55,11 +55,11 @@ impl EventFunction {
                 Ok((read, StateValueKind::Active))
             }
             (Self::GetEventState, Some(Plain(fingerprint)), None) => Ok((
-                ReadTemplate::EventState { fingerprint },
+                ReadTemplate::EventState { fingerprint, grace },
                 StateValueKind::State,
             )),
             (Self::EventInState, Some(Plain(fingerprint)), Some(Plain(state))) if count == 2 => {
-                let read = ReadTemplate::EventState { fingerprint };
+                let read = ReadTemplate::EventState { fingerprint, grace };
                 Ok((read, StateValueKind::InState(state)))
             }
             (_, None | Some(Plain(_) | Named(..)), _) => {
@@ -117,7 +117,7 @@ impl ConditionReader<'_> {
         let items = node.list("a list of arguments", self.problems)?;
         let read: Vec<_> = items.iter().map(|item| self.argument(item)).collect();
         let function = function?;
-        let grace = self.grace(fields, function);
+        let grace = self.grace(fields);
         let operators = if function.is_compared() {
             self.operators(fields, function.name())
         } else {
@@ -190,15 +190,10 @@ impl ConditionReader<'_> {
     }
 
     /// How long after its end an event still counts.
-    fn grace(&mut self, fields: &Fields<'_>, function: EventFunction) -> Option<Duration> {
+    fn grace(&mut self, fields: &Fields<'_>) -> Option<Duration> {
         let Some(node) = fields.get("grace_seconds") else {
             return Some(Duration::ZERO);
         };
-        if function != EventFunction::HasActiveEvent {
-            let message = "`grace_seconds` is only for `has_active_event`";
-            self.problems.at(node.place, message);
-            return None;
-        }
         let seconds = node.integer(0, GRACE_SECONDS_MAX, self.problems)?;
         Some(Duration::from_secs(seconds.unsigned_abs()))
     }

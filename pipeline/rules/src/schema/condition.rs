@@ -99,7 +99,6 @@ fn call(name: &str, function: EventFunction) -> Value {
         EventFunction::HasActiveEvent => then["properties"]["args"]["prefixItems"] = json!([plain]),
         EventFunction::GetEventState | EventFunction::EventInState => {
             then["properties"]["args"]["items"] = plain;
-            then["properties"]["grace_seconds"] = json!(false);
         }
     }
     if function.is_compared() {
@@ -181,7 +180,7 @@ fn key(name: &str) -> Value {
             },
         }),
         "grace_seconds" => json!({
-            "description": "How long after its end an event still counts, for `has_active_event`.",
+            "description": "How long after its end an event still counts, in the state in which it was last active.",
             "type": "integer",
             "minimum": 0,
             "maximum": GRACE_SECONDS_MAX,

@@ -237,7 +237,10 @@ fn subject(condition: &Map<String, Value>, world: &mut World) -> Value {
                 let expected = argument(1, &world.action);
                 (pretended_state(&first) == expected.as_deref()).into()
             }
-            _ => pretended_active(&first, argument(1, &world.came).as_deref()).into(),
+            _ => {
+                let value = argument(1, &world.came);
+                (!first.is_empty() && pretended_active(&first, value.as_deref())).into()
+            }
         };
     }
     let key = condition

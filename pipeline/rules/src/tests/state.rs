@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use acteon_core::state::{
-    ActiveEventQuestion, Answer, Carrying, EventValue, Question, StateKey, Tally, TallyCount,
+    ActiveEventQuestion, Answer, Carrying, EventStateQuestion, Question, StateKey, Tally,
+    TallyCount,
 };
 use acteon_core::verdict::RuleFailure;
 use acteon_core::{Action, Verdict};
@@ -15,27 +16,27 @@ use super::{action, holds_given, new_year, set};
 use crate::{Decision, Effect, RuleSet, StateAnswers};
 
 /// Pretended answers of the state to the reads of a set.
-fn known(set: &RuleSet, action: &Action, mock: &Value) -> StateAnswers {
+pub(super) fn known(set: &RuleSet, action: &Action, mock: &Value) -> StateAnswers {
     StateAnswers::mocked(set.ask(action, new_year()), mock).unwrap()
 }
 
-fn decide(set: &RuleSet, action: &Action, mock: &Value) -> Decision {
+pub(super) fn decide(set: &RuleSet, action: &Action, mock: &Value) -> Decision {
     set.decide(action, new_year(), &known(set, action, mock))
 }
 
-fn questions(set: &RuleSet, action: &Action) -> Vec<Question> {
+pub(super) fn questions(set: &RuleSet, action: &Action) -> Vec<Question> {
     let reads = set.ask(action, new_year());
     reads.into_iter().map(|read| read.question).collect()
 }
 
-fn one_rule(condition: &str) -> RuleSet {
+pub(super) fn one_rule(condition: &str) -> RuleSet {
     set(&format!(
         "rules: [{{name: r, condition: {condition}, action: {{type: suppress}}}}]"
     ))
 }
 
 /// A key of the shop's acme.
-fn own(name: &str) -> StateKey {
+pub(super) fn own(name: &str) -> StateKey {
     StateKey::new("shop", "acme", "", name)
 }
 
@@ -85,6 +86,17 @@ const ROWS: &str = r#"
 {call: event_in_state, args: [f, firing]} | {"f": "resolved"} | no
 {call: event_in_state, args: [f, action.payload.state]} | {"f": "open"} | yes
 {call: event_in_state, args: [f, action.payload.none]} | {} | no
+{call: event_in_state, args: [f, ""]} | {"f": ""} | no
+{call: event_in_state, args: [action.payload.none, open]} | {"": "open"} | no
+{call: event_in_state, args: ["", open]} | {"": "open"} | no
+{call: event_in_state, args: [f, firing], grace_seconds: 60} | {"f": "firing"} | yes
+{call: get_event_state, args: [action.payload.none], eq: open} | {"": "open"} | no
+{call: get_event_state, args: [action.payload.none], exists: true} | {"": "open"} | no
+{call: has_active_event, args: [action.payload.none]} | {"": true} | no
+{call: has_active_event, args: [""]} | {"": true} | no
+{call: has_active_event, args: [down, {env: action.metadata.env}]} | {"down": ["prod"]} | yes
+{call: has_active_event, args: [down, {env: action.metadata.none}]} | {"down": true} | no
+{call: has_active_event, args: [action.payload.none, {env: prod}]} | {"": true} | no
 "#;
 
 #[test]
@@ -101,7 +113,14 @@ fn each_condition_holds_for_its_answers() {
     }
 }
 
-fn active(event_type: &str, carrying: Carrying) -> Question {
+pub(super) fn state_of(fingerprint: &str, grace_seconds: u64) -> Question {
+    Question::EventState(EventStateQuestion {
+        event: own(fingerprint),
+        grace: Duration::from_secs(grace_seconds),
+    })
+}
+
+pub(super) fn active(event_type: &str, carrying: Carrying) -> Question {
     Question::ActiveEvent(ActiveEventQuestion {
         event_type: own(event_type),
         carrying,
@@ -124,72 +143,11 @@ fn the_questions_are_those_of_the_conditions() {
     let expected = [
         Question::Tally(tally(60, "pages of acme")),
         Question::Tally(tally(86_400, "pages of acme")),
-        Question::EventState(own("7")),
+        state_of("7", 0),
         active("order", Carrying::Anything),
         active("down", Carrying::Value("7".into())),
     ];
     assert_eq!(questions(&set, &action(json!({"id": 7}))), expected);
-}
-
-#[test]
-fn a_named_value_and_a_grace_are_part_of_the_question() {
-    let set = one_rule(
-        "{call: has_active_event, args: [down, {cluster: action.payload.cluster}], grace_seconds: 60}",
-    );
-    let asked = |cluster: &str| {
-        Question::ActiveEvent(ActiveEventQuestion {
-            event_type: own("down"),
-            carrying: Carrying::Named(EventValue {
-                name: "cluster".into(),
-                value: cluster.into(),
-            }),
-            grace: Duration::from_secs(60),
-        })
-    };
-    let eu = action(json!({"cluster": "eu"}));
-    assert_eq!(questions(&set, &eu), [asked("eu")]);
-    assert!(
-        decide(&set, &eu, &json!({"down": ["eu"]}))
-            .matched_rule
-            .is_some()
-    );
-    // An absent, null or empty value makes the function false, even if such an event is active.
-    for payload in [json!({}), json!({"cluster": null}), json!({"cluster": ""})] {
-        let action = action(payload);
-        assert_eq!(questions(&set, &action), [asked("")]);
-        assert!(
-            decide(&set, &action, &json!({"down": true}))
-                .matched_rule
-                .is_none()
-        );
-    }
-    let refused = [
-        (
-            "{call: has_active_event, args: [down, {}]}",
-            "expected one name and its value",
-        ),
-        (
-            "{call: has_active_event, args: [down, {a: b, c: d}]}",
-            "expected one name and its value",
-        ),
-        (
-            "{call: has_active_event, args: [{a: down}]}",
-            "`has_active_event` takes",
-        ),
-        (
-            "{call: has_active_event, args: [down], grace_seconds: 3601}",
-            "an integer from 0 to 3600",
-        ),
-        (
-            "{call: event_in_state, args: [f, x], grace_seconds: 1}",
-            "only for `has_active_event`",
-        ),
-    ];
-    for (condition, expected) in refused {
-        let text = format!("rules: [{{name: r, condition: {condition}, action: {{type: allow}}}}]");
-        let message = super::listed(&super::compile(&text).unwrap_err());
-        assert!(message.contains(expected), "{condition}: {message}");
-    }
 }
 
 #[test]
@@ -204,7 +162,7 @@ rules:
   - { name: f, condition: { state_seen: 'k{{ action.id }}', within_seconds: 60 }, action: { type: allow } }");
     let expected = [
         Question::Tally(tally(86_400, "ka-1")),
-        Question::EventState(own("f")),
+        state_of("f", 0),
         Question::Tally(tally(60, "ka-1")),
     ];
     assert_eq!(questions(&set, &action(json!({}))), expected);

@@ -53,7 +53,7 @@ fn answer(question: &Question) -> Answer {
             })
         }
         Question::Tally(_) => Answer::Tally(TallyCount::default()),
-        Question::EventState(key) if key.as_str().ends_with('f') => {
+        Question::EventState(asked) if asked.event.as_str().ends_with('f') => {
             Answer::EventState(Some("resolved".into()))
         }
         Question::EventState(_) => Answer::EventState(None),

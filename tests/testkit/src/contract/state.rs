@@ -194,6 +194,7 @@ macro_rules! state_contract {
             a_value_that_an_event_carries_twice_ends_with_it
             a_named_value_is_found_under_its_name_only
             an_event_that_ended_counts_for_the_grace_of_the_question
+            an_event_that_ended_keeps_its_state_for_the_grace_of_the_question
             an_event_is_answered_as_it_was_written
             a_write_expects_a_version_and_gives_the_next_one
             a_conflict_answers_the_present_record_and_takes_nothing

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use acteon_core::state::{
-    Answer, EventPhase, EventWrite, Question, Reservation, ReservationAnswer, StoredEvent,
+    Answer, EventEnd, EventPhase, EventStateQuestion, EventWrite, Question, Reservation,
+    ReservationAnswer, StoredEvent,
 };
 use bytes::Bytes;
 
@@ -179,4 +180,36 @@ pub async fn what_a_step_wrote_is_not_released<H: StateHarness>(harness: &H) {
     subject.fail(&held).await;
     subject.take(&key::<H>("k")).await;
     assert_eq!(stored(&subject, "e").await.map(|e| e.version), Some(1));
+}
+
+/// After it, and without a grace, it has the state that it has ended in.
+pub async fn an_event_that_ended_keeps_its_state_for_the_grace_of_the_question<H: StateHarness>(
+    harness: &H,
+) {
+    let subject = Subject::of(harness).await;
+    let outage = event("e", &["db"]);
+    subject.write(std::slice::from_ref(&outage)).await;
+    let mut end = ended(&outage, H::UNIT * 20).write(1);
+    end.record.ended = Some(EventEnd {
+        at: subject.now().await,
+        from: "open".into(),
+    });
+    subject.take(&reserving(end)).await;
+    let within = async |units: u32| {
+        let question = Question::EventState(EventStateQuestion {
+            event: outage.id().key(),
+            grace: H::UNIT * units,
+        });
+        match subject.gather(&[question]).await.remove(0) {
+            Answer::EventState(Some(state)) => state.to_string(),
+            other => panic!("expected a state, but got {other:?}"),
+        }
+    };
+    assert_eq!(within(0).await, "closed");
+    assert_eq!(within(4).await, "open");
+    subject.pass(4.5).await;
+    assert_eq!(within(4).await, "closed");
+    assert_eq!(within(9).await, "open");
+    subject.take(&reserving(outage.write(2))).await;
+    assert_eq!(within(0).await, "open");
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
-    ActiveEventQuestion, Answer, Carrying, Claim, DeadLetterQuery, EventPhase, Grant, LimitAnswer,
-    Question, Quota, RateLimit, Recall, RememberedOutcome, Reservation, ReservationAnswer,
-    ReservationEnd, Settlement, SettlementAnswer, StateKey, Tally, TallyCount, Token, WhenFull,
+    ActiveEventQuestion, Answer, Carrying, Claim, DeadLetterQuery, EventPhase, EventStateQuestion,
+    Grant, LimitAnswer, Question, Quota, RateLimit, Recall, RememberedOutcome, Reservation,
+    ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, StateKey, Tally, TallyCount,
+    Token, WhenFull,
 };
 use acteon_core::{ActionOutcome, DeadLetter, LetterFilter, State};
 use jiff::Timestamp;
@@ -243,7 +244,10 @@ pub(super) fn ended(event: &Event, retention: Duration) -> Event {
 }
 
 pub(super) fn state_of(event: &Event) -> Question {
-    Question::EventState(event.id().key())
+    Question::EventState(EventStateQuestion {
+        event: event.id().key(),
+        grace: Duration::ZERO,
+    })
 }
 
 pub(super) fn active(
