@@ -233,7 +233,8 @@ impl Holds for SqliteState {
         reservations: &[Reservation],
         lease: Duration,
     ) -> Result<Vec<ReservationAnswer>, StateError> {
-        let hashed: Vec<_> = reservations.iter().map(HashedRequest::of).collect();
+        let hashed = reservations.iter().map(HashedRequest::of);
+        let hashed: Vec<_> = hashed.collect::<Result<_, _>>().map_err(Error::from)?;
         let lease = length_of(lease);
         let reserve = move |call: &mut StateCall<'_>| call.reserve_all(&hashed, lease);
         let answers = self.call(reserve).await?.into_iter();
@@ -302,8 +303,8 @@ fn uncounted(limit: &RateLimit) -> LimitAnswer {
 fn answer(connection: &Connection, question: &HashedQuestion, now: i64) -> Result<Answer, Error> {
     Ok(match question {
         HashedQuestion::Tally(tally) => Answer::Tally(tallied(connection, tally, now)?),
-        HashedQuestion::EventState(key) => {
-            Answer::EventState(event_views::state_of(connection, key, now)?)
+        HashedQuestion::EventState { event, grace } => {
+            Answer::EventState(event_views::state_of(connection, (event, *grace), now)?)
         }
         HashedQuestion::Event(key) => Answer::Event(event_views::find(connection, key, now)?),
         HashedQuestion::ActiveEvent { entry, grace } => {

@@ -100,10 +100,9 @@ CREATE TABLE events (
     fingerprint TEXT NOT NULL,
     event_type TEXT NOT NULL,
     state TEXT NOT NULL,
-    -- How long it is kept, if it has ended.
-    retention INTEGER,
     -- The labels and fingerprint fields: a JSON array of pairs of name and value.
     carried TEXT NOT NULL,
+    -- The whole record in the encoding of core.
     body BLOB NOT NULL
 ) STRICT;
 

@@ -152,8 +152,8 @@ impl StateCall<'_> {
              WHERE timers.token = ?1 AND events.until > ?2 ORDER BY timers.due, timers.rowid"
         );
         let mut read = self.connection.prepare_cached(read)?;
-        let held = read.query_map((token, self.now), event_of)?;
-        Ok(held.collect::<rusqlite::Result<_>>()?)
+        let held = read.query_and_then((token, self.now), event_of)?;
+        held.collect()
     }
 }
 

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use acteon_core::state::{EventId, EventPhase, EventRecord, EventValue, StoredEvent};
-use bytes::Bytes;
-use compact_str::CompactString;
+use acteon_core::encoding::decode_event;
+use acteon_core::state::{EventId, EventPhase, EventValue, StoredEvent};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::keys::{HashedWrite, KeyHash};
 use crate::error::Error;
-use crate::time::{duration_of, length_of, nanos_of, time_of};
-use crate::values::{StoredJson, StoredText};
+use crate::time::{length_of, nanos_of};
+use crate::values::StoredText;
 
 /// The end of what has no end.
 const NEVER: i64 = i64::MAX;
@@ -19,7 +18,7 @@ const NEVER: i64 = i64::MAX;
 /// What [`event_of`] reads.
 macro_rules! columns {
     () => {
-        "namespace, tenant, fingerprint, version, event_type, state, retention, carried, newest, body"
+        "namespace, tenant, fingerprint, version, body"
     };
 }
 pub(super) use columns;
@@ -56,24 +55,23 @@ pub(super) fn put(
     now: i64,
 ) -> Result<(), Error> {
     let put = "INSERT INTO events (k, until, version, token, newest, namespace, tenant, fingerprint, event_type, \
-               state, retention, carried, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+               state, carried, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
                ON CONFLICT (k) DO UPDATE SET until = excluded.until, version = excluded.version, \
                token = excluded.token, newest = excluded.newest, event_type = excluded.event_type, \
-               state = excluded.state, retention = excluded.retention, carried = excluded.carried, \
-               body = excluded.body";
+               state = excluded.state, carried = excluded.carried, body = excluded.body";
     let EventId {
         namespace,
         tenant,
         fingerprint,
     } = &write.write.event;
     let record = &write.write.record;
-    let retention = match record.phase {
-        EventPhase::Active => None,
-        EventPhase::Ended(retention) => Some(length_of(retention)),
+    let until = match record.phase {
+        EventPhase::Active => NEVER,
+        EventPhase::Ended(retention) => now.saturating_add(length_of(retention)),
     };
     connection.prepare_cached(put)?.execute(params![
         write.key,
-        retention.map_or(NEVER, |kept| now.saturating_add(kept)),
+        until,
         write.next_version().cast_signed(),
         token,
         newest_of(nanos_of(record.updated_at)),
@@ -82,14 +80,13 @@ pub(super) fn put(
         fingerprint.as_str(),
         record.event_type.as_str(),
         record.state.as_str(),
-        retention,
         json_of(&record.values),
-        &record.body[..],
+        write.body,
     ])?;
     Ok(())
 }
 
-/// The number by which the last written event comes first. It is its own inverse.
+/// The number by which the last written event comes first.
 pub(super) fn newest_of(updated_at: i64) -> i64 {
     !updated_at
 }
@@ -103,11 +100,8 @@ fn json_of(values: &[EventValue]) -> String {
 }
 
 /// An event of a row of [`columns`].
-pub(super) fn event_of(row: &Row<'_>) -> rusqlite::Result<Arc<StoredEvent>> {
+pub(super) fn event_of(row: &Row<'_>) -> Result<Arc<StoredEvent>, Error> {
     let text = |at: usize| row.get(at).map(|StoredText(text)| text);
-    let retention: Option<i64> = row.get(6)?;
-    let StoredJson(carried): StoredJson<Vec<(CompactString, CompactString)>> = row.get(7)?;
-    let values = carried.into_iter();
     Ok(Arc::new(StoredEvent {
         event: EventId {
             namespace: text(0)?,
@@ -115,17 +109,6 @@ pub(super) fn event_of(row: &Row<'_>) -> rusqlite::Result<Arc<StoredEvent>> {
             fingerprint: text(2)?,
         },
         version: row.get::<_, i64>(3)?.cast_unsigned(),
-        record: EventRecord {
-            event_type: text(4)?,
-            state: text(5)?,
-            phase: retention.map_or(EventPhase::Active, |kept| {
-                EventPhase::Ended(duration_of(kept))
-            }),
-            values: values
-                .map(|(name, value)| EventValue { name, value })
-                .collect(),
-            updated_at: time_of(newest_of(row.get(8)?)),
-            body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
-        },
+        record: decode_event(row.get_ref(4)?.as_bytes()?)?,
     }))
 }

@@ -1,6 +1,7 @@
 //! How events are read: one, pages of them, and whether any is active.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acteon_core::scope::Scope;
 use acteon_core::state::{
@@ -9,7 +10,7 @@ use acteon_core::state::{
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use super::event_rows::{columns, event_of, newest_of};
 use super::keys::{KeyHash, hashed_event};
@@ -17,8 +18,7 @@ use super::{Shared, SqliteState};
 use crate::conditions::{Conditions, Statement};
 use crate::error::Error;
 use crate::page::read_page;
-use crate::time::{length_of, nanos_of};
-use crate::values::StoredText;
+use crate::time::{length_of, nanos_of, time_of};
 
 #[async_trait]
 impl Events for SqliteState {
@@ -57,19 +57,18 @@ pub(super) fn find(
         " FROM events WHERE k = ?1 AND until > ?2"
     );
     let mut read = connection.prepare_cached(read)?;
-    Ok(read.query_row((key, now), event_of).optional()?)
+    let mut rows = read.query((key, now))?;
+    rows.next()?.map(event_of).transpose()
 }
 
 /// The state of the event under a key, unless it is forgotten.
 pub(super) fn state_of(
     connection: &Connection,
-    key: &KeyHash,
+    (event, grace): (&KeyHash, Duration),
     now: i64,
 ) -> Result<Option<CompactString>, Error> {
-    let read = "SELECT state FROM events WHERE k = ?1 AND until > ?2";
-    let mut read = connection.prepare_cached(read)?;
-    let state = read.query_row((key, now), |row| row.get(0).map(|StoredText(state)| state));
-    Ok(state.optional()?)
+    let found = find(connection, event, now)?;
+    Ok(found.map(|found| found.record.state_at(time_of(now), grace).clone()))
 }
 
 /// True if an active event has this entry, or one that ended less than `grace` ago had it.
@@ -96,8 +95,7 @@ fn list(connection: &Connection, query: &EventQuery, now: i64) -> Result<EventPa
     let rows = list.query(params_from_iter(values))?;
     let page = read_page(rows, query.limit, |row| {
         let event = event_of(row)?;
-        let bytes = event.record.body.len();
-        Ok((event, bytes))
+        Ok((event, row.get_ref("body")?.as_bytes()?.len()))
     })?;
     let last = page.items.last().filter(|_| page.has_more);
     Ok(EventPage {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::DeadLetter;
-use acteon_core::encoding::encode_outcome;
+use acteon_core::encoding::{EncodingError, encode_event, encode_outcome};
 use acteon_core::state::{
     Carrying, EventId, EventPhase, EventValue, EventWrite, GRACE_MAX, GroupAppend, GroupKey,
     HeldGroup, Question, Quota, RateLimit, Recall, RememberedOutcome, Reservation, ReservationEnd,
@@ -146,12 +146,17 @@ pub(crate) struct HashedWrite {
     /// What it is found by, in order. Empty if it has ended.
     pub(crate) entries: Vec<KeyHash>,
     pub(crate) write: EventWrite,
+    /// Its record in the encoding of core.
+    pub(crate) body: Vec<u8>,
 }
 
 /// A question about the state.
 pub(crate) enum HashedQuestion {
     Tally(HashedTally),
-    EventState(KeyHash),
+    EventState {
+        event: KeyHash,
+        grace: Duration,
+    },
     Event(KeyHash),
     ActiveEvent {
         entry: KeyHash,
@@ -231,11 +236,13 @@ impl HashedReservation {
 }
 
 impl HashedRequest {
-    pub(crate) fn of(reservation: &Reservation) -> Self {
-        Self {
+    /// Fails if what is stored of its step has no stored form.
+    pub(crate) fn of(reservation: &Reservation) -> Result<Self, EncodingError> {
+        let step = reservation.step.as_ref();
+        Ok(Self {
             hold: HashedReservation::of(reservation),
-            step: reservation.step.as_ref().map(HashedStep::of),
-        }
+            step: step.map(HashedStep::of).transpose()?,
+        })
     }
 
     /// The event of its step.
@@ -248,8 +255,8 @@ impl HashedRequest {
 }
 
 impl HashedStep {
-    fn of(step: &Step) -> Self {
-        match step {
+    fn of(step: &Step) -> Result<Self, EncodingError> {
+        Ok(match step {
             Step::Append(append) => {
                 let group = group_name(&append.key);
                 Self::Append(HashedAppend {
@@ -258,8 +265,8 @@ impl HashedStep {
                     append: GroupAppend::clone(append),
                 })
             }
-            Step::Write(write) => Self::Write(HashedWrite::of(write)),
-        }
+            Step::Write(write) => Self::Write(HashedWrite::of(write)?),
+        })
     }
 }
 
@@ -274,15 +281,16 @@ impl HashedHeld {
 }
 
 impl HashedWrite {
-    fn of(write: &EventWrite) -> Self {
-        Self {
+    fn of(write: &EventWrite) -> Result<Self, EncodingError> {
+        Ok(Self {
             key: hashed_event(&write.event),
             entries: match write.record.phase {
                 EventPhase::Active => active_entries(write),
                 EventPhase::Ended(_) => Vec::new(),
             },
             write: write.clone(),
-        }
+            body: encode_event(&write.record)?,
+        })
     }
 }
 
@@ -303,7 +311,10 @@ impl HashedQuestion {
     pub(crate) fn of(question: &Question) -> Self {
         match question {
             Question::Tally(tally) => Self::Tally(HashedTally::of(tally)),
-            Question::EventState(name) => Self::EventState(hashed(NameKind::Event, name)),
+            Question::EventState(asked) => Self::EventState {
+                event: hashed(NameKind::Event, &asked.event),
+                grace: asked.grace.min(GRACE_MAX),
+            },
             Question::Event(name) => Self::Event(hashed(NameKind::Event, name)),
             Question::ActiveEvent(asked) => Self::ActiveEvent {
                 entry: match &asked.carrying {
