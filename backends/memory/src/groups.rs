@@ -108,7 +108,7 @@ impl GroupTable {
         let sealed = self.keys.get(key).and_then(|of_key| of_key.sealed.as_ref());
         let is_held = sealed.is_some_and(|group| {
             let holder = group.holder.filter(|holder| *holder != taker.token);
-            holder.is_some() && group.stored.due_at > taker.now
+            holder.is_some() && group.free_at > taker.now
         });
         if is_held {
             return TakenGroup::Held;
@@ -123,8 +123,8 @@ impl GroupTable {
         let Some(group) = held_by(&mut self.keys, held) else {
             return false;
         };
-        let due_at = std::mem::replace(&mut group.stored.due_at, until);
-        self.due.remove(&(due_at, held.name.key.clone()));
+        let free_at = std::mem::replace(&mut group.free_at, until);
+        self.due.remove(&(free_at, held.name.key.clone()));
         self.due.insert((until, held.name.key.clone()));
         true
     }
@@ -151,13 +151,14 @@ impl GroupTable {
         let Some(group) = held_by(&mut self.keys, held) else {
             return false;
         };
-        self.due.remove(&(group.stored.due_at, key.clone()));
+        self.due.remove(&(group.free_at, key.clone()));
         group.holder = None;
         match end {
             GroupEnd::Release { after, .. } => {
                 group.released_by = Some(held.token);
                 group.stored.due_at = later(now, *after);
-                self.due.insert((group.stored.due_at, key.clone()));
+                group.free_at = group.stored.due_at;
+                self.due.insert((group.free_at, key.clone()));
             }
             GroupEnd::Notified => self.close(held, GroupStatus::Notified, now),
             GroupEnd::Failed => self.close(held, GroupStatus::Failed, now),
@@ -224,8 +225,8 @@ impl GroupTable {
         }
         let sealed = of_key.sealed.as_mut()?;
         let before = sealed.holder.replace(taker.token);
-        self.due.remove(&(sealed.stored.due_at, key.clone()));
-        sealed.stored.due_at = taker.until;
+        self.due.remove(&(sealed.free_at, key.clone()));
+        sealed.free_at = taker.until;
         self.due.insert((taker.until, key.clone()));
         let stored = sealed.stored.clone();
         if let Some(before) = before {

@@ -28,6 +28,8 @@ pub(super) struct Group {
     /// What it takes of the bound on all groups.
     pub(super) bytes: usize,
     pub(super) holder: Option<Token>,
+    /// When it may be taken: when it is due, or when the lease of its holder ends.
+    pub(super) free_at: Timestamp,
     /// The last holder, once it has released the group.
     pub(super) released_by: Option<Token>,
 }
@@ -69,6 +71,7 @@ impl Group {
             body_bytes: 0,
             bytes: GROUP_BYTES + append.terms.settings.len(),
             holder: None,
+            free_at: due_at,
             released_by: None,
         }
     }
@@ -179,7 +182,8 @@ impl KeyGroups {
             return;
         };
         open.stored.status = GroupStatus::Delivering;
-        open.stored.due_at = now;
+        open.stored.due_at = open.stored.due_at.min(now);
+        open.free_at = now;
         if let GroupTiming::Waits { interval, .. } = open.timing {
             self.quiet_until = Some(later(now, interval));
         }

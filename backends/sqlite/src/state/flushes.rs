@@ -30,11 +30,10 @@ impl StateCall<'_> {
 
     /// Extends a hold. False if it was lost.
     pub(super) fn renew_group(&self, held: &HashedHeld, lease: i64) -> Result<bool, Error> {
-        let Some(number) = self.held(held)? else {
+        if self.held(held)?.is_none() {
             return Ok(false);
-        };
+        }
         let until = self.now.saturating_add(lease);
-        self.set_due_at(number, until)?;
         let work = (DueKind::Group, &held.key);
         set_due(self.connection, work, until, Some(held.token))?;
         Ok(true)
@@ -93,7 +92,6 @@ impl StateCall<'_> {
             return Ok(None);
         };
         let until = self.now.saturating_add(taker.lease);
-        self.set_due_at(number, until)?;
         let work = (DueKind::Group, k);
         set_due(self.connection, work, until, Some(taker.token))?;
         let read = concat!("SELECT ", columns!(), " FROM groups WHERE number = ?1");
@@ -130,14 +128,6 @@ impl StateCall<'_> {
                     OR NOT EXISTS (SELECT TRUE FROM timers WHERE timers.id = ?1 AND token IS NOT NULL))";
         let mut read = self.connection.prepare_cached(read)?;
         Ok(read.exists((held.key, held.id.as_str(), held.token))?)
-    }
-
-    fn set_due_at(&self, number: i64, due_at: i64) -> Result<(), Error> {
-        let set = "UPDATE groups SET due_at = ?2 WHERE number = ?1";
-        self.connection
-            .prepare_cached(set)?
-            .execute((number, due_at))?;
-        Ok(())
     }
 
     fn release_group(&self, number: i64, held: &HashedHeld, due: i64) -> Result<(), Error> {

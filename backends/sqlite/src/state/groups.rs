@@ -60,8 +60,7 @@ impl StateCall<'_> {
 
     /// Seals the open group of a key: it takes no more members and is due at once. Its key must be written.
     pub(super) fn seal(&self, key: &mut KeyRow, number: i64) -> Result<(), Error> {
-        let seal =
-            "UPDATE groups SET status = ?2, due_at = ?3 WHERE number = ?1 RETURNING interval";
+        let seal = "UPDATE groups SET status = ?2, due_at = min(due_at, ?3) WHERE number = ?1 RETURNING interval";
         let mut seal = self.connection.prepare_cached(seal)?;
         let status = word_of(GroupStatus::Delivering);
         let interval: Option<i64> =

@@ -146,7 +146,7 @@ pub async fn of_64_tasks_that_take_due_groups_each_group_goes_to_one<H: StateHar
     assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 100);
 }
 
-/// With all its members, for another holder.
+/// With all its members and its due time, for another holder.
 pub async fn unfinished_work_falls_due_again_when_its_lease_ends<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     subject.join_all(&group("k"), &["a", "b"]).await;
@@ -157,7 +157,8 @@ pub async fn unfinished_work_falls_due_again_when_its_lease_ends<H: StateHarness
     subject.pass(1.0).await;
     let (again, _) = subject.take_only().await;
     assert_eq!(again.name, first.name);
-    assert_eq!(subject.member_ids(&again.name).await, ["a", "b"]);
+    assert_eq!(again.due_at, first.due_at);
+    assert_eq!(subject.member_ids(&first.name).await, ["a", "b"]);
 }
 
 /// As if the first answer had been lost.
