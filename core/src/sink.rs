@@ -54,6 +54,8 @@ pub struct SinkError {
     pub refusal: Option<Box<ProviderRefusal>>,
     /// True if the failure is about one destination of the provider, such as a channel, and the others are not affected.
     pub for_destination: bool,
+    /// True if the provider would accept a smaller action.
+    pub is_too_large: bool,
     /// The progress so far, if the provider accepts actions in parts. It replaces the one given to the attempt.
     pub progress: Option<Box<DeliveryProgress>>,
     /// The library's own error, for the log.
@@ -118,6 +120,7 @@ impl SinkError {
             message: message.into(),
             refusal: None,
             for_destination: false,
+            is_too_large: false,
             progress: None,
             source: None,
         }
@@ -134,6 +137,13 @@ impl SinkError {
     #[must_use]
     pub fn for_destination(mut self) -> Self {
         self.for_destination = true;
+        self
+    }
+
+    /// The provider would accept a smaller action.
+    #[must_use]
+    pub fn too_large(mut self) -> Self {
+        self.is_too_large = true;
         self
     }
 

@@ -41,9 +41,6 @@ use crate::job::{EndedJob, Job, ParkedJob};
 use crate::options::ProviderOptions;
 use crate::redelivery::PendingRedeliveries;
 
-/// The status with which a sink refuses a payload as too large.
-const TOO_LARGE: u16 = 413;
-
 /// All providers by name.
 pub struct Providers {
     named: HashMap<CompactString, Arc<Provider>>,
@@ -450,9 +447,8 @@ impl Provider {
 
 /// The payload to send once more, if the sink has refused this one as too large.
 fn shortened_for(job: &mut Job, error: &SinkError) -> Option<Payload> {
-    let status = error.refusal.as_deref().and_then(|refusal| refusal.status);
-    match status {
-        Some(TOO_LARGE) => job.shortened.take(),
-        _ => None,
+    match error.is_too_large {
+        true => job.shortened.take(),
+        false => None,
     }
 }

@@ -26,12 +26,11 @@ pub(crate) fn classify(error: KafkaError, events: &ClientEvents) -> SinkError {
 fn of_code(code: RDKafkaErrorCode, events: &ClientEvents) -> SinkError {
     use RDKafkaErrorCode as Code;
     match code {
-        Code::MessageSizeTooLarge
-        | Code::MessageBatchTooLarge
-        | Code::InvalidMessageSize
-        | Code::InvalidRecord
-        | Code::InvalidTimestamp
-        | Code::UnsupportedForMessageFormat => {
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
+            let message = format!("the broker refused the record: {code}");
+            SinkError::permanent(FailureCode::ExecutionFailed, message).too_large()
+        }
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::UnsupportedForMessageFormat => {
             let message = format!("the broker refused the record: {code}");
             SinkError::permanent(FailureCode::ExecutionFailed, message)
         }

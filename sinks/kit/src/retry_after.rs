@@ -15,9 +15,19 @@ pub(crate) fn retry_after(
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
+    if let Some(seconds) = fraction(text) {
+        return Some(seconds);
+    }
     let until = httpdate::parse_http_date(text).ok()?;
     let since = date(headers, DATE).unwrap_or_else(now);
     Some(until.duration_since(since).unwrap_or_default())
+}
+
+/// Seconds with a fraction, as some services send them against the standard.
+fn fraction(text: &str) -> Option<Duration> {
+    let is_sign = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let seconds = text.bytes().all(is_sign).then(|| text.parse().ok())??;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
@@ -46,6 +56,8 @@ mod tests {
         assert_eq!(wait("Thu Jan  1 00:01:30 2026"), secs(90));
         assert_eq!(wait("Wed, 31 Dec 2025 23:00:00 GMT"), secs(0));
         assert_eq!(wait("99999999999999999999999"), secs(u64::MAX));
+        assert_eq!(wait("1.5"), Some(Duration::from_millis(1500)));
+        assert_eq!(wait("."), None);
     }
 
     #[test]

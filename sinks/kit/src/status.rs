@@ -52,6 +52,7 @@ pub(crate) fn failure(status: StatusCode, host: &str) -> SinkError {
         408 | 425 | 429 | 500..=599 => SinkError::transient(code, message),
         // The provider refuses the credential or the address. Both are configured, so the action is not at fault.
         401 | 403 | 404 | 407 | 410 => SinkError::provider_fault(code, message),
+        413 => SinkError::permanent(code, message).too_large(),
         _ => SinkError::permanent(code, message),
     }
 }
@@ -82,6 +83,7 @@ mod tests {
                 _ => FailureCode::ExecutionFailed,
             };
             assert_eq!(error.code, expected, "{code}");
+            assert_eq!(error.is_too_large, code == 413, "{code}");
         }
     }
 

@@ -52,6 +52,13 @@ const CODES: &[(CodeClass, &[&str])] = &[
     ),
 ];
 
+/// The codes of messages that Slack would accept if they were shorter.
+const TOO_LONG: &[&str] = &[
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "too_many_attachments",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CodeClass {
     RateLimited,
@@ -130,6 +137,9 @@ fn refused(code: &str, channel: ChannelFrom, host: &str) -> SinkError {
         (CodeClass::Transient, _) => SinkError::transient(failed, message),
         (CodeClass::ProviderFault, _) | (CodeClass::Channel, ChannelFrom::Configuration) => {
             SinkError::provider_fault(failed, message)
+        }
+        (CodeClass::Permanent, _) if TOO_LONG.contains(&code) => {
+            SinkError::permanent(failed, message).too_large()
         }
         (CodeClass::Permanent, _) | (CodeClass::Channel, ChannelFrom::Payload) => {
             SinkError::permanent(failed, message)

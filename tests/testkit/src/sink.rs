@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::outcome::FailureCode;
-use acteon_core::sink::ProviderRefusal;
 use acteon_core::{Action, Attempt, DeliveryProgress, ProviderResponse, Sink, SinkError};
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -175,12 +174,7 @@ impl Sink for RecordingSink {
             }
             Answer::TooLarge => {
                 let code = FailureCode::ExecutionFailed;
-                let error = SinkError::permanent(code, "scripted: too large");
-                let refusal = ProviderRefusal {
-                    status: Some(413),
-                    ..ProviderRefusal::default()
-                };
-                return Err(error.refused(refusal));
+                return Err(SinkError::permanent(code, "scripted: too large").too_large());
             }
             Answer::Permanent => {
                 let code = FailureCode::ExecutionFailed;

@@ -20,6 +20,7 @@ async fn a_record_too_large_for_the_broker_fails_for_good_and_its_neighbours_are
     );
     let error = refused.unwrap_err();
     assert_eq!(error.class, SinkErrorClass::Permanent, "{error}");
+    assert!(error.is_too_large);
     assert!(stored.iter().all(Result::is_ok));
 }
 

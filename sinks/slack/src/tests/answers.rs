@@ -26,11 +26,13 @@ async fn each_error_code_has_its_class() {
         ("missing_scope", SinkErrorClass::ProviderFault),
         ("invalid_blocks", SinkErrorClass::Permanent),
         ("restricted_action", SinkErrorClass::Permanent),
+        ("msg_too_long", SinkErrorClass::Permanent),
         ("a_code_of_tomorrow", SinkErrorClass::Permanent),
     ] {
         slack.fail(code);
         let error = deliver(&*sink, &text()).await.unwrap_err();
         assert_eq!(error.class, class, "{code}");
+        assert_eq!(error.is_too_large, code == "msg_too_long", "{code}");
         assert_eq!(error.code, FailureCode::ExecutionFailed, "{code}");
         assert!(error.message.ends_with(code), "{error}");
         let refusal = error.refusal.unwrap();
