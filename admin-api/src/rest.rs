@@ -75,6 +75,7 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(event_states::transition))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
+        .routes(routes!(providers::test))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Access {

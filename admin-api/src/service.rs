@@ -40,7 +40,7 @@ pub use event_states::{EVENT_LIMIT_MAX, NOTE_BYTES_MAX};
 pub use groups::{GROUP_LIMIT_MAX, GroupWithEvents};
 pub use replay::ReplayResult;
 pub use rules::read_action;
-pub use status::ReadinessReport;
+pub use status::{ProviderTest, ReadinessReport};
 
 /// How long a request waits for admission.
 pub(crate) const ADMISSION_TIMEOUT: Duration = Duration::from_millis(100);

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::action::Action;
+use crate::outcome::{Failure, ProviderResponse};
+
 /// One part of the process in `/ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Part {
@@ -45,13 +48,18 @@ pub trait Readiness: Send + Sync {
     async fn parts(&self) -> Vec<Part>;
 }
 
-/// Reports the health of the providers and controls their breakers.
+/// Reports the health of the providers, controls their breakers and tests them.
+#[async_trait]
 pub trait ProviderAdmin: Send + Sync {
     /// All providers, sorted by name.
     fn health(&self) -> Vec<ProviderHealth>;
 
     /// Opens or closes the breaker of a provider, and returns its health. `None` if no provider has this name.
     fn set_breaker(&self, name: &str, to: BreakerOverride) -> Option<ProviderHealth>;
+
+    /// Makes one attempt to deliver an action through a provider, whatever its breaker and its queue. `None` if no
+    /// provider has this name.
+    async fn test(&self, name: &str, action: &Action) -> Option<Result<ProviderResponse, Failure>>;
 }
 
 /// How an operator sets a breaker.

@@ -19,7 +19,11 @@ use acteon_core::attempt::EXCERPT_BYTES_MAX;
 use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::redact::HiddenValues;
 use acteon_core::sink::SinkErrorClass;
-use acteon_core::{ActionOutcome, AttemptRecord, Clock, Failure, Parked, Payload, SinkError};
+use acteon_core::{
+    Action, ActionOutcome, AttemptRecord, Clock, Failure, Parked, Payload, ProviderResponse,
+    SinkError,
+};
+use async_trait::async_trait;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -122,6 +126,7 @@ impl Providers {
     }
 }
 
+#[async_trait]
 impl acteon_core::health::ProviderAdmin for Providers {
     fn health(&self) -> Vec<ProviderHealth> {
         let mut health: Vec<_> = self.all().map(|one| self.health_of(one)).collect();
@@ -133,6 +138,11 @@ impl acteon_core::health::ProviderAdmin for Providers {
         let provider = self.get(name)?;
         provider.observed(|stats| stats.set(to));
         Some(self.health_of(provider))
+    }
+
+    async fn test(&self, name: &str, action: &Action) -> Option<Result<ProviderResponse, Failure>> {
+        let provider = self.get(name)?;
+        Some(attempt::test(&provider.options, action).await)
     }
 }
 

@@ -1,17 +1,21 @@
-//! `/v1/providers`: the health of the providers, and their breakers.
+//! `/v1/providers`: the health of the providers, their breakers, and test messages.
+
+use std::sync::Arc;
 
 use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path};
+use acteon_core::Payload;
 use acteon_core::health::{BreakerOverride, BreakerState, LastError, ProviderHealth};
 use axum::extract::State;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::errors::BackendUnavailable;
-use crate::service::{Access, AdminApi};
+use crate::service::{Access, AdminApi, ProviderTest};
 
 /// The health of all providers.
 #[derive(Serialize, ToSchema)]
@@ -187,4 +191,98 @@ pub(super) async fn set_breaker(
     };
     let health = api.set_breaker(&access, &name, to).await?;
     Ok(Json(health.into()))
+}
+
+/// A test message.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestRequest {
+    /// The payload to send, such as one with a recipient. Default: texts in the fields that most providers show.
+    #[serde(default)]
+    payload: Option<Map<String, Value>>,
+}
+
+/// The result of a test message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderTest)]
+pub(super) struct ProviderTestJson {
+    #[schema(value_type = String)]
+    provider: CompactString,
+    /// True if the provider accepted the message.
+    delivered: bool,
+    /// The body of its response; `null` if it did not accept the message.
+    #[schema(required, value_type = Option<Object>)]
+    response: Option<Arc<RawValue>>,
+    /// Why it did not accept the message.
+    #[schema(required)]
+    error: Option<TestError>,
+}
+
+/// Why a provider did not accept a test message.
+#[derive(Serialize, ToSchema)]
+struct TestError {
+    /// The code that the outcome of an action would have.
+    code: &'static str,
+    message: String,
+    /// True if the same message may succeed later.
+    retryable: bool,
+}
+
+impl From<ProviderTest> for ProviderTestJson {
+    fn from(test: ProviderTest) -> Self {
+        let (response, error) = match test.result {
+            Ok(response) => (Some(response.body), None),
+            Err(failure) => {
+                let error = TestError {
+                    code: failure.code.as_str(),
+                    message: failure.message.into(),
+                    retryable: failure.retryable,
+                };
+                (None, Some(error))
+            }
+        };
+        Self {
+            provider: test.provider,
+            delivered: error.is_none(),
+            response,
+            error,
+        }
+    }
+}
+
+/// Send one marked test message through a provider
+///
+/// One attempt, whatever the provider's breaker and queue. No rule sees the message, and only this request is in the
+/// audit trail. Its namespace and tenant are `acteon`, its type is `acteon_test`, and its label `test` is `true`.
+#[utoipa::path(
+    post,
+    path = "/v1/providers/{name}/test",
+    operation_id = "test_provider",
+    tag = "providers",
+    params(("name" = String, Path, description = "The provider's name, percent-encoded.", example = "email")),
+    request_body(content = TestRequest, example = json!({"payload": {"to": "me@example.com", "subject": "Test"}})),
+    responses(
+        (status = 200, description = "Whether the provider accepted the message.",
+            body = ProviderTestJson, example = json!({
+                "provider": "email", "delivered": true, "response": {"status": "sent"}, "error": null,
+            })),
+        InvalidBody,
+        (status = 404, description = "There is no such provider.", body = ErrorBody, example = json!({
+            "code": "NOT_FOUND", "message": "no provider is named \"email\"", "retryable": false,
+        })),
+        BackendUnavailable,
+        InternalError,
+    )
+)]
+pub(super) async fn test(
+    State(api): State<AdminApi>,
+    access: Access,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Json(TestRequest { payload }): Json<TestRequest>,
+) -> Result<Json<ProviderTestJson>, ApiError> {
+    // A map that was read from JSON can be written.
+    let payload = payload.and_then(|payload| Payload::from_value(&payload).ok());
+    let result = api.test_provider(&access, &name, payload).await?;
+    Ok(Json(result.into()))
 }

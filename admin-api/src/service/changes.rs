@@ -22,15 +22,17 @@ pub(super) const TOGGLE_RULE: &str = "acteon.rules.toggle";
 pub(super) const REPLAY_LETTER: &str = "acteon.dead_letters.replay";
 pub(super) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
 pub(super) const SET_BREAKER: &str = "acteon.providers.breaker";
+pub(super) const TEST_PROVIDER: &str = "acteon.providers.test";
 pub(super) const FLUSH_GROUP: &str = "acteon.groups.flush";
 
 /// The names of all changes.
-pub(super) const CHANGE_NAMES: [&str; 6] = [
+pub(super) const CHANGE_NAMES: [&str; 7] = [
     RELOAD_RULES,
     TOGGLE_RULE,
     REPLAY_LETTER,
     DELETE_LETTER,
     SET_BREAKER,
+    TEST_PROVIDER,
     FLUSH_GROUP,
 ];
 

@@ -2,10 +2,13 @@
 
 use acteon_core::counters::CountersSnapshot;
 use acteon_core::health::{BreakerOverride, Part, ProviderHealth};
-use compact_str::CompactString;
+use acteon_core::{Action, Failure, Labels, Payload, ProviderResponse};
+use compact_str::{CompactString, ToCompactString};
+use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
-use super::changes::{Change, CompletedChange, SET_BREAKER};
+use super::changes::{Change, CompletedChange, SET_BREAKER, TEST_PROVIDER};
 use super::{Access, AdminApi, AdminError};
 
 /// The readiness of the process.
@@ -15,6 +18,38 @@ pub struct ReadinessReport {
     pub ready: bool,
     /// The readiness of each part.
     pub parts: Vec<Part>,
+}
+
+/// The result of a test message.
+#[derive(Clone, Debug)]
+pub struct ProviderTest {
+    /// The provider.
+    pub provider: CompactString,
+    /// Its response, or why it did not accept the message.
+    pub result: Result<ProviderResponse, Failure>,
+}
+
+/// The namespace and tenant of test messages.
+const TEST_NAMES: &str = "acteon";
+const TEST_TEXT: &str = "This is a test message of Acteon. No action is needed.";
+const TEST_PAYLOAD: TestPayload = TestPayload {
+    test: true,
+    subject: "Test message of Acteon",
+    summary: TEST_TEXT,
+    text: TEST_TEXT,
+    body: TEST_TEXT,
+    severity: "info",
+};
+
+/// Texts in the fields that providers read.
+#[derive(Serialize)]
+struct TestPayload {
+    test: bool,
+    subject: &'static str,
+    summary: &'static str,
+    text: &'static str,
+    body: &'static str,
+    severity: &'static str,
 }
 
 impl AdminApi {
@@ -63,6 +98,53 @@ impl AdminApi {
         };
         let change = Change::shared(SET_BREAKER);
         self.change(access.caller.clone(), change, work).await
+    }
+
+    /// Sends one test message through a provider, whatever its breaker. No rule sees it. Without a payload, the message
+    /// says in the fields that most providers show that it is a test.
+    ///
+    /// # Errors
+    /// There is no such provider.
+    pub async fn test_provider(
+        &self,
+        access: &Access,
+        provider: &str,
+        payload: Option<Payload>,
+    ) -> Result<ProviderTest, AdminError> {
+        let ports = self.ports.clone();
+        let provider = CompactString::from(provider);
+        let action = self.test_action(&provider, payload);
+        let work = async move {
+            let result = ports.status.providers.test(&provider, &action).await;
+            let result = result.ok_or_else(|| AdminError::ProviderNotFound(provider.clone()))?;
+            Ok(CompletedChange {
+                outcome: "tested",
+                details: json!({ "provider": provider, "delivered": result.is_ok() }),
+                answer: ProviderTest { provider, result },
+            })
+        };
+        let change = Change::shared(TEST_PROVIDER);
+        self.change(access.caller.clone(), change, work).await
+    }
+
+    fn test_action(&self, provider: &CompactString, payload: Option<Payload>) -> Action {
+        let default = || Payload::from_value(&TEST_PAYLOAD).unwrap_or(Payload::null());
+        Action {
+            id: Uuid::now_v7().to_compact_string(),
+            namespace: TEST_NAMES.into(),
+            tenant: TEST_NAMES.into(),
+            provider: provider.clone(),
+            action_type: "acteon_test".into(),
+            payload: payload.unwrap_or_else(default),
+            labels: Labels::from_iter([("test", "true")]),
+            dedup_key: None,
+            status: None,
+            fingerprint: None,
+            starts_at: None,
+            ends_at: None,
+            created_at: self.ports.clock.now().into(),
+            trace_context: Labels::default(),
+        }
     }
 
     /// The health of all providers, sorted by name. Providers belong to no tenant, so every caller sees all.

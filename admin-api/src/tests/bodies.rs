@@ -62,6 +62,7 @@ async fn the_bodies_of_other_requests_are_small() {
         ("POST", "/v1/dead-letters/delete"),
         ("POST", "/v1/dead-letters/replay"),
         ("POST", "/v1/providers/hook/breaker"),
+        ("POST", "/v1/providers/hook/test"),
     ] {
         let api = ApiService::new(routers(&world.api).admin, 2 << 20);
         let mut request = unfinished(path);

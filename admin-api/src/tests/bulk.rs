@@ -110,6 +110,33 @@ async fn a_bulk_request_that_makes_no_sense_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_test_message_is_sent_once_and_its_result_is_recorded() {
+    let world = World::new();
+    let accepted = ask(&world, "/v1/providers/hook/test", json!({})).await;
+    assert_eq!(
+        (&accepted["delivered"], &accepted["error"]),
+        (&true.into(), &Value::Null)
+    );
+    assert_eq!(accepted["response"]["test"], true);
+    let own = json!({"payload": {"to": "me@example.com"}});
+    let accepted = ask(&world, "/v1/providers/hook/test", own.clone()).await;
+    assert_eq!(accepted["response"], own["payload"]);
+    let refused = ask(&world, "/v1/providers/email/test", json!({})).await;
+    assert_eq!(
+        (&refused["delivered"], &refused["response"]),
+        (&false.into(), &Value::Null)
+    );
+    let error = json!({"code": "CONFIGURATION", "message": "no recipient", "retryable": false});
+    assert_eq!(refused["error"], error);
+    let records = world.trail.records();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0].outcome.name(), "tested");
+    assert_eq!(records[0].subject.action_type, "acteon.providers.test");
+    let unknown = world.send("POST", "/v1/providers/x/test", "{}").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_breaker_is_set_by_hand_and_that_is_recorded() {
     let world = World::new();
     let path = "/v1/providers/hook/breaker";

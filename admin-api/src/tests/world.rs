@@ -17,8 +17,8 @@ use acteon_core::rules::{
 };
 use acteon_core::state::{Holds, Settlement, SettlementAnswer};
 use acteon_core::{
-    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Payload,
-    Redactor, StateError, Verdict, WrittenRecords,
+    Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Failure,
+    FailureCode, Payload, ProviderResponse, Redactor, StateError, Verdict, WrittenRecords,
 };
 use acteon_testkit::{FakeIntake, RecordingTrail, UnreachableState, epoch};
 use async_trait::async_trait;
@@ -352,6 +352,7 @@ impl Redeliveries for FakeRedeliveries {
 
 struct FakeProviders;
 
+#[async_trait]
 impl ProviderAdmin for FakeProviders {
     fn health(&self) -> Vec<ProviderHealth> {
         let new = ProviderHealth {
@@ -396,5 +397,20 @@ impl ProviderAdmin for FakeProviders {
             BreakerOverride::Closed => BreakerState::Closed,
         };
         Some(ProviderHealth { breaker, ..health })
+    }
+
+    /// `hook` accepts every message and answers with its payload, `email` none.
+    async fn test(&self, name: &str, action: &Action) -> Option<Result<ProviderResponse, Failure>> {
+        let refused = Failure {
+            code: FailureCode::Configuration,
+            message: "no recipient".into(),
+            retryable: false,
+            attempts: 1,
+        };
+        match name {
+            "hook" => Some(Ok(ProviderResponse::success(&action.payload).unwrap())),
+            "email" => Some(Err(refused)),
+            _ => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use acteon_core::{Attempt, FailureCode, ProviderResponse, SinkError};
+use acteon_core::{Action, Attempt, Failure, FailureCode, ProviderResponse, SinkError};
 use compact_str::CompactString;
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
@@ -120,15 +120,44 @@ async fn ask(
         hold.renew();
     }
     let started = Instant::now();
-    let limit = options.timeout;
-    let result = match timeout(limit, asking).await {
+    let result = within(options.timeout, asking).await;
+    (started.elapsed(), result)
+}
+
+async fn within(
+    limit: Duration,
+    asking: impl Future<Output = std::thread::Result<Result<Accepted, SinkError>>>,
+) -> Result<Accepted, SinkError> {
+    match timeout(limit, asking).await {
         Ok(result) => flatten(result),
         Err(_) => Err(SinkError::transient(
             FailureCode::Timeout,
             format!("no answer within {limit:?}"),
         )),
+    }
+}
+
+/// Calls the sink once with a test message, outside the queue and the breaker.
+pub(super) async fn test(
+    options: &ProviderOptions,
+    action: &Action,
+) -> Result<ProviderResponse, Failure> {
+    let attempt = Attempt {
+        action,
+        idempotency_key: &action.id,
+        number: 1,
+        progress: None,
     };
-    (started.elapsed(), result)
+    let asking = AssertUnwindSafe(deliver(options, attempt)).catch_unwind();
+    let result = within(options.timeout, asking).await;
+    let hidden = options.redactor.hidden_values(&action.payload);
+    let failure = |error: SinkError| Failure {
+        code: error.code,
+        retryable: error.is_retryable(),
+        message: hidden.removed_from(error.message.into()).into(),
+        attempts: 1,
+    };
+    result.map(|accepted| accepted.response).map_err(failure)
 }
 
 /// The response to an action that the sink accepted.

@@ -40,6 +40,8 @@ pub(super) enum OutcomeName {
     Opened,
     /// A breaker was closed by hand.
     Closed,
+    /// A test message was sent.
+    Tested,
 }
 
 /// One decision or administrative change.
