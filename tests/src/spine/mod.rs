@@ -16,6 +16,7 @@ mod groups;
 mod http;
 mod isolation;
 mod kafka;
+mod kept_events;
 mod keys;
 mod life;
 mod logs;
