@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::action;
 use super::kafka::{PARTITIONS, config as reading, seeded, until_no_lag};
-use super::sqlite::{SECONDS, config, send};
+use super::sqlite::{SECONDS, config, named, send};
 use crate::harness::{Producer, Receiver, Server};
 
 const KILLS: u64 = 5;
@@ -38,7 +38,7 @@ async fn members_over_http_are_in_one_summary_each_although_the_server_is_killed
     let confirmed = Arc::new(Mutex::new(BTreeSet::new()));
     for kill in 1..=KILLS {
         let before = receiver.accepted();
-        let mut callers = send(&server, (0..kill * EACH).collect(), &confirmed);
+        let mut callers = send(&server, (named, (0..kill * EACH).collect()), &confirmed);
         let enough = ((kill - 1) * EACH + EACH / 3) as usize;
         let count = async || confirmed.lock().len();
         eventually(SECONDS, count, |count| *count >= enough).await;
@@ -53,7 +53,7 @@ async fn members_over_http_are_in_one_summary_each_although_the_server_is_killed
     }
     let all = KILLS * EACH;
     while confirmed.lock().len() < all as usize {
-        let mut callers = send(&server, (0..all).collect(), &confirmed);
+        let mut callers = send(&server, (named, (0..all).collect()), &confirmed);
         while callers.join_next().await.is_some() {}
     }
     until_flushed(&server).await;

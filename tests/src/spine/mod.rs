@@ -17,6 +17,7 @@ mod http;
 mod isolation;
 mod kafka;
 mod kafka_provider;
+mod kept_events;
 mod keys;
 mod life;
 mod logs;

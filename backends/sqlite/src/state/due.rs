@@ -18,7 +18,7 @@ use crate::time::{duration_of, length_of, time_of};
 
 /// Who takes work, and for how many nanoseconds.
 #[derive(Clone, Copy)]
-pub(super) struct Taker {
+pub(super) struct DueTaker {
     pub(super) token: KeyHash,
     pub(super) lease: i64,
 }
@@ -30,7 +30,7 @@ pub(super) enum DueKind {
     Event,
 }
 
-impl Taker {
+impl DueTaker {
     pub(super) fn new(token: Token, lease: Duration) -> Self {
         Self {
             token: token.to_bytes(),
@@ -66,7 +66,7 @@ impl Timers for SqliteState {
         lease: Duration,
         token: Token,
     ) -> Result<DueWork, StateError> {
-        let taker = Taker::new(token, lease);
+        let taker = DueTaker::new(token, lease);
         let take = move |call: &mut StateCall<'_>| call.take_due(limit, taker);
         Ok(self.call(take).await?)
     }
@@ -83,7 +83,7 @@ impl Timers for SqliteState {
 
 impl StateCall<'_> {
     /// Takes what is due, earliest first; or again what this token has taken before.
-    fn take_due(&mut self, limit: usize, taker: Taker) -> Result<DueWork, Error> {
+    fn take_due(&mut self, limit: usize, taker: DueTaker) -> Result<DueWork, Error> {
         // A call that touches groups forgets some.
         self.group_bytes()?;
         let mut work = DueWork {
@@ -117,7 +117,7 @@ impl StateCall<'_> {
     fn take_due_group(
         &mut self,
         key: &KeyHash,
-        taker: Taker,
+        taker: DueTaker,
     ) -> Result<Option<StoredGroup>, Error> {
         let taken = self.take(key, taker)?;
         if taken.is_none() {
@@ -130,7 +130,7 @@ impl StateCall<'_> {
     fn take_due_event(
         &self,
         key: &KeyHash,
-        taker: Taker,
+        taker: DueTaker,
     ) -> Result<Option<Arc<StoredEvent>>, Error> {
         let event = find(self.connection, key, self.now)?;
         if event.is_none() {

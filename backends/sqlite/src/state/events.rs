@@ -17,7 +17,7 @@ use crate::time::length_of;
 
 /// How the writes of the same event before it in the slice ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follows {
+pub(super) enum FollowsWrite {
     /// All were made, if there were any.
     Granted,
     /// One was refused, so this one is not about the present record.
@@ -25,7 +25,7 @@ pub(super) enum Follows {
 }
 
 /// Whether a write can be made.
-pub(super) enum WriteCheck {
+pub(super) enum CheckedWrite {
     /// It can.
     Expected(PendingWrite),
     /// This hold has made it before.
@@ -56,8 +56,8 @@ impl StateCall<'_> {
         &self,
         write: &HashedWrite,
         token: KeyHash,
-        follows: Follows,
-    ) -> Result<WriteCheck, Error> {
+        follows: FollowsWrite,
+    ) -> Result<CheckedWrite, Error> {
         let stored = WrittenRow::read(self.connection, &write.key)?;
         let is_new = stored.is_none();
         let kept = stored.filter(|row| self.now < row.until);
@@ -65,16 +65,16 @@ impl StateCall<'_> {
             && row.token == token
             && row.version == write.next_version()
         {
-            return Ok(WriteCheck::Made);
+            return Ok(CheckedWrite::Made);
         }
         let version = kept.map_or(0, |row| row.version);
-        if version != write.write.expected || follows == Follows::Refused {
+        if version != write.write.expected || follows == FollowsWrite::Refused {
             let present = find(self.connection, &write.key, self.now)?;
-            return Ok(WriteCheck::Conflict(present));
+            return Ok(CheckedWrite::Conflict(present));
         }
         let before = entries_of(self.connection, &write.key)?;
         let [more, less] = [write.entries.len(), before.len()].map(rows_of);
-        Ok(WriteCheck::Expected(PendingWrite {
+        Ok(CheckedWrite::Expected(PendingWrite {
             is_new,
             before,
             rows: i64::from(is_new) + more - less,

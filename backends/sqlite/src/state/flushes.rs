@@ -4,7 +4,7 @@ use acteon_core::state::{GroupEnd, GroupStatus, StoredGroup, TakenGroup};
 use rusqlite::{OptionalExtension, params};
 
 use super::call::StateCall;
-use super::due::{DueKind, Taker, set_due, unset_due};
+use super::due::{DueKind, DueTaker, set_due, unset_due};
 use super::group_rows::{KeyRow, OpenGroup, columns, first_member, stored_of, word_of};
 use super::keys::{HashedHeld, KeyHash};
 use crate::error::Error;
@@ -15,7 +15,7 @@ impl StateCall<'_> {
     pub(super) fn take_by_hand(
         &mut self,
         key: &KeyHash,
-        taker: Taker,
+        taker: DueTaker,
     ) -> Result<TakenGroup, Error> {
         let held = "SELECT TRUE FROM timers WHERE id = ?1 AND due > ?2 AND token <> ?3";
         let mut held = self.connection.prepare_cached(held)?;
@@ -80,7 +80,11 @@ impl StateCall<'_> {
     }
 
     /// Takes the group that waits under a key, and seals it before.
-    pub(super) fn take(&mut self, k: &KeyHash, taker: Taker) -> Result<Option<StoredGroup>, Error> {
+    pub(super) fn take(
+        &mut self,
+        k: &KeyHash,
+        taker: DueTaker,
+    ) -> Result<Option<StoredGroup>, Error> {
         let Some(mut key) = KeyRow::read(self.connection, k)? else {
             return Ok(None);
         };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::call::StateCall;
-use super::due::Taker;
+use super::due::DueTaker;
 use super::keys::{HashedHeld, hashed_group};
 use super::{Shared, SqliteState, group_views};
 use crate::time::length_of;
@@ -40,7 +40,7 @@ impl Groups for SqliteState {
         token: Token,
     ) -> Result<TakenGroup, StateError> {
         let key = hashed_group(key);
-        let taker = Taker::new(token, lease);
+        let taker = DueTaker::new(token, lease);
         let take = move |call: &mut StateCall<'_>| call.take_by_hand(&key, taker);
         Ok(self.call(take).await?)
     }

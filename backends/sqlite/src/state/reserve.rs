@@ -11,7 +11,7 @@ use rusqlite::OptionalExtension;
 use smallvec::SmallVec;
 
 use super::call::{HoldRow, StateCall};
-use super::events::Follows;
+use super::events::FollowsWrite;
 use super::keys::{HashedQuota, HashedRequest, HashedReservation, KeyHash};
 use super::slots::quota_slot;
 use super::sweep::Swept;
@@ -88,8 +88,8 @@ impl StateCall<'_> {
         for request in requests {
             let event = request.event();
             let follows = match event.is_some_and(|event| refused.contains(event)) {
-                true => Follows::Refused,
-                false => Follows::Granted,
+                true => FollowsWrite::Refused,
+                false => FollowsWrite::Granted,
             };
             let answer = self.reserve(request, lease, follows)?;
             if !matches!(answer, Reserved::Granted(_)) {
@@ -104,7 +104,7 @@ impl StateCall<'_> {
         &mut self,
         request: &HashedRequest,
         lease: i64,
-        follows: Follows,
+        follows: FollowsWrite,
     ) -> Result<Reserved, Error> {
         let asked = &request.hold;
         let mut rows = SmallVec::<[_; 4]>::new();

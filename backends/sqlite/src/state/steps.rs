@@ -3,7 +3,7 @@
 use acteon_core::state::StepAnswer;
 
 use super::call::StateCall;
-use super::events::{Follows, PendingWrite, WriteCheck};
+use super::events::{CheckedWrite, FollowsWrite, PendingWrite};
 use super::keys::{HashedAppend, HashedRequest, HashedStep, HashedWrite, KeyHash};
 use super::reserve::Reserved;
 use crate::error::Error;
@@ -32,7 +32,7 @@ impl StateCall<'_> {
     pub(super) fn check_step<'r>(
         &self,
         request: &'r HashedRequest,
-        follows: Follows,
+        follows: FollowsWrite,
     ) -> Result<Result<PendingStep<'r>, Reserved>, Error> {
         let write = match &request.step {
             None => return Ok(Ok(PendingStep::None)),
@@ -41,9 +41,9 @@ impl StateCall<'_> {
         };
         let check = self.check_write(write, request.hold.token, follows)?;
         Ok(match check {
-            WriteCheck::Expected(pending) => Ok(PendingStep::Write(write, pending)),
-            WriteCheck::Made => Ok(PendingStep::Made(write)),
-            WriteCheck::Conflict(present) => Err(Reserved::Conflict(present)),
+            CheckedWrite::Expected(pending) => Ok(PendingStep::Write(write, pending)),
+            CheckedWrite::Made => Ok(PendingStep::Made(write)),
+            CheckedWrite::Conflict(present) => Err(Reserved::Conflict(present)),
         })
     }
 

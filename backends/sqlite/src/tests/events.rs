@@ -23,7 +23,7 @@ use crate::state::events_page;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const LEASE: Duration = Duration::from_secs(10);
 
-/// An active event with this many values of its own.
+/// An active event with this many values.
 fn event(number: u32, values: u32) -> Event {
     Event {
         namespace: "ns".into(),
