@@ -44,10 +44,21 @@ fn send_cluster(producer: &Producer, status: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_alerts_of_twenty_pods_are_suppressed_while_their_cluster_is_down() {
+    assert_suppresses(MACHINES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_state_in_a_file_they_are_suppressed_too() {
+    let more = format!("[state]\nbackend = \"sqlite\"\n{MACHINES}");
+    assert_suppresses(&more).await;
+}
+
+/// With this configuration besides the source and the provider.
+async fn assert_suppresses(more: &str) {
     let kafka = Kafka::shared().await;
     let receiver = Receiver::accepting().await;
     let producer = Producer::to_new_topic(kafka, 3).await;
-    let config = config(kafka, producer.topic(), &receiver, MACHINES);
+    let config = config(kafka, producer.topic(), &receiver, more);
     let server = Server::start(&config, &[("rules.yaml", RULES)]).await;
     let counted = async |name, count| server.until_counted(name, count, TIMEOUT).await;
 
