@@ -71,7 +71,7 @@ pub trait Groups: Send + Sync {
     /// - Closing a group is final; it is listed for a [time](super::StateContext::closed_groups). Clauses:
     ///   `a_closed_group_is_never_due_again_and_listed_for_its_time`, `finishing_again_changes_nothing`.
     /// - If the next group of the key has reached its size, it is sealed and due at once. Clause:
-    ///   `a_group_that_fills_up_while_another_of_its_key_is_delivered_is_due_after_it`.
+    ///   `a_group_stays_open_while_another_of_its_key_is_sealed`.
     /// - Releasing a group makes it due again after the given time. Clause:
     ///   `a_released_group_is_due_again_after_its_time_with_all_members`.
     /// - A holder whose lease has passed ends nothing of the next one. Clause:

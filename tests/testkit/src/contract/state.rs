@@ -232,7 +232,6 @@ macro_rules! state_contract {
             a_due_group_is_sealed_and_its_later_members_open_the_next
             the_next_group_is_due_no_sooner_than_the_interval_after_the_last_seal
             a_group_is_not_due_while_another_of_its_key_is_undelivered
-            a_group_that_fills_up_while_another_of_its_key_is_delivered_is_due_after_it
             due_work_is_taken_by_one_holder
             unfinished_work_falls_due_again_when_its_lease_ends
             work_asked_for_again_with_the_same_token_is_the_same

@@ -84,25 +84,6 @@ pub async fn a_group_is_not_due_while_another_of_its_key_is_undelivered<H: State
     assert_eq!(subject.due_ids().await, ["of b"]);
 }
 
-/// Without waiting for another member, or for its time.
-pub async fn a_group_that_fills_up_while_another_of_its_key_is_delivered_is_due_after_it<
-    H: StateHarness,
->(
-    harness: &H,
-) {
-    let subject = Subject::of(harness).await;
-    let key = group("k");
-    subject.join_all(&key, &["a", "b", "c"]).await;
-    let (_, held) = subject.take_only().await;
-    subject.join_all(&key, &["d", "e", "f", "g"]).await;
-    assert!(subject.due_ids().await.is_empty());
-    assert!(subject.finish(&held, GroupEnd::Notified).await);
-    let (full, _) = subject.take_only().await;
-    assert_eq!((&*full.name.id, full.size), ("of d", 4));
-    let next = subject.join(member::<H>(&key, "h")).await;
-    assert_eq!(&*next.group_id, "of h");
-}
-
 /// Also when two instances ask.
 pub async fn due_work_is_taken_by_one_holder<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
