@@ -311,7 +311,7 @@ fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
             "webhook"
         ])
     );
-    let webhook = &provider["allOf"][6];
+    let webhook = &provider["allOf"][7];
     assert_eq!(webhook["if"]["properties"]["type"]["const"], "webhook");
     let auth = webhook["then"]["properties"]["auth"].to_string();
     assert!(auth.contains("#/$defs/provider.webhook.Auth"), "{auth}");
