@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn other_values_are_ignored() {
-        for value in ["", "soon", "-5", "1.5", "+3", "5 minutes"] {
+        for value in ["", "soon", "-5", "1.5.0", "+3", "5 minutes"] {
             assert_eq!(wait(value), None, "{value}");
         }
         assert_eq!(
