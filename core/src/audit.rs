@@ -171,6 +171,8 @@ pub enum AuditedOutcome {
         previous_state: CompactString,
         new_state: CompactString,
         notify: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        silenced_by: Option<CompactString>,
     },
     CircuitOpen {
         provider: CompactString,
@@ -247,11 +249,13 @@ impl From<&ActionOutcome> for AuditedOutcome {
                 previous_state,
                 new_state,
                 notify,
+                silenced_by,
             } => Self::StateChanged {
                 fingerprint,
                 previous_state,
                 new_state,
                 notify,
+                silenced_by,
             },
             ActionOutcome::CircuitOpen {
                 provider,

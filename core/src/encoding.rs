@@ -1,4 +1,4 @@
-//! How a backend that stores bytes writes dead letters, events and outcomes: one byte with the version, then JSON, and
+//! How a backend that stores bytes writes dead letters, events, silences and outcomes: one byte with the version, then JSON, and
 //! for a dead letter or an event a line feed and its own bytes. Every later version reads the fixtures of this one, which
 //! are in the folder beside this file.
 
@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::dead_letter::DeadLetter;
 use crate::outcome::ActionOutcome;
 use crate::parked::Parked;
+use crate::silence::Silence;
 use crate::state::{EventEnd, EventPhase, EventRecord, EventValue};
 
 /// The version that is written.
@@ -125,6 +126,22 @@ pub fn decode_event(bytes: &[u8]) -> Result<EventRecord, EncodingError> {
         updated_at: json.updated_at,
         body: Bytes::copy_from_slice(&bytes[end + 1..]),
     })
+}
+
+/// A silence as it is stored. Its version is beside it.
+///
+/// # Errors
+/// None is known: every silence has a JSON form.
+pub fn encode_silence(silence: &Silence) -> Result<Vec<u8>, EncodingError> {
+    encoded(silence, 0)
+}
+
+/// The silence in these bytes.
+///
+/// # Errors
+/// If they are no silence of a known version.
+pub fn decode_silence(bytes: &[u8]) -> Result<Silence, EncodingError> {
+    decoded(bytes)
 }
 
 /// An outcome as it is stored.

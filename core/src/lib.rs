@@ -34,6 +34,8 @@ pub mod rules;
 pub mod scope;
 pub mod seconds;
 pub mod secret;
+pub mod silence;
+pub mod silence_admin;
 pub mod sink;
 pub mod source;
 pub mod state;

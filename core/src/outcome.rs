@@ -50,6 +50,9 @@ pub enum ActionOutcome {
         previous_state: CompactString,
         new_state: CompactString,
         notify: bool,
+        /// The silence that withheld its notice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silenced_by: Option<CompactString>,
     },
     /// The provider's breaker is open and no fallback accepted the action.
     #[allow(missing_docs)]

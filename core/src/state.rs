@@ -1,4 +1,5 @@
-//! The port to the state that all instances share: holds, tallies, groups, events, timers, dead letters and toggles.
+//! The port to the state that all instances share: holds, tallies, groups, events, timers, silences, dead letters and
+//! toggles.
 //!
 //! Each operation is a domain operation over a slice, so that a backend can answer a whole batch in one round trip in
 //! the best way it has. A backend measures time by its own clock. The clauses that a method names are the tests of the
@@ -13,6 +14,7 @@ mod holds;
 mod limit;
 mod question;
 mod reservation;
+mod silences;
 mod timers;
 mod token;
 
@@ -43,6 +45,10 @@ pub use self::reservation::{
     Busy, Claim, Grant, QUOTAS_MAX, Quota, Recall, RememberedOutcome, Reservation,
     ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, Step, StepAnswer, WhenFull,
 };
+pub use self::silences::{
+    EXPIRED_SILENCE_TTL, LiveSilences, SilenceAnswer, SilencePage, SilenceQuery, SilenceWrite, Silences,
+    StoredSilence,
+};
 pub use self::timers::{DueWork, Timers};
 pub use self::token::Token;
 use crate::clock::Clock;
@@ -66,7 +72,7 @@ use crate::registry::{Embedded, Family};
 ///   restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
 ///   `counts_and_events_survive_where_they_are_durable`, `dead_letters_survive_where_they_are_durable`.
 #[async_trait]
-pub trait State: Holds + Groups + Events + Timers + DeadLetters + Toggles {
+pub trait State: Holds + Groups + Events + Timers + Silences + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
     fn capabilities(&self) -> Capabilities;
 

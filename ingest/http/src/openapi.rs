@@ -150,6 +150,9 @@ pub(crate) enum OutcomeSchema {
         previous_state: String,
         new_state: String,
         notify: bool,
+        /// The id of the silence that withheld the notice. Absent if there was none.
+        #[schema(required = false)]
+        silenced_by: Option<String>,
     },
     /// The provider's breaker is open, and no fallback accepted the action.
     CircuitOpen {

@@ -45,6 +45,7 @@ fn outcomes() -> Vec<ActionOutcome> {
             previous_state: text("firing"),
             new_state: text("resolved"),
             notify: false,
+            silenced_by: Some(text("0198c0de")),
         },
         ActionOutcome::CircuitOpen {
             provider: text("p"),

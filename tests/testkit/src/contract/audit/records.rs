@@ -132,6 +132,7 @@ fn outcomes() -> Vec<AuditedOutcome> {
             previous_state: "firing".into(),
             new_state: "firing".into(),
             notify: false,
+            silenced_by: None,
         },
         AuditedOutcome::CircuitOpen {
             provider: "a".into(),
