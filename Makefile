@@ -11,7 +11,7 @@ ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 SUDO ?=
-BENCHES := rules groups http batch kafka sinks isolation memory sqlite
+BENCHES := rules groups timers http batch kafka sinks isolation memory sqlite
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # For `make fuzz`.
 TARGET ?= decode rules decide cel config

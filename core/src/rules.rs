@@ -220,6 +220,9 @@ pub struct Evaluation {
     pub verdict: Verdict,
     #[schema(value_type = Option<String>)]
     pub matched_rule: Option<CompactString>,
+    /// The id of the silence that would withhold the delivery or the notice now.
+    #[schema(value_type = Option<String>)]
+    pub silenced_by: Option<CompactString>,
     pub has_errors: bool,
     pub total_rules_evaluated: usize,
     pub total_rules_skipped: usize,

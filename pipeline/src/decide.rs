@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
-use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode};
+use acteon_core::silence::silence_rule;
+use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode, Verdict};
 use acteon_rules::{DeliveryPlan, Effect, ReportPlan, StateAnswers};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
@@ -22,7 +23,16 @@ use crate::options::PipelineOptions;
 use crate::process::Pipeline;
 use crate::reserve::{Planned, Requirement, ReservingJob};
 use crate::rulebook::Generation;
+use crate::silences::SilenceView;
 use crate::yielding::TimeSlice;
+
+/// By what a batch is decided.
+#[derive(Clone)]
+pub(crate) struct DecisionContext {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) silences: Arc<SilenceView>,
+    pub(crate) now: Timestamp,
+}
 
 /// A batch after the rules.
 #[derive(Default)]
@@ -42,18 +52,17 @@ impl Pipeline {
     pub(crate) async fn decide(
         &self,
         batch: Batch,
-        generation: &Arc<Generation>,
-        now: Timestamp,
+        context: &DecisionContext,
         ended: Vec<EndedJob>,
     ) -> Decided {
+        let generation = &context.generation;
         let known = &self.parts.providers.redeliveries;
         batch.deliveries.iter().for_each(|one| known.remove(one));
         let mut deciding = Deciding {
             deliveries: batch.deliveries.into_iter(),
             gathered: batch.gathered.into_iter(),
-            generation: generation.clone(),
+            context: context.clone(),
             options: self.parts.options.clone(),
-            now,
             state_now: batch.now,
             counts: BatchCounts::default(),
             events: BatchEvents::default(),
@@ -97,9 +106,8 @@ impl Pipeline {
 struct Deciding {
     deliveries: IntoIter<Delivery>,
     gathered: IntoIter<StateAnswers>,
-    generation: Arc<Generation>,
+    context: DecisionContext,
     options: PipelineOptions,
-    now: Timestamp,
     /// By the state's clock, for decisions about events.
     state_now: Timestamp,
     counts: BatchCounts,
@@ -123,7 +131,7 @@ impl Deciding {
         let actions = self.deliveries.len();
         while self.step() {}
         let actions = u32::try_from(actions).unwrap_or(u32::MAX);
-        self.generation.took(began.elapsed(), actions);
+        self.context.generation.took(began.elapsed(), actions);
         self
     }
 
@@ -139,15 +147,24 @@ impl Deciding {
         };
         self.counts.add_to(&mut known);
         self.events.add_to(&mut known);
-        let set = &self.generation.set;
-        let mut decision = set.decide(&delivery.action, self.now, &known);
+        let set = &self.context.generation.set;
+        let mut decision = set.decide(&delivery.action, self.context.now, &known);
         self.counts.count(&decision.notes);
         self.errors += u64::from(decision.rule_errors);
-        let mut job = Job::new(delivery, self.generation.stamp);
+        let mut job = Job::new(delivery, self.context.generation.stamp);
         job.ruling.verdict = decision.verdict;
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;
         job.ruling.counts = decision.notes;
+        if let Effect::Suppress { rule } = &decision.effect
+            && let Some(report) = self.announced_end(&job, &known, rule)
+        {
+            job.record_rule(Verdict::StateMachine, &report.rule);
+            decision.effect = Effect::Report(report);
+        }
+        if !self.context.silences.is_empty() {
+            self.silence(&mut job, &mut decision.effect);
+        }
         // The plan is large, so the most frequent case leaves it in place.
         if let Effect::Deliver(plan) = &mut decision.effect
             && plan.gates.reservation.is_empty()
@@ -169,6 +186,40 @@ impl Deciding {
             Requirement::Reserve(asking) => self.decided.asking.push(asking),
         }
         true
+    }
+
+    /// The report behind the rule that suppressed the action, if it announces the end of an event whose beginning was
+    /// announced. Inhibition does not withhold that.
+    fn announced_end(
+        &self,
+        job: &Job,
+        known: &StateAnswers,
+        by: &CompactString,
+    ) -> Option<Box<ReportPlan>> {
+        let action = &job.delivery.action;
+        let DecisionContext {
+            generation, now, ..
+        } = &self.context;
+        let report = generation.set.inhibited_report(action, *now, known, by)?;
+        let machine = self.machines.get(&report.machine)?;
+        let own = JobReport::new(machine.clone(), &report, action, self.state_now);
+        let present = report.present.as_deref();
+        let is_end = self.events.announces_end(&own, action, present);
+        is_end.then_some(report)
+    }
+
+    /// Withholds a delivery that a silence matches. Groups ask silences when they are flushed, events for their notices.
+    fn silence(&self, job: &mut Job, effect: &mut Effect) {
+        let Effect::Deliver(plan) = effect else {
+            return;
+        };
+        let action = &job.delivery.action;
+        let target = plan.provider.as_ref().unwrap_or(&action.provider);
+        if let Some(silence) = self.context.silences.find_for(action, target) {
+            let rule = silence_rule(&silence);
+            job.record_rule(Verdict::Suppress, &rule);
+            *effect = Effect::Suppress { rule };
+        }
     }
 
     /// What the action needs for this effect.
@@ -198,7 +249,8 @@ impl Deciding {
             &job.delivery.action,
             self.state_now,
         );
-        job.report = Some(Box::new(own));
+        let silence = (self.context.silences).find_for(&job.delivery.action, &own.provider);
+        job.report = Some(Box::new(JobReport { silence, ..own }));
         let plan = std::mem::take(&mut report.plan);
         let mut plan = DeliveryPlan {
             provider: None,

@@ -16,6 +16,7 @@ use crate::event_notice::PendingNotice;
 use crate::event_report::{StateChange, write_of};
 use crate::event_timeout::{WRITES_MAX, notice_id, writing};
 use crate::process::Pipeline;
+use crate::silences::SilenceView;
 
 /// The events of a pipeline.
 struct PipelineEvents(Arc<Pipeline>);
@@ -59,7 +60,14 @@ impl EventAdmin for PipelineEvents {
             if !scope.covers(&id.namespace, &id.tenant, &stored.record.event_type) {
                 return Err(TransitionError::NotFound);
             }
-            let planned = self.planned(&stored, asked, &caller, gathered.now)?;
+            let silences = self.0.parts.rules.silences().current().await?;
+            let context = MoveContext {
+                asked,
+                caller: &caller,
+                silences: &silences,
+                now: gathered.now,
+            };
+            let planned = self.planned(&stored, &context)?;
             if let Some(made) = self.make(planned, gathered.now).await? {
                 return Ok(made);
             }
@@ -74,6 +82,14 @@ struct PlannedMove {
     write: EventWrite,
     change: StateChange,
     pending: PendingNotice,
+}
+
+/// By what a transition is planned.
+struct MoveContext<'a> {
+    asked: &'a TransitionRequest,
+    caller: &'a Caller,
+    silences: &'a SilenceView,
+    now: Timestamp,
 }
 
 impl PipelineEvents {
@@ -117,11 +133,17 @@ impl PipelineEvents {
     fn planned(
         &self,
         stored: &StoredEvent,
-        asked: &TransitionRequest,
-        caller: &Caller,
-        now: Timestamp,
+        context: &MoveContext<'_>,
     ) -> Result<PlannedMove, TransitionError> {
+        let &MoveContext {
+            asked,
+            caller,
+            silences,
+            now,
+        } = context;
+        let event_type = &stored.record.event_type;
         let mut body = EventBody::of(stored);
+        let silence = body.silence(&stored.event, event_type, silences);
         let machine = self.0.parts.machines.get(&body.machine).cloned();
         let machine = machine.ok_or_else(|| {
             let message = format!("the state machine \"{}\" is not configured", body.machine);
@@ -133,25 +155,27 @@ impl PipelineEvents {
             by: &asked.by,
             note: asked.note.as_deref(),
             at: now,
+            silence: silence.as_deref(),
         };
         let step = machine.move_manually(body.lifecycle.clone(), &manual);
         let step = step.map_err(|error| TransitionError::Refused(error.to_string()))?;
         body.lifecycle = step.event;
         let (change, notice) = match step.change {
-            EventChange::Entered { from, to, notice } => (StateChange { from, to }, notice),
-            EventChange::Reminded(_) | EventChange::Refreshed | EventChange::Ignored(_) => {
-                let state = body.lifecycle.state.clone();
+            EventChange::Entered { from, to, notice } => {
                 let change = StateChange {
-                    from: state.clone(),
-                    to: state,
+                    from,
+                    to,
+                    silenced_by: body.lifecycle.withheld_by.clone(),
                 };
-                (change, None)
+                (change, notice)
+            }
+            EventChange::Reminded(_) | EventChange::Refreshed | EventChange::Ignored(_) => {
+                (StateChange::none(&body.lifecycle.state), None)
             }
         };
         let lease_end = later(now, self.0.parts.options.lease);
         let id = notice_id(stored);
         let notice = body.add_notice(id, change.clone(), notice.as_ref(), lease_end);
-        let event_type = &stored.record.event_type;
         Ok(PlannedMove {
             write: write_of(&machine, &body, stored.into(), stored.version, now),
             change,

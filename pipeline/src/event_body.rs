@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use acteon_core::action::{Labels, Payload};
+use acteon_core::silence::SilenceSubject;
 use acteon_core::state::{EventId, StoredEvent};
 use acteon_core::{Action, History};
 use acteon_machines::{Lifecycle, Notice};
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::event_report::StateChange;
 use crate::events;
 use crate::machines::{added_labels, targets};
+use crate::silences::SilenceView;
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -54,6 +56,9 @@ pub(crate) struct UnsentNotice {
     pub(crate) targets: Vec<CompactString>,
     pub(crate) from: CompactString,
     pub(crate) to: CompactString,
+    /// The silence that withholds it. Then it is only recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) silenced_by: Option<CompactString>,
     pub(crate) labels: Vec<(CompactString, CompactString)>,
     /// When it is delivered again. While it is being delivered: when its lease ends.
     pub(crate) next_at: Timestamp,
@@ -101,6 +106,7 @@ impl EventBody {
                 reminders: 0,
                 reminded_at: None,
                 was_notified: false,
+                withheld_by: None,
                 history: [].into(),
             },
         )
@@ -126,6 +132,7 @@ impl EventBody {
             labels: notice.map(added_labels).unwrap_or_default(),
             from: change.from,
             to: change.to,
+            silenced_by: change.silenced_by,
             next_at: lease_end,
             deliveries: 1,
             history: None,
@@ -134,6 +141,27 @@ impl EventBody {
             self.add_unsent(unsent.clone());
         }
         unsent
+    }
+
+    /// The silence that withholds notices of the event.
+    pub(crate) fn silence(
+        &self,
+        id: &EventId,
+        event_type: &str,
+        silences: &SilenceView,
+    ) -> Option<CompactString> {
+        if silences.is_empty() {
+            return None;
+        }
+        let report = self.report.as_ref();
+        let nothing = Labels::default();
+        silences.find(&SilenceSubject {
+            namespace: &id.namespace,
+            tenant: &id.tenant,
+            provider: report.map_or("", |report| report.provider.as_str()),
+            action_type: event_type,
+            labels: report.map_or(&nothing, |report| &report.labels),
+        })
     }
 
     fn add_unsent(&mut self, notice: UnsentNotice) {

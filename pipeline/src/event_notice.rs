@@ -93,9 +93,11 @@ fn report_of(pending: &PendingNotice) -> JobReport {
         values: Vec::new(),
         at: pending.action.created_at.timestamp(),
         provider: pending.action.provider.clone(),
+        silence: None,
         change: StateChange {
             from: notice.from.clone(),
             to: notice.to.clone(),
+            silenced_by: notice.silenced_by.clone(),
         },
         further: notice.targets.iter().skip(1).cloned().collect(),
         labels: notice.labels.clone(),

@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::event_body::{EventBody, KeptReport};
 use crate::job::Job;
 use crate::machines::{added_labels, targets};
+use crate::silence_end::findable;
 
 /// How long an ended event is kept after a timer that is still due.
 const AFTER_TIMER: Duration = Duration::from_secs(60);
@@ -31,6 +32,8 @@ pub(crate) struct JobReport {
     pub(crate) at: Timestamp,
     /// The provider of its notices.
     pub(crate) provider: CompactString,
+    /// The silence that matches it.
+    pub(crate) silence: Option<CompactString>,
     pub(crate) change: StateChange,
     /// The providers that still have to deliver its notice, after the present one.
     pub(crate) further: Vec<CompactString>,
@@ -43,6 +46,19 @@ pub(crate) struct JobReport {
 pub(crate) struct StateChange {
     pub(crate) from: CompactString,
     pub(crate) to: CompactString,
+    /// The silence that withholds its notice.
+    pub(crate) silenced_by: Option<CompactString>,
+}
+
+impl StateChange {
+    /// The state stays.
+    pub(crate) fn none(state: &CompactString) -> Self {
+        Self {
+            from: state.clone(),
+            to: state.clone(),
+            silenced_by: None,
+        }
+    }
 }
 
 impl JobReport {
@@ -53,6 +69,7 @@ impl JobReport {
             previous_state: self.change.from.clone(),
             new_state: self.change.to.clone(),
             notify: notify == NoticeState::Delivered,
+            silenced_by: self.change.silenced_by.clone(),
         }
     }
 }
@@ -145,6 +162,19 @@ impl BatchEvents {
         }
     }
 
+    /// True if the report announces the end of an event whose beginning was announced.
+    pub(crate) fn announces_end(
+        &self,
+        report: &JobReport,
+        action: &Action,
+        present: Option<&StoredEvent>,
+    ) -> bool {
+        let known = self.known.get(&report.event).cloned();
+        let known = known.or_else(|| present.map(KnownEvent::of));
+        let notice = report.step(action, known.as_ref()).notice;
+        notice.is_some_and(|notice| notice.is_unconditional)
+    }
+
     /// Applies the job's report to its event, as earlier reports of the batch left it, else as it is stored. Puts the
     /// write into the gates.
     pub(crate) fn apply(
@@ -162,6 +192,9 @@ impl BatchEvents {
         let before = before.cloned();
         let step = report.step(action, known.as_ref());
         report.change = step.change;
+        if report.change.silenced_by.is_some() {
+            take_nothing(gates);
+        }
         report.labels = step.notice.as_ref().map(added_labels).unwrap_or_default();
         let targets = step
             .notice
@@ -193,6 +226,14 @@ impl BatchEvents {
             }
         })
     }
+}
+
+/// Takes neither dedup keys nor throttle places for a notice that is withheld.
+fn take_nothing(gates: &mut Gates) {
+    gates.reservation.claims.clear();
+    gates.reservation.quotas.clear();
+    gates.claim_rules.clear();
+    gates.quota_rules.clear();
 }
 
 /// Whether this event makes the answer true.
@@ -227,6 +268,7 @@ impl JobReport {
             values: plan.values.clone(),
             at,
             provider: provider.clone(),
+            silence: None,
             change: StateChange::default(),
             further: Vec::new(),
             labels: Vec::new(),
@@ -241,6 +283,7 @@ impl JobReport {
             starts_at: action.starts_at.map(|time| time.timestamp()),
             ends_at: action.ends_at.map(|time| time.timestamp()),
             at: now,
+            silence: self.silence.as_deref(),
         };
         let before = known.map(|known| &known.body.lifecycle);
         let step = self.machine.report(before.cloned(), &report);
@@ -261,15 +304,19 @@ impl JobReport {
             };
             write_of(&self.machine, &body, parts, expected, now)
         });
-        let state = &body.lifecycle.state;
+        let lifecycle = &body.lifecycle;
         let (change, notice) = match step.change {
-            EventChange::Entered { from, to, notice } => (StateChange { from, to }, notice),
-            EventChange::Reminded(_) | EventChange::Refreshed | EventChange::Ignored(_) => {
+            EventChange::Entered { from, to, notice } => {
+                let silenced_by = lifecycle.withheld_by.clone();
                 let change = StateChange {
-                    from: state.clone(),
-                    to: state.clone(),
+                    from,
+                    to,
+                    silenced_by: silenced_by.filter(|_| notice.is_none()),
                 };
-                (change, None)
+                (change, notice)
+            }
+            EventChange::Reminded(_) | EventChange::Refreshed | EventChange::Ignored(_) => {
+                (StateChange::none(&lifecycle.state), None)
             }
         };
         ReportStep {
@@ -329,7 +376,7 @@ pub(crate) fn write_of(
             event_type: parts.event_type.clone(),
             state: lifecycle.state.clone(),
             phase,
-            values: parts.values.to_vec(),
+            values: findable(parts.values, lifecycle.withheld_by.as_ref()),
             ended: ended(machine, lifecycle),
             updated_at: now,
             body: body.encoded().into(),

@@ -7,7 +7,7 @@ use acteon_core::state::{
     EventPhase, EventWrite, Reservation, ReservationAnswer, Step, StoredEvent, Token,
 };
 use acteon_core::{Caller, StateError};
-use acteon_machines::EventChange;
+use acteon_machines::{EventChange, Lifecycle, Machine, Notice};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
@@ -16,6 +16,8 @@ use crate::event_notice::PendingNotice;
 use crate::event_report::{StateChange, write_of};
 use crate::events;
 use crate::process::Pipeline;
+use crate::silence_end::findable;
+use crate::silences::SilenceView;
 
 /// How long an event is kept whose machine is not configured any more, from its next timer.
 const ORPHAN_KEPT: Duration = Duration::from_secs(86_400);
@@ -38,9 +40,10 @@ impl Pipeline {
         if due.is_empty() {
             return Ok(());
         }
+        let silences = self.parts.rules.silences().current().await?;
         let steps: Vec<_> = due
             .iter()
-            .map(|stored| self.due_step(stored, now))
+            .map(|stored| self.due_step(stored, now, &silences))
             .collect();
         let writes: Vec<_> = steps.iter().map(|step| writing(&step.write)).collect();
         let lease = self.parts.options.lease;
@@ -54,29 +57,19 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What is due of an event: its machine's timeout, and notices that were not delivered yet.
-    fn due_step(&self, stored: &StoredEvent, now: Timestamp) -> DueStep {
+    /// What is due of an event: its machine's timeout, the state that an ended silence withheld, and notices that were
+    /// not delivered yet.
+    fn due_step(&self, stored: &StoredEvent, now: Timestamp, silences: &SilenceView) -> DueStep {
         let mut body = EventBody::of(stored);
         let Some(machine) = self.parts.machines.get(&body.machine).cloned() else {
             return orphaned(stored);
         };
         let lease_end = later(now, self.parts.options.lease);
         let mut notices = Vec::new();
-        if let Some(step) = machine.time_out(body.lifecycle.clone(), now) {
-            body.lifecycle = step.event;
-            let change = match step.change {
-                EventChange::Entered { from, to, notice } => Some((from, to, notice)),
-                EventChange::Reminded(notice) => {
-                    let state = body.lifecycle.state.clone();
-                    Some((state.clone(), state, Some(notice)))
-                }
-                EventChange::Refreshed | EventChange::Ignored(_) => None,
-            };
-            if let Some((from, to, notice)) = change {
-                let id = notice_id(stored);
-                let change = StateChange { from, to };
-                notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
-            }
+        let silence = body.silence(&stored.event, &stored.record.event_type, silences);
+        if let Some((change, notice)) = due_change(&machine, &mut body.lifecycle, now, silence) {
+            let id = notice_id(stored);
+            notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
         }
         let waiting = body.unsent.iter_mut();
         for notice in waiting.filter(|notice| notice.next_at <= now) {
@@ -103,11 +96,57 @@ impl Pipeline {
     }
 }
 
+/// The change that is due: that of a timeout, else the present state that no silence withholds any more.
+fn due_change(
+    machine: &Machine,
+    event: &mut Lifecycle,
+    now: Timestamp,
+    silence: Option<CompactString>,
+) -> Option<(StateChange, Option<Notice>)> {
+    if let Some(step) = machine.time_out(event.clone(), now, silence.as_deref()) {
+        *event = step.event;
+        return match step.change {
+            EventChange::Entered { from, to, notice } => {
+                let silenced_by = event.withheld_by.clone();
+                let change = StateChange {
+                    from,
+                    to,
+                    silenced_by,
+                };
+                Some((change, notice))
+            }
+            EventChange::Reminded(notice) => {
+                let change = StateChange {
+                    silenced_by: silence.filter(|_| notice.is_none()),
+                    ..StateChange::none(&event.state)
+                };
+                Some((change, notice))
+            }
+            EventChange::Refreshed | EventChange::Ignored(_) => None,
+        };
+    }
+    if let Some(silence) = silence {
+        // Another silence may have taken the place of the one that has ended.
+        if event.withheld_by.is_some() {
+            event.withheld_by = Some(silence);
+        }
+        return None;
+    }
+    let told = machine.tell(event)?;
+    let change = StateChange {
+        from: told.from,
+        to: told.to,
+        silenced_by: None,
+    };
+    Some((change, Some(told.notice)))
+}
+
 /// An event whose machine is not configured any more. It ends.
 fn orphaned(stored: &StoredEvent) -> DueStep {
     events::machine_unknown(&stored.event.fingerprint);
     let mut record = stored.record.clone();
     record.phase = EventPhase::Ended(ORPHAN_KEPT);
+    record.values = findable(&record.values, None);
     DueStep {
         write: EventWrite {
             event: stored.event.clone(),

@@ -9,7 +9,10 @@ use acteon_groups::{GroupEncodingError, TemplateError};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 use crate::dead_letters::{CIRCUIT_OPEN, THROTTLED, UNDELIVERED};
 
@@ -19,6 +22,7 @@ const RETURNED: &str = "acteon_returned_total";
 const FLUSHES: &str = "acteon_group_flushes_total";
 const FLUSH_DELAY: &str = "acteon_group_flush_delay_seconds";
 const STATE_FULL: &str = "acteon_state_full_total";
+const SILENCES: &str = "acteon_silences";
 const STATE_ERRORS: &str = "acteon_state_errors_total";
 const AUDIT_ERRORS: &str = "acteon_audit_errors_total";
 
@@ -106,6 +110,7 @@ fn describe() {
     describe_counter!(STATE_ERRORS, "Failed calls of the state backend.");
     describe_counter!(AUDIT_ERRORS, "Failed calls of the audit backend.");
     describe_counter!(FLUSHES, "Attempts to flush a group, by their result.");
+    describe_gauge!(SILENCES, "Silences that have not ended, or whose events are not told yet.");
     describe_histogram!(FLUSH_DELAY, "How long after its due time the flush of a group began.");
     describe_counter!("acteon_flushes_lost_total", "Groups whose lease expired before their flush ended.");
     describe_counter!("acteon_notices_lost_total", "Notices whose lease expired before their delivery ended.");
@@ -140,6 +145,7 @@ fn begin() {
         "renew",
         "rule_toggles",
         "due_work",
+        "silences",
     ] {
         counter!(STATE_ERRORS, "call" => call).increment(0);
     }
@@ -332,6 +338,27 @@ pub(crate) fn members_unrecorded(error: &AuditError) {
 pub(crate) fn event_unreadable(error: &serde_json::Error) {
     let error: &dyn std::error::Error = error;
     tracing::warn!(error, "the stored record of an event could not be read");
+}
+
+/// Silences could not be read. Those that were read last count.
+pub(crate) fn silences_unknown(error: &StateError) {
+    counter!(STATE_ERRORS, "call" => "silences").increment(1);
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "silences could not be read"
+    );
+}
+
+/// Those that have not ended, and those whose events are not told yet.
+pub(crate) fn silences_in_force(count: usize) {
+    gauge!(SILENCES).set(count as f64);
+}
+
+pub(crate) fn silence_unreadable(id: &str) {
+    tracing::warn!(
+        silence = id,
+        "a stored silence could not be compiled, and withholds nothing"
+    );
 }
 
 /// Too many notices of one event wait.

@@ -37,6 +37,9 @@ mod rulebook;
 mod running;
 mod scheduler;
 mod settle;
+mod silence_admin;
+mod silence_end;
+mod silences;
 mod tasks;
 mod templates;
 mod throttle;
@@ -56,6 +59,7 @@ pub use rulebook::{
     CompiledFolder, Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file,
     read_rule_files, read_rule_test_files,
 };
+pub use silences::SilenceOptions;
 pub use templates::{OnTemplateError, ProviderTemplates, TemplatesInForce};
 pub use time_limit::TimeLimitedState;
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};

@@ -1,5 +1,6 @@
 //! The options of the pipeline, and how the configuration file spells them: its sections `[executor]`, `[pipeline]`,
-//! `[circuit_breaker]`, `[redelivery]` and `[[state_machines]]`, and its keys of a provider. Reading the file is left to `config`.
+//! `[circuit_breaker]`, `[redelivery]`, `[silences]` and `[[state_machines]]`, and its keys of a provider. Reading the file
+//! is left to `config`.
 
 mod circuit_breaker;
 mod redelivery;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::circuit_breaker::{BreakerOptions, BreakerOverrides, CircuitBreakerOptions};
 pub use self::redelivery::{RedeliveryOptions, RedeliveryOverrides, RedeliverySchedules};
+use crate::silences::SilenceOptions;
 use crate::templates::{OnTemplateError, ProviderTemplates};
 
 /// The sections of the configuration file that belong to the pipeline. A field is named after its section.
@@ -26,6 +28,7 @@ pub struct PipelineSections {
     pub pipeline: PipelineOptions,
     pub circuit_breaker: CircuitBreakerOptions,
     pub redelivery: RedeliverySchedules,
+    pub silences: SilenceOptions,
     /// `None` instead of a machine that could not be read, so that the others keep their positions.
     #[schemars(with = "Vec<MachineOptions>")]
     pub state_machines: Vec<Option<MachineOptions>>,
@@ -129,6 +132,9 @@ pub struct PipelineOptions {
     /// When to redeliver actions whose provider is unknown. Set by `[redelivery]`.
     #[serde(skip)]
     pub redelivery: RedeliveryOptions,
+    /// The bounds of silences. Set by `[silences]`.
+    #[serde(skip)]
+    pub silences: SilenceOptions,
     /// The names of the configured sources, as labels in metrics. Set by `[[sources]]`.
     #[serde(skip)]
     pub sources: Vec<CompactString>,
@@ -149,6 +155,7 @@ impl Default for PipelineOptions {
             lease_wait: Duration::from_secs(5),
             store_payload: true,
             redelivery: RedeliveryOptions::default(),
+            silences: SilenceOptions::default(),
             sources: Vec::new(),
         }
     }

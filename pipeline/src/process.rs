@@ -12,18 +12,20 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::UnstoredLetters;
+use crate::decide::DecisionContext;
 use crate::dedup::KeyWaiters;
 use crate::event_delivery::Notices;
-use crate::events::EndMetrics;
+use crate::events::{self, EndMetrics};
 use crate::groups::Flushes;
 use crate::hold::OpenHolds;
 use crate::job::Job;
 use crate::machines::Machines;
-use crate::options::PipelineOptions;
+use crate::options::{OnStateError, PipelineOptions};
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
 use crate::rulebook::Rules;
 use crate::scheduler::Scheduler;
+use crate::silences::SilenceView;
 use crate::tasks::Tasks;
 
 /// Takes batches from sources and processes each action to its end.
@@ -75,14 +77,42 @@ impl Pipeline {
         let generation = self.parts.rules.generation();
         let now = self.parts.clock.now();
         let mut ended = Vec::with_capacity(batch.len());
+        let Some(silences) = self.silences_for(&batch).await else {
+            let jobs = batch
+                .into_iter()
+                .map(|delivery| Job::new(delivery, generation.stamp));
+            ended.extend(jobs.map(|job| self.state_unavailable(job)));
+            self.settle(ended).await;
+            return Vec::new();
+        };
         let batch = self.gather(batch, &generation, now, &mut ended).await;
-        let decided = self.decide(batch, &generation, now, ended).await;
+        let context = DecisionContext {
+            generation,
+            silences,
+            now,
+        };
+        let decided = self.decide(batch, &context, ended).await;
         let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
         let ended = self
             .reserve_and_deliver(decided.asking, ended, Some(feed))
             .await;
         self.settle(ended).await;
         decided.rest
+    }
+}
+
+impl Pipeline {
+    /// The silences by which to decide a batch. `None`: the state, which was not read yet, does not answer, and nothing
+    /// may be delivered without it.
+    async fn silences_for(&self, batch: &[Delivery]) -> Option<Arc<SilenceView>> {
+        match self.parts.rules.silences().current().await {
+            Ok(view) => Some(view),
+            Err(error) => {
+                events::state_unavailable(&error, batch.len());
+                let delivers = self.parts.options.on_state_error == OnStateError::Deliver;
+                delivers.then(SilenceView::empty)
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use acteon_core::action::{Labels, Payload};
 use acteon_core::audit::{AuditDecision, AuditSubject, AuditedOutcome};
 use acteon_core::delivery::Position;
 use acteon_core::ids::Ids;
+use acteon_core::silence::SILENCE_RULE_PREFIX;
 use acteon_core::verdict::Verdict;
 use acteon_core::{Action, ActionOutcome, AuditRecord};
 use acteon_groups::Member;
@@ -43,23 +44,26 @@ pub(crate) fn of(
     }
 }
 
-/// The record of a member that the flush of its group has left out because of its rule.
+/// The record of a member that the flush of its group has left out because of its rule or a silence.
 pub(crate) fn of_member(
     member: &Member,
-    rule: &CompactString,
+    rule: CompactString,
     payload: Option<Payload>,
     now: Timestamp,
     id: Uuid,
     stamp: Stamp,
 ) -> AuditRecord {
     let action = &member.action;
-    let rule = rule.clone();
+    let is_silenced = rule.starts_with(SILENCE_RULE_PREFIX);
     let outcome = ActionOutcome::Suppressed { rule: rule.clone() };
     AuditRecord {
         id,
         subject: subject(action, &action.provider),
         decision: AuditDecision {
-            verdict: Verdict::Group,
+            verdict: match is_silenced {
+                true => Verdict::Suppress,
+                false => Verdict::Group,
+            },
             matched_rule: Some(rule),
             details: None,
             rules_generation: stamp.number,

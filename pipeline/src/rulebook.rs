@@ -1,5 +1,5 @@
 //! The rules in force: a directory of files loaded as a whole or not at all, swapped atomically, watched for change,
-//! and the toggles that all nodes share. What rules mean is left to `acteon-rules`.
+//! and the toggles and silences that all nodes share. What rules mean is left to `acteon-rules`.
 
 mod events;
 mod files;
@@ -18,7 +18,8 @@ use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, Rulebook, RulesError,
     RulesHash, RulesInForce,
 };
-use acteon_core::{Action, ActionOutcome, Clock, Redactor, State, StateError};
+use acteon_core::silence::silence_rule;
+use acteon_core::{Action, ActionOutcome, Clock, Redactor, State, StateError, Verdict};
 use acteon_rules::{
     CompileSettings, Decision, Effect, ExplainRequest, RuleSet, StateAnswers, StateRead,
 };
@@ -34,6 +35,7 @@ pub use self::files::{
 };
 pub use self::watch::Follow;
 use crate::gather::gather;
+use crate::silences::{SilenceView, SilencesInForce};
 use crate::templates::TemplatesInForce;
 use crate::yielding::{LONGEST_SLICE, TimeSlice};
 
@@ -110,6 +112,7 @@ pub struct RulesOptions {
 pub struct Rules {
     options: RulesOptions,
     state: Arc<dyn State>,
+    silences: SilencesInForce,
     current: ArcSwap<Generation>,
     /// The errors of the last attempt to load.
     last_errors: Mutex<Vec<RuleProblem>>,
@@ -167,7 +170,10 @@ impl Rules {
             toggles,
         };
         options.templates.put(compiled.templates);
-        Ok(Self::beginning(&compiled.rules, loading, options, state))
+        let rules = Self::beginning(&compiled.rules, loading, options, state);
+        // Without an answer they are read before the first decision.
+        let _ = rules.silences.read().await;
+        Ok(rules)
     }
 
     /// Puts a compiled set in force, with the toggles of its files. For rule tests, which reuse one set.
@@ -194,9 +200,15 @@ impl Rules {
             loading: tokio::sync::Mutex::new(loading),
             current: ArcSwap::from_pointee(first),
             last_errors: Mutex::default(),
+            silences: SilencesInForce::new(state.clone()),
             options,
             state,
         })
+    }
+
+    /// The silences of all nodes.
+    pub(crate) fn silences(&self) -> &SilencesInForce {
+        &self.silences
     }
 
     /// The set in force. A caller may continue with it after another set is loaded.
@@ -372,7 +384,18 @@ impl Rulebook for Rules {
         while explanation.next_rule(&stopwatch) {
             slice.yield_when_over().await;
         }
-        Ok(explanation.finish(stopwatch()))
+        let silenced_by = match &options.mock_state {
+            Some(_) => None,
+            None => {
+                let silences = self.silences.current().await?;
+                let target = target_of(set.decide(action, now, &gathered).effect, action);
+                target.and_then(|target| silences.find_for(action, &target))
+            }
+        };
+        Ok(Evaluation {
+            silenced_by,
+            ..explanation.finish(stopwatch())
+        })
     }
 
     async fn dry_run(&self, actions: &[&Action]) -> Result<Vec<ActionOutcome>, StateError> {
@@ -381,29 +404,45 @@ impl Rulebook for Rules {
         let set = &generation.set;
         let gathered = gather(set, actions.iter().copied(), now, &*self.state).await?;
         let mut gathered = gathered.answers.into_iter();
+        let silences = self.silences.current().await?;
         let mut slice = TimeSlice::begin();
         let mut outcomes = Vec::with_capacity(actions.len());
         for action in actions {
             let known = gathered.next().unwrap_or_default();
-            outcomes.push(would_be(action, set.decide(action, now, &known)));
+            outcomes.push(would_be(action, set.decide(action, now, &known), &silences));
             slice.yield_when_over().await;
         }
         Ok(outcomes)
     }
 }
 
-fn would_be(action: &Action, decision: Decision) -> ActionOutcome {
-    let would_be_provider = match decision.effect {
-        Effect::Deliver(plan) => plan.provider,
-        Effect::Group(group) => Some(group.settings.provider),
-        Effect::Report(report) => report.plan.provider,
-        Effect::Suppress { .. } | Effect::Fail(_) => None,
-    };
+fn would_be(action: &Action, decision: Decision, silences: &SilenceView) -> ActionOutcome {
+    let delivers = matches!(decision.effect, Effect::Deliver(_));
+    let target = target_of(decision.effect, action);
+    let silence = target.as_deref().filter(|_| delivers);
+    if let Some(silence) = silence.and_then(|target| silences.find_for(action, target)) {
+        return ActionOutcome::DryRun {
+            verdict: Verdict::Suppress,
+            matched_rule: Some(silence_rule(&silence)),
+            would_be_provider: action.provider.clone(),
+        };
+    }
     ActionOutcome::DryRun {
         verdict: decision.verdict,
         matched_rule: decision.matched_rule,
-        would_be_provider: would_be_provider.unwrap_or_else(|| action.provider.clone()),
+        would_be_provider: target.unwrap_or_else(|| action.provider.clone()),
     }
+}
+
+/// The provider that the rules choose; `None` if nothing is delivered.
+fn target_of(effect: Effect, action: &Action) -> Option<CompactString> {
+    let chosen = match effect {
+        Effect::Deliver(plan) => plan.provider,
+        Effect::Group(group) => Some(group.settings.provider),
+        Effect::Report(report) => report.plan.provider,
+        Effect::Suppress { .. } | Effect::Fail(_) => return None,
+    };
+    Some(chosen.unwrap_or_else(|| action.provider.clone()))
 }
 
 #[cfg(test)]

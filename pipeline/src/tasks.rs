@@ -73,6 +73,7 @@ impl Pipeline {
             () = self.restart_forever("dedup", || self.ask_for_waiting()) => {}
             () = self.restart_forever("dead_letters", || self.store_unstored_letters()) => {}
             () = self.restart_forever("scheduler", || self.schedule()) => {}
+            () = self.restart_forever("silences", || self.follow_silences()) => {}
         }
         self.closing.cancel();
         let waiting = self.waiting.take_all().into_iter();

@@ -27,6 +27,15 @@ pub struct TemplatesInForce {
     is_slow: AtomicBool,
 }
 
+impl From<TemplateSet> for TemplatesInForce {
+    fn from(set: TemplateSet) -> Self {
+        Self {
+            set: ArcSwap::from_pointee(set),
+            is_slow: AtomicBool::new(false),
+        }
+    }
+}
+
 impl TemplatesInForce {
     /// The set.
     pub fn set(&self) -> Arc<TemplateSet> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acteon_core::Action;
+use acteon_core::silence::SilenceMatcher;
 use acteon_core::state::{EventId, EventRecord};
 use acteon_rules::reading::LineColumn;
 use compact_str::CompactString;
@@ -25,10 +26,22 @@ pub(crate) struct TestCase {
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
     pub(crate) events: Vec<(EventId, EventRecord)>,
+    pub(crate) silences: Vec<GivenSilence>,
     /// The answers of providers, attempt by attempt; the last answer is repeated.
     pub(crate) providers: Vec<(CompactString, Vec<ProviderAnswer>)>,
     /// Rules that are enabled or disabled.
     pub(crate) toggles: Vec<(String, bool)>,
+}
+
+/// A silence from now on.
+#[derive(Debug)]
+pub(crate) struct GivenSilence {
+    pub(crate) id: CompactString,
+    pub(crate) namespace: CompactString,
+    pub(crate) tenant: CompactString,
+    pub(crate) matchers: Vec<SilenceMatcher>,
+    /// How long it lasts from now on. Zero: it ends.
+    pub(crate) lasts: Duration,
 }
 
 /// A provider's answer to one attempt.
@@ -92,6 +105,8 @@ pub(crate) struct Expectations {
     pub(crate) outcome: Option<Located<&'static str>>,
     /// `StateChanged.new_state`.
     pub(crate) state: Option<Located<CompactString>>,
+    /// `StateChanged.silenced_by`; `None`: no silence withheld the notice.
+    pub(crate) silenced_by: Option<Located<Option<CompactString>>>,
     /// `Failed.code`.
     pub(crate) code: Option<Located<&'static str>>,
     /// The rule that decided; `None` if no rule did.

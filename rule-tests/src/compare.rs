@@ -74,6 +74,17 @@ pub(crate) fn action(expected: &Expectations, found: &ActualResult<'_>) -> Vec<M
             wrong.push(Mismatch::new(*place, "state", value.as_str(), actual));
         }
     }
+    if let Some(Located { place, value }) = &expected.silenced_by {
+        let silence = match found.outcome {
+            Ok(ActionOutcome::StateChanged { silenced_by, .. }) => silenced_by.as_deref(),
+            _ => None,
+        };
+        if silence != value.as_deref() {
+            let named = |id: Option<&str>| id.unwrap_or("no silence").to_owned();
+            let wanted = named(value.as_deref());
+            wrong.push(Mismatch::new(*place, "silenced_by", wanted, named(silence)));
+        }
+    }
     if let Some(Located { place, value }) = &expected.code {
         let code = match found.outcome {
             Ok(ActionOutcome::Failed(failure)) => failure.code.as_str(),

@@ -10,6 +10,7 @@ mod compare;
 mod diff;
 mod duration;
 mod given_events;
+mod given_silences;
 mod junit;
 mod play;
 mod read;
@@ -26,7 +27,8 @@ use std::sync::Arc;
 use acteon_core::Sink;
 use acteon_core::rules::{RuleProblem, RulesError};
 use acteon_pipeline::{
-    Machines, PipelineOptions, ProviderOptions, read_rule_files, read_rule_test_files,
+    Machines, PipelineOptions, ProviderOptions, TemplatesInForce, read_rule_files,
+    read_rule_test_files,
 };
 use acteon_rules::reading::FileProblems;
 use acteon_rules::{CompileSettings, KnownProviders, RuleFile, RuleSet};
@@ -63,6 +65,7 @@ pub fn stand_in() -> Arc<dyn Sink> {
 /// The rules of a directory and their tests.
 pub struct Suite {
     set: RuleSet,
+    templates: Arc<TemplatesInForce>,
     settings: SuiteSettings,
     files: Vec<TestFile>,
     warnings: Vec<RuleProblem>,
@@ -125,17 +128,19 @@ impl Suite {
             return Err(LoadError::NoRules(directory.to_owned()));
         }
         let mut problems = tests.unreadable;
-        let set = rules.compile(&settings.rules);
-        let set = set.map_err(|found| problems.extend(found));
-        let files = read_tests(&tests.files, set.as_ref().ok(), &settings, &mut problems);
-        let Some(set) = set.ok().filter(|_| problems.is_empty()) else {
+        let compiled = rules.compile_all(&settings.rules);
+        let compiled = compiled.map_err(|found| problems.extend(found)).ok();
+        let set = compiled.as_ref().map(|compiled| &compiled.rules);
+        let files = read_tests(&tests.files, set, &settings, &mut problems);
+        let Some(compiled) = compiled.filter(|_| problems.is_empty()) else {
             return Err(LoadError::Invalid(problems));
         };
         if files.iter().all(|file| file.cases.is_empty()) {
             return Err(LoadError::NoTests(directory.to_owned()));
         }
         Ok(Self {
-            set,
+            set: compiled.rules,
+            templates: Arc::new(compiled.templates.into()),
             settings,
             files,
             warnings: rules.warnings,
@@ -159,6 +164,7 @@ impl Suite {
     ) -> Result<SuiteReport, PlayError> {
         let context = PlayContext {
             set: &self.set,
+            templates: &self.templates,
             settings: &self.settings,
             evaluation: match selection.coverage {
                 Counting::On => EvaluationMode::Always,

@@ -17,7 +17,7 @@ use acteon_core::{
 };
 use acteon_pipeline::{
     DuplicateProvider, Pipeline, PipelineOptions, PipelineParts, ProviderOptions, Providers, Rules,
-    RulesOptions,
+    RulesOptions, TemplatesInForce,
 };
 use acteon_rules::RuleSet;
 use compact_str::CompactString;
@@ -32,6 +32,7 @@ use crate::SuiteSettings;
 use crate::case::{Dispatch, ExpectedCalls, Setup, Task, TestCase, TimelineStep};
 use crate::compare::{self, ActualResult, Mismatch};
 use crate::given_events;
+use crate::given_silences;
 use crate::recorder::{RecordedTrail, RecordingSink};
 use crate::report::FailedStep;
 
@@ -57,6 +58,7 @@ pub enum PlayError {
 /// What all tests share.
 pub(crate) struct PlayContext<'w> {
     pub(crate) set: &'w RuleSet,
+    pub(crate) templates: &'w Arc<TemplatesInForce>,
     pub(crate) settings: &'w SuiteSettings,
     pub(crate) evaluation: EvaluationMode,
 }
@@ -189,6 +191,10 @@ impl TestSystem {
     async fn apply(&self, setup: &Setup) -> Result<(), PlayError> {
         if !setup.events.is_empty() {
             given_events::write(&*self.state, &setup.events, self.clock.now()).await?;
+        }
+        if !setup.silences.is_empty() {
+            given_silences::write(&*self.state, &setup.silences, self.clock.now()).await?;
+            self.pipeline.read_silences().await?;
         }
         for (name, answers) in &setup.providers {
             if let Some(sink) = self.providers.get(name) {
@@ -435,6 +441,7 @@ fn providers<'w>(
     options.map(|mut options| {
         let sink = Arc::<RecordingSink>::default();
         options.sink = sink.clone();
+        options.templates.in_force = context.templates.clone();
         ((options.name.clone(), sink), options)
     })
 }

@@ -1,7 +1,8 @@
-//! From the text of a test file to its tests, or to all its problems. `read/step.rs` reads steps, `read/expect.rs`
-//! reads expectations.
+//! From the text of a test file to its tests, or to all its problems. `read/step.rs` reads steps, `read/silence.rs` silences,
+//! `read/expect.rs` expectations.
 
 mod expect;
+mod silence;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use acteon_core::decode::{Defaults, NAME_BYTES_MAX};
+use acteon_core::silence::SILENCE_RULE_PREFIX;
 use acteon_rules::RuleFile;
 use acteon_rules::reading::{
     Data, Fields, FileProblems, LineColumn, Node, Number, quoted, read, unknown,
@@ -197,6 +199,9 @@ impl Reader<'_> {
     /// The name of an existing rule.
     fn rule(&mut self, node: &Node) -> Option<String> {
         let name = node.text("the name of a rule", self.problems)?;
+        if name.starts_with(SILENCE_RULE_PREFIX) {
+            return Some(name.to_owned());
+        }
         self.is_known("rule", node.place, name, self.known.rules.as_deref())
             .then(|| name.to_owned())
     }

@@ -3,6 +3,8 @@ mod groups;
 mod outcomes;
 mod providers;
 mod reports;
+mod silences;
+mod templates;
 
 use std::fs;
 use std::path::Path;

@@ -300,6 +300,7 @@ pub(crate) fn pipeline_options(config: &Config) -> PipelineOptions {
     PipelineOptions {
         store_payload: config.audit.store_payload,
         redelivery: config.pipeline.redelivery.for_unknown_provider(),
+        silences: config.pipeline.silences.clone(),
         sources: sources.map(|source| source.name.as_str().into()).collect(),
         ..config.pipeline.pipeline.clone()
     }

@@ -291,6 +291,7 @@ impl Rulebook for FakeRulebook {
         Ok(Evaluation {
             verdict: Verdict::Modify,
             matched_rule: Some("mute-tests".into()),
+            silenced_by: None,
             has_errors: false,
             total_rules_evaluated: 2,
             total_rules_skipped: 0,

@@ -17,4 +17,6 @@ pub use lifecycle::{HISTORY_MAX, Lifecycle, TransitionCause, TransitionRecord};
 pub use machine::{Machine, STALE};
 pub use options::{MachineOptions, OnTransition, Since, TimeoutOptions, TransitionOptions};
 pub use report::EventReport;
-pub use transition::{EventChange, IgnoreReason, MachineStep, ManualError, ManualMove, Notice};
+pub use transition::{
+    EventChange, IgnoreReason, MachineStep, ManualError, ManualMove, Notice, ToldState,
+};

@@ -26,6 +26,9 @@ pub struct Lifecycle {
     pub reminded_at: Option<Timestamp>,
     /// Whether a notice of it was sent since it began. Only then is its end announced.
     pub was_notified: bool,
+    /// The silence that withheld the notice of the present state. When it ends, the state is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld_by: Option<CompactString>,
     /// The last transitions, oldest first.
     pub history: VecDeque<TransitionRecord>,
 }
@@ -43,6 +46,9 @@ pub struct TransitionRecord {
     pub by: TransitionCause,
     /// Whether it had a notice.
     pub notified: bool,
+    /// The silence that withheld its notice, at least at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced_by: Option<CompactString>,
     /// An operator's remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<CompactString>,
@@ -68,6 +74,7 @@ impl Lifecycle {
         self.entered_at = transition.at;
         self.reminders = 0;
         self.reminded_at = None;
+        self.withheld_by = None;
         if self.history.len() == HISTORY_MAX {
             self.history.pop_front();
         }

@@ -63,6 +63,13 @@ pub struct OnTransition {
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
+impl OnTransition {
+    /// True if it notifies anyone.
+    pub(crate) fn notifies(&self) -> bool {
+        self.notify || self.webhook_url.is_some()
+    }
+}
+
 /// A transition that happens by itself. One to its own state is a reminder.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

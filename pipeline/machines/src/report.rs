@@ -25,6 +25,8 @@ pub struct EventReport<'a> {
     pub ends_at: Option<Timestamp>,
     /// The arrival.
     pub at: Timestamp,
+    /// The silence in force, if one matches the event.
+    pub silence: Option<&'a str>,
 }
 
 impl EventReport<'_> {
@@ -87,7 +89,9 @@ impl Machine {
         };
         let record = event.history.iter().rev().find(is_same)?;
         let declared = self.row(&record.from)?.transition(&record.to);
-        let notice = declared.filter(|_| record.notified).map(|row| Notice {
+        // A notice that was withheld at first is not the report's own.
+        let was_own = record.notified && record.silenced_by.is_none();
+        let notice = declared.filter(|_| was_own).map(|row| Notice {
             to: row.on_transition.clone(),
             is_unconditional: self.is_terminal(&record.to) == Some(true),
         });
@@ -107,6 +111,7 @@ impl Machine {
             reminders: 0,
             reminded_at: None,
             was_notified: false,
+            withheld_by: None,
             history: [].into(),
         };
         let step = self.report_active(event, report);
@@ -132,7 +137,8 @@ impl Machine {
         };
         event.note_report(report);
         let record = event.transition(to, report.at, report.cause());
-        self.enter(event, record, transition.on_transition.clone())
+        let to = transition.on_transition.clone();
+        self.enter(event, record, to, report.silence)
     }
 
     /// The other state that a report asks for. An end that is still ahead is none.

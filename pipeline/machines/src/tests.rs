@@ -2,6 +2,7 @@ mod check;
 mod manual;
 mod model;
 mod reports;
+mod silences;
 mod timeouts;
 
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +43,7 @@ fn asks(status: &str, seconds: i64) -> EventReport<'_> {
         starts_at: None,
         ends_at: None,
         at: at(seconds),
+        silence: None,
     }
 }
 

@@ -29,7 +29,12 @@ impl Machine {
     ///
     /// The time in the state that it enters begins now, so after a downtime each timeout follows the one before after
     /// its full time.
-    pub fn time_out(&self, event: Lifecycle, now: Timestamp) -> Option<MachineStep> {
+    pub fn time_out(
+        &self,
+        event: Lifecycle,
+        now: Timestamp,
+        silence: Option<&str>,
+    ) -> Option<MachineStep> {
         let timer = self.next_timer(&event).filter(|timer| timer.at <= now)?;
         let (to, cause) = match timer.kind {
             TimerKind::Timeout(timeout) => (timeout.to.as_str(), TransitionCause::Timeout),
@@ -38,10 +43,18 @@ impl Machine {
         let declared = self.row(&event.state)?.transition(to);
         let on_transition = declared.map(|declared| declared.on_transition.clone());
         if to == event.state {
-            return Some(remind(event, on_transition, now));
+            let reminder = remind(event, on_transition, now);
+            return Some(match silence {
+                None => reminder,
+                Some(_) => MachineStep {
+                    change: EventChange::Reminded(None),
+                    ..reminder
+                },
+            });
         }
         let record = event.transition(to, now, cause);
-        Some(self.enter(event, record, on_transition.unwrap_or_default()))
+        let to = on_transition.unwrap_or_default();
+        Some(self.enter(event, record, to, silence))
     }
 
     fn next_timer(&self, event: &Lifecycle) -> Option<Timer<'_>> {
@@ -79,7 +92,7 @@ fn remind(
     };
     MachineStep {
         event,
-        change: EventChange::Reminded(notice),
+        change: EventChange::Reminded(Some(notice)),
     }
 }
 

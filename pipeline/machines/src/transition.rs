@@ -29,8 +29,8 @@ pub enum EventChange {
         /// The notice to deliver, if any.
         notice: Option<Notice>,
     },
-    /// It stayed in its state, and a reminder is due.
-    Reminded(Notice),
+    /// It stayed in its state, and a reminder is due. `None`: a silence withholds it.
+    Reminded(Option<Notice>),
     /// It stayed in its state, and the report counts.
     Refreshed,
     /// It stayed in its state, and the report does not count.
@@ -44,6 +44,17 @@ pub struct Notice {
     pub to: OnTransition,
     /// Whether it goes out despite silences and inhibition: the end of an event whose beginning was announced.
     pub is_unconditional: bool,
+}
+
+/// A state whose notice was withheld by a silence, and is due now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldState {
+    /// The state before it.
+    pub from: CompactString,
+    /// The present state.
+    pub to: CompactString,
+    /// The notice to deliver.
+    pub notice: Notice,
 }
 
 /// Why a report changed nothing.
@@ -70,6 +81,8 @@ pub struct ManualMove<'a> {
     pub note: Option<&'a str>,
     /// The present time.
     pub at: Timestamp,
+    /// The silence in force, if one matches the event.
+    pub silence: Option<&'a str>,
 }
 
 /// Why an operator's transition was refused.
@@ -130,7 +143,8 @@ impl Machine {
             note: asked.note.map(Into::into),
             ..event.transition(asked.to, asked.at, by)
         };
-        Ok(self.enter(event, record, on_transition.unwrap_or_default()))
+        let to = on_transition.unwrap_or_default();
+        Ok(self.enter(event, record, to, asked.silence))
     }
 
     pub(crate) fn enter(
@@ -138,11 +152,15 @@ impl Machine {
         mut event: Lifecycle,
         mut record: TransitionRecord,
         to: OnTransition,
+        silence: Option<&str>,
     ) -> MachineStep {
         let is_end = self.is_terminal(&record.to) == Some(true);
-        let notifies = to.notify || to.webhook_url.is_some();
-        record.notified = notifies && (!is_end || event.was_notified);
+        // The end is announced in spite of a silence if the event was, and never if it was not.
+        let is_due = to.notifies() && (!is_end || event.was_notified);
+        record.silenced_by = silence.filter(|_| is_due && !is_end).map(Into::into);
+        record.notified = is_due && record.silenced_by.is_none();
         event.was_notified |= record.notified;
+        let withheld_by = record.silenced_by.clone();
         let change = EventChange::Entered {
             from: record.from.clone(),
             to: record.to.clone(),
@@ -152,7 +170,29 @@ impl Machine {
             }),
         };
         event.enter(record);
+        event.withheld_by = withheld_by;
         MachineStep { event, change }
+    }
+
+    /// Announces the present state after the silence that withheld its notice has ended. `None`: no notice was withheld,
+    /// or the machine gives none any more. Then nothing is withheld from now on.
+    pub fn tell(&self, event: &mut Lifecycle) -> Option<ToldState> {
+        event.withheld_by.take()?;
+        let record = event.history.back_mut()?;
+        let declared = self.row(&record.from)?.transition(&record.to)?;
+        if self.is_terminal(&record.to) == Some(true) || !declared.on_transition.notifies() {
+            return None;
+        }
+        record.notified = true;
+        event.was_notified = true;
+        Some(ToldState {
+            from: record.from.clone(),
+            to: record.to.clone(),
+            notice: Notice {
+                to: declared.on_transition.clone(),
+                is_unconditional: false,
+            },
+        })
     }
 }
 
@@ -169,6 +209,7 @@ impl Lifecycle {
             to: to.into(),
             by,
             notified: false,
+            silenced_by: None,
             note: None,
         }
     }

@@ -171,6 +171,32 @@ impl RuleSet {
         }
         builder.into_decision()
     }
+
+    /// The report that an action makes behind the rule `by`, which suppressed it because of an event. `None` if that
+    /// rule reads no events, or if no later rule makes a report of it.
+    pub fn inhibited_report(
+        &self,
+        action: &Action,
+        now: Timestamp,
+        answers: &StateAnswers,
+        by: &str,
+    ) -> Option<Box<ReportPlan>> {
+        action.status.as_ref()?;
+        let candidates = self.index.candidates(action);
+        let mut rules = candidates.filter_map(|number| self.rule(number));
+        let inhibiting = rules.find(|rule| rule.name == by)?;
+        if !self.reads().are_of_events(&inhibiting.reads) {
+            return None;
+        }
+        let mut facts = Facts::new(action, &action.payload, self.fact_context(now, answers));
+        let mut builder = DecisionBuilder::default();
+        let is_last = |rule| builder.apply(rule, &mut facts) == AfterRule::End;
+        rules.any(is_last);
+        match builder.ended {
+            Some(Undelivered::Reported(report)) => Some(report),
+            _ => None,
+        }
+    }
 }
 
 /// Collects what the rules say of an action, rule by rule.

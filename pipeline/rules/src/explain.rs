@@ -257,6 +257,7 @@ impl<'t> TraceBuilder<'t> {
         Evaluation {
             verdict,
             matched_rule,
+            silenced_by: None,
             has_errors: self.rules.iter().any(is_error),
             total_rules_evaluated: self.rules.len() - total_rules_skipped,
             total_rules_skipped,

@@ -1,5 +1,5 @@
 //! Warns of valid rules that are probably mistakes: rules that can never match, unknown providers, fields that no
-//! example has, regular expressions with a simpler equivalent. Checks a set that has loaded, and warns only if it is
+//! example has, regular expressions with a simpler equivalent, questions about events that any label answers. Checks a set that has loaded, and warns only if it is
 //! certain. Rules that are disabled in their files are skipped.
 
 mod assertions;
@@ -38,7 +38,7 @@ pub fn lint(
     let enabled: Vec<_> = enabled
         .filter_map(|rule| Some((rule, places.of_rule(rule)?)))
         .collect();
-    rule_text::warn(&enabled, settings, &mut warnings);
+    rule_text::warn(&enabled, set.reads(), settings, &mut warnings);
     let every_rule = places.rules.values().map(|text| text.node);
     let pool = examples::Pool::new(examples.iter().map(|(_, node)| node), every_rule);
     examples::warn(&enabled, &pool, settings, &mut warnings);

@@ -150,6 +150,30 @@ impl ReadTable {
         self.0.is_empty()
     }
 
+    /// True if one of these reads asks for events.
+    pub(crate) fn are_of_events(&self, numbers: &[u32]) -> bool {
+        let mut reads = numbers
+            .iter()
+            .filter_map(|number| self.0.get(*number as usize));
+        reads.any(|read| !matches!(read, ReadTemplate::Tally { .. }))
+    }
+
+    /// True if one of these reads asks for an active event with a value under any name.
+    pub(crate) fn compares_any_name(&self, numbers: &[u32]) -> bool {
+        let mut reads = numbers
+            .iter()
+            .filter_map(|number| self.0.get(*number as usize));
+        reads.any(|read| {
+            matches!(
+                read,
+                ReadTemplate::ActiveEvent {
+                    value: Some(Argument::Plain(_)),
+                    ..
+                }
+            )
+        })
+    }
+
     /// The reads with these numbers for one action, without duplicates and in the order of their numbers.
     pub(crate) fn render(
         &self,

@@ -1,8 +1,9 @@
-//! Flushes groups: asks `unless` for their members, and delivers one summary for each.
+//! Flushes groups: asks silences and `unless` for their members, and delivers one summary for each.
 
 use std::time::Duration;
 
 use acteon_core::ids::id_from;
+use acteon_core::silence::silence_rule;
 use acteon_core::state::{GroupEnd, GroupName, HeldGroup, StoredGroup, Token};
 use acteon_core::{AuditRecord, Caller, StateError};
 use acteon_groups::{FlushNote, GroupSettings, Member};
@@ -36,6 +37,14 @@ pub(super) struct Taken {
     pub(super) now: Timestamp,
     /// How long the flush may wait for room in the process.
     pub(super) room_until: Instant,
+}
+
+/// What is asked about the members of a group.
+struct MembersToAsk<'a> {
+    name: &'a GroupName,
+    held: &'a HeldGroup,
+    /// The provider of the summary.
+    provider: &'a str,
 }
 
 impl Pipeline {
@@ -92,7 +101,14 @@ impl Pipeline {
         let (mut members, unreadable) = self.members_of(&group.name).await?;
         let left_out = match &note.left_out {
             Some(left_out) => left_out.clone(),
-            None => self.leave_out(&group.name, &held, &members).await?,
+            None => {
+                let asked = MembersToAsk {
+                    name: &group.name,
+                    held: &held,
+                    provider: &settings.provider,
+                };
+                self.leave_out(&asked, &members).await?
+            }
         };
         members.retain(|(id, _)| !left_out.contains(id));
         let note = FlushNote {
@@ -160,18 +176,52 @@ impl Pipeline {
         Ok((members, unreadable))
     }
 
-    /// Asks the rule's `unless` for each member. Those it leaves out are recorded, and noted in the group, so that a
-    /// later attempt leaves out the same members. Returns their ids.
+    /// Asks silences and the rule's `unless` for each member. Those left out are recorded, and noted in the group, so
+    /// that a later attempt leaves out the same members. Returns their ids.
     async fn leave_out(
         &self,
-        name: &GroupName,
-        held: &HeldGroup,
+        asked: &MembersToAsk<'_>,
         members: &[(CompactString, Member)],
     ) -> Result<Vec<CompactString>, StateError> {
         let now = self.parts.clock.now();
+        let name = asked.name;
+        let silences = self.parts.rules.silences().current().await?;
+        let withheld = self.withheld(name, members, now).await?;
+        let mut left_out = Vec::new();
+        let mut records = Vec::new();
+        for ((id, member), withheld) in members.iter().zip(withheld) {
+            let silence = silences.find_for(&member.action, asked.provider);
+            let rule = match silence {
+                Some(silence) => silence_rule(&silence),
+                None if withheld => name.key.rule.clone(),
+                None => continue,
+            };
+            left_out.push(id.clone());
+            records.push(self.record_left_out(name, member, rule, now));
+        }
+        if left_out.is_empty() {
+            return Ok(left_out);
+        }
+        self.record_members(records).await;
+        let note = FlushNote {
+            left_out: Some(left_out.clone()),
+            history: None,
+        };
+        let note = (asked.held.clone(), note.encode().into());
+        self.parts.state.note_groups(&[note]).await?;
+        Ok(left_out)
+    }
+
+    /// For each member, whether the rule's `unless` holds.
+    async fn withheld(
+        &self,
+        name: &GroupName,
+        members: &[(CompactString, Member)],
+        now: Timestamp,
+    ) -> Result<Vec<bool>, StateError> {
         let generation = self.parts.rules.generation();
         let Some(unless) = generation.set.unless(&name.key.rule) else {
-            return Ok(Vec::new());
+            return Ok(vec![false; members.len()]);
         };
         let reads = members
             .iter()
@@ -184,27 +234,12 @@ impl Pipeline {
             false => self.parts.state.gather(&questions).await?.answers,
         };
         let mut answers = answers.into_iter();
-        let mut left_out = Vec::new();
-        let mut records = Vec::new();
-        for ((id, member), reads) in members.iter().zip(reads) {
+        let holds = members.iter().zip(reads).map(|((_, member), reads)| {
             let count = reads.len();
             let known = StateAnswers::new(reads, answers.by_ref().take(count));
-            if unless.holds(&member.action, now, &known) {
-                left_out.push(id.clone());
-                records.push(self.record_left_out(name, member, now));
-            }
-        }
-        if left_out.is_empty() {
-            return Ok(left_out);
-        }
-        self.record_members(records).await;
-        let note = FlushNote {
-            left_out: Some(left_out.clone()),
-            history: None,
-        };
-        let note = (held.clone(), note.encode().into());
-        self.parts.state.note_groups(&[note]).await?;
-        Ok(left_out)
+            unless.holds(&member.action, now, &known)
+        });
+        Ok(holds.collect())
     }
 
     async fn record_members(&self, records: Vec<AuditRecord>) {
@@ -215,12 +250,18 @@ impl Pipeline {
         }
     }
 
-    fn record_left_out(&self, name: &GroupName, member: &Member, now: Timestamp) -> AuditRecord {
+    fn record_left_out(
+        &self,
+        name: &GroupName,
+        member: &Member,
+        rule: CompactString,
+        now: Timestamp,
+    ) -> AuditRecord {
         let stored = self.parts.options.store_payload;
         let payload = stored.then(|| self.parts.redactor.payload(&member.action.payload));
         let stamp = self.parts.rules.generation().stamp;
         let id = record_id(name, member);
-        record::of_member(member, &name.key.rule, payload, now, id, stamp)
+        record::of_member(member, rule, payload, now, id, stamp)
     }
 }
 

@@ -120,8 +120,18 @@ impl Bench {
         providers: impl IntoIterator<Item = Provider>,
         options: PipelineOptions,
     ) -> Self {
-        let clock = Clock::starting_at(epoch());
         let state = UnreachableState::before(state);
+        Self::behind(state, rules, providers, options).await
+    }
+
+    /// A bench over the state behind this one, as far as it lets calls through.
+    pub(super) async fn behind(
+        state: Arc<UnreachableState>,
+        rules: &str,
+        providers: impl IntoIterator<Item = Provider>,
+        options: PipelineOptions,
+    ) -> Self {
+        let clock = Clock::starting_at(epoch());
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
         let rules = RulesOptions {

@@ -354,3 +354,36 @@ async fn operators_make_the_transitions_that_the_machine_allows() {
     sink.wait_for_attempts(2).await;
     hooked.wait_for_attempts(1).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_what_was_announced_passes_inhibition_and_nothing_else_does() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = bench(&sink, &hooked).await;
+    let of = |id: &str, alert: &str, status: &str| {
+        let action = record(id).label("cluster", "c1").label("alert", alert);
+        action.status(status)
+    };
+    let down = record("0").label("alert", "down").label("cluster", "c1");
+    let down = down.action_type("down").status("firing");
+    let ends = bench
+        .finish([
+            of("1", "told", "firing"),
+            down,
+            of("2", "untold", "firing"),
+            of("3", "told", "acknowledged"),
+            of("4", "untold", "resolved"),
+            of("5", "told", "resolved"),
+        ])
+        .await;
+    let expected = [
+        "0: state_changed",
+        "1: state_changed",
+        "2: suppressed",
+        "3: suppressed",
+        "4: suppressed",
+        "5: state_changed",
+    ];
+    assert_eq!(sorted(ends), expected);
+    let told = seen(&sink).into_iter().map(|(id, ..)| id);
+    assert_eq!(told.collect::<Vec<_>>(), ["1", "0", "5"]);
+}

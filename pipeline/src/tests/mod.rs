@@ -18,6 +18,7 @@ mod leases;
 mod progress;
 mod property;
 mod redelivery;
+mod silences;
 mod state_loss;
 mod templates;
 mod throttle;

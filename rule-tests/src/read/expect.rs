@@ -6,9 +6,10 @@ use acteon_rules::reading::{Data, Fields, Node};
 use super::{Reader, json};
 use crate::case::{Expectations, ExpectedCalls, ExpectedPayload, Located};
 
-const ACTION_KEYS: [&str; 9] = [
+const ACTION_KEYS: [&str; 10] = [
     "outcome",
     "state",
+    "silenced_by",
     "code",
     "rule",
     "provider",
@@ -65,6 +66,15 @@ impl Reader<'_> {
         if let Some(node) = fields.get("state") {
             let state = node.text("the name of a state", self.problems);
             expected.state = located(node, state.map(Into::into));
+        }
+        if let Some(node) = fields.get("silenced_by") {
+            let silence = match node.data {
+                Data::Null => Some(None),
+                _ => node
+                    .text("the id of a silence", self.problems)
+                    .map(|id| Some(id.into())),
+            };
+            expected.silenced_by = located(node, silence);
         }
         if let Some(node) = fields.get("code") {
             expected.code = located(node, node.word("code", &codes, self.problems));

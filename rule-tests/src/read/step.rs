@@ -26,7 +26,7 @@ const ANSWERS_MAX: usize = 1000;
 /// How long an ended event is kept: longer than any test lasts.
 const ENDED_KEPT: Duration = Duration::from_secs(2 * 400 * 86_400);
 const STEP_KEYS: [&str; 5] = ["at", "given", "dispatch", "times", "expect"];
-const GIVEN_KEYS: [&str; 4] = ["events", "providers", "disabled", "enabled"];
+const GIVEN_KEYS: [&str; 5] = ["events", "silences", "providers", "disabled", "enabled"];
 const EVENT_KEYS: [&str; 7] = [
     "fingerprint",
     "event_type",
@@ -179,6 +179,10 @@ impl Reader<'_> {
             let events = node.list("a list of events", self.problems)?.iter();
             setup.events = events.filter_map(|node| self.event(node)).collect();
         }
+        if let Some(node) = fields.get("silences") {
+            let silences = node.list("a list of silences", self.problems)?.iter();
+            setup.silences = silences.filter_map(|node| self.silence(node)).collect();
+        }
         if let Some(node) = fields.get("providers") {
             let what = "a mapping of providers to their answers";
             for (key, node) in Fields::of(node, what, self.problems)?.iter() {
@@ -252,7 +256,7 @@ impl Reader<'_> {
     }
 
     /// A string of an event, or its default; one of them must exist.
-    fn scoped(
+    pub(super) fn scoped(
         &mut self,
         fields: &Fields<'_>,
         key: &str,
@@ -268,8 +272,18 @@ impl Reader<'_> {
         }
     }
 
-    /// Values without names.
+    /// A mapping of names to values, or a list of values without names.
     fn values(&mut self, node: &Node) -> Option<Vec<EventValue>> {
+        if let Data::Map(_) = &node.data {
+            let fields = Fields::of(node, "a mapping of values", self.problems)?;
+            let values = fields.iter().map(|(key, node)| {
+                Some(EventValue {
+                    name: key.text.as_str().into(),
+                    value: node.text("a string", self.problems)?.into(),
+                })
+            });
+            return values.collect();
+        }
         let items = node.list("a list of strings", self.problems)?;
         let texts = items.iter().map(|item| match &item.data {
             Data::Text(text) => Some(EventValue {
@@ -284,6 +298,9 @@ impl Reader<'_> {
 
 impl Setup {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.providers.is_empty() && self.toggles.is_empty()
+        self.events.is_empty()
+            && self.silences.is_empty()
+            && self.providers.is_empty()
+            && self.toggles.is_empty()
     }
 }

@@ -36,35 +36,17 @@ impl Measured {
 
     /// The CPU time used so far, all threads, user and system.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<CpuSeconds> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The second field is the name in parentheses and may contain spaces.
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .context("an odd /proc/stat")?
-            .1
-            .split_whitespace()
-            .collect();
-        let ticks = |at: usize| -> anyhow::Result<f64> { Ok(fields[at].parse::<f64>()?) };
-        Ok((ticks(11)? + ticks(12)?) / 100.0)
+        cpu_seconds_of(self.child.id())
     }
 
     /// The memory it holds now, in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
-        self.status_mib("VmRSS:")
+        status_mib_of(self.child.id(), "VmRSS:")
     }
 
     /// The most memory it has held since its start, in MiB.
     pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
-        self.status_mib("VmHWM:")
-    }
-
-    fn status_mib(&self, field: &str) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with(field));
-        let kib = line
-            .and_then(|line| line.split_whitespace().nth(1))
-            .with_context(|| format!("no {field}"))?;
-        Ok(kib.parse::<f64>()? / 1024.0)
+        status_mib_of(self.child.id(), "VmHWM:")
     }
 
     /// Fails if the process has ended.
@@ -89,6 +71,30 @@ impl Measured {
         );
         Ok(())
     }
+}
+
+/// The CPU time that a process has used so far, all threads, user and system.
+pub(crate) fn cpu_seconds_of(process_id: u32) -> anyhow::Result<CpuSeconds> {
+    let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat"))?;
+    // The second field is the name in parentheses and may contain spaces.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .context("an odd /proc/stat")?
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks = |at: usize| -> anyhow::Result<f64> { Ok(fields[at].parse::<f64>()?) };
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+/// A line of the kernel's status of a process, in MiB.
+pub(crate) fn status_mib_of(process_id: u32, field: &str) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(field));
+    let kib = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .with_context(|| format!("no {field}"))?;
+    Ok(kib.parse::<f64>()? / 1024.0)
 }
 
 impl Drop for Measured {

@@ -49,7 +49,8 @@ async fn measure() -> anyhow::Result<Report> {
         clock,
         seen: Mutex::default(),
     });
-    let pipeline = pipeline(clock, arrivals.clone())?;
+    let state = Arc::new(MemoryState::default());
+    let pipeline = pipeline(state, clock, arrivals.clone())?;
     let closing = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(pipeline.clone().run(closing.clone()));
@@ -82,8 +83,12 @@ async fn measure() -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn pipeline(clock: Clock, sink: Arc<Arrivals>) -> anyhow::Result<Arc<Pipeline>> {
-    let state: Arc<dyn State> = Arc::new(MemoryState::default());
+/// A pipeline with one rule, which groups, and one provider.
+pub(crate) fn pipeline(
+    state: Arc<dyn State>,
+    clock: Clock,
+    sink: Arc<dyn Sink>,
+) -> anyhow::Result<Arc<Pipeline>> {
     let file = RuleFile {
         name: "rules.yaml".to_owned(),
         text: RULES.to_owned(),

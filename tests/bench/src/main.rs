@@ -19,6 +19,7 @@ mod rules;
 mod server;
 mod sinks;
 mod sqlite;
+mod timers;
 mod topic;
 
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ enum Bench {
     Sinks(sinks::Options),
     /// Dedup and audit in SQLite, in batches of 256, against prepared statements.
     Sqlite(sqlite::Options),
+    /// A million armed timers of events: their memory, and the CPU of a pipeline that waits for them.
+    Timers,
     /// A floor, run as a separate process.
     #[command(subcommand, hide = true)]
     Floor(floor::Floor),
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Outage(options) => outage::run(&options)?,
         Bench::Sinks(options) => sinks::run(&options)?,
         Bench::Sqlite(options) => sqlite::run(&options)?,
+        Bench::Timers => timers::run()?,
         Bench::Floor(floor) => return floor::run(floor),
     };
     report.print();

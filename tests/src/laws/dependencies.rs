@@ -14,7 +14,7 @@ enum Role<'a> {
     Rules,
     /// Templates, which groups, providers and sinks have.
     Templates,
-    /// The pure parts of decisions beside rules: state machines and groups.
+    /// The pure parts of decisions beside rules: state machines, groups and silences.
     Decisions,
     Pipeline,
     /// Runs rule tests through the pipeline.
@@ -39,7 +39,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
         ["config"] => Role::Config,
         ["connect", _] => Role::Connect,
         ["pipeline", "rules"] => Role::Rules,
-        ["pipeline", "machines" | "groups"] => Role::Decisions,
+        ["pipeline", "machines" | "groups" | "silences"] => Role::Decisions,
         ["pipeline"] => Role::Pipeline,
         ["templates"] => Role::Templates,
         ["rule-tests"] => Role::RuleTests,

@@ -22,6 +22,7 @@ mod keys;
 mod life;
 mod logs;
 mod metrics;
+mod mixed_load;
 mod outage;
 mod pagerduty;
 mod peers;

@@ -12,6 +12,7 @@ fn moved(machine: &Machine, event: Lifecycle, to: &str) -> Result<MachineStep, M
         by: "ops",
         note: Some("on it"),
         at: at(9),
+        silence: None,
     };
     machine.move_manually(event, &asked)
 }
@@ -53,6 +54,7 @@ fn a_transition_from_a_state_that_the_event_has_left_is_refused() {
         by: "ops",
         note: None,
         at: at(9),
+        silence: None,
     };
     let refused = machine.move_manually(event, &asked).unwrap_err();
     assert_eq!(

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::at;
 use crate::{
     EventChange, EventReport, HISTORY_MAX, Lifecycle, Machine, MachineOptions, MachineStep,
-    ManualMove, TimeoutOptions, TransitionCause, TransitionOptions,
+    ManualMove, OnTransition, TimeoutOptions, TransitionCause, TransitionOptions, TransitionRecord,
 };
 
 const STATES: usize = 5;
@@ -21,17 +21,36 @@ enum Op {
     },
     Manual(usize),
     TimeOut,
+    Tell,
+}
+
+/// A step, and whether a silence is in force.
+#[derive(Clone, Debug)]
+struct Moment {
+    op: Op,
+    is_silenced: bool,
+}
+
+impl Moment {
+    fn silence(&self) -> Option<&'static str> {
+        self.is_silenced.then_some("s")
+    }
 }
 
 fn name(state: usize) -> String {
     format!("s{state}")
 }
 
+/// Transitions to even states are announced.
 fn transition((from, to): (usize, usize)) -> TransitionOptions {
+    let on_transition = OnTransition {
+        notify: to.is_multiple_of(2),
+        ..OnTransition::default()
+    };
     TransitionOptions {
         from: name(from),
         to: name(to),
-        on_transition: Default::default(),
+        on_transition,
     }
 }
 
@@ -74,7 +93,12 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(status, start)| Op::Report { status, start }),
         1 => (0..STATES).prop_map(Op::Manual),
         2 => Just(Op::TimeOut),
+        1 => Just(Op::Tell),
     ]
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    (op(), any::<bool>()).prop_map(|(op, is_silenced)| Moment { op, is_silenced })
 }
 
 /// Reads the options again for each question.
@@ -193,10 +217,11 @@ fn step(
     model: &Model<'_>,
     machine: &Machine,
     before: Option<&Lifecycle>,
-    op: Op,
+    moment: Moment,
     now: i64,
 ) -> Option<MachineStep> {
-    match (op, before) {
+    let silence = moment.silence();
+    match (moment.op, before) {
         (Op::Report { status, start }, before) => {
             let status = status.map(name);
             let report = EventReport {
@@ -205,6 +230,7 @@ fn step(
                 starts_at: start.map(at),
                 ends_at: None,
                 at: at(now),
+                silence,
             };
             let step = machine.report(before.cloned(), &report);
             let expected = model.reported(before, status.as_deref(), start, now);
@@ -219,6 +245,7 @@ fn step(
                 by: "ops",
                 note: None,
                 at: at(now),
+                silence,
             };
             let is_allowed = model.has(&before.state, &to) || before.state == to;
             let result = machine.move_manually(before.clone(), &asked);
@@ -228,11 +255,22 @@ fn step(
         (Op::TimeOut, Some(before)) => {
             let due = model.due(before);
             assert_eq!(machine.due(before), due.map(at));
-            let step = machine.time_out(before.clone(), at(now));
+            let step = machine.time_out(before.clone(), at(now), silence);
             assert_eq!(step.is_some(), due.is_some_and(|due| due <= now));
             step
         }
-        (Op::Manual(_) | Op::TimeOut, None) => None,
+        (Op::Tell, Some(before)) => {
+            let mut event = before.clone();
+            let told = machine.tell(&mut event)?;
+            assert!(before.withheld_by.is_some() && event.was_notified);
+            assert_eq!(
+                (told.to, event.withheld_by.clone()),
+                (before.state.clone(), None)
+            );
+            let change = EventChange::Refreshed;
+            Some(MachineStep { event, change })
+        }
+        (Op::Manual(_) | Op::TimeOut | Op::Tell, None) => None,
     }
 }
 
@@ -256,15 +294,50 @@ fn check_change(model: &Model<'_>, before: Option<&Lifecycle>, step: &MachineSte
     }
 }
 
-fn run(machine: &Machine, options: &MachineOptions, steps: Vec<(i64, Op)>) {
+/// The notices that a silence withholds, and those of ends. `announced`: somebody was told of the event since it began.
+fn check_notice(
+    model: &Model<'_>,
+    before: Option<&Lifecycle>,
+    step: &MachineStep,
+    silence: Option<&str>,
+    announced: bool,
+) -> bool {
+    let begins = before.is_none_or(|before| model.is_terminal(&before.state));
+    let announced = announced && !begins;
+    let EventChange::Entered { to, notice, .. } = &step.change else {
+        return step.event.was_notified;
+    };
+    let is_declared = |record: &TransitionRecord| {
+        let number = record.to.trim_start_matches('s').parse();
+        let is_even = number.is_ok_and(|number: usize| number.is_multiple_of(2));
+        is_even && model.has(&record.from, &record.to)
+    };
+    let declared = step.event.history.back().is_some_and(is_declared);
+    let expected = match model.is_terminal(to) {
+        true => declared && announced,
+        false => declared && silence.is_none(),
+    };
+    assert_eq!(notice.is_some(), expected, "{step:?}");
+    let is_withheld = declared && silence.is_some() && !model.is_terminal(to);
+    assert_eq!(
+        step.event.withheld_by.as_deref(),
+        silence.filter(|_| is_withheld)
+    );
+    announced || notice.is_some()
+}
+
+fn run(machine: &Machine, options: &MachineOptions, steps: Vec<(i64, Moment)>) {
     let model = Model(options);
     let mut now = 0;
     let mut event: Option<Lifecycle> = None;
-    for (wait, op) in steps {
+    let mut announced = false;
+    for (wait, moment) in steps {
         now += wait;
-        if let Some(step) = step(&model, machine, event.as_ref(), op, now) {
+        let silence = moment.silence();
+        if let Some(step) = step(&model, machine, event.as_ref(), moment, now) {
             model.check_history(&step.event);
             check_change(&model, event.as_ref(), &step);
+            announced = check_notice(&model, event.as_ref(), &step, silence, announced);
             event = Some(step.event);
         }
     }
@@ -274,7 +347,7 @@ proptest! {
     #[test]
     fn a_machine_does_what_its_options_say_and_nothing_else(
         options in machine_options(),
-        steps in vec((1..150_i64, op()), 1..40),
+        steps in vec((1..150_i64, moment()), 1..40),
     ) {
         if let Ok(checked) = Machine::check(&options) {
             run(&checked.machine, &options, steps);

@@ -20,8 +20,8 @@ fn a_timeout_makes_its_transition_when_it_is_due_and_not_before() {
     let machine = machine(ALERT);
     let event = after(&machine, &[asks("firing", 0), asks("acknowledged", 10)]).event;
     assert_eq!(machine.due(&event), Some(at(610)));
-    assert_eq!(machine.time_out(event.clone(), at(609)), None);
-    let step = machine.time_out(event, at(700)).unwrap();
+    assert_eq!(machine.time_out(event.clone(), at(609), None), None);
+    let step = machine.time_out(event, at(700), None).unwrap();
     assert_eq!(step.event.state, "firing");
     assert_eq!(step.event.entered_at, at(700), "the next time begins now");
     assert_eq!(
@@ -47,8 +47,8 @@ fn a_report_moves_only_the_timeouts_that_count_from_the_last_report() {
     let machine = machine(REMINDING);
     let mut event = after(&machine, &[asks("firing", 0), asks("firing", 50)]).event;
     assert_eq!(machine.due(&event), Some(at(60)), "the reminder");
-    event = machine.time_out(event, at(60)).unwrap().event;
-    event = machine.time_out(event, at(120)).unwrap().event;
+    event = machine.time_out(event, at(60), None).unwrap().event;
+    event = machine.time_out(event, at(120), None).unwrap().event;
     assert_eq!(
         machine.due(&event),
         Some(at(350)),
@@ -60,8 +60,8 @@ fn a_report_moves_only_the_timeouts_that_count_from_the_last_report() {
 fn a_reminder_is_a_notice_without_a_transition() {
     let machine = machine(REMINDING);
     let event = after(&machine, &[asks("firing", 0)]).event;
-    let step = machine.time_out(event, at(60)).unwrap();
-    let EventChange::Reminded(notice) = step.change else {
+    let step = machine.time_out(event, at(60), None).unwrap();
+    let EventChange::Reminded(Some(notice)) = step.change else {
         panic!("{:?}", step.change);
     };
     assert!(notice.to.notify && !notice.is_unconditional);
@@ -74,7 +74,7 @@ fn an_event_without_reports_becomes_stale() {
     let machine = machine(ALERT);
     let event = after(&machine, &[asks("firing", 0), asks("firing", 5)]).event;
     assert_eq!(machine.due(&event), Some(at(86_405)));
-    let step = machine.time_out(event, at(86_405)).unwrap();
+    let step = machine.time_out(event, at(86_405), None).unwrap();
     assert_eq!(step.event.state, "stale");
     assert_eq!(
         step.event.history.back().unwrap().by,
@@ -91,6 +91,6 @@ fn changed_settings_hold_for_events_that_wait_already() {
     )
     .event;
     let longer = machine(&ALERT.replace("after_seconds = 600", "after_seconds = 900"));
-    assert_eq!(longer.time_out(event.clone(), at(610)), None);
+    assert_eq!(longer.time_out(event.clone(), at(610), None), None);
     assert_eq!(longer.due(&event), Some(at(910)));
 }

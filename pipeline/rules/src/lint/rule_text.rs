@@ -1,20 +1,31 @@
-//! Warnings from the text of a rule: the providers it tests for, its regular expressions.
+//! Warnings from the text of a rule: the providers it tests for, its regular expressions, questions about
+//! events that any label answers.
 
 use super::pattern::simpler;
 use super::{RuleText, Warnings, conditions, entries, get, items, text};
 use crate::path::{ActionField, PathTable, PathTarget};
 use crate::problems::unknown;
+use crate::reads::ReadTable;
 use crate::rule::{Rule, RuleAction};
 use crate::settings::{CompileSettings, KnownProviders};
 use crate::yaml::Node;
 
+/// The named form of a question is safer: the value of another label cannot answer it.
+const NAME_THE_LABEL: &str = "`has_active_event` compares its value with every label of the event; name the label: `{cluster: action.metadata.cluster}`";
+
 pub(super) fn warn(
     rules: &[(&Rule, RuleText<'_>)],
+    reads: &ReadTable,
     settings: &CompileSettings,
     warnings: &mut Warnings,
 ) {
     let mut paths = PathTable::new(&settings.environment);
     for (rule, RuleText { file, node }) in rules {
+        if reads.compares_any_name(&rule.reads)
+            && let Some(condition) = conditions(node).next()
+        {
+            warnings.at(file, condition.place, NAME_THE_LABEL);
+        }
         for condition in conditions(node) {
             each_mapping(condition, &mut |mapping| {
                 patterns(mapping, file, warnings);
