@@ -1,6 +1,6 @@
-//! How a backend that stores bytes writes dead letters, events, silences and outcomes: one byte with the version, then JSON, and
-//! for a dead letter or an event a line feed and its own bytes. Every later version reads the fixtures of this one, which
-//! are in the folder beside this file.
+//! How a backend that stores bytes writes dead letters, events, silences and outcomes: one byte with the version, then
+//! JSON, and for a dead letter or an event a line feed and its own bytes. Every later version reads the fixtures of this
+//! one, which are in the folder beside this file.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -114,15 +114,20 @@ impl Silence {
 
     /// The only action type that it withholds, if a matcher names one.
     pub fn action_type(&self) -> Option<&str> {
-        let mut matchers = self.matchers.iter();
-        let exact = matchers.find(|one| one.name == ACTION_TYPE && one.op == MatchOp::Equal);
-        exact.map(|one| one.value.as_str())
+        only_action_type(&self.matchers)
     }
 
     /// The name that an outcome has for it where others have a rule: `silence:<id>`.
     pub fn rule(&self) -> CompactString {
         silence_rule(&self.id)
     }
+}
+
+/// The only action type for which all of these can hold, if one of them names it.
+pub fn only_action_type(matchers: &[SilenceMatcher]) -> Option<&str> {
+    let mut matchers = matchers.iter();
+    let exact = matchers.find(|one| one.name == ACTION_TYPE && one.op == MatchOp::Equal);
+    exact.map(|one| one.value.as_str())
 }
 
 /// The name that a silence of this id has in the place of a rule.

@@ -46,8 +46,8 @@ pub use self::reservation::{
     ReservationAnswer, ReservationEnd, Settlement, SettlementAnswer, Step, StepAnswer, WhenFull,
 };
 pub use self::silences::{
-    EXPIRED_SILENCE_TTL, LiveSilences, SilenceAnswer, SilencePage, SilenceQuery, SilenceWrite, Silences,
-    StoredSilence,
+    EXPIRED_SILENCE_TTL, LiveSilences, SilenceAnswer, SilencePage, SilenceQuery, SilenceWrite,
+    Silences, StoredSilence,
 };
 pub use self::timers::{DueWork, Timers};
 pub use self::token::Token;
@@ -65,12 +65,13 @@ use crate::registry::{Embedded, Family};
 ///   `tallies_of_other_keys_windows_tenants_and_namespaces_are_apart`,
 ///   `other_values_types_tenants_and_namespaces_are_not_active`.
 /// - Instances that share a backend see each other's changes. Clauses: `instances_see_what_others_hold`,
-///   `instances_see_what_others_count_and_write`.
+///   `instances_see_what_others_count_and_write`, `instances_see_each_others_silences`.
 /// - No answer depends on the clock of the caller. Clause:
 ///   `an_instance_whose_clock_is_ten_minutes_off_gets_the_same_answers`.
-/// - A [durable](Capabilities::durable) backend keeps dead letters, confirmed claims, counts and events across a
-///   restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
-///   `counts_and_events_survive_where_they_are_durable`, `dead_letters_survive_where_they_are_durable`.
+/// - A [durable](Capabilities::durable) backend keeps dead letters, confirmed claims, counts, events and silences across
+///   a restart. Clauses: `what_was_confirmed_survives_where_it_is_durable`,
+///   `counts_and_events_survive_where_they_are_durable`, `silences_survive_where_they_are_durable`,
+///   `dead_letters_survive_where_they_are_durable`.
 #[async_trait]
 pub trait State: Holds + Groups + Events + Timers + Silences + DeadLetters + Toggles {
     /// The guarantees of this backend, printed at start.
@@ -100,7 +101,7 @@ pub trait Toggles: Send + Sync {
 /// The guarantees of a backend beyond the common contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Dead letters, confirmed claims, counts and events survive the process.
+    /// Dead letters, confirmed claims, counts, events and silences survive the process.
     pub durable: bool,
     /// Several processes may share the backend.
     pub shared: bool,

@@ -8,8 +8,9 @@ use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
     EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
-    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
-    Reservation, ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, StoredGroup,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, LiveSilences, MemberPage, Question,
+    RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer, SilenceAnswer,
+    SilencePage, SilenceQuery, SilenceWrite, Silences, StoredEvent, StoredGroup, StoredSilence,
     TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{DeadLetter, DeliveryProgress, Embedded, State, StateError};
@@ -196,6 +197,29 @@ impl Timers for TimeLimitedState {
 
     async fn next_due(&self) -> Result<Option<Duration>, StateError> {
         self.in_time(self.state.next_due()).await
+    }
+}
+
+#[async_trait]
+impl Silences for TimeLimitedState {
+    async fn write_silence(&self, write: &SilenceWrite) -> Result<SilenceAnswer, StateError> {
+        self.in_time(self.state.write_silence(write)).await
+    }
+
+    async fn live_silences(&self, known: Option<u64>) -> Result<LiveSilences, StateError> {
+        self.in_time(self.state.live_silences(known)).await
+    }
+
+    async fn silences(&self, query: &SilenceQuery) -> Result<SilencePage, StateError> {
+        self.in_time(self.state.silences(query)).await
+    }
+
+    async fn silence(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<StoredSilence>>, StateError> {
+        self.in_time(self.state.silence(scope, id)).await
     }
 }
 

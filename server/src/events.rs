@@ -69,6 +69,7 @@ pub(crate) struct StateCalls {
     pub(crate) rule_toggles: Call,
     pub(crate) groups: Call,
     pub(crate) due: Call,
+    pub(crate) silences: Call,
 }
 
 impl StateCalls {
@@ -87,6 +88,7 @@ impl StateCalls {
             rule_toggles: of("rule_toggles"),
             groups: of("groups"),
             due: of("due"),
+            silences: of("silences"),
         }
     }
 }

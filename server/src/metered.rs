@@ -8,8 +8,9 @@ use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
     EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
-    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
-    Reservation, ReservationAnswer, Settlement, SettlementAnswer, StoredEvent, StoredGroup,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, LiveSilences, MemberPage, Question,
+    RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer, SilenceAnswer,
+    SilencePage, SilenceQuery, SilenceWrite, Silences, StoredEvent, StoredGroup, StoredSilence,
     TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{Audit, AuditRecord, DeadLetter, DeliveryProgress, Embedded, State, StateError};
@@ -211,6 +212,33 @@ impl Timers for MeteredState {
     async fn next_due(&self) -> Result<Option<Duration>, StateError> {
         let call = self.state.next_due();
         self.calls.due.time(call).await
+    }
+}
+
+#[async_trait]
+impl Silences for MeteredState {
+    async fn write_silence(&self, write: &SilenceWrite) -> Result<SilenceAnswer, StateError> {
+        let call = self.state.write_silence(write);
+        self.calls.silences.time(call).await
+    }
+
+    async fn live_silences(&self, known: Option<u64>) -> Result<LiveSilences, StateError> {
+        let call = self.state.live_silences(known);
+        self.calls.silences.time(call).await
+    }
+
+    async fn silences(&self, query: &SilenceQuery) -> Result<SilencePage, StateError> {
+        let call = self.state.silences(query);
+        self.calls.silences.time(call).await
+    }
+
+    async fn silence(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<StoredSilence>>, StateError> {
+        let call = self.state.silence(scope, id);
+        self.calls.silences.time(call).await
     }
 }
 

@@ -21,6 +21,7 @@ mod remembered;
 mod reservation;
 mod shard;
 mod shards;
+mod silences;
 mod state;
 mod table;
 mod tally;

@@ -1,4 +1,4 @@
-//! Implements the state port with the shards, the dead letters and the rule toggles of this process.
+//! Implements the state port with the shards, the dead letters, the silences and the rule toggles of this process.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::key::Hashing;
 use crate::keys::{ReservationKeys, SettlementKeys, take};
 use crate::letters::Letters;
 use crate::shards::{Locked, Locks, Shards};
+use crate::silences::SilenceTable;
 
 /// State in the memory of this process.
 pub struct MemoryState {
@@ -32,6 +33,7 @@ pub struct MemoryState {
     letters: Mutex<Letters>,
     pub(crate) groups: Mutex<GroupTable>,
     counts_dropped: CountsDropped,
+    pub(crate) silences: Mutex<SilenceTable>,
     toggles: Mutex<BTreeMap<CompactString, bool>>,
 }
 
@@ -49,6 +51,7 @@ impl MemoryState {
                 context.closed_groups,
             )),
             counts_dropped: CountsDropped::default(),
+            silences: Mutex::default(),
             toggles: Mutex::default(),
         }
     }

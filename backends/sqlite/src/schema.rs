@@ -25,6 +25,12 @@ const MIGRATIONS: &[Migration] = &[
         min_binary: 1,
         sql: include_str!("schema/v2.sql"),
     },
+    // All earlier tables stay as they are.
+    Migration {
+        version: 3,
+        min_binary: 1,
+        sql: include_str!("schema/v3.sql"),
+    },
 ];
 
 /// The newest version that this binary knows.

@@ -17,6 +17,7 @@ mod levels;
 mod outcomes;
 mod reserve;
 mod settle;
+mod silences;
 mod slots;
 mod steps;
 mod sweep;
@@ -46,7 +47,9 @@ use self::levels::{group_bytes, keys_kept};
 use self::settle::Dropped;
 use self::sweep::Sweeper;
 #[cfg(test)]
-pub(crate) use self::{due::DUE, event_views::events_page, group_views::page_of};
+pub(crate) use self::{
+    due::DUE, event_views::events_page, group_views::page_of, silences::silences_page,
+};
 use crate::config::SqliteStateOptions;
 use crate::error::Error;
 use crate::events::StateEvents;

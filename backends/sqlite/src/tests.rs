@@ -24,6 +24,7 @@ mod events;
 mod files;
 mod groups;
 mod plans;
+mod silences;
 mod writes;
 
 /// A folder with the file of one test.

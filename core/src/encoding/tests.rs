@@ -7,6 +7,7 @@ use super::*;
 use crate::attempt::{AttemptRecord, DeliveryProgress};
 use crate::dead_letter::DeadLetterAction;
 use crate::outcome::{Failure, FailureCode, ProviderResponse};
+use crate::silence::{MatchOp, SilenceMatcher};
 
 /// A stored value of version 1.
 macro_rules! version1 {
@@ -63,6 +64,16 @@ fn poison() -> DeadLetter {
     }
 }
 
+fn state_changed(silenced_by: Option<&str>) -> ActionOutcome {
+    ActionOutcome::StateChanged {
+        fingerprint: "1470".into(),
+        previous_state: "firing".into(),
+        new_state: "acknowledged".into(),
+        notify: silenced_by.is_none(),
+        silenced_by: silenced_by.map(Into::into),
+    }
+}
+
 fn outcomes() -> Vec<(&'static [u8], ActionOutcome)> {
     let mut response = ProviderResponse::success(&json!({"n": [1, 2.5, "é"]})).unwrap();
     response.headers = vec![("x-request-id".into(), "abc".into())];
@@ -90,6 +101,11 @@ fn outcomes() -> Vec<(&'static [u8], ActionOutcome)> {
         (version1!("suppressed"), suppressed),
         (version1!("throttled"), throttled),
         (version1!("deduplicated"), ActionOutcome::Deduplicated(())),
+        (version1!("state_changed"), state_changed(None)),
+        (
+            version1!("state_changed_silenced"),
+            state_changed(Some("018bcfe5-6800-7707-8707-070707070707")),
+        ),
     ]
 }
 
@@ -151,6 +167,46 @@ fn events_of_version_1_are_read_and_still_written_so() {
             stored.escape_ascii().to_string()
         );
         assert_eq!(decode_event(stored).unwrap(), event);
+    }
+}
+
+fn silence() -> Silence {
+    let matcher = |name: &str, op, value: &str| SilenceMatcher {
+        name: name.into(),
+        op,
+        value: value.into(),
+    };
+    Silence {
+        id: "018bcfe5-6800-7707-8707-070707070707".into(),
+        namespace: "ns".into(),
+        tenant: "*".into(),
+        matchers: vec![
+            matcher("action_type", MatchOp::Equal, "page \"é\""),
+            matcher("cluster", MatchOp::NotEqual, ""),
+            matcher("provider", MatchOp::Matches, "mail|sms\\d+"),
+            matcher("team", MatchOp::MatchesNot, "db\n"),
+        ],
+        starts_at: at(1_700_000_003),
+        ends_at: at(1_700_000_004) + Duration::from_nanos(1),
+        comment: "maintenance".into(),
+        created_by: "key:ops".into(),
+        created_at: at(1_700_000_000),
+        updated_at: at(1_700_000_002),
+        is_finished: true,
+    }
+}
+
+#[test]
+fn silences_of_version_1_are_read_and_still_written_so() {
+    let stored = version1!("silence");
+    let written = encode_silence(&silence()).unwrap();
+    assert_eq!(
+        written.escape_ascii().to_string(),
+        stored.escape_ascii().to_string()
+    );
+    assert_eq!(decode_silence(stored).unwrap(), silence());
+    for cut in 0..stored.len() {
+        assert!(decode_silence(&stored[..cut]).is_err(), "{cut}");
     }
 }
 

@@ -31,7 +31,7 @@ pub use actions::{ActionBuilder, action, epoch};
 pub use events::{Event, reserving, write_events};
 pub use intake::{End, FakeIntake};
 pub use lender::Lender;
-pub use records::{audit_record, dead_letter, poison_letter};
+pub use records::{audit_record, dead_letter, poison_letter, silence};
 pub use silent::SilentAudit;
 pub use sink::{Answer, RecordingSink, SeenAttempt};
 pub use trail::RecordingTrail;

@@ -1,8 +1,9 @@
-//! Plain dead letters and audit records for tests, distinguished by a number.
+//! Plain dead letters, audit records and silences for tests, distinguished by a number.
 
 use acteon_core::audit::{AuditDecision, AuditRecord, AuditSubject, AuditedOutcome};
 use acteon_core::ids::id_from;
 use acteon_core::rules::RulesHash;
+use acteon_core::silence::{MatchOp, Silence, SilenceMatcher};
 use acteon_core::{
     Caller, DeadLetter, DeadLetterAction, Labels, Parked, Payload, ResponseStatus, Verdict,
 };
@@ -75,5 +76,27 @@ pub fn audit_record(number: u32) -> AuditRecord {
         caller: Caller::anonymous(),
         source: "http".into(),
         attempts: Vec::new(),
+    }
+}
+
+/// A silence of `ns`/`t1` for an hour. A greater number makes a newer one with a greater id.
+pub fn silence(number: u32) -> Silence {
+    let created_at = epoch() + SignedDuration::from_secs(number.into());
+    Silence {
+        id: id_from(created_at, [7; 10]),
+        namespace: "ns".into(),
+        tenant: "t1".into(),
+        matchers: vec![SilenceMatcher {
+            name: "cluster".into(),
+            op: MatchOp::Equal,
+            value: "eu-1".into(),
+        }],
+        starts_at: created_at,
+        ends_at: created_at + SignedDuration::from_hours(1),
+        comment: format_compact!("silence {number}"),
+        created_by: "key:ops".into(),
+        created_at,
+        updated_at: created_at,
+        is_finished: false,
     }
 }

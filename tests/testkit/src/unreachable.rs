@@ -9,9 +9,10 @@ use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, DueWork, EventId, EventPage,
     EventQuery, Events, Fullness, Gathered, GroupFinish, GroupKey, GroupName, GroupPage,
-    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, MemberPage, Question, RateLimit,
-    Reservation, ReservationAnswer, Settlement, SettlementAnswer, State, StateError, StoredEvent,
-    StoredGroup, TakenGroup, Timers, Toggles, Token,
+    GroupQuery, Groups, HeldGroup, Holds, LimitAnswer, LiveSilences, MemberPage, Question,
+    RateLimit, Reservation, ReservationAnswer, Settlement, SettlementAnswer, SilenceAnswer,
+    SilencePage, SilenceQuery, SilenceWrite, Silences, State, StateError, StoredEvent, StoredGroup,
+    StoredSilence, TakenGroup, Timers, Toggles, Token,
 };
 use acteon_core::{DeadLetter, DeliveryProgress};
 use async_trait::async_trait;
@@ -35,8 +36,8 @@ pub enum Reach {
     NoDeletions,
 }
 
-/// How often each method was called, including failed calls. Calls for groups and due work are not among them: a
-/// separate task makes them.
+/// How often each method was called, including failed calls. Calls for groups, silences and due work are not among them:
+/// separate tasks make them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct StateCalls {
@@ -293,6 +294,29 @@ impl Timers for UnreachableState {
         let call = self.inner.next_due();
         self.due_calls.fetch_add(1, Relaxed);
         self.pass(|_| {}, call).await
+    }
+}
+
+#[async_trait]
+impl Silences for UnreachableState {
+    async fn write_silence(&self, write: &SilenceWrite) -> Result<SilenceAnswer, StateError> {
+        self.pass(|_| {}, self.inner.write_silence(write)).await
+    }
+
+    async fn live_silences(&self, known: Option<u64>) -> Result<LiveSilences, StateError> {
+        self.pass(|_| {}, self.inner.live_silences(known)).await
+    }
+
+    async fn silences(&self, query: &SilenceQuery) -> Result<SilencePage, StateError> {
+        self.pass(|_| {}, self.inner.silences(query)).await
+    }
+
+    async fn silence(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<StoredSilence>>, StateError> {
+        self.pass(|_| {}, self.inner.silence(scope, id)).await
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use acteon_core::audit::{Audit, AuditError, AuditQuery};
 use acteon_core::scope::Scope;
-use acteon_core::state::StateContext;
-use acteon_testkit::audit_record;
+use acteon_core::state::{SilenceAnswer, SilenceWrite, StateContext};
+use acteon_testkit::{audit_record, silence};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -138,6 +138,33 @@ async fn a_file_of_version_1_which_has_a_trail_only_gets_the_tables_of_the_state
     let toggles = state.rule_toggles().await.unwrap();
     assert_eq!(toggles, [("rule".into(), false)]);
     assert_eq!(state.next_due().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_file_of_version_2_keeps_its_state_and_gets_silences() {
+    let sqlite = Sqlite::default();
+    let file = Connection::open(sqlite.path()).unwrap();
+    let ours = i32::from_be_bytes(*b"Actn");
+    file.pragma_update(None, "application_id", ours).unwrap();
+    for tables in [
+        include_str!("../schema/v1.sql"),
+        include_str!("../schema/v2.sql"),
+        "INSERT INTO schema VALUES (2, 1, 0)",
+        "INSERT INTO toggles VALUES ('rule', 0)",
+    ] {
+        file.execute_batch(tables).unwrap();
+    }
+    drop(file);
+    let state = sqlite.open_state(json!({}), StateContext::default()).await;
+    let toggles = state.rule_toggles().await.unwrap();
+    assert_eq!(toggles, [("rule".into(), false)]);
+    let write = SilenceWrite {
+        silence: silence(1),
+        expected: 0,
+        live_max: 1,
+    };
+    let written = state.write_silence(&write).await.unwrap();
+    assert_eq!(written, SilenceAnswer::Written(1));
 }
 
 #[tokio::test]

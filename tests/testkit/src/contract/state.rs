@@ -18,6 +18,8 @@ mod limits;
 mod model;
 mod quotas;
 mod remembered;
+mod silence_listing;
+mod silences;
 mod subject;
 mod tallies;
 mod throttle;
@@ -47,6 +49,8 @@ pub use letters::*;
 pub use limits::*;
 pub use quotas::*;
 pub use remembered::*;
+pub use silence_listing::*;
+pub use silences::*;
 pub use tallies::*;
 pub use throttle::*;
 pub use timers::*;
@@ -169,6 +173,19 @@ macro_rules! state_contract {
             dead_letters_are_bounded_in_age
             dead_letters_survive_where_they_are_durable
             a_toggle_holds_until_it_is_set_anew
+            a_silence_is_written_and_found
+            a_silence_is_not_written_over_another_write
+            a_silence_written_twice_is_written_once
+            silences_are_bounded_by_namespace_and_tenant
+            finished_silences_make_room_for_each_other
+            live_silences_are_those_that_are_not_finished
+            a_known_revision_of_silences_is_not_sent_again
+            instances_see_each_others_silences
+            silences_survive_where_they_are_durable
+            silences_are_listed_page_by_page_newest_first
+            silences_are_filtered_by_names_and_phase
+            an_ended_silence_is_listed_for_a_week
+            no_caller_sees_a_silence_outside_their_scope
             a_tally_that_was_never_counted_is_empty
             an_action_is_counted_when_it_is_settled_and_not_before
             a_count_leaves_its_window_when_the_window_has_passed
@@ -257,6 +274,8 @@ macro_rules! state_contract {
             of_64_tasks_at_once_no_more_than_the_limit_pass
             of_64_tasks_that_count_at_once_none_is_lost
             of_64_tasks_that_write_the_same_version_one_wins
+            of_64_tasks_that_write_the_same_silence_one_wins
+            of_64_tasks_at_once_no_more_silences_than_the_bound_are_written
             of_64_tasks_that_take_due_groups_each_group_goes_to_one
             of_64_tasks_that_take_what_is_due_each_event_goes_to_one
             an_event_that_64_tasks_write_at_once_is_active_or_not_as_one_of_them_said
