@@ -14,6 +14,7 @@ mod paging;
 mod providers;
 mod redeliveries;
 mod rules;
+mod silences;
 mod status;
 
 use std::convert::Infallible;
@@ -73,6 +74,8 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(event_states::list))
         .routes(routes!(event_states::get))
         .routes(routes!(event_states::transition))
+        .routes(routes!(silences::list, silences::create::create))
+        .routes(routes!(silences::get, silences::change, silences::end))
         .routes(routes!(providers::health))
         .routes(routes!(providers::set_breaker))
         .routes(routes!(providers::test))

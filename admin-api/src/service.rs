@@ -11,6 +11,8 @@ mod groups;
 mod letter_claim;
 mod replay;
 mod rules;
+mod silence_preview;
+mod silences;
 mod status;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use acteon_core::grouping::GroupAdmin;
 use acteon_core::health::{ProviderAdmin, Readiness};
 use acteon_core::redelivery::Redeliveries;
 use acteon_core::rules::Rulebook;
+use acteon_core::silence_admin::SilenceAdmin;
 use acteon_core::{
     Admission, Audit, Caller, Clock, Counters, Intake, Redactor, Scope, State, Trail,
     WrittenRecords,
@@ -40,6 +43,8 @@ pub use event_states::{EVENT_LIMIT_MAX, NOTE_BYTES_MAX};
 pub use groups::{GROUP_LIMIT_MAX, GroupWithEvents};
 pub use replay::ReplayResult;
 pub use rules::read_action;
+pub use silence_preview::PreviewResult;
+pub use silences::{DatedSilence, SILENCE_LIMIT_MAX};
 pub use status::{ProviderTest, ReadinessReport};
 
 /// How long a request waits for admission.
@@ -51,12 +56,14 @@ pub struct Ports {
     pub rulebook: Arc<dyn Rulebook>,
     /// The audit trail; `None` if it is disabled.
     pub audit: Option<AuditPorts>,
-    /// Stores the dead letters and the events.
+    /// Stores the dead letters, the events and the silences.
     pub state: Arc<dyn State>,
     /// Shows and flushes groups.
     pub groups: Arc<dyn GroupAdmin>,
     /// Reads events and makes transitions by their state machines.
     pub events: Arc<dyn EventAdmin>,
+    /// Creates, changes and ends silences.
+    pub silences: Arc<dyn SilenceAdmin>,
     /// The pipeline, which takes replayed actions.
     pub intake: Arc<dyn Intake>,
     /// Grants permits for replayed actions and large bodies.

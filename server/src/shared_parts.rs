@@ -325,6 +325,7 @@ impl SharedParts {
             state: self.state.clone(),
             groups: path.pipeline.clone(),
             events: path.pipeline.event_admin(),
+            silences: path.pipeline.silence_admin(),
             intake: path.pipeline.clone(),
             admission: self.admission.clone(),
             status: StatusPorts {

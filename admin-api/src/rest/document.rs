@@ -32,6 +32,7 @@ const PAGES: &str = "/swagger-ui";
         (name = "redeliveries", description = "Actions that wait for redelivery"),
         (name = "groups", description = "Groups of actions that wait for their summary"),
         (name = "events", description = "Events, their states and transitions"),
+        (name = "silences", description = "What withholds deliveries for a time"),
         (name = "providers", description = "The health of the providers, and their breakers"),
     )
 )]

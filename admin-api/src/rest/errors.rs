@@ -5,6 +5,7 @@ use std::error::Error;
 use acteon_connect_http::{ApiError, ErrorBody, code};
 use acteon_core::StateError;
 use acteon_core::audit::AuditError;
+use acteon_core::silence_admin::SilenceError;
 use utoipa::IntoResponses;
 
 use crate::events;
@@ -41,6 +42,8 @@ impl From<AdminError> for ApiError {
             AdminError::GroupNotFound(_) => Self::not_found(code::GROUP_NOT_FOUND, message),
             AdminError::GroupAmbiguous(_) => Self::group_ambiguous(message),
             AdminError::GroupNotPending(_) => Self::group_not_pending(message),
+            AdminError::SilenceNotFound(_) => Self::not_found(code::SILENCE_NOT_FOUND, message),
+            AdminError::SilenceRefused(error) => of_silence(error),
             AdminError::NotAnAction(error) => error.into(),
             AdminError::MockState(_) => Self::invalid_json(message),
             AdminError::NotReplayable(_) => Self::invalid_action(message),
@@ -57,6 +60,23 @@ impl From<AdminError> for ApiError {
             | AdminError::Audit(AuditError::Corrupt(_))
             | AdminError::Aborted => Self::internal(&error),
         }
+    }
+}
+
+fn of_silence(error: &SilenceError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        SilenceError::NotFound => ApiError::not_found(code::SILENCE_NOT_FOUND, message),
+        SilenceError::Forbidden => ApiError::forbidden(message),
+        SilenceError::Invalid { field, message } => {
+            ApiError::invalid_silence(format!("`{field}`: {message}"))
+        }
+        SilenceError::Ended => ApiError::silence_ended(message),
+        SilenceError::Full(_) => ApiError::silences_full(message),
+        SilenceError::State(StateError::Unavailable(_)) => {
+            unavailable("state", "the state backend cannot be reached", error)
+        }
+        SilenceError::State(StateError::Corrupt(_)) => ApiError::internal(error),
     }
 }
 

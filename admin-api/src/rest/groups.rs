@@ -39,7 +39,7 @@ pub(super) struct Filters {
 impl Filters {
     fn query(self, access: &Access) -> Result<GroupQuery, ApiError> {
         let limit = paging::page_limit(self.limit, LIMIT, GROUP_LIMIT_MAX);
-        let after = self.cursor.as_deref().map(paging::decode_group);
+        let after = self.cursor.as_deref().map(paging::decode_id);
         Ok(GroupQuery {
             scope: access.scope.clone(),
             namespace: self.namespace,
@@ -188,7 +188,7 @@ pub(super) async fn list(
     let groups: Vec<_> = page.groups.iter().map(GroupSummary::from).collect();
     let last = groups.last().filter(|_| page.more);
     Ok(Json(Page {
-        next_cursor: last.map(|group| paging::encode_group(&group.group_id)),
+        next_cursor: last.map(|group| paging::encode_id(&group.group_id)),
         total: None,
         groups,
     }))

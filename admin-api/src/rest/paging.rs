@@ -105,13 +105,13 @@ pub(super) fn decode_redelivery(text: &str) -> Result<(Timestamp, CompactString)
     redelivery(text).ok_or_else(foreign)
 }
 
-/// A position in the groups: the id of the last one.
-pub(super) fn encode_group(id: &str) -> String {
+/// A position in the groups or the silences: the id of the last one.
+pub(super) fn encode_id(id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(id)
 }
 
-/// Decodes a cursor of [`encode_group`].
-pub(super) fn decode_group(text: &str) -> Result<CompactString, ApiError> {
+/// Decodes a cursor of [`encode_id`].
+pub(super) fn decode_id(text: &str) -> Result<CompactString, ApiError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| CompactString::from_utf8(bytes).ok());
     id.filter(|id| !id.is_empty()).ok_or_else(foreign)

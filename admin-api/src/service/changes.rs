@@ -24,9 +24,12 @@ pub(super) const DELETE_LETTER: &str = "acteon.dead_letters.delete";
 pub(super) const SET_BREAKER: &str = "acteon.providers.breaker";
 pub(super) const TEST_PROVIDER: &str = "acteon.providers.test";
 pub(super) const FLUSH_GROUP: &str = "acteon.groups.flush";
+pub(super) const CREATE_SILENCE: &str = "acteon.silences.create";
+pub(super) const CHANGE_SILENCE: &str = "acteon.silences.change";
+pub(super) const END_SILENCE: &str = "acteon.silences.end";
 
 /// The names of all changes.
-pub(super) const CHANGE_NAMES: [&str; 7] = [
+pub(super) const CHANGE_NAMES: [&str; 10] = [
     RELOAD_RULES,
     TOGGLE_RULE,
     REPLAY_LETTER,
@@ -34,10 +37,13 @@ pub(super) const CHANGE_NAMES: [&str; 7] = [
     SET_BREAKER,
     TEST_PROVIDER,
     FLUSH_GROUP,
+    CREATE_SILENCE,
+    CHANGE_SILENCE,
+    END_SILENCE,
 ];
 
 /// The source in the record of a change, where an action has its position in a source.
-const SOURCE: &str = "admin";
+pub(super) const SOURCE: &str = "admin";
 
 /// The change to make.
 pub(super) struct Change {
@@ -73,6 +79,15 @@ impl Change {
             name,
             namespace: group.namespace.clone(),
             tenant: group.tenant.clone(),
+        }
+    }
+
+    /// A change to a silence of this namespace and tenant, which may be those of every name.
+    pub(super) fn of_silence(name: &'static str, namespace: &str, tenant: &str) -> Self {
+        Self {
+            name,
+            namespace: namespace.into(),
+            tenant: tenant.into(),
         }
     }
 

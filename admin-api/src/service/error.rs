@@ -5,6 +5,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditError;
 use acteon_core::decode::DecodeError;
 use acteon_core::rules::{EvaluateError, RulesError};
+use acteon_core::silence_admin::SilenceError;
 use acteon_core::{Refusal, StateError};
 use compact_str::CompactString;
 use thiserror::Error;
@@ -45,6 +46,12 @@ pub enum AdminError {
     /// The group is being delivered already.
     #[error("the group under the key \"{0}\" is being delivered")]
     GroupNotPending(String),
+    /// There is no such silence inside the scope.
+    #[error("there is no silence \"{0}\"")]
+    SilenceNotFound(CompactString),
+    /// The silence is not written: it is none, it has ended, there are too many, or it is outside the caller's scope.
+    #[error(transparent)]
+    SilenceRefused(SilenceError),
     /// No provider has this name.
     #[error("no provider is named \"{0}\"")]
     ProviderNotFound(CompactString),
@@ -94,6 +101,8 @@ impl AdminError {
                 | Self::GroupNotFound(_)
                 | Self::GroupAmbiguous(_)
                 | Self::GroupNotPending(_)
+                | Self::SilenceNotFound(_)
+                | Self::SilenceRefused(_)
         )
     }
 }

@@ -52,7 +52,7 @@ fn the_checked_in_document_is_the_generated_one() {
 fn every_operation_parameter_and_answer_is_described() {
     let document = document();
     let operations = operations(&document);
-    assert_eq!(operations.len(), 26);
+    assert_eq!(operations.len(), 31);
     for (name, operation) in operations {
         for field in ["summary", "operationId"] {
             assert!(operation[field].is_string(), "{name}: {field}");
@@ -76,7 +76,7 @@ fn every_operation_parameter_and_answer_is_described() {
                 "{name}"
             );
             let json = &answer["content"]["application/json"];
-            if status != "200" {
+            if !status.starts_with('2') {
                 assert!(json["schema"]["$ref"].is_string(), "{name}: {status}");
                 assert!(json["example"]["code"].is_string(), "{name}: {status}");
             }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use acteon_backends_memory::{MemoryAudit, MemoryState};
+use acteon_backends_memory::{MemoryAudit, MemoryState, StateConfig};
 use acteon_connect_http::ApiService;
 use acteon_core::health::{
     BreakerOverride, BreakerState, LastError, Latency, Part, ProviderAdmin, ProviderHealth,
@@ -15,7 +15,7 @@ use acteon_core::rules::{
     EvaluateError, EvaluateOptions, Evaluation, Reloaded, RuleProblem, RuleResult, RuleSummary,
     RuleTrace, Rulebook, RulesError, RulesInForce,
 };
-use acteon_core::state::{Holds, Settlement, SettlementAnswer};
+use acteon_core::state::{Holds, Settlement, SettlementAnswer, StateContext};
 use acteon_core::{
     Action, ActionOutcome, Admission, Audit, AuditRecord, Clock, Counters, DeadLetter, Failure,
     FailureCode, Payload, ProviderResponse, Redactor, StateError, Verdict, WrittenRecords,
@@ -32,6 +32,7 @@ use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
 use super::fake_groups::FakeGroups;
+use super::fake_silences::FakeSilences;
 use crate::{AdminApi, AuditPorts, Ports, StatusPorts, openapi, routers, swagger};
 
 /// The API and all its ports.
@@ -57,12 +58,23 @@ impl World {
 
     /// A world whose ports `change` adjusts before the API is built.
     pub(super) fn with(change: impl FnOnce(&mut Ports)) -> Self {
+        Self::reading(10_000, change)
+    }
+
+    /// The same, with this limit on bodies.
+    pub(super) fn reading(body_bytes_max: usize, change: impl FnOnce(&mut Ports)) -> Self {
         let rulebook = Arc::new(FakeRulebook::default());
         let audit = Arc::new(MemoryAudit::default());
         let trail = RecordingTrail::new();
         let written = WrittenRecords::default();
         let stop = CancellationToken::new();
-        let state = UnreachableState::before(Arc::new(MemoryState::default()));
+        let clock = Clock::starting_at(epoch());
+        let context = StateContext {
+            clock,
+            ..StateContext::default()
+        };
+        let state = MemoryState::new(&StateConfig::default(), &context);
+        let state = UnreachableState::before(Arc::new(state));
         let readiness = Arc::new(FakeReadiness::default());
         let redeliveries = Arc::new(FakeRedeliveries::default());
         let counters = Arc::new(Counters::default());
@@ -77,6 +89,7 @@ impl World {
             state: state.clone(),
             groups: groups.clone(),
             events: Arc::new(super::events::FakeEvents(state.clone())),
+            silences: Arc::new(FakeSilences::over(state.clone())),
             intake: FakeIntake::done(),
             admission: Admission::new(10, 1 << 20),
             status: StatusPorts {
@@ -87,7 +100,7 @@ impl World {
                 prometheus: Arc::new(|| "# TYPE acteon_x_total counter\nacteon_x_total 1\n".into()),
             },
             redactor: Redactor::default(),
-            clock: Clock::starting_at(epoch()),
+            clock,
             stop: stop.clone(),
         };
         change(&mut ports);
@@ -98,7 +111,7 @@ impl World {
             .merge(routers.admin)
             .merge(swagger(openapi(OpenApi::default())));
         Self {
-            router: ApiService::new(all, 10_000),
+            router: ApiService::new(all, body_bytes_max),
             api,
             rulebook,
             audit,

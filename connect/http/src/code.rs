@@ -20,6 +20,8 @@ pub const RULE_NOT_FOUND: &str = "RULE_NOT_FOUND";
 pub const EVENT_NOT_FOUND: &str = "EVENT_NOT_FOUND";
 /// No group has this key.
 pub const GROUP_NOT_FOUND: &str = "GROUP_NOT_FOUND";
+/// No silence has this id.
+pub const SILENCE_NOT_FOUND: &str = "SILENCE_NOT_FOUND";
 /// The action has no audit record.
 pub const AUDIT_RECORD_NOT_FOUND: &str = "AUDIT_RECORD_NOT_FOUND";
 /// The audit trail is disabled.
@@ -34,6 +36,10 @@ pub const INVALID_TRANSITION: &str = "INVALID_TRANSITION";
 pub const GROUP_NOT_PENDING: &str = "GROUP_NOT_PENDING";
 /// Several rules have a group under this key.
 pub const GROUP_AMBIGUOUS: &str = "GROUP_AMBIGUOUS";
+/// The silence has ended, so it cannot be changed.
+pub const SILENCE_ENDED: &str = "SILENCE_ENDED";
+/// The namespace and tenant have as many silences as they may have.
+pub const SILENCES_FULL: &str = "SILENCES_FULL";
 /// Another request is replaying the dead letter.
 pub const REPLAY_IN_PROGRESS: &str = "REPLAY_IN_PROGRESS";
 /// The body is too large, or the batch has too many actions.
@@ -46,6 +52,8 @@ pub const HEADERS_TOO_LARGE: &str = "HEADERS_TOO_LARGE";
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 /// The body is JSON but not an action.
 pub const INVALID_ACTION: &str = "INVALID_ACTION";
+/// The body is JSON but not a silence.
+pub const INVALID_SILENCE: &str = "INVALID_SILENCE";
 /// The caller sends too many requests.
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
 /// Too much is in flight, or another request is processing the same id or key.

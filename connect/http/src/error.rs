@@ -116,6 +116,16 @@ impl ApiError {
         Self::permanent(StatusCode::CONFLICT, code::GROUP_AMBIGUOUS, message)
     }
 
+    /// 409: the silence has ended, so it cannot be changed.
+    pub fn silence_ended(message: impl Into<String>) -> Self {
+        Self::permanent(StatusCode::CONFLICT, code::SILENCE_ENDED, message)
+    }
+
+    /// 409: the namespace and tenant have as many silences as they may have.
+    pub fn silences_full(message: impl Into<String>) -> Self {
+        Self::permanent(StatusCode::CONFLICT, code::SILENCES_FULL, message)
+    }
+
     /// 409: another request is replaying the dead letter. If that replay fails, the letter can be replayed again.
     pub fn replay_in_progress(message: impl Into<String>) -> Self {
         Self {
@@ -162,6 +172,12 @@ impl ApiError {
     pub fn invalid_action(message: impl Into<String>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Self::permanent(status, code::INVALID_ACTION, message)
+    }
+
+    /// 422: the body is JSON but not a silence; the message names the field.
+    pub fn invalid_silence(message: impl Into<String>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::permanent(status, code::INVALID_SILENCE, message)
     }
 
     /// 429: the caller sends too many requests.
