@@ -146,7 +146,9 @@ fn due_change(
 fn orphaned(stored: &StoredEvent) -> DueStep {
     events::machine_unknown(&stored.event.fingerprint);
     let unsent = EventBody::of(stored).unsent;
-    unsent.iter().for_each(|notice| events::notice_dropped(&notice.id));
+    unsent
+        .iter()
+        .for_each(|notice| events::notice_dropped(&notice.id));
     let mut record = stored.record.clone();
     record.phase = EventPhase::Ended(ORPHAN_KEPT);
     record.values = findable(&record.values, None);

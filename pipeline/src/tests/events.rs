@@ -402,7 +402,10 @@ async fn a_notice_that_fails_while_a_caller_waits_is_given_again_by_the_next_rep
     assert_eq!(bench.finish([asked("1", "firing")]).await, ["1: failed"]);
     let ends = bench.finish([asked("2", "firing")]).await;
     assert_eq!(ends, ["2: state_changed"]);
-    assert_eq!(bench.finish([asked("3", "firing")]).await, ["3: state_changed"]);
+    assert_eq!(
+        bench.finish([asked("3", "firing")]).await,
+        ["3: state_changed"]
+    );
     bench.finish([asked("4", "resolved")]).await;
     let told = seen(&sink).into_iter().map(|(id, ..)| id);
     assert_eq!(told.collect::<Vec<_>>(), ["1", "2", "4"]);
@@ -426,13 +429,19 @@ async fn a_report_that_does_not_count_leaves_the_labels_of_the_event() {
     let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
     let bench = bench(&sink, &hooked).await;
     let labelled = |id: &str, status: &str, cluster: &str| {
-        report(id, status).fingerprint("f").label("cluster", cluster)
+        report(id, status)
+            .fingerprint("f")
+            .label("cluster", cluster)
     };
     bench
         .finish([labelled("1", "firing", "c1"), labelled("2", "open", "c2")])
         .await;
     let events = all_events(&bench).await;
-    assert!(events[0].record.has_value("cluster", "c1"), "{:?}", events[0]);
+    assert!(
+        events[0].record.has_value("cluster", "c1"),
+        "{:?}",
+        events[0]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -441,7 +450,9 @@ async fn the_dead_letter_of_a_notice_is_replayed_past_the_rules() {
     let bench = bench(&sink, &hooked).await;
     bench.finish([report("1", "firing")]).await;
     let replayed = report("n", "firing").policy(Policy::Replay);
-    let ends = bench.finish([replayed.position("replay:timeouts", None)]).await;
+    let ends = bench
+        .finish([replayed.position("replay:timeouts", None)])
+        .await;
     assert_eq!(ends, ["n: executed"]);
     assert_eq!(sink.attempts().len(), 2);
 }

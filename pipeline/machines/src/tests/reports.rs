@@ -216,7 +216,11 @@ fn the_notice_of_a_state_that_was_left_is_not_given_again() {
         id,
         ..asks(status, seconds)
     };
-    let event = after(&machine, &[named("1", "firing", 0), named("2", "resolved", 5)]).event;
+    let event = after(
+        &machine,
+        &[named("1", "firing", 0), named("2", "resolved", 5)],
+    )
+    .event;
     let step = machine.report(Some(event), &named("1", "firing", 9));
     assert!(!entered(&step.change).2);
 }
