@@ -70,11 +70,11 @@ impl Behind {
                 return NextBehind::Wait;
             }
             Ahead::Away { until } => {
-                let deadline = *job.deadline.get_or_insert_with(|| {
-                    self.deadlines.push_back((now + AWAY_WAIT, key));
-                    now + AWAY_WAIT
-                });
+                let deadline = job.deadline.unwrap_or(now + AWAY_WAIT);
                 if room == Room::Ample && now < deadline && until <= deadline {
+                    if job.deadline.replace(deadline).is_none() {
+                        self.deadlines.push_back((deadline, key));
+                    }
                     return NextBehind::Wait;
                 }
                 Some(until.max(now + AGAIN))

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::templates::WrittenAction;
 
 impl Providers {
-    /// Parts jobs into those whose order does not matter, and those that belong to a provider to which it does.
+    /// Parts jobs: first the ones whose order does not matter, then the ones for providers to which it does.
     pub(crate) fn part_ordered(&self, jobs: Vec<Box<Job>>) -> (Vec<Box<Job>>, Vec<Box<Job>>) {
         if self.sequences.is_empty() {
             return (jobs, Vec::new());

@@ -16,9 +16,8 @@ use tokio::time::Instant;
 
 use crate::job::identity;
 
-/// How long after its time an away action keeps its place. One that has not returned by then may have gone to another
-/// process.
-pub(crate) const OVERDUE: Duration = Duration::from_secs(60);
+/// How long after its time an away action keeps its place. One that has not returned by then has gone to another process.
+const OVERDUE: Duration = Duration::from_secs(300);
 /// The maximum number of away actions of one provider that keep their places.
 const AWAY_MAX: usize = 10_000;
 

@@ -1,10 +1,11 @@
 //! Whatever fails, and however late a delayed path is: at the sink, each sequence is in the order in which it was
 //! decided, and nothing is lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use acteon_core::{Envelope, Feed, Intake as _, Settled};
-use acteon_testkit::{Answer, RecordingSink};
+use acteon_testkit::{Answer, RecordingSink, SeenAttempt};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use proptest::prelude::*;
@@ -16,7 +17,9 @@ use crate::PipelineOptions;
 
 const SEQUENCES: usize = 100;
 /// How late the delayed path may be. The place of what is later than this is given up.
-const LATE_MAX_MS: u64 = 50_000;
+const LATE_MAX_MS: u64 = 100_000;
+/// How often the source looks for what has come back.
+const LOOK: Duration = Duration::from_millis(50);
 
 fn answers() -> impl Strategy<Value = Vec<Answer>> {
     let answer = prop_oneof![
@@ -56,12 +59,8 @@ impl Source<'_> {
                 return;
             }
             self.hand_in_due().await;
-            let next = self.away.iter().map(|(at, _)| *at).chain(until).min();
-            let ended = self.bench.lender.ended_count();
-            tokio::select! {
-                () = self.bench.lender.wait_for_ended(ended + 1) => {}
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
-            }
+            let look = Instant::now() + LOOK;
+            sleep_until(until.map_or(look, |until| look.min(until))).await;
         }
     }
 
@@ -99,14 +98,24 @@ impl Source<'_> {
     }
 }
 
-async fn play(batches: Vec<(u64, Vec<usize>)>, answers: Vec<Answer>, late: Vec<u64>) {
+/// A provider, and a second one if its reader is not to wait for it.
+async fn bench_of(sink: &Arc<RecordingSink>, waits: bool) -> Bench {
+    let queue = if waits { 1000 } else { 30 };
+    let provider = Provider::new("log", sink).retries(1).breaker(3);
+    let other = Provider::new("other", &RecordingSink::succeeding());
+    let providers = [provider.bounds(3, queue), other];
+    let bench = Bench::new("rules: []", providers, PipelineOptions::default()).await;
+    if !waits {
+        bench.finish([record("other").provider("other")]).await;
+        bench.lender.take_ended();
+    }
+    bench
+}
+
+async fn play(batches: Vec<(u64, Vec<usize>)>, answers: Vec<Answer>, late: Vec<u64>, waits: bool) {
     let sink = RecordingSink::ordered(|_| Answer::Succeed);
     sink.script(answers);
-    let provider = Provider::new("log", &sink)
-        .retries(1)
-        .bounds(3, 30)
-        .breaker(3);
-    let bench = Bench::new("rules: []", [provider], PipelineOptions::default()).await;
+    let bench = bench_of(&sink, waits).await;
     let mut source = Source {
         bench: &bench,
         feed: Feed::default(),
@@ -115,6 +124,9 @@ async fn play(batches: Vec<(u64, Vec<usize>)>, answers: Vec<Answer>, late: Vec<u
         delays: 0,
         finished: 0,
     };
+    if !waits {
+        (0..2).for_each(|number| source.feed.add(number));
+    }
     let mut decided: HashMap<CompactString, Vec<CompactString>> = HashMap::new();
     let mut count = 0;
     for (pause, sequences) in batches {
@@ -140,28 +152,29 @@ async fn play(batches: Vec<(u64, Vec<usize>)>, answers: Vec<Answer>, late: Vec<u
 
 /// The attempts of each sequence begin in the order of its decisions.
 fn check(sink: &RecordingSink, decided: &HashMap<CompactString, Vec<CompactString>>) {
+    let attempts = sink.attempts();
     for (sequence, ids) in decided {
-        let attempts = sink.attempts().into_iter();
-        let of_sequence =
-            attempts.filter(|seen| seen.action.fingerprint.as_ref() == Some(sequence));
-        let mut seen: Vec<_> = of_sequence.map(|seen| seen.action.id).collect();
+        let is_of = |seen: &&SeenAttempt| seen.action.fingerprint.as_ref() == Some(sequence);
+        let of_sequence = attempts.iter().filter(is_of);
+        let mut seen: Vec<_> = of_sequence.map(|seen| seen.action.id.clone()).collect();
         seen.dedup();
         assert_eq!(seen, *ids, "{sequence}");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn each_sequence_arrives_in_the_order_in_which_it_was_decided(
-        batches in batches(), answers in answers(), late in prop::collection::vec(0..LATE_MAX_MS, 0..10)
+        batches in batches(), answers in answers(), late in prop::collection::vec(0..LATE_MAX_MS, 0..10),
+        waits: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(play(batches, answers, late));
+        runtime.block_on(play(batches, answers, late, waits));
     }
 }

@@ -47,6 +47,17 @@ fn delayed(bench: &Bench) -> Vec<(Box<Envelope>, Duration)> {
     later.collect()
 }
 
+/// Submits one batch after the earlier ends were taken, and returns how it ended.
+async fn then(bench: &Bench, actions: impl IntoIterator<Item = ActionBuilder>) -> Vec<String> {
+    let on_loan = bench.lender.on_loan() as usize;
+    let before = bench.lender.ended_count();
+    let actions: Vec<_> = actions.into_iter().collect();
+    let count = before + on_loan + actions.len();
+    bench.submit(actions).await;
+    bench.lender.wait_for_ended(count).await;
+    bench.lender.ends()
+}
+
 /// Hands in an action that comes back.
 async fn comes_back(bench: &Bench, envelope: Box<Envelope>) {
     let name = envelope.action.id.clone();
@@ -178,7 +189,7 @@ async fn a_caller_who_would_wait_behind_a_redelivery_is_refused_with_its_time() 
     let (bench, sink) = scripted([Answer::Transient(None)]).await;
     bench.finish([disk("trigger")]).await;
     let (_, wait) = delayed(&bench).remove(0);
-    let ends = bench.finish([action("resolve").fingerprint("disk")]).await;
+    let ends = then(&bench, [action("resolve").fingerprint("disk")]).await;
     assert_eq!(ends, ["resolve: retry Overloaded"]);
     let ended = bench.lender.take_ended();
     let [(_, Settled::Retry { after, .. })] = &ended[..] else {
@@ -213,12 +224,11 @@ async fn what_does_not_come_back_in_time_is_not_waited_for() {
     bench.finish([disk("trigger")]).await;
     let (_, wait) = delayed(&bench).remove(0);
     advance(wait).await;
-    assert_eq!(
-        bench.finish([disk("resolve")]).await,
-        ["resolve: later Redelivery"]
-    );
-    advance(Duration::from_secs(60)).await;
-    assert_eq!(bench.finish([disk("new")]).await, ["new: executed"]);
+    let ends = then(&bench, [disk("resolve")]).await;
+    assert_eq!(ends, ["resolve: later Redelivery"]);
+    delayed(&bench);
+    advance(Duration::from_secs(310)).await;
+    assert_eq!(then(&bench, [disk("new")]).await, ["new: executed"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,8 +251,11 @@ async fn a_dead_letter_lets_the_next_one_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn what_ends_without_another_attempt_gives_its_place_up() {
-    let answers = [Answer::Transient(None), Answer::Transient(None)];
-    let (bench, _) = scripted(answers).await;
+    let rules = "rules: [{ name: old, condition: { field: action.status, eq: old }, action: { type: suppress } }]";
+    let sink = RecordingSink::ordered(|_| Answer::Succeed);
+    sink.script([Answer::Transient(None), Answer::Transient(None)]);
+    let provider = Provider::new("log", &sink).retries(0);
+    let bench = Bench::new(rules, [provider], PipelineOptions::default()).await;
     bench.finish([disk("given_up")]).await;
     let (envelope, _) = delayed(&bench).remove(0);
     let given_up = bench.lender.lend("given_up", *envelope);
@@ -253,11 +266,14 @@ async fn what_ends_without_another_attempt_gives_its_place_up() {
         attempts: 1,
     };
     bench.pipeline.give_up(given_up, why).await;
-    bench.finish([disk("moved")]).await;
+    bench.submit([disk("suppressed")]).await;
+    bench.lender.wait_for_ended(3).await;
     let (mut envelope, _) = delayed(&bench).pop().unwrap();
-    envelope.action.provider = "nobody".into();
+    envelope.action.status = Some("old".into());
     comes_back(&bench, envelope).await;
-    assert_eq!(bench.finish([disk("next")]).await, ["next: executed"]);
+    bench.lender.wait_for_ended(4).await;
+    bench.lender.take_ended();
+    assert_eq!(then(&bench, [disk("next")]).await, ["next: executed"]);
 }
 
 #[tokio::test(start_paused = true)]

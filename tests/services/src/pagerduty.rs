@@ -7,6 +7,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -67,7 +69,7 @@ impl PagerDutyServer {
         url(self.port)
     }
 
-    /// Answers the next `count` events about alerts with 500.
+    /// Answers the next `count` events about alerts with 500, and asks for a second.
     pub fn fail(&self, count: usize) {
         *self.account.failures.lock() = count;
     }
@@ -99,12 +101,16 @@ impl Account {
 
 type Answer = (StatusCode, axum::Json<Value>);
 
-async fn enqueue(State(account): State<Arc<Account>>, body: Bytes) -> Answer {
+async fn enqueue(State(account): State<Arc<Account>>, body: Bytes) -> Response {
     if account.fails() {
-        let answer = json!({"status": "error", "message": "Internal Server Error"});
-        return (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(answer));
+        let again = [(RETRY_AFTER, "1")];
+        return (StatusCode::INTERNAL_SERVER_ERROR, again).into_response();
     }
-    let (event, mut errors) = read(&body);
+    accepted(&account, &body).into_response()
+}
+
+fn accepted(account: &Account, body: &[u8]) -> Answer {
+    let (event, mut errors) = read(body);
     let action = event["event_action"].as_str().unwrap_or_default();
     if !matches!(action, "trigger" | "acknowledge" | "resolve") {
         errors.push("'event_action' is invalid (must be one of the following: 'trigger', 'acknowledge' or 'resolve')".to_owned());
@@ -121,7 +127,7 @@ async fn enqueue(State(account): State<Arc<Account>>, body: Bytes) -> Answer {
         _ => {}
     }
     check_lists(&event, &mut errors);
-    if let Some(answer) = refused(&body, &errors) {
+    if let Some(answer) = refused(body, &errors) {
         return answer;
     }
     let routing_key = event["routing_key"].as_str().unwrap_or_default().to_owned();
