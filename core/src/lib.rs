@@ -65,7 +65,7 @@ pub use redact::Redactor;
 pub use registry::{BuildError, Embedded, Factory, Family, Faults, Plan, Registry, Uses};
 pub use scope::Scope;
 pub use secret::Secret;
-pub use sink::{Attempt, Sink, SinkError, Sinks};
+pub use sink::{Attempt, OrderedSink, Sink, SinkError, Sinks};
 pub use source::{Shutdown, Source, Sources};
 pub use state::{State, StateError};
 pub use time::Time;

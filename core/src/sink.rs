@@ -25,6 +25,19 @@ pub trait Sink: Send + Sync {
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         Ok(None)
     }
+
+    /// This sink, if the order of actions matters to its provider. The pipeline asks once for each provider.
+    fn as_ordered(&self) -> Option<&dyn OrderedSink> {
+        None
+    }
+}
+
+/// A sink to whose provider the order of some actions matters, such as that of a trigger and its resolve.
+pub trait OrderedSink: Send + Sync {
+    /// The ordering key of an action. Actions with one key form a sequence: they are attempted one after another, in the
+    /// order in which they were decided. `None`: the order of this action does not matter. `action` is what
+    /// [`Sink::deliver`] will receive.
+    fn ordering_key(&self, action: &Action) -> Option<CompactString>;
 }
 
 /// One attempt.

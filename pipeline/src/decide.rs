@@ -152,6 +152,7 @@ impl Deciding {
         self.counts.count(&decision.notes);
         self.errors += u64::from(decision.rule_errors);
         let mut job = Job::new(delivery, self.context.generation.stamp);
+        job.later_ones = self.deliveries.len();
         job.ruling.verdict = decision.verdict;
         job.ruling.matched_rule = decision.matched_rule;
         job.ruling.details = decision.details;

@@ -234,7 +234,7 @@ impl Pipeline {
                 let overdue = overdue.into_iter();
                 let ended = overdue.map(|asking| asking.job.refused(BUSY_WAIT, Refusal::Busy));
                 let ended = self
-                    .reserve_and_deliver(asking, ended.collect(), None)
+                    .reserve_and_deliver(asking, Vec::new(), ended.collect(), None)
                     .await;
                 self.settle(ended).await;
             }

@@ -63,7 +63,7 @@ impl Pipeline {
             let later = match slot.begin(job).await {
                 InlineStart::Finished(finished) => {
                     match slot.finished(finished) {
-                        NextStep::End(done) => ended.push(done),
+                        NextStep::End(done) => self.end(done, ended),
                         NextStep::Retry(queued, wait) => {
                             let at = Instant::now() + wait;
                             self.hand(provider, Work::Retry(queued, at), ended);
@@ -94,11 +94,12 @@ impl Pipeline {
     fn enqueue(
         &self,
         provider: &Arc<Provider>,
-        job: Box<Job>,
+        mut job: Box<Job>,
         ended: &mut Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Option<Blocked> {
         if let Some(place) = provider.queue.try_enter(job.bytes()) {
+            job.enter_sequence();
             let when_open = match waits(&job, provider, feed) {
                 true => WhenOpen::Wait,
                 false => WhenOpen::Leave,
@@ -107,7 +108,7 @@ impl Pipeline {
             return None;
         }
         if job.is_answered() || feed.is_none() {
-            ended.push(overflow(job));
+            self.end(overflow(job), ended);
             return None;
         }
         Some(Blocked {
@@ -128,7 +129,7 @@ impl Pipeline {
         let place = tokio::select! {
             place = provider.queue.enter(job.bytes(), limit) => place,
             () = self.closing.cancelled() => {
-                ended.push(Self::shutting_down(job.into_inner()));
+                self.end(Self::shutting_down(job.into_inner()), ended);
                 return;
             }
         };
@@ -138,16 +139,14 @@ impl Pipeline {
                     true => WhenOpen::Wait,
                     false => WhenOpen::Leave,
                 };
-                let queued = QueuedJob {
-                    job,
-                    place,
-                    when_open,
-                };
+                let mut job = job.into_inner();
+                job.enter_sequence();
+                let queued = QueuedJob::new(job, place, when_open);
                 self.queue(&provider, queued, ended);
             }
             None => {
                 provider.events.overflowed();
-                ended.push(overflow(job.into_inner()));
+                self.end(overflow(job.into_inner()), ended);
             }
         }
     }
@@ -164,10 +163,11 @@ impl Pipeline {
             Ok(()) => {}
             Err(Work::Job(queued) | Work::Retry(queued, _)) => {
                 let job = queued.job.into_inner();
-                ended.push(match provider.has_ended() {
+                let done = match provider.has_ended() {
                     true => Self::shutting_down(job),
                     false => overflow(job),
-                });
+                };
+                self.end(done, ended);
             }
             // Dropping the attempt returns its action to the source.
             Err(Work::Running(_)) => {}

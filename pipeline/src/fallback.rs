@@ -30,17 +30,20 @@ impl Pipeline {
             (!job.route.refused_by.contains(name)).then_some(fallback)
         });
         let Some(provider) = next else {
-            return ended.push(match failure {
+            let done = match failure {
                 Some(failure) => job.ended(ActionOutcome::Failed(failure)),
                 None => self.at_closed_provider(job),
-            });
+            };
+            return self.end(done, ended);
         };
         job.redirect(provider.name().clone());
+        job.route.sequence = provider.sequence_place_here(&job);
         match provider.queue.try_enter(job.bytes()) {
             Some(place) => {
+                job.enter_sequence();
                 self.queue(provider, QueuedJob::new(job, place, WhenOpen::Leave), ended);
             }
-            None => ended.push(overflow(job)),
+            None => self.end(overflow(job), ended),
         }
     }
 

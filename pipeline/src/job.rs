@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event_report::{JobReport, NoticeState};
 use crate::hold::Hold;
+use crate::provider::SequencePlace;
 use crate::rulebook::Stamp;
 
 /// An action between decision and settlement. It leaves in one of two ways: [`Pipeline::settle`] takes an [`EndedJob`]
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) delivery: Delivery,
     pub(crate) ruling: Ruling,
     pub(crate) route: Route,
+    /// How many of its batch were decided after it.
+    pub(crate) later_ones: usize,
     /// The original payload, if a rule changed it.
     original: Option<Payload>,
     /// What to send if the payload is too large for the sink.
@@ -79,6 +82,19 @@ pub(crate) struct Route {
     pub(crate) attempts: u32,
     /// The number of sink calls at the current target.
     pub(crate) attempts_at_target: u32,
+    /// Its place in a sequence of the target.
+    pub(crate) sequence: Option<SequencePlace>,
+    /// Its redelivery, if planned already.
+    pub(crate) returns: Option<PlannedReturn>,
+}
+
+/// The redelivery of a job: the wait, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlannedReturn {
+    /// The next time of its provider's schedule.
+    OnSchedule(Duration),
+    /// The return of an earlier action of its sequence. The schedule does not advance.
+    Behind(Duration),
 }
 
 /// A job ready to be settled.
@@ -113,7 +129,10 @@ impl Job {
                 refused_by: Vec::new(),
                 attempts: 0,
                 attempts_at_target: 0,
+                sequence: None,
+                returns: None,
             },
+            later_ones: 0,
             original: None,
             shortened: None,
             original_labels: None,
@@ -188,13 +207,22 @@ impl Job {
         (own + original) as u64
     }
 
+    /// Enters its sequence, if it belongs to one.
+    pub(crate) fn enter_sequence(&mut self) {
+        if let Some(place) = &mut self.route.sequence {
+            place.enter();
+        }
+    }
+
     /// True if a caller waits for the outcome.
     pub(crate) fn is_answered(&self) -> bool {
         self.delivery.policy.is_answered()
     }
 
-    /// Sends it to another provider. Attempts at the new provider count from zero.
+    /// Sends it to another provider. Attempts at the new provider count from zero, and its place in a sequence of the
+    /// old one is given up.
     pub(crate) fn redirect(&mut self, target: CompactString) {
+        self.route.sequence = None;
         self.route.target = target;
         self.route.attempts_at_target = 0;
     }

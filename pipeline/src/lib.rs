@@ -27,6 +27,7 @@ mod hold;
 mod job;
 mod machines;
 mod options;
+mod ordering;
 mod process;
 mod provider;
 mod record;

@@ -92,9 +92,10 @@ impl Pipeline {
             now,
         };
         let decided = self.decide(batch, &context, ended).await;
-        let ended = self.deliver(decided.free, decided.ended, Some(feed)).await;
+        let (free, ordered) = self.parts.providers.part_ordered(decided.free);
+        let ended = self.deliver(free, decided.ended, Some(feed)).await;
         let ended = self
-            .reserve_and_deliver(decided.asking, ended, Some(feed))
+            .reserve_and_deliver(decided.asking, ordered, ended, Some(feed))
             .await;
         self.settle(ended).await;
         decided.rest

@@ -2,11 +2,14 @@
 //! no other provider is affected. `worker.rs` has the task that handles everything not done inline.
 
 mod attempt;
+mod behind;
 mod breaker;
 mod events;
 mod inline;
+mod ordered;
 mod queue;
 mod retry;
+mod sequences;
 mod stats;
 mod worker;
 
@@ -38,6 +41,8 @@ use self::queue::{Bounds, Queue};
 pub(crate) use self::queue::{MOMENT, QueuePlace};
 pub(crate) use self::retry::LONGEST;
 use self::retry::{AfterFailure, after_failure};
+pub(crate) use self::sequences::SequencePlace;
+use self::sequences::Sequences;
 pub(crate) use self::stats::Permission;
 use self::stats::{BreakerChange, PauseChange, ProviderStats, SharedStats};
 pub(crate) use self::worker::Worker;
@@ -49,6 +54,8 @@ use crate::redelivery::PendingRedeliveries;
 pub struct Providers {
     named: HashMap<CompactString, Arc<Provider>>,
     any: Option<Arc<Provider>>,
+    /// The sequences of those to which order matters.
+    sequences: Vec<Arc<Sequences>>,
     pub(crate) redeliveries: Arc<PendingRedeliveries>,
 }
 
@@ -74,18 +81,22 @@ impl Providers {
                 return Err(DuplicateProvider(name));
             }
         }
-        Ok(Self {
-            named,
-            any: None,
-            redeliveries: Arc::default(),
-        })
+        Ok(Self::of(named, None))
     }
 
     /// One provider for every name, for a server without configured providers.
     pub fn under_any_name(options: ProviderOptions, clock: Clock) -> Self {
+        let any = Arc::new(Provider::new(options, 0, clock));
+        Self::of(HashMap::new(), Some(any))
+    }
+
+    fn of(named: HashMap<CompactString, Arc<Provider>>, any: Option<Arc<Provider>>) -> Self {
+        let sequences = named.values().chain(&any);
+        let sequences = sequences.filter_map(|provider| provider.sequences.clone());
         Self {
-            named: HashMap::new(),
-            any: Some(Arc::new(Provider::new(options, 0, clock))),
+            sequences: sequences.collect(),
+            named,
+            any,
             redeliveries: Arc::default(),
         }
     }
@@ -103,6 +114,7 @@ impl Providers {
         for (options, number) in more.into_iter().zip(first.unwrap_or(u32::MAX)..) {
             let name = options.name.clone();
             let provider = Arc::new(Provider::new(options, number, clock));
+            self.sequences.extend(provider.sequences.clone());
             if self.named.insert(name.clone(), provider).is_some() {
                 return Err(DuplicateProvider(name));
             }
@@ -152,6 +164,8 @@ pub(crate) struct Provider {
     /// Distinguishes it from the others in a feed.
     pub(crate) number: u32,
     pub(crate) queue: Arc<Queue>,
+    /// `None`: order does not matter to it.
+    sequences: Option<Arc<Sequences>>,
     pub(crate) events: Events,
     clock: Clock,
     stats: SharedStats,
@@ -241,6 +255,7 @@ impl Provider {
                 actions: options.queue,
                 bytes: options.queue_bytes,
             }),
+            sequences: Self::sequences_of(&*options.sink),
             stats: SharedStats::new(options.breaker),
             events: Events::new(&options.name),
             number,

@@ -1,5 +1,6 @@
 //! Makes one call to the state for everything that a batch needs, and applies the answers to each action.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -179,15 +180,21 @@ impl ReservingJob {
 }
 
 impl Pipeline {
-    /// Reserves for these jobs and delivers the granted ones. Returns `ended` with the newly ended jobs added.
+    /// Reserves for these jobs. Delivers the granted ones and those in `ordered`, which need nothing, in the order in
+    /// which they were decided. Returns `ended` with the newly ended jobs added.
     pub(crate) async fn reserve_and_deliver(
         &self,
         asking: Vec<ReservingJob>,
+        ordered: Vec<Box<Job>>,
         mut ended: Vec<EndedJob>,
         feed: Option<&Feed>,
     ) -> Vec<EndedJob> {
         let granted = self.reserve(asking, &mut ended).await;
-        let jobs = granted.into_iter().map(|granted| granted.job).collect();
+        let mut jobs: Vec<_> = granted.into_iter().map(|granted| granted.job).collect();
+        if !ordered.is_empty() {
+            jobs.extend(ordered);
+            jobs.sort_by_key(|job| Reverse(job.later_ones));
+        }
         self.deliver(jobs, ended, feed).await
     }
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::dead_letters::exhausted_letter;
 use crate::events;
 use crate::hold::Hold;
-use crate::job::{EndedJob, Job, JobEnd};
+use crate::job::{EndedJob, Job, JobEnd, PlannedReturn};
 use crate::process::Pipeline;
 use crate::record;
 use crate::reserve::lease_key;
@@ -63,6 +63,15 @@ impl CloseAction {
         }
     }
 
+    /// True if the source submits the action again and no rule has delayed it.
+    fn is_soon_again(&self) -> bool {
+        match self {
+            Self::Done(_) | Self::DeadLetter(..) => false,
+            Self::Refused { .. } => true,
+            Self::Later { delay, .. } => *delay == Delay::Redelivery,
+        }
+    }
+
     fn letter(&self) -> Option<&Arc<DeadLetter>> {
         match self {
             Self::DeadLetter(_, letter) => Some(letter),
@@ -73,7 +82,8 @@ impl CloseAction {
 
 impl Pipeline {
     /// Settles a batch. Its loans end here.
-    pub(crate) async fn settle(&self, ended: Vec<EndedJob>) {
+    pub(crate) async fn settle(&self, mut ended: Vec<EndedJob>) {
+        ended.iter_mut().for_each(|done| self.end_turn(done));
         let ended = self.deliver_further(ended).await;
         if ended.is_empty() {
             return;
@@ -119,7 +129,10 @@ impl Pipeline {
                 delay: Delay::Throttled,
             },
             Disposition::Redeliver => CloseAction::Later {
-                after: self.redelivery_wait(&job),
+                after: match job.route.returns {
+                    Some(PlannedReturn::OnSchedule(wait) | PlannedReturn::Behind(wait)) => wait,
+                    None => self.redelivery_wait(&job),
+                },
                 delay: Delay::Redelivery,
             },
             Disposition::DeadLetter => {
@@ -300,6 +313,9 @@ impl Pipeline {
 
     /// Ends the loan.
     fn close(&self, ClosingJob { mut job, end }: ClosingJob, now: Timestamp) {
+        if !end.is_soon_again() {
+            self.parts.providers.forget_places(&job.delivery);
+        }
         match end {
             CloseAction::Done(outcome) => match job.delivery.progress().cloned() {
                 Some(progress) if job.delivery.policy == Policy::Replay => {
@@ -330,8 +346,11 @@ impl Pipeline {
     }
 
     fn count_redelivery(&self, job: &mut Job, after: Duration, now: Timestamp) {
+        let waits_behind = matches!(job.route.returns, Some(PlannedReturn::Behind(_)));
         let history: &mut History = job.history(now);
-        history.redeliveries = history.redeliveries.saturating_add(1);
+        history.redeliveries = history
+            .redeliveries
+            .saturating_add(u32::from(!waits_behind));
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         let next_at = now.saturating_add(after).unwrap_or(Timestamp::MAX);
         let known = &self.parts.providers.redeliveries;

@@ -85,25 +85,36 @@ impl ProviderTemplates {
         provider: &CompactString,
         action: &Action,
     ) -> Result<Option<WrittenAction>, SinkError> {
+        if !self.in_force.is_slow.load(Relaxed) {
+            return self.write_here(provider, action);
+        }
         let set = self.in_force.set();
         if !set.has(provider) {
             return Ok(None);
         }
-        let rendered = match self.in_force.is_slow.load(Relaxed) {
-            false => {
-                let started = Instant::now();
-                let rendered = set.render(provider, action);
-                let is_slow = started.elapsed() > LONGEST_SLICE;
-                self.in_force.is_slow.fetch_or(is_slow, Relaxed);
-                rendered
-            }
-            true => {
-                let name = provider.clone();
-                let action = action.clone();
-                let rendering = spawn_blocking(move || set.render(&name, &action));
-                rendering.await.map_err(|_| panicked())?
-            }
-        };
+        let name = provider.clone();
+        let copy = action.clone();
+        let rendering = spawn_blocking(move || set.render(&name, &copy));
+        let rendered = rendering.await.map_err(|_| panicked())?;
+        rendered
+            .map(|rendered| self.written(action, rendered))
+            .transpose()
+    }
+
+    /// The same on this thread, however slow the templates are.
+    pub(crate) fn write_here(
+        &self,
+        provider: &CompactString,
+        action: &Action,
+    ) -> Result<Option<WrittenAction>, SinkError> {
+        let set = self.in_force.set();
+        if !set.has(provider) {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let rendered = set.render(provider, action);
+        let is_slow = started.elapsed() > LONGEST_SLICE;
+        self.in_force.is_slow.fetch_or(is_slow, Relaxed);
         rendered
             .map(|rendered| self.written(action, rendered))
             .transpose()

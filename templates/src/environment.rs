@@ -3,6 +3,8 @@
 
 use minijinja::{Environment, UndefinedBehavior};
 
+use crate::bounded::{pprint, tojson};
+
 /// What rendering one template may cost: about as many steps, or 64 bytes for each of them.
 const FUEL: u64 = 200_000;
 
@@ -22,6 +24,9 @@ pub enum Undefined {
 pub fn environment(undefined: Undefined) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
+    // Those of the library write everything before they count it.
+    environment.add_filter("tojson", tojson);
+    environment.add_filter("pprint", pprint);
     match undefined {
         Undefined::Empty => {
             environment.set_undefined_behavior(UndefinedBehavior::Chainable);

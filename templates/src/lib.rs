@@ -3,6 +3,7 @@
 //! reads the files and swaps the sets.
 #![deny(missing_docs)]
 
+mod bounded;
 mod depth;
 mod environment;
 mod error;
@@ -12,6 +13,7 @@ mod set;
 mod tree;
 mod values;
 
+pub use bounded::{indented_json, json_of, text_of};
 pub use depth::depth;
 pub use environment::{OUTPUT_BYTES_MAX, Undefined, environment};
 pub use error::{TemplateError, TemplateFault, TemplateProblem};

@@ -265,3 +265,30 @@ fn what_only_the_missing_example_lacks_is_not_reported() {
         ),
     ]);
 }
+
+#[test]
+fn values_that_are_long_on_paper_fail_although_they_are_short_in_memory() {
+    let hostile = [
+        "{{ payload.list | tojson(indent=1000000) }}",
+        "{{ ([[payload.list] * 1000] * 1000) | tojson }}",
+        "{{ ([[payload.list] * 1000] * 1000) | pprint }}",
+    ];
+    for text in hostile {
+        let set = set(&[("mail/subject.txt", text)]);
+        let action = action(&json!({"payload": {"list": vec![1; 100]}}));
+        let rendered = set.render("mail", &action).unwrap();
+        assert_eq!(rendered.faults.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn json_in_a_template_is_spaced_or_indented_and_safe_in_html() {
+    let action = action(&json!({"payload": {"a": [1, "<b>"]}}));
+    let shown = |text: &str| payload(&set(&[("mail/x.txt", text)]), &action)["x"].clone();
+    assert_eq!(
+        shown("{{ payload | tojson }}"),
+        r#"{"a": [1, "\u003cb\u003e"]}"#
+    );
+    let indented = "[\n  1,\n  \"\\u003cb\\u003e\"\n]";
+    assert_eq!(shown("{{ payload.a | tojson(indent=2) }}"), indented);
+}

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error};
 use serde_json::Value;
 
+use crate::bounded::json_of;
 use crate::environment::{OUTPUT_BYTES_MAX, Undefined, environment};
 use crate::error::{TemplateError, TemplateProblem, depends_on_values, sentence};
 
@@ -167,9 +168,7 @@ fn render_text(
     if value.is_undefined() {
         return Ok(None);
     }
-    serde_json::to_value(&value)
-        .map(Some)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+    json_of(&value).map(Some)
 }
 
 /// The expression, if the text consists of one and nothing else.

@@ -53,6 +53,9 @@ impl InlineSlot {
 
     /// Starts an attempt if one is allowed now, and returns the result of a sink that answers without waiting.
     pub(crate) async fn begin(&mut self, mut job: Box<Job>) -> InlineStart {
+        if self.provider.find_sequence(&mut job).await {
+            return InlineStart::Later(job);
+        }
         if self.provider.is_open() {
             return InlineStart::Refused(job);
         }

@@ -128,7 +128,8 @@ impl Queue {
         self.freed.notify_waiters();
     }
 
-    fn is_half_free(&self) -> bool {
+    /// True if at least half of it is free.
+    pub(crate) fn is_half_free(&self) -> bool {
         self.actions.load(SeqCst) <= self.bounds.actions / 2
             && self.bytes.load(SeqCst) <= self.bounds.bytes / 2
     }

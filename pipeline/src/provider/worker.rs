@@ -13,8 +13,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
+use super::behind::{Behind, NextBehind, Room};
 use super::breaker::Pass;
 use super::retry::LONGEST;
+use super::sequences::SequencePlace;
 use super::stats::Permission;
 use super::{NextStep, Provider, ProviderHandle, QueuedJob, WhenOpen, Work};
 use crate::job::EndedJob;
@@ -28,6 +30,7 @@ pub(crate) struct Worker {
     provider: Arc<ProviderHandle>,
     inbox: mpsc::Receiver<Work>,
     queue: VecDeque<QueuedJob>,
+    behind: Behind,
     waiting_to_retry: BinaryHeap<Reverse<Due>>,
     /// No queued job may start before this time.
     held_until: Option<Instant>,
@@ -61,6 +64,7 @@ impl Worker {
             provider: Arc::new(ProviderHandle(provider)),
             inbox,
             queue: VecDeque::new(),
+            behind: Behind::default(),
             waiting_to_retry: BinaryHeap::new(),
             held_until: None,
             running: FuturesUnordered::new(),
@@ -86,6 +90,7 @@ impl Worker {
             self.settle_next();
             let retry = self.waiting_to_retry.peek().map(|Reverse(next)| next.at);
             let held_until = self.held_until.filter(|_| !self.queue.is_empty());
+            let behind_until = self.behind.next_deadline();
             tokio::select! {
                 biased;
                 () = closing.cancelled() => break,
@@ -102,6 +107,8 @@ impl Worker {
                 () = at(retry), if retry.is_some() => self.take_due(),
                 () = at(held_until), if held_until.is_some() => self.held_until = None,
                 () = self.provider.slot_free.notified() => self.held_until = None,
+                () = self.provider.sequences_changed() => self.advance_changed(),
+                () = at(behind_until), if behind_until.is_some() => self.advance_overdue(),
             }
         }
     }
@@ -117,6 +124,7 @@ impl Worker {
         }
         let retries = self.waiting_to_retry.into_iter();
         let queued = retries.map(|Reverse(due)| due.queued).chain(self.queue);
+        let queued = queued.chain(self.behind.into_jobs());
         let unfinished = queued.map(|queued| Pipeline::shutting_down(queued.job.into_inner()));
         self.ended.extend(unfinished);
         self.pipeline.settle(self.ended).await;
@@ -124,12 +132,54 @@ impl Worker {
 
     fn take(&mut self, work: Work) {
         match work {
-            Work::Job(queued) if self.held_until.is_some() => self.hold_back(queued),
-            Work::Job(queued) => self.queue.push_back(queued),
+            Work::Job(queued) => self.take_job(queued),
             Work::Running(attempt) => self.running.push(attempt),
             Work::Retry(queued, at) => {
                 self.waiting_to_retry.push(Reverse(Due { at, queued }));
             }
+        }
+    }
+
+    /// Queues a job, behind the others of its sequence if it belongs to one.
+    fn take_job(&mut self, queued: QueuedJob) {
+        let place = queued.job.route.sequence.as_ref();
+        if let Some((key, number)) = place.and_then(SequencePlace::entered) {
+            self.behind.add(key, number, queued);
+            self.advance(key);
+        } else if self.held_until.is_some() {
+            self.hold_back(queued);
+        } else {
+            self.queue.push_back(queued);
+        }
+    }
+
+    /// Lets the jobs of a sequence go on as far as they can.
+    fn advance(&mut self, key: u64) {
+        loop {
+            let room = match self.provider.queue.is_half_free() {
+                true => Room::Ample,
+                false => Room::Scarce,
+            };
+            match self.behind.next(key, Instant::now(), room) {
+                NextBehind::Wait => return,
+                NextBehind::Begin(queued) => self.hold_back(queued),
+                NextBehind::Leave(queued, until) => {
+                    let job = queued.job.into_inner();
+                    self.pipeline.leave_behind(job, until, &mut self.ended);
+                }
+            }
+        }
+    }
+
+    fn advance_changed(&mut self) {
+        for key in self.provider.changed_sequences() {
+            self.advance(key);
+        }
+    }
+
+    fn advance_overdue(&mut self) {
+        for key in self.behind.take_overdue(Instant::now()) {
+            self.advance(key);
         }
     }
 
@@ -228,7 +278,7 @@ impl Worker {
     fn finished(&mut self, finished: FinishedAttempt) {
         self.provider.free_slot();
         match self.provider.finished(finished) {
-            NextStep::End(ended) => self.ended.push(ended),
+            NextStep::End(ended) => self.pipeline.end(ended, &mut self.ended),
             NextStep::Retry(queued, wait) => {
                 let at = Instant::now() + wait;
                 self.waiting_to_retry.push(Reverse(Due { at, queued }));
@@ -259,7 +309,9 @@ impl Worker {
 
     fn renewed(&mut self, renewed: Renewed) {
         self.free_renewing();
-        self.ended.extend(renewed.ended);
+        for ended in renewed.ended {
+            self.pipeline.end(ended, &mut self.ended);
+        }
         for queued in renewed.granted.into_iter().rev() {
             self.queue.push_front(queued);
         }

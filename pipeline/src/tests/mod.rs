@@ -18,6 +18,8 @@ mod leases;
 mod progress;
 mod property;
 mod redelivery;
+mod sequence_property;
+mod sequences;
 mod silences;
 mod state_loss;
 mod templates;

@@ -228,7 +228,7 @@ async fn a_silence_is_extended_without_a_gap_and_tells_after_its_new_end() {
     sleep(Duration::from_secs(400)).await;
     let ends = world
         .bench
-        .finish([record("2").label("alert", "a").action_type("other")])
+        .finish([report("2", "firing").fingerprint("g")])
         .await;
     assert_eq!(ends, ["2: state_changed"]);
     assert!(world.told().is_empty());
@@ -400,7 +400,8 @@ async fn nothing_is_delivered_before_the_silences_are_known() {
     state.set_reach(Reach::CutOff);
     let sink = RecordingSink::succeeding();
     let providers = [Provider::new("log", &sink)];
-    let bench = Bench::behind(state, RULES, providers, PipelineOptions::default()).await;
+    let rules = "rules: [{ name: never, condition: { any: [] }, action: { type: suppress } }]";
+    let bench = Bench::behind(state, rules, providers, PipelineOptions::default()).await;
     let ends = bench.finish([record("1")]).await;
     assert_eq!(ends, ["1: retry StateUnavailable"]);
     bench.state.set_reach(Reach::Whole);

@@ -6,11 +6,11 @@
 )]
 
 use acteon_sinks_kit::{cut, header_text};
-use acteon_templates::{Undefined, environment};
+use acteon_templates::{Undefined, environment, indented_json, json_of, text_of};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use minijinja::value::{Kwargs, Serde};
-use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use minijinja::{Environment, Error, Output, State, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -43,33 +43,33 @@ pub(crate) fn path_environment() -> Environment<'static> {
 }
 
 fn encoded(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let text = value.to_string();
+    let text = text_of(value)?;
     let encoded = utf8_percent_encode(&text, PATH_VALUE).to_string();
     out.write_str(&encoded).map_err(Error::from)
 }
 
 /// The text of a value: `None` if there is none, so that it can be left out.
-fn text_of(value: &Value) -> Option<String> {
+fn known_text(value: &Value) -> Result<Option<String>, Error> {
     match value {
-        value if value.is_undefined() || value.is_none() => None,
-        value => Some(value.to_string()),
+        value if value.is_undefined() || value.is_none() => Ok(None),
+        value => text_of(value).map(Some),
     }
 }
 
 /// A text with at most `max` characters; a longer one ends in a note. What does not exist stays so.
-fn cut_text(value: Value, max: usize) -> Value {
-    match text_of(&value) {
+fn cut_text(value: Value, max: usize) -> Result<Value, Error> {
+    Ok(match known_text(&value)? {
         Some(text) => Value::from(cut(&text, max, |_| 1).into_owned()),
         None => value,
-    }
+    })
 }
 
 /// A key with at most `max` characters; a longer one is replaced by its hash, which is as unique.
-fn hashed(value: Value, max: usize) -> Value {
-    match text_of(&value) {
+fn hashed(value: Value, max: usize) -> Result<Value, Error> {
+    Ok(match known_text(&value)? {
         Some(text) if text.chars().count() > max => Value::from(hex(&Sha256::digest(&text))),
         _ => value,
-    }
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -87,27 +87,26 @@ fn header(text: &str) -> String {
 }
 
 /// A value as indented JSON.
-fn pretty(value: Serde<Json>) -> Result<String, Error> {
-    serde_json::to_string_pretty(&*value)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+fn pretty(value: Value) -> Result<String, Error> {
+    indented_json(&value, 2)
 }
 
 /// An object whose values are strings: others are written as JSON, and `null` is left out.
-fn strings(value: Serde<Json>) -> Value {
-    let Json::Object(members) = value.0 else {
-        return Value::from(Serde(Json::Object(Default::default())));
+fn strings(value: Value) -> Result<Value, Error> {
+    let Json::Object(members) = json_of(&value)? else {
+        return Ok(Value::from(Serde(Json::Object(Default::default()))));
     };
     let members = members.into_iter().filter(|(_, value)| !value.is_null());
     let members = members.map(|(name, value)| match value {
         Json::String(text) => (name, Json::String(text)),
         other => (name, Json::String(other.to_string())),
     });
-    Value::from(Serde(Json::Object(members.collect())))
+    Ok(Value::from(Serde(Json::Object(members.collect()))))
 }
 
 /// A value in which the texts of certain members, at any depth, have at most as many characters: `cut_fields(title=256)`.
 /// `total` bounds all of them together.
-fn cut_fields(value: Serde<Json>, limits: Kwargs) -> Result<Value, Error> {
+fn cut_fields(value: Value, limits: Kwargs) -> Result<Value, Error> {
     let mut fields = Vec::new();
     let mut left = usize::MAX;
     for name in limits.args() {
@@ -117,7 +116,7 @@ fn cut_fields(value: Serde<Json>, limits: Kwargs) -> Result<Value, Error> {
             name => fields.push((name.to_owned(), max)),
         }
     }
-    let mut json = value.0;
+    let mut json = json_of(&value)?;
     cut_members(&mut json, &fields, &mut left);
     Ok(Value::from(Serde(json)))
 }

@@ -23,6 +23,10 @@ pub struct Preset {
     /// Texts that several templates use, as `values.<name>`.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
+    /// The ordering key of an action. Actions with one key are sent one after another, in the order in which they were
+    /// decided. Default: any order. An action whose key is empty, or fails, has none.
+    #[serde(default)]
+    pub ordering_key: Option<String>,
     /// The requests. The first whose condition holds is sent.
     #[serde(default)]
     pub requests: Vec<PresetRequest>,
@@ -45,6 +49,7 @@ impl Preset {
             extends: None,
             options: other.options,
             values: other.values,
+            ordering_key: self.ordering_key.or(other.ordering_key),
             answers: self.answers,
             base_url: match self.base_url.is_empty() {
                 true => other.base_url,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use acteon_core::sink::SinkContext;
 use acteon_core::{
-    Attempt, BuildError, Factory, FailureCode, Faults, ProviderResponse, Sink, SinkError, Sinks,
+    Action, Attempt, BuildError, Factory, FailureCode, Faults, OrderedSink, ProviderResponse, Sink,
+    SinkError, Sinks,
 };
 use acteon_sinks_kit::{ClientOptions, HttpClient, Roots, SuccessCodes};
 use async_trait::async_trait;
@@ -159,6 +160,26 @@ impl Sink for HttpSink {
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         self.client.dial().await.map(Some)
+    }
+
+    fn as_ordered(&self) -> Option<&dyn OrderedSink> {
+        self.preset.ordering_key.is_some().then_some(self)
+    }
+}
+
+impl OrderedSink for HttpSink {
+    fn ordering_key(&self, action: &Action) -> Option<CompactString> {
+        let attempt = Attempt {
+            action,
+            idempotency_key: &action.id,
+            number: 1,
+            progress: None,
+        };
+        let mut values = values::attempt_values(&self.options, attempt);
+        values::render_texts(&self.environment, &self.preset, &mut values).ok()?;
+        let template = self.preset.ordering_key.as_deref()?;
+        let key = values::render_text(&self.environment, template, values).ok()?;
+        (!key.is_empty()).then(|| key.into())
     }
 }
 

@@ -2,6 +2,7 @@ mod discord;
 mod jsm;
 mod mistakes;
 mod opsgenie;
+mod order;
 mod own;
 mod teams;
 mod telegram;

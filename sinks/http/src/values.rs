@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use acteon_core::{Attempt, BuildError, Faults, Secret, SinkError};
 use acteon_templates::{
-    Absent, TemplateProblem, TreeRendering, action_values, check_text_in, example_action,
+    Absent, TemplateError, TemplateProblem, TreeRendering, action_values, check_text_in,
+    example_action,
 };
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde_json::{Value as Json, json};
@@ -25,6 +26,9 @@ const NAMES: [&str; 9] = [
     "again",
     "answer",
 ];
+
+/// The names of the values of an action, which are the same in every attempt.
+const NAMES_OF_ACTION: [&str; 5] = ["action", "payload", "labels", "options", "values"];
 
 /// Values by name.
 pub(crate) type PresetValues = BTreeMap<String, Value>;
@@ -105,6 +109,18 @@ pub(crate) fn render_texts(
     Ok(())
 }
 
+/// Renders a text that sees all values.
+///
+/// # Errors
+/// If it fails for these values.
+pub(crate) fn render_text(
+    environment: &Environment<'static>,
+    template: &str,
+    values: PresetValues,
+) -> Result<String, TemplateError> {
+    TreeRendering::new(environment, Value::from(values), Absent::LeftOut).text(template)
+}
+
 /// Checks all templates of a preset.
 ///
 /// # Errors
@@ -121,6 +137,7 @@ pub(crate) fn check(preset: &Preset, option: &str) -> Result<(), BuildError> {
     for (place, text) in texts(preset) {
         let names = match place.as_str() {
             "base_url" => &["options"][..],
+            "ordering_key" => &NAMES_OF_ACTION[..],
             _ => &NAMES[..],
         };
         let checked = check_text_in(&environment, &text, names, &example);
@@ -176,6 +193,8 @@ fn texts(preset: &Preset) -> Vec<(String, String)> {
         pairs.collect()
     };
     texts.extend(named("values", &preset.values));
+    let ordering_key = preset.ordering_key.clone();
+    texts.extend(ordering_key.map(|text| ("ordering_key".to_owned(), text)));
     for (number, request) in preset.requests.iter().enumerate() {
         let place = format!("requests[{number}]");
         let when = request.when.as_ref().map(expression);

@@ -164,7 +164,7 @@ impl<'a> PagerDutyEvent<'a> {
 
 /// The same for all events about one thing, so that one resolves what another triggered: the key of the payload, the
 /// fingerprint, the dedup key, or the id.
-fn dedup_key(action: &Action, given: Option<Scalar>) -> String {
+pub(crate) fn dedup_key(action: &Action, given: Option<Scalar>) -> String {
     let given = given.and_then(Scalar::into_text);
     let key = given
         .or_else(|| action.fingerprint.as_deref().map(str::to_owned))

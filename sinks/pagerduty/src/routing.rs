@@ -56,6 +56,14 @@ impl Routing {
         all.cloned().collect()
     }
 
+    /// The name of the service to which this routing key belongs: the first one in alphabetical order. Empty if
+    /// services have no names.
+    pub(crate) fn service(&self, key: &Secret) -> &str {
+        let mut services = self.services.iter();
+        let found = services.find(|(_, known)| known.expose() == key.expose());
+        found.map_or("", |(name, _)| name)
+    }
+
     /// The routing key of a service, or of the default.
     ///
     /// # Errors

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use acteon_core::sink::{SinkContext, SinkErrorClass};
-use acteon_core::{Attempt, BuildError, Factory, Faults, ProviderResponse, Sink, SinkError, Sinks};
+use acteon_core::{
+    Action, Attempt, BuildError, Factory, Faults, OrderedSink, ProviderResponse, Sink, SinkError,
+    Sinks,
+};
 use acteon_sinks_kit::{ClientOptions, HttpClient, Roots, SuccessCodes, USER_AGENT};
 use async_trait::async_trait;
+use compact_str::{CompactString, format_compact};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT as AGENT};
 
 use crate::config::PagerDutyConfig;
-use crate::event::{EventDefaults, EventKind, PagerDutyEvent};
+use crate::event::{EventDefaults, EventKind, PagerDutyEvent, dedup_key};
 use crate::payload;
 use crate::routing::Routing;
 
@@ -98,6 +102,24 @@ impl Sink for PagerDutySink {
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
         self.alerts.dial().await.map(Some)
+    }
+
+    fn as_ordered(&self) -> Option<&dyn OrderedSink> {
+        Some(self)
+    }
+}
+
+impl OrderedSink for PagerDutySink {
+    /// The events about one alert. What PagerDuty will not receive, and a change, is in no sequence.
+    fn ordering_key(&self, action: &Action) -> Option<CompactString> {
+        let payload = payload::read(action).ok()?;
+        let EventKind::Alert(_) = EventKind::of(action, &payload).ok()? else {
+            return None;
+        };
+        let key = self.routing.key(payload.service_id.as_deref()).ok()?;
+        let service = self.routing.service(key);
+        let dedup_key = dedup_key(action, payload.dedup_key);
+        Some(format_compact!("{service}\n{dedup_key}"))
     }
 }
 

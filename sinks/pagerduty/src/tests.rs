@@ -1,6 +1,7 @@
 mod answers;
 mod events;
 mod options;
+mod order;
 
 use std::sync::Arc;
 use std::time::Duration;

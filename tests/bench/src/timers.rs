@@ -13,7 +13,6 @@ use acteon_core::{Attempt, Clock, ProviderResponse, Sink, SinkError};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
-use compact_str::format_compact;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -89,7 +88,7 @@ fn written(number: usize, due_in: Option<Duration>, clock: Clock) -> Reservation
         event: EventId {
             namespace: "ops".into(),
             tenant: "acme".into(),
-            fingerprint: format_compact!("{number:064x}"),
+            fingerprint: format!("{number:064x}").into(),
         },
         expected: 0,
         record: EventRecord {

@@ -30,6 +30,8 @@ struct Account {
     events: Mutex<Vec<Value>>,
     changes: Mutex<Vec<Value>>,
     alerts: Mutex<Vec<Alert>>,
+    /// How many events are answered with 500 before one is read.
+    failures: Mutex<usize>,
 }
 
 /// The state of what one `dedup_key` of a service refers to.
@@ -65,6 +67,11 @@ impl PagerDutyServer {
         url(self.port)
     }
 
+    /// Answers the next `count` events about alerts with 500.
+    pub fn fail(&self, count: usize) {
+        *self.account.failures.lock() = count;
+    }
+
     /// The accepted events, oldest first.
     pub fn events(&self) -> Vec<Value> {
         self.account.events.lock().clone()
@@ -81,9 +88,22 @@ impl PagerDutyServer {
     }
 }
 
+impl Account {
+    fn fails(&self) -> bool {
+        let mut failures = self.failures.lock();
+        let fails = *failures > 0;
+        *failures = failures.saturating_sub(1);
+        fails
+    }
+}
+
 type Answer = (StatusCode, axum::Json<Value>);
 
 async fn enqueue(State(account): State<Arc<Account>>, body: Bytes) -> Answer {
+    if account.fails() {
+        let answer = json!({"status": "error", "message": "Internal Server Error"});
+        return (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(answer));
+    }
     let (event, mut errors) = read(&body);
     let action = event["event_action"].as_str().unwrap_or_default();
     if !matches!(action, "trigger" | "acknowledge" | "resolve") {

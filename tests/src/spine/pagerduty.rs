@@ -1,6 +1,7 @@
 //! Runs the examples of the guide about PagerDuty: its configuration, its check, an alert and its end.
 
 use acteon_services::PagerDutyServer;
+use serde_json::json;
 
 use super::readme::marked;
 use crate::harness::Server;
@@ -40,4 +41,31 @@ async fn the_example_of_the_guide_triggers_and_resolves_an_alert() {
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0].status, "resolved");
     assert!(!server.log().contains(KEY), "the routing key is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_is_retried_does_not_follow_its_resolve() {
+    let account = PagerDutyServer::start().await.unwrap();
+    account.fail(1);
+    let config = format!(
+        "[[providers]]\nname = \"oncall\"\ntype = \"pagerduty\"\nrouting_key = \"{KEY}\"\n\
+         api_base_url = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
+        account.api_base_url()
+    );
+    let server = Server::start(&config, &[]).await;
+    let event = |status| {
+        json!({
+            "namespace": "ops", "tenant": "acme", "provider": "oncall", "action_type": "disk_full",
+            "fingerprint": "db-1/disk", "status": status, "payload": {"summary": "The disk of db-1"},
+        })
+    };
+    let batch = json!([event("firing"), event("resolved")]);
+    let answer = server.post("/v1/dispatch/batch", &batch).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let events = account.events();
+    let actions: Vec<_> = events.iter().map(|event| &event["event_action"]).collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+    let alerts = account.alerts();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].status, "resolved");
 }

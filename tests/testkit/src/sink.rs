@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use acteon_core::outcome::FailureCode;
-use acteon_core::{Action, Attempt, DeliveryProgress, ProviderResponse, Sink, SinkError};
+use acteon_core::{
+    Action, Attempt, DeliveryProgress, OrderedSink, ProviderResponse, Sink, SinkError,
+};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use parking_lot::Mutex;
@@ -59,6 +61,7 @@ type Choose = dyn Fn(&SeenAttempt) -> Answer + Send + Sync;
 
 /// Records every attempt. Gives the scripted answers in order, and then those of its closure.
 pub struct RecordingSink {
+    is_ordered: bool,
     choose: Box<Choose>,
     script: Mutex<VecDeque<Answer>>,
     attempts: Mutex<Vec<SeenAttempt>>,
@@ -76,15 +79,25 @@ impl RecordingSink {
 
     /// Answers as `choose` returns, after its script is used up.
     pub fn answering(choose: impl Fn(&SeenAttempt) -> Answer + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            choose: Box::new(choose),
+        Arc::new(Self::new(Box::new(choose), false))
+    }
+
+    /// The same. Actions with one fingerprint, or else with one `key` in their payloads, form a sequence.
+    pub fn ordered(choose: impl Fn(&SeenAttempt) -> Answer + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self::new(Box::new(choose), true))
+    }
+
+    fn new(choose: Box<Choose>, is_ordered: bool) -> Self {
+        Self {
+            is_ordered,
+            choose,
             script: Mutex::default(),
             attempts: Mutex::default(),
             tally: Tally::default(),
             released: watch::Sender::new(false),
             in_flight: AtomicUsize::new(0),
             in_flight_max: AtomicUsize::new(0),
-        })
+        }
     }
 
     /// Sets the answers to the next attempts, in this order, for whatever action.
@@ -182,6 +195,18 @@ impl Sink for RecordingSink {
             }
         }
         Ok(ProviderResponse::success(&serde_json::json!({})).expect("an object"))
+    }
+
+    fn as_ordered(&self) -> Option<&dyn OrderedSink> {
+        self.is_ordered.then_some(self)
+    }
+}
+
+impl OrderedSink for RecordingSink {
+    fn ordering_key(&self, action: &Action) -> Option<CompactString> {
+        let payload: Option<serde_json::Value> = action.payload.parse().ok();
+        let key = || Some(payload?.get("key")?.as_str()?.into());
+        action.fingerprint.clone().or_else(key)
     }
 }
 
