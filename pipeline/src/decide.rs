@@ -7,13 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
 use acteon_core::silence::silence_rule;
-use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode, Verdict};
+use acteon_core::state::SUMMARY_STREAM;
+use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode, Policy, Verdict};
 use acteon_rules::{DeliveryPlan, Effect, ReportPlan, StateAnswers};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
+use crate::event_notice::{OPERATORS_SOURCE, TIMEOUTS_SOURCE};
 use crate::event_report::{BatchEvents, JobReport, Reported};
 use crate::gather::{Batch, BatchCounts};
 use crate::groups::joining;
@@ -147,6 +149,11 @@ impl Deciding {
         };
         self.counts.add_to(&mut known);
         self.events.add_to(&mut known);
+        if is_decided(&delivery) {
+            let job = Job::new(delivery, self.context.generation.stamp);
+            self.decided.free.push(job);
+            return true;
+        }
         let set = &self.context.generation.set;
         let mut decision = set.decide(&delivery.action, self.context.now, &known);
         self.counts.count(&decision.notes);
@@ -263,6 +270,15 @@ impl Deciding {
             Some(Reported::Notice) | None => Planned::report(plan, None),
         }
     }
+}
+
+/// True for a replayed summary or notice. Rules have decided about the actions that it is made of.
+fn is_decided(delivery: &Delivery) -> bool {
+    let stream = delivery.position.stream.strip_prefix("replay:");
+    let is_own = |stream: &str| {
+        stream.starts_with(SUMMARY_STREAM) || matches!(stream, TIMEOUTS_SOURCE | OPERATORS_SOURCE)
+    };
+    delivery.policy == Policy::Replay && stream.is_some_and(is_own)
 }
 
 /// The plan, after its payload has become that of the job.

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::event_body::{EventBody, later};
-use crate::event_notice::PendingNotice;
+use crate::event_notice::{OPERATORS_SOURCE, PendingNotice};
 use crate::event_report::{StateChange, write_of};
 use crate::event_timeout::{WRITES_MAX, notice_id, writing};
 use crate::process::Pipeline;
@@ -174,7 +174,7 @@ impl PipelineEvents {
             }
         };
         let lease_end = later(now, self.0.parts.options.lease);
-        let id = notice_id(stored);
+        let id = notice_id(stored, now);
         let notice = body.add_notice(id, change.clone(), notice.as_ref(), lease_end);
         Ok(PlannedMove {
             write: write_of(&machine, &body, stored.into(), stored.version, now),
@@ -185,6 +185,7 @@ impl PipelineEvents {
                 event: stored.event.clone(),
                 machine,
                 caller: caller.clone(),
+                source: OPERATORS_SOURCE,
             },
         })
     }

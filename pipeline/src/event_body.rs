@@ -107,6 +107,7 @@ impl EventBody {
                 reminded_at: None,
                 was_notified: false,
                 withheld_by: None,
+                is_untold: false,
                 history: [].into(),
             },
         )

@@ -10,12 +10,16 @@ use acteon_core::state::EventId;
 use acteon_core::verdict::Verdict;
 use acteon_core::{Action, Caller, Delivery, Envelope, Memory, Origin, Permit, Policy, Receipt};
 use acteon_machines::Machine;
-use bytes::Bytes;
 
 use crate::event_body::UnsentNotice;
 use crate::event_report::{JobReport, NoticeState, StateChange};
 use crate::job::Job;
 use crate::process::Pipeline;
+
+/// Where the notices of timeouts come from.
+pub(crate) const TIMEOUTS_SOURCE: &str = "timeouts";
+/// Where the notices of operators' transitions come from.
+pub(crate) const OPERATORS_SOURCE: &str = "admin";
 
 /// A notice to deliver, with its action.
 pub(crate) struct PendingNotice {
@@ -24,6 +28,8 @@ pub(crate) struct PendingNotice {
     pub(crate) event: EventId,
     pub(crate) machine: Arc<Machine>,
     pub(crate) caller: Caller,
+    /// Where it comes from, for the trail.
+    pub(crate) source: &'static str,
 }
 
 impl Pipeline {
@@ -61,8 +67,11 @@ impl Pipeline {
             action,
             event,
             caller,
+            source,
             ..
         } = pending;
+        // For its dead letter, which is replayed without the rules.
+        let raw = serde_json::to_vec(&action).unwrap_or_default();
         let history = notice.history.clone();
         let origin: Arc<dyn Origin> = self.notices.clone();
         let token = self.notices.begin(event, notice);
@@ -70,10 +79,10 @@ impl Pipeline {
             action,
             // Names of other tenants may be the same.
             id_given: true,
-            position: Position::from("timeouts"),
+            position: Position::from(source),
             caller,
             received_at: self.parts.clock.now(),
-            raw: Bytes::new(),
+            raw: raw.into(),
             key: None,
             memory: Memory::Own,
             history,

@@ -287,20 +287,35 @@ impl JobReport {
         };
         let before = known.map(|known| &known.body.lifecycle);
         let step = self.machine.report(before.cloned(), &report);
-        let has_changed = before != Some(&step.event);
+        // An event goes over to the machine of the rule that reports it.
+        let is_moved = known.is_some_and(|known| known.body.machine != self.machine.name());
+        let has_changed = before != Some(&step.event) || is_moved;
         // What an earlier report of the batch will write may meet a conflict. Then this one must meet it, too.
         let is_unsure = known.is_some_and(|known| known.origin == KnownFrom::Batch);
         let mut body = EventBody::new(self.machine.name(), step.event);
         body.unsent = known
             .map(|known| known.body.unsent.clone())
             .unwrap_or_default();
-        body.report = Some(KeptReport::of(action, &self.provider));
+        let earlier = known.and_then(|known| known.body.report.clone());
+        body.report = match &step.change {
+            // What does not count leaves the labels and the payload of notices as they are.
+            EventChange::Ignored(_) if earlier.is_some() => earlier,
+            _ => Some(KeptReport::of(action, &self.provider)),
+        };
         let write = (has_changed || is_unsure).then(|| {
             let expected = known.map_or(0, |known| known.version);
-            let parts = EventParts {
+            let own = EventParts {
                 event: &self.event,
                 event_type: &action.action_type,
                 values: &self.values,
+            };
+            let parts = match (&step.change, known) {
+                (EventChange::Ignored(_), Some(known)) => EventParts {
+                    event: &self.event,
+                    event_type: &known.record.event_type,
+                    values: &known.record.values,
+                },
+                _ => own,
             };
             write_of(&self.machine, &body, parts, expected, now)
         });

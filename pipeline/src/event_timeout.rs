@@ -12,7 +12,7 @@ use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
 use crate::event_body::{EventBody, later};
-use crate::event_notice::PendingNotice;
+use crate::event_notice::{PendingNotice, TIMEOUTS_SOURCE};
 use crate::event_report::{StateChange, write_of};
 use crate::events;
 use crate::process::Pipeline;
@@ -68,7 +68,7 @@ impl Pipeline {
         let mut notices = Vec::new();
         let silence = body.silence(&stored.event, &stored.record.event_type, silences);
         if let Some((change, notice)) = due_change(&machine, &mut body.lifecycle, now, silence) {
-            let id = notice_id(stored);
+            let id = notice_id(stored, now);
             notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
         }
         let waiting = body.unsent.iter_mut();
@@ -86,7 +86,8 @@ impl Pipeline {
                 action,
                 event: stored.event.clone(),
                 machine: machine.clone(),
-                caller: Caller::source("timeouts".into()),
+                caller: Caller::source(TIMEOUTS_SOURCE.into()),
+                source: TIMEOUTS_SOURCE,
             }
         });
         DueStep {
@@ -144,6 +145,10 @@ fn due_change(
 /// An event whose machine is not configured any more. It ends.
 fn orphaned(stored: &StoredEvent) -> DueStep {
     events::machine_unknown(&stored.event.fingerprint);
+    let unsent = EventBody::of(stored).unsent;
+    unsent
+        .iter()
+        .for_each(|notice| events::notice_dropped(&notice.id));
     let mut record = stored.record.clone();
     record.phase = EventPhase::Ended(ORPHAN_KEPT);
     record.values = findable(&record.values, None);
@@ -158,9 +163,11 @@ fn orphaned(stored: &StoredEvent) -> DueStep {
     }
 }
 
-/// The id of the notice of an event's next version.
-pub(crate) fn notice_id(stored: &StoredEvent) -> CompactString {
-    format_compact!("{}-{}", stored.event.fingerprint, stored.version + 1)
+/// The id of the notice of an event's next version. Versions begin again when an event was forgotten, the time does not.
+pub(crate) fn notice_id(stored: &StoredEvent, now: Timestamp) -> CompactString {
+    let fingerprint = &stored.event.fingerprint;
+    let version = stored.version + 1;
+    format_compact!("{fingerprint}-{version}-{}", now.as_millisecond())
 }
 
 /// A reservation of nothing but this write.

@@ -146,6 +146,7 @@ fn begin() {
         "rule_toggles",
         "due_work",
         "silences",
+        "events",
     ] {
         counter!(STATE_ERRORS, "call" => call).increment(0);
     }
@@ -358,6 +359,16 @@ pub(crate) fn silence_unreadable(id: &str) {
     tracing::warn!(
         silence = id,
         "a stored silence could not be compiled, and withholds nothing"
+    );
+}
+
+/// The event counts as told, although the notice of its report failed.
+pub(crate) fn untold_unwritten(fingerprint: &str, error: &StateError) {
+    counter!(STATE_ERRORS, "call" => "events").increment(1);
+    tracing::warn!(
+        fingerprint,
+        error = error as &dyn std::error::Error,
+        "an event could not be written whose notice failed"
     );
 }
 

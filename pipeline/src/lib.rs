@@ -19,6 +19,7 @@ mod event_delivery;
 mod event_notice;
 mod event_report;
 mod event_timeout;
+mod event_untold;
 mod events;
 mod fallback;
 mod gather;

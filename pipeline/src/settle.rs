@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::dead_letters::exhausted_letter;
+use crate::event_untold::UntoldReport;
 use crate::events;
 use crate::hold::Hold;
 use crate::job::{EndedJob, Job, JobEnd, PlannedReturn};
@@ -34,6 +35,13 @@ const STATE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct ClosingJob {
     pub(crate) job: Box<Job>,
     end: CloseAction,
+}
+
+impl ClosingJob {
+    /// The report of an event whose notice nobody will deliver.
+    fn untold(&self) -> Option<UntoldReport> {
+        UntoldReport::of(&self.job, self.end.outcome()?)
+    }
 }
 
 impl Detach for ClosingJob {
@@ -90,8 +98,10 @@ impl Pipeline {
         }
         let now = self.parts.clock.now();
         let closings = ended.into_iter().map(|ended| self.closing(ended, now));
-        let closings = closings.collect();
+        let closings: Vec<_> = closings.collect();
+        let untold = closings.iter().filter_map(ClosingJob::untold).collect();
         self.close_all(closings, now).await;
+        self.untell(untold).await;
     }
 
     /// Delivers notices that go to further providers, one after the other. Returns the jobs that have ended.

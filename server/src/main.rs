@@ -339,9 +339,14 @@ fn run(file: ConfigFile) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// The stack of a thread. Only what is used takes memory. The values of a template may be nested as deep as its bound on
+/// work allows.
+const STACK_BYTES: usize = 64 << 20;
+
 fn runtime() -> anyhow::Result<Runtime> {
     Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         .build()
         .context("starting the runtime")
 }

@@ -15,6 +15,35 @@ use crate::environment::OUTPUT_BYTES_MAX;
 /// The widest indentation of a level of JSON.
 const INDENT_MAX: usize = 16;
 
+/// The longest expression or statement of a template. A chain of thousands of operators is parsed by recursion.
+const BLOCK_BYTES_MAX: usize = 4096;
+/// The most statements of a template.
+const STATEMENTS_MAX: usize = 1000;
+
+/// What is too long about a template, before it is parsed.
+pub(crate) fn too_complex(text: &str) -> Option<String> {
+    let mut statements = 0;
+    let mut rest = text;
+    while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
+        let end = if rest[start..].starts_with("{{") {
+            "}}"
+        } else {
+            "%}"
+        };
+        statements += usize::from(end == "%}");
+        let block = &rest[start + 2..];
+        let length = block.find(end).unwrap_or(block.len());
+        if length > BLOCK_BYTES_MAX {
+            return Some(format!(
+                "an expression or statement has more than {BLOCK_BYTES_MAX} bytes"
+            ));
+        }
+        rest = &block[length..];
+    }
+    (statements > STATEMENTS_MAX)
+        .then(|| format!("the template has more than {STATEMENTS_MAX} statements"))
+}
+
 /// Text of at most [`OUTPUT_BYTES_MAX`] bytes.
 #[derive(Default)]
 struct BoundedText(Vec<u8>);

@@ -141,6 +141,8 @@ pub(crate) fn sentence(error: &Error) -> String {
 fn public_sentence(error: &Error) -> String {
     match error.kind() {
         ErrorKind::UndefinedError | ErrorKind::SyntaxError => sentence(error),
+        // The name of an included template may be a value.
+        ErrorKind::TemplateNotFound => error.kind().to_string(),
         kind if !depends_on_values(kind) => sentence(error),
         kind => kind.to_string(),
     }

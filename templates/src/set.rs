@@ -6,6 +6,7 @@ use std::fmt;
 use acteon_core::Action;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use crate::bounded::too_complex;
 use crate::environment::{Undefined, environment};
 use crate::error::{TemplateFault, depends_on_values};
 use crate::fields::{FieldTemplate, Rendered, rendered};
@@ -208,6 +209,9 @@ impl TemplateSet {
 
 /// Compiles a file.
 fn add(environment: &mut Environment<'static>, file: &TemplateFile) -> Result<(), TemplateFault> {
+    if let Some(message) = too_complex(&file.text) {
+        return Err(TemplateFault::new(&file.name, &message));
+    }
     environment
         .add_template_owned(file.name.clone(), file.text.clone())
         .map_err(|error| TemplateFault::of(&file.name, &error))

@@ -292,3 +292,15 @@ fn json_in_a_template_is_spaced_or_indented_and_safe_in_html() {
     let indented = "[\n  1,\n  \"\\u003cb\\u003e\"\n]";
     assert_eq!(shown("{{ payload.a | tojson(indent=2) }}"), indented);
 }
+
+#[test]
+fn a_template_that_is_too_complex_to_be_parsed_is_refused() {
+    let chain = format!("{{{{ 1{} }}}}", " - 1".repeat(2000));
+    let branches = format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 2 %}".repeat(1001));
+    for text in [chain, branches] {
+        let faults = compiled(&[("mail/x.txt", text.as_str())]).err().unwrap();
+        assert!(faults[0].contains("has more than"), "{faults:?}");
+    }
+    let long = format!("{{{{ payload }}}}{}", "{{ 1 }} text ".repeat(2000));
+    assert!(compiled(&[("mail/x.txt", long.as_str())]).is_ok());
+}

@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde_json::Value;
 
-use crate::bounded::json_of;
+use crate::bounded::{json_of, too_complex};
 use crate::environment::{OUTPUT_BYTES_MAX, Undefined, environment};
 use crate::error::{TemplateError, TemplateProblem, depends_on_values, sentence};
 
@@ -142,6 +142,9 @@ pub fn check_text_in(
     names: &[&str],
     example: &Value,
 ) -> Result<(), TemplateProblem> {
+    if let Some(message) = too_complex(text) {
+        return Err(TemplateProblem::Invalid(message));
+    }
     let unknown = unknown_values(environment, text, names).map_err(|error| invalid(&error))?;
     if let Some(name) = unknown.into_iter().next() {
         return Err(TemplateProblem::UnknownValue(name));

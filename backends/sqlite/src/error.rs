@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// A stored value cannot be read.
     #[error("{0}")]
     Corrupt(String),
+    /// The file was moved away, replaced or deleted while it is open.
+    #[error("the file was moved, replaced or deleted; put it back, or restart the server")]
+    Moved,
     /// The file is not open yet, or not any more.
     #[error("the file is not open")]
     Closed,

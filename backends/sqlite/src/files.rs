@@ -42,7 +42,7 @@ impl SqliteFiles {
     }
 }
 
-/// The absolute path, without links in its folder.
+/// The absolute path without links, so that a file has one name, whose lock holds for all.
 fn resolve(path: &Path) -> Result<PathBuf, BuildError> {
     let wrong = |message: String| BuildError::at("path", message);
     let absolute = std::path::absolute(path)
@@ -50,6 +50,12 @@ fn resolve(path: &Path) -> Result<PathBuf, BuildError> {
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(wrong(format!("`{}` is not a file", path.display())));
     };
+    if absolute.is_symlink() {
+        return absolute.canonicalize().map_err(|error| {
+            let message = format!("`{}` is a link to nothing", path.display());
+            wrong(message).with_source(error)
+        });
+    }
     if absolute.is_dir() {
         return Err(wrong(format!("`{}` is a directory", path.display())));
     }

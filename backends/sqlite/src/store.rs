@@ -1,5 +1,7 @@
 //! One file: its lock, its writer and its readers. State and audit share it if they name the same path.
 
+use std::fs::{Metadata, metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +74,23 @@ impl Embedded for Store {
 struct OpenFile {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
+    identity: FileIdentity,
+}
+
+/// What a file is, whatever its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&Metadata> for FileIdentity {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 impl Store {
@@ -119,8 +138,15 @@ impl Store {
         file.writer.failure().map_or(Ok(()), Err)
     }
 
+    /// The open file. Fails if its path names another one by now: what is written to the old one would be lost.
     fn file(&self) -> Result<OpenFile, Error> {
-        self.opened.read().clone().ok_or(Error::Closed)
+        let file = self.opened.read().clone().ok_or(Error::Closed)?;
+        let found = metadata(&self.path).ok();
+        let is_same = found.is_some_and(|found| FileIdentity::from(&found) == file.identity);
+        match is_same {
+            true => Ok(file),
+            false => Err(Error::Moved),
+        }
     }
 }
 
@@ -143,6 +169,13 @@ impl OpenFile {
         let connection = connection::writer(&path, synchronous);
         let mut connection =
             connection.map_err(|error| refused("cannot be opened").with_source(error))?;
+        let found = metadata(&path);
+        let found = found.map_err(|error| refused("cannot be read").with_source(error))?;
+        if found.nlink() > 1 {
+            return Err(refused(
+                "has another name (a hard link), under which a second server could use it; remove that name",
+            ));
+        }
         let version = schema::migrate(&mut connection);
         let version = version.map_err(|error| refused("cannot be used").with_source(error))?;
         let damage = damage(&connection);
@@ -157,6 +190,7 @@ impl OpenFile {
         Ok(Self {
             writer: Arc::new(writer),
             readers: Readers::of(path),
+            identity: (&found).into(),
         })
     }
 }

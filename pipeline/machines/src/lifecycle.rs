@@ -29,6 +29,9 @@ pub struct Lifecycle {
     /// The silence that withheld the notice of the present state. When it ends, the state is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld_by: Option<CompactString>,
+    /// Whether the notice of the present state failed, and the next report of the state gives it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_untold: bool,
     /// The last transitions, oldest first.
     pub history: VecDeque<TransitionRecord>,
 }
@@ -75,6 +78,7 @@ impl Lifecycle {
         self.reminders = 0;
         self.reminded_at = None;
         self.withheld_by = None;
+        self.is_untold = false;
         if self.history.len() == HISTORY_MAX {
             self.history.pop_front();
         }

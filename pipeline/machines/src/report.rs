@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::lifecycle::{Lifecycle, TransitionCause, TransitionRecord};
-use crate::machine::Machine;
+use crate::machine::{Machine, STALE};
 use crate::transition::{EventChange, IgnoreReason, MachineStep, Notice};
 
 /// How far ahead a report's start may be. One further ahead counts as beginning now.
@@ -60,7 +60,7 @@ impl Machine {
     /// - A report of the present state refreshes the event.
     /// - A report of a time before the event's own changes nothing.
     /// - A report that has made a transition and arrives again reports the same transition, with its notice.
-    /// - A report leaves a terminal state only if it tells of a later start. It then takes the machine's transition, or
+    /// - A report leaves a terminal state only if it tells of a later start, or if the event became stale. It then takes the machine's transition, or
     ///   begins the event again as a first report would.
     pub fn report(&self, event: Option<Lifecycle>, report: &EventReport<'_>) -> MachineStep {
         let Some(event) = event else {
@@ -69,6 +69,9 @@ impl Machine {
         let Some(row) = self.row(&event.state) else {
             return event.ignored(IgnoreReason::StateUnknown);
         };
+        if event.is_untold && report.status.is_none_or(|status| status == event.state) {
+            return self.report_untold(event, report);
+        }
         if let Some(change) = self.repeated(&event, report) {
             return MachineStep { event, change };
         }
@@ -81,6 +84,27 @@ impl Machine {
         }
     }
 
+    /// A report of a state whose notice has failed: gives the notice again.
+    fn report_untold(&self, mut event: Lifecycle, report: &EventReport<'_>) -> MachineStep {
+        event.note_report(report);
+        event.is_untold = false;
+        event.withheld_by = Some(report.silence.unwrap_or_default().into());
+        if report.silence.is_some() {
+            return event.refreshed();
+        }
+        match self.tell(&mut event) {
+            None => event.refreshed(),
+            Some(told) => MachineStep {
+                event,
+                change: EventChange::Entered {
+                    from: told.from,
+                    to: told.to,
+                    notice: Some(told.notice),
+                },
+            },
+        }
+    }
+
     /// The transition that this report has made before, if any.
     fn repeated(&self, event: &Lifecycle, report: &EventReport<'_>) -> Option<EventChange> {
         let is_same = |record: &&TransitionRecord| {
@@ -89,8 +113,9 @@ impl Machine {
         };
         let record = event.history.iter().rev().find(is_same)?;
         let declared = self.row(&record.from)?.transition(&record.to);
-        // A notice that was withheld at first is not the report's own.
-        let was_own = record.notified && record.silenced_by.is_none();
+        // A notice that was withheld at first is not the report's own, and one of a state that was left is outdated.
+        let is_present = event.history.back() == Some(record);
+        let was_own = record.notified && record.silenced_by.is_none() && is_present;
         let notice = declared.filter(|_| was_own).map(|row| Notice {
             to: row.on_transition.clone(),
             is_unconditional: self.is_terminal(&record.to) == Some(true),
@@ -112,6 +137,7 @@ impl Machine {
             reminded_at: None,
             was_notified: false,
             withheld_by: None,
+            is_untold: false,
             history: [].into(),
         };
         let step = self.report_active(event, report);
@@ -153,7 +179,9 @@ impl Machine {
             event.note_report(report);
             return event.refreshed();
         }
-        if !begins_again(&event, report) {
+        // A report proves that an event which became stale goes on.
+        let goes_on = event.state == STALE && !is_before(report.starts_at(), event.starts_at);
+        if !goes_on && !begins_again(&event, report) {
             return event.ignored(IgnoreReason::Older);
         }
         event.was_notified = false;

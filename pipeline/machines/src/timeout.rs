@@ -43,9 +43,12 @@ impl Machine {
         let declared = self.row(&event.state)?.transition(to);
         let on_transition = declared.map(|declared| declared.on_transition.clone());
         if to == event.state {
-            let reminder = remind(event, on_transition, now);
+            let mut reminder = remind(event, on_transition, now);
             return Some(match silence {
-                None => reminder,
+                None => {
+                    reminder.event.was_notified = true;
+                    reminder
+                }
                 Some(_) => MachineStep {
                     change: EventChange::Reminded(None),
                     ..reminder

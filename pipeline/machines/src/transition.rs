@@ -174,13 +174,26 @@ impl Machine {
         MachineStep { event, change }
     }
 
+    /// The notice of the present state has failed, and nobody delivers it again: the next report of the state does.
+    pub fn untell(&self, event: &mut Lifecycle) {
+        let is_over = |record: &TransitionRecord| self.is_terminal(&record.to) == Some(true);
+        let Some((last, earlier)) = event.history.make_contiguous().split_last_mut() else {
+            return;
+        };
+        last.notified = false;
+        let mut earlier = earlier.iter().rev().take_while(|record| !is_over(record));
+        event.was_notified = earlier.any(|record| record.notified);
+        event.is_untold = true;
+    }
+
     /// Announces the present state after the silence that withheld its notice has ended. `None`: no notice was withheld,
     /// or the machine gives none any more. Then nothing is withheld from now on.
     pub fn tell(&self, event: &mut Lifecycle) -> Option<ToldState> {
         event.withheld_by.take()?;
         let record = event.history.back_mut()?;
         let declared = self.row(&record.from)?.transition(&record.to)?;
-        if self.is_terminal(&record.to) == Some(true) || !declared.on_transition.notifies() {
+        let is_end = self.is_terminal(&record.to) == Some(true);
+        if !declared.on_transition.notifies() || (is_end && !event.was_notified) {
             return None;
         }
         record.notified = true;
@@ -190,7 +203,7 @@ impl Machine {
             to: record.to.clone(),
             notice: Notice {
                 to: declared.on_transition.clone(),
-                is_unconditional: false,
+                is_unconditional: is_end,
             },
         })
     }

@@ -11,6 +11,7 @@ use compact_str::{CompactString, format_compact};
 use hashbrown::HashMap;
 
 use crate::answers::StateRead;
+use crate::canonical::write_text;
 use crate::facts::Facts;
 use crate::fault::Fault;
 use crate::fingerprint::FingerprintFields;
@@ -81,10 +82,10 @@ impl ReadTemplate {
                 let event_type = key(&name);
                 let carrying = match value {
                     None => Carrying::Anything,
-                    Some(Argument::Plain(value)) => Carrying::Value(value.to_text(facts)),
+                    Some(Argument::Plain(value)) => Carrying::Value(value_text(value, facts)),
                     Some(Argument::Named(name, value)) => Carrying::Named(EventValue {
                         name: name.clone(),
-                        value: value.to_text(facts),
+                        value: value_text(value, facts),
                     }),
                 };
                 let asked = ActiveEventQuestion {
@@ -101,6 +102,16 @@ impl ReadTemplate {
             question,
         }
     }
+}
+
+/// A value as events carry it: equal numbers are one text, however they are written.
+fn value_text(value: &Template, facts: &mut Facts<'_>) -> CompactString {
+    let Template::Value(path) = value else {
+        return value.to_text(facts);
+    };
+    let mut text = Vec::new();
+    write_text(path, facts, &mut text);
+    CompactString::from_utf8_lossy(&text)
 }
 
 /// Numbers the reads of a set while its files are loaded. Equal reads share a number.

@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(first.ahead(), Ahead::Nothing);
         assert_eq!(second.ahead(), Ahead::Job);
         assert_eq!(other.ahead(), Ahead::Nothing);
-        assert_eq!(sequences.take_changed(), []);
+        assert!(sequences.take_changed().is_empty());
         drop(first);
         assert_eq!(second.ahead(), Ahead::Nothing);
         assert_eq!(sequences.take_changed().len(), 1);

@@ -45,11 +45,11 @@ pub(super) fn refused(error: &RulesError) {
     counter!(REFUSED).increment(1);
     gauge!(LAST_SUCCESSFUL).set(0.0);
     let RulesError::Invalid(problems) = error else {
-        tracing::error!(%error, "rules refused, the previous ones hold_queue_until in force");
+        tracing::error!(%error, "rules refused, the previous ones stay in force");
         return;
     };
     for problem in problems {
-        tracing::error!(%problem, "rules refused, the previous ones hold_queue_until in force");
+        tracing::error!(%problem, "rules refused, the previous ones stay in force");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acteon_core::audit::AuditedOutcome;
 use acteon_core::event_admin::{TransitionError, TransitionRequest};
 use acteon_core::state::{EventFilter, EventId, EventPhase, EventQuery, Events, StoredEvent};
-use acteon_core::{Caller, Scope};
+use acteon_core::{Caller, Policy, Scope};
 use acteon_testkit::{ActionBuilder, Answer, RecordingSink, SeenAttempt, StateCalls};
 use tokio::time::sleep;
 
@@ -386,4 +386,73 @@ async fn the_end_of_what_was_announced_passes_inhibition_and_nothing_else_does()
     assert_eq!(sorted(ends), expected);
     let told = seen(&sink).into_iter().map(|(id, ..)| id);
     assert_eq!(told.collect::<Vec<_>>(), ["1", "0", "5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_that_fails_while_a_caller_waits_is_given_again_by_the_next_report() {
+    let sink = RecordingSink::answering(|seen| match seen.action.id.as_str() {
+        "1" => Answer::Transient(None),
+        _ => Answer::Succeed,
+    });
+    let hooked = RecordingSink::succeeding();
+    let provider = Provider::new("log", &sink).retries(0);
+    let providers = [provider, Provider::new(&hook(), &hooked)];
+    let bench = Bench::new(RULES, providers, PipelineOptions::default()).await;
+    let asked = |id: &str, status: &str| report(id, status).id_made().policy(Policy::Answer);
+    assert_eq!(bench.finish([asked("1", "firing")]).await, ["1: failed"]);
+    let ends = bench.finish([asked("2", "firing")]).await;
+    assert_eq!(ends, ["2: state_changed"]);
+    assert_eq!(
+        bench.finish([asked("3", "firing")]).await,
+        ["3: state_changed"]
+    );
+    bench.finish([asked("4", "resolved")]).await;
+    let told = seen(&sink).into_iter().map(|(id, ..)| id);
+    assert_eq!(told.collect::<Vec<_>>(), ["1", "2", "4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_what_failed_to_be_told_is_not_told() {
+    let sink = RecordingSink::answering(|_| Answer::Transient(None));
+    let hooked = RecordingSink::succeeding();
+    let provider = Provider::new("log", &sink).retries(0);
+    let providers = [provider, Provider::new(&hook(), &hooked)];
+    let bench = Bench::new(RULES, providers, PipelineOptions::default()).await;
+    let asked = |id: &str, status: &str| report(id, status).id_made().policy(Policy::Answer);
+    bench.finish([asked("1", "firing")]).await;
+    bench.finish([asked("2", "resolved")]).await;
+    assert_eq!(sink.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_does_not_count_leaves_the_labels_of_the_event() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = bench(&sink, &hooked).await;
+    let labelled = |id: &str, status: &str, cluster: &str| {
+        report(id, status)
+            .fingerprint("f")
+            .label("cluster", cluster)
+    };
+    bench
+        .finish([labelled("1", "firing", "c1"), labelled("2", "open", "c2")])
+        .await;
+    let events = all_events(&bench).await;
+    assert!(
+        events[0].record.has_value("cluster", "c1"),
+        "{:?}",
+        events[0]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_letter_of_a_notice_is_replayed_past_the_rules() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = bench(&sink, &hooked).await;
+    bench.finish([report("1", "firing")]).await;
+    let replayed = report("n", "firing").policy(Policy::Replay);
+    let ends = bench
+        .finish([replayed.position("replay:timeouts", None)])
+        .await;
+    assert_eq!(ends, ["n: executed"]);
+    assert_eq!(sink.attempts().len(), 2);
 }

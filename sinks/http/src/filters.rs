@@ -88,7 +88,8 @@ fn header(text: &str) -> String {
 
 /// A value as indented JSON.
 fn pretty(value: Value) -> Result<String, Error> {
-    indented_json(&value, 2)
+    // Nested deeply, the indentation of a short value may be longer than anything that is sent.
+    indented_json(&value, 2).or_else(|_| json_of(&value).map(|json| json.to_string()))
 }
 
 /// An object whose values are strings: others are written as JSON, and `null` is left out.
@@ -125,24 +126,31 @@ fn cut_members(json: &mut Json, fields: &[(String, usize)], left: &mut usize) {
     match json {
         Json::Array(items) => {
             for at in 0..items.len() {
-                // An item without any text may be refused.
-                if *left == 0 {
+                let before = items[at].as_object().map_or(0, serde_json::Map::len);
+                cut_members(&mut items[at], fields, left);
+                // An item that has lost a text may be refused.
+                let after = items[at].as_object().map_or(0, serde_json::Map::len);
+                if after < before {
                     items.truncate(at);
                     break;
                 }
-                cut_members(&mut items[at], fields, left);
             }
         }
         Json::Object(members) => {
-            for (name, value) in members {
-                let limit = fields.iter().find(|(field, _)| field == name);
-                match (limit, value) {
-                    (Some((_, max)), Json::String(text)) => {
-                        *text = within(text, (*max).min(*left));
-                        *left -= text.chars().count().min(*left);
-                    }
-                    (_, value) => cut_members(value, fields, left),
+            // In the order of the limits, which names the most important text first.
+            for (field, max) in fields {
+                let Some(Json::String(text)) = members.get_mut(field) else {
+                    continue;
+                };
+                if *left == 0 && !text.is_empty() {
+                    members.remove(field);
+                    continue;
                 }
+                *text = within(text, (*max).min(*left));
+                *left -= text.chars().count().min(*left);
+            }
+            for value in members.values_mut().filter(|value| !value.is_string()) {
+                cut_members(value, fields, left);
             }
         }
         _ => {}

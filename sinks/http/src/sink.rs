@@ -12,6 +12,7 @@ use acteon_sinks_kit::{ClientOptions, HttpClient, Roots, SuccessCodes};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use minijinja::{Environment, Value};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::answer::{AnswerJudge, Judged};
 use crate::config::HttpConfig;
@@ -25,6 +26,8 @@ use crate::values::{self, PresetValues};
 
 /// How many further requests one attempt may send.
 const AGAIN_MAX: u32 = 2;
+/// Longer payloads are written on a thread for blocking work.
+const INLINE_BYTES_MAX: usize = 16 << 10;
 /// The maximum size of a file with a preset.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
@@ -51,11 +54,17 @@ impl Factory<Sinks> for Http {
 /// Sends each action as the request of its preset.
 pub struct HttpSink {
     provider: CompactString,
-    preset: Preset,
+    templates: Arc<PresetTemplates>,
     options: Value,
-    environment: Environment<'static>,
-    paths: Environment<'static>,
     client: HttpClient,
+}
+
+/// A preset, and the environments of its templates.
+struct PresetTemplates {
+    preset: Preset,
+    environment: Environment<'static>,
+    /// That of paths.
+    paths: Environment<'static>,
 }
 
 impl HttpSink {
@@ -92,15 +101,42 @@ impl HttpSink {
         )?;
         Ok(Self {
             provider: context.name.clone(),
-            preset,
+            templates: Arc::new(PresetTemplates {
+                preset,
+                environment,
+                paths: path_environment(),
+            }),
             options: shown,
-            environment,
-            paths: path_environment(),
             client,
         })
     }
 
-    /// The request for these values: the first whose condition holds.
+    /// The request for these values, written on a thread for blocking work if the payload is long.
+    async fn request(
+        &self,
+        values: PresetValues,
+        payload_bytes: usize,
+    ) -> Result<(PresetValues, WrittenRequest), SinkError> {
+        if payload_bytes <= INLINE_BYTES_MAX {
+            return self.templates.write(values);
+        }
+        let templates = self.templates.clone();
+        match spawn_blocking(move || templates.write(values)).await {
+            Ok(written) => written,
+            Err(ended) => std::panic::resume_unwind(JoinError::into_panic(ended)),
+        }
+    }
+}
+
+impl PresetTemplates {
+    /// The request for these values, and the values with the texts of the preset.
+    fn write(&self, mut values: PresetValues) -> Result<(PresetValues, WrittenRequest), SinkError> {
+        values::render_texts(&self.environment, &self.preset, &mut values)?;
+        let request = self.request(&values)?;
+        Ok((values, request))
+    }
+
+    /// The first request whose condition holds.
     fn request(&self, values: &PresetValues) -> Result<WrittenRequest, SinkError> {
         for (number, request) in self.preset.requests.iter().enumerate() {
             let place = format!("requests[{number}]");
@@ -132,15 +168,16 @@ impl Sink for HttpSink {
         let mut values = values::attempt_values(&self.options, attempt);
         let mut again_left = AGAIN_MAX;
         loop {
-            values::render_texts(&self.environment, &self.preset, &mut values)?;
-            let request = self.request(&values)?;
+            let written = self.request(values, attempt.action.payload.len()).await?;
+            let request;
+            (values, request) = written;
             let client = self.client.at(&request.path, &request.query);
             let sent = client.send(request.method, request.headers, request.body.into());
             let sent = sent.await;
             let judge = AnswerJudge {
                 provider: &self.provider,
-                preset: &self.preset,
-                environment: &self.environment,
+                preset: &self.templates.preset,
+                environment: &self.templates.environment,
                 client: &client,
                 values: &values,
             };
@@ -163,7 +200,7 @@ impl Sink for HttpSink {
     }
 
     fn as_ordered(&self) -> Option<&dyn OrderedSink> {
-        self.preset.ordering_key.is_some().then_some(self)
+        self.templates.preset.ordering_key.is_some().then_some(self)
     }
 }
 
@@ -176,9 +213,14 @@ impl OrderedSink for HttpSink {
             progress: None,
         };
         let mut values = values::attempt_values(&self.options, attempt);
-        values::render_texts(&self.environment, &self.preset, &mut values).ok()?;
-        let template = self.preset.ordering_key.as_deref()?;
-        let key = values::render_text(&self.environment, template, values).ok()?;
+        let PresetTemplates {
+            preset,
+            environment,
+            ..
+        } = &*self.templates;
+        values::render_texts(environment, preset, &mut values).ok()?;
+        let template = preset.ordering_key.as_deref()?;
+        let key = values::render_text(environment, template, values).ok()?;
         (!key.is_empty()).then(|| key.into())
     }
 }

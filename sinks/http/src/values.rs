@@ -7,6 +7,9 @@ use acteon_templates::{
     Absent, TemplateError, TemplateProblem, TreeRendering, action_values, check_text_in,
     example_action,
 };
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde_json::{Value as Json, json};
 
@@ -145,6 +148,11 @@ pub(crate) fn check(preset: &Preset, option: &str) -> Result<(), BuildError> {
         faults.keep(checked);
     }
     for (number, request) in preset.requests.iter().enumerate() {
+        for (name, text) in &request.headers {
+            let checked = check_header(name, text);
+            let place = format!("requests[{number}].headers.{name}");
+            faults.keep(checked.map_err(|message| at(&place, message.into())));
+        }
         if let Err(message) = one_body(request) {
             faults.keep::<()>(Err(at(&format!("requests[{number}]"), message.into())));
         }
@@ -162,6 +170,30 @@ pub(crate) fn check(preset: &Preset, option: &str) -> Result<(), BuildError> {
         }
     }
     faults.end(Some(()))
+}
+
+/// The headers that describe the body and the connection, which Acteon sets itself.
+const OWN_HEADERS: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+fn check_header(name: &str, text: &str) -> Result<(), &'static str> {
+    let Ok(name) = HeaderName::try_from(name) else {
+        return Err("this is no name of a header");
+    };
+    if OWN_HEADERS.contains(&name) {
+        return Err("Acteon sets this header itself");
+    }
+    match text.trim().contains(['\r', '\n']) {
+        true => Err("the value of a header is one line"),
+        false => Ok(()),
+    }
 }
 
 fn said(problem: &TemplateProblem, names: &[&str]) -> String {

@@ -81,6 +81,11 @@ impl KafkaSinkConfig {
                 "message.timeout.ms",
                 record_timeout(context).as_millis().to_string(),
             )
+            // A topic that is missing is known as such before the time is over.
+            .set(
+                "topic.metadata.propagation.max.ms",
+                (record_timeout(context) / 2).as_millis().to_string(),
+            )
             // The broker decides which records are too large for it.
             .set("message.max.bytes", "1000000000")
             .set("queue.buffering.max.kbytes", "1048576");

@@ -2,11 +2,16 @@
 
 use acteon_core::Action;
 use bytes::Bytes;
-use compact_str::{CompactString, ToCompactString};
+use compact_str::{CompactString, ToCompactString, format_compact};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::ser::{SerializeMap, Serializer as _};
 
-/// The source of an action that has no label `source`.
-const SOURCE: &str = "acteon";
+/// What is percent-encoded in a part of a source.
+const SOURCE_PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// An attribute: its name and value.
 pub(crate) type Attribute<'a> = (&'a str, CompactString);
@@ -48,13 +53,26 @@ fn required(action: &Action) -> Vec<Attribute<'_>> {
     vec![
         ("specversion", "1.0".into()),
         ("id", action.id.clone()),
-        ("source", source.unwrap_or(SOURCE).into()),
+        (
+            "source",
+            source.map_or_else(|| own_source(action), Into::into),
+        ),
         ("type", action.action_type.clone()),
         ("time", action.created_at.to_compact_string()),
         ("acteonnamespace", action.namespace.clone()),
         ("acteontenant", action.tenant.clone()),
         ("acteonprovider", action.provider.clone()),
     ]
+}
+
+/// The source of an action that has no label `source`. Ids are unique only in a namespace and tenant.
+fn own_source(action: &Action) -> CompactString {
+    let part = |name| utf8_percent_encode(name, SOURCE_PART);
+    format_compact!(
+        "/acteon/{}/{}",
+        part(&action.namespace),
+        part(&action.tenant)
+    )
 }
 
 /// True for the name of an attribute that an event may have beside its data.
@@ -140,7 +158,10 @@ mod tests {
             let source = attributes(&action)
                 .into_iter()
                 .find(|(name, _)| *name == "source");
-            let expected = if label.is_empty() { SOURCE } else { label };
+            let expected = match label {
+                "" => "/acteon/ops/acme",
+                label => label,
+            };
             assert_eq!(source.unwrap().1, expected);
         }
     }

@@ -205,7 +205,8 @@ impl Model<'_> {
         if !self.is_terminal(&before.state) {
             return moved(&before.state);
         }
-        match status == Some(&before.state) || !is_later {
+        let is_over = !is_later && before.state != crate::STALE;
+        match status == Some(&before.state) || is_over {
             true => before.state.to_string(),
             false => moved(initial),
         }

@@ -189,3 +189,38 @@ fn the_history_keeps_the_last_fifty_transitions() {
     assert_eq!(history.len(), crate::HISTORY_MAX);
     assert_eq!((history[0].at, history[49].at), (at(30), at(79)));
 }
+
+#[test]
+fn a_report_shows_that_a_stale_event_goes_on() {
+    let machine = machine(ALERT);
+    let begun = EventReport {
+        starts_at: Some(at(-60)),
+        ..asks("firing", 0)
+    };
+    let event = after(&machine, &[begun]).event;
+    let stale = machine.time_out(event, at(86_401), None).unwrap().event;
+    assert_eq!(stale.state, "stale");
+    let again = EventReport {
+        id: "again",
+        at: at(90_000),
+        ..begun
+    };
+    let step = machine.report(Some(stale), &again);
+    assert_eq!(entered(&step.change), ("stale", "firing", true));
+}
+
+#[test]
+fn the_notice_of_a_state_that_was_left_is_not_given_again() {
+    let machine = machine(ALERT);
+    let named = |id, status, seconds| EventReport {
+        id,
+        ..asks(status, seconds)
+    };
+    let event = after(
+        &machine,
+        &[named("1", "firing", 0), named("2", "resolved", 5)],
+    )
+    .event;
+    let step = machine.report(Some(event), &named("1", "firing", 9));
+    assert!(!entered(&step.change).2);
+}

@@ -94,3 +94,26 @@ fn changed_settings_hold_for_events_that_wait_already() {
     assert_eq!(longer.time_out(event.clone(), at(610), None), None);
     assert_eq!(longer.due(&event), Some(at(910)));
 }
+
+#[test]
+fn a_reminder_tells_of_the_problem_so_its_end_is_told_too() {
+    let quiet = ALERT.replace(
+        r#"{ from = "open", to = "firing", on_transition = { notify = true } },"#,
+        r#"{ from = "open", to = "firing" },"#,
+    );
+    let machine = machine(&quiet.replace(
+        "timeouts = [",
+        "timeouts = [{ state = \"firing\", after_seconds = 60, transition_to = \"firing\" }, ",
+    ));
+    let event = after(&machine, &[asks("firing", 0)]).event;
+    let event = machine.time_out(event, at(60), None).unwrap().event;
+    let end = crate::EventReport {
+        id: "end",
+        ..asks("resolved", 90)
+    };
+    let step = machine.report(Some(event), &end);
+    let EventChange::Entered { notice, .. } = step.change else {
+        panic!("{step:?}");
+    };
+    assert!(notice.is_some());
+}

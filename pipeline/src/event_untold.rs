@@ -1,0 +1,92 @@
+//! Notices of reports that failed while a caller waited. Nobody delivers them again, so the event forgets that it was
+//! told, and the next report of its state gives the notice once more.
+
+use acteon_core::ActionOutcome;
+use acteon_core::StateError;
+use acteon_core::state::{Answer, EventId, EventWrite, Question, ReservationAnswer};
+use compact_str::CompactString;
+
+use crate::event_body::EventBody;
+use crate::event_report::write_of;
+use crate::event_timeout::{WRITES_MAX, writing};
+use crate::events;
+use crate::job::Job;
+use crate::process::Pipeline;
+
+/// A report whose notice nobody received.
+pub(crate) struct UntoldReport {
+    event: EventId,
+    /// The state that the notice is about.
+    state: CompactString,
+}
+
+impl UntoldReport {
+    /// `None`: the notice was delivered, or is delivered again, or there was none.
+    pub(crate) fn of(job: &Job, outcome: &ActionOutcome) -> Option<Self> {
+        let report = job.report.as_deref()?;
+        let has_failed = match outcome {
+            ActionOutcome::Failed(failure) => failure.retryable,
+            ActionOutcome::CircuitOpen { .. } => true,
+            ActionOutcome::Executed(_)
+            | ActionOutcome::Deduplicated(())
+            | ActionOutcome::Suppressed { .. }
+            | ActionOutcome::Rerouted { .. }
+            | ActionOutcome::Throttled { .. }
+            | ActionOutcome::Grouped { .. }
+            | ActionOutcome::StateChanged { .. }
+            | ActionOutcome::DryRun { .. } => false,
+        };
+        (job.is_answered() && has_failed).then(|| Self {
+            event: report.event.clone(),
+            state: report.change.to.clone(),
+        })
+    }
+}
+
+impl Pipeline {
+    /// Writes into these events that their notices failed.
+    pub(crate) async fn untell(&self, reports: Vec<UntoldReport>) {
+        for report in reports {
+            if let Err(error) = self.untell_one(&report).await {
+                events::untold_unwritten(&report.event.fingerprint, &error);
+            }
+        }
+    }
+
+    async fn untell_one(&self, report: &UntoldReport) -> Result<(), StateError> {
+        for _ in 0..WRITES_MAX {
+            let question = Question::Event(report.event.key());
+            let gathered = self.parts.state.gather(&[question]).await?;
+            let answer = gathered.answers.into_iter().next();
+            let Some(write) = self.untold(report, answer, gathered.now) else {
+                return Ok(());
+            };
+            let lease = self.parts.options.lease;
+            let answers = self.parts.state.reserve(&[writing(&write)], lease).await?;
+            if matches!(answers[..], [ReservationAnswer::Granted(_)]) {
+                return Ok(());
+            }
+        }
+        let message = "the event is written by others all the time";
+        Err(StateError::Unavailable(message.into()))
+    }
+
+    /// `None`: the event is in another state by now, or was told otherwise.
+    fn untold(
+        &self,
+        report: &UntoldReport,
+        answer: Option<Answer>,
+        now: jiff::Timestamp,
+    ) -> Option<EventWrite> {
+        let Some(Answer::Event(Some(stored))) = answer else {
+            return None;
+        };
+        let mut body = EventBody::of(&stored);
+        let machine = self.parts.machines.get(&body.machine)?;
+        let last = body.lifecycle.history.back();
+        last.filter(|last| last.to == report.state && last.notified)?;
+        machine.untell(&mut body.lifecycle);
+        let parts = (&*stored).into();
+        Some(write_of(machine, &body, parts, stored.version, now))
+    }
+}
