@@ -1,5 +1,6 @@
 //! End to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
+mod amqp_provider;
 mod cli;
 mod config;
 mod contract;
@@ -22,6 +23,7 @@ mod keys;
 mod life;
 mod logs;
 mod metrics;
+mod nats_provider;
 mod outage;
 mod pagerduty;
 mod peers;
