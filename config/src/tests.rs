@@ -301,17 +301,19 @@ fn the_schema_is_closed_and_knows_the_options_of_every_kind() {
     assert_eq!(
         provider["properties"]["type"]["enum"],
         serde_json::json!([
+            "amqp",
             "email",
             "http",
             "kafka",
             "log",
+            "nats",
             "pagerduty",
             "slack",
             "strict",
             "webhook"
         ])
     );
-    let webhook = &provider["allOf"][7];
+    let webhook = &provider["allOf"][9];
     assert_eq!(webhook["if"]["properties"]["type"]["const"], "webhook");
     let auth = webhook["then"]["properties"]["auth"].to_string();
     assert!(auth.contains("#/$defs/provider.webhook.Auth"), "{auth}");

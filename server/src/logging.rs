@@ -17,6 +17,8 @@ pub(crate) use self::queue::LogQueue;
 
 /// The variable that overrides the configured level.
 const VARIABLE: &str = "RUST_LOG";
+/// What client libraries log. The adapters report the same in their lines.
+const OF_CLIENTS: &str = ",librdkafka=warn,async_nats=off,lapin=off";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// How long the process waits at exit for lines to be written.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
@@ -51,7 +53,7 @@ pub(crate) fn problem() -> Option<Problem> {
 pub(crate) fn start(settings: &LogSettings, config: Option<&Path>) -> io::Result<ProcessLog> {
     let filter = from_variable()
         .and_then(Result::ok)
-        .unwrap_or_else(|| EnvFilter::new(format!("{},librdkafka=warn", settings.level.as_str())));
+        .unwrap_or_else(|| EnvFilter::new(format!("{}{OF_CLIENTS}", settings.level.as_str())));
     let format = settings.format.unwrap_or_else(|| {
         if io::stderr().is_terminal() {
             LogFormat::Text

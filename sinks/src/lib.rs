@@ -4,10 +4,12 @@ use acteon_core::{Registry, Sinks};
 
 /// Registers every sink.
 pub fn register(registry: &mut Registry<Sinks>) {
+    registry.register(acteon_sinks_amqp::AmqpSinkFactory);
     registry.register(acteon_sinks_email::Email::default());
     registry.register(acteon_sinks_http::Http::default());
     registry.register(acteon_sinks_kafka::KafkaSinkFactory);
     registry.register(acteon_sinks_log::Log);
+    registry.register(acteon_sinks_nats::NatsSinkFactory);
     registry.register(acteon_sinks_pagerduty::PagerDuty::default());
     registry.register(acteon_sinks_slack::Slack::default());
     registry.register(acteon_sinks_webhook::Webhook::default());
@@ -25,10 +27,12 @@ mod tests {
         assert_eq!(
             kinds,
             [
+                "amqp",
                 "email",
                 "http",
                 "kafka",
                 "log",
+                "nats",
                 "pagerduty",
                 "slack",
                 "webhook"

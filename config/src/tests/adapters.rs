@@ -34,6 +34,8 @@ impl Registries {
             .register(Slack)
             .register(PagerDuty)
             .register(KafkaSink)
+            .register(NatsSink)
+            .register(AmqpSink)
             .register(Http)
             .register(Strict);
         all.states
@@ -79,6 +81,8 @@ adapter!(Webhook, "webhook", WebhookOptions, Sinks);
 adapter!(Email, "email", EmailOptions, Sinks);
 adapter!(Slack, "slack", SlackOptions, Sinks);
 adapter!(KafkaSink, "kafka", KafkaSinkOptions, Sinks);
+adapter!(NatsSink, "nats", NatsSinkOptions, Sinks);
+adapter!(AmqpSink, "amqp", AmqpSinkOptions, Sinks);
 adapter!(Http, "http", HttpOptions, Sinks);
 adapter!(PagerDuty, "pagerduty", PagerDutyOptions, Sinks);
 adapter!(Strict, "strict", StrictOptions, Sinks);
@@ -258,6 +262,40 @@ struct KafkaSinkOptions {
     headers: BTreeMap<String, Secret>,
     #[serde(default)]
     client: BTreeMap<String, Secret>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct NatsSinkOptions {
+    url: Secret,
+    subject: String,
+    body: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+    credentials_file: Option<String>,
+    ca_file: Option<String>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct AmqpSinkOptions {
+    url: Secret,
+    exchange: Option<String>,
+    routing_key: Option<String>,
+    body: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    max_message_bytes: Option<usize>,
+    ca_file: Option<String>,
+    client_cert: Option<String>,
+    client_key: Option<String>,
 }
 
 /// Flattened, as HTTP providers have them.

@@ -7,10 +7,12 @@ use acteon_connect_kafka::{KafkaConnection, check_topic};
 use acteon_core::action_path::ActionPath;
 use acteon_core::sink::SinkContext;
 use acteon_core::{BuildError, Faults, Secret};
-use acteon_sinks_kit::{MessageFormat, RESERVED_HEADERS};
+use acteon_sinks_kit::{MessageFormat, check_broker_headers};
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::record::ATTRIBUTE_PREFIX;
 
 /// The options of a `kafka` provider.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -41,8 +43,6 @@ const OWNED: &[(&str, &str)] = &[
     ("statistics.interval.ms", "they are not used"),
 ];
 const TIMEOUT: &str = "set `timeout_seconds` of the provider";
-/// Prefix of the headers of a CloudEvent.
-const CLOUD_EVENT_PREFIX: &str = "ce_";
 
 impl KafkaSinkConfig {
     /// Checks everything that can be checked without a broker. Returns the path to the key.
@@ -55,9 +55,7 @@ impl KafkaSinkConfig {
         faults.keep(check_topic(&self.topic).map_err(|message| BuildError::at("topic", message)));
         let key = self.key.as_deref().map(ActionPath::parse).transpose();
         let key = faults.keep(key.map_err(|error| BuildError::at("key", error.to_string())));
-        for name in self.headers.keys() {
-            faults.keep(check_header(name));
-        }
+        faults.keep(check_broker_headers(&self.headers, ATTRIBUTE_PREFIX));
         faults.keep(self.check_client(context));
         faults.end(key)
     }
@@ -102,16 +100,4 @@ pub(crate) fn record_timeout(context: &SinkContext) -> Duration {
 /// How long a record may wait for space in the client's queue.
 pub(crate) fn queue_timeout(context: &SinkContext) -> Duration {
     context.timeout / 10
-}
-
-fn check_header(name: &str) -> Result<(), BuildError> {
-    let wrong = |why| Err(BuildError::at(format!("headers.{name}"), why));
-    let lower = name.to_ascii_lowercase();
-    if name.is_empty() {
-        return wrong("the name must not be empty");
-    }
-    if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with(CLOUD_EVENT_PREFIX) {
-        return wrong("Acteon sets this header; remove it");
-    }
-    Ok(())
 }

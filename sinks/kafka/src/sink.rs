@@ -5,9 +5,8 @@ use std::sync::Arc;
 use acteon_connect_kafka::{ConfirmedProducer, ProducerRecord, dial};
 use acteon_core::action_path::ActionPath;
 use acteon_core::sink::SinkContext;
-use acteon_core::{
-    Attempt, BuildError, Factory, FailureCode, ProviderResponse, Sink, SinkError, Sinks,
-};
+use acteon_core::{Attempt, BuildError, Factory, ProviderResponse, Sink, SinkError, Sinks};
+use acteon_sinks_kit::confirmed;
 use async_trait::async_trait;
 use serde::Serialize;
 
@@ -89,10 +88,7 @@ impl Sink for KafkaSink {
             partition: stored.partition,
             offset: stored.offset,
         };
-        ProviderResponse::success(&answer).map_err(|error| {
-            let message = "the answer of the broker could not be serialized";
-            SinkError::permanent(FailureCode::Serialization, message).with_source(error)
-        })
+        confirmed(&answer)
     }
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::sink::SinkContext;
-use acteon_core::{Action, Attempt, ProviderResponse, Redactor, Registry, Sink, SinkError, Sinks};
+use acteon_core::Sink;
 use acteon_services::Kafka as Broker;
+use acteon_testkit::contract::broker::{build, carrying, deliver, with};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, OwnedMessage};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
@@ -20,23 +20,9 @@ mod records;
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-fn context(timeout: Duration) -> SinkContext {
-    SinkContext {
-        name: "bus".into(),
-        timeout,
-        max_concurrent: 100,
-        redactor: Redactor::default(),
-    }
-}
-
 /// A sink with these options and this time limit.
 async fn built(options: Value, timeout: Duration) -> Result<Arc<dyn Sink>, String> {
-    let mut registry = Registry::<Sinks>::default();
-    registry.register(KafkaSinkFactory);
-    let plan = registry.plan("kafka", options);
-    let plan = plan.map_err(|error| error.to_string())?;
-    let sink = plan.build(context(timeout)).await;
-    sink.map_err(|error| error.to_string())
+    build(KafkaSinkFactory, options, timeout).await
 }
 
 async fn sink(options: Value) -> Arc<dyn Sink> {
@@ -48,28 +34,6 @@ async fn topic(name: &str, partitions: i32) -> Value {
     let broker = Broker::shared().await;
     broker.create_topic(name, partitions).await.unwrap();
     json!({"brokers": broker.bootstrap(), "topic": name})
-}
-
-fn with(mut options: Value, more: &Value) -> Value {
-    let more = more.as_object().unwrap().clone();
-    options.as_object_mut().unwrap().extend(more);
-    options
-}
-
-fn action(id: &str, payload: &Value) -> Action {
-    let mut action = acteon_testkit::action(id).envelope().action;
-    action.payload = acteon_core::Payload::from_value(payload).unwrap();
-    action
-}
-
-async fn deliver(sink: &Arc<dyn Sink>, action: &Action) -> Result<ProviderResponse, SinkError> {
-    let attempt = Attempt {
-        action,
-        idempotency_key: "key-1",
-        number: 1,
-        progress: None,
-    };
-    sink.deliver(attempt).await
 }
 
 /// The first `count` records of a partition.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use acteon_core::{BuildError, Faults, Secret};
+use acteon_connect_tls::TlsOptions;
+use acteon_core::{BuildError, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::certificates::{ClientCertificate, certified};
 use crate::target::TargetUrl;
 
 /// How a sink connects. Each sink flattens them into its own options.
@@ -31,32 +31,23 @@ pub struct ConnectionOptions {
 }
 
 impl ConnectionOptions {
-    /// Refuses options for TLS if `target` does not use it.
-    pub(crate) fn check(&self, target: &TargetUrl) -> Result<(), BuildError> {
-        if target.uses_tls() {
-            return Ok(());
+    /// Those for TLS. They are not flattened, because these options are flattened themselves: `deny_unknown_fields`
+    /// would then refuse them all.
+    pub(crate) fn tls(&self) -> TlsOptions {
+        TlsOptions {
+            ca_file: self.ca_file.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
         }
-        let mut faults = Faults::default();
-        for (option, value) in [
-            ("ca_file", &self.ca_file),
-            ("client_cert", &self.client_cert),
-            ("client_key", &self.client_key),
-        ] {
-            if value.is_some() {
-                let message = format!("has no effect, because `{}` is not https", target.option());
-                faults.keep::<()>(Err(BuildError::at(option, message)));
-            }
-        }
-        faults.end(Some(()))
     }
 
-    /// Reads the client certificate, if there is one.
-    pub(crate) fn client_certificate(&self) -> Result<Option<ClientCertificate>, BuildError> {
-        match (&self.client_cert, &self.client_key) {
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(BuildError::at("client_key", "`client_cert` requires it")),
-            (None, Some(_)) => Err(BuildError::at("client_cert", "`client_key` requires it")),
-            (Some(certificate), Some(key)) => certified(certificate, key).map(Some),
+    /// Refuses options for TLS if `target` does not use it.
+    pub(crate) fn check(&self, target: &TargetUrl) -> Result<(), BuildError> {
+        match target.uses_tls() {
+            true => Ok(()),
+            false => self
+                .tls()
+                .refuse(&format!("`{}` is not https", target.option())),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_connect_tls::trusting_file;
 use acteon_core::{BuildError, FailureCode, SinkError};
 use compact_str::{CompactString, format_compact};
 use rustls::ClientConfig;
@@ -124,11 +125,10 @@ impl Connector {
     /// # Errors
     /// If there are no certificates.
     pub fn tls(&self, roots: &Roots, ca_file: Option<&Path>) -> Result<TlsHandshake, BuildError> {
-        let mut config = match ca_file {
-            Some(path) => Roots::of_file("ca_file", path)?,
+        let config = match ca_file {
+            Some(path) => trusting_file("ca_file", path)?,
             None => roots.of_system("tls")?,
         };
-        config.alpn_protocols.clear();
         self.handshake(Arc::new(config))
     }
 

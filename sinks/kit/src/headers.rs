@@ -1,5 +1,7 @@
 //! Encodes ids as header values, and selects the headers of a provider that may be shown.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use compact_str::CompactString;
 use http::header::HeaderMap;
@@ -35,27 +37,30 @@ const OF_THE_CONNECTION: &[&str] = &[
     "upgrade",
 ];
 
-/// `text` as a header value. Printable ASCII is kept. The space, `%` and all other bytes are percent-encoded, so that
-/// different texts give different values.
+/// `text` as a header value: see [`percent_encoded`].
 pub fn header_text(text: &str) -> HeaderValue {
-    let is_plain = |b: u8| b.is_ascii_graphic() && b != b'%';
-    if text.bytes().all(is_plain)
-        && let Ok(value) = HeaderValue::from_str(text)
-    {
-        return value;
-    }
+    HeaderValue::from_str(&percent_encoded(text)).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// `text` in printable ASCII. The space, `%` and all other bytes are percent-encoded, so that different texts give
+/// different values.
+pub fn percent_encoded(text: &str) -> Cow<'_, str> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = Vec::with_capacity(text.len() * 3);
+    let is_plain = |b: u8| b.is_ascii_graphic() && b != b'%';
+    if text.bytes().all(is_plain) {
+        return text.into();
+    }
+    let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
         if is_plain(byte) {
-            encoded.push(byte);
+            encoded.push(char::from(byte));
         } else {
-            let high = usize::from(byte >> 4);
-            let low = usize::from(byte & 15);
-            encoded.extend([b'%', HEX[high], HEX[low]]);
+            let digits = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+            encoded.push('%');
+            encoded.extend(digits.map(char::from));
         }
     }
-    HeaderValue::from_maybe_shared(encoded).unwrap_or(HeaderValue::from_static(""))
+    encoded.into()
 }
 
 /// The headers of a provider that may be shown: text, bounded in number and length, without credentials. Values under

@@ -6,7 +6,7 @@
 #![deny(missing_docs)]
 
 mod address;
-mod certificates;
+mod broker_headers;
 mod client;
 mod cloud_event;
 mod connection;
@@ -21,7 +21,9 @@ mod reply;
 mod request_body;
 mod resolver;
 mod retry_after;
+mod routing;
 mod sent_secrets;
+mod shared_connection;
 mod status;
 mod target;
 mod text;
@@ -30,14 +32,17 @@ mod transport;
 mod wire;
 
 pub use address::{AddressFilter, RefusedAddress};
+pub use broker_headers::{broker_headers, check_broker_headers};
 pub use client::{CONNECT_TIMEOUT_MAX, ClientOptions, HttpClient, USER_AGENT, attempt_limit};
 pub use connection::ConnectionOptions;
 pub use connector::{Connector, TlsHandshake};
-pub use headers::header_text;
-pub use message::{BrokerMessage, MessageFormat, RESERVED_HEADERS, message_headers};
+pub use headers::{header_text, percent_encoded};
+pub use message::{BrokerMessage, MessageFormat, confirmed};
 pub use reply::{BODY_BYTES_MAX, BodyError, Reply};
 pub use request_body::RequestBody;
+pub use routing::RoutingTemplate;
 pub use sent_secrets::redact_secret;
+pub use shared_connection::{BrokerLink, SharedConnection};
 pub use status::SuccessCodes;
 pub use text::cut;
 pub use tls::Roots;

@@ -1,10 +1,10 @@
 //! An action as a message of a broker: its body, its content type, and what accompanies it.
 
-use acteon_core::{Action, Attempt, FailureCode, SinkError};
+use acteon_core::{Action, Attempt, FailureCode, ProviderResponse, SinkError};
 use bytes::Bytes;
 use compact_str::CompactString;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cloud_event;
 
@@ -70,8 +70,19 @@ impl MessageFormat {
     }
 }
 
+/// The success of an action whose message the broker has confirmed. The answer says where it is.
+///
+/// # Errors
+/// `SERIALIZATION`, if the answer is not an object.
+pub fn confirmed<T: Serialize>(answer: &T) -> Result<ProviderResponse, SinkError> {
+    ProviderResponse::success(answer).map_err(|error| {
+        let message = "the answer of the broker could not be serialized";
+        SinkError::permanent(FailureCode::Serialization, message).with_source(error)
+    })
+}
+
 /// The headers of every message: the id of the action, the key that all its attempts have, and a valid trace.
-pub fn message_headers(attempt: Attempt<'_>) -> impl Iterator<Item = (&'static str, &str)> {
+pub(crate) fn message_headers(attempt: Attempt<'_>) -> impl Iterator<Item = (&'static str, &str)> {
     let action = attempt.action;
     let has_trace = action.trace_id().is_some();
     let trace = move |name, bytes_max| {
@@ -89,7 +100,7 @@ pub fn message_headers(attempt: Attempt<'_>) -> impl Iterator<Item = (&'static s
 }
 
 /// The names that [`message_headers`] and the body set. Options may not.
-pub const RESERVED_HEADERS: &[&str] = &[
+pub(crate) const RESERVED_HEADERS: &[&str] = &[
     "acteon-action-id",
     "idempotency-key",
     "traceparent",

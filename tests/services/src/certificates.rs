@@ -1,5 +1,9 @@
 //! Certificates for the servers of tests, issued by a private authority.
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// A private certificate authority.
@@ -32,6 +36,25 @@ impl Authority {
     /// The certificate of the authority, as PEM.
     pub(crate) fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// Writes its certificate, those of a server at `host` and of a client, and their keys, to files in `folder`.
+    pub(crate) fn write(&self, host: &str, folder: &Path) -> anyhow::Result<()> {
+        let server = self.issue(host)?;
+        let client = self.issue("client")?;
+        let files = [
+            ("authority.pem", self.certificate().to_owned()),
+            ("server.pem", server.certificate),
+            ("server.key", server.key),
+            ("client.pem", client.certificate),
+            ("client.key", client.key),
+        ];
+        for (name, content) in files {
+            let path = folder.join(name);
+            fs::write(&path, content)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Issues a certificate for a host or a client.

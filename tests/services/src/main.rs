@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use acteon_services::{Kafka, MailServer, schemathesis};
+use acteon_services::{Kafka, MailServer, Nats, Rabbit, schemathesis};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -19,7 +19,10 @@ async fn main() -> ExitCode {
     let schemathesis = report("Schemathesis", &schemathesis::fetch().await);
     eprintln!("aiosmtpd: looking for its packages, or downloading them (a few seconds)");
     let mail = report("aiosmtpd", &MailServer::fetch().await);
-    match kafka && schemathesis && mail {
+    eprintln!("NATS: looking for its server, or building it (up to a minute)");
+    let nats = report("NATS", &Nats::fetch().await);
+    let rabbit = report("RabbitMQ", &Rabbit::fetch().await);
+    match kafka && schemathesis && mail && nats && rabbit {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

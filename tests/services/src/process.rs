@@ -109,6 +109,16 @@ impl Drop for Process {
     }
 }
 
+/// Sends a signal, such as `STOP`, to a process.
+pub fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
+    let mut kill = Command::new("kill");
+    let status = kill.arg(format!("-{name}")).arg(pid.to_string()).status()?;
+    match status.success() {
+        true => Ok(()),
+        false => bail!("`kill -{name} {pid}` failed ({status})"),
+    }
+}
+
 /// `N` ports on 127.0.0.1 that are free now.
 pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];

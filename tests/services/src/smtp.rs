@@ -47,7 +47,7 @@ impl MailServer {
         let packages = Self::fetch().await?;
         let folder = tempfile::Builder::new().prefix("acteon-smtp").tempdir()?;
         let [port] = free_ports()?;
-        write_certificates(folder.path())?;
+        Authority::new()?.write("localhost", folder.path())?;
         let program = folder.path().join("smtp.py");
         fs::write(&program, PROGRAM)?;
         let mut server = python::command(&packages);
@@ -96,15 +96,6 @@ fn answers(port: u16, options: MailServerOptions) -> bool {
         || (stream.set_read_timeout(Some(GREETING_TIMEOUT)).is_ok()
             && stream.read_exact(&mut greeting).is_ok()
             && &greeting == b"220")
-}
-
-fn write_certificates(folder: &Path) -> anyhow::Result<()> {
-    let authority = Authority::new()?;
-    let server = authority.issue("localhost")?;
-    fs::write(folder.join("authority.pem"), authority.certificate())?;
-    fs::write(folder.join("server.pem"), server.certificate)?;
-    fs::write(folder.join("server.key"), server.key)?;
-    Ok(())
 }
 
 fn argument(port: u16, folder: &Path, options: MailServerOptions) -> String {

@@ -11,6 +11,8 @@ enum Role<'a> {
     Config,
     /// Connection options and API conventions shared by two families.
     Connect,
+    /// TLS of a client, for all that connect.
+    Tls,
     Rules,
     /// Templates, which groups, providers and sinks have.
     Templates,
@@ -37,6 +39,7 @@ fn role(folder: &str) -> Option<Role<'_>> {
     Some(match parts[..] {
         ["core"] => Role::Core,
         ["config"] => Role::Config,
+        ["connect", "tls"] => Role::Tls,
         ["connect", _] => Role::Connect,
         ["pipeline", "rules"] => Role::Rules,
         ["pipeline", "machines" | "groups" | "silences"] => Role::Decisions,
@@ -65,6 +68,7 @@ fn allows(who: Role<'_>, needed: Role<'_>) -> bool {
         (Role::Facade(family), Role::Adapter(other)) => family == other,
         (Role::Adapter(family), Role::Templates) => family == "sinks",
         (Role::Adapter(_) | Role::AdminApi, Role::Connect)
+        | (Role::Connect | Role::Kit(_), Role::Tls)
         | (Role::Decisions | Role::Pipeline, Role::Templates)
         | (Role::Rules, Role::Decisions)
         | (Role::Pipeline, Role::Rules | Role::Decisions)
@@ -129,14 +133,15 @@ fn sentence(who: Role<'_>, need: &Need) -> String {
     let law = match who {
         Role::Core => "core depends on no crate of ours",
         Role::Client => "a client knows the wire contract, not the server's crates",
-        Role::Kit(_) => "a kit depends on core only",
+        Role::Kit(_) => "a kit depends on core and connect/tls only",
         Role::Adapter(_) => {
             "an adapter depends on core, its family's kit, connect/ and, if it is a sink, templates, never on an adapter"
         }
         Role::Facade(_) => "a facade depends on core and its own adapters",
         Role::Rules => "rules depend on core, machines and groups",
         Role::Decisions => "this crate depends on core and templates only",
-        Role::Templates | Role::Config | Role::Connect => "this crate depends on core only",
+        Role::Connect => "this crate depends on core and connect/tls only",
+        Role::Templates | Role::Config | Role::Tls => "this crate depends on core only",
         Role::Pipeline => "pipeline sees ports only: core, rules, machines, groups and templates",
         Role::RuleTests => {
             "rule tests use pipeline, rules, machines, groups and memory, and nothing else"
@@ -204,6 +209,7 @@ fn a_dependency_in_the_wrong_direction_is_found() {
         ("templates", "sinks/kit", Always),
         ("sinks/kit", "sinks/log", Testing),
         ("sinks/kit", "connect/http", Always),
+        ("connect/tls", "connect/kafka", Always),
         ("sinks", "sinks/kit", Always),
         ("sinks", "ingest/http", Always),
         ("pipeline/rules", "pipeline", Always),
@@ -240,6 +246,8 @@ fn a_dependency_in_the_right_direction_is_not() {
         ("ingest/kafka", "connect/kafka", Always),
         ("ingest/kafka", "tests/services", Testing),
         ("ingest/kit", "core", Always),
+        ("sinks/kit", "connect/tls", Always),
+        ("connect/nats", "connect/tls", Always),
         ("pipeline", "pipeline/rules", Always),
         ("pipeline", "pipeline/machines", Always),
         ("pipeline", "templates", Always),

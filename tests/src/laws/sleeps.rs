@@ -35,6 +35,10 @@ const EXCUSED: &[(&str, &str)] = &[
         "the system gives no notice of the end of a foreign process",
     ),
     (
+        "tests/testkit/src/contract/broker.rs",
+        "makes attempts at a real broker until one succeeds",
+    ),
+    (
         "tests/testkit/src/sink.rs",
         "a slow sink sleeps on the clock of its caller",
     ),

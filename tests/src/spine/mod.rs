@@ -1,5 +1,6 @@
 //! End to end: actions from Kafka and HTTP, through rules, to sinks and the audit trail.
 
+mod amqp_provider;
 mod cli;
 mod config;
 mod contract;
@@ -23,6 +24,7 @@ mod life;
 mod logs;
 mod metrics;
 mod mixed_load;
+mod nats_provider;
 mod outage;
 mod pagerduty;
 mod peers;

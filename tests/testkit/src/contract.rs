@@ -1,8 +1,9 @@
 //! The contract of each port as a list of clauses: plain async functions over a harness. An adapter writes the harness,
 //! names it once, and gets one test per clause: [`state_contract!`](crate::state_contract),
-//! [`audit_contract!`](crate::audit_contract).
+//! [`audit_contract!`](crate::audit_contract), [`broker_contract!`](crate::broker_contract).
 
 pub mod audit;
+pub mod broker;
 pub mod state;
 
 use std::time::Duration;

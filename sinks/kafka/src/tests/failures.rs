@@ -11,8 +11,10 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_too_large_for_the_broker_fails_for_good_and_its_neighbours_are_stored() {
     let sink = sink(topic("large", 1).await).await;
-    let large = action("large", &json!("x".repeat(3 << 20)));
-    let small: Vec<_> = (0..20).map(|n| action(&n.to_string(), &json!(n))).collect();
+    let large = carrying("large", &json!("x".repeat(3 << 20)));
+    let small: Vec<_> = (0..20)
+        .map(|n| carrying(&n.to_string(), &json!(n)))
+        .collect();
     let neighbours = small.iter().map(|action| deliver(&sink, action));
     let (refused, stored) = tokio::join!(
         deliver(&sink, &large),
@@ -33,7 +35,7 @@ async fn without_a_broker_an_attempt_ends_before_its_time_limit_and_says_why() {
     let options = json!({"brokers": address, "topic": "orders"});
     let sink = built(options, timeout).await.unwrap();
     let began = Instant::now();
-    let error = deliver(&sink, &action("a", &json!(1))).await.unwrap_err();
+    let error = deliver(&sink, &carrying("a", &json!(1))).await.unwrap_err();
     assert!(began.elapsed() < timeout, "{:?}", began.elapsed());
     assert_eq!(error.code, FailureCode::Timeout);
     assert!(matches!(error.class, SinkErrorClass::Transient { .. }));
@@ -54,12 +56,14 @@ async fn a_refused_password_is_the_fault_of_the_provider_and_stays_secret() {
         json!({"brokers": brokers, "topic": "orders", "client": client})
     };
     let right = sink(options(&client)).await;
-    deliver(&right, &action("a", &json!(1))).await.unwrap();
+    deliver(&right, &carrying("a", &json!(1))).await.unwrap();
     client.insert("sasl.password".to_owned(), json!("hunter2"));
     let wrong = built(options(&client), Duration::from_secs(5))
         .await
         .unwrap();
-    let error = deliver(&wrong, &action("a", &json!(1))).await.unwrap_err();
+    let error = deliver(&wrong, &carrying("a", &json!(1)))
+        .await
+        .unwrap_err();
     assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error}");
     let shown = format!("{error} {error:?}");
     assert!(

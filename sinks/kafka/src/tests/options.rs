@@ -59,10 +59,8 @@ async fn a_property_that_the_library_does_not_accept_is_refused_without_its_valu
 #[tokio::test]
 async fn several_wrong_options_are_reported_together() {
     let options = json!({"brokers": "", "topic": "", "key": "x"});
-    let mut registry = Registry::<Sinks>::default();
-    registry.register(KafkaSinkFactory);
-    let plan = registry.plan("kafka", options).unwrap();
-    let error = plan.build(context(WAIT_MAX)).await.err().unwrap();
-    let options: Vec<_> = error.each().map(|one| one.option.as_str()).collect();
-    assert_eq!(options, ["brokers", "topic", "key"]);
+    let error = built(options, WAIT_MAX).await.err().unwrap();
+    for option in ["`brokers`", "`topic`", "`key`"] {
+        assert!(error.contains(option), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_becomes_a_record_and_the_answer_names_its_place() {
     let sink = sink(topic("whole", 1).await).await;
-    let mut action = action("a-1", &json!({"order": 7}));
+    let mut action = carrying("a-1", &json!({"order": 7}));
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     action.trace_context.insert("traceparent", traceparent);
     let answer = deliver(&sink, &action).await.unwrap();
@@ -19,7 +19,7 @@ async fn an_action_becomes_a_record_and_the_answer_names_its_place() {
     for (name, value) in [
         ("content-type", "application/json"),
         ("acteon-action-id", "a-1"),
-        ("idempotency-key", "key-1"),
+        ("idempotency-key", "key-of-a-1"),
         ("traceparent", traceparent),
     ] {
         assert_eq!(header(record, name).as_deref(), Some(value), "{name}");
@@ -36,7 +36,7 @@ async fn the_payload_alone_has_the_configured_headers_and_a_key_from_its_path() 
         json!({"customer": 7}),
         json!({"customer": null}),
     ] {
-        deliver(&sink, &action("a", &payload)).await.unwrap();
+        deliver(&sink, &carrying("a", &payload)).await.unwrap();
     }
     let records = records("payload", 0, 3).await;
     let keys: Vec<_> = records.iter().map(|record| record.key()).collect();
@@ -48,7 +48,7 @@ async fn the_payload_alone_has_the_configured_headers_and_a_key_from_its_path() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_event_is_a_document_or_has_its_attributes_in_headers() {
     let options = topic("events", 1).await;
-    let action = action("a-1", &json!({"order": 7}));
+    let action = carrying("a-1", &json!({"order": 7}));
     for body in ["cloudevents", "cloudevents_binary"] {
         let sink = sink(with(options.clone(), &json!({"body": body}))).await;
         deliver(&sink, &action).await.unwrap();
@@ -78,7 +78,7 @@ async fn records_of_one_key_keep_to_one_partition_and_each_action_has_its_own_re
     let options = with(topic("keyed", 6).await, &json!({"key": "payload.customer"}));
     let sink = sink(options).await;
     let actions: Vec<_> = (0..600)
-        .map(|n| action(&n.to_string(), &json!({"customer": format!("c{}", n % 20)})))
+        .map(|n| carrying(&n.to_string(), &json!({"customer": format!("c{}", n % 20)})))
         .collect();
     let sent = actions.iter().map(|action| deliver(&sink, action));
     let answers = futures_util::future::join_all(sent).await;

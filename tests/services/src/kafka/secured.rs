@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
 use tokio::task::spawn_blocking;
 
 use super::Kafka;
@@ -175,20 +174,10 @@ fn address(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
 }
 
-/// Writes an authority's certificate, the broker's certificate with its key in the same file, and a client's.
+/// Writes the certificates, and once more that of the broker with its key in one file.
 fn write_certificates(folder: &Path) -> anyhow::Result<()> {
-    let authority = Authority::new()?;
-    let broker = authority.issue(&Ipv4Addr::LOCALHOST.to_string())?;
-    let client = authority.issue("client")?;
-    let files = [
-        ("authority.pem", authority.certificate().to_owned()),
-        ("broker.pem", broker.key + &broker.certificate),
-        ("client.pem", client.certificate),
-        ("client.key", client.key),
-    ];
-    for (name, content) in files {
-        let path: PathBuf = folder.join(name);
-        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    Authority::new()?.write(&Ipv4Addr::LOCALHOST.to_string(), folder)?;
+    let read = |name: &str| fs::read_to_string(folder.join(name));
+    let both = read("server.key")? + &read("server.pem")?;
+    Ok(fs::write(folder.join("broker.pem"), both)?)
 }

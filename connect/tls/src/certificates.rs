@@ -11,10 +11,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// A client certificate with its key.
-pub(crate) type ClientCertificate = Arc<dyn ResolvesClientCert>;
+pub type ClientCertificate = Arc<dyn ResolvesClientCert>;
 
 /// Reads the client certificate from the files of `client_cert` and `client_key`.
-pub(crate) fn certified(certificate: &Path, key: &Path) -> Result<ClientCertificate, BuildError> {
+///
+/// # Errors
+/// If a file is not what it should be, or if they do not belong together.
+pub fn certified(certificate: &Path, key: &Path) -> Result<ClientCertificate, BuildError> {
     let mut faults = Faults::default();
     let chain = faults.keep(certificates("client_cert", certificate));
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
@@ -31,10 +34,10 @@ pub(crate) fn certified(certificate: &Path, key: &Path) -> Result<ClientCertific
 }
 
 /// The certificates of the PEM file named by the option `option`; at least one.
-pub(crate) fn certificates(
-    option: &str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+///
+/// # Errors
+/// If the file cannot be read, or contains none.
+pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
     let invalid = |what: &str| BuildError::at(option, format!("{} {what}", path.display()));
     let certificates = CertificateDer::pem_file_iter(path)
         .map_err(|error| invalid("cannot be read").with_source(error))?;

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod ack;
+mod config;
+mod error;
+mod message;
+mod sink;
+
+pub use acteon_sinks_kit::MessageFormat;
+pub use config::NatsSinkConfig;
+pub use sink::{NatsSink, NatsSinkFactory};
+
+#[cfg(test)]
+mod tests;
