@@ -17,11 +17,12 @@ impl Providers {
         if self.sequences.is_empty() {
             return (jobs, Vec::new());
         }
-        let is_ordered = |job: &Box<Job>| {
-            let provider = self.get(&job.route.target);
+        let is_ordered = |target: &str| {
+            let provider = self.get(target);
             provider.is_some_and(|provider| provider.sequences.is_some())
         };
-        jobs.into_iter().partition(|job| !is_ordered(job))
+        jobs.into_iter()
+            .partition(|job| !is_ordered(&job.route.target))
     }
 
     /// Gives up the places that an action kept in sequences while it was away.

@@ -32,7 +32,7 @@ struct Account {
     events: Mutex<Vec<Value>>,
     changes: Mutex<Vec<Value>>,
     alerts: Mutex<Vec<Alert>>,
-    /// How many events are answered with 500 before one is read.
+    /// How many triggers are still answered with 500.
     failures: Mutex<usize>,
 }
 
@@ -69,8 +69,8 @@ impl PagerDutyServer {
         url(self.port)
     }
 
-    /// Answers the next `count` events about alerts with 500, and asks for a second.
-    pub fn fail(&self, count: usize) {
+    /// Answers the next `count` triggers with 500, and asks for a second.
+    pub fn fail_triggers(&self, count: usize) {
         *self.account.failures.lock() = count;
     }
 
@@ -102,7 +102,8 @@ impl Account {
 type Answer = (StatusCode, axum::Json<Value>);
 
 async fn enqueue(State(account): State<Arc<Account>>, body: Bytes) -> Response {
-    if account.fails() {
+    let (event, _) = read(&body);
+    if event["event_action"] == "trigger" && account.fails() {
         let again = [(RETRY_AFTER, "1")];
         return (StatusCode::INTERNAL_SERVER_ERROR, again).into_response();
     }

@@ -46,7 +46,7 @@ async fn the_example_of_the_guide_triggers_and_resolves_an_alert() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trigger_that_is_retried_does_not_follow_its_resolve() {
     let account = PagerDutyServer::start().await.unwrap();
-    account.fail(1);
+    account.fail_triggers(1);
     let config = format!(
         "[[providers]]\nname = \"oncall\"\ntype = \"pagerduty\"\nrouting_key = \"{KEY}\"\n\
          api_base_url = \"{}\"\nallow_cidrs = [\"127.0.0.0/8\"]\n",
