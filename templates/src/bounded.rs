@@ -1,6 +1,11 @@
 //! Values written as text or JSON within a bound. A list of lists that repeat each other is small in memory and long on
 //! paper, so the writer counts, and stops.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a filter and a mapping of errors receive their arguments by value"
+)]
+
 use std::fmt;
 use std::io;
 
