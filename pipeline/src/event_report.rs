@@ -300,7 +300,10 @@ impl JobReport {
         body.report = match &step.change {
             // What does not count leaves the labels and the payload of notices as they are.
             EventChange::Ignored(_) if earlier.is_some() => earlier,
-            _ => Some(KeptReport::of(action, &self.provider)),
+            EventChange::Entered { .. }
+            | EventChange::Reminded(_)
+            | EventChange::Refreshed
+            | EventChange::Ignored(_) => Some(KeptReport::of(action, &self.provider)),
         };
         let write = (has_changed || is_unsure).then(|| {
             let expected = known.map_or(0, |known| known.version);

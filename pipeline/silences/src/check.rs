@@ -142,7 +142,7 @@ fn check_matchers(matchers: &[SilenceMatcher]) -> Result<(), SilenceProblem> {
         refuses_empty |= !compiled.accepts("");
         if matcher.op == MatchOp::Equal
             && let Some(first) = equal.insert(&matcher.name, &matcher.value)
-            && first != &matcher.value
+            && *first != matcher.value
         {
             let name = &matcher.name;
             let message = format!("\"{name}\" cannot be two values at once");

@@ -1,5 +1,6 @@
 //! All silences that may still withhold something, found by namespace and tenant.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use acteon_core::silence::{EVERY_NAME, SilencePhase, SilenceSubject};
@@ -45,7 +46,7 @@ impl SilenceSet {
             set.all.push(stored);
         }
         for entries in set.by_names.values_mut() {
-            entries.sort_by(|a, b| b.stored.silence.ends_at.cmp(&a.stored.silence.ends_at));
+            entries.sort_by_key(|entry| Reverse(entry.stored.silence.ends_at));
         }
         (set, broken)
     }

@@ -11,6 +11,9 @@ use jiff::Timestamp;
 
 use crate::{CompiledSilence, SilenceBounds, SilenceSet, check, check_end};
 
+/// A matcher: its name, its operator and its value.
+type Written<'a> = (&'a str, &'a str, &'a str);
+
 const BOUNDS: SilenceBounds = SilenceBounds {
     duration_max: Duration::from_secs(31 * 86_400),
     live_max: 1000,
@@ -178,7 +181,7 @@ fn mistakes_are_named_with_their_field() {
     assert_eq!(field(&asked(&[ok])), "ok");
     let long = "x".repeat(1025);
     let many = vec![ok; 33];
-    let cases: &[(&[(&str, &str, &str)], &str)] = &[
+    let cases: &[(&[Written<'_>], &str)] = &[
         (&[], "matchers"),
         (&many, "matchers"),
         (&[("env", "!=", "prod")], "matchers"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use acteon_services::{Kafka, Nats, Rabbit};
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 use tokio::time::Instant;
 
