@@ -7,6 +7,7 @@ mod dead_letters;
 mod document;
 mod errors;
 mod evaluate;
+mod event_explanation;
 mod event_states;
 mod filter;
 mod groups;
@@ -73,6 +74,7 @@ fn admin() -> OpenApiRouter<AdminApi> {
         .routes(routes!(groups::get, groups::flush))
         .routes(routes!(event_states::list))
         .routes(routes!(event_states::get))
+        .routes(routes!(event_explanation::explain))
         .routes(routes!(event_states::transition))
         .routes(routes!(silences::list, silences::create::create))
         .routes(routes!(silences::get, silences::change, silences::end))

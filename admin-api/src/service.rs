@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod dead_letters;
 mod error;
+mod event_explanation;
 mod event_states;
 mod groups;
 mod letter_claim;
@@ -39,6 +40,7 @@ pub use dead_letters::{
     DEAD_LETTER_LIMIT_MAX, REDELIVERY_LIMIT_MAX, RedactedBytes, RedactedLetter,
 };
 pub use error::AdminError;
+pub use event_explanation::EventExplanation;
 pub use event_states::{EVENT_LIMIT_MAX, NOTE_BYTES_MAX};
 pub use groups::{GROUP_LIMIT_MAX, GroupWithEvents};
 pub use replay::ReplayResult;

@@ -43,6 +43,8 @@ pub struct EventDetails {
     pub starts_at: Option<Timestamp>,
     /// When its next timeout is due.
     pub next_timer: Option<Timestamp>,
+    /// The silence that withholds the notice of the present state.
+    pub silenced_by: Option<CompactString>,
     /// The last transitions, oldest first.
     pub history: Vec<PastTransition>,
 }
@@ -62,6 +64,10 @@ pub struct PastTransition {
     pub by: Option<CompactString>,
     /// The operator's remark.
     pub note: Option<CompactString>,
+    /// Whether it had a notice.
+    pub notified: bool,
+    /// The silence that withheld its notice, at least at first.
+    pub silenced_by: Option<CompactString>,
 }
 
 /// A transition that an operator asks for.

@@ -12,6 +12,8 @@ pub const EVERY_NAME: &str = "*";
 pub const ACTION_TYPE: &str = "action_type";
 /// The name of a matcher that compares the provider of an action.
 pub const PROVIDER: &str = "provider";
+/// The name under which an event carries the silence that withholds its notice, so that it is found by it.
+pub const WITHHELD_BY: &str = "__withheld_by";
 /// The rule that a silenced action names, before the id of the silence.
 pub const SILENCE_RULE_PREFIX: &str = "silence:";
 

@@ -39,6 +39,7 @@ impl EventAdmin for PipelineEvents {
             entered_at: lifecycle.entered_at,
             last_report_at: lifecycle.last_report_at,
             starts_at: lifecycle.starts_at,
+            silenced_by: lifecycle.withheld_by.clone(),
             history: lifecycle.history.iter().map(past).collect(),
             state_machine: body.machine,
         }
@@ -205,5 +206,7 @@ fn past(record: &TransitionRecord) -> PastTransition {
         cause,
         by,
         note: record.note.clone(),
+        notified: record.notified,
+        silenced_by: record.silenced_by.clone(),
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::silence::EVERY_NAME;
+use acteon_core::silence::{EVERY_NAME, WITHHELD_BY};
 use acteon_core::state::{
     EventFilter, EventQuery, EventValue, SilenceWrite, StoredEvent, StoredSilence,
 };
@@ -16,8 +16,6 @@ use tokio::time::sleep;
 use crate::events;
 use crate::process::Pipeline;
 
-/// The value under which an event is found whose notice this silence withholds.
-const WITHHELD_BY: &str = "__withheld_by";
 /// How long after the end its events are told. By then every node knows of the end, and what was decided before it is
 /// written.
 const SETTLE: Duration = Duration::from_secs(10);

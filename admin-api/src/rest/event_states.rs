@@ -3,6 +3,7 @@
 use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::Labels;
+use acteon_core::silence::WITHHELD_BY;
 use acteon_core::event_admin::{PastTransition, TransitionRequest};
 use acteon_core::state::{EventFilter, EventId, EventPhase, EventQuery, EventValue, StoredEvent};
 use axum::extract::State;
@@ -101,6 +102,17 @@ pub(super) struct EventScope {
     tenant: Option<CompactString>,
 }
 
+impl EventScope {
+    /// The event of this fingerprint.
+    pub(super) fn event(self, fingerprint: String) -> Result<EventId, ApiError> {
+        Ok(EventId {
+            namespace: required("namespace", self.namespace)?,
+            tenant: required("tenant", self.tenant)?,
+            fingerprint: fingerprint.into(),
+        })
+    }
+}
+
 /// An event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventState)]
@@ -159,6 +171,11 @@ pub(super) struct TransitionJson {
     /// The operator's remark.
     #[schema(required, value_type = Option<String>)]
     note: Option<CompactString>,
+    /// Whether it had a notice.
+    notified: bool,
+    /// The silence that withheld its notice, at least at first.
+    #[schema(required, value_type = Option<String>)]
+    silenced_by: Option<CompactString>,
 }
 
 impl From<PastTransition> for TransitionJson {
@@ -170,6 +187,8 @@ impl From<PastTransition> for TransitionJson {
             cause: past.cause,
             by: past.by,
             note: past.note,
+            notified: past.notified,
+            silenced_by: past.silenced_by,
         }
     }
 }
@@ -186,6 +205,7 @@ impl EventJson {
         let details = api.event_details(stored);
         let record = &stored.record;
         let values = record.values.iter();
+        let values = values.filter(|value| value.name != WITHHELD_BY);
         let history = details.history.into_iter().map(TransitionJson::from);
         Self {
             fingerprint: stored.event.fingerprint.clone(),
@@ -244,11 +264,11 @@ fn example_with_history() -> Value {
     example["history"] = json!([
         {
             "at": "2026-01-01T09:00:00Z", "from": "open", "to": "firing", "cause": "report", "by": "alert-7",
-            "note": null,
+            "note": null, "notified": true, "silenced_by": null,
         },
         {
             "at": "2026-01-01T09:05:00Z", "from": "firing", "to": "acknowledged", "cause": "operator",
-            "by": "anna", "note": "rebooting",
+            "by": "anna", "note": "rebooting", "notified": false, "silenced_by": null,
         },
     ]);
     example
@@ -323,14 +343,9 @@ pub(super) async fn get(
     State(api): State<AdminApi>,
     access: Access,
     Path(fingerprint): Path<String>,
-    Query(EventScope { namespace, tenant }): Query<EventScope>,
+    Query(scope): Query<EventScope>,
 ) -> Result<Json<EventJson>, ApiError> {
-    let id = EventId {
-        namespace: required("namespace", namespace)?,
-        tenant: required("tenant", tenant)?,
-        fingerprint: fingerprint.into(),
-    };
-    let stored = api.event(&access, &id).await?;
+    let stored = api.event(&access, &scope.event(fingerprint)?).await?;
     Ok(Json(EventJson::of(&api, &stored, HistoryView::Shown)))
 }
 

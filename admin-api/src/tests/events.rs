@@ -26,6 +26,7 @@ impl EventAdmin for FakeEvents {
             last_report_at: epoch(),
             starts_at: None,
             next_timer: Some(epoch()),
+            silenced_by: Some("s-1".into()),
             history: vec![PastTransition {
                 at: epoch(),
                 from: "open".into(),
@@ -33,6 +34,8 @@ impl EventAdmin for FakeEvents {
                 cause: "report",
                 by: Some("a-1".into()),
                 note: None,
+                notified: false,
+                silenced_by: Some("s-1".into()),
             }],
         }
     }
