@@ -40,7 +40,7 @@ pub struct Silence {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Whether the events that it withheld were told after its end.
+    /// Whether the notices that it withheld were delivered after its end.
     #[serde(default)]
     pub is_finished: bool,
 }

@@ -245,7 +245,7 @@ pub(super) struct InvalidSilence(ErrorBody);
 
 /// Silences, the one created last first
 ///
-/// Those that have not ended, and those that ended in the last seven days.
+/// Silences that have not ended, and silences that ended in the last seven days.
 #[utoipa::path(
     get,
     path = "/v1/silences",

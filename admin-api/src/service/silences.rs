@@ -1,5 +1,5 @@
-//! Silences: pages of them, one, and their creation, change and end. The state has them, and the pipeline writes them, so
-//! that a change counts at once on this node.
+//! Silences: pages of them, one, and their creation, change and end. The state has them, and the pipeline writes them,
+//! so that a change counts at once on this node.
 
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ impl AdminApi {
     /// Creates a silence.
     ///
     /// # Errors
-    /// It is none, the caller's grants do not cover everything that it withholds, there are too many, or the state backend
-    /// cannot be reached.
+    /// It is none, the caller's grants do not cover everything that it withholds, there are too many, or the state
+    /// backend cannot be reached.
     pub async fn create_silence(
         &self,
         access: &Access,

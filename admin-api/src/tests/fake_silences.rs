@@ -1,5 +1,5 @@
-//! A double of the pipeline's part in silences, for the tests of their endpoints: it writes to the state of the test, and
-//! knows only the two operators that compare text.
+//! A double of the pipeline's part in silences, for the tests of their endpoints. It writes to the state of the test,
+//! and knows only the two operators that compare text.
 
 use std::sync::Arc;
 

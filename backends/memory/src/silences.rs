@@ -128,7 +128,7 @@ impl SilenceTable {
         }
     }
 
-    /// Keeps this many finished silences of the namespace and tenant of one: those that ended last.
+    /// Keeps this many finished silences of the namespace and tenant of one: the ones that ended last.
     fn make_room(&mut self, like: &Silence, finished_max: usize) {
         let names = names(like);
         while let Some(kept) = self.kept.get(&names)

@@ -1,4 +1,4 @@
-//! Silences in the state. Every instance keeps a copy of those that may still withhold something.
+//! Silences in the state. Every instance keeps a copy of the ones that are not finished.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub trait Silences: Send + Sync {
     ///   Clauses: `a_silence_is_written_and_found`, `a_silence_is_not_written_over_another_write`.
     /// - A new silence of a namespace and tenant that have [`live_max`](SilenceWrite::live_max) which are not finished
     ///   is refused. Of finished ones as many are kept. Clauses: `silences_are_bounded_by_namespace_and_tenant`,
-    ///   `finished_silences_make_room_for_each_other`, `of_64_tasks_at_once_no_more_silences_than_the_bound_are_written`.
+    ///   `finished_silences_make_room_for_each_other`,
+    ///   `of_64_tasks_at_once_no_more_silences_than_the_bound_are_written`.
     /// - Of writes of the same version, one is made. Clauses: `a_silence_written_twice_is_written_once`,
     ///   `of_64_tasks_that_write_the_same_silence_one_wins`.
     /// - Silences survive a restart of a durable backend, and their revision rises through it. Clause:
@@ -59,12 +60,12 @@ pub struct SilenceWrite {
     pub silence: Silence,
     /// The version that it must have. 0: there must be none of this id.
     pub expected: u64,
-    /// How many unfinished silences a namespace and tenant may have, and how many finished ones are kept of them: those
-    /// that ended last.
+    /// How many unfinished silences a namespace and tenant may have, and how many finished ones are kept of them: the
+    /// ones that ended last.
     pub live_max: usize,
 }
 
-/// What became of a write.
+/// The outcome of a write of a silence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SilenceAnswer {
     /// The silence has this version now.
@@ -92,7 +93,7 @@ impl StoredSilence {
     }
 }
 
-/// The silences that may still withhold something, or whose events must still be told.
+/// The silences that may still withhold something, or whose withheld notices are not delivered yet.
 #[derive(Clone, Debug)]
 pub struct LiveSilences {
     /// The backend's time.

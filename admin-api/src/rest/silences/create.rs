@@ -67,7 +67,8 @@ impl From<SilenceRequest> for NewSilence {
 
 /// What a silence would have withheld.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct SilencePreview {
+#[schema(as = SilencePreview)]
+pub(crate) struct SilencePreviewJson {
     /// How many actions it would have withheld.
     matched: u64,
     /// How many actions of the last day were examined.
@@ -79,7 +80,7 @@ pub(crate) struct SilencePreview {
     examples: Vec<CompactString>,
 }
 
-impl From<PreviewResult> for SilencePreview {
+impl From<PreviewResult> for SilencePreviewJson {
     fn from(result: PreviewResult) -> Self {
         let PreviewResult {
             matched,
@@ -98,9 +99,9 @@ impl From<PreviewResult> for SilencePreview {
 
 /// Creates a silence
 ///
-/// While it is active, deliveries of the actions that it matches are withheld: their outcome is `Suppressed` with the rule
-/// `silence:<id>`. With `?preview=true` nothing is created, and the answer is what the silence would have withheld in the
-/// last day, by the audit trail.
+/// While it is active, deliveries of the actions that it matches are withheld. Their outcome is `Suppressed` with the
+/// rule `silence:<id>`. With `?preview=true` nothing is created, and the answer is what the silence would have withheld
+/// in the last day, by the audit trail.
 #[utoipa::path(
     post,
     path = "/v1/silences",
@@ -115,7 +116,7 @@ impl From<PreviewResult> for SilencePreview {
         "comment": "the database is moved",
     })),
     responses(
-        (status = 200, description = "The preview.", body = SilencePreview, example = json!({
+        (status = 200, description = "The preview.", body = SilencePreviewJson, example = json!({
             "matched": 12, "examined": 3400, "truncated": false, "examples": ["order-7"],
         })),
         (status = 201, description = "The silence.", body = SilenceJson, example = json!(example())),
@@ -148,7 +149,7 @@ pub(crate) async fn create(
     let asked: SilenceRequest = parse_json(&body)?;
     if preview {
         let result = api.preview_silence(&access, &asked.into()).await?;
-        return Ok(Json(SilencePreview::from(result)).into_response());
+        return Ok(Json(SilencePreviewJson::from(result)).into_response());
     }
     let created = api.create_silence(&access, asked.into()).await?;
     let json = Json(SilenceJson::from(created));

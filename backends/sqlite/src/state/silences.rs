@@ -113,7 +113,7 @@ fn put(
     Ok(SilenceAnswer::Written(version + 1))
 }
 
-/// Keeps this many finished silences of the namespace and tenant of one: those that ended last.
+/// Keeps this many finished silences of the namespace and tenant of one: the ones that ended last.
 fn make_room(connection: &Connection, like: &Silence, finished_max: i64) -> Result<(), Error> {
     let surplus = "DELETE FROM silences WHERE id IN (SELECT id FROM silences INDEXED BY silences_finished \
                    WHERE namespace = ?1 AND tenant = ?2 AND finished = 1 \

@@ -176,7 +176,7 @@ pub async fn silences_are_bounded_by_namespace_and_tenant<H: StateHarness>(harne
     assert_eq!(full, SilenceAnswer::Full);
 }
 
-/// Those that ended first go, and none of another tenant.
+/// The ones that ended first go, and none of another tenant.
 pub async fn finished_silences_make_room_for_each_other<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     let now = subject.now().await;
@@ -301,7 +301,7 @@ pub async fn instances_see_each_others_silences<H: StateHarness>(harness: &H) {
     }
 }
 
-/// With their versions and their revision, those that are finished as well.
+/// With their versions and their revision, the finished ones as well.
 pub async fn silences_survive_where_they_are_durable<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
     if !subject.state.capabilities().durable {
