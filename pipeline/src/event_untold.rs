@@ -1,5 +1,5 @@
-//! Notices of reports that failed while a caller waited. Nobody delivers them again, so the event forgets that it was
-//! told, and the next report of its state gives the notice once more.
+//! Notices of reports that failed while a caller waited. They are not delivered again, so the event forgets that it was
+//! announced, and the next report of its state gives the notice once more.
 
 use acteon_core::ActionOutcome;
 use acteon_core::StateError;
@@ -13,7 +13,7 @@ use crate::events;
 use crate::job::Job;
 use crate::process::Pipeline;
 
-/// A report whose notice nobody received.
+/// A report whose notice failed.
 pub(crate) struct UntoldReport {
     event: EventId,
     /// The state that the notice is about.
@@ -71,7 +71,7 @@ impl Pipeline {
         Err(StateError::Unavailable(message.into()))
     }
 
-    /// `None`: the event is in another state by now, or was told otherwise.
+    /// `None`: the event is in another state by now, or was announced otherwise.
     fn untold(
         &self,
         report: &UntoldReport,

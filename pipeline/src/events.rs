@@ -110,7 +110,7 @@ fn describe() {
     describe_counter!(STATE_ERRORS, "Failed calls of the state backend.");
     describe_counter!(AUDIT_ERRORS, "Failed calls of the audit backend.");
     describe_counter!(FLUSHES, "Attempts to flush a group, by their result.");
-    describe_gauge!(SILENCES, "Silences that have not ended, or whose events are not told yet.");
+    describe_gauge!(SILENCES, "Silences that have not ended, or whose events are not announced yet.");
     describe_histogram!(FLUSH_DELAY, "How long after its due time the flush of a group began.");
     describe_counter!("acteon_flushes_lost_total", "Groups whose lease expired before their flush ended.");
     describe_counter!("acteon_notices_lost_total", "Notices whose lease expired before their delivery ended.");
@@ -341,7 +341,7 @@ pub(crate) fn event_unreadable(error: &serde_json::Error) {
     tracing::warn!(error, "the stored record of an event could not be read");
 }
 
-/// Silences could not be read. Those that were read last count.
+/// Silences could not be read. The last ones that were read count.
 pub(crate) fn silences_unknown(error: &StateError) {
     counter!(STATE_ERRORS, "call" => "silences").increment(1);
     tracing::warn!(
@@ -350,7 +350,7 @@ pub(crate) fn silences_unknown(error: &StateError) {
     );
 }
 
-/// Those that have not ended, and those whose events are not told yet.
+/// Silences that have not ended, or whose events are not announced yet.
 pub(crate) fn silences_in_force(count: usize) {
     gauge!(SILENCES).set(count as f64);
 }
@@ -362,7 +362,7 @@ pub(crate) fn silence_unreadable(id: &str) {
     );
 }
 
-/// The event counts as told, although the notice of its report failed.
+/// The event counts as announced, although the notice of its report failed.
 pub(crate) fn untold_unwritten(fingerprint: &str, error: &StateError) {
     counter!(STATE_ERRORS, "call" => "events").increment(1);
     tracing::warn!(

@@ -38,7 +38,7 @@ pub(crate) struct ClosingJob {
 }
 
 impl ClosingJob {
-    /// The report of an event whose notice nobody will deliver.
+    /// The report of an event whose notice is not delivered again.
     fn untold(&self) -> Option<UntoldReport> {
         UntoldReport::of(&self.job, self.end.outcome()?)
     }

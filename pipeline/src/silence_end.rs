@@ -1,4 +1,4 @@
-//! When a silence ends, the events whose present state it withheld are told once. The states are told by the nodes that
+//! When a silence ends, the events whose present state it withheld are announced once, by the nodes that
 //! see the end; the version of each event lets one of them through.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::events;
 use crate::process::Pipeline;
 
-/// How long after the end its events are told. By then every node knows of the end, and what was decided before it is
+/// How long after the end its events are announced. By then every node knows of the end, and what was decided before it is
 /// written.
 const SETTLE: Duration = Duration::from_secs(10);
 /// How often a shared state is read.
@@ -108,7 +108,7 @@ impl Pipeline {
                 break;
             }
         }
-        // An event that was written meanwhile has been withheld again, and is told next time.
+        // An event that was written meanwhile has been withheld again, and is announced next time.
         if !self.withheld_by(stored).await?.is_empty() {
             return Err(StateError::Unavailable(
                 "events of an ended silence were written by others".into(),

@@ -3,8 +3,8 @@
 use acteon_connect_http::responses::{InternalError, InvalidBody, InvalidQuery};
 use acteon_connect_http::{ApiError, ErrorBody, Json, NoQuery, Path, Query};
 use acteon_core::Labels;
-use acteon_core::silence::WITHHELD_BY;
 use acteon_core::event_admin::{PastTransition, TransitionRequest};
+use acteon_core::silence::WITHHELD_BY;
 use acteon_core::state::{EventFilter, EventId, EventPhase, EventQuery, EventValue, StoredEvent};
 use axum::extract::State;
 use compact_str::CompactString;

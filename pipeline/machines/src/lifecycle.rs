@@ -26,7 +26,7 @@ pub struct Lifecycle {
     pub reminded_at: Option<Timestamp>,
     /// Whether a notice of it was sent since it began. Only then is its end announced.
     pub was_notified: bool,
-    /// The silence that withheld the notice of the present state. When it ends, the state is told.
+    /// The silence that withheld the notice of the present state. When it ends, the state is announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld_by: Option<CompactString>,
     /// Whether the notice of the present state failed, and the next report of the state gives it again.

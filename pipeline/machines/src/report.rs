@@ -60,8 +60,8 @@ impl Machine {
     /// - A report of the present state refreshes the event.
     /// - A report of a time before the event's own changes nothing.
     /// - A report that has made a transition and arrives again reports the same transition, with its notice.
-    /// - A report leaves a terminal state only if it tells of a later start, or if the event became stale. It then takes the machine's transition, or
-    ///   begins the event again as a first report would.
+    /// - A report leaves a terminal state only if it tells of a later start, or if the event became stale. It then takes
+    ///   the machine's transition, or begins the event again as a first report would.
     pub fn report(&self, event: Option<Lifecycle>, report: &EventReport<'_>) -> MachineStep {
         let Some(event) = event else {
             return self.begin(report);

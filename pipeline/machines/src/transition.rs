@@ -174,7 +174,7 @@ impl Machine {
         MachineStep { event, change }
     }
 
-    /// The notice of the present state has failed, and nobody delivers it again: the next report of the state does.
+    /// The notice of the present state has failed and is not delivered again. The next report of the state gives it.
     pub fn untell(&self, event: &mut Lifecycle) {
         let is_over = |record: &TransitionRecord| self.is_terminal(&record.to) == Some(true);
         let Some((last, earlier)) = event.history.make_contiguous().split_last_mut() else {

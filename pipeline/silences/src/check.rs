@@ -99,7 +99,7 @@ pub fn check_end(
         let message = format!("{ends_at} is not after the start, which is {starts_at}");
         return Err(problem("ends_at", message));
     }
-    // A silence that is extended again and again lasts longer than the bound, but each time somebody asks for it.
+    // A silence that is extended again and again lasts longer than the bound, but each time a caller asks for it.
     let begins = starts_at.max(now);
     let duration = Duration::try_from(ends_at.duration_since(begins)).unwrap_or_default();
     if duration > bounds.duration_max {

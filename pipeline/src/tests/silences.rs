@@ -1,4 +1,4 @@
-//! Silences: withheld deliveries and notices, and what is told when a silence ends.
+//! Silences: withheld deliveries and notices, and notices after the end of a silence.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl World {
         self.admin.end(&Scope::everything(), id).await.unwrap();
     }
 
-    /// The statuses that the provider was told, in their order.
+    /// The statuses of the notices that the provider received, in their order.
     fn told(&self) -> Vec<String> {
         let attempts = self.sink.attempts();
         let statuses = attempts.iter().map(|seen| seen.action.status.clone());

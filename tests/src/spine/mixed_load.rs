@@ -18,7 +18,7 @@ const WARM_UP: Duration = Duration::from_secs(5);
 const OUTAGE: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(60);
 const PROVIDERS: [&str; 5] = ["mail", "team", "oncall", "hook", "away"];
-/// Those that are never down.
+/// The ones that are never down.
 const WELL: [&str; 4] = ["mail", "team", "oncall", "hook"];
 
 /// The services behind the providers.
@@ -116,7 +116,7 @@ fn action(number: usize, provider: &str) -> Value {
     })
 }
 
-/// Sends [`RATE`] actions per second for each provider, whatever becomes of them, with numbers from `first` on. Returns
+/// Sends [`RATE`] actions per second for each provider, regardless of their outcome, with numbers from `first` on. Returns
 /// how many each was sent.
 async fn offer(
     producer: &Producer,

@@ -295,7 +295,7 @@ fn check_change(model: &Model<'_>, before: Option<&Lifecycle>, step: &MachineSte
     }
 }
 
-/// The notices that a silence withholds, and those of ends. `announced`: somebody was told of the event since it began.
+/// The notices that a silence withholds, and those of ends. `announced`: the event had a notice since it began.
 fn check_notice(
     model: &Model<'_>,
     before: Option<&Lifecycle>,
