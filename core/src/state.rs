@@ -1,9 +1,6 @@
-//! The port to the state that all instances share: holds, tallies, groups, events, timers, silences, dead letters and
-//! toggles.
-//!
-//! Each operation is a domain operation over a slice, so that a backend can answer a whole batch in one round trip in
-//! the best way it has. A backend measures time by its own clock. The clauses that a method names are the tests of the
-//! contract in `tests/testkit`; every backend runs them.
+//! The port to the state that all instances share. Each operation is a domain operation over a slice, so that a backend
+//! can answer a whole batch in one round trip in the best way it has. A backend measures time by its own clock. The
+//! clauses that a method names are the tests of the contract in `tests/testkit`; every backend runs them.
 
 mod dead_letters;
 mod event;

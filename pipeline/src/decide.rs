@@ -2,7 +2,6 @@
 //! that were found slow on a thread for blocking work.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
@@ -22,19 +21,9 @@ use crate::groups::joining;
 use crate::job::{EndedJob, Job};
 use crate::machines::Machines;
 use crate::options::PipelineOptions;
-use crate::process::Pipeline;
+use crate::process::{DecisionContext, Pipeline};
 use crate::reserve::{Planned, Requirement, ReservingJob};
-use crate::rulebook::Generation;
-use crate::silences::SilenceView;
 use crate::yielding::TimeSlice;
-
-/// By what a batch is decided.
-#[derive(Clone)]
-pub(crate) struct DecisionContext {
-    pub(crate) generation: Arc<Generation>,
-    pub(crate) silences: Arc<SilenceView>,
-    pub(crate) now: Timestamp,
-}
 
 /// A batch after the rules.
 #[derive(Default)]

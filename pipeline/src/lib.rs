@@ -53,7 +53,7 @@ pub use machines::Machines;
 pub use options::{
     AttemptLimits, BreakerOptions, BreakerOverrides, CircuitBreakerOptions, OnStateError,
     PipelineOptions, PipelineSections, ProviderLimits, ProviderOptions, RedeliveryOptions,
-    RedeliveryOverrides, RedeliverySchedules,
+    RedeliveryOverrides, RedeliverySchedules, SilenceOptions,
 };
 pub use process::{Pipeline, PipelineParts};
 pub use provider::{DuplicateProvider, Providers};
@@ -61,7 +61,6 @@ pub use rulebook::{
     CompiledFolder, Follow, Generation, RuleFolder, Rules, RulesOptions, read_rule_file,
     read_rule_files, read_rule_test_files,
 };
-pub use silences::SilenceOptions;
 pub use templates::{OnTemplateError, ProviderTemplates, TemplatesInForce};
 pub use time_limit::TimeLimitedState;
 pub use trail::{AuditTrail, TrailDelivery, TrailOptions};

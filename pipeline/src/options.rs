@@ -4,6 +4,7 @@
 
 mod circuit_breaker;
 mod redelivery;
+mod silences;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::circuit_breaker::{BreakerOptions, BreakerOverrides, CircuitBreakerOptions};
 pub use self::redelivery::{RedeliveryOptions, RedeliveryOverrides, RedeliverySchedules};
-use crate::silences::SilenceOptions;
+pub use self::silences::SilenceOptions;
 use crate::templates::{OnTemplateError, ProviderTemplates};
 
 /// The sections of the configuration file that belong to the pipeline. A field is named after its section.

@@ -9,10 +9,10 @@ use acteon_core::{
     Redactor, State, Trail,
 };
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::dead_letters::UnstoredLetters;
-use crate::decide::DecisionContext;
 use crate::dedup::KeyWaiters;
 use crate::event_delivery::Notices;
 use crate::events::{self, EndMetrics};
@@ -23,7 +23,7 @@ use crate::machines::Machines;
 use crate::options::{OnStateError, PipelineOptions};
 use crate::provider::Providers;
 use crate::return_times::ReturnTimes;
-use crate::rulebook::Rules;
+use crate::rulebook::{Generation, Rules};
 use crate::scheduler::Scheduler;
 use crate::silences::SilenceView;
 use crate::tasks::Tasks;
@@ -115,6 +115,14 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// By what a batch is decided.
+#[derive(Clone)]
+pub(crate) struct DecisionContext {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) silences: Arc<SilenceView>,
+    pub(crate) now: Timestamp,
 }
 
 /// The parts of a pipeline.

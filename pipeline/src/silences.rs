@@ -11,8 +11,6 @@ use acteon_silences::SilenceSet;
 use arc_swap::ArcSwapOption;
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -20,30 +18,6 @@ use crate::events;
 
 /// A copy of a shared state that is older is read again before it is used.
 const AGE_MAX: Duration = Duration::from_secs(2);
-
-/// How many silences there may be, and how long they may last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(inline)]
-pub struct SilenceOptions {
-    /// The longest duration of a silence, from its start or from its last extension.
-    #[serde(rename = "max_duration_seconds", with = "acteon_core::seconds")]
-    #[schemars(with = "u64", range(min = 60, max = 31_622_400))]
-    pub duration_max: Duration,
-    /// The maximum number of silences of a namespace and tenant that have not ended.
-    #[serde(rename = "max_per_tenant")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub live_max: usize,
-}
-
-impl Default for SilenceOptions {
-    fn default() -> Self {
-        Self {
-            duration_max: Duration::from_secs(31 * 86_400),
-            live_max: 1000,
-        }
-    }
-}
 
 /// This node's copy of the silences.
 pub(crate) struct SilencesInForce {

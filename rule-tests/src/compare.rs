@@ -64,27 +64,7 @@ pub(crate) fn action(expected: &Expectations, found: &ActualResult<'_>) -> Vec<M
             found.outcome_text(),
         ));
     }
-    if let Some(Located { place, value }) = &expected.state {
-        let state = match found.outcome {
-            Ok(ActionOutcome::StateChanged { new_state, .. }) => new_state.as_str(),
-            _ => "",
-        };
-        if state != value {
-            let actual = found.outcome_text();
-            wrong.push(Mismatch::new(*place, "state", value.as_str(), actual));
-        }
-    }
-    if let Some(Located { place, value }) = &expected.silenced_by {
-        let silence = match found.outcome {
-            Ok(ActionOutcome::StateChanged { silenced_by, .. }) => silenced_by.as_deref(),
-            _ => None,
-        };
-        if silence != value.as_deref() {
-            let named = |id: Option<&str>| id.unwrap_or("no silence").to_owned();
-            let wanted = named(value.as_deref());
-            wrong.push(Mismatch::new(*place, "silenced_by", wanted, named(silence)));
-        }
-    }
+    wrong.extend(change(expected, found));
     if let Some(Located { place, value }) = &expected.code {
         let code = match found.outcome {
             Ok(ActionOutcome::Failed(failure)) => failure.code.as_str(),
@@ -124,6 +104,33 @@ pub(crate) fn action(expected: &Expectations, found: &ActualResult<'_>) -> Vec<M
         let value = value.to_string();
         let actual = found.rule_errors.to_string();
         wrong.push(Mismatch::new(*place, "rule_errors", value, actual));
+    }
+    wrong
+}
+
+/// The mismatches of a change of state.
+fn change(expected: &Expectations, found: &ActualResult<'_>) -> Vec<Mismatch> {
+    let mut wrong = Vec::new();
+    if let Some(Located { place, value }) = &expected.state {
+        let state = match found.outcome {
+            Ok(ActionOutcome::StateChanged { new_state, .. }) => new_state.as_str(),
+            _ => "",
+        };
+        if state != value {
+            let actual = found.outcome_text();
+            wrong.push(Mismatch::new(*place, "state", value.as_str(), actual));
+        }
+    }
+    if let Some(Located { place, value }) = &expected.silenced_by {
+        let silence = match found.outcome {
+            Ok(ActionOutcome::StateChanged { silenced_by, .. }) => silenced_by.as_deref(),
+            _ => None,
+        };
+        if silence != value.as_deref() {
+            let named = |id: Option<&str>| id.unwrap_or("no silence").to_owned();
+            let wanted = named(value.as_deref());
+            wrong.push(Mismatch::new(*place, "silenced_by", wanted, named(silence)));
+        }
     }
     wrong
 }

@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
-use crate::environment::OUTPUT_BYTES_MAX;
+/// The largest output of templates that are rendered together, in bytes.
+pub const OUTPUT_BYTES_MAX: usize = 512 * 1024;
 
 /// The widest indentation of a level of JSON.
 const INDENT_MAX: usize = 16;

@@ -8,9 +8,6 @@ use crate::bounded::{pprint, tojson};
 /// What rendering one template may cost: about as many steps, or 64 bytes for each of them.
 const FUEL: u64 = 200_000;
 
-/// The largest output of templates that are rendered together, in bytes.
-pub const OUTPUT_BYTES_MAX: usize = 512 * 1024;
-
 /// What a value that does not exist does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undefined {

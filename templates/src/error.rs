@@ -6,7 +6,7 @@ use acteon_core::Payload;
 use minijinja::{Error, ErrorKind};
 use thiserror::Error as ThisError;
 
-use crate::environment::OUTPUT_BYTES_MAX;
+use crate::bounded::OUTPUT_BYTES_MAX;
 
 /// What is wrong with a text of a template.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]

@@ -4,8 +4,8 @@ use acteon_core::{Action, Payload};
 use minijinja::{Environment, Value as TemplateValue};
 use serde_json::{Map, Value};
 
+use crate::bounded::OUTPUT_BYTES_MAX;
 use crate::depth::depth;
-use crate::environment::OUTPUT_BYTES_MAX;
 use crate::error::{TemplateError, TemplateFault};
 use crate::layout::Format;
 use crate::values::action_values;

@@ -13,9 +13,9 @@ mod set;
 mod tree;
 mod values;
 
-pub use bounded::{indented_json, json_of, text_of};
+pub use bounded::{OUTPUT_BYTES_MAX, indented_json, json_of, text_of};
 pub use depth::depth;
-pub use environment::{OUTPUT_BYTES_MAX, Undefined, environment};
+pub use environment::{Undefined, environment};
 pub use error::{TemplateError, TemplateFault, TemplateProblem};
 pub use fields::Rendered;
 pub use set::{TemplateFile, TemplateSet};

@@ -6,8 +6,8 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde_json::Value;
 
-use crate::bounded::{json_of, too_complex};
-use crate::environment::{OUTPUT_BYTES_MAX, Undefined, environment};
+use crate::bounded::{OUTPUT_BYTES_MAX, json_of, too_complex};
+use crate::environment::{Undefined, environment};
 use crate::error::{TemplateError, TemplateProblem, depends_on_values, sentence};
 
 /// What an expression becomes whose value does not exist.

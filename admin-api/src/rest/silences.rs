@@ -99,15 +99,15 @@ struct MatcherJson {
     /// The name of a label, or `provider` or `action_type`. A label that an action does not have is the empty text.
     #[schema(value_type = String, example = "cluster")]
     name: CompactString,
-    /// `=` and `!=` compare the text. `=~` and `!~` compare with a regular expression, which must match the whole text.
-    #[schema(value_type = MatchOpSchema, inline)]
+    #[schema(value_type = MatchOpSchema)]
     op: MatchOp,
     #[schema(value_type = String, example = "eu-1")]
     value: CompactString,
 }
 
-/// For the document only.
+/// `=` and `!=` compare the text. `=~` and `!~` compare with a regular expression, which must match the whole text.
 #[derive(Serialize, ToSchema)]
+#[schema(as = MatchOp)]
 #[expect(dead_code, reason = "for the document only")]
 enum MatchOpSchema {
     #[serde(rename = "=")]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use acteon_core::audit::AuditedOutcome;
 use acteon_core::event_admin::{
     EventAdmin, EventDetails, EventTransition, PastTransition, TransitionError, TransitionRequest,
 };
 use acteon_core::state::{EventPhase, Events, StoredEvent};
-use acteon_core::{Caller, Scope};
+use acteon_core::{Audit, AuditRecord, Caller, Scope, Verdict};
 use acteon_testkit::{Event, UnreachableState, epoch, write_events};
 use async_trait::async_trait;
 use axum::http::StatusCode;
@@ -179,4 +180,68 @@ async fn what_is_missing_or_too_long_is_refused() {
         .send("PUT", "/v1/events/f0/transition", &long.to_string())
         .await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_explained_by_its_machine_and_by_the_records_about_it() {
+    let world = with_events(1).await;
+    let record = |number: u32, change: fn(&mut AuditRecord)| {
+        let mut record = acteon_testkit::audit_record(number);
+        record.subject.action_type = "outage".into();
+        change(&mut record);
+        Arc::new(record)
+    };
+    let records = [
+        record(1, |record| {
+            record.decision.verdict = Verdict::StateMachine;
+            record.decision.matched_rule = Some("outages".into());
+            record.outcome = AuditedOutcome::StateChanged {
+                fingerprint: "f0".into(),
+                previous_state: "open".into(),
+                new_state: "firing".into(),
+                notify: false,
+                silenced_by: Some("s-1".into()),
+            };
+        }),
+        record(2, |record| {
+            record.decision.verdict = Verdict::StateMachine;
+            record.outcome = AuditedOutcome::StateChanged {
+                fingerprint: "another".into(),
+                previous_state: "open".into(),
+                new_state: "firing".into(),
+                notify: true,
+                silenced_by: None,
+            };
+        }),
+        record(3, |record| {
+            record.metadata = [("__fingerprint", "f0")].into_iter().collect();
+            record.decision.verdict = Verdict::Suppress;
+            record.decision.matched_rule = Some("mute".into());
+            record.outcome = AuditedOutcome::Suppressed {
+                rule: "mute".into(),
+            };
+        }),
+    ];
+    world.audit.append(&records).await.unwrap();
+    let answer = world
+        .get("/v1/events/f0/explain?namespace=ns&tenant=t1")
+        .await;
+    let json = answer.json();
+    assert_eq!(answer.status, StatusCode::OK, "{json}");
+    let reports = json["reports"].as_array().unwrap();
+    let ids: Vec<_> = reports.iter().map(|one| &one["action_id"]).collect();
+    assert_eq!(ids, ["action-3", "action-1"]);
+    assert_eq!(
+        (&json["rule"], &json["inhibited_by"]),
+        (&json!("outages"), &json!("mute"))
+    );
+    assert_eq!(
+        (&json["silenced_by"], &json["examined"]),
+        (&json!("s-1"), &json!(3))
+    );
+    assert_eq!(json["transitions"][0]["silenced_by"], "s-1");
+    let unknown = world
+        .get("/v1/events/f9/explain?namespace=ns&tenant=t1")
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }

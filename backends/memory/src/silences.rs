@@ -4,17 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use acteon_core::scope::Scope;
 use acteon_core::silence::Silence;
 use acteon_core::state::{
-    LiveSilences, SilenceAnswer, SilencePage, SilenceQuery, SilenceWrite, Silences, StateError,
-    StoredSilence,
+    LiveSilences, SilenceAnswer, SilencePage, SilenceQuery, SilenceWrite, StoredSilence,
 };
-use async_trait::async_trait;
 use compact_str::CompactString;
 use jiff::Timestamp;
-
-use crate::state::MemoryState;
 
 /// The finished silences that a write forgets at most.
 const FORGOTTEN_PER_WRITE: usize = 4;
@@ -41,7 +36,7 @@ struct Kept {
 }
 
 impl SilenceTable {
-    fn write(&mut self, write: &SilenceWrite, now: Timestamp) -> SilenceAnswer {
+    pub(crate) fn write(&mut self, write: &SilenceWrite, now: Timestamp) -> SilenceAnswer {
         let silence = &write.silence;
         let present = self.find(&silence.id, now);
         let version = present.map_or(0, |present| present.version);
@@ -63,12 +58,12 @@ impl SilenceTable {
         SilenceAnswer::Written(version + 1)
     }
 
-    fn find(&self, id: &str, now: Timestamp) -> Option<&Arc<StoredSilence>> {
+    pub(crate) fn find(&self, id: &str, now: Timestamp) -> Option<&Arc<StoredSilence>> {
         let found = self.silences.get(id);
         found.filter(|found| !found.is_forgotten(now))
     }
 
-    fn live(&self, known: Option<u64>, now: Timestamp) -> LiveSilences {
+    pub(crate) fn live(&self, known: Option<u64>, now: Timestamp) -> LiveSilences {
         let live = self.silences.values();
         let live = live.filter(|stored| !stored.silence.is_finished);
         LiveSilences {
@@ -78,7 +73,7 @@ impl SilenceTable {
         }
     }
 
-    fn list(&self, query: &SilenceQuery, now: Timestamp) -> SilencePage {
+    pub(crate) fn list(&self, query: &SilenceQuery, now: Timestamp) -> SilencePage {
         let before = match &query.after {
             Some(after) => Bound::Excluded(after.as_str()),
             None => Bound::Unbounded,
@@ -157,33 +152,4 @@ fn names(silence: &Silence) -> (CompactString, CompactString) {
 
 fn ended(silence: &Silence) -> Ended {
     (silence.ends_at, silence.id.clone())
-}
-
-#[async_trait]
-impl Silences for MemoryState {
-    async fn write_silence(&self, write: &SilenceWrite) -> Result<SilenceAnswer, StateError> {
-        let mut silences = self.silences.lock();
-        Ok(silences.write(write, self.shards.now()))
-    }
-
-    async fn live_silences(&self, known: Option<u64>) -> Result<LiveSilences, StateError> {
-        let silences = self.silences.lock();
-        Ok(silences.live(known, self.shards.now()))
-    }
-
-    async fn silences(&self, query: &SilenceQuery) -> Result<SilencePage, StateError> {
-        let silences = self.silences.lock();
-        Ok(silences.list(query, self.shards.now()))
-    }
-
-    async fn silence(
-        &self,
-        scope: &Scope,
-        id: &str,
-    ) -> Result<Option<Arc<StoredSilence>>, StateError> {
-        let silences = self.silences.lock();
-        let found = silences.find(id, self.shards.now());
-        let shown = found.filter(|found| scope.shows_silence(&found.silence));
-        Ok(shown.cloned())
-    }
 }

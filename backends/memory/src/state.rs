@@ -8,9 +8,10 @@ use acteon_core::registry::{BuildError, Factory};
 use acteon_core::scope::Scope;
 use acteon_core::state::{
     Capabilities, DeadLetterPage, DeadLetterQuery, DeadLetters, EventId, EventPage, EventQuery,
-    Events, Failover, Fullness, Gathered, Holds, LimitAnswer, Question, RateLimit, Reservation,
-    ReservationAnswer, Settlement, SettlementAnswer, State, StateContext, StateError, States, Step,
-    StepAnswer, StoredEvent, Toggles, Writers,
+    Events, Failover, Fullness, Gathered, Holds, LimitAnswer, LiveSilences, Question, RateLimit,
+    Reservation, ReservationAnswer, Settlement, SettlementAnswer, SilenceAnswer, SilencePage,
+    SilenceQuery, SilenceWrite, Silences, State, StateContext, StateError, States, Step,
+    StepAnswer, StoredEvent, StoredSilence, Toggles, Writers,
 };
 use acteon_core::{DeadLetter, DeadLetterKind, DeliveryProgress};
 use async_trait::async_trait;
@@ -239,6 +240,35 @@ impl Events for MemoryState {
         event: &EventId,
     ) -> Result<Option<Arc<StoredEvent>>, StateError> {
         Ok(self.shards.event(scope, event))
+    }
+}
+
+#[async_trait]
+impl Silences for MemoryState {
+    async fn write_silence(&self, write: &SilenceWrite) -> Result<SilenceAnswer, StateError> {
+        let mut silences = self.silences.lock();
+        Ok(silences.write(write, self.shards.now()))
+    }
+
+    async fn live_silences(&self, known: Option<u64>) -> Result<LiveSilences, StateError> {
+        let silences = self.silences.lock();
+        Ok(silences.live(known, self.shards.now()))
+    }
+
+    async fn silences(&self, query: &SilenceQuery) -> Result<SilencePage, StateError> {
+        let silences = self.silences.lock();
+        Ok(silences.list(query, self.shards.now()))
+    }
+
+    async fn silence(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Arc<StoredSilence>>, StateError> {
+        let silences = self.silences.lock();
+        let found = silences.find(id, self.shards.now());
+        let shown = found.filter(|found| scope.shows_silence(&found.silence));
+        Ok(shown.cloned())
     }
 }
 

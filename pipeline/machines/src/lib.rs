@@ -18,5 +18,5 @@ pub use machine::{Machine, STALE};
 pub use options::{MachineOptions, OnTransition, Since, TimeoutOptions, TransitionOptions};
 pub use report::EventReport;
 pub use transition::{
-    EventChange, IgnoreReason, MachineStep, ManualError, ManualMove, Notice, ToldState,
+    Announcement, EventChange, IgnoreReason, MachineStep, ManualError, ManualMove, Notice,
 };

@@ -48,7 +48,7 @@ pub struct Notice {
 
 /// A state whose notice was withheld by a silence, and is due now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToldState {
+pub struct Announcement {
     /// The state before it.
     pub from: CompactString,
     /// The present state.
@@ -155,6 +155,9 @@ impl Machine {
         silence: Option<&str>,
     ) -> MachineStep {
         let is_end = self.is_terminal(&record.to) == Some(true);
+        if self.is_terminal(&record.from) == Some(true) {
+            event.was_notified = false;
+        }
         // The end is announced in spite of a silence if the event was, and never if it was not.
         let is_due = to.notifies() && (!is_end || event.was_notified);
         record.silenced_by = silence.filter(|_| is_due && !is_end).map(Into::into);
@@ -188,7 +191,7 @@ impl Machine {
 
     /// Announces the present state after the silence that withheld its notice has ended. `None`: no notice was withheld,
     /// or the machine gives none any more. Then nothing is withheld from now on.
-    pub fn tell(&self, event: &mut Lifecycle) -> Option<ToldState> {
+    pub fn tell(&self, event: &mut Lifecycle) -> Option<Announcement> {
         event.withheld_by.take()?;
         let record = event.history.back_mut()?;
         let declared = self.row(&record.from)?.transition(&record.to)?;
@@ -198,7 +201,7 @@ impl Machine {
         }
         record.notified = true;
         event.was_notified = true;
-        Some(ToldState {
+        Some(Announcement {
             from: record.from.clone(),
             to: record.to.clone(),
             notice: Notice {

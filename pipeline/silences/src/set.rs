@@ -70,7 +70,8 @@ impl SilenceSet {
         if self.is_empty() {
             return None;
         }
-        let (namespace, tenant) = (subject.namespace, subject.tenant);
+        let namespace = subject.namespace;
+        let tenant = subject.tenant;
         let names = [
             (namespace, tenant),
             (namespace, EVERY_NAME),

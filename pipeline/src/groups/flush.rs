@@ -47,6 +47,16 @@ struct MembersToAsk<'a> {
     provider: &'a str,
 }
 
+impl<'a> MembersToAsk<'a> {
+    fn of(group: &'a StoredGroup, held: &'a HeldGroup, settings: &'a GroupSettings) -> Self {
+        Self {
+            name: &group.name,
+            held,
+            provider: &settings.provider,
+        }
+    }
+}
+
 impl Pipeline {
     /// Begins the flushes of groups that were taken with this token.
     pub(crate) async fn flush_taken(
@@ -102,11 +112,7 @@ impl Pipeline {
         let left_out = match &note.left_out {
             Some(left_out) => left_out.clone(),
             None => {
-                let asked = MembersToAsk {
-                    name: &group.name,
-                    held: &held,
-                    provider: &settings.provider,
-                };
+                let asked = MembersToAsk::of(&group, &held, &settings);
                 self.leave_out(&asked, &members).await?
             }
         };

@@ -117,6 +117,7 @@ fn cut_fields(value: Value, limits: Kwargs) -> Result<Value, Error> {
             name => fields.push((name.to_owned(), max)),
         }
     }
+    fields.sort_by_key(|(_, max)| *max);
     let mut json = json_of(&value)?;
     cut_members(&mut json, &fields, &mut left);
     Ok(Value::from(Serde(json)))
@@ -137,7 +138,7 @@ fn cut_members(json: &mut Json, fields: &[(String, usize)], left: &mut usize) {
             }
         }
         Json::Object(members) => {
-            // In the order of the limits, which names the most important text first.
+            // The shortest first: names and titles say what the longer texts are about.
             for (field, max) in fields {
                 let Some(Json::String(text)) = members.get_mut(field) else {
                     continue;

@@ -79,7 +79,7 @@ fn a_report_that_arrives_again_reports_its_transition_again_and_makes_none() {
     ];
     let before = after(&machine, &reports).event;
     for (again, expected) in [
-        (named("a", "firing", 9), ("open", "firing", true)),
+        (named("a", "firing", 9), ("open", "firing", false)),
         (
             named("b", "acknowledged", 9),
             ("firing", "acknowledged", false),

@@ -6,40 +6,9 @@ use acteon_core::state::{EXPIRED_SILENCE_TTL, SilenceAnswer, SilenceQuery};
 use jiff::SignedDuration;
 
 use super::StateHarness;
-use super::silences::finished;
+use super::silences::{everything, finished, listed};
 use super::subject::*;
 use crate::records::silence;
-
-pub(super) fn everything() -> SilenceQuery {
-    SilenceQuery {
-        scope: Scope::everything(),
-        namespace: None,
-        tenant: None,
-        phase: None,
-        after: None,
-        limit: 100,
-    }
-}
-
-/// The numbers of the silences that a query lists on all its pages.
-pub(super) async fn listed<H: StateHarness>(
-    subject: &Subject<'_, H>,
-    query: &SilenceQuery,
-) -> Vec<u32> {
-    let mut query = query.clone();
-    let mut numbers = Vec::new();
-    loop {
-        let page = subject.state.silences(&query).await.expect("a page");
-        assert!(page.silences.len() <= query.limit);
-        let number = |id: &str| (0..100).find(|number| silence(*number).id == id);
-        let ids = page.silences.iter().map(|stored| &stored.silence.id);
-        numbers.extend(ids.map(|id| number(id).expect("a number")));
-        match page.next {
-            None => return numbers,
-            next => query.after = next,
-        }
-    }
-}
 
 /// Whatever the length of the pages and the order in which they were written. With a filter, those of every name are
 /// among them in their order.

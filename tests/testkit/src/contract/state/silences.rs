@@ -8,12 +8,11 @@ use std::time::Duration;
 use acteon_core::State;
 use acteon_core::scope::Scope;
 use acteon_core::silence::Silence;
-use acteon_core::state::{LiveSilences, SilenceAnswer, SilenceWrite, StoredSilence};
+use acteon_core::state::{LiveSilences, SilenceAnswer, SilenceQuery, SilenceWrite, StoredSilence};
 use jiff::SignedDuration;
 
 use super::StateHarness;
 use super::leases::in_parallel;
-use super::silence_listing::{everything, listed};
 use super::subject::*;
 use crate::records::silence;
 
@@ -46,6 +45,37 @@ impl<H: StateHarness> Subject<'_, H> {
     pub(super) async fn find_silence(&self, id: &str) -> Option<Arc<StoredSilence>> {
         let found = self.state.silence(&Scope::everything(), id).await;
         found.expect("an answer")
+    }
+}
+
+pub(super) fn everything() -> SilenceQuery {
+    SilenceQuery {
+        scope: Scope::everything(),
+        namespace: None,
+        tenant: None,
+        phase: None,
+        after: None,
+        limit: 100,
+    }
+}
+
+/// The numbers of the silences that a query lists on all its pages.
+pub(super) async fn listed<H: StateHarness>(
+    subject: &Subject<'_, H>,
+    query: &SilenceQuery,
+) -> Vec<u32> {
+    let mut query = query.clone();
+    let mut numbers = Vec::new();
+    loop {
+        let page = subject.state.silences(&query).await.expect("a page");
+        assert!(page.silences.len() <= query.limit);
+        let number = |id: &str| (0..100).find(|number| silence(*number).id == id);
+        let ids = page.silences.iter().map(|stored| &stored.silence.id);
+        numbers.extend(ids.map(|id| number(id).expect("a number")));
+        match page.next {
+            None => return numbers,
+            next => query.after = next,
+        }
     }
 }
 
