@@ -42,6 +42,12 @@ pub(super) enum OutcomeName {
     Closed,
     /// A test message was sent.
     Tested,
+    /// A silence was created.
+    Created,
+    /// A silence was changed.
+    Changed,
+    /// A silence was ended by hand.
+    Ended,
 }
 
 /// One decision or administrative change.

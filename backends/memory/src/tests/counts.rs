@@ -231,7 +231,8 @@ async fn nothing_is_left_of_events_that_are_forgotten() {
             .await
             .unwrap();
     }
-    assert_eq!(state.shards.size().0, 1);
+    // The last one may be forgotten by its own write.
+    assert!(state.shards.size().0 <= 1);
 }
 
 #[tokio::test(start_paused = true)]
