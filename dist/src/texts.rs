@@ -10,6 +10,9 @@ const BEGINNINGS: [&str; 5] = ["licence", "license", "copying", "notice", "unlic
 /// The extensions of programs that are named after a licence.
 const PROGRAMS: [&str; 6] = ["c", "h", "pm", "py", "rs", "sh"];
 const MIT: &str = include_str!("../MIT.txt");
+/// The text of the Apache License, under which Acteon is, too.
+const APACHE: &str = include_str!("../../LICENSE");
+const WITHOUT_FILE: &str = "which has no file of it";
 
 /// Each text with its file, as found in the folder of the crate and below.
 pub(crate) fn of(package: &Package) -> anyhow::Result<Vec<(String, String)>> {
@@ -22,10 +25,12 @@ pub(crate) fn of(package: &Package) -> anyhow::Result<Vec<(String, String)>> {
             true => format!("the authors of {}", package.name),
             false => package.authors.join(", "),
         };
-        found.push((
-            "which has no file of it".to_owned(),
-            MIT.replace("{holders}", &holders),
-        ));
+        found.push((WITHOUT_FILE.to_owned(), MIT.replace("{holders}", &holders)));
+    }
+    // The choice between licences is ours.
+    let offers_apache = |license: &str| license.split([' ', '/']).any(|one| one == "Apache-2.0");
+    if found.is_empty() && package.license.as_deref().is_some_and(offers_apache) {
+        found.push((WITHOUT_FILE.to_owned(), APACHE.trim_end().to_owned()));
     }
     found.sort();
     Ok(found)

@@ -113,6 +113,8 @@ fn every_clause_of_the_state_contract_is_run() {
         include_str!("contract/state/flushes.rs"),
         include_str!("contract/state/group_model.rs"),
         include_str!("contract/state/group_views.rs"),
+        include_str!("contract/state/silences.rs"),
+        include_str!("contract/state/silence_listing.rs"),
     ];
     assert_eq!(listed(include_str!("contract/state.rs")), clauses(&sources));
 }
