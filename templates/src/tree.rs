@@ -134,6 +134,8 @@ pub fn check_text(text: &str, names: &[&str], example: &Value) -> Result<(), Tem
 
 /// The same in an environment with further filters.
 ///
+/// A name with a dot, such as `options.key`, is a member of a value that has no other members.
+///
 /// # Errors
 /// As [`check_text`].
 pub fn check_text_in(
@@ -192,22 +194,31 @@ fn unknown_values(
     let named = match sole_expression(text) {
         Some(expression) => environment
             .compile_expression(expression)?
-            .undeclared_variables(false),
+            .undeclared_variables(true),
         None => environment
             .template_from_str(text)?
-            .undeclared_variables(false),
+            .undeclared_variables(true),
     };
     Ok(unknown(environment, named, names))
 }
 
-/// The names that are neither values nor of the library.
+/// The names that are neither values nor of the library. A known name with a dot is a member of a value that has no
+/// others.
 pub(crate) fn unknown(
     environment: &Environment<'_>,
     named: impl IntoIterator<Item = String>,
     names: &[&str],
 ) -> BTreeSet<String> {
+    let is_below = |name: &str, parent: &str| {
+        let rest = name.strip_prefix(parent);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let is_known = |name: &str| {
-        names.contains(&name) || environment.globals().any(|(global, _)| global == name)
+        let mut names = names.iter();
+        names.any(|known| is_below(name, known) || is_below(known, name))
+            || environment
+                .globals()
+                .any(|(global, _)| is_below(name, global))
     };
     let named = named.into_iter();
     named.filter(|name| !is_known(name)).collect()

@@ -1,6 +1,8 @@
 //! Delivers an action: writes the request by the preset, sends it, and judges the answer.
 
 use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use acteon_core::sink::SinkContext;
@@ -248,13 +250,11 @@ fn preset(config: &HttpConfig) -> Result<(&'static str, Preset), BuildError> {
         (Some(name), None, None) => Ok(("preset.", shipped(name)?)),
         (None, Some(path), None) => {
             let wrong = |message: String| BuildError::at("preset_file", message);
-            let length = fs::metadata(path).map(|file| file.len());
-            let length = length.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-            if length > FILE_BYTES_MAX {
+            let text = text_of(path);
+            let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+            if text.len() as u64 > FILE_BYTES_MAX {
                 return Err(wrong(format!("a preset may have {FILE_BYTES_MAX} bytes")));
             }
-            let text = fs::read_to_string(path);
-            let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
             Ok(("preset_file.", read(&text).map_err(wrong)?))
         }
         (None, None, Some(definition)) => Ok(("definition.", definition.clone())),
@@ -267,6 +267,14 @@ fn preset(config: &HttpConfig) -> Result<(&'static str, Preset), BuildError> {
             Err(BuildError::at("preset", message))
         }
     }
+}
+
+/// The text of a file, as far as a preset may be long and one byte more: devices and pipes have no length.
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = fs::File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The URL of the provider, from its options.

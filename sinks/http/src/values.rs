@@ -33,6 +33,17 @@ const NAMES: [&str; 9] = [
 /// The names of the values of an action, which are the same in every attempt.
 const NAMES_OF_ACTION: [&str; 5] = ["action", "payload", "labels", "options", "values"];
 
+/// The names of the values that the texts of `values` see.
+const NAMES_OF_VALUES: [&str; 7] = [
+    "action",
+    "payload",
+    "labels",
+    "options",
+    "idempotency_key",
+    "attempt",
+    "again",
+];
+
 /// Values by name.
 pub(crate) type PresetValues = BTreeMap<String, Value>;
 
@@ -91,7 +102,7 @@ pub(crate) fn attempt_values(options: &Value, attempt: Attempt<'_>) -> PresetVal
     values
 }
 
-/// Renders the texts of `values` for a request, which see the others.
+/// Renders the texts of `values` for a request.
 ///
 /// # Errors
 /// A permanent error if a text fails.
@@ -138,13 +149,10 @@ pub(crate) fn check(preset: &Preset, option: &str) -> Result<(), BuildError> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     let example = example();
     for (place, text) in texts(preset) {
-        let names = match place.as_str() {
-            "base_url" => &["options"][..],
-            "ordering_key" => &NAMES_OF_ACTION[..],
-            _ => &NAMES[..],
-        };
-        let checked = check_text_in(&environment, &text, names, &example);
-        let checked = checked.map_err(|problem| at(&place, said(&problem, names)));
+        let names = names_at(&place, preset);
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let checked = check_text_in(&environment, &text, &names, &example);
+        let checked = checked.map_err(|problem| at(&place, said(&problem, &names)));
         faults.keep(checked);
     }
     for (number, request) in preset.requests.iter().enumerate() {
@@ -170,6 +178,27 @@ pub(crate) fn check(preset: &Preset, option: &str) -> Result<(), BuildError> {
         }
     }
     faults.end(Some(()))
+}
+
+/// The values that a text of a preset sees, with the members of `options` and `values`. The texts of `values` do not see
+/// each other.
+fn names_at(place: &str, preset: &Preset) -> Vec<String> {
+    let names = match place {
+        "base_url" => &["options"][..],
+        "ordering_key" => &NAMES_OF_ACTION,
+        _ if place.starts_with("values.") => &NAMES_OF_VALUES,
+        _ => &NAMES,
+    };
+    let members = |name: &str, members: Vec<&String>| -> Vec<String> {
+        let members = members.into_iter();
+        members.map(|member| format!("{name}.{member}")).collect()
+    };
+    let names = names.iter().flat_map(|name| match *name {
+        "options" => members(name, preset.options.keys().collect()),
+        "values" => members(name, preset.values.keys().collect()),
+        name => vec![name.to_owned()],
+    });
+    names.collect()
 }
 
 /// The headers that describe the body and the connection, which Acteon sets itself.

@@ -8,11 +8,18 @@ use acteon_core::Secret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem;
-use url::Url;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Url, form_urlencoded};
 
 const REDACTED: &[u8] = b"***";
 /// Shorter texts are not secrets, and would match everywhere.
 const SECRET_BYTES_MIN: usize = 8;
+/// What a URL escapes in a value: everything but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The texts to remove: the whole URL except the host, the credentials of the sink, and the values of sensitive headers.
 #[derive(Clone, Default)]
@@ -34,7 +41,11 @@ impl SentSecrets {
             .chain(segments)
             .chain(values)
             .chain(raw.map(|pair| pair.1.to_owned()))
-            .chain(credentials.iter().map(|secret| secret.expose().to_owned()));
+            .chain(
+                credentials
+                    .iter()
+                    .flat_map(|secret| spellings(secret.expose())),
+            );
         let texts = texts.filter(|text| text.len() >= SECRET_BYTES_MIN);
         Self {
             texts: Arc::new(texts.map(Bytes::from).collect()),
@@ -77,6 +88,27 @@ impl fmt::Debug for RequestSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestSecrets").finish_non_exhaustive()
     }
+}
+
+/// A credential as it is, and as URLs and forms carry it: percent-encoded, with digits in either case.
+fn spellings(credential: &str) -> Vec<String> {
+    let in_url = utf8_percent_encode(credential, RESERVED).to_string();
+    let in_form: String = form_urlencoded::byte_serialize(credential.as_bytes()).collect();
+    let lower = [lower_digits(&in_url), lower_digits(&in_form)];
+    let mut spellings = vec![credential.to_owned(), in_url, in_form];
+    spellings.extend(lower);
+    spellings.dedup();
+    spellings
+}
+
+/// A percent-encoded text with lower-case digits.
+fn lower_digits(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        format!("{text}%{}{rest}", digits.to_ascii_lowercase())
+    })
 }
 
 /// The words of a value: a provider may repeat a credential without its scheme.
@@ -142,6 +174,23 @@ mod tests {
             "***: ***, Bearer ***"
         );
         assert_eq!(redacted("key r0ut1ng-k3y, short"), "key ***, short");
+    }
+
+    #[test]
+    fn a_credential_that_a_url_or_a_form_has_encoded_is_redacted() {
+        let url = Url::parse("https://e.com/").unwrap();
+        let secrets = SentSecrets::new(&url, &[Secret::new("123:a b-SECRET")]);
+        let secrets = secrets.of_request(&HeaderMap::new());
+        for spelling in [
+            "123:a b-SECRET",
+            "123%3Aa%20b-SECRET",
+            "123%3aa%20b-SECRET",
+            "123%3Aa+b-SECRET",
+            "123%3aa+b-SECRET",
+        ] {
+            let redacted = secrets.redact(format!("bot{spelling}!").into());
+            assert_eq!(redacted, "bot***!", "{spelling}");
+        }
     }
 
     #[test]

@@ -78,10 +78,37 @@ async fn mistakes_in_a_definition_are_found_with_their_places() {
     ];
     assert_eq!(places, expected, "{found:#?}");
     assert!(
-        found[0].contains("a template has no value `payload`; known: options"),
+        found[0].contains("a template has no value `payload"),
         "{}",
         found[0]
     );
+}
+
+#[tokio::test]
+async fn options_and_values_that_the_preset_does_not_have_are_found() {
+    let definition = json!({
+        "base_url": "http://127.0.0.1/{{ options.path }}",
+        "options": {"key": {"description": "the key"}},
+        "values": {"a": "{{ options.key }}", "b": "{{ values.a }}"},
+        "requests": [{"path": "{{ values.c }}", "headers": {"X-Key": "{{ options.kei }} {{ values.a }}"}}],
+    });
+    let found = errors(json!({"definition": definition})).await;
+    let expected = [
+        "`definition.base_url`: a template has no value `options.path`; known: options.key",
+        "`definition.values.b`: a template has no value `values.a`; known: action, payload, labels, options.key, \
+         idempotency_key, attempt, again",
+        "`definition.requests[0].path`: a template has no value `values.c`; known: action, payload, labels, \
+         options.key, values.a, values.b, idempotency_key, attempt, again, answer",
+        "`definition.requests[0].headers.X-Key`: a template has no value `options.kei`; known: action, payload, \
+         labels, options.key, values.a, values.b, idempotency_key, attempt, again, answer",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_preset_file_without_an_end_is_refused() {
+    let found = errors(json!({"preset_file": "/dev/zero"})).await;
+    assert_eq!(found, ["`preset_file`: a preset may have 262144 bytes"]);
 }
 
 #[tokio::test]
