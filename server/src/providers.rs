@@ -33,6 +33,7 @@ struct UnsharedProviders {
 
 /// The options that apply to all providers.
 pub(crate) struct ProviderPolicies {
+    executor: AttemptLimits,
     circuit_breaker: CircuitBreakerOptions,
     redelivery: RedeliverySchedules,
     pub(crate) redactor: Redactor,
@@ -65,6 +66,7 @@ impl ProviderPolicies {
     /// The policies for this number of providers.
     pub(crate) fn new(sections: &PipelineSections, providers: usize, redactor: Redactor) -> Self {
         Self {
+            executor: sections.executor.clone(),
             circuit_breaker: sections.circuit_breaker.clone(),
             redelivery: sections.redelivery.clone(),
             redactor,
@@ -101,28 +103,39 @@ impl ProviderPolicies {
     ) -> Vec<ProviderOptions> {
         let mut options = Vec::new();
         for (name, url) in machines.webhooks() {
-            let built = sink(
-                WEBHOOK,
-                serde_json::json!({ "url": url.expose() }),
-                &name,
-                self.redactor.clone(),
-            );
+            let keys = self.unconfigured(&name, WEBHOOK);
+            let built = self.sink(&keys, serde_json::json!({ "url": url.expose() }));
             let built = built
                 .await
                 .map_err(|error| BuildError::new(format!("a `webhook_url`: {}", error.message)));
             if let Some(sink) = problems::report(section, built, problems) {
-                options.push(self.webhook(&name, sink));
+                options.push(self.options(&keys, sink));
             }
         }
         options
     }
 
-    /// The options of a provider that posts to a webhook of a state machine.
-    fn webhook(&self, name: &str, sink: Arc<dyn Sink>) -> ProviderOptions {
-        let mut options = ProviderOptions::new(name, sink);
-        options.redactor = self.redactor.clone();
-        self.limit_queue(&mut options);
-        options
+    /// The keys of a provider that is not configured by itself: `[executor]` and `[circuit_breaker]` apply to it, too.
+    fn unconfigured(&self, name: &str, kind: &str) -> ProviderKeys<ProviderLimits> {
+        ProviderKeys {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            limits: ProviderLimits {
+                attempts: self.executor.clone(),
+                ..ProviderLimits::default()
+            },
+        }
+    }
+
+    /// The sink of a provider that is not configured by itself.
+    async fn sink(
+        &self,
+        keys: &ProviderKeys<ProviderLimits>,
+        options: serde_json::Value,
+    ) -> Result<Arc<dyn Sink>, BuildError> {
+        let plan = AdapterSet::built_in().sinks.plan(&keys.kind, options);
+        let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
+        plan.build(self.context(keys)).await
     }
 
     async fn build_configured(
@@ -133,20 +146,11 @@ impl ProviderPolicies {
     ) -> Option<UnsharedProviders> {
         let clock = Clock::system();
         if configured.is_empty() {
-            let options = serde_json::json!({});
-            let sink = sink(
-                DEFAULT_PROVIDER,
-                options,
-                DEFAULT_PROVIDER,
-                self.redactor.clone(),
-            )
-            .await;
+            let keys = self.unconfigured(DEFAULT_PROVIDER, DEFAULT_PROVIDER);
+            let sink = self.sink(&keys, serde_json::json!({})).await;
             let sink = problems::report(section, sink, problems)?;
-            let mut options = ProviderOptions::new(DEFAULT_PROVIDER, sink);
-            options.templates.in_force = self.templates.clone();
-            self.limit_queue(&mut options);
             return Some(UnsharedProviders {
-                providers: Providers::under_any_name(options, clock),
+                providers: Providers::under_any_name(self.options(&keys, sink), clock),
                 remote_parts: Vec::new(),
             });
         }
@@ -198,23 +202,4 @@ impl ProviderPolicies {
             redactor: self.redactor.clone(),
         }
     }
-}
-
-/// A sink that is not configured by itself, with the default limits.
-async fn sink(
-    kind: &str,
-    options: serde_json::Value,
-    name: &str,
-    redactor: Redactor,
-) -> Result<Arc<dyn Sink>, BuildError> {
-    let plan = AdapterSet::built_in().sinks.plan(kind, options);
-    let plan = plan.map_err(|error| BuildError::new(error.to_string()))?;
-    let limits = AttemptLimits::default();
-    let context = SinkContext {
-        name: name.into(),
-        timeout: limits.timeout,
-        max_concurrent: limits.max_concurrent as usize,
-        redactor,
-    };
-    plan.build(context).await
 }
