@@ -36,7 +36,8 @@ pub struct AttemptRecord {
     pub code: Option<FailureCode>,
     /// The duration in milliseconds.
     pub duration_ms: u64,
-    /// The beginning of the provider's refusal, redacted; or the template that failed although the action was sent.
+    /// The beginning of the provider's refusal, redacted; or what is wrong with a template or the action that could not be
+    /// written for the provider.
     #[schema(required, value_type = Option<String>)]
     pub excerpt: Option<CompactString>,
 }

@@ -9,22 +9,31 @@ use acteon_core::state::{Answer, EventWrite, Question, ReservationAnswer, Stored
 use acteon_core::{Caller, Scope, StateError};
 use acteon_machines::{EventChange, ManualMove, TransitionCause, TransitionRecord};
 use async_trait::async_trait;
+use compact_str::CompactString;
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::event_body::{EventBody, later};
-use crate::event_notice::{OPERATORS_SOURCE, PendingNotice};
+use crate::event_notice::{GiveUpReason, NoticeWork, OPERATORS_SOURCE, PendingNotice};
 use crate::event_report::{StateChange, write_of};
 use crate::event_timeout::{WRITES_MAX, notice_id, writing};
 use crate::process::Pipeline;
 use crate::silences::SilenceView;
 
 /// The events of a pipeline.
-struct PipelineEvents(Arc<Pipeline>);
+struct PipelineEvents {
+    pipeline: Arc<Pipeline>,
+    /// Operators of one process change events one after the other, or they would only meet each other's writes.
+    turn: Mutex<()>,
+}
 
 impl Pipeline {
     /// Its events, for operators.
     pub fn event_admin(self: &Arc<Self>) -> Arc<dyn EventAdmin> {
-        Arc::new(PipelineEvents(self.clone()))
+        Arc::new(PipelineEvents {
+            pipeline: self.clone(),
+            turn: Mutex::default(),
+        })
     }
 }
 
@@ -32,7 +41,7 @@ impl Pipeline {
 impl EventAdmin for PipelineEvents {
     fn details(&self, stored: &StoredEvent) -> EventDetails {
         let body = EventBody::of(stored);
-        let machine = self.0.parts.machines.get(&body.machine);
+        let machine = self.pipeline.parts.machines.get(&body.machine);
         let lifecycle = &body.lifecycle;
         EventDetails {
             next_timer: machine.and_then(|machine| machine.due(lifecycle)),
@@ -51,9 +60,10 @@ impl EventAdmin for PipelineEvents {
         asked: &TransitionRequest,
         caller: Caller,
     ) -> Result<EventTransition, TransitionError> {
+        let _turn = self.turn.lock().await;
         for _ in 0..WRITES_MAX {
             let question = Question::Event(asked.event.key());
-            let gathered = self.0.parts.state.gather(&[question]).await?;
+            let gathered = self.pipeline.parts.state.gather(&[question]).await?;
             let Some(Answer::Event(Some(stored))) = gathered.answers.into_iter().next() else {
                 return Err(TransitionError::NotFound);
             };
@@ -61,7 +71,7 @@ impl EventAdmin for PipelineEvents {
             if !scope.covers(&id.namespace, &id.tenant, &stored.record.event_type) {
                 return Err(TransitionError::NotFound);
             }
-            let silences = self.0.parts.rules.silences().current().await?;
+            let silences = self.pipeline.parts.rules.silences().current().await?;
             let context = MoveContext {
                 asked,
                 caller: &caller,
@@ -82,7 +92,8 @@ impl EventAdmin for PipelineEvents {
 struct PlannedMove {
     write: EventWrite,
     change: StateChange,
-    pending: PendingNotice,
+    /// Its notice, and the one that is given up for it.
+    pending: Vec<PendingNotice>,
 }
 
 /// By what a transition is planned.
@@ -106,8 +117,13 @@ impl PipelineEvents {
             pending,
         } = planned;
         let reservation = writing(&write);
-        let lease = self.0.parts.options.lease;
-        let answers = self.0.parts.state.reserve(&[reservation], lease).await?;
+        let lease = self.pipeline.parts.options.lease;
+        let answers = self
+            .pipeline
+            .parts
+            .state
+            .reserve(&[reservation], lease)
+            .await?;
         match answers.into_iter().next() {
             Some(ReservationAnswer::Granted(_)) => {}
             Some(ReservationAnswer::Conflict(_)) => return Ok(None),
@@ -116,9 +132,9 @@ impl PipelineEvents {
                 return Err(StateError::Unavailable(message.into()).into());
             }
         }
-        self.0.scheduler.wake_after(now, write.due_in);
-        let notify = !pending.notice.targets.is_empty();
-        self.0.deliver_notices(vec![pending]).await;
+        self.pipeline.scheduler.wake_after(now, write.due_in);
+        let notify = pending.iter().any(PendingNotice::is_sent);
+        self.pipeline.deliver_notices(pending).await;
         Ok(Some(EventTransition {
             previous_state: change.from,
             new_state: change.to,
@@ -145,7 +161,7 @@ impl PipelineEvents {
         let event_type = &stored.record.event_type;
         let mut body = EventBody::of(stored);
         let silence = body.silence(&stored.event, event_type, silences);
-        let machine = self.0.parts.machines.get(&body.machine).cloned();
+        let machine = self.pipeline.parts.machines.get(&body.machine).cloned();
         let machine = machine.ok_or_else(|| {
             let message = format!("the state machine \"{}\" is not configured", body.machine);
             TransitionError::Refused(message)
@@ -174,20 +190,28 @@ impl PipelineEvents {
                 (StateChange::none(&body.lifecycle.state), None)
             }
         };
-        let lease_end = later(now, self.0.parts.options.lease);
+        let lease_end = later(now, self.pipeline.parts.options.lease);
         let id = notice_id(stored, now);
         let notice = body.add_notice(id, change.clone(), notice.as_ref(), lease_end);
+        let is_running = |id: &CompactString| self.pipeline.notices.is_running(&stored.event, id);
+        let given_up = body.give_up_oldest(is_running, lease_end);
+        let given_up =
+            given_up.map(|notice| (notice, NoticeWork::GiveUp(GiveUpReason::TooManyWait)));
+        let notices = [(notice, NoticeWork::Deliver(machine.clone()))]
+            .into_iter()
+            .chain(given_up);
+        let pending = notices.map(|(notice, work)| PendingNotice {
+            action: body.notice_action(&notice, &stored.event, event_type, now),
+            notice,
+            event: stored.event.clone(),
+            work,
+            caller: caller.clone(),
+            source: OPERATORS_SOURCE,
+        });
         Ok(PlannedMove {
+            pending: pending.collect(),
             write: write_of(&machine, &body, stored.into(), stored.version, now),
             change,
-            pending: PendingNotice {
-                action: body.notice_action(&notice, &stored.event, event_type, now),
-                notice,
-                event: stored.event.clone(),
-                machine,
-                caller: caller.clone(),
-                source: OPERATORS_SOURCE,
-            },
         })
     }
 }

@@ -20,8 +20,10 @@ use crate::silences::SilenceView;
 
 /// The version that is written.
 const VERSION: u8 = 1;
-/// How many notices of an event may wait. The oldest is dropped for another one.
+/// How many notices of an event may wait. The oldest becomes a dead letter for another one.
 const UNSENT_MAX: usize = 8;
+/// How many an event keeps while their dead letters cannot be stored. Then the oldest is lost.
+const KEPT_MAX: usize = 64;
 /// Longer payloads of reports are replaced by a short one.
 const PAYLOAD_BYTES_MAX: usize = 16 << 10;
 
@@ -166,11 +168,28 @@ impl EventBody {
     }
 
     fn add_unsent(&mut self, notice: UnsentNotice) {
-        if self.unsent.len() == UNSENT_MAX {
+        if self.unsent.len() == KEPT_MAX {
             let dropped = self.unsent.remove(0);
             events::notice_dropped(&dropped.id);
         }
         self.unsent.push(notice);
+    }
+
+    /// The oldest notice that is not being delivered, if more wait than may. It stays here, under a lease, until its dead
+    /// letter is stored.
+    pub(crate) fn give_up_oldest(
+        &mut self,
+        is_running: impl Fn(&CompactString) -> bool,
+        lease_end: Timestamp,
+    ) -> Option<UnsentNotice> {
+        if self.unsent.len() <= UNSENT_MAX {
+            return None;
+        }
+        let mut waiting = self.unsent.iter_mut();
+        let oldest = waiting.find(|notice| !is_running(&notice.id))?;
+        oldest.next_at = lease_end;
+        oldest.deliveries += 1;
+        Some(oldest.clone())
     }
 
     /// The action that delivers a notice.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::event_body::{EventBody, UnsentNotice, later};
 use crate::event_report::write_of;
+use crate::event_targets::forget_accepted;
 use crate::event_timeout::{WRITES_MAX, writing};
 use crate::events;
 use crate::process::Pipeline;
@@ -140,13 +141,6 @@ impl Notices {
     }
 }
 
-/// Leaves out the providers before the one that was tried last: they have delivered the notice.
-fn forget_delivered(targets: &mut Vec<CompactString>, history: Option<&History>) {
-    let last = history.and_then(|history| history.last.back());
-    let at = last.and_then(|last| targets.iter().position(|one| *one == last.provider));
-    targets.drain(..at.unwrap_or_default());
-}
-
 impl Origin for Notices {
     fn settled(&self, token: u64, settled: Settled) {
         self.running.end(token, |_| match settled {
@@ -268,7 +262,7 @@ impl Pipeline {
                     body.unsent.remove(at);
                 }
                 Some(NoticeEnd::Later { after, history }) => {
-                    forget_delivered(&mut notice.targets, history.as_deref());
+                    forget_accepted(&mut notice.targets, history.as_deref());
                     notice.history = history.clone();
                     notice.next_at = later(now, *after);
                 }

@@ -8,7 +8,10 @@ use acteon_core::delivery::Position;
 use acteon_core::disposition::ThrottledPolicy;
 use acteon_core::state::EventId;
 use acteon_core::verdict::Verdict;
-use acteon_core::{Action, Caller, Delivery, Envelope, Memory, Origin, Permit, Policy, Receipt};
+use acteon_core::{
+    Action, ActionOutcome, Caller, Delivery, Envelope, Failure, FailureCode, Memory, Origin,
+    Permit, Policy, Receipt,
+};
 use acteon_machines::Machine;
 
 use crate::event_body::UnsentNotice;
@@ -21,19 +24,50 @@ pub(crate) const TIMEOUTS_SOURCE: &str = "timeouts";
 /// Where the notices of operators' transitions come from.
 pub(crate) const OPERATORS_SOURCE: &str = "admin";
 
-/// A notice to deliver, with its action.
+/// What is done with a notice.
+pub(crate) enum NoticeWork {
+    /// It is delivered, or only recorded if it has no providers.
+    Deliver(Arc<Machine>),
+    /// It becomes a dead letter.
+    GiveUp(GiveUpReason),
+}
+
+/// Why a notice that waits is given up.
+#[derive(Clone, Copy)]
+pub(crate) enum GiveUpReason {
+    TooManyWait,
+    MachineUnknown,
+}
+
+impl GiveUpReason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TooManyWait => "newer notices of the event wait, and no more may",
+            Self::MachineUnknown => "the state machine of the event is not configured any more",
+        }
+    }
+}
+
+/// A notice, with its action.
 pub(crate) struct PendingNotice {
     pub(crate) notice: UnsentNotice,
     pub(crate) action: Action,
     pub(crate) event: EventId,
-    pub(crate) machine: Arc<Machine>,
+    pub(crate) work: NoticeWork,
     pub(crate) caller: Caller,
     /// Where it comes from, for the trail.
     pub(crate) source: &'static str,
 }
 
+impl PendingNotice {
+    /// True if it is delivered to a provider.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self.work, NoticeWork::Deliver(_)) && !self.notice.targets.is_empty()
+    }
+}
+
 impl Pipeline {
-    /// Delivers notices. A change without a notice is only recorded.
+    /// Delivers notices, or gives them up. A change without a notice is only recorded.
     pub(crate) async fn deliver_notices(&self, pending: Vec<PendingNotice>) {
         let stamp = self.parts.rules.generation().stamp;
         let mut jobs = Vec::new();
@@ -44,17 +78,22 @@ impl Pipeline {
                 continue;
             };
             let report = report_of(&pending);
-            let is_sent = !pending.notice.targets.is_empty();
+            let is_sent = pending.is_sent();
             let delivery = self.lend(pending, permit);
             self.parts.providers.redeliveries.remove(&delivery);
             let mut job = Job::new(delivery, stamp);
             job.ruling.verdict = Verdict::StateMachine;
-            if is_sent {
-                job.add_labels(&report.labels);
-                job.report = Some(Box::new(report));
-                jobs.push(job);
-            } else {
-                ended.push(job.ended(report.outcome(NoticeState::None)));
+            match report {
+                Err(reason) => {
+                    let failure = given_up(reason, job.attempts());
+                    ended.push(job.ended(ActionOutcome::Failed(failure)));
+                }
+                Ok(report) if is_sent => {
+                    job.add_labels(&report.labels);
+                    job.report = Some(Box::new(report));
+                    jobs.push(job);
+                }
+                Ok(report) => ended.push(job.ended(report.outcome(NoticeState::None))),
             }
         }
         let ended = self.deliver(jobs, ended, None).await;
@@ -94,10 +133,24 @@ impl Pipeline {
     }
 }
 
-fn report_of(pending: &PendingNotice) -> JobReport {
+fn given_up(reason: GiveUpReason, attempts: u32) -> Failure {
+    Failure {
+        code: FailureCode::ExecutionFailed,
+        message: reason.as_str().into(),
+        retryable: false,
+        attempts,
+    }
+}
+
+/// The report of a notice that is delivered, else why it is given up.
+fn report_of(pending: &PendingNotice) -> Result<JobReport, GiveUpReason> {
+    let machine = match &pending.work {
+        NoticeWork::Deliver(machine) => machine.clone(),
+        NoticeWork::GiveUp(reason) => return Err(*reason),
+    };
     let notice = &pending.notice;
-    JobReport {
-        machine: pending.machine.clone(),
+    Ok(JobReport {
+        machine,
         event: pending.event.clone(),
         values: Vec::new(),
         at: pending.action.created_at.timestamp(),
@@ -109,6 +162,7 @@ fn report_of(pending: &PendingNotice) -> JobReport {
             silenced_by: notice.silenced_by.clone(),
         },
         further: notice.targets.iter().skip(1).cloned().collect(),
+        failed: None,
         labels: notice.labels.clone(),
-    }
+    })
 }

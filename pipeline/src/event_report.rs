@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event_body::{EventBody, KeptReport};
+use crate::event_targets::{FailedTarget, forget_accepted};
 use crate::job::Job;
 use crate::machines::{added_labels, targets};
 use crate::silence_end::findable;
@@ -37,6 +38,8 @@ pub(crate) struct JobReport {
     pub(crate) change: StateChange,
     /// The providers that still have to deliver its notice, after the present one.
     pub(crate) further: Vec<CompactString>,
+    /// One that has failed.
+    pub(crate) failed: Option<FailedTarget>,
     /// The labels that the notice adds.
     pub(crate) labels: Vec<(CompactString, CompactString)>,
 }
@@ -215,7 +218,9 @@ impl BatchEvents {
         }
         self.known
             .extend(after.map(|after| (report.event.clone(), after)));
-        let mut targets = targets.unwrap_or_default().into_iter();
+        let mut targets = targets.unwrap_or_default();
+        forget_accepted(&mut targets, job.delivery.history.as_deref());
+        let mut targets = targets.into_iter();
         let first = targets.next();
         report.further = targets.collect();
         Some(match first {
@@ -271,6 +276,7 @@ impl JobReport {
             silence: None,
             change: StateChange::default(),
             further: Vec::new(),
+            failed: None,
             labels: Vec::new(),
         }
     }

@@ -11,8 +11,8 @@ use acteon_machines::{EventChange, Lifecycle, Machine, Notice};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
-use crate::event_body::{EventBody, later};
-use crate::event_notice::{PendingNotice, TIMEOUTS_SOURCE};
+use crate::event_body::{EventBody, UnsentNotice, later};
+use crate::event_notice::{GiveUpReason, NoticeWork, PendingNotice, TIMEOUTS_SOURCE};
 use crate::event_report::{StateChange, write_of};
 use crate::events;
 use crate::process::Pipeline;
@@ -62,36 +62,35 @@ impl Pipeline {
     fn due_step(&self, stored: &StoredEvent, now: Timestamp, silences: &SilenceView) -> DueStep {
         let mut body = EventBody::of(stored);
         let Some(machine) = self.parts.machines.get(&body.machine).cloned() else {
-            return orphaned(stored);
+            return orphaned(stored, now);
         };
         let lease_end = later(now, self.parts.options.lease);
         let mut notices = Vec::new();
+        let is_running = |id: &CompactString| self.notices.is_running(&stored.event, id);
         let silence = body.silence(&stored.event, &stored.record.event_type, silences);
         if let Some((change, notice)) = due_change(&machine, &mut body.lifecycle, now, silence) {
             let id = notice_id(stored, now);
             notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
         }
+        let given_up = body.give_up_oldest(is_running, lease_end);
         let waiting = body.unsent.iter_mut();
         for notice in waiting.filter(|notice| notice.next_at <= now) {
             notice.next_at = lease_end;
-            if !self.notices.is_running(&stored.event, &notice.id) {
+            if !is_running(&notice.id) {
                 notice.deliveries += 1;
                 notices.push(notice.clone());
             }
         }
         let notices = notices.into_iter().map(|notice| {
-            let action = body.notice_action(&notice, &stored.event, &stored.record.event_type, now);
-            PendingNotice {
-                notice,
-                action,
-                event: stored.event.clone(),
-                machine: machine.clone(),
-                caller: Caller::source(TIMEOUTS_SOURCE.into()),
-                source: TIMEOUTS_SOURCE,
-            }
+            let work = NoticeWork::Deliver(machine.clone());
+            pending(&body, notice, stored, work, now)
+        });
+        let given_up = given_up.into_iter().map(|notice| {
+            let work = NoticeWork::GiveUp(GiveUpReason::TooManyWait);
+            pending(&body, notice, stored, work, now)
         });
         DueStep {
-            notices: notices.collect(),
+            notices: notices.chain(given_up).collect(),
             write: write_of(&machine, &body, stored.into(), stored.version, now),
         }
     }
@@ -142,14 +141,36 @@ fn due_change(
     Some((change, Some(told.notice)))
 }
 
-/// An event whose machine is not configured any more. It ends.
-fn orphaned(stored: &StoredEvent) -> DueStep {
+/// A notice of an event, with its action.
+fn pending(
+    body: &EventBody,
+    notice: UnsentNotice,
+    stored: &StoredEvent,
+    work: NoticeWork,
+    now: Timestamp,
+) -> PendingNotice {
+    PendingNotice {
+        action: body.notice_action(&notice, &stored.event, &stored.record.event_type, now),
+        notice,
+        event: stored.event.clone(),
+        work,
+        caller: Caller::source(TIMEOUTS_SOURCE.into()),
+        source: TIMEOUTS_SOURCE,
+    }
+}
+
+/// An event whose machine is not configured any more. It ends, and its notices that wait become dead letters.
+fn orphaned(stored: &StoredEvent, now: Timestamp) -> DueStep {
     events::machine_unknown(&stored.event.fingerprint);
-    let unsent = EventBody::of(stored).unsent;
-    unsent
-        .iter()
-        .for_each(|notice| events::notice_dropped(&notice.id));
+    let mut body = EventBody::of(stored);
+    let unsent = std::mem::take(&mut body.unsent);
+    let notices = unsent.into_iter().map(|notice| {
+        let work = NoticeWork::GiveUp(GiveUpReason::MachineUnknown);
+        pending(&body, notice, stored, work, now)
+    });
+    let notices = notices.collect();
     let mut record = stored.record.clone();
+    record.body = body.encoded().into();
     record.phase = EventPhase::Ended(ORPHAN_KEPT);
     record.values = findable(&record.values, None);
     DueStep {
@@ -159,7 +180,7 @@ fn orphaned(stored: &StoredEvent) -> DueStep {
             record,
             due_in: None,
         },
-        notices: Vec::new(),
+        notices,
     }
 }
 

@@ -227,16 +227,6 @@ impl Job {
         self.route.attempts_at_target = 0;
     }
 
-    /// The same job for the next provider of its notice.
-    pub(crate) fn to_next_target(mut self: Box<Self>) -> Box<Self> {
-        let report = self.report.as_deref_mut();
-        if let Some(report) = report.filter(|report| !report.further.is_empty()) {
-            let next = report.further.remove(0);
-            self.redirect(next);
-        }
-        self
-    }
-
     /// Records the rule that decided the outcome.
     pub(crate) fn record_rule(&mut self, verdict: Verdict, rule: &CompactString) {
         self.ruling.verdict = verdict;
@@ -324,18 +314,6 @@ pub(crate) fn idempotency_key(delivery: &Delivery) -> Cow<'_, str> {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
     Cow::Owned(uuid::Uuid::new_v8(bytes).hyphenated().to_string())
-}
-
-impl EndedJob {
-    /// True if it was delivered, and its notice goes to another provider, too.
-    pub(crate) fn goes_on(&self) -> bool {
-        let is_delivered = |outcome: &ActionOutcome| {
-            matches!(outcome, ActionOutcome::StateChanged { notify: true, .. })
-        };
-        let has_next = |report: &JobReport| !report.further.is_empty();
-        matches!(&self.end, JobEnd::Outcome(outcome) if is_delivered(outcome))
-            && self.job.report.as_deref().is_some_and(has_next)
-    }
 }
 
 /// The parts that identify an action with a producer's id. Two actions that differ in any of them are different.

@@ -18,6 +18,7 @@ mod event_body;
 mod event_delivery;
 mod event_notice;
 mod event_report;
+mod event_targets;
 mod event_timeout;
 mod event_untold;
 mod events;

@@ -23,8 +23,8 @@ use acteon_core::health::{BreakerOverride, BreakerState, ProviderHealth};
 use acteon_core::redact::HiddenValues;
 use acteon_core::sink::SinkErrorClass;
 use acteon_core::{
-    Action, ActionOutcome, AttemptRecord, Clock, Failure, Parked, Payload, ProviderResponse,
-    SinkError,
+    Action, ActionOutcome, AttemptRecord, Clock, Failure, FailureCode, Parked, Payload,
+    ProviderResponse, SinkError,
 };
 use async_trait::async_trait;
 use compact_str::CompactString;
@@ -154,7 +154,7 @@ impl acteon_core::health::ProviderAdmin for Providers {
 
     async fn test(&self, name: &str, action: &Action) -> Option<Result<ProviderResponse, Failure>> {
         let provider = self.get(name)?;
-        Some(attempt::test(&provider.options, action).await)
+        Some(attempt::test(provider, action).await)
     }
 }
 
@@ -343,6 +343,7 @@ impl Provider {
                 self.observed(|stats| stats.failed(pass, took, &error, at));
                 self.events.attempt_failed(&job.delivery.action.id, &error);
                 let excerpt = self.excerpt(&error, &hidden);
+                let excerpt = excerpt.or_else(|| unsent(&error));
                 self.add_attempt(&mut job, took, Some(&error), excerpt);
                 if let Some(progress) = error.progress.take() {
                     job.history(at).progress = Some(progress);
@@ -468,6 +469,12 @@ impl Provider {
             last_error: stats.shown_error(),
         }
     }
+}
+
+/// What is wrong with an action that could not be written for the provider. Such a message has no values of the action.
+fn unsent(error: &SinkError) -> Option<CompactString> {
+    let is_unsent = error.code == FailureCode::Serialization && error.refusal.is_none();
+    is_unsent.then(|| error.message.clone())
 }
 
 /// The payload to send once more, if the sink has refused this one as too large.

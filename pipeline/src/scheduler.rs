@@ -19,6 +19,8 @@ use crate::process::Pipeline;
 const SLICE: usize = 64;
 /// How often a shared backend is asked, in which other instances may have left something to do.
 const SHARED_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait for what is due. A clock that is set forward makes it due sooner.
+const DUE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How soon a failed call to the state is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -179,6 +181,7 @@ impl Pipeline {
         let state = &self.parts.state;
         let due = state.next_due().await?;
         let shared = state.capabilities().shared.then_some(SHARED_WAIT);
+        let due = due.map(|wait| wait.min(DUE_WAIT_MAX));
         if let Some(wait) = due.into_iter().chain(shared).min() {
             let at = Instant::now().checked_add(wait);
             let mut look = self.scheduler.look.lock();

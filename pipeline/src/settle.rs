@@ -106,19 +106,22 @@ impl Pipeline {
 
     /// Delivers notices that go to further providers, one after the other. Returns the jobs that have ended.
     async fn deliver_further(&self, mut ended: Vec<EndedJob>) -> Vec<EndedJob> {
-        loop {
+        if !ended.iter().any(EndedJob::goes_on) {
+            return ended;
+        }
+        let now = self.parts.clock.now();
+        while ended.iter().any(EndedJob::goes_on) {
             let (goes_on, rest) = ended.into_iter().partition::<Vec<_>, _>(EndedJob::goes_on);
-            if goes_on.is_empty() {
-                return rest;
-            }
-            let jobs = goes_on.into_iter().map(|ended| ended.job.to_next_target());
+            let jobs = goes_on.into_iter().map(|ended| ended.to_next_target(now));
             // Boxed, because delivering settles, too.
             ended = Box::pin(self.deliver(jobs.collect(), rest, None)).await;
         }
+        ended
     }
 
     /// Decides the action to take for an ended job.
-    fn closing(&self, EndedJob { mut job, end }: EndedJob, now: Timestamp) -> ClosingJob {
+    fn closing(&self, ended: EndedJob, now: Timestamp) -> ClosingJob {
+        let EndedJob { mut job, end } = ended.at_all_targets();
         let outcome = match end {
             JobEnd::Outcome(outcome) => outcome,
             JobEnd::Refused { after, refusal } => {

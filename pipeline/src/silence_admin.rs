@@ -14,24 +14,32 @@ use acteon_silences::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::event_timeout::WRITES_MAX;
 use crate::process::Pipeline;
 
 /// The silences of a pipeline.
-struct PipelineSilences(Arc<Pipeline>);
+struct PipelineSilences {
+    pipeline: Arc<Pipeline>,
+    /// Operators of one process change silences one after the other, or they would only meet each other's writes.
+    turn: Mutex<()>,
+}
 
 impl Pipeline {
     /// Its silences, for operators.
     pub fn silence_admin(self: &Arc<Self>) -> Arc<dyn SilenceAdmin> {
-        Arc::new(PipelineSilences(self.clone()))
+        Arc::new(PipelineSilences {
+            pipeline: self.clone(),
+            turn: Mutex::default(),
+        })
     }
 }
 
 #[async_trait]
 impl SilenceAdmin for PipelineSilences {
     async fn now(&self) -> Result<Timestamp, StateError> {
-        let view = self.0.parts.rules.silences().current().await?;
+        let view = self.pipeline.parts.rules.silences().current().await?;
         Ok(view.now())
     }
 
@@ -98,7 +106,7 @@ impl SilenceAdmin for PipelineSilences {
 
 impl PipelineSilences {
     fn bounds(&self) -> SilenceBounds {
-        let options = &self.0.parts.options.silences;
+        let options = &self.pipeline.parts.options.silences;
         SilenceBounds {
             duration_max: options.duration_max,
             live_max: options.live_max,
@@ -135,7 +143,8 @@ impl PipelineSilences {
         id: &str,
         change: impl Fn(&mut Silence, Timestamp) -> Result<(), SilenceError> + Send,
     ) -> Result<Arc<StoredSilence>, SilenceError> {
-        let state = &self.0.parts.state;
+        let _turn = self.turn.lock().await;
+        let state = &self.pipeline.parts.state;
         let mut found = state.silence(scope, id).await?;
         for _ in 0..WRITES_MAX {
             let Some(stored) = found else {
@@ -171,9 +180,9 @@ impl PipelineSilences {
             expected,
             live_max,
         };
-        match self.0.parts.state.write_silence(&write).await? {
+        match self.pipeline.parts.state.write_silence(&write).await? {
             SilenceAnswer::Written(version) => {
-                let silences = self.0.parts.rules.silences();
+                let silences = self.pipeline.parts.rules.silences();
                 // If the state does not answer now, the task that follows silences asks again.
                 let _ = silences.read().await;
                 silences.written();

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use acteon_core::{Action, Attempt, Failure, FailureCode, ProviderResponse, SinkError};
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use futures_util::{FutureExt, poll};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::ReusableBoxFuture;
@@ -137,11 +137,17 @@ async fn within(
     }
 }
 
-/// Calls the sink once with a test message, outside the queue and the breaker.
+/// Calls the sink once with a test message, outside the queue and the breaker. Nothing is sent during a pause that the
+/// provider has asked for.
 pub(super) async fn test(
-    options: &ProviderOptions,
+    provider: &Provider,
     action: &Action,
 ) -> Result<ProviderResponse, Failure> {
+    let left = provider.paused_for(Instant::now()).unwrap_or_default();
+    if !left.is_zero() {
+        return Err(during_pause(left));
+    }
+    let options = &provider.options;
     let attempt = Attempt {
         action,
         idempotency_key: &action.id,
@@ -158,6 +164,16 @@ pub(super) async fn test(
         attempts: 1,
     };
     result.map(|accepted| accepted.response).map_err(failure)
+}
+
+fn during_pause(left: Duration) -> Failure {
+    let seconds = left.as_secs_f64().ceil();
+    Failure {
+        code: FailureCode::RateLimited,
+        message: format_compact!("the provider asked for a pause, which ends in {seconds} s"),
+        retryable: true,
+        attempts: 0,
+    }
 }
 
 /// The response to an action that the sink accepted.

@@ -5,9 +5,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use crate::process::Pipeline;
 
 /// The maximum number of work items taken from the inbox at once.
 const TAKEN_MAX: usize = 256;
+/// The maximum number of finished attempts handled at once, so that they are settled together.
+const FINISHED_MAX: usize = 256;
 
 pub(crate) struct Worker {
     pipeline: Arc<Pipeline>,
@@ -96,6 +98,7 @@ impl Worker {
                 () = closing.cancelled() => break,
                 Some(finished) = self.running.next(), if !self.running.is_empty() => {
                     self.finished(finished);
+                    self.finish_others();
                 }
                 () = done(&mut self.settling), if self.settling.is_some() => self.settling = None,
                 renewed = done(&mut self.renewing), if self.renewing.is_some() => {
@@ -272,6 +275,16 @@ impl Worker {
                 WhenOpen::Wait => self.queue.push_back(queued),
                 WhenOpen::Leave => self.divert(queued),
             }
+        }
+    }
+
+    /// Handles the other attempts that have finished by now.
+    fn finish_others(&mut self) {
+        for _ in 1..FINISHED_MAX {
+            let Some(Some(finished)) = self.running.next().now_or_never() else {
+                return;
+            };
+            self.finished(finished);
         }
     }
 

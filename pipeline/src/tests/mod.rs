@@ -7,6 +7,7 @@ mod dedup;
 mod delivery;
 mod event_batches;
 mod event_leases;
+mod event_targets;
 mod events;
 mod gather;
 mod group_property;

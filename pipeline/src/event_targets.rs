@@ -1,0 +1,120 @@
+//! The providers of one notice. Each gets it, whatever happens at the others; the notice then ends as at the one that
+//! failed. The history says which have accepted it, so that a redelivery leaves them out.
+
+use acteon_core::{ActionOutcome, AttemptRecord, History};
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+use crate::job::{EndedJob, Job, JobEnd};
+
+/// A provider at which a notice has failed.
+pub(crate) struct FailedTarget {
+    provider: CompactString,
+    outcome: ActionOutcome,
+}
+
+impl EndedJob {
+    /// True if its notice goes to another provider now.
+    pub(crate) fn goes_on(&self) -> bool {
+        let report = self.job.report.as_deref();
+        let has_next = report.is_some_and(|report| !report.further.is_empty());
+        has_next
+            && match &self.end {
+                JobEnd::Outcome(outcome) => {
+                    is_delivered(outcome) || is_final_here(&self.job, outcome)
+                }
+                JobEnd::Refused { .. } => false,
+            }
+    }
+
+    /// The same job for the next provider of its notice.
+    pub(crate) fn to_next_target(self, now: Timestamp) -> Box<Job> {
+        let Self { mut job, end } = self;
+        match end {
+            JobEnd::Outcome(outcome) if is_delivered(&outcome) => record_accepted(&mut job, now),
+            JobEnd::Outcome(outcome) => keep_failure(&mut job, outcome, now),
+            JobEnd::Refused { .. } => {}
+        }
+        let report = job.report.as_deref_mut();
+        if let Some(report) = report.filter(|report| !report.further.is_empty()) {
+            let next = report.further.remove(0);
+            job.redirect(next);
+        }
+        job
+    }
+
+    /// The end at all providers of its notice: that at one that failed, if there is one. A failure after which it is
+    /// redelivered comes first.
+    pub(crate) fn at_all_targets(mut self) -> Self {
+        let JobEnd::Outcome(own) = &self.end else {
+            return self;
+        };
+        let report = self.job.report.as_deref_mut();
+        let failed = report.and_then(|report| report.failed.take());
+        match failed {
+            Some(failed) if may_succeed(&failed.outcome) || !may_succeed(own) => {
+                self.job.redirect(failed.provider);
+                self.job.ended(failed.outcome)
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Leaves out the providers that have accepted the notice.
+pub(crate) fn forget_accepted(targets: &mut Vec<CompactString>, history: Option<&History>) {
+    let attempts = || history.into_iter().flat_map(|history| &history.last);
+    let has_accepted = |target: &CompactString| {
+        attempts().any(|attempt| attempt.provider == *target && attempt.code.is_none())
+    };
+    targets.retain(|target| !has_accepted(target));
+}
+
+fn is_delivered(outcome: &ActionOutcome) -> bool {
+    matches!(outcome, ActionOutcome::StateChanged { notify: true, .. })
+}
+
+/// True if the provider has failed, and no caller sends the action again because of that.
+fn is_final_here(job: &Job, outcome: &ActionOutcome) -> bool {
+    let has_failed = match outcome {
+        ActionOutcome::Failed(_) => job.route.attempts_at_target > 0,
+        ActionOutcome::CircuitOpen { .. } => true,
+        _ => false,
+    };
+    has_failed && !(job.is_answered() && may_succeed(outcome))
+}
+
+fn may_succeed(outcome: &ActionOutcome) -> bool {
+    match outcome {
+        ActionOutcome::Failed(failure) => failure.retryable,
+        ActionOutcome::CircuitOpen { .. } => true,
+        _ => false,
+    }
+}
+
+/// An attempt that is not in a history was answered at once, and there is none yet.
+fn record_accepted(job: &mut Job, now: Timestamp) {
+    if job.delivery.history.is_none() {
+        job.add_attempt(AttemptRecord {
+            at: now,
+            provider: job.route.target.clone(),
+            status: None,
+            code: None,
+            duration_ms: 0,
+            excerpt: None,
+        });
+    }
+}
+
+/// From now on each attempt is recorded, so that the provider that accepts the notice is known.
+fn keep_failure(job: &mut Job, outcome: ActionOutcome, now: Timestamp) {
+    job.history(now);
+    let provider = job.route.target.clone();
+    let Some(report) = job.report.as_deref_mut() else {
+        return;
+    };
+    let keeps = |failed: &FailedTarget| may_succeed(&failed.outcome) || !may_succeed(&outcome);
+    if !report.failed.as_ref().is_some_and(keeps) {
+        report.failed = Some(FailedTarget { provider, outcome });
+    }
+}
