@@ -47,14 +47,6 @@ pub struct Action {
     pub trace_context: Labels,
 }
 
-impl Action {
-    /// The trace id of `traceparent`: 32 hex digits. `None` if it is malformed.
-    pub fn trace_id(&self) -> Option<&str> {
-        let id = self.trace_context.get("traceparent")?.split('-').nth(1)?;
-        (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
-    }
-}
-
 /// Passes the fields of an action on the wire to a macro, in order: its name as a variant, its name, its type, and the
 /// field of [`Action`]. Writing and both readers of `decode` follow from this table.
 macro_rules! action_fields {

@@ -40,6 +40,7 @@ pub mod sink;
 pub mod source;
 pub mod state;
 pub mod time;
+mod trace;
 pub mod verdict;
 pub mod written;
 

@@ -66,6 +66,9 @@ pub enum ActionOutcome {
         verdict: Verdict,
         matched_rule: Option<CompactString>,
         would_be_provider: CompactString,
+        /// The silence that would withhold it now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silenced_by: Option<CompactString>,
     },
 }
 

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use acteon_core::delivery::position_id;
+use acteon_core::delivery::{Position, position_id};
 use acteon_core::state::{Settlement, SettlementAnswer};
 use acteon_core::{
-    ActionOutcome, AttemptRecord, DeadLetter, DeadLetterAction, Loan, Parked, Poison, Refusal,
+    ActionOutcome, AttemptRecord, DeadLetter, DeadLetterAction, Envelope, Loan, Parked, Poison,
+    Refusal,
 };
+use compact_str::CompactString;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::events;
-use crate::job::{EndedJob, Job};
+use crate::job::{EndedJob, Job, identity};
 use crate::process::Pipeline;
 use crate::settle::ClosingJob;
 
@@ -107,7 +109,7 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
     let history: Vec<AttemptRecord> =
         history.map_or_else(Vec::new, |history| history.last.iter().cloned().collect());
     DeadLetter {
-        id: position_id(&delivery.position, action.created_at.timestamp()),
+        id: letter_id(delivery),
         action: Some(DeadLetterAction {
             id: action.id.clone(),
             namespace: action.namespace.clone(),
@@ -126,8 +128,19 @@ pub(crate) fn exhausted_letter(job: &Job, outcome: &ActionOutcome, now: Timestam
     }
 }
 
+/// The same for the same action. A position without an offset is that of many actions.
+fn letter_id(delivery: &Envelope) -> CompactString {
+    let at = delivery.action.created_at.timestamp();
+    if delivery.position.offset.is_some() {
+        return position_id(&delivery.position, at);
+    }
+    let names = identity(&delivery.action).map(CompactString::as_str);
+    let stream = format!("{}\n{}", delivery.position.stream, names.join("\n"));
+    position_id(&Position::from(stream.as_str()), at)
+}
+
 /// The code and the message of a dead letter.
-fn code_and_message(outcome: &ActionOutcome) -> (&'static str, compact_str::CompactString) {
+fn code_and_message(outcome: &ActionOutcome) -> (&'static str, CompactString) {
     match outcome {
         ActionOutcome::Failed(failure) => (failure.code.as_str(), failure.message.clone()),
         ActionOutcome::Throttled { .. } => (THROTTLED, "over the limit of its rule".into()),

@@ -13,7 +13,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::event_body::{EventBody, later};
+use crate::event_body::{EventBody, FirstDelivery, later};
 use crate::event_notice::{GiveUpReason, NoticeWork, OPERATORS_SOURCE, PendingNotice};
 use crate::event_report::{StateChange, write_of};
 use crate::event_timeout::{WRITES_MAX, notice_id, writing};
@@ -192,7 +192,11 @@ impl PipelineEvents {
         };
         let lease_end = later(now, self.pipeline.parts.options.lease);
         let id = notice_id(stored, now);
-        let notice = body.add_notice(id, change.clone(), notice.as_ref(), lease_end);
+        let delivery = FirstDelivery {
+            source: OPERATORS_SOURCE,
+            lease_end,
+        };
+        let notice = body.add_notice(id, change.clone(), notice.as_ref(), delivery);
         let is_running = |id: &CompactString| self.pipeline.notices.is_running(&stored.event, id);
         let given_up = body.give_up_oldest(is_running, lease_end);
         let given_up =
@@ -206,7 +210,6 @@ impl PipelineEvents {
             event: stored.event.clone(),
             work,
             caller: caller.clone(),
-            source: OPERATORS_SOURCE,
         });
         Ok(PlannedMove {
             pending: pending.collect(),

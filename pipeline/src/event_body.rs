@@ -7,12 +7,13 @@ use acteon_core::action::{Labels, Payload};
 use acteon_core::silence::SilenceSubject;
 use acteon_core::state::{EventId, StoredEvent};
 use acteon_core::{Action, History};
-use acteon_machines::{Lifecycle, Notice};
+use acteon_machines::{Lifecycle, Machine, Notice};
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::event_notice::TIMEOUTS_SOURCE;
 use crate::event_report::StateChange;
 use crate::events;
 use crate::machines::{added_labels, targets};
@@ -64,10 +65,26 @@ pub(crate) struct UnsentNotice {
     pub(crate) labels: Vec<(CompactString, CompactString)>,
     /// When it is delivered again. While it is being delivered: when its lease ends.
     pub(crate) next_at: Timestamp,
+    /// Where it comes from: the same for each delivery.
+    #[serde(default = "timeouts")]
+    pub(crate) source: CompactString,
     /// How often a delivery began. Only the last one may say how it goes on.
     pub(crate) deliveries: u32,
     /// The attempts so far.
     pub(crate) history: Option<Box<History>>,
+}
+
+fn timeouts() -> CompactString {
+    TIMEOUTS_SOURCE.into()
+}
+
+/// The first delivery of a notice.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstDelivery {
+    /// Where the notice comes from.
+    pub(crate) source: &'static str,
+    /// When the notice falls due again if the delivery has not ended by then.
+    pub(crate) lease_end: Timestamp,
 }
 
 impl EventBody {
@@ -125,7 +142,7 @@ impl EventBody {
         id: CompactString,
         change: StateChange,
         notice: Option<&Notice>,
-        lease_end: Timestamp,
+        delivery: FirstDelivery,
     ) -> UnsentNotice {
         let provider = self.report.as_ref().map(|report| report.provider.as_str());
         let targets = notice.map(|notice| targets(notice, provider.unwrap_or_default()));
@@ -136,7 +153,8 @@ impl EventBody {
             from: change.from,
             to: change.to,
             silenced_by: change.silenced_by,
-            next_at: lease_end,
+            next_at: delivery.lease_end,
+            source: delivery.source.into(),
             deliveries: 1,
             history: None,
         };
@@ -173,6 +191,39 @@ impl EventBody {
             events::notice_dropped(&dropped.id);
         }
         self.unsent.push(notice);
+    }
+
+    /// Takes out the notices that wait and are not delivered any more, to be recorded: the event has ended since, and its
+    /// end is announced, or a silence matches now. The state that it withholds is announced after it.
+    pub(crate) fn leave_out(
+        &mut self,
+        machine: &Machine,
+        silence: Option<&CompactString>,
+        waits: impl Fn(&UnsentNotice) -> bool,
+    ) -> Vec<UnsentNotice> {
+        let is_end = |state: &str| machine.is_terminal(state) == Some(true);
+        let lifecycle = &mut self.lifecycle;
+        let is_over =
+            is_end(&lifecycle.state) && lifecycle.history.back().is_some_and(|last| last.notified);
+        let mut left_out = Vec::new();
+        self.unsent.retain_mut(|notice| {
+            let is_outdated = is_over && notice.to != lifecycle.state;
+            let silence = silence.filter(|_| !is_end(&notice.to));
+            if !waits(notice) || (!is_outdated && silence.is_none()) {
+                return true;
+            }
+            let is_present = notice.to == lifecycle.state && notice.from != notice.to;
+            if is_present && let Some(silence) = silence {
+                machine.withhold(lifecycle, silence);
+            }
+            left_out.push(UnsentNotice {
+                targets: Vec::new(),
+                silenced_by: silence.cloned(),
+                ..notice.clone()
+            });
+            false
+        });
+        left_out
     }
 
     /// The oldest notice that is not being delivered, if more wait than may. It stays here, under a lease, until its dead

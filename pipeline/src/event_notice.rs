@@ -55,8 +55,6 @@ pub(crate) struct PendingNotice {
     pub(crate) event: EventId,
     pub(crate) work: NoticeWork,
     pub(crate) caller: Caller,
-    /// Where it comes from, for the trail.
-    pub(crate) source: &'static str,
 }
 
 impl PendingNotice {
@@ -106,9 +104,9 @@ impl Pipeline {
             action,
             event,
             caller,
-            source,
             ..
         } = pending;
+        let position = Position::from(notice.source.as_str());
         // For its dead letter, which is replayed without the rules.
         let raw = serde_json::to_vec(&action).unwrap_or_default();
         let history = notice.history.clone();
@@ -118,7 +116,7 @@ impl Pipeline {
             action,
             // Names of other tenants may be the same.
             id_given: true,
-            position: Position::from(source),
+            position,
             caller,
             received_at: self.parts.clock.now(),
             raw: raw.into(),

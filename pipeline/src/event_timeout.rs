@@ -11,7 +11,7 @@ use acteon_machines::{EventChange, Lifecycle, Machine, Notice};
 use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
-use crate::event_body::{EventBody, UnsentNotice, later};
+use crate::event_body::{EventBody, FirstDelivery, UnsentNotice, later};
 use crate::event_notice::{GiveUpReason, NoticeWork, PendingNotice, TIMEOUTS_SOURCE};
 use crate::event_report::{StateChange, write_of};
 use crate::events;
@@ -19,7 +19,7 @@ use crate::process::Pipeline;
 use crate::silence_end::findable;
 use crate::silences::SilenceView;
 
-/// How long an event is kept whose machine is not configured any more, from its next timer.
+/// How long an event whose machine is not configured any more stays active after its last report, and is kept after that.
 const ORPHAN_KEPT: Duration = Duration::from_secs(86_400);
 /// How often a write is repeated because another one came first.
 pub(crate) const WRITES_MAX: usize = 16;
@@ -68,10 +68,18 @@ impl Pipeline {
         let mut notices = Vec::new();
         let is_running = |id: &CompactString| self.notices.is_running(&stored.event, id);
         let silence = body.silence(&stored.event, &stored.record.event_type, silences);
+        let present = silence.clone();
         if let Some((change, notice)) = due_change(&machine, &mut body.lifecycle, now, silence) {
             let id = notice_id(stored, now);
-            notices.push(body.add_notice(id, change, notice.as_ref(), lease_end));
+            let delivery = FirstDelivery {
+                source: TIMEOUTS_SOURCE,
+                lease_end,
+            };
+            notices.push(body.add_notice(id, change, notice.as_ref(), delivery));
         }
+        notices.extend(body.leave_out(&machine, present.as_ref(), |notice| {
+            notice.next_at <= now && !is_running(&notice.id)
+        }));
         let given_up = body.give_up_oldest(is_running, lease_end);
         let waiting = body.unsent.iter_mut();
         for notice in waiting.filter(|notice| notice.next_at <= now) {
@@ -149,20 +157,29 @@ fn pending(
     work: NoticeWork,
     now: Timestamp,
 ) -> PendingNotice {
+    let caller = Caller::source(notice.source.as_str().into());
     PendingNotice {
         action: body.notice_action(&notice, &stored.event, &stored.record.event_type, now),
         notice,
         event: stored.event.clone(),
         work,
-        caller: Caller::source(TIMEOUTS_SOURCE.into()),
-        source: TIMEOUTS_SOURCE,
+        caller,
     }
 }
 
-/// An event whose machine is not configured any more. It ends, and its notices that wait become dead letters.
+/// An event whose machine is not configured any more. A report may bring it to another machine for a day, then it ends.
+/// Its notices that wait become dead letters, and the next report gives the one that a silence withheld.
 fn orphaned(stored: &StoredEvent, now: Timestamp) -> DueStep {
-    events::machine_unknown(&stored.event.fingerprint);
     let mut body = EventBody::of(stored);
+    let reported_at = body.lifecycle.last_report_at;
+    let left = later(reported_at, ORPHAN_KEPT).duration_since(now);
+    let left = Duration::try_from(left).ok().filter(|left| !left.is_zero());
+    if left.is_none() {
+        events::machine_unknown(&stored.event.fingerprint);
+    }
+    if body.lifecycle.withheld_by.take().is_some() {
+        body.lifecycle.is_untold = true;
+    }
     let unsent = std::mem::take(&mut body.unsent);
     let notices = unsent.into_iter().map(|notice| {
         let work = NoticeWork::GiveUp(GiveUpReason::MachineUnknown);
@@ -171,14 +188,16 @@ fn orphaned(stored: &StoredEvent, now: Timestamp) -> DueStep {
     let notices = notices.collect();
     let mut record = stored.record.clone();
     record.body = body.encoded().into();
-    record.phase = EventPhase::Ended(ORPHAN_KEPT);
+    if left.is_none() {
+        record.phase = EventPhase::Ended(ORPHAN_KEPT);
+    }
     record.values = findable(&record.values, None);
     DueStep {
         write: EventWrite {
             event: stored.event.clone(),
             expected: stored.version,
             record,
-            due_in: None,
+            due_in: left,
         },
         notices,
     }

@@ -1,5 +1,5 @@
-//! Notices of reports that failed while a caller waited. They are not delivered again, so the event forgets that it was
-//! announced, and the next report of its state gives the notice once more.
+//! Notices that are not delivered again: they failed while a caller waited, or became dead letters. The event forgets that
+//! it was announced, and the next report of its state gives the notice once more.
 
 use acteon_core::ActionOutcome;
 use acteon_core::StateError;
@@ -21,34 +21,42 @@ pub(crate) struct UntoldReport {
 }
 
 impl UntoldReport {
-    /// `None`: the notice was delivered, or is delivered again, or there was none.
-    pub(crate) fn of(job: &Job, outcome: &ActionOutcome) -> Option<Self> {
+    /// `None`: there was no notice, or a provider has it. A reminder changes nothing.
+    pub(crate) fn of(job: &Job) -> Option<Self> {
         let report = job.report.as_deref()?;
-        let has_failed = match outcome {
-            ActionOutcome::Failed(failure) => failure.retryable,
-            ActionOutcome::CircuitOpen { .. } => true,
-            ActionOutcome::Executed(_)
-            | ActionOutcome::Deduplicated(())
-            | ActionOutcome::Suppressed { .. }
-            | ActionOutcome::Rerouted { .. }
-            | ActionOutcome::Throttled { .. }
-            | ActionOutcome::Grouped { .. }
-            | ActionOutcome::StateChanged { .. }
-            | ActionOutcome::DryRun { .. } => false,
-        };
-        (job.is_answered() && has_failed).then(|| Self {
+        let is_reminder = report.change.from == report.change.to;
+        let history = job.delivery.history.as_deref();
+        let mut attempts = history.into_iter().flat_map(|history| &history.last);
+        let is_known = attempts.any(|attempt| attempt.code.is_none());
+        (!is_reminder && !is_known).then(|| Self {
             event: report.event.clone(),
             state: report.change.to.clone(),
         })
     }
 }
 
+/// Whether an outcome is that of a notice that failed.
+pub(crate) fn has_failed(outcome: &ActionOutcome) -> bool {
+    match outcome {
+        ActionOutcome::Failed(_) | ActionOutcome::CircuitOpen { .. } => true,
+        ActionOutcome::Executed(_)
+        | ActionOutcome::Deduplicated(())
+        | ActionOutcome::Suppressed { .. }
+        | ActionOutcome::Rerouted { .. }
+        | ActionOutcome::Throttled { .. }
+        | ActionOutcome::Grouped { .. }
+        | ActionOutcome::StateChanged { .. }
+        | ActionOutcome::DryRun { .. } => false,
+    }
+}
+
 impl Pipeline {
-    /// Writes into these events that their notices failed.
+    /// Writes into these events that their notices failed. Ends at the first that cannot be written.
     pub(crate) async fn untell(&self, reports: Vec<UntoldReport>) {
         for report in reports {
             if let Err(error) = self.untell_one(&report).await {
                 events::untold_unwritten(&report.event.fingerprint, &error);
+                return;
             }
         }
     }

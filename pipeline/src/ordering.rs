@@ -52,8 +52,8 @@ impl Pipeline {
         Some(Instant::now() + wait)
     }
 
-    /// Ends a job that would have to wait too long behind an away action of its sequence. A waiting caller gets a
-    /// refusal, as at a full queue; other actions come back at this time.
+    /// Ends a job that would have to wait too long behind others of its sequence. A waiting caller gets a refusal, as at a
+    /// full queue; other actions come back at this time.
     pub(crate) fn leave_behind(
         &self,
         mut job: Box<Job>,
@@ -67,7 +67,7 @@ impl Pipeline {
         }
         place.into_iter().for_each(|place| place.leave(until));
         job.route.returns = Some(PlannedReturn::Behind(wait));
-        let message = "an earlier action with the same ordering key waits for its redelivery";
+        let message = "earlier actions with the same ordering key are not delivered yet";
         ended.push(job.failed(FailureCode::ExecutionFailed, message.into()));
     }
 }

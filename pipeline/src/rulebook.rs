@@ -419,18 +419,23 @@ impl Rulebook for Rules {
 fn would_be(action: &Action, decision: Decision, silences: &SilenceView) -> ActionOutcome {
     let delivers = matches!(decision.effect, Effect::Deliver(_));
     let target = target_of(decision.effect, action);
-    let silence = target.as_deref().filter(|_| delivers);
-    if let Some(silence) = silence.and_then(|target| silences.find_for(action, target)) {
+    let silence = target
+        .as_deref()
+        .and_then(|target| silences.find_for(action, target));
+    if let Some(silence) = silence.as_ref().filter(|_| delivers) {
         return ActionOutcome::DryRun {
             verdict: Verdict::Suppress,
-            matched_rule: Some(silence_rule(&silence)),
+            matched_rule: Some(silence_rule(silence)),
             would_be_provider: action.provider.clone(),
+            silenced_by: Some(silence.clone()),
         };
     }
+    // A silence withholds the notice of a report and a member of a summary. It changes neither the event nor the group.
     ActionOutcome::DryRun {
         verdict: decision.verdict,
         matched_rule: decision.matched_rule,
         would_be_provider: target.unwrap_or_else(|| action.provider.clone()),
+        silenced_by: silence,
     }
 }
 

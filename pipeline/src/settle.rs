@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::dead_letters::exhausted_letter;
-use crate::event_untold::UntoldReport;
+use crate::event_untold::{UntoldReport, has_failed};
 use crate::events;
 use crate::hold::Hold;
 use crate::job::{EndedJob, Job, JobEnd, PlannedReturn};
@@ -40,7 +40,14 @@ pub(crate) struct ClosingJob {
 impl ClosingJob {
     /// The report of an event whose notice is not delivered again.
     fn untold(&self) -> Option<UntoldReport> {
-        UntoldReport::of(&self.job, self.end.outcome()?)
+        let is_final = match &self.end {
+            CloseAction::Done(outcome) => has_failed(outcome),
+            CloseAction::DeadLetter(..) => true,
+            // Only a caller who waits is told so. Other actions come back.
+            CloseAction::Refused { .. } => self.job.is_answered(),
+            CloseAction::Later { .. } => false,
+        };
+        is_final.then(|| UntoldReport::of(&self.job)).flatten()
     }
 }
 
@@ -100,8 +107,9 @@ impl Pipeline {
         let closings = ended.into_iter().map(|ended| self.closing(ended, now));
         let closings: Vec<_> = closings.collect();
         let untold = closings.iter().filter_map(ClosingJob::untold).collect();
-        self.close_all(closings, now).await;
+        // Before the answers: a caller may send the report again at once.
         self.untell(untold).await;
+        self.close_all(closings, now).await;
     }
 
     /// Delivers notices that go to further providers, one after the other. Returns the jobs that have ended.

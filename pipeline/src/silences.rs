@@ -59,8 +59,9 @@ impl SilencesInForce {
         let known = before.as_ref().map(|view| view.revision);
         let live = self.state.live_silences(known).await?;
         let set = match (live.silences, before) {
-            (Some(silences), _) => {
-                let (set, broken) = SilenceSet::new(silences);
+            (Some(silences), before) => {
+                let before = before.map(|view| view.set.clone()).unwrap_or_default();
+                let (set, broken) = before.renewed(silences, live.now);
                 broken.iter().for_each(|id| events::silence_unreadable(id));
                 events::silences_in_force(set.all().len());
                 Arc::new(set)

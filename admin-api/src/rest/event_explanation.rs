@@ -22,20 +22,22 @@ use crate::service::{Access, AdminApi, EventExplanation};
 pub(super) struct ExplanationJson {
     #[schema(value_type = String)]
     fingerprint: CompactString,
-    /// The present state.
-    #[schema(value_type = String)]
-    state: CompactString,
+    /// The present state. `null` if no report of the event has counted, because a rule or a group took each before
+    /// the machine.
+    #[schema(required, value_type = Option<String>)]
+    state: Option<CompactString>,
     /// The newest records about the event in the audit trail, at most 20, newest first. A report that a rule or a group
     /// took before the machine is recognised by its labels. Empty without an audit trail.
     reports: Vec<ReportJson>,
     /// How many records of the event's type were searched for them, at most 5,000.
     examined: usize,
-    /// The last fifty transitions, oldest first.
+    /// The last fifty transitions, oldest first. One whose notice was refused was not announced.
     transitions: Vec<TransitionJson>,
     /// The rule whose machine the newest counted report used.
     #[schema(required, value_type = Option<String>)]
     rule: Option<CompactString>,
-    /// The silence that withholds the notice of the present state.
+    /// The silence that withholds the notice of the present state, else the one that withheld that of the newest
+    /// counted report.
     #[schema(required, value_type = Option<String>)]
     silenced_by: Option<CompactString>,
     /// The rule that suppressed the newest report.
@@ -91,18 +93,19 @@ impl From<&AuditRecord> for ReportJson {
 impl From<EventExplanation> for ExplanationJson {
     fn from(found: EventExplanation) -> Self {
         let attempts = found.attempted().map(|record| record.attempts.clone());
+        let details = found.details.as_ref();
         Self {
-            fingerprint: found.stored.event.fingerprint.clone(),
-            state: found.stored.record.state.clone(),
+            fingerprint: found.event.fingerprint.clone(),
+            state: found.state.clone(),
             reports: found.reports.iter().map(|one| (&**one).into()).collect(),
             examined: found.examined,
             rule: found.rule().cloned(),
-            silenced_by: found.details.silenced_by.clone(),
+            silenced_by: found.silenced_by(),
             inhibited_by: found.inhibited_by().cloned(),
             group: found.grouped().map(|record| record.outcome.clone()),
             attempts: attempts.unwrap_or_default(),
-            next_timer: found.details.next_timer,
-            transitions: found.details.history.into_iter().map(Into::into).collect(),
+            next_timer: details.and_then(|details| details.next_timer),
+            transitions: found.transitions().into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -147,7 +150,8 @@ fn example() -> Value {
     responses(
         (status = 200, description = "What is known.", body = ExplanationJson, example = json!(example())),
         InvalidQuery,
-        (status = 404, description = "There is no such event.", body = ErrorBody, example = json!({
+        (status = 404, description = "There is neither such an event nor a record of it.", body = ErrorBody,
+            example = json!({
             "code": "EVENT_NOT_FOUND", "message": "there is no event with the fingerprint \"disk-full\"",
             "retryable": false,
         })),

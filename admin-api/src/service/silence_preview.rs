@@ -1,9 +1,12 @@
 //! What a silence would have withheld in the last day: a walk over the newest records of the audit trail.
 
+use std::collections::HashSet;
+
 use acteon_core::AuditRecord;
 use acteon_core::audit::{AuditFilter, AuditQuery, PageStart};
 use acteon_core::silence::{EVERY_NAME, SilenceSubject, only_action_type};
 use acteon_core::silence_admin::{NewSilence, SilencePreview};
+use acteon_core::state::SUMMARY_STREAM;
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::yield_now;
@@ -51,7 +54,7 @@ impl AdminApi {
         let preview = silences.preview(&access.scope, asked).await;
         let preview = preview.map_err(|error| refused(error, ""))?;
         let mut query = past(access, asked, self.ports.silences.now().await?);
-        let mut result = PreviewResult::default();
+        let mut past_actions = PastActions::default();
         let mut left = EXAMINED_MAX;
         loop {
             query.limit = left.min(PAGE);
@@ -59,15 +62,17 @@ impl AdminApi {
             left = left.saturating_sub(page.records.len());
             for records in page.records.chunks(BEFORE_YIELD) {
                 for record in records {
-                    result.examine(record, &*preview);
+                    past_actions.examine(record, &*preview);
                 }
                 yield_now().await;
             }
             match page.next {
-                None => return Ok(result),
+                None => return Ok(past_actions.result()),
                 Some(_) if left == 0 => {
-                    result.truncated = true;
-                    return Ok(result);
+                    return Ok(PreviewResult {
+                        truncated: true,
+                        ..past_actions.result()
+                    });
                 }
                 Some(next) => query.start = PageStart::After(next),
             }
@@ -75,13 +80,30 @@ impl AdminApi {
     }
 }
 
-impl PreviewResult {
+/// The namespace, the tenant and the id of an action.
+type ActionName = (CompactString, CompactString, CompactString);
+
+/// The actions of the records that were examined. One may have several records: a member of a group that a silence left
+/// out has one of its joining and one of the flush.
+#[derive(Default)]
+struct PastActions {
+    examined: HashSet<ActionName>,
+    matched: HashSet<ActionName>,
+    /// The ids of the first that matched.
+    examples: Vec<CompactString>,
+}
+
+impl PastActions {
     fn examine(&mut self, record: &AuditRecord, preview: &dyn SilencePreview) {
-        if &*record.source.stream == SOURCE {
+        if !is_of_action(&record.source.stream) {
             return;
         }
-        self.examined += 1;
         let subject = &record.subject;
+        let name = (
+            subject.namespace.clone(),
+            subject.tenant.clone(),
+            subject.action_id.clone(),
+        );
         let past = SilenceSubject {
             namespace: &subject.namespace,
             tenant: &subject.tenant,
@@ -89,14 +111,27 @@ impl PreviewResult {
             action_type: &subject.action_type,
             labels: &record.metadata,
         };
-        if !preview.matches(&past) {
-            return;
-        }
-        self.matched += 1;
-        if self.examples.len() < EXAMPLES_MAX {
+        self.examined.insert(name.clone());
+        let is_new = preview.matches(&past) && self.matched.insert(name);
+        if is_new && self.examples.len() < EXAMPLES_MAX {
             self.examples.push(subject.action_id.clone());
         }
     }
+
+    fn result(self) -> PreviewResult {
+        PreviewResult {
+            matched: self.matched.len() as u64,
+            examined: self.examined.len() as u64,
+            truncated: false,
+            examples: self.examples,
+        }
+    }
+}
+
+/// False for the records of operators' changes and of summaries, which no silence withholds.
+fn is_of_action(stream: &str) -> bool {
+    let origin = stream.strip_prefix("replay:").unwrap_or(stream);
+    stream != SOURCE && !origin.starts_with(SUMMARY_STREAM)
 }
 
 /// The records of the last day that the silence may match.

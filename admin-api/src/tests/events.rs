@@ -7,11 +7,11 @@ use acteon_core::event_admin::{
     EventAdmin, EventDetails, EventTransition, PastTransition, TransitionError, TransitionRequest,
 };
 use acteon_core::state::{EventPhase, Events, StoredEvent};
-use acteon_core::{Audit, AuditRecord, Caller, Scope, Verdict};
+use acteon_core::{Audit, AuditRecord, Caller, FailureCode, Scope, Verdict};
 use acteon_testkit::{Event, UnreachableState, epoch, write_events};
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, World};
 
@@ -20,14 +20,17 @@ pub(super) struct FakeEvents(pub(super) Arc<UnreachableState>);
 
 #[async_trait]
 impl EventAdmin for FakeEvents {
-    fn details(&self, _: &StoredEvent) -> EventDetails {
+    /// The notice of `f1` was given, that of the others is silenced.
+    fn details(&self, stored: &StoredEvent) -> EventDetails {
+        let notified = stored.event.fingerprint == "f1";
+        let silence = (!notified).then(|| "s-1".into());
         EventDetails {
             state_machine: "alert".into(),
             entered_at: epoch(),
             last_report_at: epoch(),
             starts_at: None,
             next_timer: Some(epoch()),
-            silenced_by: Some("s-1".into()),
+            silenced_by: silence.clone(),
             history: vec![PastTransition {
                 at: epoch(),
                 from: "open".into(),
@@ -35,8 +38,8 @@ impl EventAdmin for FakeEvents {
                 cause: "report",
                 by: Some("a-1".into()),
                 note: None,
-                notified: false,
-                silenced_by: Some("s-1".into()),
+                notified,
+                silenced_by: silence,
             }],
         }
     }
@@ -244,4 +247,97 @@ async fn an_event_is_explained_by_its_machine_and_by_the_records_about_it() {
         .get("/v1/events/f9/explain?namespace=ns&tenant=t1")
         .await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+fn changed(fingerprint: &str, silenced_by: Option<&str>) -> AuditedOutcome {
+    AuditedOutcome::StateChanged {
+        fingerprint: fingerprint.into(),
+        previous_state: "open".into(),
+        new_state: "firing".into(),
+        notify: silenced_by.is_none(),
+        silenced_by: silenced_by.map(Into::into),
+    }
+}
+
+async fn explained(world: &World, fingerprint: &str) -> Value {
+    let path = format!("/v1/events/{fingerprint}/explain?namespace=ns&tenant=t1");
+    let answer = world.get(&path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{fingerprint}");
+    answer.json()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_which_no_report_counted_is_explained_by_its_records() {
+    let world = with_events(1).await;
+    let mut inhibited = acteon_testkit::audit_record(1);
+    inhibited.metadata = [("__fingerprint", "new")].into_iter().collect();
+    inhibited.decision.verdict = Verdict::Suppress;
+    inhibited.decision.matched_rule = Some("cluster-down".into());
+    inhibited.outcome = AuditedOutcome::Suppressed {
+        rule: "cluster-down".into(),
+    };
+    let mut foreign = acteon_testkit::audit_record(2);
+    foreign.subject.tenant = "t2".into();
+    foreign.metadata = [("__fingerprint", "foreign")].into_iter().collect();
+    world.keep_records([inhibited, foreign]).await;
+    let json = explained(&world, "new").await;
+    let shown = ["state", "rule", "inhibited_by", "next_timer", "transitions"];
+    let expected = [
+        json!(null),
+        json!(null),
+        json!("cluster-down"),
+        json!(null),
+        json!([]),
+    ];
+    assert_eq!(shown.map(|key| json[key].clone()), expected);
+    assert_eq!(json["reports"].as_array().unwrap().len(), 1);
+    let foreign = "/v1/events/foreign/explain?namespace=ns&tenant=t1";
+    assert_eq!(world.get(foreign).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rule_and_the_silence_are_those_of_the_newest_counted_report() {
+    let world = with_events(2).await;
+    let mut report = acteon_testkit::audit_record(1);
+    report.subject.action_type = "outage".into();
+    report.decision.verdict = Verdict::StateMachine;
+    report.decision.matched_rule = Some("outages".into());
+    report.outcome = changed("f1", Some("s-0"));
+    let mut told = report.clone();
+    told.id = acteon_testkit::audit_record(2).id;
+    told.dispatched_at = acteon_testkit::audit_record(2).dispatched_at;
+    told.decision.matched_rule = None;
+    told.outcome = changed("f1", None);
+    world.keep_records([report, told]).await;
+    let json = explained(&world, "f1").await;
+    assert_eq!(
+        (&json["rule"], &json["silenced_by"]),
+        (&json!("outages"), &json!("s-0"))
+    );
+    assert_eq!(json["transitions"][0]["notified"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_whose_notice_was_refused_was_not_announced_until_it_is_given_again() {
+    let world = with_events(2).await;
+    let mut refused = acteon_testkit::audit_record(1);
+    refused.subject.action_id = "a-1".into();
+    refused.subject.action_type = "outage".into();
+    refused.metadata = [("__fingerprint", "f1")].into_iter().collect();
+    refused.decision.verdict = Verdict::StateMachine;
+    refused.outcome = AuditedOutcome::Failed {
+        code: FailureCode::ExecutionFailed,
+        message: "400".into(),
+        retryable: false,
+        attempts: 1,
+    };
+    world.keep_records([refused]).await;
+    let json = explained(&world, "f1").await;
+    assert_eq!(json["transitions"][0]["notified"], false);
+    let mut again = acteon_testkit::audit_record(2);
+    again.subject.action_type = "outage".into();
+    again.outcome = changed("f1", None);
+    world.keep_records([again]).await;
+    let json = explained(&world, "f1").await;
+    assert_eq!(json["transitions"][0]["notified"], true);
 }

@@ -285,6 +285,24 @@ async fn a_preview_counts_what_would_have_been_withheld_and_creates_nothing() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
+/// It has a record of its joining and one of the flush. A summary is no action that a silence withholds.
+#[tokio::test(start_paused = true)]
+async fn a_preview_counts_a_member_of_a_group_once_and_no_summary() {
+    let world = World::new();
+    let joined = labelled(1, "eu \"1\" é");
+    let mut left_out = labelled(2, "eu \"1\" é");
+    left_out.subject.action_id = joined.subject.action_id.clone();
+    let summaries = [(3, "groups/g-1"), (4, "replay:groups/g-1")].map(|(number, source)| {
+        let mut summary = labelled(number, "eu \"1\" é");
+        summary.source = source.into();
+        summary
+    });
+    let records = [joined, left_out].into_iter().chain(summaries);
+    world.keep_records(records).await;
+    let expected = json!({"matched": 1, "examined": 1, "truncated": false, "examples": ["a-1"]});
+    assert_eq!(preview(&world, &asked("t1", 60)).await.json(), expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_preview_of_a_long_day_examines_the_newest_ten_thousand_records() {
     let world = World::new();

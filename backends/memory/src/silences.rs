@@ -14,8 +14,8 @@ use jiff::Timestamp;
 /// The finished silences that a write forgets at most.
 const FORGOTTEN_PER_WRITE: usize = 4;
 
-/// When a finished silence ended, and its id.
-type Ended = (Timestamp, CompactString);
+/// When a silence ends, and its id.
+type SilenceEnd = (Timestamp, CompactString);
 
 #[derive(Default)]
 pub(crate) struct SilenceTable {
@@ -23,16 +23,29 @@ pub(crate) struct SilenceTable {
     /// By namespace and tenant.
     kept: BTreeMap<(CompactString, CompactString), Kept>,
     /// All finished ones.
-    ended: BTreeSet<Ended>,
+    finished: BTreeSet<SilenceEnd>,
     revision: u64,
 }
 
 /// The silences of a namespace and tenant.
 #[derive(Default)]
 struct Kept {
-    /// How many are not finished.
-    live: usize,
-    ended: BTreeSet<Ended>,
+    unfinished: BTreeSet<SilenceEnd>,
+    finished: BTreeSet<SilenceEnd>,
+}
+
+impl Kept {
+    /// How many have not ended. No more are counted than the bound.
+    fn live(&self, now: Timestamp, bound: usize) -> usize {
+        let last_first = self.unfinished.iter().rev();
+        let live = last_first.take_while(|(ends_at, _)| *ends_at > now);
+        live.take(bound).count()
+    }
+
+    fn has_room(&self, write: &SilenceWrite, now: Timestamp) -> bool {
+        let live_max = write.live_max;
+        self.unfinished.len() < write.unfinished_max() && self.live(now, live_max) < live_max
+    }
 }
 
 impl SilenceTable {
@@ -43,8 +56,9 @@ impl SilenceTable {
         if version != write.expected {
             return SilenceAnswer::Conflict(present.cloned());
         }
-        let live = self.kept.get(&names(silence)).map_or(0, |kept| kept.live);
-        if version == 0 && live >= write.live_max {
+        let kept = self.kept.get(&names(silence));
+        let has_room = kept.map_or(write.live_max > 0, |kept| kept.has_room(write, now));
+        if version == 0 && !has_room {
             return SilenceAnswer::Full;
         }
         self.remove(&silence.id);
@@ -97,10 +111,10 @@ impl SilenceTable {
         let silence = &stored.silence;
         let kept = self.kept.entry(names(silence)).or_default();
         if silence.is_finished {
-            kept.ended.insert(ended(silence));
-            self.ended.insert(ended(silence));
+            kept.finished.insert(end_of(silence));
+            self.finished.insert(end_of(silence));
         } else {
-            kept.live += 1;
+            kept.unfinished.insert(end_of(silence));
         }
         self.silences.insert(silence.id.clone(), stored.into());
     }
@@ -113,12 +127,12 @@ impl SilenceTable {
         let names = names(silence);
         let kept = self.kept.entry(names.clone()).or_default();
         if silence.is_finished {
-            kept.ended.remove(&ended(silence));
-            self.ended.remove(&ended(silence));
+            kept.finished.remove(&end_of(silence));
+            self.finished.remove(&end_of(silence));
         } else {
-            kept.live -= 1;
+            kept.unfinished.remove(&end_of(silence));
         }
-        if kept.live == 0 && kept.ended.is_empty() {
+        if kept.unfinished.is_empty() && kept.finished.is_empty() {
             self.kept.remove(&names);
         }
     }
@@ -127,8 +141,8 @@ impl SilenceTable {
     fn make_room(&mut self, like: &Silence, finished_max: usize) {
         let names = names(like);
         while let Some(kept) = self.kept.get(&names)
-            && kept.ended.len() > finished_max
-            && let Some((_, id)) = kept.ended.first()
+            && kept.finished.len() > finished_max
+            && let Some((_, id)) = kept.finished.first()
         {
             let id = id.clone();
             self.remove(&id);
@@ -137,7 +151,7 @@ impl SilenceTable {
 
     fn forget_old(&mut self, now: Timestamp) {
         for _ in 0..FORGOTTEN_PER_WRITE {
-            let oldest = self.ended.first().map(|(_, id)| id.clone());
+            let oldest = self.finished.first().map(|(_, id)| id.clone());
             match oldest {
                 Some(id) if self.find(&id, now).is_none() => self.remove(&id),
                 _ => return,
@@ -150,6 +164,6 @@ fn names(silence: &Silence) -> (CompactString, CompactString) {
     (silence.namespace.clone(), silence.tenant.clone())
 }
 
-fn ended(silence: &Silence) -> Ended {
+fn end_of(silence: &Silence) -> SilenceEnd {
     (silence.ends_at, silence.id.clone())
 }

@@ -277,6 +277,8 @@ struct NatsSinkOptions {
     password: Option<Secret>,
     token: Option<Secret>,
     credentials_file: Option<String>,
+    #[serde(default)]
+    tls_first: bool,
     ca_file: Option<String>,
     client_cert: Option<String>,
     client_key: Option<String>,

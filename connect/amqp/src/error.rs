@@ -1,7 +1,6 @@
 //! Why there is no connection, and why a message is not confirmed. Messages contain no credentials.
 
-use std::error::Error;
-
+use acteon_connect_tls::find_cause;
 use lapin::ErrorKind;
 use thiserror::Error;
 
@@ -26,6 +25,10 @@ pub enum AmqpPublishError {
     /// A name is too long for the protocol. Nothing was sent.
     #[error("the message cannot be sent: {0}")]
     Invalid(String),
+    /// The user may not write to the exchange under this routing key. The broker's own words repeat the key, which may
+    /// contain a value of the action.
+    #[error("the broker refuses the routing key: the topic permissions of the user lack it")]
+    KeyDenied,
     /// The broker has refused the exchange or the user.
     #[error("the broker refuses the exchange or the user: {0}")]
     Denied(String),
@@ -77,7 +80,7 @@ pub(crate) fn unconnected(error: &lapin::Error) -> AmqpConnectError {
         };
     }
     match error.kind() {
-        ErrorKind::IOError(io) => match find_tls(io) {
+        ErrorKind::IOError(io) => match find_cause::<rustls::Error>(&**io) {
             Some(tls) => AmqpConnectError::Refused(format!("TLS failed: {tls}")),
             None => AmqpConnectError::Unreachable(io.to_string()),
         },
@@ -102,24 +105,31 @@ pub(crate) fn unconfirmed(error: &lapin::Error) -> AmqpPublishError {
         311 => AmqpPublishError::TooLarge(reply.text),
         // PRECONDITION_FAILED: "message size ... is larger than max size ..."
         406 if reply.text.contains("message size") => AmqpPublishError::TooLarge(reply.text),
+        // ACCESS_REFUSED: "access to topic '...' in exchange '...' refused", for the right to a routing key
+        403 if reply.text.contains("access to topic '") => AmqpPublishError::KeyDenied,
         // ACCESS_REFUSED, NOT_FOUND, NOT_ALLOWED, NOT_IMPLEMENTED
         403 | 404 | 406 | 530 | 540 => AmqpPublishError::Denied(reply.text),
         _ => AmqpPublishError::Lost(reply.text),
     }
 }
 
-/// The error of TLS that an I/O error wraps.
-fn find_tls(error: &std::io::Error) -> Option<&rustls::Error> {
-    let mut next = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let io = error.downcast_ref::<std::io::Error>();
-        next = match io.and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => error.source(),
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
+
+    use super::*;
+
+    #[test]
+    fn a_refused_routing_key_is_distinguished_from_a_refused_exchange() {
+        let refused = |text: &str| {
+            let kind = AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED);
+            let error = ErrorKind::ProtocolError(AMQPError::new(kind, text.into()));
+            unconfirmed(&error.into())
         };
+        let key = "ACCESS_REFUSED - access to topic 'a.b' in exchange 'x' in vhost '/' refused for user 'u'";
+        assert_eq!(refused(key), AmqpPublishError::KeyDenied);
+        let exchange = "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'";
+        let denied = AmqpPublishError::Denied(exchange.to_owned());
+        assert_eq!(refused(exchange), denied);
     }
-    None
 }

@@ -5,6 +5,7 @@ use acteon_core::{BuildError, Faults, Secret};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::{Host, Url};
 
 /// After twice this time without a sign of life, the broker counts as lost. The default of brokers is a minute.
 const HEARTBEAT_SECONDS: u16 = 10;
@@ -54,7 +55,11 @@ impl AmqpConnection {
 
 /// The host and the port, for people.
 pub(crate) fn shown(uri: &AMQPUri) -> String {
-    format!("{}:{}", uri.authority.host, uri.authority.port)
+    let port = uri.authority.port;
+    match uri.authority.host.as_str() {
+        address if address.contains(':') => format!("[{address}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
 }
 
 /// Reads an address. The error does not repeat it.
@@ -64,11 +69,15 @@ fn parse(text: &str) -> Result<AMQPUri, BuildError> {
     if !text.starts_with("amqp://") && !text.starts_with("amqps://") {
         return Err(wrong("the address must begin with `amqp://` or `amqps://`"));
     }
-    let mut uri: AMQPUri = text
-        .parse()
-        .map_err(|_| wrong("not an address of an AMQP broker"))?;
-    if uri.authority.host.is_empty() {
-        return Err(wrong("the address has no host"));
+    let malformed = "not an address of an AMQP broker";
+    let url = Url::parse(text).map_err(|_| wrong(malformed))?;
+    let mut uri: AMQPUri = text.parse().map_err(|_| wrong(malformed))?;
+    // In place of an IP address, or of a host that is missing, the library's parser puts `localhost`.
+    match url.host() {
+        None | Some(Host::Domain("")) => return Err(wrong("the address has no host")),
+        Some(Host::Domain(_)) => {}
+        Some(Host::Ipv4(address)) => uri.authority.host = address.to_string(),
+        Some(Host::Ipv6(address)) => uri.authority.host = address.to_string(),
     }
     // An address that ends with `/` names a virtual host without a name. It usually means the default.
     if uri.vhost.is_empty() {
@@ -99,12 +108,39 @@ mod tests {
     }
 
     #[test]
+    fn an_ip_address_is_the_host_itself() {
+        for (text, host, server) in [
+            ("amqp://10.0.0.7", "10.0.0.7", "10.0.0.7:5672"),
+            (
+                "amqp://u:p@[2001:db8::1]:1/shop",
+                "2001:db8::1",
+                "[2001:db8::1]:1",
+            ),
+            ("amqps://[::1]", "::1", "[::1]:5671"),
+        ] {
+            let uri = parse(text).unwrap();
+            assert_eq!(uri.authority.host, host);
+            assert_eq!(shown(&uri), server);
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_host_is_refused() {
+        for text in ["amqp://", "amqps:///shop", "amqp://?heartbeat=3"] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains("no host"), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn a_wrong_address_is_refused_without_repeating_it() {
         for text in [
             "",
             "a",
             "http://u:hunter2@a",
             "amqp://u:hunter2@:x",
+            "amqp://u:hunter2@:1",
+            "amqp://u:hunter2@[2001:db8::x]",
             "amqp://u:hunter2@a?heartbeat=x",
         ] {
             let error = parse(text).unwrap_err().to_string();

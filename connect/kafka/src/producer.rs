@@ -10,7 +10,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 /// A record to publish.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProducerRecord<'r> {
     /// Its topic.
     pub topic: &'r str,
@@ -55,15 +55,35 @@ impl<C: ClientContext + Clone + 'static> ConfirmedProducer<C> {
     ///
     /// # Errors
     /// When the broker has not. After a time limit it may have stored the record nevertheless.
-    pub async fn send(&self, record: &ProducerRecord<'_>) -> KafkaResult<RecordMetadata> {
+    pub async fn send(&self, record: ProducerRecord<'_>) -> KafkaResult<RecordMetadata> {
+        let ProducerRecord {
+            topic, key, value, ..
+        } = record;
         let sent = self.together.send(record, self.queue_timeout).await;
-        match code(&sent) {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                self.alone.send(record, self.queue_timeout).await
+        let unsent = match sent {
+            Err(unsent)
+                if unsent.error.rdkafka_error_code()
+                    == Some(RDKafkaErrorCode::MessageSizeTooLarge) =>
+            {
+                unsent
             }
-            Some(_) | None => sent,
-        }
+            sent => return sent.map_err(|unsent| unsent.error),
+        };
+        let record = ProducerRecord {
+            topic,
+            key,
+            value,
+            headers: unsent.headers,
+        };
+        let sent = self.alone.send(record, self.queue_timeout).await;
+        sent.map_err(|unsent| unsent.error)
     }
+}
+
+/// Why a record was not sent, and its headers.
+struct Unsent {
+    error: KafkaError,
+    headers: OwnedHeaders,
 }
 
 /// A client, created on first use.
@@ -84,24 +104,34 @@ impl<C: ClientContext + Clone + 'static> Client<C> {
 
     async fn send(
         &self,
-        record: &ProducerRecord<'_>,
+        record: ProducerRecord<'_>,
         queue_timeout: Duration,
-    ) -> KafkaResult<RecordMetadata> {
+    ) -> Result<RecordMetadata, Unsent> {
+        let client = match self.get_or_create() {
+            Ok(client) => client,
+            Err(error) => {
+                let headers = record.headers;
+                return Err(Unsent { error, headers });
+            }
+        };
         let mut outgoing = FutureRecord::<[u8], [u8]>::to(record.topic)
             .payload(record.value)
-            .headers(record.headers.clone());
+            .headers(record.headers);
         outgoing.key = record.key;
-        let sent = self.get_or_create()?.send(outgoing, queue_timeout).await;
+        let sent = client.send(outgoing, queue_timeout).await;
         let sent = sent.map(|delivery| RecordMetadata {
             partition: delivery.partition,
             offset: delivery.offset,
         });
-        let sent = sent.map_err(|(error, _)| error);
-        if code(&sent) == Some(RDKafkaErrorCode::Fatal) {
-            // The client will never send again.
-            *self.client.lock() = None;
-        }
-        sent
+        sent.map_err(|(error, mut message)| {
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+                // The client will never send again.
+                *self.client.lock() = None;
+            }
+            let headers = message.detach_headers();
+            let headers = headers.unwrap_or_else(OwnedHeaders::new);
+            Unsent { error, headers }
+        })
     }
 
     fn get_or_create(&self) -> KafkaResult<FutureProducer<C>> {
@@ -113,8 +143,4 @@ impl<C: ClientContext + Clone + 'static> Client<C> {
         *created = Some(client.clone());
         Ok(client)
     }
-}
-
-fn code<T>(sent: &KafkaResult<T>) -> Option<RDKafkaErrorCode> {
-    sent.as_ref().err().and_then(KafkaError::rdkafka_error_code)
 }

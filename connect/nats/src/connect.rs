@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use acteon_connect_tls::TlsOptions;
+use acteon_connect_tls::{TlsOptions, find_cause};
 use async_nats::{AuthError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use tokio::sync::watch;
 
 use crate::error::NatsConnectError;
 use crate::events;
 use crate::link::NatsLink;
-use crate::options::{CheckedConnection, NatsConnection};
+use crate::options::{CheckedConnection, NatsConnection, NatsTls};
 use crate::reports::{ServerReports, record};
 
 /// A server that does not answer two pings in a row is gone.
@@ -78,15 +78,16 @@ fn options(
         .max_reconnects(checked.servers.addresses.len())
         .ignore_discovered_servers();
     match checked.tls {
-        None => options,
-        Some(tls) => options.require_tls(true).tls_client_config(tls),
+        NatsTls::AsAsked => options,
+        NatsTls::Required(tls) => options.require_tls(true).tls_client_config(tls),
+        NatsTls::First(tls) => options.tls_first().tls_client_config(tls),
     }
 }
 
 /// What a failure to connect means. The library's texts contain neither credentials nor addresses with them.
 fn classify(error: &async_nats::ConnectError) -> NatsConnectError {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    if let Some(tls) = find::<rustls::Error>(error) {
+    if let Some(tls) = find_cause::<rustls::Error>(error) {
         return NatsConnectError::Refused(format!("TLS failed: {tls}"));
     }
     match error.kind() {
@@ -95,10 +96,10 @@ fn classify(error: &async_nats::ConnectError) -> NatsConnectError {
         ),
         ConnectErrorKind::Authentication => NatsConnectError::Refused(format!(
             "authentication failed: {}",
-            find::<AuthError>(error).map_or(cause, ToString::to_string)
+            find_cause::<AuthError>(error).map_or(cause, ToString::to_string)
         )),
         ConnectErrorKind::Tls => NatsConnectError::Refused(format!("TLS failed: {cause}")),
-        _ => match find::<ServerError>(error) {
+        _ => match find_cause::<ServerError>(error) {
             Some(ServerError::Other(said)) if said.to_lowercase().contains("authentication") => {
                 NatsConnectError::Refused(format!("authentication failed: {said}"))
             }
@@ -107,20 +108,4 @@ fn classify(error: &async_nats::ConnectError) -> NatsConnectError {
             None => NatsConnectError::Unreachable(cause),
         },
     }
-}
-
-/// The first error of this kind among `error` and its causes. An I/O error may wrap one without naming it as a cause.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let io = error.downcast_ref::<std::io::Error>();
-        next = match io.and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => error.source(),
-        };
-    }
-    None
 }

@@ -26,9 +26,12 @@ pub enum NatsRequestError {
     /// No client listens to the subject.
     #[error("no client listens to the subject")]
     NoResponders,
-    /// The user may not send to the subject, or may not receive answers.
-    #[error("the server refuses the client: {0}")]
-    Denied(String),
+    /// The user may not send to the subject.
+    #[error("the server refuses the client: the user may not publish to the subject")]
+    SubjectDenied,
+    /// The user may not receive answers.
+    #[error("the server refuses the client: the user may not subscribe to its inbox `_INBOX.>`")]
+    InboxDenied,
     /// The connection was lost before the answer. The message may have arrived nevertheless.
     #[error("the connection was lost before the answer")]
     Lost,

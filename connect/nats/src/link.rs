@@ -35,14 +35,28 @@ impl NatsLink {
         }
     }
 
-    /// False if it is lost, or has been used up. Requests that wait for an answer go on.
+    /// False if it is lost, receives no answers, or has been used up. Requests that wait for an answer go on.
     pub fn is_usable(&self) -> bool {
-        !self.reported.borrow().is_lost && self.unanswered.load(Relaxed) < UNANSWERED_MAX
+        self.reported.borrow().end().is_none() && self.unanswered.load(Relaxed) < UNANSWERED_MAX
     }
 
     /// The server, for people.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Checks that answers arrive, with a message to a subject that no client listens to.
+    ///
+    /// # Errors
+    /// If there will be no answer to any request.
+    pub async fn check_inbox(&self) -> Result<(), NatsRequestError> {
+        let nowhere = self.client.new_inbox();
+        let asked = self.request(&nowhere, HeaderMap::new(), Bytes::new());
+        match asked.await {
+            // The server refuses an inbox before it refuses the message that needs it.
+            Ok(_) | Err(NatsRequestError::NoResponders | NatsRequestError::SubjectDenied) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a message and waits for its answer, without a time limit. Requests do not wait for each other.
@@ -55,19 +69,16 @@ impl NatsLink {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<Message, NatsRequestError> {
+        if let Some(ended) = self.reported.borrow().end() {
+            return Err(ended);
+        }
         let mut reported = self.reported.clone();
         let position = reported.borrow_and_update().position();
         let ended = async {
-            let about_this = |reports: &ServerReports| {
-                reports.is_lost || reports.refusal(position, subject).is_some()
-            };
-            match reported.wait_for(about_this).await {
-                Ok(reports) if !reports.is_lost => {
-                    let why = reports.refusal(position, subject).unwrap_or_default();
-                    NatsRequestError::Denied(why)
-                }
-                Ok(_) | Err(_) => NatsRequestError::Lost,
-            }
+            let about_this = |reports: &ServerReports| reports.refusal(position, subject).is_some();
+            let report = reported.wait_for(about_this).await.ok();
+            let why = report.and_then(|reports| reports.refusal(position, subject));
+            why.unwrap_or(NatsRequestError::Lost)
         };
         let waiting = Waiting::new(&self.unanswered);
         let request = Request::new().headers(headers).payload(payload);

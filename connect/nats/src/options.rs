@@ -30,14 +30,26 @@ pub struct NatsConnection {
     /// A credentials file with a user and its key, instead of a password. Read again for each connection.
     #[serde(default)]
     pub credentials_file: Option<PathBuf>,
+    /// True for servers with `handshake_first`: TLS begins before the server says anything. Requires TLS.
+    #[serde(default)]
+    pub tls_first: bool,
 }
 
 /// The options, checked.
 pub(crate) struct CheckedConnection {
     pub(crate) servers: NatsServers,
     pub(crate) login: NatsLogin,
-    /// The TLS of a client whose options require it.
-    pub(crate) tls: Option<rustls::ClientConfig>,
+    pub(crate) tls: NatsTls,
+}
+
+/// When a connection becomes one over TLS.
+pub(crate) enum NatsTls {
+    /// When the server requires it.
+    AsAsked,
+    /// After the server's first message.
+    Required(rustls::ClientConfig),
+    /// At once.
+    First(rustls::ClientConfig),
 }
 
 impl NatsConnection {
@@ -64,7 +76,7 @@ impl NatsConnection {
         let mut faults = Faults::default();
         let servers = faults.keep(NatsServers::parse(self.url.expose()));
         let login = faults.keep(self.login(servers.as_ref()));
-        let tls = faults.keep(tls_config(tls, servers.as_ref()));
+        let tls = faults.keep(self.tls(tls, servers.as_ref()));
         let both = login.zip(tls);
         let checked = servers
             .zip(both)
@@ -74,6 +86,25 @@ impl NatsConnection {
                 tls,
             });
         faults.end(checked)
+    }
+
+    fn tls(&self, tls: &TlsOptions, servers: Option<&NatsServers>) -> Result<NatsTls, BuildError> {
+        let is_required = tls.is_given() || servers.is_some_and(NatsServers::require_tls);
+        match (is_required, self.tls_first) {
+            // An address that cannot be read is reported alone.
+            (false, true) if servers.is_some() => {
+                let message = "requires TLS; begin `url` with `tls://`";
+                Err(BuildError::at("tls_first", message))
+            }
+            (false, _) => Ok(NatsTls::AsAsked),
+            (true, is_first) => {
+                let config = tls.client_config(|| trusting_the_system("url"))?;
+                Ok(match is_first {
+                    true => NatsTls::First(config),
+                    false => NatsTls::Required(config),
+                })
+            }
+        }
     }
 
     fn login(&self, servers: Option<&NatsServers>) -> Result<NatsLogin, BuildError> {
@@ -114,18 +145,5 @@ impl NatsConnection {
             (None, None, Some(path)) => NatsLogin::Credentials(path.clone()),
             (None, None, None) => NatsLogin::Nobody,
         })
-    }
-}
-
-fn tls_config(
-    tls: &TlsOptions,
-    servers: Option<&NatsServers>,
-) -> Result<Option<rustls::ClientConfig>, BuildError> {
-    match tls.is_given() || servers.is_some_and(NatsServers::require_tls) {
-        false => Ok(None),
-        true => {
-            let config = tls.client_config(|| trusting_the_system("url"));
-            config.map(Some)
-        }
     }
 }

@@ -1,11 +1,12 @@
-//! What a server says besides answers: that the connection has ended, and which subjects it refuses. NATS reports a
-//! refused message without saying which; it names only the subject.
+//! What a server says besides answers: that the connection has ended, that the client may not receive answers, and
+//! which subjects it refuses. NATS reports a refused message without saying which; it names only the subject.
 
 use std::collections::VecDeque;
 
 use async_nats::{Event, ServerError};
 use tokio::sync::watch;
 
+use crate::error::NatsRequestError;
 use crate::events;
 
 /// How many refusals are kept. An attempt that waits reads each of them at once.
@@ -17,10 +18,12 @@ const SUBSCRIBE: &str = "permissions violation for subscription to ";
 #[derive(Debug, Default)]
 pub(crate) struct ServerReports {
     pub(crate) is_lost: bool,
-    /// The number of refusals so far.
+    /// The user may not subscribe to the inbox of the client, so that no answer arrives. The library subscribes once.
+    is_deaf: bool,
+    /// The number of refused messages so far.
     count: u64,
-    /// The last refusals: the number of each, and the subject; `None` for the subject of answers.
-    refusals: VecDeque<(u64, Option<String>)>,
+    /// The last refused messages: the number of each, and its subject.
+    refusals: VecDeque<(u64, String)>,
 }
 
 impl ServerReports {
@@ -29,27 +32,46 @@ impl ServerReports {
         self.count
     }
 
-    /// Why `subject` has been refused since `position`.
-    pub(crate) fn refusal(&self, position: u64, subject: &str) -> Option<String> {
-        let is_about = |refused: &Option<String>| match refused {
-            None => true,
-            Some(refused) => refused == subject,
-        };
-        let mut newer = self.refusals.iter().filter(|(at, _)| *at > position);
-        let (_, refused) = newer.find(|(_, refused)| is_about(refused))?;
-        Some(match refused {
-            Some(_) => "the user may not publish to the subject".to_owned(),
-            None => "the user may not subscribe to the subjects of answers, `_INBOX.>`".to_owned(),
-        })
+    /// Why the connection can have no more answers.
+    pub(crate) fn end(&self) -> Option<NatsRequestError> {
+        match (self.is_lost, self.is_deaf) {
+            (true, _) => Some(NatsRequestError::Lost),
+            (false, true) => Some(NatsRequestError::InboxDenied),
+            (false, false) => None,
+        }
     }
 
-    fn refuse(&mut self, subject: Option<String>) {
+    /// Why a message to `subject` that was sent after `position` will have no answer.
+    pub(crate) fn refusal(&self, position: u64, subject: &str) -> Option<NatsRequestError> {
+        let is_about = |(at, refused): &(u64, String)| *at > position && refused == subject;
+        let is_refused = self.refusals.iter().any(is_about);
+        self.end()
+            .or(is_refused.then_some(NatsRequestError::SubjectDenied))
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let subject = match refusal {
+            Refusal::Inbox => {
+                self.is_deaf = true;
+                return;
+            }
+            Refusal::Subject(subject) => subject,
+        };
         self.count += 1;
         if self.refusals.len() == REFUSALS_MAX {
             self.refusals.pop_front();
         }
         self.refusals.push_back((self.count, subject));
     }
+}
+
+/// What a user may not do.
+#[derive(Debug)]
+enum Refusal {
+    /// Subscribe, which the client does for nothing but its inbox.
+    Inbox,
+    /// Publish to this subject.
+    Subject(String),
 }
 
 /// Records an event of the client, and logs it.
@@ -64,9 +86,9 @@ pub(crate) fn record(client: &str, reports: &watch::Sender<ServerReports>, event
         Event::ServerError(error) => {
             events::reported(client, &error.to_string());
             if let ServerError::Other(said) = error
-                && let Some(subject) = refused_subject(said)
+                && let Some(refusal) = refusal(said)
             {
-                reports.send_modify(|reports| reports.refuse(subject));
+                reports.send_modify(|reports| reports.refuse(refusal));
             }
         }
         Event::LameDuckMode => events::stopping(client),
@@ -76,18 +98,18 @@ pub(crate) fn record(client: &str, reports: &watch::Sender<ServerReports>, event
     }
 }
 
-/// The subject of a permissions violation: `Some(None)` if it is that of answers.
-fn refused_subject(said: &str) -> Option<Option<String>> {
+/// The permissions violation that the server reports.
+fn refusal(said: &str) -> Option<Refusal> {
     let lower = said.to_ascii_lowercase();
     if lower.starts_with(SUBSCRIBE) {
-        return Some(None);
+        return Some(Refusal::Inbox);
     }
     if !lower.starts_with(PUBLISH) {
         return None;
     }
     let quoted = said.get(PUBLISH.len()..)?;
     let subject = quoted.trim().trim_matches('"');
-    Some(Some(subject.to_owned()))
+    Some(Refusal::Subject(subject.to_owned()))
 }
 
 #[cfg(test)]
@@ -97,8 +119,8 @@ mod tests {
     fn after(said: &[&str]) -> ServerReports {
         let mut reports = ServerReports::default();
         for said in said {
-            if let Some(subject) = refused_subject(said) {
-                reports.refuse(subject);
+            if let Some(refusal) = refusal(said) {
+                reports.refuse(refusal);
             }
         }
         reports
@@ -107,19 +129,31 @@ mod tests {
     #[test]
     fn a_refusal_concerns_its_subject_and_those_who_wait_for_it() {
         let mut reports = after(&[r#"Permissions Violation for Publish to "a.b""#, "Slow"]);
-        assert!(reports.refusal(0, "a.b").is_some());
+        let denied = Some(NatsRequestError::SubjectDenied);
+        assert_eq!(reports.refusal(0, "a.b"), denied);
         assert_eq!(reports.refusal(0, "a.c"), None);
         assert_eq!(reports.refusal(reports.position(), "a.b"), None);
         for n in 0..REFUSALS_MAX + 1 {
-            reports.refuse(Some(format!("x.{n}")));
+            reports.refuse(Refusal::Subject(format!("x.{n}")));
         }
         assert_eq!(reports.refusals.len(), REFUSALS_MAX);
+        assert_eq!(reports.end(), None, "other subjects can be sent to");
     }
 
     #[test]
-    fn without_answers_every_subject_is_refused() {
+    fn without_an_inbox_no_message_has_an_answer_whenever_it_was_sent() {
         let said = r#"Permissions Violation for Subscription to "_INBOX.x.*""#;
-        let why = after(&[said]).refusal(0, "any").unwrap();
-        assert!(why.contains("_INBOX"), "{why}");
+        let reports = after(&[r#"Permissions Violation for Publish to "a""#, said]);
+        for subject in ["a", "b"] {
+            let why = reports.refusal(reports.position(), subject);
+            assert_eq!(why, Some(NatsRequestError::InboxDenied));
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_lost_whatever_was_refused() {
+        let mut reports = after(&[r#"Permissions Violation for Publish to "a""#]);
+        reports.is_lost = true;
+        assert_eq!(reports.refusal(0, "a"), Some(NatsRequestError::Lost));
     }
 }

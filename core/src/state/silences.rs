@@ -20,8 +20,9 @@ pub trait Silences: Send + Sync {
     /// Writes a silence, if it has the expected version.
     /// - The first write expects version 0; each write makes the next version. A conflict answers the present silence.
     ///   Clauses: `a_silence_is_written_and_found`, `a_silence_is_not_written_over_another_write`.
-    /// - A new silence of a namespace and tenant that have [`live_max`](SilenceWrite::live_max) which are not finished
-    ///   is refused. Of finished ones as many are kept. Clauses: `silences_are_bounded_by_namespace_and_tenant`,
+    /// - A new silence is refused if its namespace and tenant have [`live_max`](SilenceWrite::live_max) that have not
+    ///   ended by the backend's time, or [`unfinished_max`](SilenceWrite::unfinished_max) that are not finished. Of
+    ///   finished ones `live_max` are kept. Clauses: `silences_are_bounded_by_namespace_and_tenant`,
     ///   `finished_silences_make_room_for_each_other`,
     ///   `of_64_tasks_at_once_no_more_silences_than_the_bound_are_written`.
     /// - Of writes of the same version, one is made. Clauses: `a_silence_written_twice_is_written_once`,
@@ -60,9 +61,17 @@ pub struct SilenceWrite {
     pub silence: Silence,
     /// The version that it must have. 0: there must be none of this id.
     pub expected: u64,
-    /// How many unfinished silences a namespace and tenant may have, and how many finished ones are kept of them: the
-    /// ones that ended last.
+    /// How many silences that have not ended a namespace and tenant may have, and how many finished ones are kept of
+    /// them: the ones that ended last.
     pub live_max: usize,
+}
+
+impl SilenceWrite {
+    /// How many unfinished silences a namespace and tenant may have. Those among them that have ended are finished
+    /// within seconds, so they take no place of a new one; but there may only be so many.
+    pub fn unfinished_max(&self) -> usize {
+        self.live_max.saturating_mul(2)
+    }
 }
 
 /// The outcome of a write of a silence.

@@ -165,6 +165,9 @@ pub(crate) enum OutcomeSchema {
         matched_rule: Option<String>,
         /// The requested provider if nothing would be delivered.
         would_be_provider: String,
+        /// The id of the silence that would withhold it now. Absent if there is none.
+        #[schema(required = false)]
+        silenced_by: Option<String>,
     },
 }
 

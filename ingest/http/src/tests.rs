@@ -142,6 +142,7 @@ impl Rulebook for RecordingRulebook {
             verdict: Verdict::Allow,
             matched_rule: None,
             would_be_provider: action.provider.clone(),
+            silenced_by: None,
         };
         Ok(actions.iter().map(allowed).collect())
     }

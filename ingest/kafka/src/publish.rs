@@ -115,7 +115,7 @@ impl Producer {
             value: record.raw(),
             headers: record.headers(&self.topics),
         };
-        self.producer.send(&outgoing).await.map(drop)
+        self.producer.send(outgoing).await.map(drop)
     }
 }
 

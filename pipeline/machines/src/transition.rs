@@ -189,6 +189,16 @@ impl Machine {
         event.is_untold = true;
     }
 
+    /// The notice of the present state, which was not delivered yet, is withheld by this silence.
+    pub fn withhold(&self, event: &mut Lifecycle, silence: &CompactString) {
+        self.untell(event);
+        event.is_untold = false;
+        event.withheld_by = Some(silence.clone());
+        if let Some(last) = event.history.back_mut() {
+            last.silenced_by = Some(silence.clone());
+        }
+    }
+
     /// Announces the present state after the silence that withheld its notice has ended. `None`: no notice was withheld,
     /// or the machine gives none any more. Then nothing is withheld from now on.
     pub fn tell(&self, event: &mut Lifecycle) -> Option<Announcement> {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acteon_core::silence::{MatchOp, SilenceMatcher};
+use acteon_core::silence::{EVERY_NAME, MatchOp, SilenceMatcher};
 use acteon_core::silence_admin::NewSilence;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::matcher::CompiledMatcher;
+use crate::matcher::{CompiledMatcher, REGEX_BYTES_MAX};
 
 const MATCHERS_MAX: usize = 32;
+/// How much memory the compiled expressions of a silence may take together.
+const REGEXES_BYTES_MAX: usize = 128 << 10;
 /// Of the name and of the value of a matcher.
 const MATCHER_BYTES_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 256;
@@ -103,16 +105,36 @@ pub fn check_end(
     let begins = starts_at.max(now);
     let duration = Duration::try_from(ends_at.duration_since(begins)).unwrap_or_default();
     if duration > bounds.duration_max {
-        let days = bounds.duration_max.as_secs_f64() / 86_400.0;
-        let message = format!("a silence may last at most {days} days");
+        let message = format!("a silence may last at most {}", shown(bounds.duration_max));
         return Err(problem("ends_at", message));
     }
     Ok(())
 }
 
+/// A duration in its largest unit of which it is a whole number.
+fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let whole = units
+        .into_iter()
+        .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
+    let (length, unit) = whole.unwrap_or((1, "second"));
+    match seconds / length {
+        1 => format!("1 {unit}"),
+        count => format!("{count} {unit}s"),
+    }
+}
+
 fn check_name(field: &str, name: &str) -> Result<(), SilenceProblem> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         let message = format!("expected 1 to {NAME_BYTES_MAX} bytes, or \"*\" for all");
+        return Err(problem(field, message));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(problem(field, "holds a control character"));
+    }
+    if name.contains(EVERY_NAME) && name != EVERY_NAME {
+        let message = format!("\"{name}\" is no name; only \"*\" alone is a wildcard, for all");
         return Err(problem(field, message));
     }
     Ok(())
@@ -137,9 +159,15 @@ fn check_matchers(matchers: &[SilenceMatcher]) -> Result<(), SilenceProblem> {
     }
     let mut equal = BTreeMap::new();
     let mut refuses_empty = false;
+    let mut regex_bytes = 0;
     for (at, matcher) in matchers.iter().enumerate() {
         let compiled = check_matcher(at, matcher)?;
         refuses_empty |= !compiled.accepts("");
+        regex_bytes += compiled.regex_bytes();
+        if regex_bytes > REGEXES_BYTES_MAX {
+            let message = too_large("all regular expressions together take", REGEXES_BYTES_MAX);
+            return Err(problem("matchers", message));
+        }
         if matcher.op == MatchOp::Equal
             && let Some(first) = equal.insert(&matcher.name, &matcher.value)
             && *first != matcher.value
@@ -172,11 +200,20 @@ fn check_matcher(at: usize, matcher: &SilenceMatcher) -> Result<CompiledMatcher,
     }
     CompiledMatcher::of(matcher).map_err(|error| {
         let message = match error {
-            regex::Error::CompiledTooBig(_) => "the regular expression is too large".to_owned(),
+            regex::Error::CompiledTooBig(_) => {
+                too_large("the regular expression takes", REGEX_BYTES_MAX)
+            }
             error => format!("it is no regular expression: {}", last_line(&error)),
         };
         problem(format!("matchers[{at}].value"), message)
     })
+}
+
+fn too_large(what: &str, bytes_max: usize) -> String {
+    let kib = bytes_max >> 10;
+    format!(
+        "{what} more than {kib} KiB of memory; classes of all languages such as \\w take much, [0-9A-Za-z_] little"
+    )
 }
 
 /// The errors of the library draw a picture of the place above their message.

@@ -6,8 +6,12 @@ use acteon_core::silence::{
 use compact_str::CompactString;
 use regex::{Regex, RegexBuilder};
 
-/// How much memory a compiled expression may take. There may be 32 in each of many silences.
-const REGEX_BYTES_MAX: usize = 64 << 10;
+/// How much memory a compiled expression may take. Many silences have many of them.
+pub(crate) const REGEX_BYTES_MAX: usize = 64 << 10;
+/// The first limit under which an expression is compiled; each further one is twice as much.
+const REGEX_BYTES_FIRST: usize = 1 << 10;
+/// How much memory the search with an expression may keep for the next one, where a search needs little without it.
+const SEARCH_BYTES_MAX: usize = 16 << 10;
 
 /// The matchers of a silence, ready to be compared with actions.
 #[derive(Clone, Debug)]
@@ -34,8 +38,15 @@ enum MatchedName {
 enum ValueTest {
     Equal(CompactString),
     NotEqual(CompactString),
-    Matches(Regex),
-    MatchesNot(Regex),
+    Matches(SizedRegex),
+    MatchesNot(SizedRegex),
+}
+
+/// A compiled expression, and the smallest limit that it keeps: about the memory that it takes.
+#[derive(Clone, Debug)]
+struct SizedRegex {
+    regex: Regex,
+    bytes: usize,
 }
 
 impl CompiledSilence {
@@ -73,10 +84,18 @@ impl CompiledMatcher {
             test: match matcher.op {
                 MatchOp::Equal => ValueTest::Equal(value.clone()),
                 MatchOp::NotEqual => ValueTest::NotEqual(value.clone()),
-                MatchOp::Matches => ValueTest::Matches(anchored(value)?),
-                MatchOp::MatchesNot => ValueTest::MatchesNot(anchored(value)?),
+                MatchOp::Matches => ValueTest::Matches(SizedRegex::of(value)?),
+                MatchOp::MatchesNot => ValueTest::MatchesNot(SizedRegex::of(value)?),
             },
         })
+    }
+
+    /// About how much memory its expression takes.
+    pub(crate) fn regex_bytes(&self) -> usize {
+        match &self.test {
+            ValueTest::Equal(_) | ValueTest::NotEqual(_) => 0,
+            ValueTest::Matches(sized) | ValueTest::MatchesNot(sized) => sized.bytes,
+        }
     }
 
     fn matches(&self, subject: &SilenceSubject<'_>) -> bool {
@@ -92,22 +111,40 @@ impl CompiledMatcher {
         match &self.test {
             ValueTest::Equal(wanted) => value == wanted,
             ValueTest::NotEqual(refused) => value != refused,
-            ValueTest::Matches(wanted) => wanted.is_match(value),
-            ValueTest::MatchesNot(refused) => !refused.is_match(value),
+            ValueTest::Matches(wanted) => wanted.regex.is_match(value),
+            ValueTest::MatchesNot(refused) => !refused.regex.is_match(value),
+        }
+    }
+}
+
+impl SizedRegex {
+    fn of(pattern: &str) -> Result<Self, regex::Error> {
+        let mut bytes = REGEX_BYTES_FIRST;
+        loop {
+            match anchored(pattern, bytes) {
+                Ok(regex) => return Ok(Self { regex, bytes }),
+                Err(regex::Error::CompiledTooBig(_)) if bytes < REGEX_BYTES_MAX => bytes *= 2,
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
 /// The expression for the whole value.
-fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
+fn anchored(pattern: &str, bytes_max: usize) -> Result<Regex, regex::Error> {
     // Alone first: an unbalanced expression such as `a)|(b` would leave the anchors.
-    limited(pattern)?;
-    limited(&format!("^(?:{pattern})$"))
+    limited(pattern, bytes_max)?;
+    let anchored = limited(&format!("^(?:{pattern})$"), bytes_max);
+    match anchored {
+        // It ends in a comment, `(?x) a # b`, which took in the anchor.
+        Err(regex::Error::Syntax(_)) => limited(&format!("^(?:{pattern}\n)$"), bytes_max),
+        anchored => anchored,
+    }
 }
 
-fn limited(pattern: &str) -> Result<Regex, regex::Error> {
+fn limited(pattern: &str, bytes_max: usize) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern)
-        .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(REGEX_BYTES_MAX)
+        .size_limit(bytes_max)
+        .dfa_size_limit(SEARCH_BYTES_MAX)
         .build()
 }

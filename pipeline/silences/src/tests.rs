@@ -68,14 +68,16 @@ fn silence(
     }
 }
 
+fn stored(silence: Silence) -> Arc<StoredSilence> {
+    Arc::new(StoredSilence {
+        version: 1,
+        silence,
+    })
+}
+
 fn set(silences: impl IntoIterator<Item = Silence>) -> SilenceSet {
-    let stored = silences.into_iter().map(|silence| {
-        Arc::new(StoredSilence {
-            version: 1,
-            silence,
-        })
-    });
-    let (set, broken) = SilenceSet::new(stored.collect());
+    let silences = silences.into_iter().map(stored).collect();
+    let (set, broken) = SilenceSet::default().renewed(silences, at(-10));
     assert!(broken.is_empty());
     set
 }
@@ -86,6 +88,11 @@ fn field(asked: &NewSilence) -> String {
         Ok(_) => "ok".to_owned(),
         Err(problem) => problem.field,
     }
+}
+
+/// What is wrong.
+fn message(asked: &NewSilence) -> String {
+    check(asked, at(0), BOUNDS).unwrap_err().message
 }
 
 #[test]
@@ -105,6 +112,9 @@ fn a_matcher_compares_the_whole_value_and_takes_an_absent_label_for_an_empty_one
         (("env", "=~", "pro"), false),
         (("env", "=~", "pro."), true),
         (("env", "=~", "test|prod"), true),
+        (("env", "=~", "(?x)te st | pr od # the ones ) ("), true),
+        (("env", "=~", "(?x)pr # the first letters"), false),
+        (("env", "=~", "prod # no comment"), false),
         (("host", "!~", "db-.*"), false),
         (("host", "!~", "web-.*"), true),
         (("absent", "=", ""), true),
@@ -209,6 +219,97 @@ fn mistakes_are_named_with_their_field() {
         ..asked(&[ok])
     };
     assert_eq!(field(&talkative), "comment");
+}
+
+#[test]
+fn a_name_is_whole_or_a_lone_asterisk() {
+    let named = |name: &str| NewSilence {
+        namespace: name.into(),
+        ..asked(&[("env", "=", "prod")])
+    };
+    for (name, expected) in [
+        ("*", "ok"),
+        ("café 1", "ok"),
+        ("a\u{1}", "namespace"),
+        ("sh*", "namespace"),
+        ("**", "namespace"),
+    ] {
+        assert_eq!(field(&named(name)), expected, "{name:?}");
+    }
+    assert_eq!(
+        message(&named("sh*")),
+        "\"sh*\" is no name; only \"*\" alone is a wildcard, for all"
+    );
+}
+
+#[test]
+fn regular_expressions_are_bounded_each_and_together() {
+    let names: Vec<_> = (0..31).map(|number| format!("l{number}")).collect();
+    let all = |pattern| {
+        let matchers = names.iter().map(|name| (name.as_str(), "=~", pattern));
+        asked(&matchers.collect::<Vec<_>>())
+    };
+    assert_eq!(field(&all("Disk-[0-9]+.*")), "ok");
+    assert_eq!(field(&asked(&[("env", "=~", "\\w+")])), "ok");
+    let together = all("\\w+");
+    assert_eq!(field(&together), "matchers");
+    assert!(message(&together).contains("more than 128 KiB"));
+    let large = asked(&[("env", "=~", "\\w{20}")]);
+    assert_eq!(field(&large), "matchers[0].value");
+    assert!(message(&large).contains("more than 64 KiB"));
+}
+
+#[test]
+fn what_has_ended_is_kept_without_its_expressions_and_the_rest_is_compiled_once() {
+    let broken = [("env", "=~", "(")];
+    let env = [("env", "=~", "pr.d")];
+    let silences = [
+        silence("ended", ("ns", "t"), (0, 10), &broken),
+        silence("active", ("ns", "t"), (0, 30), &env),
+        silence("broken", ("ns", "t"), (0, 30), &broken),
+    ];
+    let silences: Vec<_> = silences.into_iter().map(stored).collect();
+    let (first, refused) = SilenceSet::default().renewed(silences.clone(), at(10));
+    assert_eq!(refused, ["broken"]);
+    assert_eq!(first.all(), silences);
+    let mut longer = silence("active", ("ns", "t"), (0, 50), &env);
+    longer.comment = "longer".into();
+    let other = silence("active", ("ns", "t"), (0, 50), &[("env", "=", "test")]);
+    for (changed, expected) in [(longer, true), (other, false)] {
+        let (next, _) = first.renewed(vec![stored(changed)], at(10));
+        let labels: Labels = [("env", "prod")].into_iter().collect();
+        let subject = SilenceSubject {
+            namespace: "ns",
+            tenant: "t",
+            provider: "mail",
+            action_type: "alert",
+            labels: &labels,
+        };
+        assert_eq!(next.find(&subject, at(40)).is_some(), expected);
+    }
+    let (over, _) = first.renewed(silences, at(30));
+    assert!(over.is_empty());
+    assert_eq!(over.all().len(), 3);
+}
+
+#[test]
+fn a_duration_is_shown_in_its_largest_whole_unit() {
+    for (seconds, expected) in [
+        (31 * 86_400, "31 days"),
+        (86_400, "1 day"),
+        (90_000, "25 hours"),
+        (60, "1 minute"),
+        (90, "90 seconds"),
+        (1, "1 second"),
+    ] {
+        let bounds = SilenceBounds {
+            duration_max: Duration::from_secs(seconds),
+            ..BOUNDS
+        };
+        let problem = check_end(at(0), at(86_400 * 40), at(0), bounds).unwrap_err();
+        let message = format!("a silence may last at most {expected}");
+        assert_eq!(problem.message, message);
+    }
 }
 
 #[test]

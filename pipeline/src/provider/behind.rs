@@ -12,7 +12,7 @@ use super::sequences::Ahead;
 /// How long a job waits here for an action that is away.
 const AWAY_WAIT: Duration = Duration::from_secs(2);
 /// The minimum time after which a job that has left comes back.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// The waiting jobs by the key of their sequence and their number in it.
 #[derive(Default)]
@@ -53,6 +53,14 @@ impl Behind {
             deadline: None,
         };
         self.jobs.insert((key, number), job);
+    }
+
+    /// True if another job of this sequence would take the room of other sequences: it holds half of the `places` of the
+    /// queue, or all sequences together three quarters.
+    pub(crate) fn is_crowded(&self, key: u64, places: usize) -> bool {
+        let (of_one, of_all) = (places / 2, places - places / 4);
+        let of_sequence = self.jobs.range((key, 0)..=(key, u64::MAX));
+        self.jobs.len() >= of_all.max(1) || of_sequence.take(of_one).count() >= of_one.max(1)
     }
 
     /// Takes the first job of a sequence if it need not wait.

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use acteon_core::{Envelope, Policy, SinkError};
 
@@ -78,6 +79,11 @@ impl Provider {
         // A panic is a bug of the sink, and must not take the batch with it.
         let key = catch_unwind(AssertUnwindSafe(|| sink.ordering_key(action)));
         Some(sequences.place(&key.ok()??, &job.delivery))
+    }
+
+    /// About how long one attempt takes.
+    pub(super) fn attempt_time(&self) -> Duration {
+        self.stats.lock().mean_latency()
     }
 
     /// Waits until a sequence has changed. Never returns if there are none.

@@ -170,6 +170,15 @@ impl SequencePlace {
         Some((self.key, self.number?))
     }
 
+    /// How many of its sequence are ahead of it, here or away.
+    pub(crate) fn ahead_count(&self) -> usize {
+        let Some(number) = self.number else {
+            return 0;
+        };
+        let count = |lines: &mut Lines| lines.ahead_count(self.key, number);
+        self.sequences.change(count)
+    }
+
     /// What is ahead of it.
     pub(crate) fn ahead(&self) -> Ahead {
         let Some(number) = self.number else {
@@ -244,6 +253,11 @@ impl Lines {
             Some(_) => Ahead::Job,
             None => Ahead::Nothing,
         }
+    }
+
+    fn ahead_count(&self, key: u64, number: u64) -> usize {
+        let line = self.by_key.get(&key);
+        line.map_or(0, |line| line.find(number).unwrap_or_else(|place| place))
     }
 
     fn end(&mut self, key: u64, number: u64) {

@@ -190,6 +190,13 @@ impl ProviderStats {
         })
     }
 
+    /// The mean of the last latencies. Zero before the first attempt.
+    pub(super) fn mean_latency(&self) -> Duration {
+        let count = u32::try_from(self.latencies.len()).unwrap_or(u32::MAX);
+        let all: Duration = self.latencies.iter().sum();
+        all.checked_div(count).unwrap_or_default()
+    }
+
     fn remember(&mut self, took: Duration) {
         if self.latencies.len() == LATENCIES_MAX {
             self.latencies.pop_front();

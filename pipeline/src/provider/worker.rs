@@ -4,6 +4,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -13,10 +14,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
-use super::behind::{Behind, NextBehind, Room};
+use super::behind::{AGAIN, Behind, NextBehind, Room};
 use super::breaker::Pass;
 use super::retry::LONGEST;
-use super::sequences::SequencePlace;
+use super::sequences::{Ahead, SequencePlace};
 use super::stats::Permission;
 use super::{NextStep, Provider, ProviderHandle, QueuedJob, WhenOpen, Work};
 use crate::job::EndedJob;
@@ -26,6 +27,8 @@ use crate::process::Pipeline;
 const TAKEN_MAX: usize = 256;
 /// The maximum number of finished attempts handled at once, so that they are settled together.
 const FINISHED_MAX: usize = 256;
+/// How long a job leaves at most because too many of its sequence are ahead.
+const COMES_BACK_MAX: Duration = Duration::from_secs(300);
 
 pub(crate) struct Worker {
     pipeline: Arc<Pipeline>,
@@ -147,13 +150,34 @@ impl Worker {
     fn take_job(&mut self, queued: QueuedJob) {
         let place = queued.job.route.sequence.as_ref();
         if let Some((key, number)) = place.and_then(SequencePlace::entered) {
-            self.behind.add(key, number, queued);
+            match self.comes_back_at(key, &queued) {
+                Some(until) => self.leave(queued, until),
+                None => self.behind.add(key, number, queued),
+            }
             self.advance(key);
         } else if self.held_until.is_some() {
             self.hold_back(queued);
         } else {
             self.queue.push_back(queued);
         }
+    }
+
+    /// When a job comes back that would wait behind so many of its sequence that other sequences would find no place:
+    /// about when its turn comes. `None`: it waits here, or need not wait.
+    fn comes_back_at(&self, key: u64, queued: &QueuedJob) -> Option<Instant> {
+        let places = self.provider.options.queue as usize;
+        let place = queued.job.route.sequence.as_ref()?;
+        if !self.behind.is_crowded(key, places) || place.ahead() == Ahead::Nothing {
+            return None;
+        }
+        let ahead = u32::try_from(place.ahead_count()).unwrap_or(u32::MAX);
+        let wait = self.provider.attempt_time().saturating_mul(ahead);
+        Some(Instant::now() + wait.clamp(AGAIN, COMES_BACK_MAX))
+    }
+
+    fn leave(&mut self, queued: QueuedJob, until: Instant) {
+        let job = queued.job.into_inner();
+        self.pipeline.leave_behind(job, until, &mut self.ended);
     }
 
     /// Lets the jobs of a sequence go on as far as they can.
@@ -166,10 +190,7 @@ impl Worker {
             match self.behind.next(key, Instant::now(), room) {
                 NextBehind::Wait => return,
                 NextBehind::Begin(queued) => self.hold_back(queued),
-                NextBehind::Leave(queued, until) => {
-                    let job = queued.job.into_inner();
-                    self.pipeline.leave_behind(job, until, &mut self.ended);
-                }
+                NextBehind::Leave(queued, until) => self.leave(queued, until),
             }
         }
     }

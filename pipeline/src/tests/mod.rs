@@ -6,6 +6,7 @@ mod decide;
 mod dedup;
 mod delivery;
 mod event_batches;
+mod event_failures;
 mod event_leases;
 mod event_targets;
 mod events;

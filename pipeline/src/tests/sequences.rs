@@ -330,7 +330,7 @@ async fn what_met_a_full_queue_is_not_overtaken() {
 async fn those_behind_take_no_more_room_than_the_queue_has() {
     let sink = RecordingSink::ordered(|_| Answer::Hang);
     let hour = Duration::from_secs(3600);
-    let provider = Provider::new("log", &sink).bounds(2, 3).timeout(hour);
+    let provider = Provider::new("log", &sink).bounds(2, 6).timeout(hour);
     let bench = beside_another(provider).await;
     let calls = |number| action(&name(number)).fingerprint("disk");
     bench.submit([calls(0)]).await;
@@ -400,4 +400,31 @@ async fn a_sequence_of_many_waits_for_no_timer() {
     assert_eq!(start.elapsed(), Duration::ZERO);
     let expected: Vec<_> = (0..500).map(|number| name(number).to_string()).collect();
     assert_eq!(sink.attempted_ids(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sequence_of_many_leaves_room_for_the_others() {
+    let sink = RecordingSink::ordered(|seen| match seen.action.fingerprint.as_deref() {
+        Some("disk") => Answer::SucceedAfter(Duration::from_secs(1)),
+        _ => Answer::Succeed,
+    });
+    let bench = bench_of(Provider::new("log", &sink).bounds(100, 20)).await;
+    let start = Instant::now();
+    bench
+        .submit((0..100).map(|number| disk(&name(number))))
+        .await;
+    let others = (0..50).map(|number| {
+        let other = format!("other{number}");
+        record(&other).fingerprint(&other)
+    });
+    bench.submit(others).await;
+    sleep(Duration::from_secs(2)).await;
+    assert!(start.elapsed() < Duration::from_secs(3));
+    let attempted = sink.attempted_ids();
+    let others = attempted.iter().filter(|id| id.starts_with("other"));
+    assert_eq!(others.count(), 50);
+    // Those that left come back one second for each that is ahead of them, but never sooner than after five.
+    let waits: Vec<_> = delayed(&bench).iter().map(|(_, wait)| *wait).collect();
+    assert!((85..=90).contains(&waits.len()), "{waits:?}");
+    assert!(waits.is_sorted(), "{waits:?}");
 }

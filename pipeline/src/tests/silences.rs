@@ -52,9 +52,16 @@ impl World {
     }
 
     async fn over(state: Arc<acteon_backends_memory::MemoryState>) -> Self {
+        Self::with(state, PipelineOptions::default()).await
+    }
+
+    async fn with(
+        state: Arc<acteon_backends_memory::MemoryState>,
+        options: PipelineOptions,
+    ) -> Self {
         let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
         let providers = [Provider::new("log", &sink), Provider::new(&hook(), &hooked)];
-        let bench = Bench::over(state, RULES, providers, PipelineOptions::default()).await;
+        let bench = Bench::over(state, RULES, providers, options).await;
         let admin = bench.pipeline.silence_admin();
         Self { bench, sink, admin }
     }
@@ -387,6 +394,15 @@ async fn a_dry_run_and_the_trace_name_the_silence() {
     };
     assert_eq!(rule(&outcomes[0]), Some(format!("silence:{id}").into()));
     assert_eq!(rule(&outcomes[1]), None);
+    let reported = report("3", "firing").label("env", "prod").build();
+    let member = record("4").action_type("grouped").label("env", "prod");
+    let member = member.label("cluster", "eu").build();
+    for outcome in rules.dry_run(&[&reported, &member]).await.unwrap() {
+        let ActionOutcome::DryRun { silenced_by, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(silenced_by.as_ref(), Some(&id));
+    }
     let evaluated = rules
         .evaluate(&silenced, &EvaluateOptions::default())
         .await
@@ -411,6 +427,26 @@ async fn nothing_is_delivered_before_the_silences_are_known() {
         bench.finish([record("2")]).await,
         ["2: executed"],
         "they are known now"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_silence_takes_no_place_of_another() {
+    let mut options = PipelineOptions::default();
+    options.silences.live_max = 1;
+    let world = World::with(empty_state(), options).await;
+    let id = world.silence("env", "prod", 60).await;
+    let asked = world.asked("env", "test", 60).await;
+    let refused = world
+        .admin
+        .create(&Scope::everything(), &asked, "amy")
+        .await;
+    assert!(matches!(refused, Err(SilenceError::Full(1))));
+    world.end(&id).await;
+    world.silence("env", "test", 60).await;
+    assert_eq!(
+        world.bench.finish([record("1").label("env", "prod")]).await,
+        ["1: executed"]
     );
 }
 

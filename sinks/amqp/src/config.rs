@@ -38,6 +38,11 @@ pub struct AmqpSinkConfig {
     pub tls: TlsOptions,
 }
 
+/// The headers that RabbitMQ acts on: lists of further routing keys. It refuses a text, and every message with it.
+const OF_THE_BROKER: [&str; 2] = ["CC", "BCC"];
+/// Half of the frame that RabbitMQ accepts by default. All headers of a message must fit into one frame.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
+
 /// The default of RabbitMQ 4. Earlier versions accept more.
 fn max_message_bytes() -> usize {
     16 << 20
@@ -74,6 +79,26 @@ impl AmqpSinkConfig {
         for name in self.headers.keys().filter(|name| !is_name(name)) {
             faults.keep::<()>(too_long(&format!("headers.{name}")));
         }
+        faults.keep(self.check_headers());
         faults.end(key)
+    }
+
+    fn check_headers(&self) -> Result<(), BuildError> {
+        let mut faults = Faults::default();
+        for name in OF_THE_BROKER {
+            if self.headers.contains_key(name) {
+                let message = "the broker acts on a header of this name; remove it";
+                faults.keep::<()>(Err(BuildError::at(format!("headers.{name}"), message)));
+            }
+        }
+        let bytes_of = |(name, value): (&String, &Secret)| name.len() + value.expose().len();
+        let bytes: usize = self.headers.iter().map(bytes_of).sum();
+        if bytes > HEADERS_BYTES_MAX {
+            let message = format!(
+                "names and values have {bytes} bytes; they must not have more than {HEADERS_BYTES_MAX}"
+            );
+            faults.keep::<()>(Err(BuildError::at("headers", message)));
+        }
+        faults.end(Some(()))
     }
 }

@@ -2,8 +2,9 @@
 
 use acteon_connect_amqp::{AmqpConnectError, AmqpPublishError};
 use acteon_core::{FailureCode, SinkError};
+use acteon_sinks_kit::RoutingTemplate;
 
-pub(crate) fn unconnected(error: AmqpConnectError) -> SinkError {
+pub(crate) fn unconnected(error: &AmqpConnectError) -> SinkError {
     let message = error.to_string();
     match error {
         AmqpConnectError::Unreachable(_) => SinkError::transient(FailureCode::Connection, message),
@@ -11,17 +12,18 @@ pub(crate) fn unconnected(error: AmqpConnectError) -> SinkError {
             SinkError::provider_fault(FailureCode::Configuration, message)
         }
     }
-    .with_source(error)
 }
 
-pub(crate) fn unpublished(error: AmqpPublishError) -> SinkError {
+/// `routing_key` is where the message was to go.
+pub(crate) fn unpublished(error: &AmqpPublishError, routing_key: &RoutingTemplate) -> SinkError {
     let message = error.to_string();
     match error {
         AmqpPublishError::TooLarge(_) => {
             SinkError::permanent(FailureCode::ExecutionFailed, message).too_large()
         }
         AmqpPublishError::Invalid(_) => SinkError::permanent(FailureCode::ExecutionFailed, message),
-        AmqpPublishError::Denied(_) | AmqpPublishError::Unroutable => {
+        AmqpPublishError::KeyDenied | AmqpPublishError::Unroutable => routing_key.untaken(message),
+        AmqpPublishError::Denied(_) => {
             SinkError::provider_fault(FailureCode::Configuration, message)
         }
         AmqpPublishError::Unstored | AmqpPublishError::Blocked => {
@@ -29,7 +31,6 @@ pub(crate) fn unpublished(error: AmqpPublishError) -> SinkError {
         }
         AmqpPublishError::Lost(_) => SinkError::transient(FailureCode::Connection, message),
     }
-    .with_source(error)
 }
 
 /// No confirmation has come in time. The broker may have the message nevertheless.

@@ -96,8 +96,9 @@ impl AmqpSink {
 
     async fn publish(&self, message: AmqpMessage<'_>) -> Result<(), SinkError> {
         let link = self.link.get(async || self.connect().await).await;
-        let link = link.map_err(unconnected)?;
-        link.0.publish(message).await.map_err(unpublished)
+        let link = link.map_err(|error| unconnected(&error))?;
+        let published = link.0.publish(message).await;
+        published.map_err(|error| unpublished(&error, &self.routing_key))
     }
 }
 
@@ -108,7 +109,8 @@ impl Sink for AmqpSink {
         let most = self.config.max_message_bytes;
         if message.body.len() > most {
             let size = format!("{} bytes of at most {most}", message.body.len());
-            return Err(unpublished(AmqpPublishError::TooLarge(size)));
+            let error = AmqpPublishError::TooLarge(size);
+            return Err(unpublished(&error, &self.routing_key));
         }
         let routing_key = routing_key(&self.routing_key, attempt.action)?;
         let published = self.publish(AmqpMessage {
@@ -127,10 +129,8 @@ impl Sink for AmqpSink {
     }
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
-        let SinkLink(link) = self
-            .connect()
-            .await
-            .map_err(|error| BuildError::at("url", error.to_string()).with_source(error))?;
+        let connected = self.connect().await;
+        let SinkLink(link) = connected.map_err(|error| BuildError::at("url", error.to_string()))?;
         let server = format!("connected to {}", link.server());
         let exchange = &self.config.exchange;
         // Every broker has the default exchange, and refuses questions about it.

@@ -80,7 +80,7 @@ impl Sink for KafkaSink {
             value: &message.body,
             headers: headers(&self.config.headers, &message, attempt),
         };
-        let sent = self.producer.send(&record).await;
+        let sent = self.producer.send(record).await;
         let stored = sent.map_err(|error| classify(error, &self.events))?;
         self.events.confirmed();
         let answer = KafkaAnswer {

@@ -32,9 +32,8 @@ pub(crate) fn attributes(action: &Action) -> Vec<Attribute<'_>> {
         "acteonendsat",
         action.ends_at.map(|t| t.to_compact_string()),
     );
-    let traces = ["traceparent", "tracestate"];
-    for name in traces {
-        extend(name, action.trace_context.get(name).map(Into::into));
+    for (name, value) in action.trace() {
+        extend(name, Some(value.into()));
     }
     for (name, value) in action.labels.iter() {
         let is_set = all.iter().any(|(set, _)| *set == name);

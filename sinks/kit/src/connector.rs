@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_connect_tls::trusting_file;
+use acteon_connect_tls::{find_cause, trusting_file};
 use acteon_core::{BuildError, FailureCode, SinkError};
 use compact_str::{CompactString, format_compact};
 use rustls::ClientConfig;
@@ -21,7 +21,7 @@ use url::Host;
 use crate::address::{AddressFilter, RefusedAddress};
 use crate::resolver::FilteringResolver;
 use crate::tls::Roots;
-use crate::transport::{find, is_lasting};
+use crate::transport::is_lasting;
 
 /// Opens TCP connections to one host and port.
 pub struct Connector {
@@ -170,7 +170,7 @@ impl TlsHandshake {
                 self.peer
             );
             let code = FailureCode::Connection;
-            let failure = match find::<rustls::Error>(&error).is_some_and(is_lasting) {
+            let failure = match find_cause::<rustls::Error>(&error).is_some_and(is_lasting) {
                 true => SinkError::provider_fault(code, message),
                 false => SinkError::transient(code, message),
             };

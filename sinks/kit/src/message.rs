@@ -7,11 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud_event;
+use crate::wire::action_bytes;
 
 const JSON: &str = "application/json";
 const CLOUD_EVENT: &str = "application/cloudevents+json";
-/// W3C requires passing on at least half of this.
-const TRACESTATE_BYTES_MAX: usize = 1024;
 
 /// What a message contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -46,7 +45,7 @@ impl MessageFormat {
     /// `SERIALIZATION`, which well-formed names and times never cause.
     pub fn write(self, action: &Action) -> Result<BrokerMessage<'_>, SinkError> {
         let written = match self {
-            Self::Action => serde_json::to_vec(action).map(Bytes::from),
+            Self::Action => action_bytes(action),
             Self::Cloudevents => cloud_event::document(action),
             Self::Payload | Self::CloudeventsBinary => Ok(action.payload.as_bytes().clone()),
         };
@@ -84,19 +83,11 @@ pub fn confirmed<T: Serialize>(answer: &T) -> Result<ProviderResponse, SinkError
 /// The headers of every message: the id of the action, the key that all its attempts have, and a valid trace.
 pub(crate) fn message_headers(attempt: Attempt<'_>) -> impl Iterator<Item = (&'static str, &str)> {
     let action = attempt.action;
-    let has_trace = action.trace_id().is_some();
-    let trace = move |name, bytes_max| {
-        let value = action.trace_context.get(name)?;
-        (has_trace && value.len() <= bytes_max).then_some((name, value))
-    };
-    [
-        Some(("acteon-action-id", action.id.as_str())),
-        Some(("idempotency-key", attempt.idempotency_key)),
-        trace("traceparent", usize::MAX),
-        trace("tracestate", TRACESTATE_BYTES_MAX),
-    ]
-    .into_iter()
-    .flatten()
+    let own = [
+        ("acteon-action-id", action.id.as_str()),
+        ("idempotency-key", attempt.idempotency_key),
+    ];
+    own.into_iter().chain(action.trace())
 }
 
 /// The names that [`message_headers`] and the body set. Options may not.

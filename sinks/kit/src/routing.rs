@@ -85,6 +85,17 @@ impl RoutingTemplate {
         self.parts.iter().map(text).collect()
     }
 
+    /// The failure of a message that its address refuses, or that it has no receiver for. A fixed address is the fault
+    /// of the provider: every action has it. One with values in it may be the fault of these values. Then only this
+    /// action is put off, since the addresses of others may work.
+    pub fn untaken(&self, message: impl Into<CompactString>) -> SinkError {
+        let code = FailureCode::Configuration;
+        match self.is_fixed() {
+            true => SinkError::provider_fault(code, message),
+            false => SinkError::deferred(code, message),
+        }
+    }
+
     /// True if all actions have the same address.
     pub fn is_fixed(&self) -> bool {
         let is_text = |part: &Part| matches!(part, Part::Text(_));
@@ -189,6 +200,19 @@ mod tests {
         ] {
             let error = RoutingTemplate::parse(template).unwrap_err();
             assert!(error.contains(why), "{template}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_untaken_address_is_the_fault_of_the_provider_unless_values_are_in_it() {
+        for (template, class) in [
+            ("orders.new", SinkErrorClass::ProviderFault),
+            ("orders.{{ payload.x }}", SinkErrorClass::Deferred),
+        ] {
+            let error = RoutingTemplate::parse(template).unwrap().untaken("refused");
+            assert_eq!(error.class, class, "{template}");
+            assert_eq!(error.code, FailureCode::Configuration);
+            assert_eq!(error.message, "refused");
         }
     }
 

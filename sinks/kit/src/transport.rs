@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io;
 
+use acteon_connect_tls::{causes, find_cause};
 use acteon_core::{FailureCode, SinkError};
 use rustls::AlertDescription;
 
@@ -13,7 +14,7 @@ use crate::address::RefusedAddress;
 /// the configuration is fixed.
 pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
     let error = error.without_url();
-    let failure = if let Some(refused) = find::<RefusedAddress>(&error) {
+    let failure = if let Some(refused) = find_cause::<RefusedAddress>(&error) {
         let message = format!("connecting to {host} is not allowed: {refused}");
         SinkError::provider_fault(FailureCode::Configuration, message)
     } else if error.is_builder() {
@@ -27,7 +28,7 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> SinkError {
             FailureCode::Timeout,
             format!("{host} did not answer in time"),
         )
-    } else if find::<rustls::Error>(&error).is_some_and(is_lasting) || was_alerted(&error) {
+    } else if find_cause::<rustls::Error>(&error).is_some_and(is_lasting) || was_alerted(&error) {
         SinkError::provider_fault(FailureCode::Connection, unreachable(&error, host))
     } else {
         SinkError::transient(FailureCode::Connection, unreachable(&error, host))
@@ -83,7 +84,7 @@ fn refuses_credentials(error: &reqwest::Error) -> bool {
 fn unreachable(error: &reqwest::Error, host: &str) -> String {
     if error.is_dns() {
         format!("the name of {host} could not be resolved")
-    } else if find::<rustls::Error>(error).is_some() || was_alerted(error) {
+    } else if find_cause::<rustls::Error>(error).is_some() || was_alerted(error) {
         format!(
             "no TLS connection to {host}: the handshake failed, or its certificate is not trusted"
         )
@@ -101,24 +102,4 @@ fn unreachable(error: &reqwest::Error, host: &str) -> String {
 pub(crate) fn find_io(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let io = |cause: &'_ (dyn Error + 'static)| Some(cause.downcast_ref::<io::Error>()?.kind());
     causes(error).filter_map(io).last()
-}
-
-/// The first `E` among `error` and its causes.
-pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| below(*error))
-}
-
-/// An I/O error that wraps another error returns that one's cause as its source, so the wrapped error is asked for.
-fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
 }

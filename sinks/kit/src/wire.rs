@@ -2,6 +2,7 @@
 //! once already.
 
 use acteon_core::{Action, FailureCode, SinkError};
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::request_body::RequestBody;
@@ -39,6 +40,16 @@ fn written(action: &Action) -> serde_json::Result<RequestBody> {
     write_rest(action, &mut out)?;
     body.push(out.0);
     Ok(body)
+}
+
+/// The same in one piece of memory, for clients that copy it anyway.
+pub(crate) fn action_bytes(action: &Action) -> serde_json::Result<Bytes> {
+    let payload = action.payload.as_bytes();
+    let mut out = Object(Vec::with_capacity(payload.len() + FIELDS_BYTES));
+    write_names(action, &mut out)?;
+    out.0.extend_from_slice(payload);
+    write_rest(action, &mut out)?;
+    Ok(out.0.into())
 }
 
 fn write_names(action: &Action, out: &mut Object) -> serde_json::Result<()> {
@@ -139,11 +150,13 @@ mod tests {
         );
         let expected = serde_json::to_vec(&full).unwrap();
         assert_eq!(sent(&full).await, expected);
+        assert_eq!(action_bytes(&full).unwrap(), expected);
         full.trace_context = Labels::from_iter([("traceparent", "00-1-2-01")]);
         full.payload = Payload::null();
         (full.dedup_key, full.status, full.fingerprint) = (None, None, None);
         (full.starts_at, full.ends_at) = (None, None);
         let expected = serde_json::to_vec(&full).unwrap();
         assert_eq!(sent(&full).await, expected);
+        assert_eq!(action_bytes(&full).unwrap(), expected);
     }
 }

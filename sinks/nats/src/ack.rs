@@ -1,4 +1,4 @@
-//! The ack of a stream, and the error that it sends instead.
+//! The ack of a stream, the error that it sends instead, and what JetStream says about streams.
 
 use serde::Deserialize;
 
@@ -39,4 +39,19 @@ pub(crate) struct StreamNames {
     pub(crate) streams: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) error: Option<StreamError>,
+}
+
+/// What JetStream says about a stream.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamInfo {
+    #[serde(default)]
+    pub(crate) config: Option<StreamConfig>,
+}
+
+/// How a stream is configured.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamConfig {
+    /// True if it stores messages and sends no acks.
+    #[serde(default)]
+    pub(crate) no_ack: bool,
 }

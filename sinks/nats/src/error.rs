@@ -2,6 +2,7 @@
 
 use acteon_connect_nats::{NatsConnectError, NatsRequestError};
 use acteon_core::{FailureCode, SinkError};
+use acteon_sinks_kit::RoutingTemplate;
 
 use crate::ack::StreamError;
 
@@ -12,7 +13,7 @@ const NOT_TAKEN: [u32; 3] = [10_109, 10_076, 10_039];
 /// The account has reached its limits.
 const FULL: u32 = 10_002;
 
-pub(crate) fn unconnected(error: NatsConnectError) -> SinkError {
+pub(crate) fn unconnected(error: &NatsConnectError) -> SinkError {
     let message = error.to_string();
     match error {
         NatsConnectError::Unreachable(_) => SinkError::transient(FailureCode::Connection, message),
@@ -20,27 +21,26 @@ pub(crate) fn unconnected(error: NatsConnectError) -> SinkError {
             SinkError::provider_fault(FailureCode::Configuration, message)
         }
     }
-    .with_source(error)
 }
 
-pub(crate) fn unanswered(error: NatsRequestError) -> SinkError {
+/// `subject` is where the message was to go.
+pub(crate) fn unanswered(error: NatsRequestError, subject: &RoutingTemplate) -> SinkError {
+    let message = error.to_string();
     match error {
         NatsRequestError::TooLarge(_) => {
-            SinkError::permanent(FailureCode::ExecutionFailed, error.to_string()).too_large()
+            SinkError::permanent(FailureCode::ExecutionFailed, message).too_large()
         }
-        NatsRequestError::Invalid(_) => {
-            SinkError::permanent(FailureCode::ExecutionFailed, error.to_string())
-        }
+        NatsRequestError::Invalid(_) => SinkError::permanent(FailureCode::ExecutionFailed, message),
         NatsRequestError::NoResponders => {
             let message = "no stream takes messages of this subject";
+            subject.untaken(message).with_source(error)
+        }
+        NatsRequestError::SubjectDenied => subject.untaken(message),
+        NatsRequestError::InboxDenied => {
             SinkError::provider_fault(FailureCode::Configuration, message)
         }
-        NatsRequestError::Denied(_) => {
-            SinkError::provider_fault(FailureCode::Configuration, error.to_string())
-        }
-        NatsRequestError::Lost => SinkError::transient(FailureCode::Connection, error.to_string()),
+        NatsRequestError::Lost => SinkError::transient(FailureCode::Connection, message),
     }
-    .with_source(error)
 }
 
 /// No ack has come in time. The stream may have the message nevertheless.
@@ -49,18 +49,17 @@ pub(crate) fn unconfirmed() -> SinkError {
     SinkError::transient(FailureCode::Timeout, message)
 }
 
-pub(crate) fn refused(error: &StreamError) -> SinkError {
+/// `subject` is where the message was to go.
+pub(crate) fn refused(error: &StreamError, subject: &RoutingTemplate) -> SinkError {
     let message = format!("the stream refused the message: {}", error.description);
     let code = FailureCode::ExecutionFailed;
     match (error.number, error.code) {
         (number, _) if TOO_LARGE.contains(&number) => {
             SinkError::permanent(code, message).too_large()
         }
-        (number, _) if NOT_TAKEN.contains(&number) => {
-            SinkError::provider_fault(FailureCode::Configuration, message)
-        }
+        (number, _) if NOT_TAKEN.contains(&number) => subject.untaken(message),
         (FULL, _) => SinkError::transient(code, message),
-        (_, 401 | 403 | 404) => SinkError::provider_fault(FailureCode::Configuration, message),
+        (_, 401 | 403 | 404) => subject.untaken(message),
         (_, 400..=499) => SinkError::permanent(code, message),
         // A full stream that discards new messages is among these.
         _ => SinkError::transient(code, message),
@@ -68,7 +67,7 @@ pub(crate) fn refused(error: &StreamError) -> SinkError {
 }
 
 /// Something answers that is not a stream.
-pub(crate) fn unreadable(error: serde_json::Error) -> SinkError {
+pub(crate) fn unreadable(error: serde_json::Error, subject: &RoutingTemplate) -> SinkError {
     let message = "the answer is not that of a stream: another client listens to the subject";
-    SinkError::provider_fault(FailureCode::Configuration, message).with_source(error)
+    subject.untaken(message).with_source(error)
 }

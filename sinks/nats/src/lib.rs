@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod message;
 mod sink;
+mod streams;
 
 pub use acteon_sinks_kit::MessageFormat;
 pub use config::NatsSinkConfig;

@@ -1,6 +1,7 @@
 //! Publishes an action and waits for the ack of the stream.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use acteon_connect_nats::{HeaderMap, NatsConnectError, NatsLink, NatsRequestError};
@@ -11,20 +12,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use compact_str::CompactString;
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::ack::{PublishAck, StreamNames};
+use crate::ack::PublishAck;
 use crate::config::NatsSinkConfig;
 use crate::error::{refused, unanswered, unconfirmed, unconnected, unreadable};
 use crate::message::{headers, subject};
+use crate::streams::find_streams;
 
 /// How long one server may take to accept a connection.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// While a cluster elects the leader of a stream, no server answers. Only after these waits the stream counts as missing.
 const ELECTION_WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
-/// Asks for the names of streams.
-const STREAM_NAMES: &str = "$JS.API.STREAM.NAMES";
 
 /// The factory of the `nats` sink.
 pub struct NatsSinkFactory;
@@ -50,6 +49,8 @@ pub struct NatsSink {
     provider: CompactString,
     limit: Duration,
     link: SharedConnection<SinkLink, NatsConnectError>,
+    /// True if the user could not receive acks over the last connection.
+    is_deaf: AtomicBool,
 }
 
 /// The answer to an action: where its message is.
@@ -83,6 +84,7 @@ impl NatsSink {
             provider: context.name.clone(),
             limit: attempt_limit(context),
             link: SharedConnection::default(),
+            is_deaf: AtomicBool::new(false),
         })
     }
 
@@ -92,8 +94,18 @@ impl NatsSink {
         let NatsSinkConfig {
             connection, tls, ..
         } = &self.config;
-        let connected = connection.connect(tls, &client, limit).await;
-        connected.map(SinkLink)
+        let link = connection.connect(tls, &client, limit).await?;
+        // The stream would store each message whose ack cannot arrive, again for each attempt.
+        if self.is_deaf.load(Relaxed) {
+            let checked = timeout(limit, link.check_inbox()).await;
+            let checked = checked.unwrap_or(Err(NatsRequestError::Lost));
+            checked.map_err(|error| match error {
+                NatsRequestError::InboxDenied => NatsConnectError::Refused(error.to_string()),
+                _ => NatsConnectError::Unreachable(error.to_string()),
+            })?;
+            self.is_deaf.store(false, Relaxed);
+        }
+        Ok(SinkLink(link))
     }
 
     async fn publish(
@@ -105,15 +117,20 @@ impl NatsSink {
         let mut waits = ELECTION_WAITS.into_iter();
         loop {
             let link = self.link.get(async || self.connect().await).await;
-            let link = link.map_err(unconnected)?;
+            let link = link.map_err(|error| unconnected(&error))?;
             let answered = link.0.request(subject, headers(), body.clone()).await;
             match (answered, waits.next()) {
                 (Ok(answer), _) => {
                     let ack = serde_json::from_slice::<PublishAck>(&answer.payload);
-                    return ack.map_err(unreadable);
+                    return ack.map_err(|error| unreadable(error, &self.subject));
                 }
                 (Err(NatsRequestError::NoResponders), Some(wait)) => sleep(wait).await,
-                (Err(error), _) => return Err(unanswered(error)),
+                (Err(error), _) => {
+                    if error == NatsRequestError::InboxDenied {
+                        self.is_deaf.store(true, Relaxed);
+                    }
+                    return Err(unanswered(error, &self.subject));
+                }
             }
         }
     }
@@ -129,7 +146,7 @@ impl Sink for NatsSink {
         let published = timeout(self.limit, published).await;
         let ack = published.map_err(|_| unconfirmed())??;
         if let Some(error) = &ack.error {
-            return Err(refused(error));
+            return Err(refused(error, &self.subject));
         }
         confirmed(&NatsAnswer {
             subject: &subject,
@@ -140,50 +157,20 @@ impl Sink for NatsSink {
     }
 
     async fn dial(&self) -> Result<Option<String>, BuildError> {
-        let wrong = |message: &str| Err(BuildError::at("url", message));
-        let SinkLink(link) = self
-            .connect()
-            .await
-            .map_err(|error| BuildError::at("url", error.to_string()).with_source(error))?;
+        let connected = self.connect().await;
+        let SinkLink(link) = connected.map_err(|error| BuildError::at("url", error.to_string()))?;
         let server = format!("connected to {}", link.server());
-        let wanted = self.subject.with_each("*");
-        let question = json!({"subject": wanted}).to_string();
-        let asked = link.request(STREAM_NAMES, HeaderMap::new(), question.into());
-        let answer = match timeout(self.limit, asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(NatsRequestError::NoResponders)) => {
-                return wrong("JetStream is not enabled for this account");
-            }
-            // A user who only publishes need not be allowed to ask.
-            Ok(Err(NatsRequestError::Denied(_))) => {
-                return Ok(Some(format!("{server}; the user may not ask for streams")));
-            }
-            Ok(Err(error)) => return wrong(&error.to_string()),
-            Err(_) => return wrong("JetStream does not answer in time"),
-        };
-        let names = serde_json::from_slice::<StreamNames>(&answer.payload);
-        let names = match names {
-            Ok(StreamNames {
-                error: None,
-                streams,
-            }) => streams.unwrap_or_default(),
-            Ok(StreamNames {
-                error: Some(error), ..
-            }) => return wrong(&error.description),
-            Err(_) => return wrong("JetStream answers something unknown"),
+        let subject = self.subject.with_each("*");
+        let asked = timeout(self.limit, find_streams(&link, &subject)).await;
+        let asked =
+            asked.map_err(|_| BuildError::at("url", "JetStream does not answer in time"))?;
+        let Some(names) = asked? else {
+            return Ok(Some(format!("{server}; the user may not ask for streams")));
         };
         let all = names.join("`, `");
-        match names.len() {
-            0 => {
-                let message = format!("no stream takes messages of `{wanted}`");
-                Err(BuildError::at("subject", message))
-            }
-            1 => Ok(Some(format!(
-                "{server}, and the stream `{all}` takes its messages"
-            ))),
-            _ => Ok(Some(format!(
-                "{server}, and the streams `{all}` take its messages"
-            ))),
-        }
+        Ok(Some(match names.len() {
+            1 => format!("{server}, and the stream `{all}` takes its messages"),
+            _ => format!("{server}, and the streams `{all}` take its messages"),
+        }))
     }
 }

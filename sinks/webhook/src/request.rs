@@ -1,6 +1,6 @@
 //! The headers of a request: the constant ones, built once, and the ones of each attempt.
 
-use acteon_core::{Action, Attempt, BuildError, Faults, Secret};
+use acteon_core::{Attempt, BuildError, Faults, Secret};
 use acteon_sinks_kit::{USER_AGENT, header_text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,12 +11,8 @@ use crate::config::{Auth, WebhookConfig};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const ACTION_ID: HeaderName = HeaderName::from_static("x-acteon-action-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-acteon-attempt");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The maximum number of headers that an attempt adds, signature included.
 const ATTEMPT_HEADERS_MAX: usize = 8;
-/// W3C requires passing on at least half of this.
-const TRACESTATE_BYTES_MAX: usize = 1024;
 
 /// Headers that the options may not set: Acteon or the connection sets them.
 const RESERVED: &[&str] = &[
@@ -94,25 +90,12 @@ pub(crate) fn headers(constant: &HeaderMap, attempt: Attempt<'_>) -> HeaderMap {
     headers.insert(IDEMPOTENCY_KEY, key);
     headers.insert(ACTION_ID, id);
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
-    trace(attempt.action, &mut headers);
-    headers
-}
-
-fn trace(action: &Action, headers: &mut HeaderMap) {
-    if action.trace_id().is_none() {
-        return;
-    }
-    for (name, bytes_max) in [
-        (TRACEPARENT, usize::MAX),
-        (TRACESTATE, TRACESTATE_BYTES_MAX),
-    ] {
-        if let Some(text) = action.trace_context.get(name.as_str())
-            && text.len() <= bytes_max
-            && let Ok(value) = HeaderValue::from_str(text)
-        {
-            headers.insert(name, value);
+    for (name, value) in attempt.action.trace() {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
+    headers
 }
 
 fn authorization(auth: &Auth) -> Result<HeaderValue, BuildError> {

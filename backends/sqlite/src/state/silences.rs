@@ -85,8 +85,7 @@ fn put(
     if version != write.expected {
         return Ok(SilenceAnswer::Conflict(present));
     }
-    let bound = i64::try_from(write.live_max).unwrap_or(i64::MAX);
-    if version == 0 && live_of(connection, silence, bound)? >= bound {
+    if version == 0 && !has_room(connection, write, now)? {
         return Ok(SilenceAnswer::Full);
     }
     let put = "INSERT INTO silences (id, version, namespace, tenant, action_type, starts_at, ends_at, finished, body) \
@@ -108,7 +107,7 @@ fn put(
     let count = "UPDATE silence_writes SET revision = revision + 1";
     connection.prepare_cached(count)?.execute([])?;
     if silence.is_finished {
-        make_room(connection, silence, bound)?;
+        make_room(connection, silence, bound(write.live_max))?;
     }
     Ok(SilenceAnswer::Written(version + 1))
 }
@@ -136,13 +135,27 @@ fn forgotten_until(now: i64) -> i64 {
     now.saturating_sub(length_of(EXPIRED_SILENCE_TTL))
 }
 
-/// The number of unfinished silences of the namespace and tenant of one. No more are counted than the bound.
-fn live_of(connection: &Connection, like: &Silence, bound: i64) -> Result<i64, Error> {
-    let count = "SELECT count(*) FROM (SELECT TRUE FROM silences INDEXED BY silences_live \
-                 WHERE namespace = ?1 AND tenant = ?2 AND finished = 0 LIMIT ?3)";
+/// Whether the namespace and tenant of a new silence have room for it. No more are counted than may be unfinished.
+fn has_room(connection: &Connection, write: &SilenceWrite, now: i64) -> Result<bool, Error> {
+    let count = "SELECT count(*), coalesce(sum(ends_at > ?3), 0) FROM (SELECT ends_at FROM silences \
+                 INDEXED BY silences_live WHERE namespace = ?1 AND tenant = ?2 AND finished = 0 LIMIT ?4)";
     let mut count = connection.prepare_cached(count)?;
-    let names = (like.namespace.as_str(), like.tenant.as_str(), bound);
-    Ok(count.query_row(names, |row| row.get(0))?)
+    let silence = &write.silence;
+    let unfinished_max = bound(write.unfinished_max());
+    let values = (
+        silence.namespace.as_str(),
+        silence.tenant.as_str(),
+        now,
+        unfinished_max,
+    );
+    let counts: (i64, i64) = count.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (unfinished, live) = counts;
+    Ok(unfinished < unfinished_max && live < bound(write.live_max))
+}
+
+/// A bound as SQLite counts.
+fn bound(max: usize) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
 }
 
 fn revision(connection: &Connection) -> Result<u64, Error> {

@@ -11,8 +11,10 @@ async fn refused(more: Value) -> String {
 #[tokio::test]
 async fn each_wrong_option_is_named_with_what_is_wrong() {
     let long = "x".repeat(256);
+    let longer = "x".repeat(40_000);
     for (more, part) in [
         (json!({"url": ""}), "`url`: the address must begin with"),
+        (json!({"url": "amqp://"}), "`url`: the address has no host"),
         (
             json!({"url": "nats://a"}),
             "`url`: the address must begin with",
@@ -48,6 +50,18 @@ async fn each_wrong_option_is_named_with_what_is_wrong() {
         (
             json!({"headers": {"cloudEvents_id": "x"}}),
             "`headers.cloudEvents_id`: Acteon sets",
+        ),
+        (
+            json!({"headers": {"CC": "other"}}),
+            "`headers.CC`: the broker acts on",
+        ),
+        (
+            json!({"headers": {"BCC": "other", "cc": "is no header of the broker"}}),
+            "`headers.BCC`: the broker acts on",
+        ),
+        (
+            json!({"headers": {"a": longer, "b": longer}}),
+            "`headers`: names and values have 80002 bytes",
         ),
         (
             json!({"body": "xml"}),

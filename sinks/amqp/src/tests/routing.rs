@@ -92,10 +92,19 @@ async fn of_many_at_once_exactly_the_unroutable_are_reported() {
             ("orders", result) => drop(result.unwrap()),
             (_, result) => {
                 let error = result.unwrap_err();
-                assert_eq!(error.class, SinkErrorClass::ProviderFault, "{n}: {error}");
+                assert_eq!(error.class, SinkErrorClass::Deferred, "{n}: {error}");
                 assert!(error.message.contains("no queue takes"), "{error}");
             }
         }
     }
     assert_eq!(stage.messages(600).await.len(), 600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fixed_key_that_no_queue_takes_is_the_fault_of_the_provider() {
+    let stage = Stage::shared().await;
+    let sink = stage.sink(json!({"routing_key": "lost.new"})).await;
+    let error = deliver(&sink, &carrying("a", &json!(1))).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error}");
+    assert!(error.message.contains("no queue takes"), "{error}");
 }

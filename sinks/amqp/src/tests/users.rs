@@ -78,7 +78,36 @@ async fn a_user_with_a_certificate_and_the_right_publishes_over_tls_and_others_d
         assert!(shown.contains(part), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
         if let Err(dialled) = sink.dial().await {
+            assert!(dialled.source.is_none(), "its text would be repeated");
             assert!(!dialled.to_string().contains("hunter2"), "{dialled}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_routing_key_the_user_may_not_write_to_fails_its_action_alone() {
+    let secured = SecuredRabbit::start().await.unwrap();
+    let created = secured
+        .rabbit()
+        .create_queue("orders", "orders", "#", FieldTable::default());
+    created.await.unwrap();
+    let user = RabbitUser::Publisher.name();
+    let rights = ["set_topic_permissions", user, "orders", "^orders[.]", ""];
+    secured.rabbit().control(&rights).await.unwrap();
+    let key = json!({"routing_key": "{{ payload.at }}.new"});
+    let sink = built(options(&secured, RabbitUser::Publisher, &key)).await;
+    let actions = ["orders", "secret", "orders"]
+        .iter()
+        .enumerate()
+        .map(|(n, at)| carrying(&n.to_string(), &json!({"at": at})));
+    let mut results = deliver_all(&sink, actions).await;
+    let error = results.remove(1).unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Deferred, "{error:?}");
+    assert!(error.message.contains("the routing key"), "{error}");
+    assert!(!error.message.contains("secret"), "{error}");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let key = json!({"routing_key": "secret.new"});
+    let sink = built(options(&secured, RabbitUser::Publisher, &key)).await;
+    let error = deliver(&sink, &carrying("a", &json!(1))).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error:?}");
 }

@@ -24,6 +24,38 @@ async fn without_a_stream_the_provider_is_at_fault_until_there_is_one_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_without_a_stream_puts_off_its_action_alone() {
+    let stage = Stage::start().await;
+    let more = json!({"subject": "{{ payload.at }}.new"});
+    let sink = stage.sink(more).await;
+    let actions = ["orders", "mars", "orders"]
+        .iter()
+        .enumerate()
+        .map(|(n, at)| carrying(&n.to_string(), &json!({"at": at})));
+    let mut results = deliver_all(&sink, actions).await;
+    let error = results.remove(1).unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::Deferred, "{error:?}");
+    assert_eq!(error.code, FailureCode::Configuration);
+    assert!(error.message.contains("no stream takes"), "{error}");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_acknowledges_nothing_is_found_before_the_first_message() {
+    let stage = Stage::start().await;
+    let sink = stage.sink(json!({})).await;
+    let silent = stream::Config {
+        no_ack: true,
+        ..stream::Config::default()
+    };
+    stage.stream(silent).await;
+    let error = sink.dial().await.unwrap_err();
+    assert_eq!(error.option, "subject");
+    assert!(error.message.contains("`no_ack`"), "{error}");
+    assert_eq!(stage.stored().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_is_transient_until_there_is_room() {
     let stage = Stage::start().await;
     let sink = stage.sink(json!({"body": "payload"})).await;

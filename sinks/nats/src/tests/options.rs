@@ -48,6 +48,7 @@ async fn each_wrong_option_about_the_connection_is_named_with_what_is_wrong() {
             json!({"ca_file": "/nowhere/ca.pem"}),
             "`ca_file`: /nowhere/ca.pem cannot be read",
         ),
+        (json!({"tls_first": true}), "`tls_first`: requires TLS"),
     ] {
         let error = refused(more).await;
         assert!(error.contains(part), "{error}");

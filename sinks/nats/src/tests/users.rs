@@ -27,7 +27,7 @@ async fn built(options: Value) -> Arc<dyn Sink> {
 }
 
 /// Creates the stream.
-async fn stream(secured: &SecuredNats) {
+async fn stream(secured: &SecuredNats) -> jetstream::stream::Stream {
     let url = secured.nats().url().replace("127.0.0.1", "localhost");
     let name = NatsUser::Admin.name().to_owned();
     let connect =
@@ -40,7 +40,7 @@ async fn stream(secured: &SecuredNats) {
         subjects: vec!["orders.>".into(), "secret.>".into()],
         ..stream::Config::default()
     };
-    jetstream::new(client).create_stream(config).await.unwrap();
+    jetstream::new(client).create_stream(config).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,6 +101,7 @@ async fn a_refused_user_or_certificate_is_the_fault_of_the_provider_and_stays_se
         );
         let dialled = sink.dial().await.unwrap_err();
         assert_eq!(dialled.option, "url");
+        assert!(dialled.source.is_none(), "its text would be repeated");
         let dialled = dialled.to_string();
         assert!(
             dialled.contains(part) && !dialled.contains("hunter2"),
@@ -110,7 +111,7 @@ async fn a_refused_user_or_certificate_is_the_fault_of_the_provider_and_stays_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subject_the_user_may_not_publish_to_is_the_fault_of_the_provider_at_once() {
+async fn a_subject_the_user_may_not_publish_to_fails_at_once_and_its_value_fails_alone() {
     let secured = SecuredNats::start().await.unwrap();
     stream(&secured).await;
     let subject = json!({"subject": "{{ payload.at }}.new"});
@@ -121,22 +122,34 @@ async fn a_subject_the_user_may_not_publish_to_is_the_fault_of_the_provider_at_o
         .map(|(n, at)| carrying(&n.to_string(), &json!({"at": at})));
     let mut results = deliver_all(&sink, actions).await;
     let error = results.remove(1).unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error:?}");
+    assert_eq!(error.class, SinkErrorClass::Deferred, "{error:?}");
     assert_eq!(error.code, FailureCode::Configuration);
     assert!(error.message.contains("may not publish"), "{error}");
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let reached = sink.dial().await.unwrap().unwrap();
     assert!(reached.contains("may not ask for streams"), "{reached}");
+    let subject = json!({"subject": "secret.new"});
+    let sink = built(options(&secured, NatsUser::Publisher, &subject)).await;
+    let error = deliver(&sink, &carrying("a", &json!(1))).await.unwrap_err();
+    assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_not_receive_answers_is_the_fault_of_the_provider() {
+async fn a_user_who_may_not_receive_answers_is_the_fault_of_the_provider_and_publishes_once() {
     let secured = SecuredNats::start().await.unwrap();
-    stream(&secured).await;
-    let sink = built(options(&secured, NatsUser::Deaf, &json!({}))).await;
-    let error = deliver(&sink, &carrying("a", &json!(1))).await.unwrap_err();
-    assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error:?}");
-    assert!(error.message.contains("_INBOX"), "{error}");
+    let mut stream = stream(&secured).await;
+    let subject = json!({"subject": "orders.{{ payload.at }}"});
+    let sink = built(options(&secured, NatsUser::Deaf, &subject)).await;
+    let error = sink.dial().await.unwrap_err();
+    assert!(error.message.contains("its inbox `_INBOX.>`"), "{error}");
+    for id in ["a", "b", "c"] {
+        let action = carrying(id, &json!({"at": id}));
+        let error = deliver(&sink, &action).await.unwrap_err();
+        assert_eq!(error.class, SinkErrorClass::ProviderFault, "{error:?}");
+        assert!(error.message.contains("its inbox `_INBOX.>`"), "{error}");
+    }
+    let stored = stream.info().await.unwrap().state.messages;
+    assert!(stored <= 1, "{stored} messages whose acks cannot arrive");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,4 +193,33 @@ async fn the_credentials_file_is_read_again_for_each_connection() {
     }
     write(operated.credentials().unwrap());
     deliver(&sink, &carrying("c", &json!(1))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_begins_with_tls_is_reached_with_the_option_for_it() {
+    let secured = SecuredNats::start().await.unwrap();
+    let [certificate, key] = ["server.pem", "server.key"].map(|name| secured.file(name));
+    let tls = format!(
+        "tls: {{ cert_file: {certificate:?}, key_file: {key:?}, handshake_first: true }}\n"
+    );
+    let nats = Nats::start_with(|_| Ok(tls)).await.unwrap();
+    let mut options = options(&secured, NatsUser::Admin, &json!({}));
+    let address = nats.address().replace("127.0.0.1", "localhost");
+    options["url"] = json!(format!("tls://{address}"));
+    let error = built(options.clone()).await.dial().await.unwrap_err();
+    assert!(error.message.contains("no server answers"), "{error}");
+    let sink = built(with(options, &json!({"tls_first": true}))).await;
+    let error = sink.dial().await.unwrap_err();
+    assert!(error.message.contains("no stream takes"), "{error}");
+    let client = async_nats::ConnectOptions::new()
+        .add_root_certificates(secured.file("authority.pem"))
+        .tls_first();
+    let client = client.connect(format!("tls://{address}")).await.unwrap();
+    let config = stream::Config {
+        name: "ORDERS".into(),
+        subjects: vec!["orders.>".into()],
+        ..stream::Config::default()
+    };
+    jetstream::new(client).create_stream(config).await.unwrap();
+    deliver(&sink, &carrying("a", &json!(1))).await.unwrap();
 }

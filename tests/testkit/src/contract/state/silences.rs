@@ -9,7 +9,7 @@ use acteon_core::State;
 use acteon_core::scope::Scope;
 use acteon_core::silence::Silence;
 use acteon_core::state::{LiveSilences, SilenceAnswer, SilenceQuery, SilenceWrite, StoredSilence};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::StateHarness;
 use super::leases::in_parallel;
@@ -84,6 +84,14 @@ fn write(silence: &Silence, expected: u64, live_max: usize) -> SilenceWrite {
         silence: silence.clone(),
         expected,
         live_max,
+    }
+}
+
+/// The silence with an end that no clause reaches.
+fn lasting(silence: Silence, now: Timestamp) -> Silence {
+    Silence {
+        ends_at: now + SignedDuration::from_hours(24),
+        ..silence
     }
 }
 
@@ -175,9 +183,16 @@ pub async fn a_silence_written_twice_is_written_once<H: StateHarness>(harness: &
     assert_eq!(listed(&subject, &everything()).await.len(), 1);
 }
 
-/// Only new ones are refused.
+/// Only new ones are refused. One that has ended takes no place, although it is not finished yet; but only as many
+/// again may wait for that.
 pub async fn silences_are_bounded_by_namespace_and_tenant<H: StateHarness>(harness: &H) {
     let subject = Subject::of(harness).await;
+    let now = subject.now().await;
+    let silence = |number| lasting(silence(number), now);
+    let ended = |number| Silence {
+        ends_at: now,
+        ..silence(number)
+    };
     let bounded = async |silence: &Silence, expected| {
         let answer = subject.try_bounded(silence, expected, 3).await;
         assert_eq!(answer, SilenceAnswer::Written(expected + 1));
@@ -204,6 +219,16 @@ pub async fn silences_are_bounded_by_namespace_and_tenant<H: StateHarness>(harne
     bounded(&silence(3), 0).await;
     let full = subject.try_bounded(&silence(4), 0, 3).await;
     assert_eq!(full, SilenceAnswer::Full);
+    for number in 3..7 {
+        bounded(&ended(number), 1).await;
+        if number < 6 {
+            bounded(&silence(number + 1), 0).await;
+        }
+    }
+    let full = subject.try_bounded(&silence(7), 0, 3).await;
+    assert_eq!(full, SilenceAnswer::Full);
+    bounded(&finished(ended(3)), 2).await;
+    bounded(&silence(7), 0).await;
 }
 
 /// The ones that ended first go, and none of another tenant.
@@ -292,6 +317,8 @@ pub async fn a_known_revision_of_silences_is_not_sent_again<H: StateHarness>(har
     let (empty, none) = sent(None).await;
     assert_eq!(none, Some(0));
     assert_eq!(sent(Some(empty)).await, (empty, None));
+    let now = subject.now().await;
+    let silence = |number| lasting(silence(number), now);
     subject.silence(&silence(1), 0).await;
     let (first, one) = sent(Some(empty)).await;
     assert_eq!(one, Some(1));
@@ -392,11 +419,12 @@ pub async fn of_64_tasks_at_once_no_more_silences_than_the_bound_are_written<H: 
 ) {
     let subject = Subject::of(harness).await;
     let states = [subject.state.clone(), harness.peer().await];
+    let now = subject.now().await;
     let numbers = AtomicU32::new(0);
     let answers = in_parallel(&states, 64, |state| {
         let number = numbers.fetch_add(1, Relaxed);
         async move {
-            let write = write(&silence(number), 0, 10);
+            let write = write(&lasting(silence(number), now), 0, 10);
             state.write_silence(&write).await.expect("an answer")
         }
     });
