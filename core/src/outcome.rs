@@ -73,6 +73,21 @@ pub enum ActionOutcome {
 }
 
 impl ActionOutcome {
+    /// True if a provider should have accepted the action and has not.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::CircuitOpen { .. } => true,
+            Self::Executed(_)
+            | Self::Deduplicated(())
+            | Self::Suppressed { .. }
+            | Self::Rerouted { .. }
+            | Self::Throttled { .. }
+            | Self::Grouped { .. }
+            | Self::StateChanged { .. }
+            | Self::DryRun { .. } => false,
+        }
+    }
+
     /// The variant's name in lower snake case, as the audit trail writes it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ impl EndedJob {
     }
 
     /// The same job for the next provider of its notice.
-    pub(crate) fn to_next_target(self, now: Timestamp) -> Box<Job> {
+    pub(crate) fn into_next_target(self, now: Timestamp) -> Box<Job> {
         let Self { mut job, end } = self;
         match end {
             JobEnd::Outcome(outcome) if is_delivered(&outcome) => record_accepted(&mut job, now),
@@ -76,20 +76,15 @@ fn is_delivered(outcome: &ActionOutcome) -> bool {
 
 /// True if the provider has failed, and no caller sends the action again because of that.
 fn is_final_here(job: &Job, outcome: &ActionOutcome) -> bool {
-    let has_failed = match outcome {
-        ActionOutcome::Failed(_) => job.route.attempts_at_target > 0,
-        ActionOutcome::CircuitOpen { .. } => true,
-        _ => false,
-    };
-    has_failed && !(job.is_answered() && may_succeed(outcome))
+    let is_open = matches!(outcome, ActionOutcome::CircuitOpen { .. });
+    let was_asked = is_open || job.route.attempts_at_target > 0;
+    let is_sent_again = job.is_answered() && may_succeed(outcome);
+    outcome.has_failed() && was_asked && !is_sent_again
 }
 
 fn may_succeed(outcome: &ActionOutcome) -> bool {
-    match outcome {
-        ActionOutcome::Failed(failure) => failure.retryable,
-        ActionOutcome::CircuitOpen { .. } => true,
-        _ => false,
-    }
+    let is_final = matches!(outcome, ActionOutcome::Failed(failure) if !failure.retryable);
+    outcome.has_failed() && !is_final
 }
 
 /// An attempt that is not in a history was answered at once, and there is none yet.

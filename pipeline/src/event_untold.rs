@@ -1,7 +1,6 @@
 //! Notices that are not delivered again: they failed while a caller waited, or became dead letters. The event forgets that
 //! it was announced, and the next report of its state gives the notice once more.
 
-use acteon_core::ActionOutcome;
 use acteon_core::StateError;
 use acteon_core::state::{Answer, EventId, EventWrite, Question, ReservationAnswer};
 use compact_str::CompactString;
@@ -32,21 +31,6 @@ impl UntoldReport {
             event: report.event.clone(),
             state: report.change.to.clone(),
         })
-    }
-}
-
-/// Whether an outcome is that of a notice that failed.
-pub(crate) fn has_failed(outcome: &ActionOutcome) -> bool {
-    match outcome {
-        ActionOutcome::Failed(_) | ActionOutcome::CircuitOpen { .. } => true,
-        ActionOutcome::Executed(_)
-        | ActionOutcome::Deduplicated(())
-        | ActionOutcome::Suppressed { .. }
-        | ActionOutcome::Rerouted { .. }
-        | ActionOutcome::Throttled { .. }
-        | ActionOutcome::Grouped { .. }
-        | ActionOutcome::StateChanged { .. }
-        | ActionOutcome::DryRun { .. } => false,
     }
 }
 

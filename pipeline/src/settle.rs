@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::dead_letters::exhausted_letter;
-use crate::event_untold::{UntoldReport, has_failed};
+use crate::event_untold::UntoldReport;
 use crate::events;
 use crate::hold::Hold;
 use crate::job::{EndedJob, Job, JobEnd, PlannedReturn};
@@ -41,7 +41,7 @@ impl ClosingJob {
     /// The report of an event whose notice is not delivered again.
     fn untold(&self) -> Option<UntoldReport> {
         let is_final = match &self.end {
-            CloseAction::Done(outcome) => has_failed(outcome),
+            CloseAction::Done(outcome) => outcome.has_failed(),
             CloseAction::DeadLetter(..) => true,
             // Only a caller who waits is told so. Other actions come back.
             CloseAction::Refused { .. } => self.job.is_answered(),
@@ -120,7 +120,7 @@ impl Pipeline {
         let now = self.parts.clock.now();
         while ended.iter().any(EndedJob::goes_on) {
             let (goes_on, rest) = ended.into_iter().partition::<Vec<_>, _>(EndedJob::goes_on);
-            let jobs = goes_on.into_iter().map(|ended| ended.to_next_target(now));
+            let jobs = goes_on.into_iter().map(|ended| ended.into_next_target(now));
             // Boxed, because delivering settles, too.
             ended = Box::pin(self.deliver(jobs.collect(), rest, None)).await;
         }

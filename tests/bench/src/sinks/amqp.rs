@@ -14,7 +14,6 @@ const PERSISTENT: u8 = 2;
 
 impl Destination for Rabbit {
     const NAME: &'static str = "amqp";
-    const GOAL: f64 = 0.6;
 
     async fn create(&self, place: &str) -> anyhow::Result<()> {
         let arguments = Default::default();

@@ -13,7 +13,6 @@ use crate::topic::queue;
 
 impl Destination for Kafka {
     const NAME: &'static str = "kafka";
-    const GOAL: f64 = 0.6;
 
     async fn create(&self, place: &str) -> anyhow::Result<()> {
         self.create_topic(place, PARTITIONS).await

@@ -10,7 +10,6 @@ use super::{Destination, UNCONFIRMED_MAX, action};
 
 impl Destination for Nats {
     const NAME: &'static str = "nats";
-    const GOAL: f64 = 0.6;
 
     async fn create(&self, place: &str) -> anyhow::Result<()> {
         self.create_stream(place, place, Default::default()).await
