@@ -14,8 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::event_body::{EventBody, UnsentNotice, later};
-use crate::event_report::write_of;
-use crate::event_targets::forget_accepted;
+use crate::event_report::{forget_accepted, write_of};
 use crate::event_timeout::{WRITES_MAX, writing};
 use crate::events;
 use crate::process::Pipeline;

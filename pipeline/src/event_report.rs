@@ -8,7 +8,7 @@ use acteon_core::state::{
     ActiveEventQuestion, Answer, Carrying, EventEnd, EventId, EventPhase, EventRecord, EventValue,
     EventWrite, GRACE_MAX, Question, Step, StoredEvent,
 };
-use acteon_core::{Action, ActionOutcome};
+use acteon_core::{Action, ActionOutcome, History};
 use acteon_machines::{EventChange, EventReport, Lifecycle, Machine, Notice};
 use acteon_rules::{Gates, ReportPlan, StateAnswers};
 use compact_str::CompactString;
@@ -16,7 +16,6 @@ use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event_body::{EventBody, KeptReport};
-use crate::event_targets::{FailedTarget, forget_accepted};
 use crate::job::Job;
 use crate::machines::{added_labels, targets};
 use crate::silence_end::findable;
@@ -42,6 +41,12 @@ pub(crate) struct JobReport {
     pub(crate) failed: Option<FailedTarget>,
     /// The labels that the notice adds.
     pub(crate) labels: Vec<(CompactString, CompactString)>,
+}
+
+/// A provider at which a notice has failed.
+pub(crate) struct FailedTarget {
+    pub(crate) provider: CompactString,
+    pub(crate) outcome: ActionOutcome,
 }
 
 /// What happened to the state of an event.
@@ -249,6 +254,15 @@ fn counts(asked: &ActiveEventQuestion, id: &EventId, record: &EventRecord) -> bo
         Carrying::Named(named) => record.has_value(&named.name, &named.value),
     };
     record.phase == EventPhase::Active && carries && record.type_key(id) == asked.event_type
+}
+
+/// Leaves out the providers that have accepted the notice.
+pub(crate) fn forget_accepted(targets: &mut Vec<CompactString>, history: Option<&History>) {
+    let attempts = || history.into_iter().flat_map(|history| &history.last);
+    let has_accepted = |target: &CompactString| {
+        attempts().any(|attempt| attempt.provider == *target && attempt.code.is_none())
+    };
+    targets.retain(|target| !has_accepted(target));
 }
 
 /// The step that a report makes.

@@ -1,17 +1,11 @@
 //! The providers of one notice. Each gets it, whatever happens at the others; the notice then ends as at the one that
 //! failed. The history says which have accepted it, so that a redelivery leaves them out.
 
-use acteon_core::{ActionOutcome, AttemptRecord, History};
-use compact_str::CompactString;
+use acteon_core::{ActionOutcome, AttemptRecord};
 use jiff::Timestamp;
 
+use crate::event_report::FailedTarget;
 use crate::job::{EndedJob, Job, JobEnd};
-
-/// A provider at which a notice has failed.
-pub(crate) struct FailedTarget {
-    provider: CompactString,
-    outcome: ActionOutcome,
-}
 
 impl EndedJob {
     /// True if its notice goes to another provider now.
@@ -59,15 +53,6 @@ impl EndedJob {
             _ => self,
         }
     }
-}
-
-/// Leaves out the providers that have accepted the notice.
-pub(crate) fn forget_accepted(targets: &mut Vec<CompactString>, history: Option<&History>) {
-    let attempts = || history.into_iter().flat_map(|history| &history.last);
-    let has_accepted = |target: &CompactString| {
-        attempts().any(|attempt| attempt.provider == *target && attempt.code.is_none())
-    };
-    targets.retain(|target| !has_accepted(target));
 }
 
 fn is_delivered(outcome: &ActionOutcome) -> bool {

@@ -43,7 +43,7 @@ impl ClosingJob {
         let is_final = match &self.end {
             CloseAction::Done(outcome) => outcome.has_failed(),
             CloseAction::DeadLetter(..) => true,
-            // Only a caller who waits is told so. Other actions come back.
+            // Only a caller who waits gets this as the answer. Other actions come back.
             CloseAction::Refused { .. } => self.job.is_answered(),
             CloseAction::Later { .. } => false,
         };

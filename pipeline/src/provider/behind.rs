@@ -58,7 +58,8 @@ impl Behind {
     /// True if another job of this sequence would take the room of other sequences: it holds half of the `places` of the
     /// queue, or all sequences together three quarters.
     pub(crate) fn is_crowded(&self, key: u64, places: usize) -> bool {
-        let (of_one, of_all) = (places / 2, places - places / 4);
+        let of_one = places / 2;
+        let of_all = places - places / 4;
         let of_sequence = self.jobs.range((key, 0)..=(key, u64::MAX));
         self.jobs.len() >= of_all.max(1) || of_sequence.take(of_one).count() >= of_one.max(1)
     }

@@ -1,4 +1,4 @@
-//! Notices that fail: what becomes of them, and of the later notices of their events.
+//! Notices that fail: what happens to them, and to the later notices of their events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn bench_of(provider: Provider) -> Bench {
     Bench::new(RULES, providers, PipelineOptions::default()).await
 }
 
-/// A report whose sender waits for the answer, and that has an id of its own.
+/// A report whose sender waits for the answer. Its id was made here.
 fn asked(id: &str, status: &str) -> ActionBuilder {
     report(id, status).id_made().policy(Policy::Answer)
 }

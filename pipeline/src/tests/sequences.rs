@@ -423,7 +423,7 @@ async fn a_sequence_of_many_leaves_room_for_the_others() {
     let attempted = sink.attempted_ids();
     let others = attempted.iter().filter(|id| id.starts_with("other"));
     assert_eq!(others.count(), 50);
-    // Those that left come back one second for each that is ahead of them, but never sooner than after five.
+    // The actions that left come back one second for each that is ahead of them, but never sooner than after five.
     let waits: Vec<_> = delayed(&bench).iter().map(|(_, wait)| *wait).collect();
     assert!((85..=90).contains(&waits.len()), "{waits:?}");
     assert!(waits.is_sorted(), "{waits:?}");
