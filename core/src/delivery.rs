@@ -39,7 +39,7 @@ pub struct Envelope {
     /// never needs them back.
     pub raw: Bytes,
     /// Its key in the source, for a copy on the delayed path.
-    pub key: Option<Bytes>,
+    pub key: Option<Box<[u8]>>,
     /// Whether its memory is shared with other messages.
     pub memory: Memory,
     /// Earlier attempts, if there were any.
@@ -69,7 +69,6 @@ impl Detach for Envelope {
             false => payload.moved(&self.raw, &copy),
         };
         self.raw = copy;
-        self.key = self.key.as_deref().map(Bytes::copy_from_slice);
         self.memory = Memory::Own;
     }
 }

@@ -82,8 +82,8 @@ pub(crate) struct Route {
     pub(crate) attempts: u32,
     /// The number of sink calls at the current target.
     pub(crate) attempts_at_target: u32,
-    /// Its place in a sequence of the target.
-    pub(crate) sequence: Option<SequencePlace>,
+    /// Its place in a sequence of the target. Boxed, because most jobs have none.
+    pub(crate) sequence: Option<Box<SequencePlace>>,
     /// Its redelivery, if planned already.
     pub(crate) returns: Option<PlannedReturn>,
 }
@@ -325,4 +325,14 @@ pub(crate) fn identity(action: &Action) -> [&CompactString; 5] {
         &action.provider,
         &action.id,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_fits_a_size_class_of_which_the_allocator_keeps_many() {
+        assert!(size_of::<Job>() <= 448, "{}", size_of::<Job>());
+    }
 }

@@ -23,6 +23,8 @@ const NOTE: &str = "acteon-template-error";
 #[derive(Debug, Default)]
 pub struct TemplatesInForce {
     set: ArcSwap<TemplateSet>,
+    /// Some provider has templates. Without any, no attempt touches the set, which all threads share.
+    has_any: AtomicBool,
     /// A template took too long for a shared thread.
     is_slow: AtomicBool,
 }
@@ -30,6 +32,7 @@ pub struct TemplatesInForce {
 impl From<TemplateSet> for TemplatesInForce {
     fn from(set: TemplateSet) -> Self {
         Self {
+            has_any: AtomicBool::new(!set.is_empty()),
             set: ArcSwap::from_pointee(set),
             is_slow: AtomicBool::new(false),
         }
@@ -44,6 +47,7 @@ impl TemplatesInForce {
 
     pub(crate) fn put(&self, set: TemplateSet) {
         self.is_slow.store(false, Relaxed);
+        self.has_any.store(!set.is_empty(), Relaxed);
         self.set.store(Arc::new(set));
     }
 }
@@ -85,6 +89,9 @@ impl ProviderTemplates {
         provider: &CompactString,
         action: &Action,
     ) -> Result<Option<WrittenAction>, SinkError> {
+        if !self.in_force.has_any.load(Relaxed) {
+            return Ok(None);
+        }
         if !self.in_force.is_slow.load(Relaxed) {
             return self.write_here(provider, action);
         }

@@ -84,6 +84,11 @@ impl TemplateSet {
         (!fields.is_empty()).then(|| rendered(environment, &fields, action))
     }
 
+    /// True if no provider has templates.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// True if `provider` has templates.
     pub fn has(&self, provider: &str) -> bool {
         self.fields.keys().any(|owner| owner.provider == provider)

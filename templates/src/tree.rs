@@ -220,8 +220,15 @@ pub(crate) fn unknown(
                 .globals()
                 .any(|(global, _)| is_below(name, global))
     };
-    let named = named.into_iter();
-    named.filter(|name| !is_known(name)).collect()
+    let root = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let has_root = |name: &str| names.iter().any(|known| root(known) == root(name));
+    let unknown = named.into_iter().filter(|name| !is_known(name));
+    // Of a value that does not exist at all, the members do not matter.
+    let unknown = unknown.map(|name| match has_root(&name) {
+        true => name,
+        false => root(&name),
+    });
+    unknown.collect()
 }
 
 fn invalid(error: &Error) -> TemplateProblem {

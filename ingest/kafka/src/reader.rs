@@ -8,7 +8,6 @@ use acteon_ingest_kit::headers::MessageHeaders;
 use acteon_ingest_kit::{
     BatchStart, Copies, DecodeResult, Decoder, EpochOffset, Lane, LaneEntry, OrderingKey, Pending,
 };
-use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use rdkafka::consumer::MessageStream;
@@ -216,7 +215,7 @@ impl<'a> RecordReader<'a> {
     pub(crate) fn push(&mut self, at: EpochOffset, returned: Returned) {
         let (decoded, bytes) = match returned {
             Returned::Action(envelope) => {
-                let key = envelope.key.as_ref().map_or(0, Bytes::len);
+                let key = envelope.key.as_ref().map_or(0, |key| key.len());
                 let bytes = envelope.raw.len() + key;
                 (Ok(envelope), bytes)
             }

@@ -1,7 +1,6 @@
 //! One record: reads its headers and content, and builds the headers of the records that this source publishes.
 
 use acteon_core::delivery::Position;
-use acteon_core::parked::SHARING_BYTES_MAX;
 use acteon_core::{DeadLetter, Envelope};
 use acteon_ingest_kit::headers::{
     CODE, ID, KIND, MESSAGE, MessageHeaders, Owner, POSITION, delayed_headers,
@@ -16,24 +15,19 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 /// The payload and key of a record, copied out of the client's memory.
 pub(crate) struct RecordBytes {
     payload: Bytes,
-    key: Option<Bytes>,
+    key: Option<Box<[u8]>>,
 }
 
 impl RecordBytes {
     pub(crate) fn copy(record: &BorrowedMessage<'_>, copies: &mut Copies) -> Self {
         let payload = copies.of(record.payload().unwrap_or_default());
-        // The memory of a long record is its own, so its key must not share a block either.
-        let is_shared = payload.len() <= SHARING_BYTES_MAX;
-        let key = record.key().map(|key| match is_shared {
-            true => copies.of(key),
-            false => Bytes::copy_from_slice(key),
-        });
+        let key = record.key().map(Box::from);
         Self { payload, key }
     }
 
     /// The size of both.
     pub(crate) fn len(&self) -> u64 {
-        let key = self.key.as_ref().map_or(0, Bytes::len);
+        let key = self.key.as_ref().map_or(0, |key| key.len());
         (self.payload.len() + key) as u64
     }
 }

@@ -54,7 +54,7 @@ impl Provider {
     }
 
     /// The place of a job in its sequence, found without waiting.
-    pub(crate) fn sequence_place_here(&self, job: &Job) -> Option<SequencePlace> {
+    pub(crate) fn sequence_place_here(&self, job: &Job) -> Option<Box<SequencePlace>> {
         self.sequences.as_ref()?;
         let templates = &self.options.templates;
         let written = templates.write_here(self.name(), &job.delivery.action);
@@ -67,7 +67,7 @@ impl Provider {
         &self,
         job: &Job,
         written: Result<Option<WrittenAction>, SinkError>,
-    ) -> Option<SequencePlace> {
+    ) -> Option<Box<SequencePlace>> {
         let sequences = self.sequences.as_ref()?;
         if job.delivery.policy == Policy::Replay {
             return None;
@@ -78,7 +78,8 @@ impl Provider {
         let sink = self.options.sink.as_ordered()?;
         // A panic is a bug of the sink, and must not take the batch with it.
         let key = catch_unwind(AssertUnwindSafe(|| sink.ordering_key(action)));
-        Some(sequences.place(&key.ok()??, &job.delivery))
+        let place = sequences.place(&key.ok()??, &job.delivery);
+        Some(Box::new(place))
     }
 
     /// About how long one attempt takes.

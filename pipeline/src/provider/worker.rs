@@ -17,7 +17,7 @@ use super::attempt::{FinishedAttempt, RunningAttempt, attempt};
 use super::behind::{AGAIN, Behind, NextBehind, Room};
 use super::breaker::Pass;
 use super::retry::LONGEST;
-use super::sequences::{Ahead, SequencePlace};
+use super::sequences::Ahead;
 use super::stats::Permission;
 use super::{NextStep, Provider, ProviderHandle, QueuedJob, WhenOpen, Work};
 use crate::job::EndedJob;
@@ -149,7 +149,7 @@ impl Worker {
     /// Queues a job, behind the others of its sequence if it belongs to one.
     fn take_job(&mut self, queued: QueuedJob) {
         let place = queued.job.route.sequence.as_ref();
-        if let Some((key, number)) = place.and_then(SequencePlace::entered) {
+        if let Some((key, number)) = place.and_then(|place| place.entered()) {
             match self.comes_back_at(key, &queued) {
                 Some(until) => self.leave(queued, until),
                 None => self.behind.add(key, number, queued),
