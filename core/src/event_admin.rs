@@ -12,6 +12,16 @@ use crate::delivery::Caller;
 use crate::scope::Scope;
 use crate::state::{EventId, StateError, StoredEvent};
 
+/// Where the notices of timeouts come from.
+pub const TIMEOUTS_SOURCE: &str = "timeouts";
+/// Where the notices of operators' transitions come from.
+pub const OPERATORS_SOURCE: &str = "admin";
+
+/// True for the source of notices that no report carries. Rules do not see these notices.
+pub fn is_notice_source(source: &str) -> bool {
+    matches!(source, TIMEOUTS_SOURCE | OPERATORS_SOURCE)
+}
+
 /// Reads and moves events by their state machines.
 #[async_trait]
 pub trait EventAdmin: Send + Sync {

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::Relaxed;
 use std::vec::IntoIter;
 
+use acteon_core::event_admin::is_notice_source;
 use acteon_core::silence::silence_rule;
 use acteon_core::state::SUMMARY_STREAM;
 use acteon_core::{ActionOutcome, Delivery, Detach, Failure, FailureCode, Policy, Verdict};
@@ -14,7 +15,6 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
-use crate::event_notice::{OPERATORS_SOURCE, TIMEOUTS_SOURCE};
 use crate::event_report::{BatchEvents, JobReport, Reported};
 use crate::gather::{Batch, BatchCounts};
 use crate::groups::joining;
@@ -264,9 +264,7 @@ impl Deciding {
 /// True for a replayed summary or notice. Rules have decided about the actions that it is made of.
 fn is_decided(delivery: &Delivery) -> bool {
     let stream = delivery.position.stream.strip_prefix("replay:");
-    let is_own = |stream: &str| {
-        stream.starts_with(SUMMARY_STREAM) || matches!(stream, TIMEOUTS_SOURCE | OPERATORS_SOURCE)
-    };
+    let is_own = |stream: &str| stream.starts_with(SUMMARY_STREAM) || is_notice_source(stream);
     delivery.policy == Policy::Replay && stream.is_some_and(is_own)
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use acteon_core::event_admin::{
-    EventAdmin, EventDetails, EventTransition, PastTransition, TransitionError, TransitionRequest,
+    EventAdmin, EventDetails, EventTransition, OPERATORS_SOURCE, PastTransition, TransitionError,
+    TransitionRequest,
 };
 use acteon_core::state::{Answer, EventWrite, Question, ReservationAnswer, StoredEvent};
 use acteon_core::{Caller, Scope, StateError};
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::event_body::{EventBody, FirstDelivery, later};
-use crate::event_notice::{GiveUpReason, NoticeWork, OPERATORS_SOURCE, PendingNotice};
+use crate::event_notice::{GiveUpReason, NoticeWork, PendingNotice};
 use crate::event_report::{StateChange, write_of};
 use crate::event_timeout::{WRITES_MAX, notice_id, writing};
 use crate::process::Pipeline;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use acteon_core::action::{Labels, Payload};
+use acteon_core::event_admin::TIMEOUTS_SOURCE;
 use acteon_core::silence::SilenceSubject;
 use acteon_core::state::{EventId, StoredEvent};
 use acteon_core::{Action, History};
@@ -13,7 +14,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::event_notice::TIMEOUTS_SOURCE;
 use crate::event_report::StateChange;
 use crate::events;
 use crate::machines::{added_labels, targets};
@@ -37,6 +37,9 @@ pub(crate) struct EventBody {
     pub(crate) lifecycle: Lifecycle,
     /// The last report that counted. `None`: the event was not reported.
     pub(crate) report: Option<KeptReport>,
+    /// The providers that have the notice of the present state, while another one has not accepted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) accepted_by: Vec<CompactString>,
     /// Notices that wait for their delivery, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unsent: Vec<UnsentNotice>,
@@ -94,8 +97,21 @@ impl EventBody {
             machine: machine.into(),
             lifecycle,
             report: None,
+            accepted_by: Vec::new(),
             unsent: Vec::new(),
         }
+    }
+
+    /// The body after a report. It keeps the notices that wait, and what is known of one that the next report gives.
+    pub(crate) fn following(before: Option<&Self>, machine: &str, lifecycle: Lifecycle) -> Self {
+        let mut body = Self::new(machine, lifecycle);
+        if let Some(before) = before {
+            body.unsent.clone_from(&before.unsent);
+            if body.lifecycle.is_untold {
+                body.accepted_by.clone_from(&before.accepted_by);
+            }
+        }
+        body
     }
 
     /// The body of a stored event. One that cannot be read begins again in the stored state.
@@ -257,7 +273,8 @@ impl EventBody {
             id: notice.id.clone(),
             namespace: id.namespace.clone(),
             tenant: id.tenant.clone(),
-            provider: notice.targets.first().cloned().or(own).unwrap_or_default(),
+            // The same for all providers of the notice, because the idempotency key depends on it.
+            provider: own.or(notice.targets.first().cloned()).unwrap_or_default(),
             action_type: event_type.into(),
             payload: report
                 .and_then(KeptReport::payload)

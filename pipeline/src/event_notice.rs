@@ -19,11 +19,6 @@ use crate::event_report::{JobReport, NoticeState, StateChange};
 use crate::job::Job;
 use crate::process::Pipeline;
 
-/// Where the notices of timeouts come from.
-pub(crate) const TIMEOUTS_SOURCE: &str = "timeouts";
-/// Where the notices of operators' transitions come from.
-pub(crate) const OPERATORS_SOURCE: &str = "admin";
-
 /// What is done with a notice.
 pub(crate) enum NoticeWork {
     /// It is delivered, or only recorded if it has no providers.
@@ -77,10 +72,14 @@ impl Pipeline {
             };
             let report = report_of(&pending);
             let is_sent = pending.is_sent();
+            let first = pending.notice.targets.first().cloned();
             let delivery = self.lend(pending, permit);
             self.parts.providers.redeliveries.remove(&delivery);
             let mut job = Job::new(delivery, stamp);
             job.ruling.verdict = Verdict::StateMachine;
+            if let Some(first) = first {
+                job.redirect(first);
+            }
             match report {
                 Err(reason) => {
                     let failure = given_up(reason, job.attempts());
@@ -161,6 +160,7 @@ fn report_of(pending: &PendingNotice) -> Result<JobReport, GiveUpReason> {
         },
         further: notice.targets.iter().skip(1).cloned().collect(),
         failed: None,
+        accepted_by: Vec::new(),
         labels: notice.labels.clone(),
     })
 }

@@ -39,6 +39,8 @@ pub(crate) struct JobReport {
     pub(crate) further: Vec<CompactString>,
     /// One that has failed.
     pub(crate) failed: Option<FailedTarget>,
+    /// The ones that had accepted it before.
+    pub(crate) accepted_by: Vec<CompactString>,
     /// The labels that the notice adds.
     pub(crate) labels: Vec<(CompactString, CompactString)>,
 }
@@ -124,6 +126,17 @@ impl KnownEvent {
     }
 }
 
+impl KnownEvent {
+    /// The providers that have the notice of this change already: an earlier one of the same state failed at others.
+    fn accepted_by(&self, change: &StateChange) -> Vec<CompactString> {
+        let lifecycle = &self.body.lifecycle;
+        match lifecycle.is_untold && lifecycle.state == change.to {
+            true => self.body.accepted_by.clone(),
+            false => Vec::new(),
+        }
+    }
+}
+
 /// What is left to do for a report.
 pub(crate) enum Reported {
     /// To deliver its notice.
@@ -200,6 +213,10 @@ impl BatchEvents {
         let before = before.cloned();
         let step = report.step(action, known.as_ref());
         report.change = step.change;
+        let accepted_by = known
+            .as_ref()
+            .map(|known| known.accepted_by(&report.change));
+        report.accepted_by = accepted_by.unwrap_or_default();
         if report.change.silenced_by.is_some() {
             take_nothing(gates);
         }
@@ -225,6 +242,7 @@ impl BatchEvents {
             .extend(after.map(|after| (report.event.clone(), after)));
         let mut targets = targets.unwrap_or_default();
         forget_accepted(&mut targets, job.delivery.history.as_deref());
+        targets.retain(|target| !report.accepted_by.contains(target));
         let mut targets = targets.into_iter();
         let first = targets.next();
         report.further = targets.collect();
@@ -291,6 +309,7 @@ impl JobReport {
             change: StateChange::default(),
             further: Vec::new(),
             failed: None,
+            accepted_by: Vec::new(),
             labels: Vec::new(),
         }
     }
@@ -312,10 +331,8 @@ impl JobReport {
         let has_changed = before != Some(&step.event) || is_moved;
         // What an earlier report of the batch will write may meet a conflict. Then this one must meet it, too.
         let is_unsure = known.is_some_and(|known| known.origin == KnownFrom::Batch);
-        let mut body = EventBody::new(self.machine.name(), step.event);
-        body.unsent = known
-            .map(|known| known.body.unsent.clone())
-            .unwrap_or_default();
+        let before = known.map(|known| &known.body);
+        let mut body = EventBody::following(before, self.machine.name(), step.event);
         let earlier = known.and_then(|known| known.body.report.clone());
         body.report = match &step.change {
             // What does not count leaves the labels and the payload of notices as they are.

@@ -15,7 +15,7 @@ impl EndedJob {
         has_next
             && match &self.end {
                 JobEnd::Outcome(outcome) => {
-                    is_delivered(outcome) || is_final_here(&self.job, outcome)
+                    is_delivered(outcome) || was_asked_in_vain(&self.job, outcome)
                 }
                 JobEnd::Refused { .. } => false,
             }
@@ -59,12 +59,10 @@ fn is_delivered(outcome: &ActionOutcome) -> bool {
     matches!(outcome, ActionOutcome::StateChanged { notify: true, .. })
 }
 
-/// True if the provider has failed, and no caller sends the action again because of that.
-fn is_final_here(job: &Job, outcome: &ActionOutcome) -> bool {
+/// True if the provider has failed, or its breaker is open.
+fn was_asked_in_vain(job: &Job, outcome: &ActionOutcome) -> bool {
     let is_open = matches!(outcome, ActionOutcome::CircuitOpen { .. });
-    let was_asked = is_open || job.route.attempts_at_target > 0;
-    let is_sent_again = job.is_answered() && may_succeed(outcome);
-    outcome.has_failed() && was_asked && !is_sent_again
+    outcome.has_failed() && (is_open || job.route.attempts_at_target > 0)
 }
 
 fn may_succeed(outcome: &ActionOutcome) -> bool {

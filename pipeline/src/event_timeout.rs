@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acteon_core::event_admin::TIMEOUTS_SOURCE;
 use acteon_core::state::{
     EventPhase, EventWrite, Reservation, ReservationAnswer, Step, StoredEvent, Token,
 };
@@ -12,7 +13,7 @@ use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
 use crate::event_body::{EventBody, FirstDelivery, UnsentNotice, later};
-use crate::event_notice::{GiveUpReason, NoticeWork, PendingNotice, TIMEOUTS_SOURCE};
+use crate::event_notice::{GiveUpReason, NoticeWork, PendingNotice};
 use crate::event_report::{StateChange, write_of};
 use crate::events;
 use crate::process::Pipeline;

@@ -17,19 +17,23 @@ pub(crate) struct UntoldReport {
     event: EventId,
     /// The state that the notice is about.
     state: CompactString,
+    /// The providers that have accepted it nevertheless.
+    accepted_by: Vec<CompactString>,
 }
 
 impl UntoldReport {
-    /// `None`: there was no notice, or a provider has it. A reminder changes nothing.
+    /// `None`: there was no notice. A reminder changes nothing.
     pub(crate) fn of(job: &Job) -> Option<Self> {
         let report = job.report.as_deref()?;
         let is_reminder = report.change.from == report.change.to;
         let history = job.delivery.history.as_deref();
-        let mut attempts = history.into_iter().flat_map(|history| &history.last);
-        let is_known = attempts.any(|attempt| attempt.code.is_none());
-        (!is_reminder && !is_known).then(|| Self {
+        let attempts = history.into_iter().flat_map(|history| &history.last);
+        let accepted = attempts.filter(|attempt| attempt.code.is_none());
+        let accepted = accepted.map(|attempt| &attempt.provider);
+        (!is_reminder).then(|| Self {
             event: report.event.clone(),
             state: report.change.to.clone(),
+            accepted_by: report.accepted_by.iter().chain(accepted).cloned().collect(),
         })
     }
 }
@@ -78,6 +82,9 @@ impl Pipeline {
         let last = body.lifecycle.history.back();
         last.filter(|last| last.to == report.state && last.notified)?;
         machine.untell(&mut body.lifecycle);
+        // Whoever has heard of its beginning hears of its end.
+        body.lifecycle.was_notified |= !report.accepted_by.is_empty();
+        body.accepted_by.clone_from(&report.accepted_by);
         let parts = (&*stored).into();
         Some(write_of(machine, &body, parts, stored.version, now))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acteon_core::decode::{self, Defaults};
 use acteon_core::delivery::Position;
+use acteon_core::event_admin::is_notice_source;
 use acteon_core::reply::Replies;
 use acteon_core::state::{GROUP_NOTIFICATION, ReservationEnd, SUMMARY_STREAM};
 use acteon_core::{
@@ -200,8 +201,13 @@ impl ReplayedAction {
         let draft = decode::decode(&letter.raw).map_err(AdminError::NotReplayable)?;
         let id_given = draft.has_id() && !is_summary(letter);
         let completed = draft.complete(&defaults, || action_id(letter), letter.created_at);
+        let mut replayed = completed.map_err(AdminError::NotReplayable)?;
+        // No rule chooses the provider of such a notice, and only this one has not accepted it.
+        if let Some(action) = action.filter(|_| is_notice_source(&letter.source)) {
+            replayed.provider = action.provider.clone();
+        }
         Ok(Self {
-            action: completed.map_err(AdminError::NotReplayable)?,
+            action: replayed,
             id_given,
         })
     }

@@ -291,3 +291,17 @@ async fn a_replay_that_fails_in_part_leaves_its_progress_in_the_letter() {
         .collect();
     assert_eq!(states, [None, Some(progress("a")), Some(progress("aa"))]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_goes_to_the_provider_that_has_not_accepted_it() {
+    let intake = FakeIntake::settling(|_| End::Done(executed()));
+    let world = over(intake.clone());
+    let mut letter = exhausted(1);
+    letter.source = "timeouts".into();
+    if let Some(action) = &mut letter.action {
+        action.provider = "hook".into();
+    }
+    world.keep_letters([letter]).await;
+    world.ask("POST", &path(1), &[], "").await;
+    assert_eq!(intake.submitted()[0].action.provider, "hook");
+}

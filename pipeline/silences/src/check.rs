@@ -11,7 +11,7 @@ use crate::matcher::{CompiledMatcher, REGEX_BYTES_MAX};
 
 const MATCHERS_MAX: usize = 32;
 /// How much memory the compiled expressions of a silence may take together.
-const REGEXES_BYTES_MAX: usize = 128 << 10;
+const REGEXES_BYTES_MAX: usize = 512 << 10;
 /// Of the name and of the value of a matcher.
 const MATCHER_BYTES_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 256;

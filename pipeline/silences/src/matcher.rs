@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use regex::{Regex, RegexBuilder};
 
 /// How much memory a compiled expression may take. Many silences have many of them.
-pub(crate) const REGEX_BYTES_MAX: usize = 64 << 10;
+pub(crate) const REGEX_BYTES_MAX: usize = 256 << 10;
 /// The first limit under which an expression is compiled; each further one is twice as much.
 const REGEX_BYTES_FIRST: usize = 1 << 10;
 /// How much memory the search with an expression may keep for the next one, where a search needs little without it.

@@ -253,10 +253,13 @@ fn regular_expressions_are_bounded_each_and_together() {
     assert_eq!(field(&asked(&[("env", "=~", "\\w+")])), "ok");
     let together = all("\\w+");
     assert_eq!(field(&together), "matchers");
-    assert!(message(&together).contains("more than 128 KiB"));
-    let large = asked(&[("env", "=~", "\\w{20}")]);
+    assert!(message(&together).contains("more than 512 KiB"));
+    for pattern in ["\\w+/\\w+", ".{1,63}", "[^/]{1,63}", "\\w+-\\d{1,3}"] {
+        assert_eq!(field(&asked(&[("env", "=~", pattern)])), "ok", "{pattern}");
+    }
+    let large = asked(&[("env", "=~", "\\w{200}")]);
     assert_eq!(field(&large), "matchers[0].value");
-    assert!(message(&large).contains("more than 64 KiB"));
+    assert!(message(&large).contains("more than 256 KiB"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The jobs of a provider that wait behind others of their sequences, in the order of each sequence. A job waits here as
 //! long as what is ahead of it is here, or comes back soon; otherwise it leaves, too.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,8 +9,12 @@ use tokio::time::Instant;
 use super::QueuedJob;
 use super::sequences::Ahead;
 
-/// How long a job waits here for an action that is away.
-const AWAY_WAIT: Duration = Duration::from_secs(2);
+/// How long a job waits here for an action that is away, if a caller waits for its outcome.
+const CALLER_WAIT: Duration = Duration::from_secs(2);
+/// The same if no caller waits.
+const AWAY_WAIT: Duration = Duration::from_secs(30);
+/// In a queue with fewer places, all jobs wait for each other.
+const PLACES_MIN: usize = 16;
 /// The minimum time after which a job that has left comes back.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
@@ -19,7 +23,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Behind {
     jobs: BTreeMap<(u64, u64), JobBehind>,
     /// When jobs have waited long enough for away actions, soonest first, and the keys of their sequences.
-    deadlines: VecDeque<(Instant, u64)>,
+    deadlines: BTreeSet<(Instant, u64)>,
 }
 
 struct JobBehind {
@@ -61,7 +65,8 @@ impl Behind {
         let of_one = places / 2;
         let of_all = places - places / 4;
         let of_sequence = self.jobs.range((key, 0)..=(key, u64::MAX));
-        self.jobs.len() >= of_all.max(1) || of_sequence.take(of_one).count() >= of_one.max(1)
+        let is_full = self.jobs.len() >= of_all || of_sequence.take(of_one).count() >= of_one;
+        places >= PLACES_MIN && is_full
     }
 
     /// Takes the first job of a sequence if it need not wait.
@@ -79,10 +84,14 @@ impl Behind {
                 return NextBehind::Wait;
             }
             Ahead::Away { until } => {
-                let deadline = job.deadline.unwrap_or(now + AWAY_WAIT);
+                let wait = match job.queued.job.is_answered() {
+                    true => CALLER_WAIT,
+                    false => AWAY_WAIT,
+                };
+                let deadline = job.deadline.unwrap_or(now + wait);
                 if room == Room::Ample && now < deadline && until <= deadline {
                     if job.deadline.replace(deadline).is_none() {
-                        self.deadlines.push_back((deadline, key));
+                        self.deadlines.insert((deadline, key));
                     }
                     return NextBehind::Wait;
                 }
@@ -99,13 +108,14 @@ impl Behind {
 
     /// When the next job has waited long enough for an away action.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// The keys of the sequences whose jobs have waited long enough.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<u64> {
-        let due = self.deadlines.partition_point(|(at, _)| *at <= now);
-        self.deadlines.drain(..due).map(|(_, key)| key).collect()
+        let later = self.deadlines.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut self.deadlines, later);
+        due.into_iter().map(|(_, key)| key).collect()
     }
 
     /// All jobs, each sequence in its order.

@@ -47,14 +47,13 @@ struct Lines {
 struct Line {
     entries: VecDeque<Entry>,
     away: usize,
-    /// No away action returns later than this.
-    back_at: Option<Instant>,
     is_changed: bool,
 }
 
 struct Entry {
     number: u64,
-    is_away: bool,
+    /// When the action returns, if it is away.
+    away_until: Option<Instant>,
 }
 
 /// The place of an away action.
@@ -71,7 +70,7 @@ pub(crate) enum Ahead {
     Nothing,
     /// A job that is here.
     Job,
-    /// An action that is away. It and all other away ones have returned at this time.
+    /// An action that is away. It returns at this time.
     Away { until: Instant },
 }
 
@@ -207,7 +206,7 @@ impl Lines {
         let line = self.by_key.entry(key).or_default();
         line.entries.push_back(Entry {
             number,
-            is_away: false,
+            away_until: None,
         });
         number
     }
@@ -219,7 +218,7 @@ impl Lines {
         self.due.remove(&(place.until, action));
         let line = self.by_key.get_mut(&key)?;
         line.away -= 1;
-        line.entry(place.number)?.is_away = false;
+        line.entry(place.number)?.away_until = None;
         Some(place.number)
     }
 
@@ -232,11 +231,7 @@ impl Lines {
             return;
         };
         if let Some(entry) = line.entry(place.number) {
-            entry.is_away = true;
-            line.back_at = match line.away {
-                0 => Some(place.until),
-                _ => line.back_at.max(Some(place.until)),
-            };
+            entry.away_until = Some(place.until);
             line.away += 1;
             self.has_changed(place.key);
             self.due.insert((place.until, action));
@@ -246,12 +241,12 @@ impl Lines {
 
     fn ahead(&self, key: u64, number: u64) -> Ahead {
         let line = self.by_key.get(&key);
-        let first = line.and_then(|line| Some((line.entries.front()?, line.back_at)));
-        match first {
-            Some((entry, _)) if entry.number >= number => Ahead::Nothing,
-            Some((Entry { is_away: true, .. }, Some(until))) => Ahead::Away { until },
-            Some(_) => Ahead::Job,
+        let first = line.and_then(|line| line.entries.front());
+        let first = first.filter(|first| first.number < number);
+        match first.map(|first| first.away_until) {
             None => Ahead::Nothing,
+            Some(Some(until)) => Ahead::Away { until },
+            Some(None) => Ahead::Job,
         }
     }
 

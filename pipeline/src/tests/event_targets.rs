@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acteon_core::{Caller, Scope, Settled};
-use acteon_testkit::{Answer, RecordingSink};
+use acteon_core::{Caller, Policy, Scope, Settled};
+use acteon_testkit::{ActionBuilder, Answer, RecordingSink};
 use tokio::time::sleep;
 
 use super::bench::hook;
@@ -89,4 +89,57 @@ async fn a_notice_that_has_no_place_to_wait_becomes_a_dead_letter() {
     }
     assert_eq!(bench.letters().await.len(), 2, "of ten notices, eight wait");
     assert_eq!(hooked.attempts().len(), 10);
+}
+
+/// The same report from a caller who waits for the answer.
+fn asked(id: &str) -> ActionBuilder {
+    report(id, "firing").id_made().policy(Policy::Answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_sends_the_report_again_reaches_only_the_provider_that_failed() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = acknowledged(&sink, &hooked).await;
+    hooked.script(vec![Answer::Transient(None); 4]);
+    let ends = bench.finish([asked("3")]).await;
+    assert_eq!(ends, ["3: failed"]);
+    bench.finish([asked("4")]).await;
+    assert_eq!((sink.attempts().len(), hooked.attempts().len()), (2, 5));
+    bench.finish([asked("5")]).await;
+    assert_eq!((sink.attempts().len(), hooked.attempts().len()), (2, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_provider_fails_has_reached_the_other_one_once() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = acknowledged(&sink, &hooked).await;
+    sink.script(vec![Answer::Transient(None); 8]);
+    for id in ["3", "4", "5"] {
+        bench.finish([asked(id)]).await;
+        assert_eq!(hooked.attempts().len(), 1, "{id}");
+    }
+    assert_eq!(sink.attempts().len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_dead_letter_the_next_report_reaches_the_provider_that_refused() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = acknowledged(&sink, &hooked).await;
+    sink.script([Answer::Permanent]);
+    bench.finish([report("3", "firing")]).await;
+    bench.finish([report("4", "firing")]).await;
+    assert_eq!((sink.attempts().len(), hooked.attempts().len()), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_attempts_of_a_notice_at_a_provider_have_one_idempotency_key() {
+    let (sink, hooked) = (RecordingSink::succeeding(), RecordingSink::succeeding());
+    let bench = acknowledged(&sink, &hooked).await;
+    hooked.script(vec![Answer::Transient(None); 4]);
+    sleep(Duration::from_secs(700)).await;
+    let attempts = hooked.attempts();
+    assert_eq!(attempts.len(), 5);
+    let first = &attempts[0].idempotency_key;
+    assert!(attempts.iter().all(|seen| seen.idempotency_key == *first));
+    drop(bench);
 }

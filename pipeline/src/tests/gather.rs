@@ -348,7 +348,7 @@ async fn without_state_only_those_that_ask_go_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn told_to_deliver_all_the_same_rules_go_by_their_on_error() {
+async fn accepted_by_deliver_all_the_same_rules_go_by_their_on_error() {
     let rule = |on_error: &str| {
         format!(
             "  - {{ name: {on_error}, on_error: {on_error}, condition: {{ all: [{{ field: action.action_type, eq: {on_error} }}, {{ state_counter: k, gte: 1 }}] }}, action: {{ type: suppress }} }}\n"

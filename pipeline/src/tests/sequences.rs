@@ -147,7 +147,9 @@ async fn what_a_template_makes_of_an_action_decides_its_sequence() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_behind_an_action_that_leaves_leaves_too_and_comes_back_behind_it() {
-    let answers = [Answer::Transient(None), Answer::Transient(None)];
+    // Longer than an action waits here for one that is away.
+    let asked = Some(Duration::from_secs(40));
+    let answers = [Answer::Transient(asked), Answer::Transient(asked)];
     let (bench, sink) = scripted(answers).await;
     bench.finish([disk("trigger"), disk("resolve")]).await;
     bench.finish([disk("again")]).await;
@@ -330,7 +332,7 @@ async fn what_met_a_full_queue_is_not_overtaken() {
 async fn those_behind_take_no_more_room_than_the_queue_has() {
     let sink = RecordingSink::ordered(|_| Answer::Hang);
     let hour = Duration::from_secs(3600);
-    let provider = Provider::new("log", &sink).bounds(2, 6).timeout(hour);
+    let provider = Provider::new("log", &sink).bounds(2, 3).timeout(hour);
     let bench = beside_another(provider).await;
     let calls = |number| action(&name(number)).fingerprint("disk");
     bench.submit([calls(0)]).await;

@@ -30,7 +30,7 @@ async fn before_the_reservation_nothing_is_delivered_unchecked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_may_be_told_to_deliver_all_the_same() {
+async fn it_may_be_accepted_by_deliver_all_the_same() {
     let sink = RecordingSink::succeeding();
     let options = PipelineOptions {
         on_state_error: OnStateError::Deliver,

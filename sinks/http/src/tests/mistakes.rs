@@ -95,7 +95,7 @@ async fn options_and_values_that_the_preset_does_not_have_are_found() {
     let found = errors(json!({"definition": definition})).await;
     let expected = [
         "`definition.base_url`: a template has no value `options.path`; known: options.key",
-        "`definition.values.b`: a template has no value `values.a`; known: action, payload, labels, options.key, \
+        "`definition.values.b`: a template has no value `values`; known: action, payload, labels, options.key, \
          idempotency_key, attempt, again",
         "`definition.requests[0].path`: a template has no value `values.c`; known: action, payload, labels, \
          options.key, values.a, values.b, idempotency_key, attempt, again, answer",
